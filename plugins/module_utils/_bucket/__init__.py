@@ -1,0 +1,59 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The state bucket: its facets in the order of application."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .._core import Resource, Response, Target, Values, facet_of
+from . import (
+    contents,
+    encryption,
+    existence,
+    lifecycle,
+    logging,
+    object_lock,
+    ownership,
+    policy,
+    public_access,
+    tags,
+    versioning,
+)
+
+_EXISTENCE, _CONTENTS = facet_of(existence), facet_of(contents)
+
+
+def _locate(target: Target, response: Response) -> Target:
+    return replace(target, arn=policy.arn(target))
+
+
+def _busy(response: Response) -> str | None:
+    return None
+
+
+def _unfinished(observed: Values) -> bool:
+    """Versioning is switched on after the lifecycle is set: as long as it never was, there is no history to keep."""
+    return observed.get("versioning") == versioning.ABSENT
+
+
+BUCKET = Resource(
+    kind="bucket",
+    facets=(
+        _EXISTENCE,
+        facet_of(ownership),
+        facet_of(public_access),
+        facet_of(encryption),
+        facet_of(lifecycle),
+        facet_of(versioning),
+        facet_of(object_lock),
+        facet_of(tags),
+        facet_of(logging),
+        facet_of(policy),
+    ),
+    teardown=(_CONTENTS, _EXISTENCE),
+    locate=_locate,
+    busy=_busy,
+    unfinished=_unfinished,
+    contents=_CONTENTS,
+)

@@ -1,0 +1,102 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Default encryption of new objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "encryption"
+OPTIONS = {
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+    "bucket_key_enabled": {"type": "bool"},
+}
+ABSENT = {"algorithm": None, "kms_key_id": None, "bucket_key_enabled": False, "blocked_encryption_types": None}
+NEW = {**ABSENT, "algorithm": "AES256"}
+NOT_FOUND = {"ServerSideEncryptionConfigurationNotFoundError"}
+
+#: The key that aws:kms uses when none is named.
+MANAGED_KEY = "alias/aws/s3"
+
+
+def read(target: Target) -> Call:
+    return Call("s3", "get_bucket_encryption", target.bucket)
+
+
+def normalise(response: Response, target: Target) -> Value:
+    rule = response["ServerSideEncryptionConfiguration"]["Rules"][0]
+    default = rule.get("ApplyServerSideEncryptionByDefault", {})
+    key = default.get("KMSMasterKeyID")
+    managed = key is None or key.endswith(MANAGED_KEY)
+    blocked = rule.get("BlockedEncryptionTypes", {}).get("EncryptionType")
+    return {
+        "algorithm": default.get("SSEAlgorithm"),
+        "kms_key_id": None if managed else target.key_arn(key),
+        "bucket_key_enabled": is_kms(default.get("SSEAlgorithm")) and bool(rule.get("BucketKeyEnabled")),
+        "blocked_encryption_types": sorted(blocked) if blocked else None,
+    }
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    key = params.get("kms_key_id")
+    algorithm = params.get("encryption") or observed["algorithm"] or "AES256"
+    if key and not params.get("encryption") and not is_kms(algorithm):
+        algorithm = "aws:kms"
+    if not is_kms(algorithm):
+        return {**observed, "algorithm": algorithm, "kms_key_id": None, "bucket_key_enabled": False}
+    already = is_kms(observed["algorithm"])
+    asked = params.get("bucket_key_enabled")
+    # A bucket key saves KMS requests; with dsse it does not exist.
+    bucket_key = observed["bucket_key_enabled"] if already else algorithm == "aws:kms"
+    return {
+        **observed,
+        "algorithm": algorithm,
+        "kms_key_id": named_key(key, target) if key else observed["kms_key_id"],
+        "bucket_key_enabled": bucket_key if asked is None else asked,
+    }
+
+
+def is_kms(algorithm: str | None) -> bool:
+    return bool(algorithm) and str(algorithm).startswith("aws:kms")
+
+
+def named_key(key: str, target: Target) -> str | None:
+    return None if key.endswith(MANAGED_KEY) else target.key_arn(key)
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    default = {"SSEAlgorithm": after["algorithm"]}
+    if after["kms_key_id"]:
+        default["KMSMasterKeyID"] = after["kms_key_id"]
+    rule: dict[str, object] = {
+        "ApplyServerSideEncryptionByDefault": default,
+        "BucketKeyEnabled": after["bucket_key_enabled"],
+    }
+    if after["blocked_encryption_types"]:
+        rule["BlockedEncryptionTypes"] = {"EncryptionType": after["blocked_encryption_types"]}
+    rules = {"Rules": [rule]}
+    return (Call("s3", "put_bucket_encryption", {**target.bucket, "ServerSideEncryptionConfiguration": rules}),)
+
+
+def asked_keys(params: Params) -> Iterator[str]:
+    key = params.get("kms_key_id")
+    if key and not key.endswith(MANAGED_KEY):
+        yield key
+
+
+def seen_keys(response: Response) -> Iterator[str]:
+    key = normalise(response, Target("", ""))["kms_key_id"]
+    if key and ":key/" not in key:
+        yield key
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    if params.get("encryption") == "AES256" and params.get("kms_key_id"):
+        yield "kms_key_id needs encryption: aws:kms or aws:kms:dsse"
+    if params.get("encryption") == "AES256" and params.get("bucket_key_enabled"):
+        yield "bucket_key_enabled needs encryption: aws:kms"
+    if params.get("encryption") == "aws:kms:dsse" and params.get("bucket_key_enabled"):
+        yield "aws:kms:dsse has no bucket key; leave bucket_key_enabled out"

@@ -1,0 +1,119 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Lifecycle: how long old versions of a state stay, and the litter of lock files goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "lifecycle"
+OPTIONS = {
+    "noncurrent_version_expiration_days": {"type": "int"},
+    "newer_noncurrent_versions": {"type": "int"},
+    "abort_incomplete_multipart_upload_days": {"type": "int"},
+    "expired_object_delete_marker": {"type": "bool"},
+}
+ABSENT: Value = {}
+NOT_FOUND = {"NoSuchLifecycleConfiguration"}
+
+#: Our one rule. Every other rule of the bucket is somebody else's and stays.
+RULE_ID = "cornerstone.tfstate"
+BASELINE = dict(zip(OPTIONS, (90, 20, 7, True)))
+NOTHING = dict(zip(OPTIONS, (0, 0, 0, False)))
+
+
+def read(target: Target) -> Call:
+    return Call("s3", "get_bucket_lifecycle_configuration", target.bucket)
+
+
+def normalise(response: Response, target: Target) -> Value:
+    """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out."""
+    return {rule.get("ID") or f"unnamed-{place}": _canonical(rule) for place, rule in enumerate(response["Rules"])}
+
+
+def _canonical(rule: Any) -> dict[str, Any]:
+    where = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
+    both = where.get("And")
+    if both:
+        where = {**{name: value for name, value in both.items() if name != "Tags"}, "Tags": both.get("Tags", [])}
+    elif "Tag" in where:
+        where = {"Tags": [where["Tag"]]}
+    kept = {name: _plain(value) for name, value in rule.items() if name not in ("ID", "Filter", "Prefix")}
+    filters = {name: value for name, value in where.items() if value not in ("", [])}
+    if "Tags" in filters:
+        filters["Tags"] = sorted(filters["Tags"], key=lambda tag: str(tag["Key"]))
+    return {"Status": "Enabled", **kept, "Filter": filters}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    kept = BASELINE if target.fresh else settings(observed.get(RULE_ID, {}))
+    asked = {name: params[name] for name in OPTIONS if params.get(name) is not None}
+    rule = _rule({**kept, **asked})
+    foreign = {name: each for name, each in observed.items() if name != RULE_ID}
+    return {**foreign, RULE_ID: rule} if rule else foreign
+
+
+def settings(rule: Any) -> dict[str, Any]:
+    """Our options as a rule of ours holds them; zero and False say that the rule does not do it."""
+    if rule.get("Status") != "Enabled":
+        return dict(NOTHING)
+    noncurrent = rule.get("NoncurrentVersionExpiration", {})
+    found = (
+        noncurrent.get("NoncurrentDays", 0),
+        noncurrent.get("NewerNoncurrentVersions", 0),
+        rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation", 0),
+        bool(rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker")),
+    )
+    return dict(zip(OPTIONS, found))
+
+
+def _rule(setting: dict[str, Any]) -> dict[str, Any]:
+    days, newer, abort, markers = (setting[name] for name in OPTIONS)
+    actions: dict[str, Any] = {}
+    if days:
+        keep = {"NewerNoncurrentVersions": newer} if newer else {}
+        actions["NoncurrentVersionExpiration"] = {"NoncurrentDays": days, **keep}
+    if abort:
+        actions["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": abort}
+    if markers:
+        actions["Expiration"] = {"ExpiredObjectDeleteMarker": True}
+    return {"Status": "Enabled", "Filter": {}, **actions} if actions else {}
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    if not after:
+        return (Call("s3", "delete_bucket_lifecycle", target.bucket),)
+    rules = [{**rule, "ID": name, "Filter": _filter(rule["Filter"])} for name, rule in sorted(after.items())]
+    config = {**target.bucket, "LifecycleConfiguration": {"Rules": rules}}
+    return (Call("s3", "put_bucket_lifecycle_configuration", config),)
+
+
+def _filter(where: dict[str, Any]) -> dict[str, Any]:
+    tags = where.get("Tags", [])
+    if len(where) + len(tags) > 1 + bool(tags):
+        return {"And": where}
+    if tags:
+        return {"Tag": tags[0]}
+    return where or {"Prefix": ""}
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    for name, highest in (
+        ("noncurrent_version_expiration_days", 36500),
+        ("newer_noncurrent_versions", 100),
+        ("abort_incomplete_multipart_upload_days", 36500),
+    ):
+        value = params.get(name)
+        if value is not None and not 0 <= value <= highest:
+            yield f"{name} is {value}; it must lie between 0 (off) and {highest}"

@@ -1,0 +1,63 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Object Lock: opt-in, because it can never be switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "object_lock"
+OPTIONS = {
+    "object_lock": {"type": "bool"},
+    "object_lock_mode": {"choices": ["GOVERNANCE", "COMPLIANCE"]},
+    "object_lock_days": {"type": "int"},
+}
+ABSENT: Value = {"enabled": False, "mode": None, "days": None}
+NOT_FOUND = {"ObjectLockConfigurationNotFoundError"}
+
+DAYS_IN_A_YEAR = 365
+
+
+def read(target: Target) -> Call:
+    return Call("s3", "get_object_lock_configuration", target.bucket)
+
+
+def normalise(response: Response, target: Target) -> Value:
+    lock = response["ObjectLockConfiguration"]
+    retention = lock.get("Rule", {}).get("DefaultRetention", {})
+    years = retention.get("Years")
+    return {
+        "enabled": lock.get("ObjectLockEnabled") == "Enabled",
+        "mode": retention.get("Mode"),
+        "days": years * DAYS_IN_A_YEAR if years else retention.get("Days"),
+    }
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    mode, days = params.get("object_lock_mode"), params.get("object_lock_days")
+    return {
+        "enabled": observed["enabled"] or bool(params.get("object_lock")),
+        "mode": mode or observed["mode"],
+        "days": days or observed["days"],
+    }
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    lock: dict[str, object] = {"ObjectLockEnabled": "Enabled"}
+    if after["mode"]:
+        lock["Rule"] = {"DefaultRetention": {"Mode": after["mode"], "Days": after["days"]}}
+    return (Call("s3", "put_object_lock_configuration", {**target.bucket, "ObjectLockConfiguration": lock}),)
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    mode, days = params.get("object_lock_mode"), params.get("object_lock_days")
+    if (mode or days) and not params.get("object_lock"):
+        yield "object_lock_mode and object_lock_days need object_lock: true"
+    if bool(mode) != bool(days):
+        yield "object_lock_mode and object_lock_days go together"
+    if days is not None and not 1 <= days <= 36500:
+        yield f"object_lock_days is {days}; AWS takes 1 to 36500"
+    if params.get("object_lock") and params.get("versioning") is False:
+        yield "object_lock needs versioning"

@@ -1,0 +1,54 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who owns objects: with BucketOwnerEnforced no ACL can open the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+
+NAME = "ownership"
+OPTIONS = {"object_ownership": {"choices": ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]}}
+ABSENT = "ObjectWriter"
+NEW = "BucketOwnerEnforced"
+NOT_FOUND = {"OwnershipControlsNotFoundError"}
+
+
+def read(target: Target) -> Call:
+    return Call("s3", "get_bucket_ownership_controls", target.bucket)
+
+
+def normalise(response: Response, target: Target) -> Value:
+    return response["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    return params.get("object_ownership") or "BucketOwnerEnforced"
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    controls = {"Rules": [{"ObjectOwnership": after}]}
+    return (Call("s3", "put_bucket_ownership_controls", {**target.bucket, "OwnershipControls": controls}),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    if after == "BucketOwnerEnforced":  # AWS refuses it while the ACL grants anything to others
+        yield Probe(Call("s3", "get_bucket_acl", target.bucket), _foreign_grants)
+
+
+def _foreign_grants(answer: Answer) -> Refuse | None:
+    if isinstance(answer, Failure):
+        return Refuse(f"{answer}; it must be read before ACLs are switched off")
+    owner = answer["Owner"]["ID"]
+    others = sorted(
+        grant["Grantee"].get("URI") or grant["Grantee"].get("DisplayName") or grant["Grantee"].get("ID", "?")
+        for grant in answer.get("Grants", [])
+        if grant["Grantee"].get("ID") != owner
+    )
+    if not others:
+        return None
+    return Refuse(
+        f"the bucket's ACL grants access to {', '.join(others)}; turn those grants into policy statements and reset "
+        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred"
+    )

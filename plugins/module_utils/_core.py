@@ -1,0 +1,253 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The vocabulary: values that describe a resource, and the pure steps between observing it and writing to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any, Callable
+
+#: What a facet looks like once normalised: JSON-like, compared with `!=` and nothing else.
+Value = Any
+Params = Mapping[str, Any]
+Response = Mapping[str, Any]
+Values = dict[str, Value]
+
+EXISTENCE = "existence"
+
+#: The parameters that say what a call is about.
+SUBJECTS = ("Bucket", "TableName", "ResourceArn", "KeyId", "RoleArn", "path")
+
+
+class TfstateError(Exception):
+    """Something that the user is told in one sentence; never a bug of ours."""
+
+
+class Invalid(TfstateError):
+    """What was asked for cannot be right, wherever it is carried out."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS request: a botocore service and method name, and its parameters."""
+
+    service: str
+    operation: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        subject = next((self.params[name] for name in SUBJECTS if name in self.params), None)
+        return f"{self.operation} on {subject}" if subject else self.operation
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that AWS answered with an error, and what to do about it."""
+
+    call: Call
+    code: str
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        said = f" (AWS: {self.message})" if self.message else ""
+        return f"{self.call}: {self.code}; {self.advice}{said}"
+
+
+class CallFailed(TfstateError):
+    """A call that had to succeed did not."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A facet that could not be read. It is neither present nor absent."""
+
+    failure: Failure
+
+
+Answer = Response | Failure
+
+
+@dataclass(frozen=True)
+class Target:
+    """The one resource that a task is about, as far as it is known."""
+
+    name: str
+    region: str
+    partition: str = "aws"
+    account_id: str | None = None
+    #: The account that the operator says must own the resource.
+    owner: str | None = None
+    arn: str = ""
+    #: No choice made now can lose anything: the resource is missing, or its creation was cut short before use.
+    fresh: bool = False
+    #: What the KMS keys are called, by every name that somebody used -> key ARN.
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def key_arn(self, name: str) -> str:
+        return self.keys.get(name, name)
+
+    @property
+    def bucket(self) -> dict[str, str]:
+        """What every S3 call but CreateBucket names: the bucket, and whose it has to be."""
+        return {"Bucket": self.name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
+
+
+def bucket_region(response: Response) -> str | None:
+    """Where HeadBucket found a bucket; botocore before 1.36 leaves the answer in the headers."""
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return response.get("BucketRegion") or headers.get("x-amz-bucket-region")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A facet going from `before` to `after` by `calls`. Without calls, the creation of the resource carries it."""
+
+    facet: str
+    before: Value
+    after: Value
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A look around before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or nothing to say."""
+
+    call: Call
+    verdict: Callable[[Answer], "Refuse | Leave | None"]
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A change that AWS would reject, or that would harm: it is not carried out."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """A change that is somebody else's to make: it is dropped, with a warning."""
+
+    reason: str
+
+
+def _nothing(*_unused: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _no_params(_after: Value) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One independently readable and writable setting. Built from a module of its own by `facet_of`."""
+
+    name: str
+    options: Mapping[str, Mapping[str, Any]]
+    absent: Value
+    #: What AWS gives a resource that it creates today, where that is more than `absent`.
+    new: Value
+    not_found: frozenset[str]
+    read: Callable[[Target], Call]
+    normalise: Callable[[Response, Target], Value]
+    desired: Callable[[Params, Value, Target], Value]
+    calls: Callable[[Target, Value, Value], tuple[Call, ...]]
+    #: What the facet contributes to the call that creates the resource; None if that call cannot carry it.
+    creation: Callable[[Value], Mapping[str, Any]] | None
+    problems: Callable[[Params, Target], Iterable[str]]
+    probes: Callable[[Target, Value, Value], Iterable[Probe]]
+    asked_keys: Callable[[Params], Iterable[str]]
+    seen_keys: Callable[[Response], Iterable[str]]
+
+    def value(self, answer: Answer, target: Target) -> Value:
+        """Present, absent or unknown: three answers, never two."""
+        if not isinstance(answer, Failure):
+            return self.normalise(answer, target)
+        return self.absent if answer.code in self.not_found else Unknown(answer)
+
+
+def facet_of(module: ModuleType) -> Facet:
+    """The facet that a module defines; see docs/architecture.md for the names that it may define."""
+    return Facet(
+        name=module.NAME,
+        options=module.OPTIONS,
+        absent=module.ABSENT,
+        new=getattr(module, "NEW", module.ABSENT),
+        not_found=frozenset(module.NOT_FOUND),
+        read=module.read,
+        normalise=module.normalise,
+        desired=module.desired,
+        calls=module.calls,
+        creation=getattr(module, "creation", None),
+        problems=getattr(module, "problems", _nothing),
+        probes=getattr(module, "probes", _nothing),
+        asked_keys=getattr(module, "asked_keys", _nothing),
+        seen_keys=getattr(module, "seen_keys", _nothing),
+    )
+
+
+def _never(_observed: Values) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of thing in AWS: its facets in the order of application, the first being its existence."""
+
+    kind: str
+    facets: tuple[Facet, ...]
+    #: What has to go, in this order, for the resource to be gone.
+    teardown: tuple[Facet, ...]
+    #: The target, known better once the existence was read.
+    locate: Callable[[Target, Response], Target]
+    #: None when AWS is at rest; else what it is still doing. Raises Invalid on what no waiting mends.
+    busy: Callable[[Response], str | None]
+    #: Whether the observed facets show a creation that was cut short, provided that the resource is empty.
+    unfinished: Callable[[Values], bool] = _never
+    contents: Facet | None = None
+
+    @property
+    def existence(self) -> Facet:
+        return self.facets[0]
+
+
+def desire(facets: Iterable[Facet], target: Target, params: Params, observed: Values) -> Values:
+    """What each facet shall be. Desiring twice equals desiring once."""
+    if params.get("state") == "absent":
+        return {facet.name: facet.absent for facet in facets}
+    return {facet.name: facet.desired(params, observed[facet.name], target) for facet in facets}
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Two parameter trees as one; `more` wins where both name a leaf."""
+    out = dict(base)
+    for name, value in more.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
+        out[name] = merged(out[name], value) if both else value
+    return out
+
+
+def plan(facets: tuple[Facet, ...], target: Target, observed: Values, wanted: Values) -> tuple[Change, ...]:
+    """The changes from `observed` to `wanted`, in order. What a creation can carry rides on the call that creates."""
+    creating = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
+    changes: list[Change] = []
+    carried: dict[str, Any] = {}
+    for facet in facets:
+        before, after = observed[facet.name], wanted[facet.name]
+        rides = creating and facet.creation is not None
+        if rides and facet.creation is not None:
+            carried = merged(carried, facet.creation(after))
+        if before != after:
+            changes.append(Change(facet.name, before, after, () if rides else facet.calls(target, before, after)))
+    if creating:
+        first, *rest = changes
+        create, *more = first.calls
+        changes = [replace(first, calls=(replace(create, params=merged(create.params, carried)), *more)), *rest]
+    return tuple(changes)

@@ -1,0 +1,268 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Refusals: plans that are not carried out without the operator's explicit word, in check mode either."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
+from ._policy_document import OURS, Statement, is_public, locks_out, meaning
+
+#: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
+ALLOW = {
+    "bucket": (
+        "suspend_versioning",
+        "shorten_retention",
+        "weaken_encryption",
+        "change_kms_key",
+        "open_public_access",
+        "enable_acls",
+        "weaken_policy",
+        "drop_policy_statements",
+        "lock_out_operator",
+        "enable_object_lock",
+        "take_over_resource",
+        "delete_state",
+        "break_lock",
+    ),
+    "table": (
+        "weaken_encryption",
+        "change_kms_key",
+        "disable_deletion_protection",
+        "disable_recovery",
+        "take_over_resource",
+        "delete_state",
+        "break_lock",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a plan is not carried out. Without `word`, nothing permits it."""
+
+    reason: str
+    word: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}; if that is what you want: allow: [{self.word}]" if self.word else self.reason
+
+
+class Refused(TfstateError):
+    """The plan is not carried out; nothing was written."""
+
+
+Rule = Callable[[Change, Target], Iterable[Refusal]]
+
+
+def refusals(
+    resource: Resource, target: Target, changes: Iterable[Change], observed: Values, params: Params
+) -> list[Refusal]:
+    """What stands against these changes, less what `allow` permits."""
+    changes = tuple(changes)
+    found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
+    if changes:
+        found += _other_manager(observed.get("tags"), params)
+    allowed = set(params.get("allow") or ())
+    kept = [refusal for refusal in found if refusal.word not in allowed]
+    deletes_state = any(refusal.word == "delete_state" for refusal in found)
+    if deletes_state and params.get("confirm_name") != target.name:
+        kept.append(Refusal(f"deleting state needs confirm_name: {target.name} besides"))
+    return kept
+
+
+def _of_change(resource: Resource, change: Change, target: Target) -> Iterable[Refusal]:
+    rule = RULES.get((resource.kind, change.facet))
+    return rule(change, target) if rule else ()
+
+
+def _bucket_existence(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.before and change.after:
+        found = change.before["region"]
+        yield Refusal(
+            f"bucket {target.name} lies in {found}, not in {target.region}; correct region, or choose another name"
+        )
+
+
+def _table_existence(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.before and change.after:
+        yield Refusal(
+            f"table {target.name} has the key {change.before['key']}, but Terraform needs {change.after['key']}; "
+            "a key cannot be changed and the table is never replaced: choose another name"
+        )
+
+
+def _bucket_contents(change: Change, target: Target) -> Iterator[Refusal]:
+    count = f"{len(change.before['versions'])}{'+' if change.before['more'] else ''}"
+    yield Refusal(f"bucket {target.name} holds {count} object versions, which would be lost", "delete_state")
+    yield from _live_locks(change)
+
+
+def _table_contents(change: Change, target: Target) -> Iterator[Refusal]:
+    digests = len(change.before["digests"])
+    yield Refusal(f"table {target.name} holds the digests of {digests} states and what locks there are", "delete_state")
+    yield from _live_locks(change)
+
+
+def _live_locks(change: Change) -> Iterator[Refusal]:
+    locks = change.before["locks"]
+    if locks:
+        yield Refusal(f"somebody holds a lock: {', '.join(locks[:5])}", "break_lock")
+
+
+def _ownership(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.before == "BucketOwnerEnforced":
+        yield Refusal(f"object_ownership {change.after} switches ACLs on again", "enable_acls")
+
+
+def _public_access(change: Change, target: Target) -> Iterator[Refusal]:
+    opened = [flag for flag, on in change.before.items() if on and not change.after[flag]]
+    if opened:
+        yield Refusal(f"public_access would switch off {', '.join(opened)}", "open_public_access")
+
+
+def _versioning(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.after == "Suspended":
+        yield Refusal("without versioning the next write destroys the state before it", "suspend_versioning")
+
+
+def _bucket_encryption(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before, change.after
+    if _strength(after["algorithm"]) < _strength(before["algorithm"]):
+        yield Refusal(f"encryption would go from {before['algorithm']} down to {after['algorithm']}", "weaken_encryption")
+    elif before["kms_key_id"] and before["kms_key_id"] != after["kms_key_id"]:
+        yield _other_key(before["kms_key_id"], after["kms_key_id"])
+
+
+def _strength(algorithm: str | None) -> int:
+    """An algorithm that we do not know counts as the strongest."""
+    known = (None, "AES256", "aws:kms", "aws:kms:dsse")
+    return known.index(algorithm) if algorithm in known else len(known)
+
+
+def _table_encryption(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before["kms_key_id"], change.after["kms_key_id"]
+    if before and not after:
+        yield Refusal(f"encryption would go from the key {before} to the key that AWS owns", "weaken_encryption")
+    elif before:
+        yield _other_key(before, after)
+
+
+def _other_key(before: str, after: str | None) -> Refusal:
+    return Refusal(
+        f"the KMS key would go from {before} to {after or 'the key that AWS manages'}; "
+        "whoever may use the old key only will be shut out",
+        "change_kms_key",
+    )
+
+
+def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
+    what = "no version, lock files included, can be deleted before its time" if change.after["mode"] else "it stays on"
+    yield Refusal(f"object lock can never be switched off again: {what}", "enable_object_lock")
+
+
+def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
+    if target.fresh:
+        return
+    before, after = retention(change.before), retention(change.after)
+    if after[0] < before[0] or after[1] < before[1]:
+        told = [f"{days} days, newest {newer} kept" if days < math.inf else "for ever" for days, newer in (before, after)]
+        yield Refusal(f"old versions of states would be kept less long: {told[0]} -> {told[1]}", "shorten_retention")
+
+
+def retention(rules: dict[str, Any]) -> tuple[float, float]:
+    """Days, and newest versions beyond them, for which a non-current version is safe. No rule counts as for ever."""
+    expiring = [
+        rule["NoncurrentVersionExpiration"]
+        for rule in rules.values()
+        if rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule
+    ]
+    if not expiring:
+        return math.inf, math.inf
+    return (
+        min(each.get("NoncurrentDays", math.inf) for each in expiring),
+        min(each.get("NewerNoncurrentVersions", 0) for each in expiring),
+    )
+
+
+def _policy(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before["statements"], change.after["statements"]
+    kept = {meaning(each) for each in after}
+    replaced = {each.get("Sid") for each in after if each.get("Sid")}
+    gone = [each for each in before if meaning(each) not in kept]
+    ours = [_sid(each) for each in gone if _is_ours(each) and _weakens(each, after)]
+    foreign = [_sid(each) for each in gone if not _is_ours(each) and each.get("Sid") not in replaced]
+    if ours:
+        yield Refusal(f"the policy would lose or weaken {', '.join(ours)}", "weaken_policy")
+    if foreign:
+        yield Refusal(f"the policy would lose statements that are not ours: {', '.join(foreign)}", "drop_policy_statements")
+    added = [each for each in after if meaning(each) not in {meaning(other) for other in before}]
+    for statement in added:
+        if is_public(statement):
+            yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
+        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}"):
+            yield Refusal(f"policy statement {_sid(statement)} would lock you out of the policy itself", "lock_out_operator")
+
+
+def _sid(statement: Statement) -> str:
+    return str(statement.get("Sid") or "(without Sid)")
+
+
+def _is_ours(statement: Statement) -> bool:
+    return _sid(statement).startswith(OURS)
+
+
+def _weakens(gone: Statement, after: list[Statement]) -> bool:
+    """A statement of ours that comes back unchanged but for a higher TLS version is stronger, not weaker."""
+    successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
+    if successor is None:
+        return True
+    tls = [each.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion") for each in (gone, successor)]
+    return bool(tls[0] and tls[1]) and float(tls[1][0]) < float(tls[0][0])
+
+
+def _deletion_protection(change: Change, target: Target) -> Iterator[Refusal]:
+    if not change.after:
+        yield Refusal(f"deletion protection of table {target.name} would be switched off", "disable_deletion_protection")
+
+
+def _recovery(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before["period_days"] or 0, change.after["period_days"] or 0
+    if after < before:
+        yield Refusal(f"point-in-time recovery would go from {before} days to {after or 'none'}", "disable_recovery")
+
+
+MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created-by")
+OTHER_MANAGERS = ("terraform", "opentofu", "terragrunt", "cloudformation", "cdk", "pulumi", "crossplane", "terraspace")
+
+
+def _other_manager(tags: Any, params: Params) -> Iterator[Refusal]:
+    """A tag by which another tool claims the resource, unless the operator asks for that very tag."""
+    asked = params.get("tags") or {}
+    for key, value in (tags or {}).items() if isinstance(tags, dict) else ():
+        by_cloudformation = key == "aws:cloudformation:stack-name"
+        by_name = key.lower() in MANAGER_TAGS and str(value).lower() in OTHER_MANAGERS and asked.get(key) != value
+        if by_cloudformation or by_name:
+            yield Refusal(f"the tag {key}={value} says that another tool manages it", "take_over_resource")
+
+
+RULES: dict[tuple[str, str], Rule] = {
+    ("bucket", EXISTENCE): _bucket_existence,
+    ("bucket", "contents"): _bucket_contents,
+    ("bucket", "ownership"): _ownership,
+    ("bucket", "public_access"): _public_access,
+    ("bucket", "versioning"): _versioning,
+    ("bucket", "encryption"): _bucket_encryption,
+    ("bucket", "object_lock"): _object_lock,
+    ("bucket", "lifecycle"): _lifecycle,
+    ("bucket", "policy"): _policy,
+    ("table", EXISTENCE): _table_existence,
+    ("table", "contents"): _table_contents,
+    ("table", "encryption"): _table_encryption,
+    ("table", "deletion_protection"): _deletion_protection,
+    ("table", "recovery"): _recovery,
+}

@@ -1,0 +1,135 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Ansible edge: argument specs from facets, results to JSON, errors to one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
+from ._aws import BOTOCORE_MISSING, Aws, Connection
+from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values
+from ._guard import ALLOW
+from ._reconcile import Interrupted, Outcome, reconcile
+
+CONNECTION_SPEC: dict[str, dict[str, Any]] = {
+    "region": {"aliases": ["aws_region"], "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
+    "profile": {"aliases": ["aws_profile"]},
+    "access_key": {"aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False},
+    "secret_key": {"aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
+    "session_token": {"aliases": ["aws_session_token", "security_token"], "no_log": True},
+    "assume_role_arn": {},
+    "assume_role_external_id": {"no_log": True},
+    "assume_role_session_name": {},
+    "endpoint_url": {"aliases": ["aws_endpoint_url"]},
+    "validate_certs": {"type": "bool", "default": True},
+    "aws_ca_bundle": {"type": "path"},
+    "aws_config": {"type": "dict"},
+}
+
+
+def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
+    """Every option of a module: the connection's, the resource's, and its facets'."""
+    spec: dict[str, dict[str, Any]] = {
+        **CONNECTION_SPEC,
+        "name": {"required": True},
+        "account_id": {},
+        "unmanaged": {
+            "type": "list",
+            "elements": "str",
+            "choices": [facet.name for facet in resource.facets if facet.name != EXISTENCE],
+        },
+        "allow": {"type": "list", "elements": "str", "choices": list(ALLOW[resource.kind])},
+        "confirm_name": {},
+        "wait_timeout": {"type": "int", "default": 300},
+    }
+    for facet in resource.facets:
+        spec.update({name: dict(option) for name, option in facet.options.items()})
+    return spec
+
+
+MUTUALLY_EXCLUSIVE = [("profile", "access_key")]
+REQUIRED_TOGETHER = [("access_key", "secret_key")]
+
+
+def run_module(resource: Resource) -> None:
+    """The whole of a module: `main` calls this and nothing else."""
+    module = AnsibleModule(
+        argument_spec=argument_spec(resource),
+        mutually_exclusive=MUTUALLY_EXCLUSIVE,
+        required_together=REQUIRED_TOGETHER,
+        supports_check_mode=True,
+    )
+    if BOTOCORE_MISSING:
+        module.fail_json(msg=missing_required_lib("botocore"))
+    result = carry_out(resource, module.params, module.check_mode, module._diff)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def carry_out(resource: Resource, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """Params in, the result of a task out, whichever door they came through."""
+    try:
+        target = _target(params)
+        world = Aws(_connection(params), params["wait_timeout"])
+        outcome = reconcile(world, resource, target, params, check_mode)
+    except Interrupted as error:
+        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False, "changes": []}
+    return _result(resource, outcome, diff)
+
+
+def _target(params: Params) -> Target:
+    account = params.get("account_id")
+    if not params.get("region"):
+        raise Invalid("region is not set: set region, or AWS_REGION in your shell")
+    if account is not None and not (account.isdigit() and len(account) == 12):
+        raise Invalid(f"account_id is {account!r}; an AWS account has 12 digits (quote it in YAML)")
+    return Target(params["name"], params["region"], owner=account)
+
+
+def _connection(params: Params) -> Connection:
+    return Connection(**{field.name: params.get(field.name) for field in fields(Connection)})
+
+
+def _result(resource: Resource, outcome: Outcome, diff: bool) -> dict[str, Any]:
+    target = outcome.target
+    facets = {name: value for name, value in outcome.after.items() if name != EXISTENCE}
+    about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": target.account_id}
+    result: dict[str, Any] = {
+        "changed": bool(outcome.changes),
+        "changes": _told(outcome.changes),
+        "warnings": list(outcome.warnings),
+        resource.kind: {**about, "exists": outcome.exists, **(facets if outcome.exists else {})},
+    }
+    if diff:
+        result["diff"] = _diff(target, outcome.changes)
+    return result
+
+
+def _told(changes: tuple[Change, ...]) -> list[Values]:
+    return [
+        {
+            "facet": change.facet,
+            "before": change.before,
+            "after": change.after,
+            "calls": [call.operation for call in change.calls],
+        }
+        for change in changes
+    ]
+
+
+def _diff(target: Target, changes: tuple[Change, ...]) -> Mapping[str, Any]:
+    return {
+        "before_header": target.arn or target.name,
+        "after_header": target.arn or target.name,
+        "before": {change.facet: change.before for change in changes},
+        "after": {change.facet: change.after for change in changes},
+    }

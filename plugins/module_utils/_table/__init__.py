@@ -1,0 +1,53 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lock table: its facets in the order of application."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .._core import Invalid, Resource, Response, Target, facet_of
+from . import billing, contents, deletion_protection, encryption, existence, recovery, table_class, tags
+
+_EXISTENCE, _PROTECTION = facet_of(existence), facet_of(deletion_protection)
+
+LOST = {
+    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its KMS key is disabled, deleted or denied: enable that key again",
+    "ARCHIVING": "AWS is archiving it, because its KMS key was out of reach for a week: restore it from its backup",
+    "ARCHIVED": "AWS archived it, because its KMS key was out of reach for a week: restore it from its backup",
+    "REPLICATION_NOT_AUTHORIZED": "its global table may not replicate to it: give back that permission",
+}
+
+
+def _locate(target: Target, response: Response) -> Target:
+    return replace(target, arn=response["Table"].get("TableArn") or target.arn)
+
+
+def _busy(response: Response) -> str | None:
+    """ACTIVE alone is not at rest: a change of encryption goes on behind it."""
+    table = response["Table"]
+    status, encryption_status = table.get("TableStatus"), table.get("SSEDescription", {}).get("Status")
+    if status in LOST:
+        raise Invalid(f"table {table['TableName']} is {status}: {LOST[status]}")
+    if status != "ACTIVE":
+        return f"the table is {status}"
+    if encryption_status in ("ENABLING", "DISABLING", "UPDATING"):
+        return f"its encryption is {encryption_status}"
+    return None
+
+
+TABLE = Resource(
+    kind="table",
+    facets=(
+        _EXISTENCE,
+        facet_of(billing),
+        facet_of(encryption),
+        facet_of(deletion_protection),
+        facet_of(recovery),
+        facet_of(table_class),
+        facet_of(tags),
+    ),
+    teardown=(facet_of(contents), _PROTECTION, _EXISTENCE),
+    locate=_locate,
+    busy=_busy,
+)

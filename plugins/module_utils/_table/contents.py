@@ -1,0 +1,35 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a lock table holds: looked at before it is deleted."""
+
+from __future__ import annotations
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "contents"
+OPTIONS: dict[str, dict[str, object]] = {}
+ABSENT: Value = {"locks": [], "digests": [], "more": False}
+NOT_FOUND: set[str] = set()
+
+
+def read(target: Target) -> Call:
+    # Digest is asked for to tell the items apart. A lock's Info names people and machines: only whether it is there.
+    asked = {"ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
+    return Call("dynamodb", "scan", {"TableName": target.name, **asked})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    items = response.get("Items", [])
+    return {
+        "locks": sorted(each["LockID"]["S"] for each in items if "Digest" not in each),
+        "digests": sorted(each["LockID"]["S"] for each in items if "Digest" in each),
+        "more": "LastEvaluatedKey" in response,
+    }
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    return observed
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    return ()  # they go with the table

@@ -1,0 +1,65 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Encryption at rest: DynamoDB always encrypts; this is about whose key it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "encryption"
+OPTIONS = {
+    "encryption": {"choices": ["aws_owned_key", "aws_managed_key", "customer_managed_key"]},
+    "kms_key_id": {"no_log": False},
+}
+#: The key that AWS owns, which no account sees.
+ABSENT: Value = {"kms_key_id": None}
+NOT_FOUND: set[str] = set()
+
+MANAGED_KEY = "alias/aws/dynamodb"
+
+
+def read(target: Target) -> Call:
+    return Call("dynamodb", "describe_table", {"TableName": target.name})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    described = response["Table"].get("SSEDescription", {})
+    on = described.get("Status") not in (None, "DISABLED", "DISABLING")
+    # Asked for in passing, the managed key is created by its first use: until then only its alias is known.
+    return {"kms_key_id": target.key_arn(described.get("KMSMasterKeyArn", MANAGED_KEY)) if on else None}
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    asked = next(asked_keys(params), None)
+    if asked:
+        return {"kms_key_id": target.key_arn(asked)}
+    return ABSENT if params.get("encryption") == "aws_owned_key" else observed
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    specification = creation(after) or {"SSESpecification": {"Enabled": False}}
+    return (Call("dynamodb", "update_table", {"TableName": target.name, **specification}),)
+
+
+def creation(after: Value) -> dict[str, object]:
+    key = after["kms_key_id"]
+    if not key:
+        return {}
+    named = {} if key == MANAGED_KEY else {"KMSMasterKeyId": key}
+    return {"SSESpecification": {"Enabled": True, "SSEType": "KMS", **named}}
+
+
+def asked_keys(params: Params) -> Iterator[str]:
+    if params.get("kms_key_id"):
+        yield params["kms_key_id"]
+    elif params.get("encryption") == "aws_managed_key":
+        yield MANAGED_KEY
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    if params.get("encryption") == "customer_managed_key" and not params.get("kms_key_id"):
+        yield "encryption: customer_managed_key needs kms_key_id"
+    if params.get("encryption") in ("aws_owned_key", "aws_managed_key") and params.get("kms_key_id"):
+        yield "kms_key_id needs encryption: customer_managed_key"

@@ -1,0 +1,55 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the lock table exists, with the key that Terraform and OpenTofu need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "existence"
+OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}
+ABSENT = None
+NOT_FOUND = {"ResourceNotFoundException"}
+
+#: Source: https://developer.hashicorp.com/terraform/language/backend/s3#dynamodb-state-locking
+KEY: Value = {"LockID": "S HASH"}
+
+
+def read(target: Target) -> Call:
+    return Call("dynamodb", "describe_table", {"TableName": target.name})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    table = response["Table"]
+    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+    return {
+        "key": {
+            each["AttributeName"]: f"{types.get(each['AttributeName'])} {each['KeyType']}"
+            for each in table["KeySchema"]
+        }
+    }
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    return {"key": KEY}
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    if after is None:
+        return (Call("dynamodb", "delete_table", {"TableName": target.name}),)
+    if before is not None:
+        return ()  # a key schema cannot change: the guard refuses this
+    create = {
+        "TableName": target.name,
+        "AttributeDefinitions": [{"AttributeName": "LockID", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "LockID", "KeyType": "HASH"}],
+    }
+    return (Call("dynamodb", "create_table", create),)
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    if not re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", target.name):
+        yield f"{target.name!r} is no table name: 3 to 255 letters, digits, dots, hyphens and underscores"

@@ -1,0 +1,51 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Point-in-time recovery: locks and digests as they were at any second of the last days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "recovery"
+OPTIONS = {"point_in_time_recovery": {"type": "bool"}, "recovery_period_days": {"type": "int"}}
+ABSENT: Value = {"enabled": False, "period_days": None}
+NOT_FOUND: set[str] = set()
+
+LONGEST_DAYS = 35
+
+
+def read(target: Target) -> Call:
+    return Call("dynamodb", "describe_continuous_backups", {"TableName": target.name})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    # ContinuousBackupsStatus is ENABLED on every table: it is not this setting.
+    described = response["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    if described.get("PointInTimeRecoveryStatus") != "ENABLED":
+        return ABSENT
+    return {"enabled": True, "period_days": described.get("RecoveryPeriodInDays", LONGEST_DAYS)}
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    if params.get("point_in_time_recovery") is False:
+        return ABSENT
+    days = params.get("recovery_period_days") or observed["period_days"] or LONGEST_DAYS
+    return {"enabled": True, "period_days": days}
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    asked: dict[str, object] = {"PointInTimeRecoveryEnabled": after["enabled"]}
+    if after["period_days"] not in (None, LONGEST_DAYS):  # left out, it becomes the longest
+        asked["RecoveryPeriodInDays"] = after["period_days"]
+    specification = {"TableName": target.name, "PointInTimeRecoverySpecification": asked}
+    return (Call("dynamodb", "update_continuous_backups", specification),)
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    days = params.get("recovery_period_days")
+    if days is not None and not 1 <= days <= LONGEST_DAYS:
+        yield f"recovery_period_days is {days}; it must lie between 1 and {LONGEST_DAYS}"
+    if days and params.get("point_in_time_recovery") is False:
+        yield "recovery_period_days needs point_in_time_recovery"

@@ -1,0 +1,35 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tags: added to what is there, or exactly these with purge_tags."""
+
+from __future__ import annotations
+
+from .._core import Call, Response, Target, Value
+from .._tags import OPTIONS, desired, problems, tag_list
+
+__all__ = ["OPTIONS", "desired", "problems"]
+
+NAME = "tags"
+ABSENT: Value = {}
+NOT_FOUND: set[str] = set()
+
+
+def read(target: Target) -> Call:
+    return Call("dynamodb", "list_tags_of_resource", {"ResourceArn": target.arn})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    return {tag["Key"]: tag["Value"] for tag in response.get("Tags", [])}
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    where = {"ResourceArn": target.arn}
+    added = {key: value for key, value in after.items() if before.get(key) != value}
+    removed = sorted(before.keys() - after.keys())
+    tag = (Call("dynamodb", "tag_resource", {**where, "Tags": tag_list(added)}),) if added else ()
+    untag = (Call("dynamodb", "untag_resource", {**where, "TagKeys": removed}),) if removed else ()
+    return tag + untag
+
+
+def creation(after: Value) -> dict[str, object]:
+    return {"Tags": tag_list(after)} if after else {}
