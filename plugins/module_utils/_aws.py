@@ -203,7 +203,8 @@ class Aws:
             raise _translated(error, self.connection, call) from None
         for error in response.get("Errors", ()) if call.operation == "delete_objects" else ():
             # DeleteObjects answers 200 and names what it did not delete.
-            return Failure(call, error["Code"], f"{error['Key']}: {error.get('Message', '')}", _advice(call, error["Code"]))
+            said = f"{error['Key']}: {error.get('Message', '')}"
+            return Failure(call, error["Code"], said, _advice(call, error["Code"]))
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:
@@ -337,7 +338,8 @@ def _usable(name: str, key: Mapping[str, Any], region: str) -> str:
     problems = []
     if key.get("KeyState", "Enabled") != "Enabled":
         problems.append(f"it is {key['KeyState']}: enable it")
-    if key.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT" or key.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT":
+    kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
+    if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
         problems.append("it is no symmetric encryption key")
     if key["Arn"].split(":")[3] != region:
         problems.append(f"it lies in {key['Arn'].split(':')[3]}, not in {region}")

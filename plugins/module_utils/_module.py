@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -65,7 +65,16 @@ def run_module(resource: Resource) -> None:
     )
     if BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
-    result = carry_out(resource, module.params, module.check_mode, module._diff)
+    _exit(module, carry_out(resource, module.params, module.check_mode, module._diff))
+
+
+def run_file_module(spec: dict[str, dict[str, Any]], write: Callable[[Params, bool, bool], dict[str, Any]]) -> None:
+    """The same for a module that only writes files."""
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    _exit(module, write(module.params, module.check_mode, module._diff))
+
+
+def _exit(module: AnsibleModule, result: dict[str, Any]) -> None:
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -107,9 +107,10 @@ class _Run:
         if exists is None or isinstance(self.answer, Failure):
             return {facet.name: facet.new for facet in facets}
         self.target = self.resource.locate(self.target, self.answer)
+        known = self.resource.existence.read(self.target)
         calls = {facet.name: facet.read(self.target) for facet in facets}
-        fresh = _unique(call for call in calls.values() if call != self.resource.existence.read(self.target))
-        answers = [*zip(fresh, self.world.read(fresh, self.young)), (self.resource.existence.read(self.target), self.answer)]
+        others = _unique(call for call in calls.values() if call != known)
+        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young))]
         found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
         self._name_keys(found)
         values = [(facet, facet.value(answer, self.target)) for facet, answer in found]
@@ -207,9 +208,9 @@ class _Run:
     def _unsettled(self, left: Sequence[Change], busy: str | None) -> None:
         if busy:
             raise TfstateError(f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later")
-        stale = ", ".join(change.facet for change in left)
+        stale = ", ".join(change.facet for change in left) or "settings"
         self.world.warnings.append(
-            f"AWS took the changes of {self.target.name}, but still reads back the old {stale}; run again later to confirm"
+            f"AWS took the changes of {self.target.name} but still reads back the old {stale}; run again later to confirm"
         )
 
 
@@ -276,3 +277,22 @@ def _unique(calls: Iterable[Call]) -> list[Call]:
         if call not in found:
             found.append(call)
     return found
+
+
+def write_files(
+    wanted: Mapping[str, str],
+    check_mode: bool,
+    read: Callable[[str], str | None],
+    write: Callable[[str, str], None],
+) -> tuple[Change, ...]:
+    """Makes files hold these texts; the same loop as for AWS, where nothing is read late and nothing lingers."""
+    present = {path: read(path) for path in wanted}
+    changes = tuple(Change(path, present[path], text) for path, text in wanted.items() if present[path] != text)
+    done: list[Change] = []
+    for change in () if check_mode else changes:
+        try:
+            write(change.facet, change.after)
+        except TfstateError as cause:
+            raise Interrupted(cause, tuple(done)) from cause
+        done.append(change)
+    return changes

@@ -1,0 +1,43 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The last task of the bootstrap playbook: a plain table of what became of every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import Line, line_of, table
+
+RESULTS = ("__terraform_backend_bucket", "__terraform_backend_table", "__terraform_backend_config")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Runs for every backend: the first one prints the table of them all, and each answers for itself."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        known = task_vars or {}
+        host = known["inventory_hostname"]
+        if host == known["ansible_play_hosts"][0]:
+            lines = [self._line(each, known) for each in known["ansible_play_hosts_all"]]
+            Display().display(table(lines, check_mode=bool(self._task.check_mode)))
+        line = self._line(host, known)
+        result.update(changed=False, failed=line.failed, msg=line.status)
+        return result
+
+    def _line(self, host: str, known: dict[str, Any]) -> Line:
+        facts = known["hostvars"][host]
+        bucket, table_, config = (facts.get(name) or {} for name in RESULTS)
+        return line_of(
+            host,
+            names=(facts.get("terraform_backend_bucket_name"), facts.get("terraform_backend_table_name")),
+            lock_mode=facts.get("terraform_backend_lock_mode"),
+            results=(bucket, table_, config),
+            failure=facts.get("terraform_backend_failure"),
+        )

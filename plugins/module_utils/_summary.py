@@ -1,0 +1,91 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What became of the backends of a run, as a plain table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+#: Past so many backends only counts and the exceptions are printed.
+LONGEST_TABLE = 40
+HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A backend in the summary."""
+
+    backend: str
+    bucket: str
+    table: str
+    lock_mode: str
+    changed: str
+    status: str
+
+    @property
+    def failed(self) -> bool:
+        return self.status != "ok"
+
+
+def line_of(
+    backend: str,
+    names: tuple[str | None, str | None],
+    lock_mode: str | None,
+    results: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
+    failure: str | None,
+) -> Line:
+    """The line of one backend, from what its tasks registered."""
+    bucket, table_, config = results
+    finished = config.get("backend") and not config.get("failed")
+    status = failure or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
+    changed = [
+        told
+        for told in (_changed("bucket", bucket), _changed("table", table_), "files" if config.get("changed") else "")
+        if told
+    ]
+    has_table = lock_mode != "lockfile"
+    return Line(
+        backend=backend,
+        bucket=str(bucket.get("bucket", {}).get("name") or names[0] or NOTHING),
+        table=str(table_.get("table", {}).get("name") or names[1] or NOTHING) if has_table else NOTHING,
+        lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
+        changed="; ".join(changed) or NOTHING,
+        status=" ".join(status.split()),
+    )
+
+
+def _changed(kind: str, result: Mapping[str, Any]) -> str:
+    facets = [change["facet"] for change in result.get("changes") or ()]
+    if not facets:
+        return ""
+    return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"
+
+
+def table(lines: Sequence[Line], check_mode: bool = False) -> str:
+    """Every backend in a line; of a large fleet only those that changed or failed, below the counts."""
+    shown = lines if len(lines) <= LONGEST_TABLE else [each for each in lines if each.failed or each.changed != NOTHING]
+    cut = shown[:LONGEST_TABLE]
+    rows = [HEADINGS, *(astuple(_short(each)) for each in cut)] if cut else []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
+    told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
+    return "\n".join(["", *told, *more, "", _counts(lines, check_mode), *_failures(cut)])
+
+
+def _short(line: Line) -> Line:
+    return Line(line.backend, line.bucket, line.table, line.lock_mode, line.changed, "FAILED" if line.failed else "ok")
+
+
+def _counts(lines: Sequence[Line], check_mode: bool) -> str:
+    failed = sum(each.failed for each in lines)
+    changed = sum(each.changed != NOTHING for each in lines)
+    would = "would change" if check_mode else "changed"
+    backends = "1 backend" if len(lines) == 1 else f"{len(lines)} backends"
+    return f"{backends}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
+
+
+def _failures(lines: Sequence[Line]) -> list[str]:
+    return [f"FAILED {each.backend}: {each.status}" for each in lines if each.failed]

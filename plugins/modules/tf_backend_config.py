@@ -1,0 +1,16 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_file_module
+
+
+def main() -> None:
+    run_file_module(SPEC, write_backend)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_summary
+short_description: Print what became of every backend
+version_added: 0.1.0
+description:
+  - Prints a plain table with a line for each backend of the play; past 40 backends only counts and the exceptions.
+  - Fails for each backend whose convergence failed, so that the exit code of the playbook says so.
+  - It reads what P(cornerstone.tfstate.terraform_backend#role) left behind in the same run, and takes no options.
+  - This is an action plugin; nothing runs on the host.
+options: {}
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+attributes:
+  check_mode:
+    description: Can run in check mode and says what would change.
+    support: full
+  diff_mode:
+    description: Shows what would change.
+    support: none
+  platform:
+    description: Where it runs.
+    platforms: posix
+    support: full
+  idempotent:
+    description: Running it again changes nothing.
+    support: full
+  action:
+    description: Has an action plugin of its name.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Print one line for each backend
+  cornerstone.tfstate.tf_backend_summary:
+"""
+
+RETURN = r"""
+msg:
+  description: V(ok), or why this backend failed.
+  returned: always
+  type: str
+  sample: ok
+"""
