@@ -101,13 +101,13 @@ class _Run:
     def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
         facets = tuple(facets)
-        self.answer = existence or self.world.read([self.resource.existence.read(self.target)])[0]
+        known = self.resource.existence.read(self.target)
+        self.answer = self.world.read([known], self.young)[0] if existence is None else existence
         exists = self.resource.existence.value(self.answer, self.target)
         _known([(self.resource.existence, exists)])
         if exists is None or isinstance(self.answer, Failure):
             return {facet.name: facet.new for facet in facets}
         self.target = self.resource.locate(self.target, self.answer)
-        known = self.resource.existence.read(self.target)
         calls = {facet.name: facet.read(self.target) for facet in facets}
         others = _unique(call for call in calls.values() if call != known)
         answers = [(known, self.answer), *zip(others, self.world.read(others, self.young))]

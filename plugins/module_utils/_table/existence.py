@@ -46,6 +46,7 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
         "TableName": target.name,
         "AttributeDefinitions": [{"AttributeName": "LockID", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "LockID", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",  # AWS wants one even if billing is unmanaged
     }
     return (Call("dynamodb", "create_table", create),)
 

@@ -1,0 +1,112 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Python values as Terraform text, in the form that `terraform fmt` leaves alone.
+
+Pure: no I/O. Source: https://developer.hashicorp.com/terraform/language/style
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from textwrap import indent
+from typing import TypeAlias
+
+Value: TypeAlias = "str | bool | int | list[Value] | dict[str, Value]"
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# As bare object keys these are read as an expression, not as a name.
+_KEYWORDS = frozenset({"for", "true", "false", "null"})
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block such as `backend "s3" { ... }`: its attributes come first, then its blocks."""
+
+    type: str
+    labels: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+
+
+def hcl_text(attributes: Mapping[str, Value], blocks: tuple[Block, ...] = (), comment: str = "") -> str:
+    """A whole file, newline at its end; `comment` becomes the `#` lines on top.
+
+    Raises ValueError for a name or label that is no identifier, TypeError for a value that HCL has no words for.
+    """
+    heading = "".join(f"# {line}\n" for line in comment.splitlines())
+    return "\n".join(filter(None, (heading, _body(attributes, blocks))))
+
+
+def _body(attributes: Mapping[str, Value], blocks: tuple[Block, ...]) -> str:
+    assignments = _assignments([(_identifier(name), value) for name, value in attributes.items()])
+    return "\n".join(filter(None, (assignments, *map(_block, blocks))))
+
+
+def _block(block: Block) -> str:
+    # `terraform fmt` garbles a label that needs escapes, and Terraform takes only names there.
+    head = " ".join((_identifier(block.type), *(f'"{_identifier(label)}"' for label in block.labels)))
+    body = _body(block.attributes, block.blocks)
+    return f"{head} {{\n{indent(body, '  ')}}}\n" if body else f"{head} {{}}\n"
+
+
+def _assignments(items: list[tuple[str, Value]]) -> str:
+    """A line or more for each name; `=` is aligned over runs of single lines, and a longer value ends the run."""
+    expressions = [(name, _expression(value)) for name, value in items]
+    lines = []
+    for is_single_line, run in groupby(expressions, key=lambda item: "\n" not in item[1]):
+        members = list(run)
+        width = max(len(name) for name, _text in members) if is_single_line else 0
+        lines += [f"{name:{width}} = {text}\n" if width else f"{name} = {text}\n" for name, text in members]
+    return "".join(lines)
+
+
+def _expression(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list):
+        return _tuple([_expression(element) for element in value])
+    if isinstance(value, dict):
+        return _object(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}; HCL text is made of str, bool, int, list and dict")
+
+
+def _tuple(elements: list[str]) -> str:
+    if any("\n" in element for element in elements):
+        return "[\n" + "".join(indent(f"{element},\n", "  ") for element in elements) + "]"
+    return "[" + ", ".join(elements) + "]"
+
+
+def _object(value: dict[str, Value]) -> str:
+    if not value:
+        return "{}"
+    return "{\n" + indent(_assignments([(_object_key(name), member) for name, member in value.items()]), "  ") + "}"
+
+
+def _object_key(name: str) -> str:
+    return name if _IDENTIFIER.fullmatch(name) and name not in _KEYWORDS else _quoted(name)
+
+
+def _identifier(name: str) -> str:
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name an attribute or block; letters, digits, _ and - can, no digit first")
+    return name
+
+
+def _quoted(text: str) -> str:
+    escaped = "".join(_ESCAPES.get(character) or _ascii(character) for character in text)
+    return '"' + escaped.replace("${", "$${").replace("%{", "%%{") + '"'
+
+
+def _ascii(character: str) -> str:
+    """Printable ASCII as it is, all else by number: then width, line ends and encoding can't surprise anyone."""
+    if " " <= character <= "~":
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else f"\\U{ord(character):08x}"
