@@ -262,6 +262,25 @@ def _loader() -> Any:
     return _shared_loader
 
 
+def warm() -> None:
+    """Parses what every client needs, so that forked processes inherit it. Reads no configuration and never raises."""
+    if BOTOCORE_MISSING:
+        return
+    loader = _loader()
+    for service in ("s3", "dynamodb", "sts"):
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            _load(lambda: loader.load_service_model(service, kind))
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        _load(lambda: loader.load_data(name))
+
+
+def _load(load: Callable[[], object]) -> None:
+    try:
+        load()
+    except (botocore.exceptions.BotoCoreError, OSError, ValueError):
+        pass  # then whoever needs it says what is wrong with it
+
+
 def _assumed(source: Any, connection: Connection) -> Any:
     """A session of the role to assume, through the STS of the region: its tokens work in every region."""
     named = {

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
@@ -51,30 +52,39 @@ def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
     return spec
 
 
-MUTUALLY_EXCLUSIVE = [("profile", "access_key")]
-REQUIRED_TOGETHER = [("access_key", "secret_key")]
+@dataclass(frozen=True)
+class Edge:
+    """What a module takes and does, for either door: a module process, or an action plugin in the worker."""
+
+    spec: dict[str, dict[str, Any]]
+    #: Params, check mode and diff mode in, the result of a task out. Raises nothing that a user would see.
+    work: Callable[[Params, bool, bool], dict[str, Any]]
+    mutually_exclusive: tuple[tuple[str, ...], ...] = ()
+    required_together: tuple[tuple[str, ...], ...] = ()
+    needs_botocore: bool = False
 
 
-def run_module(resource: Resource) -> None:
+def edge_of(resource: Resource) -> Edge:
+    return Edge(
+        argument_spec(resource),
+        partial(carry_out, resource),
+        mutually_exclusive=(("profile", "access_key"),),
+        required_together=(("access_key", "secret_key"),),
+        needs_botocore=True,
+    )
+
+
+def run_module(edge: Edge) -> None:
     """The whole of a module: `main` calls this and nothing else."""
     module = AnsibleModule(
-        argument_spec=argument_spec(resource),
-        mutually_exclusive=MUTUALLY_EXCLUSIVE,
-        required_together=REQUIRED_TOGETHER,
+        argument_spec=edge.spec,
+        mutually_exclusive=edge.mutually_exclusive,
+        required_together=edge.required_together,
         supports_check_mode=True,
     )
-    if BOTOCORE_MISSING:
+    if edge.needs_botocore and BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
-    _exit(module, carry_out(resource, module.params, module.check_mode, module._diff))
-
-
-def run_file_module(spec: dict[str, dict[str, Any]], write: Callable[[Params, bool, bool], dict[str, Any]]) -> None:
-    """The same for a module that only writes files."""
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    _exit(module, write(module.params, module.check_mode, module._diff))
-
-
-def _exit(module: AnsibleModule, result: dict[str, Any]) -> None:
+    result = edge.work(module.params, module.check_mode, module._diff)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_file_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, run_module
 
 
 def main() -> None:
-    run_file_module(SPEC, write_backend)
+    run_module(Edge(SPEC, write_backend))
 
 
 if __name__ == "__main__":

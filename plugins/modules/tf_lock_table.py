@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of, run_module
 
 
 def main() -> None:
-    run_module(TABLE)
+    run_module(edge_of(TABLE))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of, run_module
 
 
 def main() -> None:
-    run_module(BUCKET)
+    run_module(edge_of(BUCKET))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,13 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door of the module of the same name."""
+
+from __future__ import annotations
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+
+
+class ActionModule(Door):
+    EDGE = Edge(SPEC, write_backend)

@@ -1,0 +1,90 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """How to reach AWS, with the option names of amazon.aws."""
+
+    DOCUMENTATION = r"""
+options:
+  region:
+    description:
+      - The AWS region of the resource, such as V(af-south-1). The work is done through this region's endpoints.
+      - Not given, it is taken from E(AWS_REGION), then from E(AWS_DEFAULT_REGION).
+        The region of a profile is not used. Without any of them the task fails.
+      - An opt-in region must be enabled in the account first.
+    type: str
+    aliases: [aws_region]
+  profile:
+    description:
+      - A named profile of the AWS configuration files. SSO profiles work after C(aws sso login).
+      - It beats all credentials in the environment. Not given, E(AWS_PROFILE) may name one.
+    type: str
+    aliases: [aws_profile]
+  access_key:
+    description:
+      - The id of an AWS access key.
+      - With it the environment is out of play. E(AWS_PROFILE) and E(AWS_SESSION_TOKEN) are not read.
+      - Not given, credentials are found as the AWS command line finds them. First E(AWS_ACCESS_KEY_ID),
+        then profile, SSO and web identity, then the role of the machine.
+    type: str
+    aliases: [aws_access_key_id, aws_access_key]
+  secret_key:
+    description:
+      - The secret of O(access_key).
+      - Keep it out of playbooks, in Ansible Vault or in the environment.
+    type: str
+    aliases: [aws_secret_access_key, aws_secret_key]
+  session_token:
+    description:
+      - The session token of O(access_key), for temporary credentials. Without O(access_key) it is not used.
+    type: str
+    aliases: [aws_session_token, security_token]
+  assume_role_arn:
+    description:
+      - The ARN of a role to assume with the credentials found. Everything is then done as that role.
+      - Not given, the credentials are used as they are.
+    type: str
+  assume_role_external_id:
+    description:
+      - The external id that the role's trust policy asks for.
+    type: str
+  assume_role_session_name:
+    description:
+      - The name of the session of O(assume_role_arn), as AWS CloudTrail shows it. Not given, botocore makes one up.
+    type: str
+  endpoint_url:
+    description:
+      - The URL of every service used, in place of AWS. Meant for emulators of AWS.
+      - It beats E(AWS_ENDPOINT_URL) and E(AWS_ENDPOINT_URL_S3) and the like, which botocore reads otherwise.
+    type: str
+    aliases: [aws_endpoint_url]
+  validate_certs:
+    description:
+      - V(false) accepts any TLS certificate, so that anybody between here and AWS can read and change requests.
+        Use O(aws_ca_bundle) instead.
+      - It has no effect together with O(aws_ca_bundle).
+    type: bool
+    default: true
+  aws_ca_bundle:
+    description:
+      - A file of CA certificates to check TLS certificates with. It beats E(AWS_CA_BUNDLE).
+    type: path
+  aws_config:
+    description:
+      - Settings for C(botocore.config.Config), by name. They beat those that the module makes.
+      - See U(https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html).
+    type: dict
+requirements:
+  - python >= 3.10
+  - botocore >= 1.34
+notes:
+  - O(access_key) cannot be combined with O(profile), and needs O(secret_key).
+    What a task says beats the environment, and the environment beats the configuration files.
+  - The environment and the AWS configuration files are those of the machine that runs the module.
+    With C(ansible_connection=local) that is the controller.
+  - The defaults group C(amazon.aws.aws) does not reach this module.
+    Use C(group/cornerstone.tfstate.tfstate) in C(module_defaults).
+"""

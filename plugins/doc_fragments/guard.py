@@ -1,0 +1,37 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What keeps the modules from doing harm. The words of `allow` and the facets of `unmanaged` are the modules' own."""
+
+    DOCUMENTATION = r"""
+options:
+  account_id:
+    description:
+      - The 12 digits of the account that must own everything. Quote them in YAML.
+      - With credentials of another account the task fails before its first write.
+      - Not given, whatever account the credentials belong to is right.
+    type: str
+  confirm_name:
+    description:
+      - The name of the resource once more. Needed besides O(allow=delete_state), so that a deletion of state
+        is never the work of a variable that leads elsewhere than one thinks.
+    type: str
+  wait_timeout:
+    description:
+      - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.
+      - Then the task fails while AWS is still at work, and warns while AWS still reads back old settings.
+        Either way, run it again later.
+    type: int
+    default: 300
+notes:
+  - Everything is read before anything is written, and options are checked before that, in check mode too.
+  - A setting that cannot be read counts as unknown, never as absent. The task then fails before its first write,
+    and names the missing permission and the word for O(unmanaged).
+  - An option that is not given never lowers a protection that is there. An option that lowers one needs O(allow).
+  - When AWS fails in the middle, the result says in RV(changes) what was done until then.
+    Run it again to finish.
+"""

@@ -1,0 +1,109 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door: a module's core in the worker that Ansible forks anyway, where that is the same as the module."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
+
+INTERPRETER = "ansible_python_interpreter"
+#: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
+SWITCH = "cornerstone_tfstate_fast_door"
+PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+
+warm()  # in the parent, before it forks: every worker inherits the parsed service models
+
+
+class Door(ActionBase):  # type: ignore[misc]
+    """Base of the action plugins that bear the names of our modules."""
+
+    EDGE: Edge
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        known = dict(task_vars or {})
+        environment: dict[str, str] = {}
+        self._compute_environment_string(environment)
+        if self._is_local() and known.get(INTERPRETER) is None:
+            known[INTERPRETER] = sys.executable
+        if self._is_fast(known, environment):
+            with applied(environment):
+                result.update(self._work())
+        else:
+            result.update(self._execute_module(task_vars=known, wrap_async=self._task.async_val))
+        return result
+
+    def _is_local(self) -> bool:
+        return self._connection.transport == "local" and not self._task.delegate_to
+
+    def _is_fast(self, known: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+        """Whether nothing about this task could tell the worker from a module process."""
+        wanted = self._templar.template(known.get(SWITCH, sys.platform != "darwin"))
+        interpreter = str(self._templar.template(known.get(INTERPRETER)))
+        return (
+            boolean(wanted, strict=False)
+            and self._is_local()
+            and not self._play_context.become
+            and not self._task.async_val
+            and os.path.abspath(interpreter) == os.path.abspath(sys.executable)
+            and all(_is_harmless(name) for name in environment)
+            and not (self.EDGE.needs_botocore and BOTOCORE_MISSING)
+        )
+
+    def _work(self) -> dict[str, Any]:
+        """What AnsibleModule does around a module's core: validation before it, scrubbing after it."""
+        edge = self.EDGE
+        validator = ArgumentSpecValidator(
+            edge.spec, mutually_exclusive=edge.mutually_exclusive, required_together=edge.required_together
+        )
+        validated = validator.validate(self._task.args)
+        params = validated.validated_parameters
+        if validated.error_messages:
+            result: dict[str, Any] = {"failed": True, "msg": self._told(validated.errors[0])}
+        else:
+            result = edge.work(params, bool(self._task.check_mode), bool(self._task.diff))
+        if not result.get("warnings"):
+            result.pop("warnings", None)
+        result["invocation"] = {"module_args": params}
+        scrubbed: dict[str, Any] = remove_values(result, validated._no_log_values)
+        return scrubbed
+
+    def _told(self, error: Any) -> str:
+        """The words of AnsibleModule."""
+        unsupported = isinstance(error, UnsupportedError)
+        return f"Unsupported parameters for ({self._task.action}) module: {error.msg}" if unsupported else str(error.msg)
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether only botocore reads the variable, and reads it anew for each session."""
+    return name.startswith("AWS_") and name != "AWS_DATA_PATH" or name.lower() in PROXIES
+
+
+@contextmanager
+def applied(environment: Mapping[str, str]) -> Iterator[None]:
+    """The task's environment, gone again afterwards: the items of a loop share a worker."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update({name: str(value) for name, value in environment.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
