@@ -8,7 +8,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import Line, line_of, table
 
 RESULTS = ("__terraform_backend_bucket", "__terraform_backend_table", "__terraform_backend_config")

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What keeps the modules from doing harm. The words of `allow` and the facets of `unmanaged` are the modules' own."""
+    """What keeps the modules from doing harm, less the words of `allow`, which are each module's own."""
 
     DOCUMENTATION = r"""
 options:

@@ -43,11 +43,10 @@ _value:
   elements: str
 """
 
-from collections.abc import Mapping
-from typing import Any, Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, backend_of
 

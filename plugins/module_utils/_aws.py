@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +56,7 @@ DENIED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken"}
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
-UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation", "501"}
+UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
@@ -67,7 +68,7 @@ ADVICE = {
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
     **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
-    "BucketAlreadyExists": "the name is taken by another account: choose another, with your account id and region in it",
+    "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
     "take an hour or more to forget: run again later",
@@ -201,10 +202,10 @@ class Aws:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, RecursionError) as error:
             raise _translated(error, self.connection, call) from None
-        for error in response.get("Errors", ()) if call.operation == "delete_objects" else ():
-            # DeleteObjects answers 200 and names what it did not delete.
-            said = f"{error['Key']}: {error.get('Message', '')}"
-            return Failure(call, error["Code"], said, _advice(call, error["Code"]))
+        kept = response.get("Errors") if call.operation == "delete_objects" else None
+        if kept:  # DeleteObjects answers 200 and names what it did not delete
+            first = kept[0]
+            return Failure(call, first["Code"], f"{first['Key']}: {first.get('Message')}", _advice(call, first["Code"]))
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:
@@ -267,18 +268,13 @@ def warm() -> None:
     if BOTOCORE_MISSING:
         return
     loader = _loader()
-    for service in ("s3", "dynamodb", "sts"):
-        for kind in ("service-2", "endpoint-rule-set-1"):
-            _load(lambda: loader.load_service_model(service, kind))
-    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        _load(lambda: loader.load_data(name))
-
-
-def _load(load: Callable[[], object]) -> None:
-    try:
-        load()
-    except (botocore.exceptions.BotoCoreError, OSError, ValueError):
-        pass  # then whoever needs it says what is wrong with it
+    # What cannot be loaded here is loaded by whoever needs it, who also says what is wrong with it.
+    with suppress(botocore.exceptions.BotoCoreError, OSError, ValueError):
+        for service in ("s3", "dynamodb", "sts"):
+            for kind in ("service-2", "endpoint-rule-set-1"):
+                loader.load_service_model(service, kind)
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
 
 
 def _assumed(source: Any, connection: Connection) -> Any:
@@ -287,9 +283,12 @@ def _assumed(source: Any, connection: Connection) -> Any:
         "RoleSessionName": connection.assume_role_session_name,
         "ExternalId": connection.assume_role_external_id,
     }
+    credentials = source.get_credentials()
+    if credentials is None:
+        raise _translated(botocore.exceptions.NoCredentialsError(), connection)
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
         client_creator=lambda _service, **keys: _client(source, "sts", connection, **keys),
-        source_credentials=source.get_credentials() or _no_credentials(connection),
+        source_credentials=credentials,
         role_arn=connection.assume_role_arn,
         extra_args={name: value for name, value in named.items() if value},
     )
@@ -297,10 +296,6 @@ def _assumed(source: Any, connection: Connection) -> Any:
     session.register_component("data_loader", _loader())
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     return session
-
-
-def _no_credentials(connection: Connection) -> None:
-    raise _translated(botocore.exceptions.NoCredentialsError(), connection)
 
 
 def _client(session: Any, service: str, connection: Connection, **keys: Any) -> Any:

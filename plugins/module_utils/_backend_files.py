@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from ._backend_config import HEADING, Backend, backend_tf_text, description, json_text, problems, tfbackend_text
@@ -73,11 +73,12 @@ def backend_of(params: Params) -> Backend:
 
 
 def texts(backend: Backend, directory: str) -> dict[str, str]:
-    return {
-        os.path.join(directory, JSON_NAME): json_text(backend),
-        os.path.join(directory, f"{backend.name}.s3.tfbackend"): tfbackend_text(backend),
-        os.path.join(directory, TF_NAME): backend_tf_text(backend),
+    named = {
+        JSON_NAME: json_text(backend),
+        f"{backend.name}.s3.tfbackend": tfbackend_text(backend),
+        TF_NAME: backend_tf_text(backend),
     }
+    return {str(Path(directory, name)): text for name, text in named.items()}
 
 
 def _refuse_foreign(backend: Backend, wanted: Mapping[str, str], params: Params) -> None:
@@ -88,9 +89,7 @@ def _refuse_foreign(backend: Backend, wanted: Mapping[str, str], params: Params)
         text = read_text(path)
         reason = None if text is None else _foreign(path, text, backend)
         if reason:
-            raise Refused(
-                f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]"
-            )
+            raise Refused(f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]")
 
 
 def _foreign(path: str, text: str, backend: Backend) -> str | None:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Callable
+from typing import Any
 
 #: What a facet looks like once normalised: JSON-like, compared with `!=` and nothing else.
 Value = Any
@@ -102,7 +102,8 @@ class Target:
 def bucket_region(response: Response) -> str | None:
     """Where HeadBucket found a bucket; botocore before 1.36 leaves the answer in the headers."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return response.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    region: str | None = response.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    return region
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Probe:
     """A look around before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or nothing to say."""
 
     call: Call
-    verdict: Callable[[Answer], "Refuse | Leave | None"]
+    verdict: Callable[[Answer], Refuse | Leave | None]
 
 
 @dataclass(frozen=True)

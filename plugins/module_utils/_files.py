@@ -18,7 +18,7 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise TfstateError(f"{path} cannot be read: {error}; mend its permissions, or choose another directory") from None
+        raise TfstateError(f"{path} cannot be read: {error}; choose another directory") from None
 
 
 def write_text(path: str, text: str) -> None:
@@ -27,16 +27,17 @@ def write_text(path: str, text: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        draft = Path(name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(draft, mode)
-            os.replace(draft, target)
+            draft.chmod(mode)
+            draft.replace(target)
         except BaseException:
-            os.unlink(draft)
+            draft.unlink()
             raise
     except OSError as error:
         raise TfstateError(f"{path} cannot be written: {error.strerror}; choose another directory") from None

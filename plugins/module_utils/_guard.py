@@ -133,7 +133,8 @@ def _versioning(change: Change, target: Target) -> Iterator[Refusal]:
 def _bucket_encryption(change: Change, target: Target) -> Iterator[Refusal]:
     before, after = change.before, change.after
     if _strength(after["algorithm"]) < _strength(before["algorithm"]):
-        yield Refusal(f"encryption would go from {before['algorithm']} down to {after['algorithm']}", "weaken_encryption")
+        reason = f"encryption would go from {before['algorithm']} down to {after['algorithm']}"
+        yield Refusal(reason, "weaken_encryption")
     elif before["kms_key_id"] and before["kms_key_id"] != after["kms_key_id"]:
         yield _other_key(before["kms_key_id"], after["kms_key_id"])
 
@@ -170,8 +171,13 @@ def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
         return
     before, after = retention(change.before), retention(change.after)
     if after[0] < before[0] or after[1] < before[1]:
-        told = [f"{days} days, newest {newer} kept" if days < math.inf else "for ever" for days, newer in (before, after)]
-        yield Refusal(f"old versions of states would be kept less long: {told[0]} -> {told[1]}", "shorten_retention")
+        reason = f"old versions of states would be kept less long: {_told(before)} -> {_told(after)}"
+        yield Refusal(reason, "shorten_retention")
+
+
+def _told(kept: tuple[float, float]) -> str:
+    days, newer = kept
+    return f"{days} days, newest {newer} besides" if days < math.inf else "for ever"
 
 
 def retention(rules: dict[str, Any]) -> tuple[float, float]:
@@ -199,13 +205,15 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
     if ours:
         yield Refusal(f"the policy would lose or weaken {', '.join(ours)}", "weaken_policy")
     if foreign:
-        yield Refusal(f"the policy would lose statements that are not ours: {', '.join(foreign)}", "drop_policy_statements")
+        reason = f"the policy would lose statements that are not ours: {', '.join(foreign)}"
+        yield Refusal(reason, "drop_policy_statements")
     added = [each for each in after if meaning(each) not in {meaning(other) for other in before}]
     for statement in added:
         if is_public(statement):
             yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
         if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}"):
-            yield Refusal(f"policy statement {_sid(statement)} would lock you out of the policy itself", "lock_out_operator")
+            reason = f"policy statement {_sid(statement)} would lock you out of the policy itself"
+            yield Refusal(reason, "lock_out_operator")
 
 
 def _sid(statement: Statement) -> str:
@@ -227,7 +235,8 @@ def _weakens(gone: Statement, after: list[Statement]) -> bool:
 
 def _deletion_protection(change: Change, target: Target) -> Iterator[Refusal]:
     if not change.after:
-        yield Refusal(f"deletion protection of table {target.name} would be switched off", "disable_deletion_protection")
+        reason = f"deletion protection of table {target.name} would be switched off"
+        yield Refusal(reason, "disable_deletion_protection")
 
 
 def _recovery(change: Change, target: Target) -> Iterator[Refusal]:

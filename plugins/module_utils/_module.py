@@ -115,7 +115,8 @@ def _target(params: Params) -> Target:
 
 
 def _connection(params: Params) -> Connection:
-    return Connection(**{field.name: params.get(field.name) for field in fields(Connection)})
+    options: dict[str, Any] = {field.name: params.get(field.name) for field in fields(Connection)}
+    return Connection(**options)
 
 
 def _result(resource: Resource, outcome: Outcome, diff: bool) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class _Run:
         self.target = self.resource.locate(self.target, self.answer)
         calls = {facet.name: facet.read(self.target) for facet in facets}
         others = _unique(call for call in calls.values() if call != known)
-        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young))]
+        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young), strict=True)]
         found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
         self._name_keys(found)
         values = [(facet, facet.value(answer, self.target)) for facet, answer in found]
@@ -157,7 +157,7 @@ class _Run:
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
         answers = self.world.read([probe.call for probe in probes]) if probes else []
-        verdicts = (probe.verdict(answer) for probe, answer in zip(probes, answers))
+        verdicts = (probe.verdict(answer) for probe, answer in zip(probes, answers, strict=True))
         return next((verdict for verdict in verdicts if verdict), None)
 
     def apply(self, change: Change) -> None:
@@ -167,7 +167,7 @@ class _Run:
             except CallFailed:
                 if not self._came_true(change):  # the reply may be lost, and its repetition refused
                     raise
-            self.young = self.young or change.facet == EXISTENCE and change.before is None
+            self.young = self.young or (change.facet == EXISTENCE and change.before is None)
         if change.calls:
             self.written.append(change)
         if change.facet not in [each.facet for each in self.done]:
@@ -191,7 +191,7 @@ class _Run:
             observed = self.observe(facets)
             wanted = desire(facets, self.target, self.params, observed)
             left = plan(facets, self.target, observed, wanted)
-            busy = None if isinstance(self.answer, Failure) else self.resource.busy(self.answer)
+            busy = self.resource.busy(self.answer) if isinstance(self.answer, Mapping) else None
             unwritten = [change for change in left if change not in self.written]
             self.refuse(unwritten, observed)
             for change in unwritten if attempt and not busy else ():
@@ -210,7 +210,7 @@ class _Run:
             raise TfstateError(f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later")
         stale = ", ".join(change.facet for change in left) or "settings"
         self.world.warnings.append(
-            f"AWS took the changes of {self.target.name} but still reads back the old {stale}; run again later to confirm"
+            f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )
 
 
@@ -229,7 +229,7 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     if before[EXISTENCE] is None and not going:
         for facet in facets:
             run.name_keys(facet.asked_keys(params), must_exist=True)
-    fresh = before[EXISTENCE] is None or resource.unfinished(before) and run.is_empty()
+    fresh = before[EXISTENCE] is None or (resource.unfinished(before) and run.is_empty())
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))

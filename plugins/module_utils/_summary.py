@@ -70,7 +70,7 @@ def table(lines: Sequence[Line], check_mode: bool = False) -> str:
     cut = shown[:LONGEST_TABLE]
     rows = [HEADINGS, *(astuple(_short(each)) for each in cut)] if cut else []
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
-    told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
     return "\n".join(["", *told, *more, "", _counts(lines, check_mode), *_failures(cut)])
 

@@ -15,7 +15,6 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
 
@@ -60,7 +59,7 @@ class Door(ActionBase):  # type: ignore[misc]
             and self._is_local()
             and not self._play_context.become
             and not self._task.async_val
-            and os.path.abspath(interpreter) == os.path.abspath(sys.executable)
+            and _absolute(interpreter) == _absolute(sys.executable)
             and all(_is_harmless(name) for name in environment)
             and not (self.EDGE.needs_botocore and BOTOCORE_MISSING)
         )
@@ -85,13 +84,18 @@ class Door(ActionBase):  # type: ignore[misc]
 
     def _told(self, error: Any) -> str:
         """The words of AnsibleModule."""
-        unsupported = isinstance(error, UnsupportedError)
-        return f"Unsupported parameters for ({self._task.action}) module: {error.msg}" if unsupported else str(error.msg)
+        if isinstance(error, UnsupportedError):
+            return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"
+        return str(error.msg)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links are kept: a venv's Python and its base are not the same
 
 
 def _is_harmless(name: str) -> bool:
     """Whether only botocore reads the variable, and reads it anew for each session."""
-    return name.startswith("AWS_") and name != "AWS_DATA_PATH" or name.lower() in PROXIES
+    return (name.startswith("AWS_") and name != "AWS_DATA_PATH") or name.lower() in PROXIES
 
 
 @contextmanager

@@ -35,6 +35,4 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     """Deletes the page that was seen; settling plans the next one."""
-    return (
-        Call("s3", "delete_objects", {**target.bucket, "Delete": {"Objects": before["versions"], "Quiet": True}}),
-    )
+    return (Call("s3", "delete_objects", {**target.bucket, "Delete": {"Objects": before["versions"], "Quiet": True}}),)

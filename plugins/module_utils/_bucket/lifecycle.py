@@ -21,8 +21,8 @@ NOT_FOUND = {"NoSuchLifecycleConfiguration"}
 
 #: Our one rule. Every other rule of the bucket is somebody else's and stays.
 RULE_ID = "cornerstone.tfstate"
-BASELINE = dict(zip(OPTIONS, (90, 20, 7, True)))
-NOTHING = dict(zip(OPTIONS, (0, 0, 0, False)))
+BASELINE = dict(zip(OPTIONS, (90, 20, 7, True), strict=True))
+NOTHING = dict(zip(OPTIONS, (0, 0, 0, False), strict=True))
 
 
 def read(target: Target) -> Call:
@@ -75,7 +75,7 @@ def settings(rule: Any) -> dict[str, Any]:
         rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation", 0),
         bool(rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker")),
     )
-    return dict(zip(OPTIONS, found))
+    return dict(zip(OPTIONS, found, strict=True))
 
 
 def _rule(setting: dict[str, Any]) -> dict[str, Any]:

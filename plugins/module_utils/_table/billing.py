@@ -70,7 +70,7 @@ def _autoscaled(answer: Answer) -> Refuse | Leave | None:
 
 def problems(params: Params, target: Target) -> Iterator[str]:
     capacities = [params.get(name) for name in ("read_capacity", "write_capacity")]
-    for name, value in zip(("read_capacity", "write_capacity"), capacities):
+    for name, value in zip(("read_capacity", "write_capacity"), capacities, strict=True):
         if value is not None and not 1 <= value <= 40000:
             yield f"{name} is {value}; it must lie between 1 and 40000"
     if params.get("billing_mode") == "PAY_PER_REQUEST" and any(capacities):
