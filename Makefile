@@ -1,0 +1,42 @@
+# One command shows it (`make bootstrap`), one proves it (`make test`).
+PYTHON ?= python3
+LIMIT ?=
+ARGS ?=
+export PYTHON
+
+.PHONY: help bootstrap start stop venv dev test lint bench clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+bootstrap: start ## A backend in every region of the demo; LIMIT=us-east-1 for one, ARGS="--check --diff" to look first
+	@.venv/bin/python scripts/bootstrap.py $(if $(LIMIT),--limit '$(LIMIT)') $(ARGS)
+
+start: venv ## Start the emulator of AWS (127.0.0.1:4577, or TFSTATE_EMULATOR_PORT)
+	@.venv/bin/python scripts/emulator.py start
+
+stop: ## Stop the emulator; what it stores is kept
+	@scripts/python scripts/emulator.py stop
+
+venv: ## Make .venv with what the demo needs
+	@scripts/python scripts/install.py requirements-demo.txt
+
+dev: ## Make .venv with what tests need, too
+	@scripts/python scripts/install.py requirements-dev.txt
+
+test: dev ## Run the tests
+	@scripts/test $(ARGS)
+
+lint: dev ## Run the linters
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/ansible-lint --offline
+
+bench: dev ## Measure
+	@scripts/bench $(ARGS)
+
+clean: stop ## Stop the emulator and remove all that was made here
+	@rm -rf .venv .state .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache collections tests/output
+	@rm -f .coverage* cornerstone-tfstate-*.tar.gz changelogs/.plugin-cache.yaml
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+	@echo "Clean."
