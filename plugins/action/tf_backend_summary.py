@@ -27,7 +27,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             lines = [self._line(each, known) for each in known["ansible_play_hosts_all"]]
             Display().display(table(lines, check_mode=bool(self._task.check_mode)))
         line = self._line(host, known)
-        result.update(changed=False, failed=line.failed, msg=line.status)
+        told = "failed: see the summary" if line.failed else line.status
+        result.update(changed=False, failed=line.failed, msg=told)
         return result
 
     def _line(self, host: str, known: dict[str, Any]) -> Line:
