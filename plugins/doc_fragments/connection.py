@@ -77,6 +77,13 @@ options:
       - Settings for C(botocore.config.Config), by name. They beat those that the module makes.
       - See U(https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html).
     type: dict
+  cache_credentials:
+    description:
+      - Keep the credentials of assumed roles in C(~/.aws/cli/cache), where the AWS command line keeps them, readable
+        for the owner only. So a run over many backends assumes each role once.
+      - V(false) assumes the role again for every task.
+    type: bool
+    default: true
 requirements:
   - python >= 3.10
   - botocore >= 1.34

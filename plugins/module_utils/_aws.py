@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import random
 import time
@@ -12,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
@@ -31,6 +34,8 @@ else:
 #: Connections to one target, and reads side by side.
 LANES = 3
 USER_AGENT = "cornerstone.tfstate"
+#: The folder of the AWS CLI.
+CACHE = "~/.aws/cli/cache"
 LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
 
 #: IAM actions that are not called as the operation is.
@@ -118,6 +123,7 @@ class Connection:
     validate_certs: bool = True
     aws_ca_bundle: str | None = None
     aws_config: Mapping[str, Any] | None = None
+    cache_credentials: bool = True
 
 
 class Aws:
@@ -247,6 +253,10 @@ def _session(connection: Connection) -> Any:
     else:
         session = botocore.session.Session(profile=connection.profile)
     session.register_component("data_loader", _loader())
+    if connection.cache_credentials and not connection.access_key:
+        providers = session.get_component("credential_provider")
+        for name in ("assume-role", "assume-role-with-web-identity"):
+            providers.get_provider(name).cache = _Cache(CACHE)
     if connection.assume_role_arn:
         return _assumed(session, connection)
     return session
@@ -286,16 +296,54 @@ def _assumed(source: Any, connection: Connection) -> Any:
     credentials = source.get_credentials()
     if credentials is None:
         raise _translated(botocore.exceptions.NoCredentialsError(), connection)
+    cache = _Cache(CACHE, f"{credentials.access_key} {connection.endpoint_url} {connection.assume_role_arn}")
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
         client_creator=lambda _service, **keys: _client(source, "sts", connection, **keys),
         source_credentials=credentials,
         role_arn=connection.assume_role_arn,
         extra_args={name: value for name, value in named.items() if value},
+        cache=cache if connection.cache_credentials else None,
+    )
+    fetch = (
+        partial(cache.alone, fetcher.fetch_credentials) if connection.cache_credentials else fetcher.fetch_credentials
     )
     session = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
     session.register_component("data_loader", _loader())
-    session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
     return session
+
+
+class _Cache:
+    """Credentials of assumed roles where the AWS CLI keeps them, mode 0600, so that a run assumes each role once.
+
+    `scope` keeps apart what the key of botocore does not: who assumed the role, and at which endpoint.
+    """
+
+    def __init__(self, folder: str, scope: str = "") -> None:
+        self._folder = Path(folder).expanduser()
+        self._files = botocore.utils.JSONFileCache(str(self._folder))
+        self._scope = hashlib.sha256(scope.encode()).hexdigest()[:16] if scope else ""
+
+    def __contains__(self, key: str) -> bool:
+        return key + self._scope in self._files
+
+    def __getitem__(self, key: str) -> Any:
+        return self._files[key + self._scope]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):  # a home that cannot be written costs a request a task, and is no error
+            self._files[key + self._scope] = value
+
+    def alone(self, fetch: Callable[[], Any]) -> Any:
+        """Lets one process at a time assume the role, so that the others find its credentials here."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / f"tfstate-{self._scope}.lock").open("w")
+        except OSError:
+            return fetch()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return fetch()
 
 
 def _client(session: Any, service: str, connection: Connection, **keys: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 #: What a facet looks like once normalised: JSON-like, compared with `!=` and nothing else.
 Value = Any
@@ -71,7 +71,7 @@ class Unknown:
     failure: Failure
 
 
-Answer = Response | Failure
+Answer: TypeAlias = "Response | Failure"
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
-from ._policy_document import OURS, Statement, is_public, locks_out, meaning
+from ._policy_document import OURS, Statement, is_public, locks_out, meaning, tls_version
+from ._table.existence import KEY
 
 #: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
 ALLOW = {
@@ -67,6 +67,7 @@ def refusals(
     found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
     if changes:
         found += _other_manager(observed.get("tags"), params)
+        found += _between_facets(changes, observed)
     allowed = set(params.get("allow") or ())
     kept = [refusal for refusal in found if refusal.word not in allowed]
     deletes_state = any(refusal.word == "delete_state" for refusal in found)
@@ -81,18 +82,18 @@ def _of_change(resource: Resource, change: Change, target: Target) -> Iterable[R
 
 
 def _bucket_existence(change: Change, target: Target) -> Iterator[Refusal]:
-    if change.before and change.after:
-        found = change.before["region"]
+    found = change.before["region"] if change.before else target.region
+    if found != target.region:
         yield Refusal(
             f"bucket {target.name} lies in {found}, not in {target.region}; correct region, or choose another name"
         )
 
 
 def _table_existence(change: Change, target: Target) -> Iterator[Refusal]:
-    if change.before and change.after:
+    if change.before and change.before["key"] != KEY:
         yield Refusal(
-            f"table {target.name} has the key {change.before['key']}, but Terraform needs {change.after['key']}; "
-            "a key cannot be changed and the table is never replaced: choose another name"
+            f"table {target.name} has the key {change.before['key']}, but a lock table has {KEY}; "
+            "a key cannot be changed, and the table is neither replaced nor deleted: choose another name"
         )
 
 
@@ -169,30 +170,38 @@ def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
 def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
     if target.fresh:
         return
-    before, after = retention(change.before), retention(change.after)
-    if after[0] < before[0] or after[1] < before[1]:
-        reason = f"old versions of states would be kept less long: {_told(before)} -> {_told(after)}"
-        yield Refusal(reason, "shorten_retention")
+    today = [*_expiries(change.before)]
+    for after in _expiries(change.after):
+        if not any(before.covers(after) for before in today):
+            reason = f"old versions would be kept less long than today: {after.days} days, newest {after.newer} besides"
+            yield Refusal(reason, "shorten_retention")
 
 
-def _told(kept: tuple[float, float]) -> str:
-    days, newer = kept
-    return f"{days} days, newest {newer} besides" if days < math.inf else "for ever"
+@dataclass(frozen=True)
+class _Expiry:
+    """What a lifecycle rule does to non-current versions. Where no rule does anything, they stay for ever."""
+
+    where: Mapping[str, Any]
+    days: int
+    newer: int
+
+    def covers(self, other: _Expiry) -> bool:
+        """Whether everything that `other` expires is expired by this one no later."""
+        mine, its = self.where, other.where
+        reaches = (
+            its.get("Prefix", "").startswith(mine.get("Prefix", ""))
+            and all(tag in its.get("Tags", []) for tag in mine.get("Tags", []))
+            and all(its.get(name) == mine[name] for name in mine.keys() - {"Prefix", "Tags"})
+        )
+        return reaches and self.days <= other.days and self.newer <= other.newer
 
 
-def retention(rules: dict[str, Any]) -> tuple[float, float]:
-    """Days, and newest versions beyond them, for which a non-current version is safe. No rule counts as for ever."""
-    expiring = [
-        rule["NoncurrentVersionExpiration"]
-        for rule in rules.values()
-        if rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule
-    ]
-    if not expiring:
-        return math.inf, math.inf
-    return (
-        min(each.get("NoncurrentDays", math.inf) for each in expiring),
-        min(each.get("NewerNoncurrentVersions", 0) for each in expiring),
-    )
+def _expiries(rules: Mapping[str, Any]) -> Iterator[_Expiry]:
+    for rule in rules.values():
+        expiration = rule.get("NoncurrentVersionExpiration")
+        if expiration and rule.get("Status") == "Enabled":
+            days, newer = expiration.get("NoncurrentDays", 0), expiration.get("NewerNoncurrentVersions", 0)
+            yield _Expiry(rule.get("Filter", {}), days, newer)
 
 
 def _policy(change: Change, target: Target) -> Iterator[Refusal]:
@@ -212,7 +221,7 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
         if is_public(statement):
             yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
         if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}"):
-            reason = f"policy statement {_sid(statement)} would lock you out of the policy itself"
+            reason = f"policy statement {_sid(statement)} could lock you out of the policy itself"
             yield Refusal(reason, "lock_out_operator")
 
 
@@ -229,8 +238,22 @@ def _weakens(gone: Statement, after: list[Statement]) -> bool:
     successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
     if successor is None:
         return True
-    tls = [each.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion") for each in (gone, successor)]
-    return bool(tls[0] and tls[1]) and float(tls[1][0]) < float(tls[0][0])
+    before, now = tls_version(gone), tls_version(successor)
+    return before is not None and (now is None or now < before)
+
+
+def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
+    """What AWS would reject because of two facets together, the second of them when the first is written already."""
+    after = {change.facet: change.after for change in changes}
+    then = {**observed, **after}
+    if after.get("versioning") == "Suspended" and (then.get("object_lock") or {}).get("enabled"):
+        yield Refusal("versioning cannot be suspended where object lock is on: leave versioning out")
+    public = [_sid(each) for each in (after.get("policy") or {}).get("statements", []) if is_public(each)]
+    if public and (then.get("public_access") or {}).get("block_public_policy"):
+        yield Refusal(
+            f"AWS takes no policy with {', '.join(public)}, which lets anybody in, while block_public_policy is on: "
+            "name its principals, or leave the policy alone with unmanaged: [policy]"
+        )
 
 
 def _deletion_protection(change: Change, target: Target) -> Iterator[Refusal]:

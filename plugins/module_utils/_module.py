@@ -29,6 +29,7 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "validate_certs": {"type": "bool", "default": True},
     "aws_ca_bundle": {"type": "path"},
     "aws_config": {"type": "dict"},
+    "cache_credentials": {"type": "bool", "default": True},
 }
 
 

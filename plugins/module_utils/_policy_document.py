@@ -18,6 +18,7 @@ OURS = "CornerstoneTfstate"
 VERSION = "2012-10-17"
 LISTED = ("Action", "NotAction", "Resource", "NotResource")
 PRINCIPALS = ("Principal", "NotPrincipal")
+ELEMENTS = {"Sid", "Effect", "Condition", *PRINCIPALS, *LISTED}
 MAX_BYTES = 20480
 
 
@@ -76,20 +77,53 @@ def merge(present: Iterable[Statement], wanted: Iterable[Statement]) -> list[Sta
     return out
 
 
+#: Condition keys that say who comes, or from where: a test for fixed values of one of them keeps the public out.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+NARROWING = {
+    *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
+    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
+    *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
+}
+#: Condition keys about the connection: whoever is denied by them can come again over a better one.
+TRANSPORT = {"aws:securetransport", "s3:tlsversion"}
+
+
+def _is_for_anyone(statement: Statement) -> bool:
+    return "*" in statement.get("Principal", {}).get("AWS", []) or "NotPrincipal" in statement
+
+
 def is_public(statement: Statement) -> bool:
-    anyone = "*" in statement.get("Principal", {}).get("AWS", []) or "NotPrincipal" in statement
-    return statement.get("Effect") == "Allow" and anyone and not statement.get("Condition")
+    tests = {
+        key.lower()
+        for operator, test in statement.get("Condition", {}).items()
+        for key in test
+        if "Not" not in operator and not operator.endswith("IfExists")
+    }
+    return statement.get("Effect") == "Allow" and _is_for_anyone(statement) and not tests & NARROWING
 
 
 def locks_out(statement: Statement, bucket_arn: str) -> bool:
-    """Whether nobody but the account's root user could change the policy again."""
+    """Whether it could be that nobody but the account's root user can change the policy again."""
+    tests = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
     return (
         statement.get("Effect") == "Deny"
-        and "*" in statement.get("Principal", {}).get("AWS", [])
-        and not statement.get("Condition")
-        and _covers(statement.get("Action", []), "s3:PutBucketPolicy")
-        and _covers(statement.get("Resource", []), bucket_arn)
+        and _is_for_anyone(statement)
+        and not tests & TRANSPORT
+        and _is_about(statement, "Action", "s3:PutBucketPolicy")
+        and _is_about(statement, "Resource", bucket_arn)
     )
+
+
+def tls_version(statement: Statement) -> str | None:
+    """The TLS version below which the statement speaks, if it does."""
+    versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
+    return max((each for each in versions if re.fullmatch(r"\d\.\d", each)), default=None)
+
+
+def _is_about(statement: Statement, element: str, name: str) -> bool:
+    if element in statement:
+        return _covers(statement[element], name)
+    return not _covers(statement.get(f"Not{element}", []), name)
 
 
 def _covers(patterns: Iterable[str], name: str) -> bool:
@@ -104,6 +138,14 @@ def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
     where = f"policy statement {sid!r}"
     if statement.get("Effect") not in ("Allow", "Deny"):
         yield f"{where}: Effect is Allow or Deny"
+    for name in sorted(statement.keys() - ELEMENTS):
+        yield f"{where}: AWS knows no element {name}"
+    for name in PRINCIPALS:
+        if not isinstance(statement.get(name, {}), Mapping) and statement[name] != "*":
+            yield f'{where}: {name} is "*" or has the form {{AWS: [...]}}'
+    condition = statement.get("Condition", {})
+    if not isinstance(condition, Mapping) or not all(isinstance(test, Mapping) for test in condition.values()):
+        yield f"{where}: Condition has the form {{operator: {{key: value}}}}"
     for pair in (PRINCIPALS, ("Action", "NotAction"), ("Resource", "NotResource")):
         if len([name for name in pair if name in statement]) != 1:
             yield f"{where}: needs {pair[0]} or {pair[1]}, and not both"

@@ -30,8 +30,8 @@ options:
   state:
     description:
       - V(present) creates the table where it is missing, and brings its settings to what is asked.
-        Its key is C(LockID), a
-        string, as Terraform and OpenTofu need it. A table with another key is refused, and never replaced.
+        Its key is C(LockID), a string, as Terraform and OpenTofu need it.
+        A table with another key is refused, and never replaced.
       - V(absent) deletes the table, with its locks and the digests of states in it.
         A table that is not empty needs O(allow=delete_state) and O(confirm_name).
         One with deletion protection needs O(allow=disable_deletion_protection).
@@ -40,9 +40,8 @@ options:
     default: present
   billing_mode:
     description:
-      - How the table is paid for. V(PAY_PER_REQUEST) costs next to nothing for locks.
-        V(PROVISIONED) costs by the hour,
-        and needs O(read_capacity) and O(write_capacity). With too little capacity locks fail.
+      - How the table is paid for. V(PAY_PER_REQUEST) costs next to nothing for locks. V(PROVISIONED) costs by the
+        hour, and needs O(read_capacity) and O(write_capacity). With too little capacity locks fail.
       - Not given, an existing table keeps its mode, unless capacities are given. A new one gets V(PAY_PER_REQUEST).
       - AWS allows 4 changes to V(PAY_PER_REQUEST) in 24 hours. A change takes minutes.
       - A table with autoscaling is left alone, with a warning.
@@ -50,14 +49,14 @@ options:
     choices: [PAY_PER_REQUEST, PROVISIONED]
   read_capacity:
     description:
-      - Read capacity units, from V(1) to V(40000). Goes together with O(write_capacity), and makes the table
-        V(PROVISIONED).
+      - Read capacity units, from V(1) to V(40000).
+      - Goes together with O(write_capacity), and makes the table V(PROVISIONED).
       - Not given, a table keeps its capacity.
     type: int
   write_capacity:
     description:
-      - Write capacity units, from V(1) to V(40000). Goes together with O(read_capacity), and makes the table
-        V(PROVISIONED).
+      - Write capacity units, from V(1) to V(40000).
+      - Goes together with O(read_capacity), and makes the table V(PROVISIONED).
       - Not given, a table keeps its capacity.
     type: int
   encryption:
@@ -105,8 +104,8 @@ options:
     choices: [STANDARD, STANDARD_INFREQUENT_ACCESS]
   tags:
     description:
-      - Tags of the table. They are added to those that are there. Tags whose names begin with C(aws:) are never
-        touched.
+      - Tags of the table. They are added to those that are there. Names that begin with C(aws:) are
+        AWS's own and never touched.
       - A new table is created with its tags.
       - Not given, tags are left alone. A new table then has none.
     type: dict
@@ -141,14 +140,14 @@ options:
       weaken_encryption: Go from a key of the account to the key that AWS owns.
         Nobody can then withdraw or log its use.
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out, and gets no lock.
-      disable_deletion_protection: Switch deletion protection off. Anybody with the permission can then delete the
-        table.
+      disable_deletion_protection: Switch deletion protection off.
+        Anybody with the permission can then delete the table.
       disable_recovery: Switch point-in-time recovery off, or shorten its period.
         What lies before can no longer be restored.
       take_over_resource: Change a table that another tool says it manages, by its tags.
         The two will undo each other's work.
-      delete_state: Delete a table with the digests and locks in it. Terraform then no longer notices a stale
-        state. Needs O(confirm_name) besides.
+      delete_state: Delete a table with the digests and locks in it.
+        Terraform then no longer notices a stale state. Needs O(confirm_name) besides.
       break_lock: Delete a table while somebody holds a lock in it. A second writer can then corrupt the state.
 notes:
   - Terraform calls DynamoDB locking deprecated. OpenTofu, and Terraform from 1.10 on, can lock by a file in the
@@ -156,14 +155,13 @@ notes:
   - A table is deleted by steps. Deletion protection goes, then the table, and each step is seen to be done before
     the next.
   - "To read, it needs C(dynamodb:DescribeTable), C(dynamodb:DescribeContinuousBackups) and
-    C(dynamodb:ListTagsOfResource).
-    In places it also needs C(application-autoscaling:DescribeScalableTargets), before capacity changes, and
-    C(kms:DescribeKey), where there is a key."
+    C(dynamodb:ListTagsOfResource). In places it also needs C(application-autoscaling:DescribeScalableTargets),
+    before capacity changes, and C(kms:DescribeKey), where there is a key."
   - "To write, it needs C(dynamodb:CreateTable), C(dynamodb:UpdateTable), C(dynamodb:UpdateContinuousBackups),
     C(dynamodb:TagResource) and C(dynamodb:UntagResource). With a key of the account also C(kms:CreateGrant),
     C(kms:Encrypt), C(kms:Decrypt) and C(kms:DescribeKey), which DynamoDB uses in the name of the caller."
   - "To delete, it needs C(dynamodb:DescribeTable), C(dynamodb:Scan), C(dynamodb:UpdateTable) and
-    C(dynamodb:DeleteTable). Of the items only their names are read."
+    C(dynamodb:DeleteTable). Of the items only C(LockID) and C(Digest) are read."
 seealso:
   - module: cornerstone.tfstate.tf_state_bucket
   - module: cornerstone.tfstate.tf_backend_config
@@ -194,13 +192,12 @@ EXAMPLES = r"""
     that: table is not changed
     fail_msg: "{{ table.changes | map(attribute='facet') | join(', ') }}"
 
-- name: Encrypt with a key of your own, and keep a week for recovery
+- name: Encrypt with a key of your own
   cornerstone.tfstate.tf_lock_table:
     name: terraform-locks-us-east-1
     region: us-east-1
     encryption: customer_managed_key
     kms_key_id: alias/terraform-state
-    recovery_period_days: 7
 
 - name: Pay for fixed capacity, and remove all other tags
   cornerstone.tfstate.tf_lock_table:

@@ -122,7 +122,7 @@ options:
       - Keep the old version when an object is overwritten or deleted.
       - Not given, V(true) for new and existing buckets. Every version costs its storage.
       - V(false) suspends it and needs O(allow=suspend_versioning). The next write then destroys the state before it.
-        A bucket that never had versioning is left as it is.
+        A bucket that never had versioning is left as it is, and a new one made without.
     type: bool
   object_lock:
     description:
@@ -146,8 +146,8 @@ options:
     type: int
   tags:
     description:
-      - Tags of the bucket. They are added to those that are there. Tags whose names begin with C(aws:) are never
-        touched.
+      - Tags of the bucket. They are added to those that are there. Names that begin with C(aws:) are
+        AWS's own and never touched.
       - A new bucket is created with its tags, which needs C(s3:TagResource).
       - Not given, tags are left alone. A new bucket then has none.
     type: dict
@@ -158,9 +158,8 @@ options:
     type: bool
   logging_target_bucket:
     description:
-      - The bucket that receives the server access logs. It must exist, in the same region and account, be
-        encrypted with
-        V(AES256), and let C(logging.s3.amazonaws.com) write. Its policy is not touched. Logs cost storage there.
+      - The bucket that receives the server access logs. It must exist in the same region and account, be encrypted
+        with V(AES256), and let C(logging.s3.amazonaws.com) write. Its policy is not touched. Logs cost storage there.
       - An empty string switches logging off.
       - Not given, logging is left as it is. A new bucket has none.
     type: str
@@ -250,8 +249,8 @@ options:
     elements: str
     choices:
       suspend_versioning: Stop keeping old versions. The next write destroys the state before it.
-      shorten_retention: Keep old versions for a shorter time. AWS deletes those past it within a day or two, for
-        good.
+      shorten_retention: Keep old versions for a shorter time.
+        AWS deletes those past it within a day or two, for good.
       weaken_encryption: Take a weaker algorithm. New states no longer need the permission for a KMS key to be read.
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out from new states.
       open_public_access: Switch a public access block off, or let anybody in by the policy. States hold secrets.
@@ -277,8 +276,8 @@ notes:
   - "To write, it needs C(s3:CreateBucket) and the C(Put) permissions of the settings that change.
     They are C(s3:PutBucketOwnershipControls), C(s3:PutBucketPublicAccessBlock), C(s3:PutEncryptionConfiguration),
     C(s3:PutLifecycleConfiguration), C(s3:PutBucketVersioning), C(s3:PutBucketObjectLockConfiguration),
-    C(s3:PutBucketTagging),
-    C(s3:TagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and C(s3:DeleteBucketPolicy)."
+    C(s3:PutBucketTagging), C(s3:TagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and
+    C(s3:DeleteBucketPolicy)."
   - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:DeleteObject), C(s3:DeleteObjectVersion)
     and C(s3:DeleteBucket). It reads and writes no object."
 seealso:

@@ -47,15 +47,14 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
         algorithm = "aws:kms"
     if not is_kms(algorithm):
         return {**observed, "algorithm": algorithm, "kms_key_id": None, "bucket_key_enabled": False}
-    already = is_kms(observed["algorithm"])
     asked = params.get("bucket_key_enabled")
-    # A bucket key saves KMS requests; with dsse it does not exist.
-    bucket_key = observed["bucket_key_enabled"] if already else algorithm == "aws:kms"
+    bucket_key = observed["bucket_key_enabled"] if is_kms(observed["algorithm"]) else True  # it saves KMS requests
     return {
         **observed,
         "algorithm": algorithm,
         "kms_key_id": named_key(key, target) if key else observed["kms_key_id"],
-        "bucket_key_enabled": bucket_key if asked is None else asked,
+        # With dsse there is no bucket key.
+        "bucket_key_enabled": algorithm == "aws:kms" and (bucket_key if asked is None else asked),
     }
 
 

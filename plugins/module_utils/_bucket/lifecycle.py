@@ -57,8 +57,10 @@ def _plain(value: Any) -> Any:
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    kept = BASELINE if target.fresh else settings(observed.get(RULE_ID, {}))
     asked = {name: params[name] for name in OPTIONS if params.get(name) is not None}
+    if not asked and not target.fresh:
+        return observed
+    kept = BASELINE if target.fresh else settings(observed.get(RULE_ID, {}))
     rule = _rule({**kept, **asked})
     foreign = {name: each for name, each in observed.items() if name != RULE_ID}
     return {**foreign, RULE_ID: rule} if rule else foreign

@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._core import Call, Params, Response, Target, Value
-from .._policy_document import MAX_BYTES, OURS, VERSION, Statement, canonical, faults, meaning, merge, statements_of
+from .._policy_document import (
+    MAX_BYTES,
+    OURS,
+    VERSION,
+    Statement,
+    canonical,
+    faults,
+    meaning,
+    merge,
+    statements_of,
+    tls_version,
+)
 
 NAME = "policy"
 OPTIONS: dict[str, dict[str, object]] = {
@@ -51,6 +62,8 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     dropped = _switched_off(params)
     kept = [] if params.get("purge_policy_statements") else [each for each in present if each.get("Sid") not in dropped]
     statements = merge(kept, wanted)
+    if not statements:
+        return ABSENT
     return {**observed, "statements": sorted(statements, key=lambda each: (each.get("Sid", ""), meaning(each)))}
 
 
@@ -59,7 +72,7 @@ def _ours(params: Params, present: list[Statement], target: Target) -> Iterator[
     objects = f"{arn(target)}/*"
     if params.get("require_tls") is not False:
         yield _deny(TLS, everything, {"Bool": {"aws:SecureTransport": "false"}})
-        lowest = params.get("minimum_tls_version") or _tls_version(present) or BASELINE_TLS_VERSION
+        lowest = params.get("minimum_tls_version") or _tls_version(present)
         yield _deny(TLS_VERSION, everything, {"NumericLessThan": {"s3:TlsVersion": lowest}})
     if params.get("require_kms_key"):
         # An upload without these headers takes the bucket's default, which is right; only a wrong header is denied.
@@ -97,12 +110,10 @@ def _deny(sid: str, resource: Any, condition: Any, action: str = "s3:*") -> Stat
     return canonical({**written, "Condition": condition}, "aws")
 
 
-def _tls_version(present: list[Statement]) -> str | None:
-    """The lowest version that the bucket takes today, so that no default lowers it."""
-    for each in present:
-        if each.get("Sid") == TLS_VERSION:
-            return str(each["Condition"]["NumericLessThan"]["s3:TlsVersion"][0])
-    return None
+def _tls_version(present: list[Statement]) -> str:
+    """The lowest version that the bucket takes today, so that no default lowers it, but at least the baseline."""
+    today = [tls_version(each) for each in present if each.get("Sid") == TLS_VERSION]
+    return max(version for version in [BASELINE_TLS_VERSION, *today] if version)
 
 
 def arn(target: Target) -> str:
@@ -120,6 +131,11 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     return (Call("s3", "put_bucket_policy", {**target.bucket, "Policy": document(after)}),)
 
 
+def asked_keys(params: Params) -> Iterator[str]:
+    if params.get("require_kms_key") and params.get("kms_key_id"):
+        yield params["kms_key_id"]
+
+
 def problems(params: Params, target: Target) -> Iterator[str]:
     asked = params.get("policy_statements") or []
     for statement in asked:
@@ -131,5 +147,7 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "minimum_tls_version needs require_tls"
     if params.get("require_kms_key") and not params.get("kms_key_id"):
         yield "require_kms_key needs kms_key_id"
+    elif params.get("require_kms_key") and params["kms_key_id"].startswith("alias/aws/"):
+        yield "require_kms_key needs a key of your own as kms_key_id: uploads name keys by ARN, not by alias"
     elif len(document({**ABSENT, "statements": [*_ours(params, [], target), *asked]})) > MAX_BYTES:
         yield f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes"

@@ -24,11 +24,11 @@ def read(target: Target) -> Call:
 
 def normalise(response: Response, target: Target) -> Value:
     table = response["Table"]
-    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+    types = {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", [])}
     return {
         "key": {
             each["AttributeName"]: f"{types.get(each['AttributeName'])} {each['KeyType']}"
-            for each in table["KeySchema"]
+            for each in table.get("KeySchema", [])
         }
     }
 
