@@ -7,10 +7,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import queue
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -166,10 +167,7 @@ class Aws:
         """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
         for service in {call.service for call in calls}:
             self._client(service)  # made here, because making clients is not safe in threads
-        if len(calls) < 2:
-            return [self._answer(call, young) for call in calls]
-        with ThreadPoolExecutor(min(LANES, len(calls))) as lanes:
-            return list(lanes.map(partial(self._answer, young=young), calls))
+        return side_by_side([partial(self._answer, call, young) for call in calls])
 
     def write(self, call: Call, young: bool = False) -> None:
         answer = self._answer(call, young)
@@ -243,6 +241,44 @@ class Aws:
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise _translated(error, self.connection) from None
         return self._clients[service]
+
+
+def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    """What these return, in order; the first exception of one becomes ours.
+
+    The threads are daemons and take no further work once we are left, so that a task's timeout ends the task.
+    """
+    if len(works) == 1:
+        return [works[0]()]
+    waiting = queue.SimpleQueue[int]()
+    for place in range(len(works)):
+        waiting.put(place)
+    answers: dict[int, Answer] = {}
+    failures: list[BaseException] = []
+
+    def lane() -> None:
+        while not failures:
+            try:
+                place = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                answers[place] = works[place]()
+            except BaseException as error:  # carried over to the caller's thread
+                failures.append(error)
+
+    threads = [threading.Thread(target=lane, daemon=True) for _ in range(min(LANES, len(works)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException as error:
+        failures.append(error)
+        raise
+    if failures:
+        raise failures[0]
+    return [answers[place] for place in range(len(works))]
 
 
 def _session(connection: Connection) -> Any:
