@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
+from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 
 try:
     import botocore.config
@@ -134,12 +134,13 @@ class Aws:
         self,
         connection: Connection,
         timeout_s: float,
+        wrote: Wrote = unheard,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.connection = connection
         self.warnings: list[str] = []
-        self._now, self._sleep = now, sleep
+        self._wrote, self._now, self._sleep = wrote, now, sleep
         self._deadline = now() + timeout_s
         self._clients: dict[str, Any] = {}
         try:
@@ -173,6 +174,7 @@ class Aws:
         answer = self._answer(call, young)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
+        self._wrote(call)
 
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
@@ -267,7 +269,7 @@ def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
             except BaseException as error:  # carried over to the caller's thread
                 failures.append(error)
 
-    threads = [threading.Thread(target=lane, daemon=True) for _ in range(min(LANES, len(works)))]
+    threads = [threading.Thread(target=lane, daemon=True) for _unused in range(min(LANES, len(works)))]
     try:
         for thread in threads:
             thread.start()

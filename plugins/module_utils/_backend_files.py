@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ._backend_config import HEADING, Backend, backend_tf_text, description, json_text, problems, tfbackend_text
-from ._core import Change, Invalid, Params, TfstateError
+from ._core import Call, Change, Invalid, Params, TfstateError, Wrote, unheard
 from ._files import read_text, write_text
 from ._guard import Refused
 from ._reconcile import Interrupted, write_files
@@ -27,7 +28,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "region": {"required": True},
     "account_id": {},
     "key": {"no_log": False, "default": "terraform.tfstate"},
-    "workspace_key_prefix": {},
+    "workspace_key_prefix": {"no_log": False},
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"], "default": "both"},
     "table": {},
     "table_arn": {},
@@ -44,7 +45,7 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-def write_backend(params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+def write_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     try:
         backend = backend_of(params)
@@ -53,7 +54,7 @@ def write_backend(params: Params, check_mode: bool, diff: bool) -> dict[str, Any
             raise Invalid("; ".join(found))
         wanted = texts(backend, params["directory"])
         _refuse_foreign(backend, wanted, params)
-        changes = write_files(wanted, check_mode, read_text, write_text)
+        changes = write_files(wanted, check_mode, read_text, partial(_write, wrote))
     except Interrupted as error:
         return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
     except TfstateError as error:
@@ -62,6 +63,11 @@ def write_backend(params: Params, check_mode: bool, diff: bool) -> dict[str, Any
     result = {"changed": bool(changes), "changes": _told(changes), "files": list(wanted), "backend": described}
     result["ansible_facts"] = {"terraform_backend": described}
     return {**result, "diff": [_diff(change) for change in changes]} if diff else result
+
+
+def _write(wrote: Wrote, path: str, text: str) -> None:
+    write_text(path, text)
+    wrote(Call("file", "write", {"path": path}))
 
 
 def backend_of(params: Params) -> Backend:

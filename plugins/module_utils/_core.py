@@ -138,6 +138,14 @@ class Leave:
     reason: str
 
 
+#: Who is told of each write as it happens.
+Wrote: TypeAlias = Callable[[Call], None]
+
+
+def unheard(_call: Call) -> None:
+    """Nobody."""
+
+
 def _nothing(*_unused: Any) -> tuple[Any, ...]:
     return ()
 
@@ -206,6 +214,8 @@ class Resource:
     facets: tuple[Facet, ...]
     #: What has to go, in this order, for the resource to be gone.
     teardown: tuple[Facet, ...]
+    #: The ARN that the resource has, or will have.
+    arn: Callable[[Target], str]
     #: The target, known better once the existence was read.
     locate: Callable[[Target, Response], Target]
     #: None when AWS is at rest; else what it is still doing. Raises Invalid on what no waiting mends.
@@ -213,6 +223,8 @@ class Resource:
     #: Whether the observed facets show a creation that was cut short, provided that the resource is empty.
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None
+    #: Read before a deletion because a refusal may rest on them.
+    witnesses: tuple[Facet, ...] = ()
 
     @property
     def existence(self) -> Facet:

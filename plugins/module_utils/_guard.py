@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
+from ._lifecycle_rules import expiries
 from ._policy_document import OURS, Statement, is_public, locks_out, meaning, tls_version
 from ._table.existence import KEY
 
@@ -170,38 +171,11 @@ def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
 def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
     if target.fresh:
         return
-    today = [*_expiries(change.before)]
-    for after in _expiries(change.after):
+    today = [*expiries(change.before)]
+    for after in expiries(change.after):
         if not any(before.covers(after) for before in today):
             reason = f"old versions would be kept less long than today: {after.days} days, newest {after.newer} besides"
             yield Refusal(reason, "shorten_retention")
-
-
-@dataclass(frozen=True)
-class _Expiry:
-    """What a lifecycle rule does to non-current versions. Where no rule does anything, they stay for ever."""
-
-    where: Mapping[str, Any]
-    days: int
-    newer: int
-
-    def covers(self, other: _Expiry) -> bool:
-        """Whether everything that `other` expires is expired by this one no later."""
-        mine, its = self.where, other.where
-        reaches = (
-            its.get("Prefix", "").startswith(mine.get("Prefix", ""))
-            and all(tag in its.get("Tags", []) for tag in mine.get("Tags", []))
-            and all(its.get(name) == mine[name] for name in mine.keys() - {"Prefix", "Tags"})
-        )
-        return reaches and self.days <= other.days and self.newer <= other.newer
-
-
-def _expiries(rules: Mapping[str, Any]) -> Iterator[_Expiry]:
-    for rule in rules.values():
-        expiration = rule.get("NoncurrentVersionExpiration")
-        if expiration and rule.get("Status") == "Enabled":
-            days, newer = expiration.get("NoncurrentDays", 0), expiration.get("NewerNoncurrentVersions", 0)
-            yield _Expiry(rule.get("Filter", {}), days, newer)
 
 
 def _policy(change: Change, target: Target) -> Iterator[Refusal]:

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from ._aws import BOTOCORE_MISSING, Aws, Connection
-from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values
+from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
 from ._guard import ALLOW
 from ._reconcile import Interrupted, Outcome, reconcile
 
@@ -53,13 +53,19 @@ def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
     return spec
 
 
+class Work(Protocol):
+    """Params, check mode and diff mode in, the result of a task out; `wrote` is told of each write as it happens."""
+
+    def __call__(self, params: Params, check_mode: bool, diff: bool, wrote: Wrote = ...) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Edge:
     """What a module takes and does, for either door: a module process, or an action plugin in the worker."""
 
     spec: dict[str, dict[str, Any]]
-    #: Params, check mode and diff mode in, the result of a task out. Raises nothing that a user would see.
-    work: Callable[[Params, bool, bool], dict[str, Any]]
+    #: Raises nothing that a user would see.
+    work: Work
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     required_together: tuple[tuple[str, ...], ...] = ()
     needs_botocore: bool = False
@@ -93,11 +99,13 @@ def run_module(edge: Edge) -> None:
     module.exit_json(**result)
 
 
-def carry_out(resource: Resource, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+def carry_out(
+    resource: Resource, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard
+) -> dict[str, Any]:
     """Params in, the result of a task out, whichever door they came through."""
     try:
         target = _target(params)
-        world = Aws(_connection(params), params["wait_timeout"])
+        world = Aws(_connection(params), params["wait_timeout"], wrote)
         outcome = reconcile(world, resource, target, params, check_mode)
     except Interrupted as error:
         return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}

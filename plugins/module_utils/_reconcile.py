@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -39,6 +40,7 @@ class World(Protocol):
     warnings: list[str]
 
     def partition(self) -> str: ...
+    @abstractmethod
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
     def write(self, call: Call, young: bool = False) -> None: ...
     def key_arn(self, name: str, must_exist: bool) -> str: ...
@@ -95,8 +97,8 @@ class _Run:
         if self.target.owner and account != self.target.owner:
             raise Invalid(f"account_id is {self.target.owner}, but these credentials belong to account {account}")
         partition = identity["Arn"].split(":")[1]
-        arn = f"arn:{partition}:dynamodb:{self.target.region}:{account}:table/{self.target.name}"
-        self.target = replace(self.target, account_id=account, partition=partition, arn=arn)
+        self.target = replace(self.target, account_id=account, partition=partition)
+        self.target = replace(self.target, arn=self.resource.arn(self.target))
 
     def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
@@ -221,11 +223,13 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     managed = resource.teardown if going else resource.facets
     facets = tuple(facet for facet in managed if facet.name not in unmanaged)
     target = replace(target, partition=world.partition())
+    target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
     run = _Run(world, resource, target, params, facets)
     run.identify()
-    before = run.observe(facets, run.answer)
+    witnesses = tuple(facet for facet in (resource.witnesses if going else ()) if facet.name not in unmanaged)
+    before = run.observe((*facets, *witnesses), run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:
             run.name_keys(facet.asked_keys(params), must_exist=True)

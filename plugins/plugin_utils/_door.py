@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
 
@@ -75,12 +80,18 @@ class Door(ActionBase):  # type: ignore[misc]
         if validated.error_messages:
             result: dict[str, Any] = {"failed": True, "msg": self._told(validated.errors[0])}
         else:
-            result = edge.work(params, bool(self._task.check_mode), bool(self._task.diff))
+            work = partial(edge.work, params, bool(self._task.check_mode), bool(self._task.diff))
+            result = apart(work, self._cut_short)
         if not result.get("warnings"):
             result.pop("warnings", None)
         result["invocation"] = {"module_args": params}
         scrubbed: dict[str, Any] = remove_values(result, validated._no_log_values)
         return scrubbed
+
+    def _cut_short(self, written: list[str]) -> None:
+        """Ansible's own message says only that the time is up."""
+        done = ", ".join(written) or "nothing"
+        Display().warning(f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish.")
 
     def _told(self, error: Any) -> str:
         """The words of AnsibleModule."""
@@ -111,3 +122,54 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def apart(work: Callable[..., dict[str, Any]], cut_short: Callable[[list[str]], None]) -> dict[str, Any]:
+    """The result of `work` in a process of its own, which may die or be stopped without taking the worker along."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _tell_all(work, writer)
+    os.close(writer)
+    written: list[str] = []
+    result: dict[str, Any] | None = None
+    try:
+        with os.fdopen(reader, encoding="utf-8") as told:
+            for line in told:
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    result = message
+                else:
+                    written.append(message)
+    except BaseException:  # a timeout of the task, or the user
+        os.kill(child, signal.SIGKILL)
+        cut_short(written)
+        raise
+    finally:
+        _pid, status = os.waitpid(child, 0)
+    if result is None:
+        return {"failed": True, "changed": bool(written), "msg": _died(status, written)}
+    return result
+
+
+def _tell_all(work: Callable[..., dict[str, Any]], writer: int) -> NoReturn:
+    """In the child: a line for each write as it happens, and one for the result."""
+    status = 1
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as tell:
+            result = work(wrote=lambda call: print(json.dumps(str(call)), file=tell))
+            print(json.dumps(result), file=tell)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _died(status: int, written: list[str]) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    done = ", ".join(written) or "nothing"
+    return f"the process that did the work died ({how}); until then it wrote: {done}. Run it again to finish."

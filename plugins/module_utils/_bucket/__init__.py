@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from .._core import Resource, Response, Target, Values, facet_of
+from .._core import Resource, Response, Values, facet_of
+from .._own_statements import bucket_arn
 from . import (
     contents,
     encryption,
@@ -21,11 +20,7 @@ from . import (
     versioning,
 )
 
-_EXISTENCE, _CONTENTS = facet_of(existence), facet_of(contents)
-
-
-def _locate(target: Target, response: Response) -> Target:
-    return replace(target, arn=policy.arn(target))
+_EXISTENCE, _CONTENTS, _TAGS = facet_of(existence), facet_of(contents), facet_of(tags)
 
 
 def _busy(response: Response) -> str | None:
@@ -47,13 +42,15 @@ BUCKET = Resource(
         facet_of(lifecycle),
         facet_of(versioning),
         facet_of(object_lock),
-        facet_of(tags),
+        _TAGS,
         facet_of(logging),
         facet_of(policy),
     ),
     teardown=(_CONTENTS, _EXISTENCE),
-    locate=_locate,
+    arn=bucket_arn,
+    locate=lambda target, _response: target,
     busy=_busy,
     unfinished=_unfinished,
     contents=_CONTENTS,
+    witnesses=(_TAGS,),
 )

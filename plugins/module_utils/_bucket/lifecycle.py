@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._core import Call, Params, Response, Target, Value
+from .._lifecycle_rules import canonical, filter_as_written
 
 NAME = "lifecycle"
 OPTIONS = {
@@ -31,29 +32,7 @@ def read(target: Target) -> Call:
 
 def normalise(response: Response, target: Target) -> Value:
     """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out."""
-    return {rule.get("ID") or f"unnamed-{place}": _canonical(rule) for place, rule in enumerate(response["Rules"])}
-
-
-def _canonical(rule: Any) -> dict[str, Any]:
-    where = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
-    both = where.get("And")
-    if both:
-        where = {**{name: value for name, value in both.items() if name != "Tags"}, "Tags": both.get("Tags", [])}
-    elif "Tag" in where:
-        where = {"Tags": [where["Tag"]]}
-    kept = {name: _plain(value) for name, value in rule.items() if name not in ("ID", "Filter", "Prefix")}
-    filters = {name: value for name, value in where.items() if value not in ("", [])}
-    if "Tags" in filters:
-        filters["Tags"] = sorted(filters["Tags"], key=lambda tag: str(tag["Key"]))
-    return {"Status": "Enabled", **kept, "Filter": filters}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    return {rule.get("ID") or f"unnamed-{place}": canonical(rule) for place, rule in enumerate(response["Rules"])}
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
@@ -96,18 +75,9 @@ def _rule(setting: dict[str, Any]) -> dict[str, Any]:
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     if not after:
         return (Call("s3", "delete_bucket_lifecycle", target.bucket),)
-    rules = [{**rule, "ID": name, "Filter": _filter(rule["Filter"])} for name, rule in sorted(after.items())]
+    rules = [{**rule, "ID": name, "Filter": filter_as_written(rule["Filter"])} for name, rule in sorted(after.items())]
     config = {**target.bucket, "LifecycleConfiguration": {"Rules": rules}}
     return (Call("s3", "put_bucket_lifecycle_configuration", config),)
-
-
-def _filter(where: dict[str, Any]) -> dict[str, Any]:
-    tags = where.get("Tags", [])
-    if len(where) + len(tags) > 1 + bool(tags):
-        return {"And": where}
-    if tags:
-        return {"Tag": tags[0]}
-    return where or {"Prefix": ""}
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:

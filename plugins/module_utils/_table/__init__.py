@@ -9,7 +9,7 @@ from dataclasses import replace
 from .._core import Invalid, Resource, Response, Target, facet_of
 from . import billing, contents, deletion_protection, encryption, existence, recovery, table_class, tags
 
-_EXISTENCE, _PROTECTION = facet_of(existence), facet_of(deletion_protection)
+_EXISTENCE, _PROTECTION, _TAGS = facet_of(existence), facet_of(deletion_protection), facet_of(tags)
 
 LOST = {
     "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its KMS key is disabled, deleted or denied: enable that key again",
@@ -17,6 +17,12 @@ LOST = {
     "ARCHIVED": "AWS archived it, because its KMS key was out of reach for a week: restore it from its backup",
     "REPLICATION_NOT_AUTHORIZED": "its global table may not replicate to it: give back that permission",
 }
+
+
+def _arn(target: Target) -> str:
+    """Empty as long as the account is not known."""
+    account = target.account_id
+    return f"arn:{target.partition}:dynamodb:{target.region}:{account}:table/{target.name}" if account else ""
 
 
 def _locate(target: Target, response: Response) -> Target:
@@ -42,12 +48,14 @@ TABLE = Resource(
         _EXISTENCE,
         facet_of(billing),
         facet_of(encryption),
-        facet_of(deletion_protection),
+        _PROTECTION,
         facet_of(recovery),
         facet_of(table_class),
-        facet_of(tags),
+        _TAGS,
     ),
     teardown=(facet_of(contents), _PROTECTION, _EXISTENCE),
+    arn=_arn,
     locate=_locate,
     busy=_busy,
+    witnesses=(_TAGS,),
 )

@@ -1,0 +1,332 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hosts from accounts and regions; only what is enabled, if asked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet
+short_description: Make a backend of every account and region
+version_added: 0.1.0
+author:
+  - cornerstone.tfstate contributors
+description:
+  - Makes hosts C(<account>.<region>) from a list of accounts and a list of regions. A host is one backend.
+  - Each host is in two groups, its region with underscores (C(us_east_1)) and its account (C(account_prod)).
+    So C(-l us_east_1) is one region over all accounts.
+  - Each host has the variables of the role P(cornerstone.tfstate.terraform_backend#role) that differ from host to host.
+    They are C(terraform_backend_region), C(terraform_backend_account_id), C(terraform_backend_bucket_name) and, if asked
+    for, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
+    C(terraform_backend_assume_role_external_id) and C(terraform_backend_profile).
+    C(ansible_connection) is V(local). Files in C(group_vars) and C(host_vars) beat all of them.
+  - Without O(enabled_regions_only) nothing is asked of AWS.
+  - The file's name must end in C(.fleet.yml) or C(.fleet.yaml).
+extends_documentation_fragment:
+  - inventory_cache
+options:
+  plugin:
+    description:
+      - What makes the file one of this plugin.
+    type: str
+    required: true
+    choices: [cornerstone.tfstate.fleet]
+  accounts:
+    description:
+      - The AWS accounts. A name or an id that comes twice is an error.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - What the account is called in host names. Letters, digits, C(_) and C(-).
+          - In the name of its group C(-) becomes C(_).
+        type: str
+        required: true
+      id:
+        description:
+          - The 12 digits of the account, in quotes. A run with credentials of another account stops before its first write.
+        type: str
+        required: true
+      role:
+        description:
+          - The role to assume in the account, by name or ARN, in place of O(assume_role).
+          - An empty string means none, for the account that the credentials are of.
+        type: str
+      external_id:
+        description:
+          - The external id that the role's trust policy asks for.
+        type: str
+      profile:
+        description:
+          - A profile of the AWS configuration files to enter the account with, or to assume the role from.
+        type: str
+      regions:
+        description:
+          - The account's own regions, in place of O(regions).
+        type: list
+        elements: str
+      exclude_regions:
+        description:
+          - Regions to leave out in this account, beside O(exclude_regions).
+        type: list
+        elements: str
+  regions:
+    description:
+      - The regions of every account that has none of its own.
+    type: list
+    elements: str
+    default: []
+  exclude_regions:
+    description:
+      - Regions to leave out in every account. One that no account has is an error, as it is mistyped most likely.
+    type: list
+    elements: str
+    default: []
+  bucket_name:
+    description:
+      - The pattern of the state bucket's name, with C({account}), C({account_id}), C({partition}) and C({region}).
+      - Names must differ from host to host, as they are unique in the world.
+    type: str
+    required: true
+  table_name:
+    description:
+      - The pattern of the lock table's name, with the same placeholders.
+      - Not given, hosts have none, which suits C(terraform_backend_lock_mode=lockfile).
+    type: str
+  assume_role:
+    description:
+      - The role to assume in every account that names none itself, by name (path included) or ARN, with the same
+        placeholders. A name becomes the ARN of that role in the account.
+      - Not given, the credentials are used as they are.
+    type: str
+  variables:
+    description:
+      - Further variables of every host, such as C(terraform_backend_lock_mode). Templates in them are kept as such.
+      - They are variables of the account's group. So files in C(group_vars) and C(host_vars) beat them.
+    type: dict
+    default: {}
+  enabled_regions_only:
+    description:
+      - Leaves out the regions that are not enabled in the account.
+      - Each account is asked with C(account:ListRegions), as its role if there is one. An account that does not
+        answer fails the inventory.
+      - It costs two requests an account and those that assume the role. With O(cache) a later run asks nothing, until
+        O(cache_timeout) or C(--flush-cache); accounts new in the file are asked all the same.
+    type: bool
+    default: false
+  region:
+    description:
+      - The region through which to assume roles when asking for enabled regions.
+      - Not given, V(us-east-1), or the main one of the partition.
+    type: str
+  profile:
+    description:
+      - A named profile of the AWS configuration files, for asking only. An account may name its own.
+      - Not given, credentials are found as the AWS command line finds them.
+    type: str
+  access_key:
+    description:
+      - The id of an AWS access key, for asking only. It beats O(profile) and the environment.
+    type: str
+  secret_key:
+    description:
+      - The secret of O(access_key). Keep it out of the file, for instance with a lookup.
+    type: str
+  session_token:
+    description:
+      - The session token of O(access_key), for temporary credentials.
+    type: str
+  endpoint_url:
+    description:
+      - The URL of every service used for asking, in place of AWS. Meant for emulators of AWS.
+    type: str
+  validate_certs:
+    description:
+      - V(false) accepts any TLS certificate. Use O(aws_ca_bundle) instead.
+    type: bool
+    default: true
+  aws_ca_bundle:
+    description:
+      - A file of CA certificates to check TLS certificates with.
+    type: path
+requirements:
+  - botocore >= 1.34, for O(enabled_regions_only)
+notes:
+  - The options O(region), O(profile), O(access_key), O(secret_key), O(session_token), O(endpoint_url), O(validate_certs)
+    and O(aws_ca_bundle) serve the question for enabled regions only, and may be templates. Tasks have the variables of
+    the role, which O(variables) or C(group_vars) can set.
+  - An inventory that fails is a warning to Ansible, unless C(unparsed_is_failed) is set in the section C([inventory])
+    of C(ansible.cfg).
+"""
+
+EXAMPLES = r"""
+# prod.fleet.yml: four backends, prod.eu-west-1 to test.us-east-1
+plugin: cornerstone.tfstate.fleet
+accounts:
+  - name: prod
+    id: "111122223333"
+  - name: test
+    id: "444455556666"
+regions: [eu-west-1, us-east-1]
+bucket_name: acme-terraform-state-{account_id}-{region}
+table_name: terraform-locks
+assume_role: terraform-backend-admin
+
+---
+# Every region that is enabled, asked once a day; one account with regions and a role of its own.
+plugin: cornerstone.tfstate.fleet
+accounts:
+  - name: prod
+    id: "111122223333"
+  - name: partner
+    id: "777788889999"
+    role: arn:aws:iam::777788889999:role/acme/backends
+    external_id: acme-42
+    regions: [eu-central-1]
+regions: [af-south-1, eu-west-1, us-east-1]
+bucket_name: acme-terraform-state-{account_id}-{region}
+assume_role: terraform-backend-admin
+enabled_regions_only: true
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/cornerstone-tfstate
+cache_timeout: 86400
+variables:
+  terraform_backend_lock_mode: lockfile
+  terraform_backend_config_directory: "backends/{{ inventory_hostname }}"
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Failure, Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet import (
+    Account,
+    Fleet,
+    Host,
+    accounts_of,
+    enabled,
+    hosts_of,
+)
+
+ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role", "variables")
+CONNECTION = ("access_key", "secret_key", "session_token", "endpoint_url", "validate_certs", "aws_ca_bundle")
+ACCOUNTS_AT_ONCE = 8
+TIMEOUT_S = 60.0
+
+#: Region -> its state in an account.
+States = dict[str, str]
+
+
+class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
+    """The inventory plugin that Ansible loads."""
+
+    NAME = "cornerstone.tfstate.fleet"
+    trusted_by_default = True  # all that hosts get is written in the inventory file
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and path.endswith((".fleet.yml", ".fleet.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        config = self._read_config_data(path)
+        try:
+            self._refuse_unknown(config)
+            hosts = self._hosts(path, cache)
+        except TfstateError as error:
+            raise AnsibleParserError(f"{path}: {error}") from None
+        for host in hosts:
+            self._add(host)
+
+    def _refuse_unknown(self, config: Mapping[str, Any]) -> None:
+        known = sorted(self.get_options())
+        unknown = sorted(str(name) for name in config if name not in known)
+        if unknown:
+            raise Invalid(f"{', '.join(unknown)} not known; known are {', '.join(known)}")
+
+    def _hosts(self, path: str, cache: bool) -> tuple[Host, ...]:
+        fleet = Fleet(**{name: self.get_option(name) for name in ASKED})
+        accounts = accounts_of(fleet)
+        if self.get_option("enabled_regions_only"):
+            accounts = enabled(accounts, self._states(accounts, path, cache))
+        return hosts_of(fleet, accounts)
+
+    def _add(self, host: Host) -> None:
+        self.inventory.add_host(host.name)
+        for name, value in host.variables.items():
+            self.inventory.set_variable(host.name, name, value)
+        for group in host.groups:
+            self.inventory.add_group(group)
+            self.inventory.add_child(group, host.name)
+        for name, value in self.get_option("variables").items():
+            self.inventory.set_variable(host.account.group, name, value)
+
+    def _states(self, accounts: Iterable[Account], path: str, cache: bool) -> dict[str, States]:
+        """The states of regions by account id; asked for, unless the cache knows them."""
+        is_cached, key = self.get_option("cache"), self.get_cache_key(path)
+        known: dict[str, States] = dict(self._cache.get(key) or {}) if is_cached and cache else {}
+        missing = [account for account in accounts if account.id not in known]
+        if missing:
+            known |= ask(missing, self._connection())
+        if missing and is_cached:
+            self._cache[key] = known
+        return known
+
+    def _connection(self) -> dict[str, Any]:
+        options = {name: self.get_option(name) for name in (*CONNECTION, "region", "profile")}
+        filled: dict[str, Any] = self.templar.template(options)
+        return filled
+
+
+def ask(accounts: list[Account], connection: Mapping[str, Any]) -> dict[str, States]:
+    """What every account says of its regions, by account id. Raises Invalid with what each did not answer."""
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as lanes:
+        answers = list(lanes.map(partial(_states_or_problem, connection=connection), accounts))
+    problems = [answer for answer in answers if isinstance(answer, str)]
+    if problems:
+        advice = "without enabled_regions_only nothing is asked"
+        raise Invalid(f"cannot tell which regions are enabled: {'; '.join(problems)}; {advice}")
+    return {account.id: dict(answer) for account, answer in zip(accounts, answers, strict=True)}
+
+
+def _states_or_problem(account: Account, connection: Mapping[str, Any]) -> States | str:
+    try:
+        return _states_of(account, connection)
+    except TfstateError as error:
+        return f"{account}: {error}"
+
+
+def _states_of(account: Account, options: Mapping[str, Any]) -> States:
+    # botocore takes 0.2 s to import, and most inventories ask nothing.
+    from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, Aws, Connection
+
+    if BOTOCORE_MISSING:
+        raise Invalid(f"botocore is missing: install it for {sys.executable}")
+    reached = {
+        **options,
+        "region": options["region"] or account.home_region,
+        "profile": account.profile or options["profile"],
+        "assume_role_arn": account.role_arn,
+        "assume_role_external_id": account.external_id,
+    }
+    aws = Aws(Connection(**reached), TIMEOUT_S)
+    identity, page = _answered(aws.read([Call("sts", "get_caller_identity"), Call("account", "list_regions")]))
+    if identity["Account"] != account.id:
+        raise Invalid(f"the credentials are of account {identity['Account']}; give it a role or a profile")
+    pages = [page]
+    while token := pages[-1].get("NextToken"):
+        pages += _answered(aws.read([Call("account", "list_regions", {"NextToken": token})]))
+    return {each["RegionName"]: each["RegionOptStatus"] for page in pages for each in page["Regions"]}
+
+
+def _answered(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Failure):
+            raise Invalid(str(answer))
+    return answers

@@ -1,0 +1,315 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A fleet: accounts x regions as hosts with groups and variables, or what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ._bucket import BUCKET
+from ._core import Invalid, Resource, Target
+from ._table import TABLE
+
+PLACEHOLDERS = ("account", "account_id", "partition", "region")
+ACCOUNT_KEYS = ("name", "id", "role", "external_id", "profile", "regions", "exclude_regions")
+#: The states of a region in which it can be used. Source: https://docs.aws.amazon.com/accounts/latest/reference/API_Region.html
+ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT"}
+MOST_PROBLEMS = 10
+
+ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+ACCOUNT_ID = re.compile(r"\d{12}")
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+ROLE = re.compile(r"[\w+=,.@/-]+", re.ASCII)
+ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
+VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+#: First part of a region -> its partition, and a region there that cannot be switched off.
+PARTITIONS = {
+    "cn-": ("aws-cn", "cn-north-1"),
+    "us-gov-": ("aws-us-gov", "us-gov-west-1"),
+    "us-iso-": ("aws-iso", "us-iso-east-1"),
+    "us-isob-": ("aws-iso-b", "us-isob-east-1"),
+    "eu-isoe-": ("aws-iso-e", "eu-isoe-west-1"),
+    "us-isof-": ("aws-iso-f", "us-isof-south-1"),
+    "eusc-": ("aws-eusc", "eusc-de-east-1"),
+    "": ("aws", "us-east-1"),
+}
+
+CONNECTION, REGION_NAME, ACCOUNT = "ansible_connection", "terraform_backend_region", "terraform_backend_account_id"
+BUCKET_NAME, TABLE_NAME = "terraform_backend_bucket_name", "terraform_backend_table_name"
+ROLE_TO_ASSUME, EXTERNAL_ID = "terraform_backend_assume_role_arn", "terraform_backend_assume_role_external_id"
+PROFILE = "terraform_backend_profile"
+OURS = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What an inventory file asks for."""
+
+    accounts: Sequence[Any]
+    bucket_name: str
+    regions: Sequence[str] = ()
+    exclude_regions: Sequence[str] = ()
+    table_name: str | None = None
+    assume_role: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account, the regions wanted in it, and how it is entered."""
+
+    name: str
+    id: str
+    regions: tuple[str, ...]
+    role_arn: str | None = None
+    external_id: str | None = None
+    profile: str | None = None
+
+    def __str__(self) -> str:
+        return f"account {self.name} ({self.id})"
+
+    @property
+    def home_region(self) -> str:
+        return _partition(self.regions[0])[1]
+
+    @property
+    def group(self) -> str:
+        return f"account_{_word(self.name)}"
+
+
+@dataclass(frozen=True)
+class Host:
+    """One backend of the fleet."""
+
+    account: Account
+    region: str
+    variables: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.account.name}.{self.region}"
+
+    @property
+    def groups(self) -> tuple[str, str]:
+        return _word(self.region), self.account.group
+
+
+def accounts_of(fleet: Fleet) -> tuple[Account, ...]:
+    """The accounts and the regions wanted in each. Raises Invalid."""
+    if not fleet.accounts:
+        raise Invalid("accounts is empty: name at least one account")
+    _refuse(_malformed(fleet))
+    accounts = tuple(_account(fleet, entry) for entry in fleet.accounts)
+    _refuse(_misplaced(fleet, accounts))
+    accounts = tuple(replace(each, role_arn=_role_arn(fleet, entry, each)) for entry, each in _pairs(fleet, accounts))
+    _refuse(problem for account in accounts for problem in _role_problems(account))
+    return accounts
+
+
+def enabled(accounts: Iterable[Account], states: Mapping[str, Mapping[str, str]]) -> tuple[Account, ...]:
+    """The accounts with the regions alone that can be used; `states`: account id -> region -> state. Raises Invalid."""
+    accounts = tuple(accounts)
+    _refuse(
+        f"{account}: AWS knows no region {region} there"
+        for account in accounts
+        for region in account.regions
+        if region not in states[account.id]
+    )
+    left = tuple(
+        replace(account, regions=tuple(each for each in account.regions if states[account.id][each] in ENABLED))
+        for account in accounts
+    )
+    _refuse(f"{account}: none of its regions is enabled" for account in left if not account.regions)
+    return left
+
+
+def hosts_of(fleet: Fleet, accounts: Iterable[Account]) -> tuple[Host, ...]:
+    """A host for each account and region. Raises Invalid."""
+    hosts = tuple(_host(fleet, account, region) for account in accounts for region in account.regions)
+    _refuse(problem for host in hosts for problem in _name_problems(host))
+    _refuse(_shared_buckets(hosts))
+    return hosts
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
+        raise Invalid("; ".join(found[:MOST_PROBLEMS] + more))
+
+
+def _malformed(fleet: Fleet) -> Iterator[str]:
+    for place, entry in enumerate(fleet.accounts, start=1):
+        yield from _malformed_account(f"entry {place} of accounts", entry)
+    for option in ("bucket_name", "table_name", "assume_role"):
+        yield from _malformed_pattern(option, getattr(fleet, option))
+    for option in ("regions", "exclude_regions"):
+        yield from _malformed_regions(option, getattr(fleet, option))
+    for name in fleet.variables:
+        if not VARIABLE.fullmatch(str(name)):
+            yield f"variables: {name!r} is no name of a variable"
+        if name in OURS:
+            yield f"variables: {name} is set for each host already; put exceptions into host_vars"
+
+
+def _malformed_account(place: str, entry: Any) -> Iterator[str]:
+    if not isinstance(entry, Mapping):
+        yield f"{place} is {entry!r}: write a dictionary with name and id"
+        return
+    name = entry.get("name")
+    where = f"{place}, {name}"
+    unknown = [str(key) for key in entry if key not in ACCOUNT_KEYS]
+    if unknown:
+        yield f"{where}: {', '.join(unknown)} not known; known are {', '.join(ACCOUNT_KEYS)}"
+    if not isinstance(name, str) or not ACCOUNT_NAME.fullmatch(name):
+        yield f"{place}: name is {name!r}; use letters, digits, '_' and '-', in quotes if it is a number"
+    if not ACCOUNT_ID.fullmatch(str(entry.get("id"))):
+        yield f"{where}: id is {entry.get('id')!r}; an AWS account has 12 digits (quote it in YAML)"
+    for key in ("regions", "exclude_regions"):
+        yield from _malformed_regions(f"{where}: {key}", entry.get(key))
+    for key in ("role", "external_id", "profile"):
+        if not isinstance(entry.get(key), str | None):
+            yield f"{where}: {key} is {entry[key]!r}; write a string"
+    yield from _malformed_pattern(f"{where}: role", entry.get("role"))
+
+
+def _malformed_regions(where: str, regions: Any) -> Iterator[str]:
+    if not isinstance(regions, list | tuple | None):
+        yield f"{where} is {regions!r}; write a list"
+        return
+    for region, count in Counter(map(str, regions or ())).items():
+        if not REGION.fullmatch(region):
+            yield f"{where}: {region!r} is no AWS region, such as eu-west-1"
+        if count > 1:
+            yield f"{where}: {region} is there {count} times"
+
+
+def _malformed_pattern(where: str, pattern: Any) -> Iterator[str]:
+    if not isinstance(pattern, str):
+        return
+    for name in re.findall(r"{([^{}]*)}", pattern):
+        if name not in PLACEHOLDERS:
+            known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            yield f"{where}: {pattern!r} has {{{name}}}; known are {known}"
+    if re.search(r"[{}]", re.sub(r"{[^{}]*}", "", pattern)):
+        yield f"{where}: {pattern!r} has a brace too many; Jinja is not read here"
+
+
+def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:
+    own = entry.get("regions")
+    excluded = {*fleet.exclude_regions, *(entry.get("exclude_regions") or ())}
+    regions = fleet.regions if own is None else own
+    return Account(
+        name=entry["name"],
+        id=str(entry["id"]),
+        regions=tuple(each for each in regions if each not in excluded),
+        external_id=entry.get("external_id") or None,
+        profile=entry.get("profile") or None,
+    )
+
+
+def _misplaced(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
+    """What is wrong with accounts beside each other, and with the regions that they have."""
+    for what in ("id", "group"):
+        for value, count in Counter(getattr(account, what) for account in accounts).items():
+            if count > 1:
+                names = ", ".join(account.name for account in accounts if getattr(account, what) == value)
+                yield f"the accounts {names} share the {what} {value}"
+    yield from _needless_exclusions(fleet, accounts)
+    for account in accounts:
+        partitions = sorted({_partition(region)[0] for region in account.regions})
+        if not account.regions:
+            yield f"{account}: no region is left; name some in regions, or leave the account out"
+        if len(partitions) > 1:
+            yield f"{account}: its regions lie in {' and '.join(partitions)}; an account lies in one partition"
+
+
+def _needless_exclusions(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
+    """A mistyped exclusion excludes nothing, which would be found out too late."""
+    everywhere = set(fleet.regions)
+    for entry, account in _pairs(fleet, accounts):
+        wanted = set(fleet.regions if entry.get("regions") is None else entry["regions"])
+        everywhere |= wanted
+        for region in entry.get("exclude_regions") or ():
+            if region not in wanted:
+                yield f"{account}: exclude_regions names {region}, which is not among its regions"
+    for region in fleet.exclude_regions:
+        if region not in everywhere:
+            yield f"exclude_regions names {region}, which no account has"
+
+
+def _pairs(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[tuple[Mapping[str, Any], Account]]:
+    return zip(fleet.accounts, accounts, strict=True)
+
+
+def _role_arn(fleet: Fleet, entry: Mapping[str, Any], account: Account) -> str | None:
+    """A role's ARN from its ARN or its name; an empty name means none, for the account that one is in already."""
+    own = entry.get("role")
+    pattern = fleet.assume_role if own is None else own
+    if not pattern:
+        return None
+    role = _filled(pattern, account, account.regions[0])
+    if role.startswith("arn:"):
+        return role
+    return f"arn:{_partition(account.regions[0])[0]}:iam::{account.id}:role/{role.removeprefix('/')}"
+
+
+def _role_problems(account: Account) -> Iterator[str]:
+    if account.role_arn is None:
+        return
+    arn = ROLE_ARN.fullmatch(account.role_arn)
+    if arn is None:
+        yield f"{account}: {account.role_arn!r} is no ARN of a role; give the role's name or its ARN"
+    elif arn[1] != account.id:
+        yield f"{account}: the role {account.role_arn} lies in another account"
+
+
+def _host(fleet: Fleet, account: Account, region: str) -> Host:
+    variables = {
+        CONNECTION: "local",
+        REGION_NAME: region,
+        ACCOUNT: account.id,
+        BUCKET_NAME: _filled(fleet.bucket_name, account, region),
+        TABLE_NAME: _filled(fleet.table_name, account, region) if fleet.table_name else None,
+        ROLE_TO_ASSUME: account.role_arn,
+        EXTERNAL_ID: account.external_id,
+        PROFILE: account.profile,
+    }
+    return Host(account, region, {name: value for name, value in variables.items() if value is not None})
+
+
+def _filled(pattern: str, account: Account, region: str) -> str:
+    return pattern.format(account=account.name, account_id=account.id, partition=_partition(region)[0], region=region)
+
+
+def _name_problems(host: Host) -> Iterator[str]:
+    kinds: tuple[tuple[str, Resource], ...] = ((BUCKET_NAME, BUCKET), (TABLE_NAME, TABLE))
+    for variable, resource in kinds:
+        if variable in host.variables:
+            target = Target(host.variables[variable], host.region)
+            for problem in resource.existence.problems({}, target):
+                yield f"{host.name}: {problem}"
+
+
+def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
+    """Bucket names are unique in a partition, whatever the account and region."""
+    owners: dict[tuple[str, str], str] = {}
+    for host in hosts:
+        bucket = host.variables[BUCKET_NAME]
+        owner = owners.setdefault((_partition(host.region)[0], bucket), host.name)
+        if owner != host.name:
+            yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into bucket_name"
+
+
+def _partition(region: str) -> tuple[str, str]:
+    return next(known for prefix, known in PARTITIONS.items() if region.startswith(prefix))
+
+
+def _word(name: str) -> str:
+    """As a group may be called."""
+    return name.replace("-", "_")
