@@ -15,10 +15,11 @@ description:
   - Each host is in two groups, its region with underscores (C(us_east_1)) and its account (C(account_prod)).
     So C(-l us_east_1) is one region over all accounts.
   - Each host has the variables of the role P(cornerstone.tfstate.terraform_backend#role) that differ from host to host.
-    They are C(terraform_backend_region), C(terraform_backend_account_id), C(terraform_backend_bucket_name) and, if asked
-    for, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
+  - They are C(terraform_backend_region), C(terraform_backend_account_id), C(terraform_backend_bucket_name) and, if
+    asked for, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
     C(terraform_backend_assume_role_external_id) and C(terraform_backend_profile).
-    C(ansible_connection) is V(local). Files in C(group_vars) and C(host_vars) beat all of them.
+    Beside them C(ansible_connection) is V(local).
+  - Files in C(host_vars) beat all of them.
   - Without O(enabled_regions_only) nothing is asked of AWS.
   - The file's name must end in C(.fleet.yml) or C(.fleet.yaml).
 extends_documentation_fragment:
@@ -45,7 +46,8 @@ options:
         required: true
       id:
         description:
-          - The 12 digits of the account, in quotes. A run with credentials of another account stops before its first write.
+          - The 12 digits of the account, in quotes.
+          - A run with the credentials of another account stops before its first write.
         type: str
         required: true
       role:
@@ -153,9 +155,9 @@ options:
 requirements:
   - botocore >= 1.34, for O(enabled_regions_only)
 notes:
-  - The options O(region), O(profile), O(access_key), O(secret_key), O(session_token), O(endpoint_url), O(validate_certs)
-    and O(aws_ca_bundle) serve the question for enabled regions only, and may be templates. Tasks have the variables of
-    the role, which O(variables) or C(group_vars) can set.
+  - The options O(region), O(profile), O(access_key), O(secret_key), O(session_token), O(endpoint_url),
+    O(validate_certs) and O(aws_ca_bundle) serve the question for enabled regions only, and may be templates. Tasks have
+    the variables of the role, which O(variables) or C(group_vars) can set.
   - An inventory that fails is a warning to Ansible, unless C(unparsed_is_failed) is set in the section C([inventory])
     of C(ansible.cfg).
 """
@@ -255,7 +257,8 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         accounts = accounts_of(fleet)
         if self.get_option("enabled_regions_only"):
             accounts = enabled(accounts, self._states(accounts, path, cache))
-        return hosts_of(fleet, accounts)
+        hosts: tuple[Host, ...] = hosts_of(fleet, accounts)
+        return hosts
 
     def _add(self, host: Host) -> None:
         self.inventory.add_host(host.name)
@@ -286,20 +289,25 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
 
 def ask(accounts: list[Account], connection: Mapping[str, Any]) -> dict[str, States]:
     """What every account says of its regions, by account id. Raises Invalid with what each did not answer."""
-    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as lanes:
-        answers = list(lanes.map(partial(_states_or_problem, connection=connection), accounts))
-    problems = [answer for answer in answers if isinstance(answer, str)]
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as lanes:  # their threads are gone before anything forks
+        answers = list(lanes.map(partial(_states_or_error, connection=connection), accounts))
+    known = {account.id: answer for account, answer in zip(accounts, answers, strict=True) if isinstance(answer, dict)}
+    problems = [
+        f"{account}: {answer}"
+        for account, answer in zip(accounts, answers, strict=True)
+        if isinstance(answer, TfstateError)
+    ]
     if problems:
         advice = "without enabled_regions_only nothing is asked"
         raise Invalid(f"cannot tell which regions are enabled: {'; '.join(problems)}; {advice}")
-    return {account.id: dict(answer) for account, answer in zip(accounts, answers, strict=True)}
+    return known
 
 
-def _states_or_problem(account: Account, connection: Mapping[str, Any]) -> States | str:
+def _states_or_error(account: Account, connection: Mapping[str, Any]) -> States | TfstateError:
     try:
         return _states_of(account, connection)
     except TfstateError as error:
-        return f"{account}: {error}"
+        return error
 
 
 def _states_of(account: Account, options: Mapping[str, Any]) -> States:

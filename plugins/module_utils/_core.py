@@ -81,6 +81,7 @@ class Target:
     name: str
     region: str
     partition: str = "aws"
+    #: The account of the credentials, once it was asked for.
     account_id: str | None = None
     #: The account that the operator says must own the resource.
     owner: str | None = None
@@ -92,6 +93,11 @@ class Target:
 
     def key_arn(self, name: str) -> str:
         return self.keys.get(name, name)
+
+    @property
+    def account(self) -> str | None:
+        """Whose the resource is, as far as an ARN or the operator says it."""
+        return self.owner or (self.arn.split(":")[4] if self.arn else None) or None
 
     @property
     def bucket(self) -> dict[str, str]:
@@ -160,6 +166,8 @@ class Facet:
 
     name: str
     options: Mapping[str, Mapping[str, Any]]
+    #: Managed only if one of its options is given: it has no baseline.
+    opt_in: bool
     absent: Value
     #: What AWS gives a resource that it creates today, where that is more than `absent`.
     new: Value
@@ -175,6 +183,11 @@ class Facet:
     asked_keys: Callable[[Params], Iterable[str]]
     seen_keys: Callable[[Response], Iterable[str]]
 
+    def is_managed(self, params: Params) -> bool:
+        left_alone = self.name in (params.get("unmanaged") or ())
+        unasked = self.opt_in and all(params.get(option) is None for option in self.options)
+        return not (left_alone or unasked)
+
     def value(self, answer: Answer, target: Target) -> Value:
         """Present, absent or unknown: three answers, never two."""
         if not isinstance(answer, Failure):
@@ -187,6 +200,7 @@ def facet_of(module: ModuleType) -> Facet:
     return Facet(
         name=module.NAME,
         options=module.OPTIONS,
+        opt_in=getattr(module, "OPT_IN", False),
         absent=module.ABSENT,
         new=getattr(module, "NEW", module.ABSENT),
         not_found=frozenset(module.NOT_FOUND),

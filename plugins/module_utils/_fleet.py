@@ -303,7 +303,7 @@ def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
         bucket = host.variables[BUCKET_NAME]
         owner = owners.setdefault((_partition(host.region)[0], bucket), host.name)
         if owner != host.name:
-            yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into bucket_name"
+            yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into it"
 
 
 def _partition(region: str) -> tuple[str, str]:

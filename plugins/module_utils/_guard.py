@@ -220,8 +220,6 @@ def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Ref
     """What AWS would reject because of two facets together, the second of them when the first is written already."""
     after = {change.facet: change.after for change in changes}
     then = {**observed, **after}
-    if after.get("versioning") == "Suspended" and (then.get("object_lock") or {}).get("enabled"):
-        yield Refusal("versioning cannot be suspended where object lock is on: leave versioning out")
     public = [_sid(each) for each in (after.get("policy") or {}).get("statements", []) if is_public(each)]
     if public and (then.get("public_access") or {}).get("block_public_policy"):
         yield Refusal(

@@ -131,7 +131,7 @@ def _connection(params: Params) -> Connection:
 def _result(resource: Resource, outcome: Outcome, diff: bool) -> dict[str, Any]:
     target = outcome.target
     facets = {name: value for name, value in outcome.after.items() if name != EXISTENCE}
-    about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": target.account_id}
+    about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": target.account}
     result: dict[str, Any] = {
         "changed": bool(outcome.changes),
         "changes": _told(outcome.changes),

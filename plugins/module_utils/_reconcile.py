@@ -87,18 +87,29 @@ class _Run:
     done: list[Change] = field(default_factory=list)
 
     def identify(self) -> None:
-        """Who we are, beside whether the resource exists: nothing else is asked before that is right."""
-        identity, self.answer = self.world.read([IDENTITY, self.resource.existence.read(self.target)])
+        """Whether the resource exists, beside whose credentials these are, if that matters."""
+        existence = self.resource.existence.read(self.target)
+        if self.target.owner:
+            identity, self.answer = self.world.read([IDENTITY, existence])
+            self._check_account(identity)
+        else:
+            (self.answer,) = self.world.read([existence])
+            if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
+                (identity,) = self.world.read([IDENTITY])
+                self._know(identity)
+
+    def _check_account(self, identity: Answer) -> None:
         if isinstance(identity, Failure):
-            if self.target.owner:
-                raise CallFailed(identity)
-            return
-        account = identity["Account"]
-        if self.target.owner and account != self.target.owner:
+            raise CallFailed(identity)
+        if identity["Account"] != self.target.owner:
+            account = identity["Account"]
             raise Invalid(f"account_id is {self.target.owner}, but these credentials belong to account {account}")
-        partition = identity["Arn"].split(":")[1]
-        self.target = replace(self.target, account_id=account, partition=partition)
-        self.target = replace(self.target, arn=self.resource.arn(self.target))
+        self._know(identity)
+
+    def _know(self, identity: Answer) -> None:
+        if not isinstance(identity, Failure):
+            known = replace(self.target, account_id=identity["Account"], partition=identity["Arn"].split(":")[1])
+            self.target = replace(known, arn=self.resource.arn(known))
 
     def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
@@ -218,17 +229,16 @@ class _Run:
 
 def reconcile(world: World, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
     """Makes the resource what `params` say, or in check mode finds out what that would take."""
-    unmanaged = set(params.get("unmanaged") or ())
     going = params["state"] == "absent"
     managed = resource.teardown if going else resource.facets
-    facets = tuple(facet for facet in managed if facet.name not in unmanaged)
+    facets = tuple(facet for facet in managed if facet.is_managed(params))
     target = replace(target, partition=world.partition())
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
     run = _Run(world, resource, target, params, facets)
     run.identify()
-    witnesses = tuple(facet for facet in (resource.witnesses if going else ()) if facet.name not in unmanaged)
+    witnesses = tuple(facet for facet in (resource.witnesses if going else ()) if facet.is_managed(params))
     before = run.observe((*facets, *witnesses), run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:

@@ -443,7 +443,7 @@ bucket:
       type: str
       sample: af-south-1
     account_id:
-      description: The account of the credentials. None, if it could not be asked for.
+      description: The account that owns it. None, if neither O(account_id) nor its ARN says it.
       type: str
       sample: "111122223333"
     exists:

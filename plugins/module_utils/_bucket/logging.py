@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value, bucket_region
 
 NAME = "logging"
+OPT_IN = True
 OPTIONS: dict[str, dict[str, object]] = {"logging_target_bucket": {}, "logging_target_prefix": {}}
 ABSENT: Value = {}
 NOT_FOUND: set[str] = set()

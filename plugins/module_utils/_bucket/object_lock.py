@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .._core import Call, Params, Response, Target, Value
 
 NAME = "object_lock"
+OPT_IN = True
 OPTIONS = {
     "object_lock": {"type": "bool"},
     "object_lock_mode": {"choices": ["GOVERNANCE", "COMPLIANCE"]},

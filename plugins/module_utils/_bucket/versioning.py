@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from .._core import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+
+from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
 
 NAME = "versioning"
 OPTIONS = {"versioning": {"type": "bool"}}
@@ -30,3 +32,16 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     status = {"Status": after}
     return (Call("s3", "put_bucket_versioning", {**target.bucket, "VersioningConfiguration": status}),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    if after == "Suspended":
+        yield Probe(Call("s3", "get_object_lock_configuration", target.bucket), _locked)
+
+
+def _locked(answer: Answer) -> Refuse | None:
+    if not isinstance(answer, Failure):
+        return Refuse("versioning cannot be suspended where object lock is on: leave versioning out")
+    if answer.code == "ObjectLockConfigurationNotFoundError":
+        return None
+    return Refuse(f"{answer}; with object lock, which this would tell, versioning cannot be suspended")

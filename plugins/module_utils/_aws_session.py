@@ -1,0 +1,178 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sessions and clients: whose credentials, which endpoint, and what every one of them shares."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+try:
+    import botocore.config
+    import botocore.credentials
+    import botocore.exceptions
+    import botocore.loaders
+    import botocore.session
+    import botocore.utils
+except ImportError as missing:
+    BOTOCORE_MISSING: ImportError | None = missing
+else:
+    BOTOCORE_MISSING = None
+
+#: Connections to one target, and reads side by side.
+LANES = 3
+USER_AGENT = "cornerstone.tfstate"
+#: The folder of the AWS CLI.
+CACHE = "~/.aws/cli/cache"
+LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The connection options of a task, as the argument spec gives them; None where nothing was asked."""
+
+    region: str
+    profile: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    assume_role_arn: str | None = None
+    assume_role_external_id: str | None = None
+    assume_role_session_name: str | None = None
+    endpoint_url: str | None = None
+    validate_certs: bool = True
+    aws_ca_bundle: str | None = None
+    aws_config: Mapping[str, Any] | None = None
+    cache_credentials: bool = True
+
+
+def session_of(connection: Connection) -> Any:
+    if connection.access_key:
+        # Explicit keys beat the environment whole: a profile named there is not even looked up.
+        session = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+        session.set_credentials(connection.access_key, connection.secret_key, connection.session_token)
+    else:
+        session = botocore.session.Session(profile=connection.profile)
+    session.register_component("data_loader", _loader())
+    if connection.cache_credentials and not connection.access_key:
+        providers = session.get_component("credential_provider")
+        for name in ("assume-role", "assume-role-with-web-identity"):
+            providers.get_provider(name).cache = _Cache(CACHE)
+    if connection.assume_role_arn:
+        return _assumed(session, connection)
+    return session
+
+
+_shared_loader: Any = None
+
+
+def _loader() -> Any:
+    """One loader for every session: each of its own would parse the service models again, at 150 ms and 15 MB."""
+    global _shared_loader
+    if _shared_loader is None:
+        _shared_loader = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
+    return _shared_loader
+
+
+def warm() -> None:
+    """Parses what every client needs, so that forked processes inherit it. Reads no configuration and never raises."""
+    if BOTOCORE_MISSING:
+        return
+    loader = _loader()
+    # What cannot be loaded here is loaded by whoever needs it, who also says what is wrong with it.
+    with suppress(botocore.exceptions.BotoCoreError, OSError, ValueError):
+        for service in ("s3", "dynamodb", "sts"):
+            for kind in ("service-2", "endpoint-rule-set-1"):
+                loader.load_service_model(service, kind)
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
+
+
+def _assumed(source: Any, connection: Connection) -> Any:
+    """A session of the role to assume, through the STS of the region: its tokens work in every region."""
+    named = {
+        "RoleSessionName": connection.assume_role_session_name,
+        "ExternalId": connection.assume_role_external_id,
+    }
+    credentials = source.get_credentials()
+    if credentials is None:
+        raise botocore.exceptions.NoCredentialsError()
+    cache = _Cache(CACHE, f"{credentials.access_key} {connection.endpoint_url} {connection.assume_role_arn}")
+    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
+        client_creator=lambda _service, **keys: client_of(source, "sts", connection, **keys),
+        source_credentials=credentials,
+        role_arn=connection.assume_role_arn,
+        extra_args={name: value for name, value in named.items() if value},
+        cache=cache if connection.cache_credentials else None,
+    )
+    fetch = (
+        partial(cache.alone, fetcher.fetch_credentials) if connection.cache_credentials else fetcher.fetch_credentials
+    )
+    session = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+    session.register_component("data_loader", _loader())
+    session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
+    return session
+
+
+class _Cache:
+    """Credentials of assumed roles where the AWS CLI keeps them, mode 0600, so that a run assumes each role once.
+
+    `scope` keeps apart what the key of botocore does not: who assumed the role, and at which endpoint.
+    """
+
+    def __init__(self, folder: str, scope: str = "") -> None:
+        self._folder = Path(folder).expanduser()
+        self._files = botocore.utils.JSONFileCache(str(self._folder))
+        self._scope = hashlib.sha256(scope.encode()).hexdigest()[:16] if scope else ""
+
+    def __contains__(self, key: str) -> bool:
+        return key + self._scope in self._files
+
+    def __getitem__(self, key: str) -> Any:
+        return self._files[key + self._scope]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):  # a home that cannot be written costs a request a task, and is no error
+            self._files[key + self._scope] = value
+
+    def alone(self, fetch: Callable[[], Any]) -> Any:
+        """Lets one process at a time assume the role, so that the others find its credentials here."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / f"tfstate-{self._scope}.lock").open("w")
+        except OSError:
+            return fetch()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return fetch()
+
+
+def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
+    endpoint = connection.endpoint_url
+    addressed = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    settings: dict[str, Any] = {
+        "retries": {"mode": "standard", "total_max_attempts": 6},
+        "connect_timeout": 10,
+        "read_timeout": 30,
+        "max_pool_connections": LANES,
+        "user_agent_extra": USER_AGENT,
+    }
+    if addressed:
+        settings["s3"] = {"addressing_style": "path"}
+    if addressed.startswith(LOOPBACK):
+        settings["proxies"] = {}
+    return session.create_client(
+        service,
+        region_name=connection.region,
+        endpoint_url=endpoint,
+        verify=connection.aws_ca_bundle or (None if connection.validate_certs else False),
+        config=botocore.config.Config(**{**settings, **(connection.aws_config or {})}),
+        **keys,
+    )
