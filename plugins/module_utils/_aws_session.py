@@ -54,19 +54,28 @@ class Connection:
 
 
 def session_of(connection: Connection) -> Any:
+    session = _blank()
     if connection.access_key:
         # Explicit keys beat the environment whole: a profile named there is not even looked up.
-        session = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+        session.session_var_map["profile"] = (None, [], None, None)
         session.set_credentials(connection.access_key, connection.secret_key, connection.session_token)
-    else:
-        session = botocore.session.Session(profile=connection.profile)
-    session.register_component("data_loader", _loader())
+    elif connection.profile:
+        session.set_config_variable("profile", connection.profile)
     if connection.cache_credentials and not connection.access_key:
         providers = session.get_component("credential_provider")
         for name in ("assume-role", "assume-role-with-web-identity"):
             providers.get_provider(name).cache = _Cache(CACHE)
-    if connection.assume_role_arn:
-        return _assumed(session, connection)
+    return _assumed(session, connection) if connection.assume_role_arn else session
+
+
+_spare: Any = None
+
+
+def _blank() -> Any:
+    """A session that has read nothing yet: the spare one of a forked process, or a new one."""
+    global _spare
+    session, _spare = _spare or botocore.session.Session(), None
+    session.register_component("data_loader", _loader())
     return session
 
 
@@ -93,6 +102,9 @@ def warm() -> None:
                 loader.load_service_model(service, kind)
         for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
             loader.load_data(name)
+    # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
+    global _spare
+    _spare = botocore.session.Session()
 
 
 def _assumed(source: Any, connection: Connection) -> Any:
@@ -115,8 +127,8 @@ def _assumed(source: Any, connection: Connection) -> Any:
     fetch = (
         partial(cache.alone, fetcher.fetch_credentials) if connection.cache_credentials else fetcher.fetch_credentials
     )
-    session = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
-    session.register_component("data_loader", _loader())
+    session = _blank()
+    session.session_var_map["profile"] = (None, [], None, None)
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
     return session
 

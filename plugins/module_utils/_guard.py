@@ -219,9 +219,8 @@ def _weakens(gone: Statement, after: list[Statement]) -> bool:
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
     """What AWS would reject because of two facets together, the second of them when the first is written already."""
     after = {change.facet: change.after for change in changes}
-    then = {**observed, **after}
-    public = [_sid(each) for each in (after.get("policy") or {}).get("statements", []) if is_public(each)]
-    if public and (then.get("public_access") or {}).get("block_public_policy"):
+    public = [_sid(each) for each in after.get("policy", {}).get("statements", []) if is_public(each)]
+    if public and {**observed, **after}.get("public_access", {}).get("block_public_policy"):
         yield Refusal(
             f"AWS takes no policy with {', '.join(public)}, which lets anybody in, while block_public_policy is on: "
             "name its principals, or leave the policy alone with unmanaged: [policy]"
