@@ -58,7 +58,8 @@ class Aws:
 
     def pause(self, attempt: int) -> None:
         """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
-        self._sleep(min(5.0, 0.25 * 2**attempt) * random.uniform(0.7, 1.3))
+        wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
+        self._sleep(max(0.0, min(wait, self._deadline - self._now())))
 
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
         """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
@@ -99,7 +100,11 @@ class Aws:
     def _once(self, call: Call) -> Answer:
         client = self._client(call.service)
         try:
-            response: Response = getattr(client, call.operation)(**call.params)
+            response: Response = (
+                client.get_paginator(call.operation).paginate(**call.params).build_full_result()
+                if call.paged
+                else getattr(client, call.operation)(**call.params)
+            )
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, RecursionError) as error:
@@ -127,7 +132,7 @@ class Aws:
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
-        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name}), young=False)
+        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name}, paged=True), young=False)
         if isinstance(answer, Failure):
             return f"the bucket belongs to another account, or you need s3:ListBucket on it; {answer}"
         if name in [bucket["Name"] for bucket in answer.get("Buckets", [])]:

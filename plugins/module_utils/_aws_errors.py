@@ -83,6 +83,8 @@ def passes(failure: Failure, young: bool) -> bool:
         return operation != "create_table"
     if code == "LimitExceededException":  # AWS takes one change of tags at a time, for about two seconds each
         return operation in ("tag_resource", "untag_resource")
+    if code == "InvalidBucketState":  # versioning was switched on a moment ago
+        return operation == "put_object_lock_configuration"
     return code in TRANSIENT
 
 

@@ -36,6 +36,8 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    #: Read to the last page, as one answer.
+    paged: bool = False
 
     def __str__(self) -> str:
         subject = next((self.params[name] for name in SUBJECTS if name in self.params), None)

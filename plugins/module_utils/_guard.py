@@ -99,21 +99,25 @@ def _table_existence(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _bucket_contents(change: Change, target: Target) -> Iterator[Refusal]:
-    count = f"{len(change.before['versions'])}{'+' if change.before['more'] else ''}"
+    count = f"{len(change.before['versions'])}{' or more' if change.before['more'] else ''}"
     yield Refusal(f"bucket {target.name} holds {count} object versions, which would be lost", "delete_state")
-    yield from _live_locks(change)
+
+
+def _bucket_locks(change: Change, target: Target) -> Iterator[Refusal]:
+    yield _held(change.before)
 
 
 def _table_contents(change: Change, target: Target) -> Iterator[Refusal]:
-    digests = len(change.before["digests"])
-    yield Refusal(f"table {target.name} holds the digests of {digests} states and what locks there are", "delete_state")
-    yield from _live_locks(change)
-
-
-def _live_locks(change: Change) -> Iterator[Refusal]:
-    locks = change.before["locks"]
+    digests, locks = len(change.before["digests"]), change.before["locks"]
+    reason = f"table {target.name} holds the digests of {digests} states and {len(locks)} locks, which would be lost"
+    yield Refusal(reason, "delete_state")
     if locks:
-        yield Refusal(f"somebody holds a lock: {', '.join(locks[:5])}", "break_lock")
+        yield _held(locks)
+
+
+def _held(locks: list[str]) -> Refusal:
+    more = f" and {len(locks) - 5} more" if len(locks) > 5 else ""
+    return Refusal(f"somebody holds a lock: {', '.join(locks[:5])}{more}", "break_lock")
 
 
 def _ownership(change: Change, target: Target) -> Iterator[Refusal]:
@@ -256,6 +260,7 @@ def _other_manager(tags: Any, params: Params) -> Iterator[Refusal]:
 RULES: dict[tuple[str, str], Rule] = {
     ("bucket", EXISTENCE): _bucket_existence,
     ("bucket", "contents"): _bucket_contents,
+    ("bucket", "locks"): _bucket_locks,
     ("bucket", "ownership"): _ownership,
     ("bucket", "public_access"): _public_access,
     ("bucket", "versioning"): _versioning,

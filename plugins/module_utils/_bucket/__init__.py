@@ -11,6 +11,7 @@ from . import (
     encryption,
     existence,
     lifecycle,
+    locks,
     logging,
     object_lock,
     ownership,
@@ -29,7 +30,7 @@ def _busy(response: Response) -> str | None:
 
 def _unfinished(observed: Values) -> bool:
     """Versioning is switched on after the lifecycle is set: as long as it never was, there is no history to keep."""
-    return observed.get("versioning") == versioning.ABSENT
+    return bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
 
 
 BUCKET = Resource(
@@ -46,7 +47,7 @@ BUCKET = Resource(
         facet_of(logging),
         facet_of(policy),
     ),
-    teardown=(_CONTENTS, _EXISTENCE),
+    teardown=(facet_of(locks), _CONTENTS, _EXISTENCE),
     arn=bucket_arn,
     locate=lambda target, _response: target,
     busy=_busy,

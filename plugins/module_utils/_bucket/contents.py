@@ -8,7 +8,7 @@ from .._core import Call, Params, Response, Target, Value
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
-ABSENT: Value = {"versions": [], "locks": [], "more": False}
+ABSENT: Value = {"versions": [], "more": False}
 NOT_FOUND: set[str] = set()
 
 #: DeleteObjects takes no more, and a page of ListObjectVersions holds as many.
@@ -20,11 +20,9 @@ def read(target: Target) -> Call:
 
 
 def normalise(response: Response, target: Target) -> Value:
-    versions = response.get("Versions", [])
-    everything = [*versions, *response.get("DeleteMarkers", [])]
+    everything = [*response.get("Versions", []), *response.get("DeleteMarkers", [])]
     return {
         "versions": [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in everything],
-        "locks": sorted(each["Key"] for each in versions if each["IsLatest"] and each["Key"].endswith(".tflock")),
         "more": bool(response.get("IsTruncated")),
     }
 

@@ -8,14 +8,14 @@ from .._core import Call, Params, Response, Target, Value
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
-ABSENT: Value = {"locks": [], "digests": [], "more": False}
+ABSENT: Value = {"locks": [], "digests": []}
 NOT_FOUND: set[str] = set()
 
 
 def read(target: Target) -> Call:
     # Digest is asked for to tell the items apart. A lock's Info names people and machines: only whether it is there.
     asked = {"ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
-    return Call("dynamodb", "scan", {"TableName": target.name, **asked})
+    return Call("dynamodb", "scan", {"TableName": target.name, **asked}, paged=True)
 
 
 def normalise(response: Response, target: Target) -> Value:
@@ -23,7 +23,6 @@ def normalise(response: Response, target: Target) -> Value:
     return {
         "locks": sorted(_lock_id(each) for each in items if "Digest" not in each),
         "digests": sorted(_lock_id(each) for each in items if "Digest" in each),
-        "more": "LastEvaluatedKey" in response,
     }
 
 

@@ -15,7 +15,7 @@ NOT_FOUND: set[str] = set()
 
 
 def read(target: Target) -> Call:
-    return Call("dynamodb", "list_tags_of_resource", {"ResourceArn": target.arn})
+    return Call("dynamodb", "list_tags_of_resource", {"ResourceArn": target.arn}, paged=True)
 
 
 def normalise(response: Response, target: Target) -> Value:

@@ -1,0 +1,163 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looking: what a resource is now, whose it is, and whether AWS is done with it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ._core import (
+    EXISTENCE,
+    Answer,
+    Call,
+    CallFailed,
+    Facet,
+    Failure,
+    Invalid,
+    Params,
+    Resource,
+    Target,
+    TfstateError,
+    Unknown,
+    Values,
+)
+
+IDENTITY = Call("sts", "get_caller_identity")
+
+
+class World(Protocol):
+    """What the loop needs of AWS. Kept this small so that anything that can be read and written fits."""
+
+    warnings: list[str]
+
+    def partition(self) -> str: ...
+    @abstractmethod
+    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
+    def write(self, call: Call, young: bool = False) -> None: ...
+    def key_arn(self, name: str, must_exist: bool) -> str: ...
+    def late(self) -> bool: ...
+    def pause(self, attempt: int) -> None: ...
+
+
+@dataclass
+class Observer:
+    """One resource under observation. What is known of the target grows with every look."""
+
+    world: World
+    resource: Resource
+    target: Target
+    params: Params
+    #: It was created a moment ago: what cannot be seen of it will be.
+    young: bool = False
+    #: What reading the existence answered last.
+    answer: Answer | None = None
+
+    def identify(self) -> None:
+        """Whether the resource exists, beside whose credentials these are, if that matters."""
+        existence = self.resource.existence.read(self.target)
+        if self.target.owner:
+            identity, self.answer = self.world.read([IDENTITY, existence])
+            self._check_account(identity)
+        else:
+            (self.answer,) = self.world.read([existence])
+            if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
+                (identity,) = self.world.read([IDENTITY])
+                self._know(identity)
+
+    def _check_account(self, identity: Answer) -> None:
+        if isinstance(identity, Failure):
+            raise CallFailed(identity)
+        if identity["Account"] != self.target.owner:
+            account = identity["Account"]
+            raise Invalid(f"account_id is {self.target.owner}, but these credentials belong to account {account}")
+        self._know(identity)
+
+    def _know(self, identity: Answer) -> None:
+        if not isinstance(identity, Failure):
+            known = replace(self.target, account_id=identity["Account"], partition=identity["Arn"].split(":")[1])
+            self.target = replace(known, arn=self.resource.arn(known))
+
+    def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
+        """What these facets are now. A resource that is missing has what AWS would give it today."""
+        facets = tuple(facets)
+        known = self.resource.existence.read(self.target)
+        self.answer = self.world.read([known], self.young)[0] if existence is None else existence
+        exists = self.resource.existence.value(self.answer, self.target)
+        _known([(self.resource.existence, exists)])
+        if exists is None or isinstance(self.answer, Failure):
+            return {facet.name: facet.new for facet in facets}
+        self.target = self.resource.locate(self.target, self.answer)
+        calls = {facet.name: facet.read(self.target) for facet in facets}
+        others = _unique(call for call in calls.values() if call != known)
+        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young), strict=True)]
+        found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
+        self._name_keys(found)
+        values = [(facet, facet.value(answer, self.target)) for facet, answer in found]
+        _known(values)
+        return {facet.name: value for facet, value in values}
+
+    def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
+        """Resolves every KMS key that is named, asked for or seen, once."""
+        for facet, answer in found:
+            seen = () if isinstance(answer, Failure) else facet.seen_keys(answer)
+            self.name_keys(seen, must_exist=False)
+            self.name_keys(facet.asked_keys(self.params), must_exist=True)
+
+    def name_keys(self, names: Iterable[str], must_exist: bool) -> None:
+        unresolved = [name for name in names if ":key/" not in self.target.keys.get(name, "")]
+        arns = {name: self.world.key_arn(name, must_exist) for name in unresolved}
+        self.target = replace(self.target, keys={**self.target.keys, **arns})
+
+    def is_empty(self) -> bool:
+        contents = self.resource.contents
+        return contents is not None and self.observe([contents], self.answer)[contents.name] == contents.absent
+
+    def witness(self, observed: Values) -> Values:
+        """`observed` with what a refusal may rest on besides. Where it is unmanaged, it may stay unknown."""
+        if observed[EXISTENCE] is None:
+            return observed
+        missing = [facet for facet in self.resource.witnesses if facet.name not in observed]
+        answers = self.world.read([facet.read(self.target) for facet in missing]) if missing else []
+        found = [(facet, facet.value(answer, self.target)) for facet, answer in zip(missing, answers, strict=True)]
+        _known((facet, value) for facet, value in found if facet.is_managed(self.params))
+        return {**observed, **{facet.name: value for facet, value in found if not isinstance(value, Unknown)}}
+
+    def busy(self) -> str | None:
+        return self.resource.busy(self.answer) if isinstance(self.answer, Mapping) else None
+
+    def late_for(self, busy: str) -> TfstateError:
+        return TfstateError(f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later")
+
+    def wait_for_rest(self) -> None:
+        """What AWS is in the middle of doing can be neither read nor changed."""
+        attempt = 0
+        while busy := self.busy():
+            if self.world.late():
+                raise TfstateError(
+                    f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later"
+                )
+            self.world.pause(attempt)
+            attempt += 1
+            (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
+
+
+def _known(values: Iterable[tuple[Facet, object]]) -> None:
+    """A facet that cannot be read fails the run before its first write: unknown is never absent."""
+    unknown = [(facet, value.failure) for facet, value in values if isinstance(value, Unknown)]
+    if unknown:
+        ways = [
+            f"{failure}" + ("" if facet.name == EXISTENCE else f", or leave it alone with unmanaged: [{facet.name}]")
+            for facet, failure in unknown
+        ]
+        raise Invalid(". ".join(ways))
+
+
+def _unique(calls: Iterable[Call]) -> list[Call]:
+    found: list[Call] = []
+    for call in calls:
+        if call not in found:
+            found.append(call)
+    return found

@@ -1,0 +1,120 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rooms of docs/architecture.md, held by a look at the source: who imports whom, and how long a room may be."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MODULE_UTILS = Path(__file__).parents[4] / "plugins" / "module_utils"
+ROOMS = sorted(MODULE_UTILS.rglob("*.py"))
+FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") and room.name != "__init__.py"]
+SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules"}
+PURE_NAMES = (
+    *("_core", "_guard", "_tags", "_policy_document", "_own_statements", "_lifecycle_rules"),
+    *("_backend_config", "_hcl", "_summary"),
+)
+PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
+    room for room in ROOMS if room.parent.name in ("_bucket", "_table")
+]
+IMPURE = {
+    *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
+    *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
+}
+LONGEST_ROOM, LONGEST_FACET = 300, 110
+
+
+def rooms(chosen: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("room", chosen, ids=[str(room.relative_to(MODULE_UTILS)) for room in chosen])
+
+
+def nodes(room: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(room.read_text()))
+
+
+def imports(room: Path) -> set[str]:
+    """Every module that is imported: `botocore.config`, or `.._core` as it is written."""
+    found = set()
+    for node in nodes(room):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            dots = "." * node.level
+            found |= {dots + node.module} if node.module else {dots + name.name for name in node.names}
+    return found
+
+
+def packages(room: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(room) if not name.startswith(".")}
+
+
+@rooms(PURE)
+def test_a_pure_room_reaches_for_nothing_outside(room: Path) -> None:
+    assert not packages(room) & IMPURE
+    inside = {name.lstrip(".").partition(".")[0] for name in imports(room) if name.startswith(".")}
+    assert not inside & {room.stem for room in ROOMS if room not in PURE}
+
+
+@rooms(PURE)
+def test_a_pure_room_asks_neither_clock_nor_file(room: Path) -> None:
+    called = {node.func.id for node in nodes(room) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    attributes = {node.attr for node in nodes(room) if isinstance(node, ast.Attribute)}
+    assert not called & {"open", "print", "input", "eval", "exec", "__import__"}
+    assert not attributes & {"now", "utcnow", "today", "read_text", "write_text"}
+
+
+@rooms(FACETS)
+def test_a_facet_knows_no_other_facet(room: Path) -> None:
+    assert {name for name in imports(room) if name.startswith(".")} <= SHARED
+
+
+@rooms([room for room in ROOMS if not room.name.startswith("_aws")])
+def test_only_the_rooms_of_aws_talk_to_aws(room: Path) -> None:
+    assert not packages(room) & {"boto3", "botocore"}
+
+
+@rooms([room for room in ROOMS if room.name not in ("_module.py", "_files.py")])
+def test_only_the_edge_knows_ansible(room: Path) -> None:
+    assert "ansible" not in packages(room)
+
+
+@rooms([room for room in ROOMS if room.name != "_module.py"])
+def test_no_room_speaks_of_another_collection(room: Path) -> None:
+    assert "ansible_collections" not in packages(room)
+
+
+@rooms([room for room in ROOMS if room.name not in ("_reconcile.py", "_summary.py")])
+def test_only_the_loop_decides_by_check_mode(room: Path) -> None:
+    """Others may hand it on; the summary words it."""
+    tests = [node.test for node in nodes(room) if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert))]
+    decided = {name.id for test in tests for name in ast.walk(test) if isinstance(name, ast.Name)}
+    assert "check_mode" not in decided
+
+
+@rooms([room for room in ROOMS if room.name not in ("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py")])
+def test_below_the_edge_nobody_has_heard_of_check_mode(room: Path) -> None:
+    names = {node.id for node in nodes(room) if isinstance(node, ast.Name)}
+    arguments = {node.arg for node in nodes(room) if isinstance(node, ast.arg)}
+    assert not {"check_mode", "supports_check_mode"} & (names | arguments)
+
+
+@rooms(ROOMS)
+def test_no_room_is_too_long_to_read(room: Path) -> None:
+    assert len(room.read_text().splitlines()) <= (LONGEST_FACET if room in FACETS else LONGEST_ROOM)
+
+
+@rooms(ROOMS)
+def test_nobody_swallows_what_he_does_not_know(room: Path) -> None:
+    for node in nodes(room):
+        if isinstance(node, ast.ExceptHandler):
+            caught = ast.unparse(node.type) if node.type else "everything"
+            assert caught not in ("Exception", "everything"), f"line {node.lineno}"
+
+
+@rooms(ROOMS)
+def test_names_say_what_a_room_is_about(room: Path) -> None:
+    assert not {"utils", "common", "helpers", "manager", "misc"} & {*room.stem.strip("_").split("_")}

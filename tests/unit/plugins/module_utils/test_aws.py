@@ -1,0 +1,575 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The room that talks to AWS, with AWS's words put into its mouth: no byte leaves the machine.
+
+The answers are given at `before-send`, behind signing and serialising: so that retries, redirects and the parsing of
+errors are botocore's own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.endpoint
+import botocore.exceptions
+import botocore.session
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+    Call,
+    CallFailed,
+    Failure,
+    Invalid,
+    TfstateError,
+)
+from botocore.awsrequest import AWSResponse
+
+REGION, ACCOUNT = "eu-west-1", "111122223333"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1111"
+TIMEOUT_S = 300
+HEAD = Call("s3", "head_bucket", {"Bucket": "tf-state", "ExpectedBucketOwner": ACCOUNT})
+VERSIONING = Call("s3", "get_bucket_versioning", {"Bucket": "tf-state", "ExpectedBucketOwner": ACCOUNT})
+PUT_VERSIONING = Call(
+    "s3", "put_bucket_versioning", {"Bucket": "tf-state", "VersioningConfiguration": {"Status": "Enabled"}}
+)
+IDENTITY = Call("sts", "get_caller_identity")
+DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
+UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
+CREATE = Call(
+    "dynamodb",
+    "create_table",
+    {
+        "TableName": "tf-locks",
+        "AttributeDefinitions": [{"AttributeName": "LockID", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "LockID", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    },
+)
+TAG = Call(
+    "dynamodb", "tag_resource", {"ResourceArn": "arn:aws:dynamodb:::table/t", "Tags": [{"Key": "a", "Value": ""}]}
+)
+
+Reply = AWSResponse | Exception
+
+
+@dataclass
+class Script:
+    """What AWS says, in turn; the last thing it says again and again. And what it was asked."""
+
+    replies: list[Reply] = field(default_factory=list)
+    by_operation: dict[str, Reply] = field(default_factory=dict)
+    requests: list[Any] = field(default_factory=list)
+    clock: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self, request: Any, event_name: str, **_unused: Any) -> AWSResponse:
+        self.requests.append(request)
+        operation = event_name.rpartition(".")[2]
+        reply = self.by_operation.get(operation) or (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
+        if isinstance(reply, Exception):
+            raise reply
+        return AWSResponse(request.url, reply.status_code, reply.headers, Raw(reply.content))
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock += seconds
+
+    def connect(self, timeout_s: float = TIMEOUT_S, **options: Any) -> Aws:
+        usual = {"region": REGION, "access_key": "AKIATEST", "secret_key": "secret", "cache_credentials": False}
+        aws = Aws(Connection(**{**usual, **options}), timeout_s, now=lambda: self.clock, sleep=self.sleep)
+        aws._session.register("before-send", self)
+        return aws
+
+
+class Raw:
+    """As much of urllib3's response as botocore reads."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def stream(self, *_unused: Any, **_more: Any) -> Iterator[bytes]:
+        yield self._content.getvalue()
+
+
+def says(status: int, content: bytes = b"", **headers: str) -> AWSResponse:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = AWSResponse("", status, named, Raw(content))
+    assert response.content is not None
+    return response
+
+
+def s3_error(code: str, status: int = 400, message: str = "said AWS") -> AWSResponse:
+    return says(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
+
+
+def json_error(code: str, status: int = 400, message: str = "said AWS") -> AWSResponse:
+    return says(status, json.dumps({"__type": f"com.amazonaws#{code}", "message": message}).encode())
+
+
+def sts_error(code: str, status: int = 403) -> AWSResponse:
+    return says(
+        status, f"<ErrorResponse><Error><Code>{code}</Code><Message>said AWS</Message></Error></ErrorResponse>".encode()
+    )
+
+
+def described_key(**changed: Any) -> AWSResponse:
+    usual = {
+        "Arn": KEY,
+        "KeyId": "1111",
+        "KeyState": "Enabled",
+        "KeyUsage": "ENCRYPT_DECRYPT",
+        "KeySpec": "SYMMETRIC_DEFAULT",
+    }
+    return says(200, json.dumps({"KeyMetadata": {**usual, **changed}}).encode())
+
+
+VERSIONED = says(200, b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+DONE = says(200)
+WHO = says(
+    200,
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
+    b"</GetCallerIdentityResponse>",
+)
+TABLE = says(200, b'{"Table": {"TableName": "tf-locks"}}')
+
+
+@pytest.fixture(autouse=True)
+def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(sleep=lambda _seconds: None, time=botocore.endpoint.time.time)
+    monkeypatch.setattr(botocore.endpoint, "time", clock)
+
+
+# Retries: by code and operation, and never past the deadline.
+
+
+PASSES = {
+    "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
+    "the table is busy": (UPDATE, json_error("ResourceInUseException"), says(200, b"{}")),
+    "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
+    "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
+    "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
+    "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
+def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
+    script = Script([*[error] * 10, reply])
+    (answer,) = script.connect().read([call])
+    assert not isinstance(answer, Failure)
+    assert len(script.requests) == 11
+
+
+STAYS = {
+    "a quota of table classes": (UPDATE, json_error("LimitExceededException")),
+    "a bucket that is not there": (VERSIONING, s3_error("NoSuchBucket", 404)),
+    "a table that is not there": (DESCRIBE, json_error("ResourceNotFoundException")),
+    "a table that exists already": (CREATE, json_error("ResourceInUseException")),
+    "a missing permission": (VERSIONING, s3_error("AccessDenied", 403)),
+    "a bad policy": (VERSIONING, s3_error("MalformedPolicy")),
+}
+
+
+@pytest.mark.parametrize(("call", "error"), STAYS.values(), ids=STAYS)
+def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
+    script = Script([error])
+    (answer,) = script.connect().read([call])
+    assert isinstance(answer, Failure)
+    assert script.slept == []
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "reply"),
+    [
+        (VERSIONING, s3_error("NoSuchBucket", 404), VERSIONED),
+        (DESCRIBE, json_error("ResourceNotFoundException"), TABLE),
+        (DESCRIBE, json_error("TableNotFoundException"), TABLE),
+    ],
+)
+def test_what_is_young_may_not_be_visible_yet(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
+    script = Script([error, error, error, reply])
+    (answer,) = script.connect().read([call], young=True)
+    assert not isinstance(answer, Failure)
+    assert len(script.slept) == 3
+
+
+def test_nothing_is_tried_again_past_the_deadline() -> None:
+    script = Script([s3_error("OperationAborted", 409)])
+    with pytest.raises(CallFailed, match="OperationAborted; another change of this bucket is under way"):
+        script.connect(timeout_s=60).write(PUT_VERSIONING)
+    assert script.clock - script.slept[-1] < 60
+
+
+def test_no_pause_reaches_past_the_deadline() -> None:
+    script = Script([s3_error("OperationAborted", 409)])
+    with pytest.raises(CallFailed):
+        script.connect(timeout_s=7).write(PUT_VERSIONING)
+    assert script.clock <= 7
+
+
+def test_pauses_grow_to_five_seconds_and_are_never_in_step() -> None:
+    script = Script()
+    aws = script.connect()
+    for attempt in (0, 1, 2, 10, 100):
+        aws.pause(attempt)
+    assert script.slept[0] < 0.4
+    assert all(3.5 <= seconds <= 6.5 for seconds in script.slept[3:])
+    assert script.slept[3] != script.slept[4]
+
+
+def test_a_long_wait_is_no_overflow() -> None:
+    Script().connect().pause(1100)
+
+
+DONE_ALREADY = {
+    "create_bucket": (Call("s3", "create_bucket", {"Bucket": "tf-state"}), s3_error("BucketAlreadyOwnedByYou", 409)),
+    "create_table": (CREATE, json_error("ResourceInUseException")),
+    "delete_bucket": (Call("s3", "delete_bucket", {"Bucket": "tf-state"}), s3_error("NoSuchBucket", 404)),
+    "delete_table": (Call("dynamodb", "delete_table", {"TableName": "t-1"}), json_error("ResourceNotFoundException")),
+}
+
+
+@pytest.mark.parametrize(("call", "error"), DONE_ALREADY.values(), ids=DONE_ALREADY)
+def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
+    Script([error]).connect().write(call)
+
+
+def test_objects_that_were_not_deleted_are_a_failure() -> None:
+    kept = b"<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
+    delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": [{"Key": "k", "VersionId": "null"}]}})
+    script = Script([says(200, kept)])
+    with pytest.raises(
+        CallFailed, match=r"delete_objects on b-1: AccessDenied; needs s3:DeleteObjectVersion.*k: locked"
+    ):
+        script.connect().write(delete)
+    assert b"<VersionId>null</VersionId>" in bytes(script.requests[0].body)
+
+
+# What is sent.
+
+
+def test_s3_is_told_whose_the_bucket_has_to_be() -> None:
+    script = Script([VERSIONED])
+    script.connect().read([VERSIONING])
+    assert header(script, "x-amz-expected-bucket-owner") == ACCOUNT
+
+
+def test_we_say_who_we_are() -> None:
+    script = Script([VERSIONED])
+    script.connect().read([VERSIONING])
+    assert "cornerstone.tfstate" in header(script, "User-Agent")
+
+
+def header(script: Script, name: str) -> str:
+    value = script.requests[-1].headers[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def test_reads_come_back_in_order_however_they_overtake_each_other() -> None:
+    script = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE, "HeadBucket": DONE})
+    answers = script.connect().read([VERSIONING, DESCRIBE, HEAD, DESCRIBE, VERSIONING])
+    assert ["Status" in each for each in answers] == [True, False, False, False, True]
+    assert ["Table" in each for each in answers] == [False, True, False, True, False]
+
+
+ENDPOINTS = {
+    "us-east-1": r"https://tf-state\.s3(\.us-east-1)?\.amazonaws\.com/",
+    "af-south-1": r"https://tf-state\.s3\.af-south-1\.amazonaws\.com/",
+    "cn-north-1": r"https://tf-state\.s3\.cn-north-1\.amazonaws\.com\.cn/",
+    "us-gov-west-1": r"https://tf-state\.s3\.us-gov-west-1\.amazonaws\.com/",
+}
+
+
+@pytest.mark.parametrize(("region", "url"), ENDPOINTS.items(), ids=ENDPOINTS)
+def test_a_region_is_asked_at_its_own_endpoint_and_signed_for_itself(region: str, url: str) -> None:
+    script = Script([VERSIONED])
+    script.connect(region=region).read([VERSIONING])
+    assert re.match(url, script.requests[0].url)
+    assert f"/{region}/s3/aws4_request" in header(script, "Authorization")
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_a_region_lies_in_a_partition(region: str, partition: str) -> None:
+    assert Script().connect(region=region).partition() == partition
+
+
+def test_a_region_that_is_none_is_said() -> None:
+    with pytest.raises(Invalid, match="'mars' is no AWS region; set region to one such as eu-west-1"):
+        Script().connect(region="mars").partition()
+
+
+def test_an_endpoint_serves_every_service_by_path() -> None:
+    script = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE, "GetCallerIdentity": WHO})
+    aws = script.connect(endpoint_url="http://127.0.0.1:9")
+    for call in (VERSIONING, DESCRIBE, IDENTITY):
+        aws.read([call])
+    assert {request.url.split("?")[0] for request in script.requests} == {
+        "http://127.0.0.1:9/tf-state",
+        "http://127.0.0.1:9/",
+    }
+
+
+def test_endpoint_variables_work_for_each_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8")
+    script = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE})
+    aws = script.connect()
+    for call in (VERSIONING, DESCRIBE):
+        aws.read([call])
+    assert [request.url.split("?")[0] for request in script.requests] == [
+        "http://127.0.0.1:9/tf-state",
+        "http://127.0.0.1:8/",
+    ]
+
+
+# Credentials.
+
+
+def test_explicit_keys_beat_the_environment_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "env")
+    script = Script([VERSIONED])
+    script.connect().read([VERSIONING])
+    assert "Credential=AKIATEST/" in header(script, "Authorization")
+    assert "X-Amz-Security-Token" not in script.requests[0].headers
+
+
+def test_a_session_token_goes_with_its_keys() -> None:
+    script = Script([VERSIONED])
+    script.connect(session_token="mine").read([VERSIONING])
+    assert header(script, "X-Amz-Security-Token") == "mine"
+
+
+def test_without_keys_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
+    script = Script([VERSIONED])
+    script.connect(access_key=None, secret_key=None).read([VERSIONING])
+    assert "Credential=AKIAENV/" in header(script, "Authorization")
+
+
+@pytest.mark.parametrize("named_by", ["profile", "AWS_PROFILE"])
+def test_a_profile_that_is_none_is_said(named_by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    option = {"profile": "nosuch"} if named_by == "profile" else {}
+    if not option:
+        monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    with pytest.raises(TfstateError, match=r"nosuch.*correct profile or AWS_PROFILE, or run aws configure"):
+        Script([VERSIONED]).connect(access_key=None, secret_key=None, **option).read([VERSIONING])
+
+
+def test_no_credentials_at_all_are_said() -> None:
+    with pytest.raises(TfstateError, match="set profile, access_key and secret_key, or the AWS_"):
+        Script([VERSIONED]).connect(access_key=None, secret_key=None).read([VERSIONING])
+
+
+NOT_OURS = {
+    "expired, says S3": (VERSIONING, s3_error("ExpiredToken"), "have expired: get new ones"),
+    "expired, says DynamoDB": (DESCRIBE, json_error("ExpiredTokenException"), "have expired: get new ones"),
+    "expired, says STS": (IDENTITY, sts_error("ExpiredToken"), "have expired: get new ones"),
+    "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "the region is not enabled for the account"),
+    "unknown, says DynamoDB": (DESCRIBE, json_error("UnrecognizedClientException"), "the region is not enabled"),
+    "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "came from the global STS endpoint"),
+    "skewed": (VERSIONING, s3_error("RequestTimeTooSkewed", 403), "check the secret key and this machine's clock"),
+    "wrong": (VERSIONING, s3_error("SignatureDoesNotMatch", 403), "check the secret key"),
+    "skewed, says DynamoDB": (DESCRIBE, json_error("InvalidSignatureException"), "this machine's clock"),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "said"), NOT_OURS.values(), ids=NOT_OURS)
+def test_credentials_that_do_not_work_end_the_run_at_once(call: Call, error: AWSResponse, said: str) -> None:
+    script = Script([error])
+    with pytest.raises(CallFailed, match=said):
+        script.connect().read([call])
+    assert script.slept == []
+
+
+def heard_by(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """A role is assumed through a session of its own; the script shall answer that one, too."""
+    create = botocore.session.Session.create_client
+
+    def create_client(self: Any, *names: Any, **options: Any) -> Any:
+        client = create(self, *names, **options)
+        client.meta.events.register("before-send.sts", script)
+        return client
+
+    monkeypatch.setattr(botocore.session.Session, "create_client", create_client)
+    return script
+
+
+def test_a_role_that_cannot_be_assumed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = heard_by(Script([sts_error("AccessDenied")]), monkeypatch)
+    role = f"arn:aws:iam::{ACCOUNT}:role/tf"
+    with pytest.raises(TfstateError, match=f"assume_role on {role}: AccessDenied; needs sts:AssumeRole"):
+        script.connect(assume_role_arn=role).read([VERSIONING])
+
+
+def test_an_assumed_role_signs_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assumed = (
+        b"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s"
+        b"</SecretAccessKey><SessionToken>role</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>"
+        b"</AssumeRoleResult></AssumeRoleResponse>"
+    )
+    replies = {"AssumeRole": says(200, assumed), "GetBucketVersioning": VERSIONED}
+    script = heard_by(Script(by_operation=replies), monkeypatch)
+    options = {"assume_role_external_id": "own", "assume_role_session_name": "me"}
+    script.connect(assume_role_arn=f"arn:aws:iam::{ACCOUNT}:role/tf", **options).read([VERSIONING])
+    asked = script.requests[0]
+    assert "sts.eu-west-1.amazonaws.com" in asked.url  # tokens of the global endpoint do not work everywhere
+    assert "ExternalId=own" in str(asked.body)
+    assert "Credential=ASIAROLE/" in header(script, "Authorization")
+    assert header(script, "X-Amz-Security-Token") == "role"
+
+
+# What an error means.
+
+
+def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
+    (answer,) = (
+        Script([s3_error("AccessDenied", 403, "explicit deny in a service control policy")])
+        .connect()
+        .read([Call("s3", "get_bucket_encryption", {"Bucket": "tf-state"})])
+    )
+    assert str(answer) == (
+        "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration "
+        "(AWS: explicit deny in a service control policy)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("s3", "put_bucket_policy", "s3:PutBucketPolicy"),
+        ("s3", "head_bucket", "s3:ListBucket"),
+        ("s3", "put_bucket_encryption", "s3:PutEncryptionConfiguration"),
+        ("s3", "get_public_access_block", "s3:GetBucketPublicAccessBlock"),
+        ("s3", "delete_bucket_lifecycle", "s3:PutLifecycleConfiguration"),
+        ("dynamodb", "list_tags_of_resource", "dynamodb:ListTagsOfResource"),
+        ("dynamodb", "describe_continuous_backups", "dynamodb:DescribeContinuousBackups"),
+        ("kms", "describe_key", "kms:DescribeKey"),
+        ("application-autoscaling", "describe_scalable_targets", "application-autoscaling:DescribeScalableTargets"),
+    ],
+)
+def test_an_action_is_called_as_iam_calls_it(service: str, operation: str, action: str) -> None:
+    assert iam_action(Call(service, operation)) == action
+
+
+LISTED = b"<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+WHOSE = {
+    "ours": (says(200, LISTED % b"tf-state"), r"the bucket is yours: you need s3:ListBucket"),
+    "a longer name is another bucket": (says(200, LISTED % b"tf-state-2"), "belongs to another account"),
+    "theirs": (says(200, LISTED % b"other"), "the bucket belongs to another account: choose another name"),
+    "nobody knows": (s3_error("AccessDenied", 403), r"or you need s3:ListBucket on it.*needs s3:ListAllMyBuckets"),
+}
+
+
+@pytest.mark.parametrize(("reply", "said"), WHOSE.values(), ids=WHOSE)
+def test_a_forbidden_bucket_is_told_apart_from_a_foreign_one(reply: AWSResponse, said: str) -> None:
+    (answer,) = Script(by_operation={"HeadBucket": says(403), "ListBuckets": reply}).connect().read([HEAD])
+    assert isinstance(answer, Failure)
+    assert re.search(said, str(answer))
+
+
+def test_a_bucket_that_is_not_there_is_no_error() -> None:
+    (answer,) = Script([says(404)]).connect().read([HEAD])
+    assert isinstance(answer, Failure)
+    assert answer.code == "404"
+
+
+UNREACHABLE = {
+    "nobody listens": (
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
+        "cannot be reached: check region, endpoint_url, proxy and network",
+    ),
+    "nobody answers": (botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), "cannot be reached"),
+    "a proxy that is none": (botocore.exceptions.ProxyConnectionError(proxy_url="http://p"), "cannot be reached"),
+    "an unknown certificate": (
+        botocore.exceptions.SSLError(endpoint_url="https://x", error="self-signed"),
+        "self-signed",
+    ),
+    "a login that has ended": (botocore.exceptions.UnauthorizedSSOTokenError(), "run aws sso login"),
+    "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; is there a proxy"),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), UNREACHABLE.values(), ids=UNREACHABLE)
+def test_what_is_no_answer_is_told_in_one_sentence(error: Exception, said: str) -> None:
+    with pytest.raises(TfstateError, match=said) as failure:
+        Script([error]).connect().read([VERSIONING])
+    assert str(failure.value).startswith("get_bucket_versioning on tf-state: ")
+    assert "\n" not in str(failure.value)
+
+
+def test_a_parameter_that_botocore_does_not_know_is_told() -> None:
+    with pytest.raises(TfstateError, match="this botocore is too old for the request: update botocore"):
+        Script([DONE]).connect().read([Call("s3", "head_bucket", {"Bucket": "b-1", "OfTomorrow": True})])
+
+
+def test_the_first_exception_of_reads_side_by_side_is_ours() -> None:
+    script = Script(
+        by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": json_error("ExpiredTokenException")}
+    )
+    with pytest.raises(CallFailed, match="have expired"):
+        script.connect().read([VERSIONING, DESCRIBE, VERSIONING])
+
+
+# KMS keys.
+
+
+def test_a_key_is_known_by_its_arn() -> None:
+    assert Script([described_key()]).connect().key_arn("alias/state", must_exist=True) == KEY
+
+
+UNUSABLE = {
+    "pending deletion": ({"KeyState": "PendingDeletion"}, "it is PendingDeletion: enable it"),
+    "for signing": ({"KeyUsage": "SIGN_VERIFY"}, "it is no symmetric encryption key"),
+    "asymmetric": ({"KeySpec": "RSA_4096"}, "it is no symmetric encryption key"),
+    "elsewhere": ({"Arn": KEY.replace(REGION, "af-south-1")}, "it lies in af-south-1, not in eu-west-1"),
+}
+
+
+@pytest.mark.parametrize(("changed", "said"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_key_that_cannot_encrypt_is_said(changed: dict[str, str], said: str) -> None:
+    with pytest.raises(Invalid, match=f"kms_key_id alias/state cannot be used: {said}"):
+        Script([described_key(**changed)]).connect().key_arn("alias/state", must_exist=True)
+
+
+def test_a_key_in_use_is_only_named_whatever_its_state() -> None:
+    assert Script([described_key(KeyState="Disabled")]).connect().key_arn("alias/state", must_exist=False) == KEY
+
+
+def test_a_key_that_is_none_is_said() -> None:
+    with pytest.raises(Invalid, match=r"kms_key_id alias/nope cannot be used: .*NotFoundException"):
+        Script([json_error("NotFoundException")]).connect().key_arn("alias/nope", must_exist=True)
+
+
+def test_a_key_in_use_that_is_gone_is_called_as_it_was() -> None:
+    aws = Script([json_error("NotFoundException")]).connect()
+    assert aws.key_arn("alias/gone", must_exist=False) == "alias/gone"
+
+
+def test_a_managed_key_is_made_by_its_first_use() -> None:
+    aws = Script([json_error("NotFoundException")]).connect()
+    assert aws.key_arn("alias/aws/dynamodb", must_exist=True) == "alias/aws/dynamodb"
+
+
+def test_a_key_of_another_account_that_may_not_be_described_is_a_warning() -> None:
+    aws = Script([json_error("AccessDeniedException")]).connect()
+    assert aws.key_arn(KEY, must_exist=True) == KEY
+    assert "could not be checked" in aws.warnings[0]
+    assert "needs kms:DescribeKey" in aws.warnings[0]
+
+
+def test_an_alias_that_may_not_be_described_stands_for_nothing() -> None:
+    with pytest.raises(Invalid, match=r"needs kms:DescribeKey.*or give the full ARN of the key as kms_key_id"):
+        Script([json_error("AccessDeniedException")]).connect().key_arn("alias/theirs", must_exist=True)

@@ -1,0 +1,238 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Refusals: every word has a plan that needs it, and some plans no word permits."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import TLS
+
+from tests.unit.plugins.module_utils.fake_aws import FLAGS, KEY, Bucket, Table
+from tests.unit.plugins.module_utils.starting_points import (
+    ARN,
+    AUDITOR,
+    FOREIGN_RULE,
+    KINDS,
+    NAME,
+    OUR_RULE,
+    STATE_OBJECTS,
+    Kind,
+    tls,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is there and asked; `also`: what else has to be allowed for the plan to be carried out."""
+
+    kind: str
+    word: str | None
+    found: Any
+    params: dict[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+
+def bucket(word: str | None, found: Bucket, *also: str, **params: Any) -> Case:
+    return Case("bucket", word, found, params, also)
+
+
+def table(word: str | None, found: Table, *also: str, **params: Any) -> Case:
+    return Case("table", word, found, params, also)
+
+
+def used(**more: Any) -> Bucket:
+    return Bucket(**{"versioning": "Enabled", "objects": STATE_OBJECTS, **more})
+
+
+def kms(key: str | None = KEY) -> dict[str, Any]:
+    named = {"KMSMasterKeyID": key} if key else {}
+    return {"encryption": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", **named}}}
+
+
+def policy(*statements: Any) -> dict[str, Any]:
+    return {"policy": {"Version": "2012-10-17", "Statement": [*statements]}}
+
+
+EVERYBODY = {"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{ARN}/*"}
+NOBODY = {"Sid": "Nobody", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
+ONLY_HERE = {**NOBODY, "Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}}
+TLS_ONLY = {**tls("1.2"), "Sid": TLS, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
+DIGEST = {"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}
+LOCK = {"LockID": {"S": "b/k"}}
+OPEN = dict.fromkeys(FLAGS, False)
+#: What a baseline run makes of a table, so that only what is asked is planned.
+SOUND: dict[str, Any] = {"protected": True, "recovery_days": 35}
+GONE = {"state": "absent", "confirm_name": NAME}
+
+NEEDS_A_WORD = {
+    "versions stop": bucket("suspend_versioning", used(), versioning=False),
+    "versions expire": bucket("shorten_retention", used(), noncurrent_version_expiration_days=90),
+    "versions expire earlier": bucket(
+        "shorten_retention", used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=364
+    ),
+    "fewer versions are kept": bucket("shorten_retention", used(lifecycle=[OUR_RULE]), newer_noncurrent_versions=49),
+    "versions expire elsewhere than today": bucket(
+        "shorten_retention", used(lifecycle=[FOREIGN_RULE]), noncurrent_version_expiration_days=90
+    ),
+    "KMS goes": bucket("weaken_encryption", used(**kms()), encryption="AES256"),
+    "another key": bucket("change_kms_key", used(**kms()), kms_key_id="alias/other"),
+    "no key of one's own": bucket("change_kms_key", used(**kms()), kms_key_id="alias/aws/s3"),
+    "a flag opens": bucket("open_public_access", used(), public_access={"block_public_acls": False}),
+    "a statement lets anybody in": bucket(
+        "open_public_access", used(), public_access={"block_public_policy": False}, policy_statements=[EVERYBODY]
+    ),
+    "ACLs come back": bucket("enable_acls", used(), object_ownership="ObjectWriter"),
+    "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
+    "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
+    "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
+    "nobody may change the policy": bucket("lock_out_operator", used(), policy_statements=[NOBODY]),
+    "nobody elsewhere may": bucket("lock_out_operator", used(), policy_statements=[ONLY_HERE]),
+    "a lock for ever": bucket("enable_object_lock", used(), object_lock=True),
+    "Terraform has it": bucket("take_over_resource", used(tags={"ManagedBy": "Terraform"})),
+    "a stack has it": bucket("take_over_resource", used(tags={"aws:cloudformation:stack-name": "x"})),
+    "state goes": bucket("delete_state", used(), **GONE),
+    "a lock goes": bucket("break_lock", used(objects=[LOCK_FILE]), "delete_state", **GONE),
+    "the table's key goes": table("weaken_encryption", Table(sse=KEY, **SOUND), encryption="aws_owned_key"),
+    "the table gets another key": table("change_kms_key", Table(sse=KEY, **SOUND), kms_key_id="alias/other"),
+    "protection goes": table("disable_deletion_protection", Table(**SOUND), deletion_protection=False),
+    "recovery goes": table("disable_recovery", Table(**SOUND), point_in_time_recovery=False),
+    "recovery reaches less far": table("disable_recovery", Table(**SOUND), recovery_period_days=7),
+    "Pulumi has the table": table("take_over_resource", Table(tags={"created-by": "pulumi"})),
+    "digests go": table("delete_state", Table(items=[DIGEST]), **GONE),
+    "a table lock goes": table("break_lock", Table(items=[LOCK]), "delete_state", **GONE),
+    "a protected table goes": table("disable_deletion_protection", Table(protected=True), **GONE),
+}
+cases = pytest.mark.parametrize("case", NEEDS_A_WORD.values(), ids=NEEDS_A_WORD)
+
+
+def run(case: Case, *allowed: str | None, check_mode: bool = False) -> Any:
+    kind: Kind = KINDS[case.kind]
+    aws = kind.world(copy.deepcopy(case.found))
+    try:
+        kind.run(aws, {**case.params, "allow": [*case.also, *allowed]}, check_mode)
+    finally:
+        assert not aws.writes or case.word in allowed
+    return aws
+
+
+@cases
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_it_is_refused_before_anything_is_touched_and_the_word_is_named(case: Case, check_mode: bool) -> None:
+    with pytest.raises(Refused, match=rf"allow: \[{case.word}\]"):
+        run(case, check_mode=check_mode)
+
+
+@cases
+def test_its_word_permits_it(case: Case) -> None:
+    run(case, case.word)
+
+
+@cases
+def test_no_other_word_permits_it(case: Case) -> None:
+    others = [word for word in ALLOW[case.kind] if word != case.word]
+    with pytest.raises(Refused, match=rf"allow: \[{case.word}\]"):
+        run(case, *others)
+
+
+@pytest.mark.parametrize("kind", ALLOW)
+def test_every_word_has_a_case(kind: str) -> None:
+    assert {case.word for case in NEEDS_A_WORD.values() if case.kind == kind} == {*ALLOW[kind]}
+
+
+NOTHING_PERMITS = {
+    "a bucket in another region": (bucket(None, used(region="af-south-1")), "lies in af-south-1, not in eu-west-1"),
+    "a bucket in another region to be deleted": (
+        bucket(None, Bucket(region="af-south-1"), **GONE),
+        "lies in af-south-1, not in eu-west-1",
+    ),
+    "a table of another key": (
+        table(None, Table(key=[{"AttributeName": "id", "KeyType": "HASH"}])),
+        "has the key {'id': 'None HASH'}",
+    ),
+    "a table of another key to be deleted": (
+        table(None, Table(key=[{"AttributeName": "id", "KeyType": "HASH"}], items=[{"id": {"S": "1"}}]), **GONE),
+        "neither replaced nor deleted",
+    ),
+    "a range besides": (
+        table(None, Table(key=[*Table().key, {"AttributeName": "at", "KeyType": "RANGE"}])),
+        "choose another name",
+    ),
+    "state to be deleted without its name": (
+        bucket(None, used(), state="absent"),
+        "deleting state needs confirm_name: tf-state",
+    ),
+    "state to be deleted by another name": (
+        bucket(None, used(), state="absent", confirm_name="tf-stale"),
+        "deleting state needs confirm_name: tf-state",
+    ),
+    "digests to be deleted without their name": (
+        table(None, Table(items=[DIGEST]), state="absent"),
+        "deleting state needs confirm_name: tf-state",
+    ),
+    "no versions under object lock": (
+        bucket(None, used(object_lock={"ObjectLockEnabled": "Enabled"}), versioning=False),
+        "cannot be suspended where object lock is on",
+    ),
+    "a public statement under the block": (
+        bucket(None, used(), policy_statements=[EVERYBODY]),
+        "AWS takes no policy with Everybody",
+    ),
+    "a public statement that comes under the block": (
+        bucket(None, used(public_access=OPEN, **policy(EVERYBODY))),
+        "AWS takes no policy with Everybody",
+    ),
+}
+
+
+@pytest.mark.parametrize(("case", "said"), NOTHING_PERMITS.values(), ids=NOTHING_PERMITS)
+def test_nothing_permits_it(case: Case, said: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        run(case, *ALLOW[case.kind])
+    assert said in str(refusal.value)
+
+
+FINE = {
+    "versions are kept longer": bucket(None, used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=366),
+    "a rule goes": bucket(None, used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=0),
+    "encryption grows": bucket(None, used(**kms()), encryption="aws:kms:dsse"),
+    "the managed key becomes one's own": bucket(None, used(**kms(None)), kms_key_id="alias/state"),
+    "TLS grows": bucket(None, used(**policy(tls("1.2"))), minimum_tls_version="1.3"),
+    "a statement of one's own changes": bucket(
+        None, used(**policy(AUDITOR)), policy_statements=[{**AUDITOR, "Action": "s3:ListBucket"}]
+    ),
+    "an organisation lets in": bucket(
+        None,
+        used(),
+        policy_statements=[{**EVERYBODY, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}],
+    ),
+    "the tag that claims it is what is asked for": bucket(
+        None, used(tags={"ManagedBy": "Terraform"}), tags={"ManagedBy": "Terraform"}
+    ),
+    "a human manages it": bucket(None, used(tags={"ManagedBy": "Ansible"})),
+    "retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=1),
+    "an unused bucket stays unversioned": bucket(None, Bucket(), versioning=False),
+    "an empty bucket goes": bucket(None, Bucket(), state="absent"),
+    "an empty table goes": table(None, Table(), state="absent"),
+    "recovery reaches further": table(None, Table(protected=True, recovery_days=7), recovery_period_days=35),
+    "a table gets a key": table(None, Table(**SOUND), kms_key_id="alias/state"),
+}
+
+
+@pytest.mark.parametrize("case", FINE.values(), ids=FINE)
+def test_nobody_has_to_be_asked(case: Case) -> None:
+    kind = KINDS[case.kind]
+    kind.run(kind.world(copy.deepcopy(case.found)), case.params)
+
+
+def test_one_refusal_says_all_that_stands_against_it() -> None:
+    case = bucket(None, used(**kms()), versioning=False, encryption="AES256")
+    with pytest.raises(Refused) as refusal:
+        run(case)
+    assert "suspend_versioning" in str(refusal.value)
+    assert "weaken_encryption" in str(refusal.value)

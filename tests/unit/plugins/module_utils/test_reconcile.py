@@ -1,0 +1,365 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The loop against an AWS in memory: the laws of the design, for whatever is asked and whatever is there."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+    CallFailed,
+    Failure,
+    TfstateError,
+    desire,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Interrupted, Outcome
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, Bucket, FakeAws, Killed, Table
+from tests.unit.plugins.module_utils.starting_points import KINDS, NAME, STATE_OBJECTS, TARGET, Kind, strength
+
+settings.register_profile(
+    "tfstate",
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+modest = settings(settings.get_profile("tfstate"))
+
+both_kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@st.composite
+def starts(draw: st.DrawFn) -> tuple[str, Any, dict[str, Any]]:
+    name = draw(st.sampled_from([*KINDS]))
+    found, params = draw(KINDS[name].found), draw(KINDS[name].params)
+    if isinstance(found, Bucket) and found.object_lock:
+        params.pop("versioning", None)  # which nothing permits
+    others = [facet.name for facet in KINDS[name].resource.facets[1:]]
+    params["unmanaged"] = draw(st.just([]) | st.lists(st.sampled_from(others), max_size=2))
+    if "versioning" in params["unmanaged"]:
+        params = {option: value for option, value in params.items() if "object_lock" not in option}  # which needs it
+    return name, found, params
+
+
+def carried_out(kind: Kind, aws: FakeAws, params: dict[str, Any]) -> Outcome:
+    return kind.run(aws, {**params, **kind.everything_allowed})
+
+
+# The laws
+
+
+@modest
+@given(starts())
+def test_nothing_is_planned_once_the_plan_is_carried_out(start: Any) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    aws = kind.world(found)
+    carried_out(kind, aws, params)
+    after, written = copy.deepcopy(kind.it(aws)), len(aws.writes)
+    again = carried_out(kind, aws, params)
+    assert (again.changes, len(aws.writes), kind.it(aws)) == ((), written, after)
+
+
+@modest
+@given(starts())
+def test_check_mode_plans_what_a_run_does_and_writes_nothing(start: Any) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    aws = kind.world(found)
+    dry, untouched = copy.deepcopy(aws), copy.deepcopy(aws)
+    predicted = kind.run(dry, {**params, **kind.everything_allowed}, check_mode=True)
+    assert (dry.buckets, dry.tables, dry.writes) == (untouched.buckets, untouched.tables, [])
+    outcome = carried_out(kind, aws, params)
+    assert (outcome.changes, outcome.before, outcome.after) == (predicted.changes, predicted.before, predicted.after)
+
+
+@modest
+@given(starts())
+def test_only_what_differs_is_written(start: Any) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    aws = kind.world(found)
+    outcome = carried_out(kind, aws, params)
+    assert all(change.before != change.after for change in outcome.changes)
+    assert aws.writes == [call for change in outcome.changes for call in change.calls]
+
+
+@modest
+@given(starts(), st.booleans())
+def test_desire_is_a_projection(start: Any, fresh: bool) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    observed = kind.run(kind.world(found), {**params, **kind.everything_allowed}, check_mode=True).before
+    facets = [facet for facet in kind.resource.facets if facet.name in observed]
+    target = replace(TARGET, fresh=fresh)
+    once = desire(facets, target, params, observed)
+    assert desire(facets, target, params, once) == once
+
+
+@modest
+@given(starts(), st.booleans())
+def test_a_default_never_lowers(start: Any, tagged: bool) -> None:
+    kind, found = KINDS[start[0]], start[1]
+    aws = kind.world(found)
+    before, fresh = strength(kind.it(aws)), found is None or _is_unused(found)
+    kind.run(aws, {"tags": {"Owner": "me"}} if tagged else {})
+    after = strength(kind.it(aws))
+    lowered = {what for what in before if after[what] < before[what]}
+    assert not {what for what in lowered if not (fresh and what.startswith("retention"))}
+
+
+def _is_unused(it: Bucket | Table) -> bool:
+    return isinstance(it, Bucket) and not it.objects and it.versioning is None
+
+
+@modest
+@given(starts())
+def test_a_stale_read_is_waited_for(start: Any) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    aws, at_once = kind.world(found, stale_rounds=3), kind.world(copy.deepcopy(found))
+    carried_out(kind, aws, params)
+    carried_out(kind, at_once, params)
+    assert kind.it(aws) == kind.it(at_once)
+    assert not aws.late()
+
+
+@settings(modest, max_examples=40)
+@given(starts().filter(lambda start: "versioning" not in start[2]["unmanaged"]))
+def test_killed_after_any_write_and_run_again_it_converges(start: Any) -> None:
+    kind, found, params = KINDS[start[0]], *start[1:]
+    undisturbed = kind.world(copy.deepcopy(found))
+    carried_out(kind, undisturbed, params)
+    for writes in range(1, len(undisturbed.writes)):
+        aws = kind.world(copy.deepcopy(found), killed_after=writes)
+        with pytest.raises(Killed):
+            carried_out(kind, aws, params)
+        aws.killed_after = None
+        aws._finish_creations()
+        carried_out(kind, aws, params)
+        assert kind.it(aws) == kind.it(undisturbed)
+        assert carried_out(kind, aws, params).changes == ()
+
+
+@modest
+@given(starts())
+def test_at_no_moment_is_what_holds_state_weakened(start: Any) -> None:
+    kind, found = KINDS[start[0]], start[1]
+    if found is None or _is_unused(found):
+        return
+    least = strength(found)
+
+    def watch(aws: FakeAws) -> None:
+        now = strength(kind.it(aws))
+        assert not {what: (least[what], now[what]) for what in least if now[what] < least[what]}
+
+    kind.run(kind.world(found, watch=watch), {})
+
+
+def test_a_new_bucket_is_versioned_private_and_lasting_before_anything_can_be_lost() -> None:
+    kind, seen = KINDS["bucket"], []
+    aws = kind.world(None, watch=lambda aws: seen.append(copy.deepcopy(kind.it(aws))))
+    kind.run(aws, {})
+    # Whoever uses the bucket early finds its retention set before its first old version.
+    assert [(bool(it.lifecycle), it.versioning) for it in seen if isinstance(it, Bucket)] == [
+        (False, None),
+        (True, None),
+        (True, "Enabled"),
+        (True, "Enabled"),
+    ]
+
+
+def test_killed_while_versioning_is_unmanaged_it_converges() -> None:
+    kind, aws = KINDS["bucket"], KINDS["bucket"].world(None, killed_after=1)
+    with pytest.raises(Killed):
+        kind.run(aws, {"unmanaged": ["versioning"]})
+    aws.killed_after = None
+    kind.run(aws, {"unmanaged": ["versioning"]})
+    assert aws.buckets[NAME].lifecycle
+
+
+def test_killed_right_after_the_creation_of_a_table_the_next_run_waits_for_it() -> None:
+    kind, aws = KINDS["table"], KINDS["table"].world(None, killed_after=1)
+    with pytest.raises(Killed):
+        kind.run(aws, {})
+    aws.killed_after = None
+    kind.run(aws, {})
+    assert aws.tables[NAME].recovery_days == 35
+
+
+@pytest.mark.parametrize("status", ["INACCESSIBLE_ENCRYPTION_CREDENTIALS", "ARCHIVED"])
+def test_a_table_that_no_waiting_mends_is_told_although_nothing_is_to_change(status: str) -> None:
+    table = Table(protected=True, recovery_days=35, status=status)
+    with pytest.raises(TfstateError, match=status):
+        KINDS["table"].run(KINDS["table"].world(table), {})
+
+
+def test_a_table_that_is_being_deleted_does_not_pass_for_present() -> None:
+    table = Table(protected=True, recovery_days=35, status="DELETING")
+    with pytest.raises(TfstateError, match="DELETING"):
+        KINDS["table"].run(KINDS["table"].world(table), {})
+
+
+# What a failure leaves behind
+
+
+def test_a_failure_after_some_writes_says_what_was_done() -> None:
+    kind = KINDS["bucket"]
+    aws = kind.world(None, faults={"put_bucket_versioning": ["AccessDenied"]})
+    with pytest.raises(Interrupted) as failure:
+        kind.run(aws, {})
+    assert [change.facet for change in failure.value.done] == ["existence", "lifecycle"]
+
+
+def test_a_change_whose_reply_was_lost_is_made_once() -> None:
+    kind = KINDS["bucket"]
+
+    def lose_a_reply(aws: FakeAws) -> None:
+        if aws.writes[-1].operation == "put_bucket_versioning":
+            raise CallFailed(Failure(aws.writes[-1], "RequestTimeout", "", "run again"))
+
+    aws = kind.world(None, watch=lose_a_reply)
+    kind.run(aws, {})
+    assert [call.operation for call in aws.writes].count("put_bucket_versioning") == 1
+
+
+def test_what_reads_back_old_past_the_deadline_is_a_warning() -> None:
+    aws = KINDS["bucket"].world(Bucket(), stale_rounds=10_000)
+    KINDS["bucket"].run(aws, {})
+    assert "reads back the old" in aws.warnings[0]
+    assert "run again later to confirm" in aws.warnings[0]
+
+
+def test_a_table_that_stays_busy_past_the_deadline_is_a_failure() -> None:
+    aws = KINDS["table"].world(Table(status="UPDATING"))
+    with pytest.raises(TfstateError, match="the table is UPDATING, past wait_timeout; run again later"):
+        KINDS["table"].run(aws, {})
+
+
+def test_a_denied_read_fails_before_the_first_write_and_names_the_way_around() -> None:
+    kind = KINDS["bucket"]
+    aws = kind.world(Bucket(versioning=None), faults={"get_bucket_policy": ["AccessDenied"]})
+    with pytest.raises(TfstateError, match=r"get_bucket_policy on tf-state: AccessDenied.*unmanaged: \[policy\]"):
+        kind.run(aws, {})
+    assert aws.writes == []
+
+
+def test_what_is_unmanaged_is_neither_read_nor_written() -> None:
+    kind = KINDS["bucket"]
+    aws = kind.world(Bucket(policy=None, public_access=None))
+    outcome = kind.run(aws, {"unmanaged": ["policy", "public_access"]})
+    touched = {call.operation for call in [*aws.reads, *aws.writes]}
+    assert not {each for each in touched if "policy" in each or "public_access" in each}
+    assert "policy" not in outcome.after
+
+
+def test_another_account_than_declared_is_told_before_anything_is_touched() -> None:
+    kind = KINDS["bucket"]
+    aws = kind.world(None)
+    aws._sts_get_caller_identity = lambda _params: {"Account": "999999999999", "Arn": "arn:aws:iam::999999999999:root"}  # type: ignore[method-assign]
+    with pytest.raises(
+        TfstateError, match=f"account_id is {ACCOUNT}, but these credentials belong to account 999999999999"
+    ):
+        kind.run(aws, {})
+    assert aws.writes == []
+
+
+def test_a_bucket_of_another_account_is_neither_adopted_nor_created() -> None:
+    kind = KINDS["bucket"]
+    aws = kind.world(Bucket(owner="999999999999"))
+    with pytest.raises(TfstateError, match="AccessDenied"):
+        kind.run(aws, {})
+    assert aws.writes == []
+
+
+def test_an_unknown_kms_key_is_told_before_the_first_write_in_check_mode_too() -> None:
+    for check_mode in (False, True):
+        aws = KINDS["bucket"].world(None)
+        with pytest.raises(TfstateError, match="alias/nope"):
+            KINDS["bucket"].run(aws, {"kms_key_id": "alias/nope"}, check_mode)
+        assert aws.writes == []
+
+
+def test_an_autoscaled_table_keeps_its_capacity_with_a_warning() -> None:
+    aws = KINDS["table"].world(Table(capacity={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}, autoscaled=True))
+    outcome = KINDS["table"].run(aws, {"billing_mode": "PAY_PER_REQUEST"})
+    assert "billing" not in [change.facet for change in outcome.changes]
+    assert "billing of tf-state is left alone: autoscaling" in aws.warnings[0]
+
+
+def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
+    aws = KINDS["bucket"].world(Bucket())
+    with pytest.raises(Refused, match="the log bucket no-logs cannot be used"):
+        KINDS["bucket"].run(aws, {"logging_target_bucket": "no-logs"})
+    assert aws.writes == []
+
+
+def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
+    everybody = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}
+    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter", grants=[everybody]))
+    with pytest.raises(Refused, match="AllUsers"):
+        KINDS["bucket"].run(aws, {})
+    assert aws.writes == []
+
+
+# The end
+
+
+def test_a_missing_resource_is_absent_already() -> None:
+    for kind in KINDS.values():
+        aws = kind.world(None)
+        assert kind.run(aws, {"state": "absent"}).changes == ()
+        assert aws.writes == []
+
+
+@both_kinds
+def test_an_empty_resource_is_deleted_without_ado(kind: Kind) -> None:
+    aws = kind.world(Bucket() if kind is KINDS["bucket"] else Table())
+    kind.run(aws, {"state": "absent"})
+    assert kind.it(aws) is None
+
+
+def test_a_bucket_of_many_pages_is_emptied_and_deleted() -> None:
+    kind = KINDS["bucket"]
+    objects = [{"Key": f"{number}.tfstate", "VersionId": "null", "IsLatest": True} for number in range(2500)]
+    aws = kind.world(Bucket(objects=[*objects, *STATE_OBJECTS]))
+    kind.run(aws, {"state": "absent", "allow": ["delete_state"], "confirm_name": NAME})
+    assert kind.it(aws) is None
+    assert [call.operation for call in aws.writes] == [*["delete_objects"] * 3, "delete_bucket"]
+
+
+def test_a_table_with_digests_is_deleted_once_allowed() -> None:
+    kind = KINDS["table"]
+    aws = kind.world(Table(protected=True, items=[{"LockID": {"S": "b/k-md5"}, "Digest": {"S": "1"}}]))
+    words = ["delete_state", "disable_deletion_protection"]
+    kind.run(aws, {"state": "absent", "allow": words, "confirm_name": NAME})
+    assert kind.it(aws) is None
+    assert not aws.late()
+    assert not aws.warnings
+
+
+@both_kinds
+def test_what_another_tool_manages_is_not_deleted(kind: Kind) -> None:
+    tags = {"ManagedBy": "Terraform"}
+    aws = kind.world(Bucket(tags=tags) if kind is KINDS["bucket"] else Table(tags=tags))
+    with pytest.raises(Refused, match="take_over_resource"):
+        kind.run(aws, {"state": "absent"})
+
+
+@both_kinds
+def test_what_another_tool_manages_is_refused_even_if_tags_are_unmanaged(kind: Kind) -> None:
+    tags = {"ManagedBy": "Terraform"}
+    aws = kind.world(Bucket(tags=tags) if kind is KINDS["bucket"] else Table(tags=tags))
+    with pytest.raises(Refused, match="take_over_resource"):
+        kind.run(aws, {"unmanaged": ["tags"]})
+
+
+def test_a_live_lock_on_a_later_page_is_seen_before_anything_is_deleted() -> None:
+    kind = KINDS["bucket"]
+    objects = [{"Key": f"{number}.tfstate", "VersionId": "1", "IsLatest": True} for number in range(1000)]
+    lock = {"Key": "z.tfstate.tflock", "VersionId": "1", "IsLatest": True}
+    aws = kind.world(Bucket(objects=[*objects, lock]))
+    with pytest.raises(TfstateError, match="break_lock"):
+        kind.run(aws, {"state": "absent", "allow": ["delete_state"], "confirm_name": NAME})
+    assert aws.writes == []

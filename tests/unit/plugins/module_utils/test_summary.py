@@ -1,0 +1,135 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The table at the end of a run, as people see it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import LONGEST_TABLE, Line, line_of, table
+
+CALM = Line("eu-west-1", "state-eu", "locks-eu", "both", "-", "ok")
+NEW = Line("us-east-1", "state-us", "locks-us", "both", "bucket created; table created; files", "ok")
+FILES_ONLY = Line("af-south-1", "state-af", "-", "lockfile", "files", "ok")
+BROKEN = Line("sa-east-1", "state-sa", "locks-sa", "both", "-", "create_bucket on state-sa: AccessDenied")
+
+
+def fleet(count: int, **otherwise: Any) -> list[Line]:
+    return [replace(CALM, backend=f"region-{number:02}", **otherwise) for number in range(count)]
+
+
+def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
+    assert table([CALM, NEW, FILES_ONLY, BROKEN]) == (
+        "\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED                               STATUS\n"
+        "eu-west-1   state-eu      locks-eu    both       -                                     ok\n"
+        "us-east-1   state-us      locks-us    both       bucket created; table created; files  ok\n"
+        "af-south-1  state-af      -           lockfile   files                                 ok\n"
+        "sa-east-1   state-sa      locks-sa    both       -                                     FAILED\n"
+        "\n"
+        "4 backends: 3 ok, 1 failed, 2 changed\n"
+        "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
+    )
+
+
+def test_check_mode_says_what_would_change() -> None:
+    assert table([FILES_ONLY], check_mode=True) == (
+        "\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED  STATUS\n"
+        "af-south-1  state-af      -           lockfile   files    ok\n"
+        "\n"
+        "1 backend: 1 ok, 0 failed, 1 would change"
+    )
+
+
+def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
+    assert table([*fleet(43), FILES_ONLY, BROKEN]) == (
+        "\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED  STATUS\n"
+        "af-south-1  state-af      -           lockfile   files    ok\n"
+        "sa-east-1   state-sa      locks-sa    both       -        FAILED\n"
+        "\n"
+        "45 backends: 44 ok, 1 failed, 1 changed\n"
+        "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
+    )
+
+
+def test_a_large_fleet_at_rest_is_one_sentence() -> None:
+    assert table(fleet(45)) == "\n\n45 backends: 45 ok, 0 failed, 0 changed"
+
+
+def test_forty_backends_are_still_shown_one_by_one() -> None:
+    assert len(table(fleet(LONGEST_TABLE)).splitlines()) == LONGEST_TABLE + len(["", "BACKEND", "", "40 backends"])
+
+
+def test_more_exceptions_than_a_table_holds_are_counted() -> None:
+    told = table(fleet(45, changed="files")).splitlines()
+    assert told[-4:] == [
+        "region-39   state-eu      locks-eu    both       files    ok".replace("   state", "  state", 1),
+        "... and 5 more that changed or failed",
+        "",
+        "45 backends: 45 ok, 0 failed, 45 changed",
+    ]
+
+
+def test_no_failure_is_hidden_by_changes() -> None:
+    assert "FAILED sa-east-1: " in table([*fleet(45, changed="files"), BROKEN])
+
+
+NAMES = ("state-eu", "locks-eu")
+FINISHED = {"backend": {"lock_mode": "both"}}
+BUCKET = {"bucket": {"name": "state-eu"}}
+TABLE = {"table": {"name": "locks-eu"}}
+
+
+def of(bucket: dict[str, Any], table_: dict[str, Any], config: dict[str, Any], **otherwise: Any) -> Line:
+    given: dict[str, Any] = {"names": NAMES, "lock_mode": "both", "failure": None, **otherwise}
+    return line_of("eu-west-1", results=(bucket, table_, config), **given)
+
+
+def changes(*facets: str) -> dict[str, Any]:
+    return {"changes": [{"facet": facet} for facet in facets]}
+
+
+CASES: dict[str, tuple[Line, Line]] = {
+    "nothing to do": (of(BUCKET, TABLE, FINISHED), CALM),
+    "a new bucket is not told by its settings": (
+        of(BUCKET | changes("existence", "versioning"), TABLE, FINISHED),
+        replace(CALM, changed="bucket created"),
+    ),
+    "settings are named": (
+        of(BUCKET | changes("versioning", "policy"), TABLE | changes("tags"), FINISHED | {"changed": True}),
+        replace(CALM, changed="bucket: versioning, policy; table: tags; files"),
+    ),
+    "lock files need no table": (
+        of(BUCKET, {"skipped": True}, FINISHED, lock_mode="lockfile"),
+        replace(CALM, table="-", lock_mode="lockfile"),
+    ),
+    "a failure is one line, however it was written": (
+        of({}, {}, {}, failure="create_bucket:\n  AccessDenied"),
+        replace(CALM, status="create_bucket: AccessDenied"),
+    ),
+    "what was done before a failure is told": (
+        of(BUCKET | changes("existence"), {}, {}, failure="no"),
+        replace(CALM, changed="bucket created", status="no"),
+    ),
+    "files that failed are no success": (
+        of(BUCKET, TABLE, FINISHED | {"failed": True}),
+        replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
+    ),
+    "a host that never answered": (
+        of({}, {}, {}),
+        replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
+    ),
+    "a host without any variable": (
+        of({}, {}, {}, names=(None, None), lock_mode=None, failure="no name"),
+        Line("eu-west-1", "-", "-", "-", "-", "no name"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES.values(), ids=CASES)
+def test_a_line_tells_what_became_of_a_backend(line: Line, expected: Line) -> None:
+    assert line == expected
