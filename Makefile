@@ -24,13 +24,11 @@ venv: ## Make .venv with what the demo needs
 dev: ## Make .venv with what tests need, too
 	@scripts/python scripts/install.py requirements-dev.txt
 
-test: dev ## Run the tests
+test: dev ## Prove everything; ARGS="unit lint" for some parts
 	@scripts/test $(ARGS)
 
 lint: dev ## Run the linters
-	@.venv/bin/ruff check .
-	@.venv/bin/mypy
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/ansible-lint --offline
+	@scripts/test lint
 
 bench: dev ## Measure
 	@scripts/bench $(ARGS)

@@ -86,7 +86,7 @@ options:
     default: true
 requirements:
   - python >= 3.10
-  - botocore >= 1.34
+  - botocore >= 1.40
 notes:
   - O(access_key) cannot be combined with O(profile), and needs O(secret_key).
     What a task says beats the environment, and the environment beats the configuration files.

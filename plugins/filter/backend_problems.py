@@ -54,12 +54,17 @@ NEEDED = {
     "bucket": "terraform_backend_bucket_name is not set: name the state bucket",
     "region": "terraform_backend_region is not set: name the region, or set AWS_REGION",
 }
+NEEDED_BY_TABLES = {
+    "table": "terraform_backend_table_name is not set: name the lock table, or lock by files alone with "
+    "terraform_backend_lock_mode: lockfile",
+}
 
 
 def backend_problems(backend: Mapping[str, Any]) -> list[str]:
     if not isinstance(backend, Mapping):
         raise AnsibleFilterError(f"backend_problems takes a dictionary, not {type(backend).__name__}")
-    missing = [sentence for name, sentence in NEEDED.items() if not backend.get(name)]
+    needed = {**NEEDED, **(NEEDED_BY_TABLES if backend.get("lock_mode") != "lockfile" else {})}
+    missing = [sentence for name, sentence in needed.items() if not backend.get(name)]
     if missing:
         return missing
     defaults = {name: option.get("default") for name, option in SPEC.items()}

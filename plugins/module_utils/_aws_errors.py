@@ -90,8 +90,17 @@ def passes(failure: Failure, young: bool) -> bool:
 
 def advice_on(call: Call, code: str) -> str:
     if code in DENIED:
-        return f"needs {iam_action(call)}"
+        return f"needs {' and '.join((iam_action(call), *companions(call)))}"
     return ADVICE.get(code, "see what AWS says")
+
+
+def companions(call: Call) -> tuple[str, ...]:
+    """What else AWS asks for because of what a creation carries."""
+    if call.operation == "create_bucket" and "Tags" in call.params.get("CreateBucketConfiguration", {}):
+        return ("s3:TagResource",)
+    tagged = ("dynamodb:TagResource",) if call.operation == "create_table" and "Tags" in call.params else ()
+    own_key = ("kms:CreateGrant", "kms:DescribeKey") if "SSESpecification" in call.params else ()
+    return tagged + own_key
 
 
 def iam_action(call: Call) -> str:

@@ -105,7 +105,7 @@ class _Run(Observer):
         except TfstateError:
             return False
 
-    def settle(self, facets: tuple[Facet, ...]) -> None:
+    def settle(self, facets: tuple[Facet, ...]) -> Values:
         """Re-reads until nothing is left to plan, twice in a row.
 
         A change that is left and was written is a stale read: AWS gets time. One that was never written, because a
@@ -124,10 +124,10 @@ class _Run(Observer):
                 self.apply(change)
             quiet = 0 if left or busy else quiet + 1
             if quiet == 2:
-                return
+                return observed
             if self.world.late():
                 self._unsettled(left, busy)
-                return
+                return wanted
             self.world.pause(attempt)
             attempt = 0 if quiet else 1 if due else attempt + 1
 
@@ -164,22 +164,25 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     run.refuse(changes, run.witness(before) if changes else before)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
-        _carry_out(run, changes, going)
+        after |= _carry_out(run, changes, going)
         changes = [*changes, *(change for change in run.done if change.facet not in {each.facet for each in changes})]
     return Outcome(run.target, tuple(changes), before, after, tuple(world.warnings))
 
 
-def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> None:
+def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
+    """What was read last of the facets that are about to change."""
+    settled: Values = {}
     try:
         for change in changes:
             run.apply(change)
             if going and change.calls:  # each step must have come true before the next one destroys more
-                run.settle(tuple(facet for facet in run.facets if facet.name == change.facet))
+                settled |= run.settle(tuple(facet for facet in run.facets if facet.name == change.facet))
         if not going:
             changed = [change.facet for change in changes]
-            run.settle(tuple(facet for facet in run.facets if EXISTENCE in changed or facet.name in changed))
+            settled |= run.settle(tuple(facet for facet in run.facets if EXISTENCE in changed or facet.name in changed))
     except TfstateError as cause:
         raise Interrupted(cause, tuple(run.done)) from cause
+    return settled
 
 
 def _valid(problems: Iterable[str]) -> None:

@@ -40,7 +40,12 @@ def line_of(
     """The line of one backend, from what its tasks registered."""
     bucket, table_, config = results
     finished = config.get("backend") and not config.get("failed")
-    status = failure or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
+    unreachable = next((f"unreachable: {each.get('msg')}" for each in results if each.get("unreachable")), None)
+    status = (
+        unreachable
+        or failure
+        or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
+    )
     changed = [
         told
         for told in (_changed("bucket", bucket), _changed("table", table_), "files" if config.get("changed") else "")

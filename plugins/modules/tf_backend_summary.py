@@ -36,6 +36,14 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Converge the backend
+  ansible.builtin.import_role:
+    name: cornerstone.tfstate.terraform_backend
+  vars:
+    terraform_backend_region: us-east-1
+    terraform_backend_bucket_name: usest1-terraform-state-ezra
+    terraform_backend_table_name: terraform-locks-us-east-1
+
 - name: Print one line for each backend
   cornerstone.tfstate.tf_backend_summary:
 """

@@ -49,8 +49,13 @@ class Door(ActionBase):  # type: ignore[misc]
             with applied(environment):
                 result.update(self._work())
         else:
-            result.update(self._execute_module(task_vars=known, wrap_async=self._task.async_val))
+            in_a_process = {"task_vars": known, "wrap_async": self._task.async_val}
+            result.update(self._execute_module(module_args=self.arguments(), **in_a_process))
         return result
+
+    def arguments(self) -> dict[str, Any]:
+        """What the task says, before validation."""
+        return dict(self._task.args)
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to
@@ -75,7 +80,7 @@ class Door(ActionBase):  # type: ignore[misc]
         validator = ArgumentSpecValidator(
             edge.spec, mutually_exclusive=edge.mutually_exclusive, required_together=edge.required_together
         )
-        validated = validator.validate(self._task.args)
+        validated = validator.validate(self.arguments())
         params = validated.validated_parameters
         if validated.error_messages:
             result: dict[str, Any] = {"failed": True, "msg": self._told(validated.errors[0])}

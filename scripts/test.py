@@ -1,0 +1,318 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Prove everything, or the parts that are named, and end with one line that counts.
+
+usage: test.py [PART ...]
+
+Parts that keep one core busy run side by side, then those that use all cores, one after another.
+A pytest part counts its tests, every other part counts as one. A part that is missing or runs nothing has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "tests" / "output"
+COUNTS = OUTPUT / "counts.txt"
+CORES = min(os.cpu_count() or 2, 4)
+STOP_TIMEOUT_S = 10
+# How much of a command's output is shown: the verdict of one that passed, the story of one that failed.
+LINES_IF_PASSED, LINES_IF_FAILED = 1, 80
+LEFT_OUT = ("ANSIBLE_", "AWS_", "MOLECULE_", "PYTEST_", "PYTHON", "TF_", "TFSTATE_")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Commands that all run, whatever the first ones say; `needs` is what must exist for them."""
+
+    name: str
+    commands: tuple[str, ...]
+    needs: str = "."
+    takes_all_cores: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        return OUTPUT / f"{self.name}.log"
+
+    @property
+    def report(self) -> Path:
+        return OUTPUT / f"{self.name}.xml"
+
+    @property
+    def is_pytest(self) -> bool:
+        return any(command.startswith("pytest ") for command in self.commands)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command said, and how it ended."""
+
+    command: str
+    lines: list[str]
+    code: int
+
+
+@dataclass(frozen=True)
+class Result:
+    part: Part
+    runs: list[Run]
+    passed: int
+    failed: int
+    skipped: Counter[str]
+    duration_s: float
+
+    @property
+    def verdict(self) -> str:
+        return "FAILED" if self.failed else "passed" if self.passed else "SKIPPED"
+
+
+def pytest_part(name: str, folder: str, takes_all_cores: bool = False) -> Part:
+    workers = f" -n {CORES} --dist worksteal" if takes_all_cores else ""
+    command = f"pytest {folder} -q --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml{workers}"
+    return Part(name, (command,), folder, takes_all_cores)
+
+
+# The longest first, so that none of them ends alone.
+PARTS = (
+    pytest_part("examples", "tests/docs"),
+    Part("molecule", ("scripts/molecule",), "scripts/molecule"),
+    Part("sanity", ("scripts/sanity",), "scripts/sanity"),
+    pytest_part("packaging", "tests/packaging"),
+    Part(
+        "docs",
+        (
+            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .",
+            "antsibull-changelog lint",
+        ),
+    ),
+    Part(
+        "lint",
+        (
+            "ruff check --output-format concise .",
+            "ruff format --check --output-format concise .",
+            "yamllint --strict .",
+            "mypy -p ansible_collections.cornerstone.tfstate.plugins",
+            "ansible-lint --offline",
+        ),
+        # mypy refuses site-packages, where the collection is linked for everything else.
+        environment={"MYPYPATH": str(OUTPUT / "mypy")},
+    ),
+    pytest_part("unit", "tests/unit", takes_all_cores=True),
+    pytest_part("integration", "tests/integration", takes_all_cores=True),
+    pytest_part("playbooks", "tests/playbooks", takes_all_cores=True),
+    pytest_part("end_to_end", "tests/end_to_end", takes_all_cores=True),
+)
+
+
+def main(names: list[str]) -> int:
+    known = {part.name: part for part in (*PARTS, *unlisted())}
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"No part is named {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
+    prepare_output()
+    start = time.monotonic()
+    results = run_all([known[name] for name in dict.fromkeys(names or known)])
+    sum_up(results, time.monotonic() - start)
+    return int(any(result.failed for result in results))
+
+
+def unlisted() -> list[Part]:
+    """Folders of tests that nobody wrote down above run all the same."""
+    listed = {Path(part.needs) for part in PARTS}
+    found = {Path("tests", path.relative_to(ROOT / "tests").parts[0]) for path in ROOT.glob("tests/*/**/test_*.py")}
+    return [pytest_part(folder.name, str(folder)) for folder in sorted(found - listed) if folder.name != "output"]
+
+
+def prepare_output() -> None:
+    namespace = OUTPUT / "mypy" / "ansible_collections" / "cornerstone"
+    namespace.mkdir(parents=True, exist_ok=True)
+    link = namespace / "tfstate"
+    link.unlink(missing_ok=True)
+    link.symlink_to(ROOT)
+    COUNTS.unlink(missing_ok=True)
+
+
+def run_all(parts: list[Part]) -> list[Result]:
+    runner = Runner(aloud=len(parts) == 1)
+    results = []
+    for at_once in (CORES, 1):
+        turn = [part for part in parts if part.takes_all_cores == (at_once == 1)]
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                for future in as_completed([pool.submit(runner.run, part) for part in turn]):
+                    results.append(future.result())
+                    tell(results[-1], runner.aloud)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                runner.stop()
+                raise
+    return results
+
+
+class Runner:
+    """Runs parts, and can stop every process that it has started."""
+
+    def __init__(self, aloud: bool) -> None:
+        self.aloud = aloud
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._is_stopping = False
+
+    def run(self, part: Part) -> Result:
+        start = time.monotonic()
+        print(f"=== {part.name} starts", flush=True)
+        part.report.unlink(missing_ok=True)
+        with part.log.open("w") as log:
+            if (ROOT / part.needs).exists():
+                runs = [self._command(command, part, log) for command in part.commands]
+            else:
+                runs = [Run(part.name, [f"{part.needs} is missing"], 1)]
+        return count(part, runs, time.monotonic() - start)
+
+    def _command(self, command: str, part: Part, log: TextIO) -> Run:
+        print(f"$ {command}", file=log, flush=True)
+        with self._lock:
+            if self._is_stopping:
+                return Run(command, [], 1)
+            process = start_process(command, environment() | part.environment)
+            self._processes.add(process)
+        lines = []
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            print(lines[-1], file=log, flush=True)
+            if self.aloud:
+                print(lines[-1], flush=True)
+        code = process.wait()
+        with self._lock:
+            self._processes.discard(process)
+        return Run(command, lines, code)
+
+    def stop(self) -> None:
+        """SIGINT lets pytest end its emulators; whoever stays after that is killed."""
+        with self._lock:
+            self._is_stopping = True
+            processes = list(self._processes)
+        for process in processes:
+            signal_group(process, signal.SIGINT)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for process in processes:
+            signal_group(process, signal.SIGKILL)
+
+
+def start_process(command: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        shlex.split(command),
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # A group of its own, so that all that it starts can be stopped with it.
+        start_new_session=True,
+    )
+
+
+def signal_group(process: subprocess.Popen[str], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def environment() -> dict[str, str]:
+    """Nothing of the user's AWS account, Ansible, Terraform or Python settings goes in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    wanted = {name: os.environ[name] for name in ("TFSTATE_REQUIRE_TERRAFORM",) if name in os.environ}
+    own = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # Not ~/.ansible, where an older copy of the collection may lie.
+        "ANSIBLE_HOME": str(OUTPUT / "ansible"),
+        "TF_CLI_CONFIG_FILE": os.devnull,
+        "PYTHONUNBUFFERED": "1",
+        "NO_COLOR": "1",
+    }
+    # Ansible refuses to start in a locale without UTF-8, such as that of a bare machine.
+    return kept | wanted | own | ({"LC_ALL": "C.UTF-8"} if sys.platform == "linux" else {})
+
+
+def count(part: Part, runs: list[Run], duration_s: float) -> Result:
+    if part.is_pytest and part.report.exists():
+        return count_tests(part, runs, duration_s)
+    failed = int(any(run.code for run in runs))
+    return Result(part, runs, 1 - failed, failed, Counter(), duration_s)
+
+
+def count_tests(part: Part, runs: list[Run], duration_s: float) -> Result:
+    cases = list(ElementTree.parse(part.report).iter("testcase"))
+    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    reasons = [reason(skip) for case in cases for skip in case.findall("skipped")]
+    passed = len(cases) - failed - len(reasons)
+    # No tests at all, an internal error or an interrupt appears in no test case.
+    failed = failed or int(any(run.code for run in runs))
+    return Result(part, runs, passed, failed, Counter(reasons), duration_s)
+
+
+def reason(skip: ElementTree.Element) -> str:
+    """pytest reports a known failure as a skip of another type."""
+    prefix = "known to fail: " if skip.get("type") == "pytest.xfail" else ""
+    return f"{prefix}{skip.get('message') or 'no reason given'}"
+
+
+def tell(result: Result, is_told: bool) -> None:
+    print(f"=== {result.part.name} {result.verdict}, {result.duration_s:.0f} s", flush=True)
+    for run in [] if is_told else result.runs:
+        print(f"  $ {run.command}")
+        lines = [line for line in run.lines if line]
+        shown = lines[-(LINES_IF_FAILED if run.code else LINES_IF_PASSED) :]
+        if run.code and len(lines) > len(shown):
+            print(f"    ... what comes before this is in {result.part.log.relative_to(ROOT)}")
+        print("".join(f"    {line}\n" for line in shown), end="", flush=True)
+
+
+def sum_up(results: list[Result], duration_s: float) -> None:
+    print(f"\n{'part':12} {'time':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
+    for each in results:
+        numbers = f"{each.passed:7} {each.failed:7} {each.skipped.total():8}"
+        print(f"{each.part.name:12} {each.duration_s:4.0f} s {numbers}  {'FAILED' if each.failed else ''}".rstrip())
+    print(f"{'in all':12} {duration_s:4.0f} s")
+    for each in results:
+        for why, times in each.skipped.items():
+            print(f"SKIPPED in {each.part.name}: {why}{f' ({times} times)' if times > 1 else ''}")
+    passed, failed = sum(each.passed for each in results), sum(each.failed for each in results)
+    skipped = sum(each.skipped.total() for each in results)
+    line = f"{passed} passed, {failed} failed, {skipped} skipped"
+    COUNTS.write_text(f"{line}\n")
+    print(f"\n{line}", flush=True)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # A shell that starts this in the background switches SIGINT off, for all that is started from here, too.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted; all that was started has been stopped.") from None

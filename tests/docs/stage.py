@@ -1,0 +1,166 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where examples are played: a copy of the checkout, an emulator for AWS, and the little that examples presuppose."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from tests.docs.pages import ROOT, Example
+from tests.support.clean_environment import without_aws
+from tests.support.emulators import RunningEmulator
+
+#: What is typed here in place of what a page says.
+SUBSTITUTES = {
+    # The demo's own target starts an emulator that outlives the tests.
+    r"^make bootstrap$": "ansible-playbook bootstrap.yml -i inventories/demo",
+}
+
+LEGACY_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "AuditorsRead",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::000000000000:role/auditor"},
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::legacy-terraform-state/*",
+        }
+    ],
+}
+
+
+@dataclass
+class Stage:
+    emulator: RunningEmulator
+    folder: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.folder / "ansible_collections" / "cornerstone" / "tfstate"
+
+    def set_up(self) -> None:
+        copy_checkout(self.checkout)
+        # Pages name the commands of the checkout's own environment.
+        (self.checkout / ".venv").symlink_to(sys.prefix)
+        (self.checkout / "inventory.localhost").write_text("localhost ansible_connection=local\n")
+
+    def prepare(self, examples: Iterable[Example]) -> None:
+        """Make what examples name and do not make themselves: keys, and what is to be adopted."""
+        everything = "".join(example.text for example in examples)
+        regions = set(re.findall(r"\b(?:af|ap|eu|us)-[a-z]+-\d\b", everything))
+        for region in regions:
+            self._make_keys(region, set(re.findall(r"alias/(?!aws/)[\w-]+", everything)))
+        if "legacy-terraform-" in everything:
+            self._make_legacy("legacy-terraform-state", "legacy-terraform-locks", "eu-west-1")
+
+    def _make_keys(self, region: str, aliases: Iterable[str]) -> None:
+        kms = self.emulator.client("kms", region=region)
+        for alias in aliases:
+            kms.create_alias(AliasName=alias, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+
+    def _make_legacy(self, bucket: str, table: str, region: str) -> None:
+        """A bucket from before all this: with a state and a policy, without versioning; and a bare table."""
+        s3 = self.emulator.client("s3", region=region)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(LEGACY_POLICY))
+        s3.put_object(Bucket=bucket, Key="terraform.tfstate", Body=b"{}")
+        self.emulator.client("dynamodb", region=region).create_table(
+            TableName=table,
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+        )
+
+    def typed(self, text: str) -> str:
+        for pattern, replacement in SUBSTITUTES.items():
+            text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+        return text
+
+    def shell(self, text: str) -> str:
+        """Run what a reader would paste into a shell, and fail as soon as one line does."""
+        return self._run(["sh", "-euc", self.typed(text)])
+
+    def write(self, name: str, text: str) -> None:
+        path = self.checkout / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.typed(text))
+
+    def play(self, examples: list[Example]) -> str:
+        """Run playbooks and tasks, all in one run: each bears the name of its place on the page."""
+        plays: list[object] = []
+        for example in examples:
+            plays += as_plays(self.typed(example.text), str(example))
+        self.write("playing.yml", yaml.safe_dump(plays, sort_keys=False))
+        return self._run(["ansible-playbook", "playing.yml", "-i", "inventory.localhost"])
+
+    def list_inventory(self, example: Example) -> str:
+        """Let an inventory plugin make hosts of each of its examples."""
+        said = ""
+        for number, text in enumerate(example.text.split("\n---\n")):
+            name = f"example-{number}.{example.page.stem}.yml"
+            (self.checkout / name).write_text(text)
+            listed = self._run(["ansible-inventory", "-i", name, "--list"])
+            assert '"hosts"' in listed, f"{example}: example {number} makes no hosts\n{listed}"
+            said += listed
+        return said
+
+    def _run(self, command: list[str]) -> str:
+        done = subprocess.run(
+            command, cwd=self.checkout, env=self.environment(), capture_output=True, text=True, timeout=120
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, f"{' '.join(command)}\n{said}"
+        assert "no hosts matched" not in said, said
+        return said
+
+    def environment(self) -> dict[str, str]:
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        return without_aws(os.environ, home) | {
+            "AWS_ENDPOINT_URL": self.emulator.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "TFSTATE_EMULATOR_PORT": str(urlsplit(self.emulator.url).port),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "EDITOR": "true",
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        }
+
+
+def copy_checkout(to: Path) -> None:
+    """What git knows, or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+
+
+def as_plays(text: str, name: str) -> list[object]:
+    """A playbook as it stands; tasks in a play around them."""
+    parsed = yaml.safe_load(text)
+    assert isinstance(parsed, list) and parsed, f"{name} is neither a playbook nor tasks; is it a file? Then name it."
+    if any("hosts" in each or "ansible.builtin.import_playbook" in each for each in parsed):
+        return parsed
+    return [{"name": name, "hosts": "localhost", "gather_facts": False, "tasks": parsed}]

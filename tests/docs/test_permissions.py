@@ -1,0 +1,233 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The policies of docs/permissions.md are what the code and the clients need, and no more."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import IAM_ACTIONS, iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+from tests.docs.pages import MARKDOWN, ROOT, examples, section, tables
+from tests.support.clean_environment import without_aws
+from tests.support.relay import Relay
+
+PAGE = "docs/permissions.md"
+ROOMS = ROOT / "plugins" / "module_utils"
+POLICIES = [each for page in MARKDOWN for each in examples(page) if each.language == "json"]
+
+#: AWS asks nobody for the first; the second is for the credentials one starts from.
+NEEDS_NOTHING_HERE = {"sts:GetCallerIdentity", "sts:AssumeRole"}
+#: Asked for besides the operation's own action. Source: the API reference of CreateBucket, on tags.
+COMPANIONS = {"s3:TagResource"}
+
+
+def policy(heading: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(section(PAGE, heading)[0].text)
+    return found
+
+
+def actions(document: dict[str, Any]) -> set[str]:
+    return {action for statement in document["Statement"] for action in listed(statement["Action"])}
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def calls_in(room: str) -> Iterator[tuple[str, str]]:
+    """Every call that a room can make, as the function that makes it and the action that it needs."""
+    tree = ast.parse((ROOMS / f"{room}.py").read_text())
+    for top in tree.body:
+        for node in ast.walk(top):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call":
+                service, operation = (ast.literal_eval(argument) for argument in node.args[:2])
+                if service != "file":  # of this machine
+                    yield (f"{getattr(top, 'name', '')} {operation}", iam_action(Call(service, operation)))
+
+
+def facet_actions(room: str) -> tuple[set[str], set[str], set[str]]:
+    """What a facet reads with, writes with, and deletes its resource with."""
+    reads: set[str] = set()
+    writes: set[str] = set()
+    deletes: set[str] = set()
+    for place, action in calls_in(room):
+        is_write = place.startswith("calls ")
+        ends_it = "existence" in room and "delete_" in place
+        (deletes if ends_it else writes if is_write else reads).add(action)
+    return reads, writes, deletes
+
+
+def rooms() -> dict[str, str]:
+    """The facets that a run looks after, by the name that the page gives them."""
+    return {
+        f"{resource.kind}: {facet.name}": f"_{resource.kind}/{facet.name}"
+        for resource in (BUCKET, TABLE)
+        for facet in resource.facets
+    }
+
+
+#: The rooms that are no facet.
+AROUND = sorted(room.stem for room in ROOMS.glob("_*.py"))
+LOOKS_AROUND = {action for room in AROUND for _, action in calls_in(room)} - NEEDS_NOTHING_HERE
+# An empty bucket that never had versions may be our own unfinished work.
+READS = LOOKS_AROUND.union(facet_actions("_bucket/contents")[0], *(facet_actions(room)[0] for room in rooms().values()))
+WRITES = set().union(*(facet_actions(room)[1] for room in rooms().values()))
+DELETES = set().union(
+    *(facet_actions(room)[2] for room in rooms().values()),
+    facet_actions("_bucket/contents")[1],
+    facet_actions("_table/contents")[0],
+)
+
+
+def test_who_converges_needs_exactly_this():
+    assert actions(policy("Converge")) == READS | WRITES | COMPANIONS
+
+
+def test_who_looks_needs_exactly_this():
+    assert actions(policy("Look")) == READS
+
+
+def test_who_deletes_needs_exactly_this_besides():
+    assert actions(policy("Delete")) == DELETES - READS - WRITES
+
+
+@pytest.mark.parametrize("name", list(rooms()))
+def test_the_table_tells_what_each_facet_needs(name):
+    told = {row[0]: [set(re.findall(r"`([^`]+)`", cell)) for cell in row[1:]] for row in tables(PAGE, "facet")}
+    reads, writes, _ = facet_actions(rooms()[name])
+    assert told[name] == [reads, writes]
+
+
+@cache
+def known_actions() -> frozenset[str]:
+    session = botocore.session.Session()
+    services = {"s3": ("s3", "s3control"), "dynamodb": ("dynamodb",), "kms": ("kms",)}
+    services["application-autoscaling"] = ("application-autoscaling",)
+    named = {
+        f"{prefix}:{operation}"
+        for prefix, models in services.items()
+        for model in models
+        for operation in session.get_service_model(model).operation_names
+    }
+    return frozenset(named | set(IAM_ACTIONS.values()))
+
+
+@pytest.mark.parametrize("example", POLICIES, ids=str)
+def test_policies_are_such_as_iam_takes(example):
+    document = json.loads(example.text)
+    assert document["Version"] == "2012-10-17"
+    sids = [statement["Sid"] for statement in document["Statement"]]
+    assert len(set(sids)) == len(sids) and all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
+    for statement in document["Statement"]:
+        assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+        assert statement["Effect"] == "Allow"
+        assert all(
+            each == "*" or re.fullmatch(r"arn:aws:\w+:[\w*-]*:(\d{12})?:\S+", each)
+            for each in listed(statement["Resource"])
+        )
+        unknown = [each for each in listed(statement["Action"]) if not fnmatch.filter(known_actions(), each)]
+        assert unknown == []
+        assert listed(statement["Action"]) == sorted(listed(statement["Action"]))
+
+
+#: What the objects and items of the page are called.
+STATE = "network/prod/terraform.tfstate"
+BUCKET_NAME, TABLE_NAME, REGION = "acme-terraform-state-eu-west-1", "acme-terraform-locks", "eu-west-1"
+MODES = {
+    "lockfile": {"use_lockfile": "true"},
+    "dynamodb": {"dynamodb_table": f'"{TABLE_NAME}"'},
+    "both": {"use_lockfile": "true", "dynamodb_table": f'"{TABLE_NAME}"'},
+}
+CONFIGURATION = """
+terraform {{
+  backend "s3" {{
+    bucket = "{bucket}"
+    key    = "{key}"
+    region = "{region}"
+    {locking}
+  }}
+}}
+resource "terraform_data" "this" {{
+  input = "{mode}"
+}}
+"""
+
+
+@pytest.fixture
+def network_backend(ministack):
+    s3 = ministack.client("s3", region=REGION)
+    s3.create_bucket(Bucket=BUCKET_NAME, CreateBucketConfiguration={"LocationConstraint": REGION})
+    ministack.client("dynamodb", region=REGION).create_table(
+        TableName=TABLE_NAME,
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with Relay(ministack.url) as relay:
+        yield relay
+    ministack.reset()
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("mode", MODES)
+def test_terraform_needs_exactly_this(mode, network_backend, tmp_path):
+    terraform = shutil.which("terraform")
+    if not terraform:
+        pytest.skip("needs the real terraform on PATH")
+    use(terraform, mode, network_backend, tmp_path)
+    documented = grants("lockfile" if mode == "both" else mode) | (grants("dynamodb") if mode == "both" else set())
+    assert {needed(call) for call in network_backend.calls} - {None} == documented
+
+
+def use(terraform: str, mode: str, relay: Relay, folder: Path) -> None:
+    locking = "\n".join(f"{name} = {value}" for name, value in MODES[mode].items())
+    text = CONFIGURATION.format(bucket=BUCKET_NAME, key=STATE, region=REGION, locking=locking, mode=mode)
+    (folder / "main.tf").write_text(text)
+    environment = without_aws(os.environ, folder) | {
+        "AWS_ENDPOINT_URL": relay.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    for command in (["init"], ["apply", "-auto-approve"]):
+        done = subprocess.run(
+            [terraform, *command, "-input=false", "-no-color"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def grants(mode: str) -> set[tuple[str, str]]:
+    """Action and what it is granted on: the bucket, the object, or the table."""
+    found = set()
+    for statement in policy(f"`{mode}`")["Statement"]:
+        for action in listed(statement["Action"]):
+            found.add((action, re.sub(r"^arn:aws:(s3:::|dynamodb:[\w-]+:\d+:table/)", "", statement["Resource"])))
+    return found
+
+
+def needed(call: Any) -> tuple[str, str] | None:
+    """The action that a request of a client needs, and on what."""
+    if call.service == "sts":
+        return None
+    names = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "ListObjects": "ListBucket"}
+    key = call.params.get("Key") if call.service == "s3" else None
+    return (f"{call.service}:{names.get(call.name, call.name)}", f"{call.resource}/{key}" if key else call.resource)

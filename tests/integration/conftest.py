@@ -1,0 +1,70 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Buckets and tables to test on: behind the shim that gives them AWS's own defaults, and bare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from botocore.retries.standard import ExponentialBackoff
+
+from tests.integration.scenarios import scale
+from tests.integration.subject import Subject
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient() -> Iterator[None]:
+    """Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Aws, "pause", lambda self, attempt: time.sleep(0.002))
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.002)
+        yield
+
+
+@pytest.fixture
+def bucket(emulator: RunningEmulator, aws_like: Relay) -> Subject:
+    return behind_the_shim("bucket", emulator, aws_like)
+
+
+@pytest.fixture
+def table(emulator: RunningEmulator, aws_like: Relay) -> Subject:
+    return behind_the_shim("table", emulator, aws_like)
+
+
+@pytest.fixture(params=["bucket", "table"])
+def subject(request: pytest.FixtureRequest, emulator: RunningEmulator, aws_like: Relay) -> Subject:
+    """Each kind of resource in turn."""
+    return behind_the_shim(request.param, emulator, aws_like)
+
+
+@pytest.fixture
+def bare_bucket(emulator: RunningEmulator, relay: Relay) -> Subject:
+    return bare("bucket", emulator, relay)
+
+
+@pytest.fixture
+def bare_table(emulator: RunningEmulator, relay: Relay) -> Subject:
+    return bare("table", emulator, relay)
+
+
+@pytest.fixture(params=["bucket", "table"])
+def bare_subject(request: pytest.FixtureRequest, emulator: RunningEmulator, relay: Relay) -> Subject:
+    return bare(request.param, emulator, relay)
+
+
+def behind_the_shim(kind: str, emulator: RunningEmulator, relay: Relay) -> Subject:
+    scale(relay)
+    return Subject(kind, f"tf-{kind}-{uuid4().hex[:16]}", relay, emulator)
+
+
+def bare(kind: str, emulator: RunningEmulator, relay: Relay) -> Subject:
+    forgets = kind == "bucket" and emulator.lacks("newer_noncurrent_versions_are_kept")
+    asked = {"newer_noncurrent_versions": 0} if forgets else {}
+    return replace(behind_the_shim(kind, emulator, relay), asked=asked)

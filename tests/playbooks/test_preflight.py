@@ -1,0 +1,73 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What cannot work is refused before AWS hears of it, in words that say what to set."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.playbooks.project import Project
+from tests.support.relay import Relay
+
+COMPLETE = {
+    "terraform_backend_bucket_name": "state",
+    "terraform_backend_table_name": "locks",
+    "terraform_backend_region": "eu-west-1",
+}
+#: What is set otherwise, None for not at all, and the words that must be said.
+PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "old-clients-and-both": (
+        {"terraform_backend_client_version": ">= 1.5", "terraform_backend_lock_mode": "both"},
+        (">= 1.5", "1.10", "lock_mode dynamodb"),
+    ),
+    "old-clients-and-lock-files": (
+        {"terraform_backend_client_version": ">= 1.5", "terraform_backend_lock_mode": "lockfile"},
+        (">= 1.5", "1.10", "lock_mode dynamodb"),
+    ),
+    "no-table": ({"terraform_backend_table_name": None}, ("terraform_backend_table_name",)),
+    "no-bucket": ({"terraform_backend_bucket_name": None}, ("terraform_backend_bucket_name",)),
+    "no-region": ({"terraform_backend_region": None}, ("terraform_backend_region", "AWS_REGION")),
+    "no-such-lock-mode": ({"terraform_backend_lock_mode": "paper"}, ("lock_mode", "paper", "lockfile")),
+    "no-good-state-key": ({"terraform_backend_state_key": "/app/terraform.tfstate"}, ("/app/terraform.tfstate",)),
+}
+
+@pytest.fixture(scope="module")
+def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Each reason by host: a host for each problem, and all in one run, since nothing happens in it."""
+    with Relay("http://127.0.0.1:9") as relay:
+        project = Project(tmp_path_factory.mktemp("preflight"), relay.url)
+        hosts = {name: without_none(COMPLETE | otherwise) for name, (otherwise, _) in PROBLEMS.items()}
+        project.inventory(hosts, terraform_backend_region=None)
+        run = project.play("cornerstone.tfstate.bootstrap")
+    assert run.code != 0, run.output
+    assert relay.calls == []
+    assert not (project.home / "backends").exists()
+    return dict(re.findall(r"^FAILED (\S+): (.*)$", run.summary, re.MULTILINE))
+
+
+def without_none(variables: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in variables.items() if value is not None}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_is_told_in_words_of_the_role(name: str, reasons: dict[str, str]) -> None:
+    _, words = PROBLEMS[name]
+    assert not [word for word in words if word not in reasons[name]], reasons[name]
+
+
+def test_older_clients_may_use_a_table(project: Project, unique: str) -> None:
+    old = {
+        "terraform_backend_bucket_name": f"state-{unique}",
+        "terraform_backend_table_name": f"locks-{unique}",
+        "terraform_backend_client_version": ">= 1.5",
+        "terraform_backend_lock_mode": "dynamodb",
+    }
+    project.inventory({"old": old})
+    run = project.play("cornerstone.tfstate.bootstrap")
+    assert run.code == 0, run.output
+    written = (project.home / "backends" / "old" / "backend.tf").read_text()
+    assert 'required_version = ">= 1.5"' in written
+    assert "use_lockfile" not in written
