@@ -244,6 +244,8 @@ def environment() -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # A service that starts tests may have none, and ansible-test gives up without.
+        "HOME": str(Path.home()),
         # Not ~/.ansible, where an older copy of the collection may lie.
         "ANSIBLE_HOME": str(OUTPUT / "ansible"),
         "TF_CLI_CONFIG_FILE": os.devnull,

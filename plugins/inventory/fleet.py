@@ -9,7 +9,7 @@ name: fleet
 short_description: Make a backend of every account and region
 version_added: 0.1.0
 author:
-  - cornerstone.tfstate contributors
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
 description:
   - Makes hosts C(<account>.<region>) from a list of accounts and a list of regions. A host is one backend.
   - Each host is in two groups, its region with underscores (C(us_east_1)) and its account (C(account_prod)).
@@ -98,8 +98,8 @@ options:
     type: str
   assume_role:
     description:
-      - The role to assume in every account that names none itself, by name (path included) or ARN, with the same
-        placeholders. A name becomes the ARN of that role in the account.
+      - The role to assume in every account that names none itself, by name (path included) or ARN, with C({account}),
+        C({account_id}) and C({partition}). A name becomes the ARN of that role in the account.
       - Not given, the credentials are used as they are.
     type: str
   variables:
@@ -153,11 +153,12 @@ options:
       - A file of CA certificates to check TLS certificates with.
     type: path
 requirements:
-  - botocore >= 1.34, for O(enabled_regions_only)
+  - botocore >= 1.40, for O(enabled_regions_only)
 notes:
   - The options O(region), O(profile), O(access_key), O(secret_key), O(session_token), O(endpoint_url),
-    O(validate_certs) and O(aws_ca_bundle) serve the question for enabled regions only, and may be templates. Tasks have
-    the variables of the role, which O(variables) or C(group_vars) can set.
+    O(validate_certs) and O(aws_ca_bundle) serve the question for enabled regions only. Tasks have the variables of the
+    role, which O(variables) or C(group_vars) can set.
+  - Strings may be templates, which are filled when the inventory is read. Those in O(variables) are filled by tasks.
   - An inventory that fails is a warning to Ansible, unless C(unparsed_is_failed) is set in the section C([inventory])
     of C(ansible.cfg).
 """
@@ -210,15 +211,24 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Failure, Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet import (
     Account,
-    Fleet,
     Host,
     accounts_of,
     enabled,
     hosts_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet_file import Fleet
 
-ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role", "variables")
-CONNECTION = ("access_key", "secret_key", "session_token", "endpoint_url", "validate_certs", "aws_ca_bundle")
+ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
+CONNECTION = (
+    "region",
+    "profile",
+    "access_key",
+    "secret_key",
+    "session_token",
+    "endpoint_url",
+    "validate_certs",
+    "aws_ca_bundle",
+)
 ACCOUNTS_AT_ONCE = 8
 TIMEOUT_S = 60.0
 
@@ -253,7 +263,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             raise Invalid(f"{', '.join(unknown)} not known; known are {', '.join(known)}")
 
     def _hosts(self, path: str, cache: bool) -> tuple[Host, ...]:
-        fleet = Fleet(**{name: self.get_option(name) for name in ASKED})
+        fleet = Fleet(**self._filled(ASKED), variables=self.get_option("variables"))
         accounts = accounts_of(fleet)
         if self.get_option("enabled_regions_only"):
             accounts = enabled(accounts, self._states(accounts, path, cache))
@@ -276,14 +286,14 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         known: dict[str, States] = dict(self._cache.get(key) or {}) if is_cached and cache else {}
         missing = [account for account in accounts if account.id not in known]
         if missing:
-            known |= ask(missing, self._connection())
+            known |= ask(missing, self._filled(CONNECTION))
         if missing and is_cached:
             self._cache[key] = known
         return known
 
-    def _connection(self) -> dict[str, Any]:
-        options = {name: self.get_option(name) for name in (*CONNECTION, "region", "profile")}
-        filled: dict[str, Any] = self.templar.template(options)
+    def _filled(self, names: Iterable[str]) -> dict[str, Any]:
+        """Options by name, with their templates filled."""
+        filled: dict[str, Any] = self.templar.template({name: self.get_option(name) for name in names})
         return filled
 
 

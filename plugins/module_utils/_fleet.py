@@ -6,26 +6,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._bucket import BUCKET
 from ._core import Invalid, Resource, Target
+from ._fleet_file import (
+    ACCOUNT,
+    BUCKET_NAME,
+    CONNECTION,
+    EXTERNAL_ID,
+    PROFILE,
+    REGION_NAME,
+    ROLE_TO_ASSUME,
+    TABLE_NAME,
+    Fleet,
+    malformed,
+)
 from ._table import TABLE
 
-PLACEHOLDERS = ("account", "account_id", "partition", "region")
-ACCOUNT_KEYS = ("name", "id", "role", "external_id", "profile", "regions", "exclude_regions")
 #: The states of a region in which it can be used. Source: https://docs.aws.amazon.com/accounts/latest/reference/API_Region.html
 ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT"}
 MOST_PROBLEMS = 10
 
-ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-ACCOUNT_ID = re.compile(r"\d{12}")
-REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
-ROLE = re.compile(r"[\w+=,.@/-]+", re.ASCII)
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
-VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 #: First part of a region -> its partition, and a region there that cannot be switched off.
 PARTITIONS = {
@@ -38,25 +43,6 @@ PARTITIONS = {
     "eusc-": ("aws-eusc", "eusc-de-east-1"),
     "": ("aws", "us-east-1"),
 }
-
-CONNECTION, REGION_NAME, ACCOUNT = "ansible_connection", "terraform_backend_region", "terraform_backend_account_id"
-BUCKET_NAME, TABLE_NAME = "terraform_backend_bucket_name", "terraform_backend_table_name"
-ROLE_TO_ASSUME, EXTERNAL_ID = "terraform_backend_assume_role_arn", "terraform_backend_assume_role_external_id"
-PROFILE = "terraform_backend_profile"
-OURS = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """What an inventory file asks for."""
-
-    accounts: Sequence[Any]
-    bucket_name: str
-    regions: Sequence[str] = ()
-    exclude_regions: Sequence[str] = ()
-    table_name: str | None = None
-    assume_role: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +89,7 @@ def accounts_of(fleet: Fleet) -> tuple[Account, ...]:
     """The accounts and the regions wanted in each. Raises Invalid."""
     if not fleet.accounts:
         raise Invalid("accounts is empty: name at least one account")
-    _refuse(_malformed(fleet))
+    _refuse(malformed(fleet))
     accounts = tuple(_account(fleet, entry) for entry in fleet.accounts)
     _refuse(_misplaced(fleet, accounts))
     accounts = tuple(replace(each, role_arn=_role_arn(fleet, entry, each)) for entry, each in _pairs(fleet, accounts))
@@ -141,63 +127,6 @@ def _refuse(problems: Iterable[str]) -> None:
     if found:
         more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
         raise Invalid("; ".join(found[:MOST_PROBLEMS] + more))
-
-
-def _malformed(fleet: Fleet) -> Iterator[str]:
-    for place, entry in enumerate(fleet.accounts, start=1):
-        yield from _malformed_account(f"entry {place} of accounts", entry)
-    for option in ("bucket_name", "table_name", "assume_role"):
-        yield from _malformed_pattern(option, getattr(fleet, option))
-    for option in ("regions", "exclude_regions"):
-        yield from _malformed_regions(option, getattr(fleet, option))
-    for name in fleet.variables:
-        if not VARIABLE.fullmatch(str(name)):
-            yield f"variables: {name!r} is no name of a variable"
-        if name in OURS:
-            yield f"variables: {name} is set for each host already; put exceptions into host_vars"
-
-
-def _malformed_account(place: str, entry: Any) -> Iterator[str]:
-    if not isinstance(entry, Mapping):
-        yield f"{place} is {entry!r}: write a dictionary with name and id"
-        return
-    name = entry.get("name")
-    where = f"{place}, {name}"
-    unknown = [str(key) for key in entry if key not in ACCOUNT_KEYS]
-    if unknown:
-        yield f"{where}: {', '.join(unknown)} not known; known are {', '.join(ACCOUNT_KEYS)}"
-    if not isinstance(name, str) or not ACCOUNT_NAME.fullmatch(name):
-        yield f"{place}: name is {name!r}; use letters, digits, '_' and '-', in quotes if it is a number"
-    if not ACCOUNT_ID.fullmatch(str(entry.get("id"))):
-        yield f"{where}: id is {entry.get('id')!r}; an AWS account has 12 digits (quote it in YAML)"
-    for key in ("regions", "exclude_regions"):
-        yield from _malformed_regions(f"{where}: {key}", entry.get(key))
-    for key in ("role", "external_id", "profile"):
-        if not isinstance(entry.get(key), str | None):
-            yield f"{where}: {key} is {entry[key]!r}; write a string"
-    yield from _malformed_pattern(f"{where}: role", entry.get("role"))
-
-
-def _malformed_regions(where: str, regions: Any) -> Iterator[str]:
-    if not isinstance(regions, list | tuple | None):
-        yield f"{where} is {regions!r}; write a list"
-        return
-    for region, count in Counter(map(str, regions or ())).items():
-        if not REGION.fullmatch(region):
-            yield f"{where}: {region!r} is no AWS region, such as eu-west-1"
-        if count > 1:
-            yield f"{where}: {region} is there {count} times"
-
-
-def _malformed_pattern(where: str, pattern: Any) -> Iterator[str]:
-    if not isinstance(pattern, str):
-        return
-    for name in re.findall(r"{([^{}]*)}", pattern):
-        if name not in PLACEHOLDERS:
-            known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
-            yield f"{where}: {pattern!r} has {{{name}}}; known are {known}"
-    if re.search(r"[{}]", re.sub(r"{[^{}]*}", "", pattern)):
-        yield f"{where}: {pattern!r} has a brace too many; Jinja is not read here"
 
 
 def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -95,13 +96,14 @@ def changed(result: Result) -> list[str]:
 
 def foretold(foreseen: Result, result: Result) -> bool:
     """Whether check mode said in every word what the run did."""
-    return _without_arn(foreseen) == _without_arn(result)
+    return _comparable(foreseen) == _comparable(result)
 
 
-def _without_arn(result: Result) -> Result:
-    """The ARN of what does not exist yet has a test of its own."""
-    kept = {name: value for name, value in result.items() if name != "diff"}
-    return {name: {**value, "arn": ""} if name in MODULES else value for name, value in kept.items()}
+def _comparable(result: Result) -> Result:
+    """What AWS blocks on a new bucket has a test of its own."""
+    told = copy.deepcopy(result)
+    told.get("bucket", {}).get("encryption", {}).pop("blocked_encryption_types", None)
+    return told
 
 
 def _answer(call: Callable[..., Any], *members: str, **params: Any) -> Any:

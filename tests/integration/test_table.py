@@ -81,7 +81,6 @@ def test_a_protected_table_goes_only_with_a_word(bare_table: Subject):
     assert (bare_table.done(state="absent")["changes"], bare_table.writes) == ([], [])
 
 
-@pytest.mark.xfail(strict=True, reason="settle() waits until wait_timeout for contents that go with the table")
 def test_a_table_that_holds_digests_is_deleted_without_waiting_for_them_to_go(bare_table: Subject):
     bare_table.done(**UNPROTECTED)
     bare_table.aws().put_item(TableName=bare_table.name, Item=DIGEST)
@@ -95,7 +94,7 @@ def test_a_table_with_digests_goes_only_with_a_word_and_its_name(bare_table: Sub
     assert "allow: [delete_state]" in bare_table.refused(state="absent")
     assert "confirm_name" in bare_table.refused(state="absent", allow=["delete_state"])
     assert "allow: [delete_state]" in bare_table.refused(state="absent", confirm_name=bare_table.name)
-    asked = {"state": "absent", "allow": ["delete_state"], "confirm_name": bare_table.name, "wait_timeout": 3}
+    asked = {"state": "absent", "allow": ["delete_state"], "confirm_name": bare_table.name}
     foreseen = bare_table.task(True, **asked)
     assert bare_table.done(**asked)["changes"] == foreseen["changes"]
     assert bare_table.state()["billing"] is None
@@ -104,7 +103,7 @@ def test_a_table_with_digests_goes_only_with_a_word_and_its_name(bare_table: Sub
 def test_a_table_with_a_lock_goes_only_with_one_more_word(bare_table: Subject):
     bare_table.done(**UNPROTECTED)
     bare_table.aws().put_item(TableName=bare_table.name, Item=LOCK)
-    asked = {"state": "absent", "confirm_name": bare_table.name, "wait_timeout": 3}
+    asked = {"state": "absent", "confirm_name": bare_table.name}
     said = bare_table.refused(**asked, allow=["delete_state"])
     assert "allow: [break_lock]" in said
     assert LOCK["LockID"]["S"] in said

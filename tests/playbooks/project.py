@@ -79,10 +79,12 @@ class Project:
         return self.run("ansible-playbook", *arguments, **environment)
 
     def run(self, program: str, *arguments: str, cwd: Path | None = None, **environment: str) -> Run:
+        folder = cwd or self.home
         run = subprocess.run(
             [str(Path(sys.executable).with_name(program)), *arguments],
-            cwd=cwd or self.home,
-            env=self._clean_environment() | self.environment | environment,
+            cwd=folder,
+            # As the shell that changed to the folder would set it.
+            env=self._clean_environment() | {"PWD": str(folder)} | self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -61,7 +61,6 @@ def test_check_mode_does_nothing_in_an_empty_world(demo: Demo, relay: Relay) -> 
     assert "5 backends: 5 ok, 0 failed, 5 would change\n" in run.summary
 
 
-@pytest.mark.xfail(strict=True, reason="in check mode a missing bucket has the ARN of a table: _reconcile.py, identify")
 def test_check_mode_tells_in_an_empty_world_what_the_run_does(
     demo: Demo, relay: Relay, emulator: RunningEmulator
 ) -> None:
