@@ -58,7 +58,6 @@ def test_the_playbook_runs_by_its_full_name(project: Project, names: dict[str, s
     assert names["bucket"] in run.summary
 
 
-@pytest.mark.xfail(strict=True, reason="the default folder is $PWD, which only a shell keeps right: roles/*/defaults")
 def test_files_go_where_the_command_runs_whatever_the_shell_says(project: Project, names: dict[str, str]) -> None:
     project.inventory({"eu-1": backend(names)})
     run = project.play("cornerstone.tfstate.bootstrap", PWD=str(project.home / "elsewhere"))

@@ -34,6 +34,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no-good-state-key": ({"terraform_backend_state_key": "/app/terraform.tfstate"}, ("/app/terraform.tfstate",)),
 }
 
+
 @pytest.fixture(scope="module")
 def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Each reason by host: a host for each problem, and all in one run, since nothing happens in it."""
