@@ -165,11 +165,13 @@ def _tell_all(work: Callable[..., dict[str, Any]], writer: int) -> NoReturn:
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as tell:
-            result = work(wrote=lambda call: print(json.dumps(str(call)), file=tell))
+            try:
+                result = work(wrote=lambda call: print(json.dumps(str(call)), file=tell))
+            except Exception as bug:  # what a module process would end with, as a result that Ansible shows
+                said = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
+                result = {"failed": True, "msg": said, "exception": traceback.format_exc()}
             print(json.dumps(result), file=tell)
         status = 0
-    except BaseException:
-        traceback.print_exc()
     finally:
         os._exit(status)
 
