@@ -89,9 +89,11 @@ def pytest_part(name: str, folder: str, takes_all_cores: bool = False) -> Part:
 
 # The longest first, so that none of them ends alone.
 PARTS = (
+    pytest_part("doors", "tests/doors"),
     pytest_part("examples", "tests/docs"),
     Part("molecule", ("scripts/molecule",), "scripts/molecule"),
     Part("sanity", ("scripts/sanity",), "scripts/sanity"),
+    pytest_part("fleet", "tests/fleet"),
     pytest_part("packaging", "tests/packaging"),
     Part(
         "docs",

@@ -291,11 +291,14 @@ def unreadable(subject: Subject, asked: dict[str, Any], facet: str, operation: s
     assert f"unmanaged: [{facet}]" in said
     result = subject.done(**asked, unmanaged=[facet])
     assert result["changed"]
-    assert operation not in subject.calls
+    assert (operation in subject.calls) == (facet == "tags")  # which say whether another tool manages it
     assert facet not in changed(result)
 
 
-def test_unmanaged_facets_are_neither_read_nor_written(subject: Subject):
+def test_unmanaged_facets_are_neither_read_nor_written(request: pytest.FixtureRequest, subject: Subject):
+    if subject.kind == "bucket":
+        reason = "whether its creation was cut short is asked even where the answer changes nothing"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     facets = {
         "bucket": [facet for facet, _, _ in BUCKET_READS],
         "table": ["billing", "encryption", "deletion_protection", "recovery", "table_class", "tags"],
@@ -314,6 +317,17 @@ def test_a_bucket_that_may_not_be_looked_for_fails_the_run(bucket: Subject):
 def test_a_table_that_may_not_be_described_fails_the_run(table: Subject):
     deny(table.relay, "DescribeTable")
     assert "needs dynamodb:DescribeTable" in table.refused()
+
+
+@pytest.mark.xfail(strict=True, reason="_known() advises unmanaged: [contents], which is no facet of the option")
+@pytest.mark.parametrize("operation", ["ListObjectVersions", "Scan"])
+def test_contents_that_may_not_be_read_cannot_be_left_alone(bare_bucket: Subject, bare_table: Subject, operation: str):
+    subject = bare_table if operation == "Scan" else bare_bucket
+    subject.done()
+    deny(subject.relay, operation)
+    said = subject.refused(state="absent")
+    assert "needs" in said
+    assert "unmanaged" not in said
 
 
 def test_a_denied_write_names_the_permission_and_what_was_done(bucket: Subject):

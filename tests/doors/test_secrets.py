@@ -1,0 +1,38 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What must never be seen, however much is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.playbooks.project import Project
+
+SECRETS = {
+    "secret_key": "wJalrXUtnFEMIexampleSECRETkey",
+    "session_token": "FwoGZXIvYXdzexampleTOKEN",
+    "assume_role_external_id": "example-EXTERNAL-id",
+}
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_secrets_are_neither_printed_nor_logged(project: Project, table_name: str, ends: str) -> None:
+    bad = {"bogus": True} if ends == "badly" else {}
+    options = {
+        **project.connection(),
+        **SECRETS,
+        "assume_role_arn": "arn:aws:iam::222222222222:role/r",
+        "name": table_name,
+    }
+    variables = {f"given_{name}": value for name, value in SECRETS.items()}
+    project.write("secrets.yml", variables)
+    task = {"name": "Look", "cornerstone.tfstate.tf_lock_table": {**options, **bad}, "check_mode": True}
+    for name in SECRETS:
+        task["cornerstone.tfstate.tf_lock_table"][name] = f"{{{{ given_{name} }}}}"
+    project.write(
+        "site.yml", [{"hosts": "localhost", "gather_facts": False, "vars_files": ["secrets.yml"], "tasks": [task]}]
+    )
+    run = project.play("site.yml", "-vvvv", "--diff", ANSIBLE_LOG_PATH=str(project.home / "log"))
+    assert (run.code == 0) == (ends == "well"), run.output
+    told = run.output + (project.home / "log").read_text()
+    assert not [name for name, value in SECRETS.items() if value in told]
