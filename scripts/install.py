@@ -51,7 +51,10 @@ def fingerprint(requirements: Path) -> str:
 
 
 def runs(code: str) -> bool:
-    return VENV_PYTHON.exists() and subprocess.run([VENV_PYTHON, "-c", code], capture_output=True).returncode == 0
+    return (
+        VENV_PYTHON.exists()
+        and subprocess.run([VENV_PYTHON, "-c", code], capture_output=True, check=False).returncode == 0
+    )
 
 
 def make_venv() -> None:

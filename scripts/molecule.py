@@ -37,6 +37,7 @@ def main() -> int:
             cwd=ROOT,
             env=environment(emulator.url, Path(home)),
             stdin=subprocess.DEVNULL,
+            check=False,
         ).returncode
         idle = [name for name in names if not made_something(emulator, name)]
     if idle and not code:

@@ -146,12 +146,13 @@ class Observer:
 
 def _known(values: Iterable[tuple[Facet, object]]) -> None:
     """A facet that cannot be read fails the run before its first write: unknown is never absent."""
-    unknown = [(facet, value.failure) for facet, value in values if isinstance(value, Unknown)]
-    if unknown:
-        ways = [
-            f"{failure}" + ("" if facet.name == EXISTENCE else f", or leave it alone with unmanaged: [{facet.name}]")
-            for facet, failure in unknown
-        ]
+    ways = [
+        f"{value.failure}"
+        + (f", or leave it alone with unmanaged: [{facet.name}]" if facet.options and facet.name != EXISTENCE else "")
+        for facet, value in values
+        if isinstance(value, Unknown)
+    ]
+    if ways:
         raise Invalid(". ".join(ways))
 
 

@@ -149,7 +149,7 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
-    run = _Run(world, resource, target, params, facets=facets)
+    run = _Run(world=world, resource=resource, target=target, params=params, facets=facets)
     run.identify()
     if not going:
         run.wait_for_rest()

@@ -89,7 +89,7 @@ def publish(runs: Runs) -> None:
         ("creation", table(runs, "creation")),
     ):
         begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
-        before, _, rest = page.partition(begin)
+        before, _unused, rest = page.partition(begin)
         page = f"{before}{begin}\n{text}\n\n{end}{rest.partition(end)[2]}"
     PAGE.write_text(page)
     draw(runs)

@@ -47,7 +47,7 @@ def main(target: str) -> None:
         scale("log")
         axis.set_major_formatter(plain)
         axis.set_minor_formatter("")
-    sizes = sorted({size for points in asked["lines"].values() for size, _ in points})
+    sizes = sorted({size for points in asked["lines"].values() for size, _unused in points})
     axes.set_xticks(sizes)
     axes.set(xlabel="backends", ylabel="wall time, s", title=asked["title"])
     axes.grid(alpha=0.3)

@@ -49,7 +49,7 @@ def measured(
     timer.start()
     try:
         with _Memory(process.pid) as memory:
-            _, status, usage = os.wait4(process.pid, 0)
+            _unused, status, usage = os.wait4(process.pid, 0)
     finally:
         timer.cancel()
         with suppress(ProcessLookupError):
@@ -119,5 +119,7 @@ def _own_cpu_s() -> float:
 
 
 def _busy_s() -> float:
-    user, nice, system, _, _, interrupts, soft_interrupts, *_ = Path("/proc/stat").read_text().split()[1:]
+    user, nice, system, _unused, _unused, interrupts, soft_interrupts, *_unused = (
+        Path("/proc/stat").read_text().split()[1:]
+    )
     return sum(map(int, (user, nice, system, interrupts, soft_interrupts))) / TICKS_A_SECOND

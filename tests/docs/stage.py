@@ -118,7 +118,7 @@ class Stage:
 
     def _run(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, cwd=self.checkout, env=self.environment(), capture_output=True, text=True, timeout=120
+            command, cwd=self.checkout, env=self.environment(), capture_output=True, text=True, timeout=120, check=False
         )
         said = done.stdout + done.stderr
         assert done.returncode == 0, f"{' '.join(command)}\n{said}"

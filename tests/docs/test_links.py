@@ -38,7 +38,7 @@ def headings(path: Path) -> set[str]:
 @pytest.mark.parametrize("page", MARKDOWN, ids=str)
 def test_links_into_the_tree_lead_to_a_file_and_a_heading(page):
     for target in filter(None, (in_tree(page, link) for link in links(page))):
-        file, _, heading = target.partition("#")
+        file, _unused, heading = target.partition("#")
         assert (ROOT / file).exists(), f"{page} links to {file}, which is not there"
         assert not heading or heading in headings(ROOT / file), f"{page} links to {target}: no such heading"
 

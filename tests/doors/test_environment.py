@@ -44,7 +44,10 @@ PLACES: dict[str, list[dict[str, Any]]] = {
     "a block": play({"name": "Block", "block": [look("lock-table")], "environment": AS_B}),
     "the task": play(look("lock-table", environment=AS_B)),
     "a loop": play(look("{{ item }}", loop=["lock-table", "lock-table-2"], environment=AS_B), look("lock-table-3")),
-    "an asynchronous task": play(look("lock-table", environment=AS_B, **{"async": 60, "poll": 1})),
+    "an asynchronous task": play(
+        look("lock-table", environment=AS_B, **{"async": 60, "poll": 1}),
+        vars={"ansible_async_dir": "{{ playbook_dir }}/jobs"},
+    ),
 }
 #: The keys that AWS sees, in order of their first use.
 SEEN = {"nowhere": ["a"], "a loop": ["b", "a"]}

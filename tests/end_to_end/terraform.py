@@ -63,7 +63,7 @@ class Workspace:
 
     def run(self, *arguments: str) -> Run:
         with self.started(*arguments) as process:
-            output, _ = process.communicate(timeout=RUN_LIMIT_S)
+            output, _unused = process.communicate(timeout=RUN_LIMIT_S)
         return Run(process.returncode, output)
 
     def init(self, *arguments: str) -> Run:

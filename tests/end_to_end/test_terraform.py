@@ -52,7 +52,7 @@ def test_of_a_crowd_on_one_key_one_applies_and_the_others_name_its_lock(
     succeeded(workspace.init(backend.tfbackend, f"-backend-config=key={key}"))
     crowd = [workspace.copy(f"colleague-{number}") for number in range(CROWD)]
     with Race(crowd, release=tmp_path / "release") as race:
-        losers = [race.next() for _ in crowd[1:]]
+        losers = [race.next() for _unused in crowd[1:]]
         locks = backend.lock_infos(key)
         race.release.touch()
         winner = race.next()
@@ -77,7 +77,7 @@ def test_keys_of_different_instances_are_applied_at_the_same_time(
     with Race(instances, release=tmp_path / "release") as race:
         assert becomes_true(lambda: all(each.is_applying for each in instances))
         race.release.touch()
-        for _ in instances:
+        for _unused in instances:
             succeeded(race.next())
 
 

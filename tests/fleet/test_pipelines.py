@@ -52,6 +52,7 @@ class Pipeline:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -75,6 +75,7 @@ class Playbook:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         start = run.stdout.find("{\n")
         assert start >= 0, run.stdout + run.stderr

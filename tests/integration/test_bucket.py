@@ -169,7 +169,7 @@ def test_2500_versions_and_delete_markers_are_deleted_page_by_page(bare_bucket: 
     keys = [f"{place}.tfstate" for place in range(100)]
     for key in keys:
         s3.put_object(Bucket=name, Key=key, Body=b"1")
-    for _ in range(6):  # a delete marker for each time that a key is named
+    for _unused in range(6):  # a delete marker for each time that a key is named
         s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": key} for key in keys * 4], "Quiet": True})
     bare_bucket.done(state="absent", **SURE, confirm_name=name, wait_timeout=60)
     assert bare_bucket.writes == ["DeleteObjects"] * 3 + ["DeleteBucket"]

@@ -82,7 +82,7 @@ def test_a_deletion_that_is_killed_after_any_write_is_completed_by_the_next_one(
 
 @pytest.mark.parametrize("code", ["SlowDown", "OperationAborted", "InternalError"])
 def test_a_bucket_is_made_although_aws_refuses_every_write_at_first(bucket: Subject, code: str):
-    _, end = undisturbed(bucket, is_adopted=False)
+    _unused, end = undisturbed(bucket, is_adopted=False)
     victim = fresh(bucket, "refused", is_adopted=False)
     status = {"OperationAborted": 409, "SlowDown": 503, "InternalError": 500}[code]
     for operation in ("CreateBucket", "Put*"):

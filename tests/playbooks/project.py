@@ -90,6 +90,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=RUN_LIMIT_S,
+            check=False,
         )
         return Run(run.returncode, run.stdout)
 

@@ -40,7 +40,7 @@ def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Each reason by host: a host for each problem, and all in one run, since nothing happens in it."""
     with Relay("http://127.0.0.1:9") as relay:
         project = Project(tmp_path_factory.mktemp("preflight"), relay.url)
-        hosts = {name: without_none(COMPLETE | otherwise) for name, (otherwise, _) in PROBLEMS.items()}
+        hosts = {name: without_none(COMPLETE | otherwise) for name, (otherwise, _unused) in PROBLEMS.items()}
         project.inventory(hosts, terraform_backend_region=None)
         run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code != 0, run.output
@@ -55,7 +55,7 @@ def without_none(variables: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_problem_is_told_in_words_of_the_role(name: str, reasons: dict[str, str]) -> None:
-    _, words = PROBLEMS[name]
+    _unused, words = PROBLEMS[name]
     assert not [word for word in words if word not in reasons[name]], reasons[name]
 
 

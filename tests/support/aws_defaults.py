@@ -253,4 +253,4 @@ BEHAVIOURS: tuple[tuple[Behaviour, tuple[str, ...]], ...] = (
     (tables, tuple(TABLE_NOTES)),
     (recovery_period, ("recovery_period_is_kept",)),
 )
-SHIMMED = frozenset(name for _, names in BEHAVIOURS for name in names)
+SHIMMED = frozenset(name for _unused, names in BEHAVIOURS for name in names)

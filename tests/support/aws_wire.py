@@ -51,7 +51,7 @@ def recognise(method: str, target: str, headers: Mapping[str, str], body: Callab
         resource = params.get("RoleName") or params.get("RoleArn") or params.get("UserName") or ""
         return Operation(service, params.pop("Action", "Unknown"), region, access_key, resource, params)
     path, query = urlsplit(target).path, dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
-    bucket, _, key = unquote(path).lstrip("/").partition("/")
+    bucket, _unused, key = unquote(path).lstrip("/").partition("/")
     params = query | ({"Key": key} if key else {})
     return Operation("s3", _s3_operation(method, bucket, key, query, headers), region, access_key, bucket, params)
 
@@ -75,7 +75,7 @@ def _s3_routes() -> dict[tuple[str, str], list[tuple[frozenset[str], str]]]:
     """(method, level) -> the query names and headers that tell operations apart, the most demanding first."""
     routes: dict[tuple[str, str], list[tuple[frozenset[str], str]]] = {}
     for operation in _operations("s3"):
-        path, _, query = operation.http["requestUri"].partition("?")
+        path, _unused, query = operation.http["requestUri"].partition("?")
         level = "key" if "{Key" in path else "bucket" if "{Bucket}" in path else "service"
         wanted = frozenset({*filter(None, query.split("&")), *_required(operation)})
         routes.setdefault((operation.http["method"], level), []).append((wanted, operation.name))

@@ -78,7 +78,7 @@ def forward(upstream: tuple[str, int], request: Request) -> Answer:
     is_chunked = "chunked" in request.headers.get("transfer-encoding", "")
     _send(connection, head, request.body, is_chunked)
     stream = connection.makefile("rb")
-    first, headers, _ = _read_head(stream)
+    first, headers, _unused = _read_head(stream)
     code = int(first.split()[1])
     chunks = _chunks(stream, headers, ends_at_close=True) if _has_body(request.method, code) else ()
     return Answer(code, headers, Body(_closing(connection, stream, chunks)))
@@ -100,7 +100,7 @@ def _read_head(stream: BufferedIOBase) -> tuple[bytes, dict[str, str], list[byte
         raise ConnectionError("closed before a first line")
     headers, lines = {}, [first]
     while (line := stream.readline(65536)) not in (b"\r\n", b"\n", b""):
-        name, _, value = line.decode("latin-1").partition(":")
+        name, _unused, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
         if name.lower() not in _HOP_HEADERS:
             lines.append(line)
@@ -147,7 +147,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _exchange(self) -> bool:
         first, headers, head = _read_head(self.rfile)
-        method, target, _ = first.decode("latin-1").split(" ", 2)
+        method, target, _unused = first.decode("latin-1").split(" ", 2)
         body = Body(self._request_chunks(headers))
         try:
             answer = self.server.answer(Request(method, target, headers, head, body))
@@ -155,7 +155,7 @@ class _Connection(socketserver.StreamRequestHandler):
             if hang_up.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
-        for _ in body:
+        for _unused in body:
             pass  # what nobody wanted; the next request begins behind it
         self._write(method, answer)
         return headers.get("connection", "").lower() != "close"

@@ -30,7 +30,7 @@ def _busy(response: Response) -> str | None:
 
 def _unfinished(observed: Values) -> bool:
     """Versioning is switched on after the lifecycle is set: as long as it never was, there is no history to keep."""
-    return bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
+    return "lifecycle" in observed and bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
 
 
 BUCKET = Resource(

@@ -37,7 +37,8 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     asked: dict[str, object] = {"PointInTimeRecoveryEnabled": after["enabled"]}
-    if {before["period_days"], after["period_days"]} - {None, LONGEST_DAYS}:  # left out, it becomes the longest
+    periods = {before["period_days"], after["period_days"]}
+    if after["enabled"] and periods - {None, LONGEST_DAYS}:  # left out, it becomes the longest
         asked["RecoveryPeriodInDays"] = after["period_days"]
     specification = {"TableName": target.name, "PointInTimeRecoverySpecification": asked}
     return (Call("dynamodb", "update_continuous_backups", specification),)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, argument_spec
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE

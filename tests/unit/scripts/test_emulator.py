@@ -42,7 +42,12 @@ class Checkout:
     def __call__(self, command: str, port: int | str | None = None) -> subprocess.CompletedProcess[str]:
         environment = os.environ | HOSTILE | {"TFSTATE_EMULATOR_PORT": str(port or self.port)}
         return subprocess.run(
-            [sys.executable, self.script, command], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, self.script, command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     @property

@@ -138,7 +138,7 @@ def tags_on_create_are_kept(url: str) -> bool:
 
 @probe
 def head_bucket_names_the_region(url: str) -> bool:
-    _, bucket = new_bucket(url, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    _unused, bucket = new_bucket(url, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     headers = client(url, "s3", region="us-west-2").head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
     return bool(headers.get("x-amz-bucket-region") == "us-west-2")
 

@@ -86,7 +86,7 @@ def test_an_error_takes_the_place_of_some_calls_and_the_emulator_never_hears_of_
 ):
     relay.on("PutBucketVersioning", nth=2, times=2, reply=error("OperationAborted", 409, "try again"))
     codes = []
-    for _ in range(4):
+    for _unused in range(4):
         try:
             enable_versioning(s3, bucket)
             codes.append(None)
@@ -150,7 +150,7 @@ def test_a_stale_read_repeats_the_answer_from_before_the_write(relay: Relay, s3:
     relay.on("GetBucketVersioning", after="PutBucketVersioning", times=2, reply=stale)
     before = versioning(s3, bucket)
     enable_versioning(s3, bucket)
-    assert [before, *(versioning(s3, bucket) for _ in range(3))] == [None, None, None, "Enabled"]
+    assert [before, *(versioning(s3, bucket) for _unused in range(3))] == [None, None, None, "Enabled"]
 
 
 def test_a_rule_after_another_call_counts_anew_for_each_resource(relay: Relay, s3: Any, bucket_name: str):
@@ -158,7 +158,7 @@ def test_a_rule_after_another_call_counts_anew_for_each_resource(relay: Relay, s
     outcomes = []
     for name in (f"{bucket_name}-a", f"{bucket_name}-b"):
         s3.create_bucket(Bucket=name)
-        for _ in range(2):
+        for _unused in range(2):
             try:
                 outcomes.append(versioning(s3, name))
             except ClientError as refusal:
@@ -213,7 +213,10 @@ def test_a_failing_hook_fails_the_test(ministack: RunningEmulator):
 
 
 def test_ten_clients_at_once_are_served_and_counted(relay: Relay, s3: Any, bucket: str):
-    threads = [threading.Thread(target=lambda: [s3.head_bucket(Bucket=bucket) for _ in range(20)]) for _ in range(10)]
+    threads = [
+        threading.Thread(target=lambda: [s3.head_bucket(Bucket=bucket) for _unused in range(20)])
+        for _unused in range(10)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -228,7 +231,7 @@ def test_the_relay_itself_carries_many_requests_a_second():
         relay.on("*", times=math.inf, reply=error("SlowDown", 503))
         connection = http.client.HTTPConnection(relay.url.removeprefix("http://"))
         start = time.monotonic()
-        for _ in range(500):
+        for _unused in range(500):
             connection.request("GET", "/b?versioning")
             connection.getresponse().read()
         connection.close()

@@ -61,6 +61,7 @@ class Ansible:
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr

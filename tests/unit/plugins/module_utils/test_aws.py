@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import botocore.endpoint
 import botocore.exceptions
@@ -56,7 +56,7 @@ TAG = Call(
     "dynamodb", "tag_resource", {"ResourceArn": "arn:aws:dynamodb:::table/t", "Tags": [{"Key": "a", "Value": ""}]}
 )
 
-Reply = AWSResponse | Exception
+Reply: TypeAlias = "AWSResponse | Exception"
 
 
 @dataclass
