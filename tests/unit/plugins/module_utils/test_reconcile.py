@@ -74,7 +74,14 @@ def test_check_mode_plans_what_a_run_does_and_writes_nothing(start: Any) -> None
     predicted = kind.run(dry, {**params, **kind.everything_allowed}, check_mode=True)
     assert (dry.buckets, dry.tables, dry.writes) == (untouched.buckets, untouched.tables, [])
     outcome = carried_out(kind, aws, params)
-    assert (outcome.changes, outcome.before, outcome.after) == (predicted.changes, predicted.before, predicted.after)
+    assert (outcome.changes, outcome.before) == (predicted.changes, predicted.before)
+    assert without_blocked_types(outcome.after) == without_blocked_types(predicted.after)
+
+
+def without_blocked_types(facets: dict[str, Any]) -> dict[str, Any]:
+    """Which uploads AWS blocks on a new bucket depends on its region: check mode does not guess."""
+    encryption = {**facets.get("encryption", {}), "blocked_encryption_types": None}
+    return {**facets, "encryption": encryption} if "encryption" in facets else facets
 
 
 @modest
