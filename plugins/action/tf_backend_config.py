@@ -14,6 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import D
 
 class ActionModule(Door):
     EDGE = Edge(SPEC, write_backend)
+    NEEDS_BOTOCORE = False
 
     def arguments(self) -> dict[str, Any]:
         """A relative directory is that of the shell, as for any command, and not where a module happens to run."""

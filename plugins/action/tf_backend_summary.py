@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import Line, line_of, table
 
-RESULTS = ("__terraform_backend_bucket", "__terraform_backend_table", "__terraform_backend_config")
+RESULT = "__terraform_backend"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -33,11 +33,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _line(self, host: str, known: dict[str, Any]) -> Line:
         facts = known["hostvars"][host]
-        bucket, table_, config = (facts.get(name) or {} for name in RESULTS)
         return line_of(
             host,
             names=(facts.get("terraform_backend_bucket_name"), facts.get("terraform_backend_table_name")),
             lock_mode=facts.get("terraform_backend_lock_mode"),
-            results=(bucket, table_, config),
+            result=facts.get(RESULT) or {},
             failure=facts.get("terraform_backend_failure"),
         )

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - imported by the first connection otherwise, in each forked process
 import fcntl
+import gc
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ try:
     import botocore.config
     import botocore.credentials
     import botocore.exceptions
+    import botocore.httpsession
     import botocore.loaders
     import botocore.session
     import botocore.utils
@@ -105,6 +108,8 @@ def warm() -> None:
     # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
     global _spare
     _spare = botocore.session.Session()
+    botocore.httpsession.create_urllib3_context()  # sets up OpenSSL
+    gc.freeze()  # else the collector of each forked process walks through all this, and so copies every page of it
 
 
 def _assumed(source: Any, connection: Connection) -> Any:

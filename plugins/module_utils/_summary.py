@@ -34,13 +34,13 @@ def line_of(
     backend: str,
     names: tuple[str | None, str | None],
     lock_mode: str | None,
-    results: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
+    result: Mapping[str, Any],
     failure: str | None,
 ) -> Line:
-    """The line of one backend, from what its tasks registered."""
-    bucket, table_, config = results
-    finished = config.get("backend") and not config.get("failed")
-    unreachable = next((f"unreachable: {each.get('msg')}" for each in results if each.get("unreachable")), None)
+    """The line of one backend, from what its task registered."""
+    bucket, table_, config = (result.get(kind) or {} for kind in ("bucket", "table", "config"))
+    unreachable = f"unreachable: {result.get('msg')}" if result.get("unreachable") else None
+    finished = config.get("backend") and not result.get("failed")
     status = (
         unreachable
         or failure
@@ -48,7 +48,7 @@ def line_of(
     )
     changed = [
         told
-        for told in (_changed("bucket", bucket), _changed("table", table_), "files" if config.get("changed") else "")
+        for told in (_changed("bucket", bucket), _changed("table", table_), "files" if config.get("changes") else "")
         if told
     ]
     has_table = lock_mode != "lockfile"

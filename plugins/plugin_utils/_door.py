@@ -10,8 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -21,6 +20,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
 
 INTERPRETER = "ansible_python_interpreter"
@@ -31,63 +31,68 @@ PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
 
 
-class Door(ActionBase):  # type: ignore[misc]
-    """Base of the action plugins that bear the names of our modules."""
+class Doors(ActionBase):  # type: ignore[misc]
+    """An action that carries out modules of ours, each through the fast door or as a module process."""
 
-    EDGE: Edge
+    #: Whether AWS is called: it may hang, or take the process along. Files are written as fast as a process is forked.
+    NEEDS_BOTOCORE = True
     _supports_check_mode = True
-    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        known = dict(task_vars or {})
-        environment: dict[str, str] = {}
-        self._compute_environment_string(environment)
-        if self._is_local() and known.get(INTERPRETER) is None:
-            known[INTERPRETER] = sys.executable
-        if self._is_fast(known, environment):
-            with applied(environment):
-                result.update(self._work())
-        else:
-            in_a_process = {"task_vars": known, "wrap_async": self._task.async_val}
-            result.update(self._execute_module(module_args=self.arguments(), **in_a_process))
+        self.known = dict(task_vars or {})
+        if self._is_local() and self.known.get(INTERPRETER) is None:
+            self.known[INTERPRETER] = sys.executable
+        self._environment: dict[str, str] = {}
+        self._compute_environment_string(self._environment)
+        self._fast = self._is_fast()
+        return {**result, **(apart(self.work, self._cut_short) if self._fast and self.NEEDS_BOTOCORE else self.work())}
+
+    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
+        """The result of the task, by way of `enter`; `wrote` is told of each write that the fast door lets through."""
+        raise NotImplementedError
+
+    def enter(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
+        """The result of a module."""
+        if self._fast:
+            with self.environment():
+                return self._carried_out(edge, module, arguments, wrote)
+        in_a_process = {"task_vars": self.known, "wrap_async": self._task.async_val}
+        result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
         return result
 
-    def arguments(self) -> dict[str, Any]:
-        """What the task says, before validation."""
-        return dict(self._task.args)
+    def environment(self) -> AbstractContextManager[None]:
+        """The environment that the task asks for."""
+        return applied(self._environment)
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to
 
-    def _is_fast(self, known: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+    def _is_fast(self) -> bool:
         """Whether nothing about this task could tell the worker from a module process."""
-        wanted = self._templar.template(known.get(SWITCH, sys.platform != "darwin"))
-        interpreter = str(self._templar.template(known.get(INTERPRETER)))
+        wanted = self._templar.template(self.known.get(SWITCH, sys.platform != "darwin"))
+        interpreter = str(self._templar.template(self.known.get(INTERPRETER)))
         return (
             boolean(wanted, strict=False)
             and self._is_local()
             and not self._play_context.become
             and not self._task.async_val
             and _absolute(interpreter) == _absolute(sys.executable)
-            and all(_is_harmless(name) for name in environment)
-            and not (self.EDGE.needs_botocore and BOTOCORE_MISSING)
+            and all(_is_harmless(name) for name in self._environment)
+            and not (self.NEEDS_BOTOCORE and BOTOCORE_MISSING)
         )
 
-    def _work(self) -> dict[str, Any]:
+    def _carried_out(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
         """What AnsibleModule does around a module's core: validation before it, scrubbing after it."""
-        edge = self.EDGE
         validator = ArgumentSpecValidator(
             edge.spec, mutually_exclusive=edge.mutually_exclusive, required_together=edge.required_together
         )
-        validated = validator.validate(self.arguments())
+        validated = validator.validate(arguments)
         params = validated.validated_parameters
         if validated.error_messages:
-            result: dict[str, Any] = {"failed": True, "msg": self._told(validated.errors[0])}
+            result: dict[str, Any] = {"failed": True, "msg": _told(module, validated.errors[0])}
         else:
-            work = partial(edge.work, params, bool(self._task.check_mode), bool(self._task.diff))
-            # Files are written as fast as a process is forked; AWS may hang, or take the process along.
-            result = apart(work, self._cut_short) if edge.needs_botocore else work()
+            result = edge.work(params, bool(self._task.check_mode), bool(self._task.diff), wrote)
         if not result.get("warnings"):
             result.pop("warnings", None)
         result["invocation"] = {"module_args": params}
@@ -99,11 +104,26 @@ class Door(ActionBase):  # type: ignore[misc]
         done = ", ".join(written) or "nothing"
         Display().warning(f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish.")
 
-    def _told(self, error: Any) -> str:
-        """The words of AnsibleModule."""
-        if isinstance(error, UnsupportedError):
-            return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"
-        return str(error.msg)
+
+class Door(Doors):
+    """Base of the action plugins that bear the names of our modules."""
+
+    EDGE: Edge
+    _supports_async = True
+
+    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
+        return self.enter(self.EDGE, self._task.action, self.arguments(), wrote)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the task says, before validation."""
+        return dict(self._task.args)
+
+
+def _told(module: str, error: Any) -> str:
+    """The words of AnsibleModule."""
+    if isinstance(error, UnsupportedError):
+        return f"Unsupported parameters for ({module}) module: {error.msg}"
+    return str(error.msg)
 
 
 def _absolute(path: str) -> str:
@@ -130,7 +150,7 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def apart(work: Callable[..., dict[str, Any]], cut_short: Callable[[list[str]], None]) -> dict[str, Any]:
+def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str]], None]) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -159,14 +179,14 @@ def apart(work: Callable[..., dict[str, Any]], cut_short: Callable[[list[str]], 
     return result
 
 
-def _tell_all(work: Callable[..., dict[str, Any]], writer: int) -> NoReturn:
+def _tell_all(work: Callable[[Wrote], dict[str, Any]], writer: int) -> NoReturn:
     """In the child: a line for each write as it happens, and one for the result."""
     status = 1
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as tell:
             try:
-                result = work(wrote=lambda call: print(json.dumps(str(call)), file=tell))
+                result = work(lambda call: print(json.dumps(str(call)), file=tell))
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
                 said = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
                 result = {"failed": True, "msg": said, "exception": traceback.format_exc()}

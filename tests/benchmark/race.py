@@ -22,8 +22,7 @@ from typing import Any, TextIO
 from tests.benchmark.process import measured
 from tests.benchmark.targets import targets, write_inventory, write_list
 from tests.benchmark.wanted import unmet
-from tests.benchmark.wire import Wire
-from tests.support.aws_defaults import aws_defaults
+from tests.benchmark.wire import NewBuckets, Wire
 from tests.support.clean_environment import without_aws
 from tests.support.emulators import MINISTACK, RunningEmulator, running
 from tests.support.relay import Relay
@@ -111,7 +110,8 @@ class Lab:
     def __init__(self, home: Path, emulator: RunningEmulator, relay: Relay) -> None:
         self.home, self.emulator, self.relay = home, emulator, relay
         self.wire = Wire()
-        relay.use(self.wire, *aws_defaults(emulator))
+        self.accounts: dict[str, str] = {}
+        relay.use(self.wire, NewBuckets(emulator, self.accounts))
         self.created: set[tuple[str, int]] = set()
         self.session = datetime.now(timezone.utc).isoformat(timespec="seconds")
 
@@ -127,6 +127,7 @@ class Lab:
 
     def run(self, plan: Plan, contestant: Contestant, size: int, deadline: float) -> dict[str, Any]:
         wanted = targets(contestant.prefix, size)
+        self.accounts.update({target.bucket: target.account for target in wanted})
         listed, inventory = self.home / f"{contestant.prefix}-{size}", self.home / f"{contestant.prefix}-{size}.json"
         write_list(listed, wanted)
         write_inventory(inventory, wanted, self.home / "backends" / contestant.prefix)

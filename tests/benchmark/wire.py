@@ -7,11 +7,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from tests.benchmark.wanted import BLOCKED
+from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer
 from tests.support.relay import Call, Proceed
 
@@ -69,6 +71,21 @@ class Wire:
             "assume_role": operations["sts:AssumeRole"],
             "operations": dict(operations.most_common()),
         }
+
+
+class NewBuckets:
+    """They block public access, as they do on AWS; the emulator leaves that to whoever creates them."""
+
+    def __init__(self, emulator: RunningEmulator, accounts: Mapping[str, str]) -> None:
+        self._emulator, self._accounts = emulator, accounts
+
+    def __call__(self, call: Call, proceed: Proceed) -> Answer:
+        answer = proceed()
+        if call.name == "CreateBucket" and answer.status == 200:
+            # Not as the caller: the emulator knows the account of a role that was assumed, we know that of the bucket.
+            s3 = self._emulator.client("s3", access_key=self._accounts[call.resource])
+            s3.put_public_access_block(Bucket=call.resource, PublicAccessBlockConfiguration=BLOCKED)
+        return answer
 
 
 def depth(spans: Iterable[tuple[float, float]]) -> int:

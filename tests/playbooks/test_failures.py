@@ -111,7 +111,9 @@ def registered(number: int) -> dict[str, Any]:
     failure = {"terraform_backend_failure": "no such luck"} if number == 7 else {}
     return failure | {
         "terraform_backend_lock_mode": "both",
-        "__terraform_backend_bucket": {"bucket": {"name": f"state-{number:02}"}, "changes": changes},
-        "__terraform_backend_table": {"table": {"name": f"locks-{number:02}"}},
-        "__terraform_backend_config": {"backend": {"lock_mode": "both"}},
+        "__terraform_backend": {
+            "bucket": {"bucket": {"name": f"state-{number:02}"}, "changes": changes},
+            "table": {"table": {"name": f"locks-{number:02}"}},
+            "config": {"backend": {"lock_mode": "both"}},
+        },
     }

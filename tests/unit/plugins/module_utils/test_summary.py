@@ -84,9 +84,13 @@ BUCKET = {"bucket": {"name": "state-eu"}}
 TABLE = {"table": {"name": "locks-eu"}}
 
 
-def of(bucket: dict[str, Any], table_: dict[str, Any], config: dict[str, Any], **otherwise: Any) -> Line:
+def of(result: dict[str, Any], **otherwise: Any) -> Line:
     given: dict[str, Any] = {"names": NAMES, "lock_mode": "both", "failure": None, **otherwise}
-    return line_of("eu-west-1", results=(bucket, table_, config), **given)
+    return line_of("eu-west-1", result=result, **given)
+
+
+def results(bucket: dict[str, Any], table_: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    return {"bucket": bucket, "table": table_, "config": config}
 
 
 def changes(*facets: str) -> dict[str, Any]:
@@ -94,37 +98,41 @@ def changes(*facets: str) -> dict[str, Any]:
 
 
 CASES: dict[str, tuple[Line, Line]] = {
-    "nothing to do": (of(BUCKET, TABLE, FINISHED), CALM),
+    "nothing to do": (of(results(BUCKET, TABLE, FINISHED)), CALM),
     "a new bucket is not told by its settings": (
-        of(BUCKET | changes("existence", "versioning"), TABLE, FINISHED),
+        of(results(BUCKET | changes("existence", "versioning"), TABLE, FINISHED)),
         replace(CALM, changed="bucket created"),
     ),
     "settings are named": (
-        of(BUCKET | changes("versioning", "policy"), TABLE | changes("tags"), FINISHED | {"changed": True}),
+        of(results(BUCKET | changes("versioning", "policy"), TABLE | changes("tags"), FINISHED | {"changes": [{}]})),
         replace(CALM, changed="bucket: versioning, policy; table: tags; files"),
     ),
     "lock files need no table": (
-        of(BUCKET, {"skipped": True}, FINISHED, lock_mode="lockfile"),
+        of({"bucket": BUCKET, "config": FINISHED}, lock_mode="lockfile"),
         replace(CALM, table="-", lock_mode="lockfile"),
     ),
     "a failure is one line, however it was written": (
-        of({}, {}, {}, failure="create_bucket:\n  AccessDenied"),
+        of({}, failure="create_bucket:\n  AccessDenied"),
         replace(CALM, status="create_bucket: AccessDenied"),
     ),
     "what was done before a failure is told": (
-        of(BUCKET | changes("existence"), {}, {}, failure="no"),
+        of({"bucket": BUCKET | changes("existence"), "failed": True}, failure="no"),
         replace(CALM, changed="bucket created", status="no"),
     ),
-    "files that failed are no success": (
-        of(BUCKET, TABLE, FINISHED | {"failed": True}),
+    "a failure without a reason is no success": (
+        of(results(BUCKET, TABLE, FINISHED) | {"failed": True}),
         replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
     ),
     "a host that never answered": (
-        of({}, {}, {}),
+        of({}),
         replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
     ),
+    "a host that cannot be reached": (
+        of({"unreachable": True, "msg": "no route"}),
+        replace(CALM, status="unreachable: no route"),
+    ),
     "a host without any variable": (
-        of({}, {}, {}, names=(None, None), lock_mode=None, failure="no name"),
+        of({}, names=(None, None), lock_mode=None, failure="no name"),
         Line("eu-west-1", "-", "-", "-", "-", "no name"),
     ),
 }

@@ -1,0 +1,120 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role's variables: which option of which module each one is, and what of them cannot work together.
+
+A variable is mechanically terraform_backend_bucket_<option> or terraform_backend_table_<option>; connection options and
+what belongs to the whole backend are terraform_backend_<option>, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import problems
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, backend_of, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, Edge, edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+PREFIX = "terraform_backend_"
+MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
+EDGES = {"bucket": edge_of(BUCKET), "table": edge_of(TABLE), "config": Edge(SPEC, write_backend)}
+
+#: Neither bootstraps anything.
+LEFT_OUT = {"state", "confirm_name"}
+#: How to reach AWS, and what is said of the whole backend.
+SHARED = (*CONNECTION_SPEC, "account_id", "wait_timeout")
+#: The options of tf_backend_config that are no result of the bucket or the table, and what follows the prefix.
+CONFIG = {
+    "directory": "config_directory",
+    "name": "name",
+    "key": "state_key",
+    "workspace_key_prefix": "workspace_key_prefix",
+    "lock_mode": "lock_mode",
+    "client": "client",
+    "client_version": "client_version",
+    "client_profile": "client_profile",
+    "client_assume_role_arn": "client_assume_role_arn",
+    "client_assume_role_external_id": "client_assume_role_external_id",
+    "client_assume_role_session_name": "client_assume_role_session_name",
+    "allow": "config_allow",
+}
+
+
+def variables(kind: str) -> dict[str, str]:
+    """The options of a module that the role sets by a variable, and that variable."""
+    if kind == "config":
+        return {option: PREFIX + name for option, name in CONFIG.items()}
+    own = {name: f"{PREFIX}{kind}_{name}" for name in EDGES[kind].spec if name not in LEFT_OUT}
+    return {**own, **{name: PREFIX + name for name in SHARED}}
+
+
+def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The modules' own validation looks after defaults, after what is required, and after other names of an option."""
+    for kind, edge in EDGES.items():
+        for option, name in variables(kind).items():
+            kept = ("type", "elements", "choices", "no_log", "fallback")
+            yield name, {key: value for key, value in edge.spec[option].items() if key in kept}
+
+
+ROLE_SPEC = dict(_of_the_role())
+
+NEEDED = {
+    "bucket_name": "name the state bucket",
+    "region": "name the region, or set AWS_REGION",
+    "table_name": "name the lock table, or lock by files alone with terraform_backend_lock_mode: lockfile",
+}
+
+
+def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The role's variables that were given, in their types; Invalid where they cannot work, before anything is done."""
+    validated = ArgumentSpecValidator(ROLE_SPEC).validate(dict(given))
+    if validated.error_messages:
+        raise Invalid("; ".join(validated.error_messages))
+    found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
+    needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
+    missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
+    wrong = missing or problems(backend_of({**_defaults(), **_backend(found)}))
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    return found
+
+
+def has_table(found: Mapping[str, Any]) -> bool:
+    return found.get(f"{PREFIX}lock_mode") != "lockfile"
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: option.get("default") for name, option in SPEC.items()}
+
+
+def _backend(found: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"bucket": "bucket_name", "table": "table_name", "region": "region", **CONFIG}
+    return {option: found[PREFIX + name] for option, name in names.items() if PREFIX + name in found}
+
+
+def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module that stands for `kind` is called with."""
+    return {option: found[name] for option, name in variables(kind).items() if name in found}
+
+
+def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the files say of the bucket and the table, as they were found or made."""
+    bucket = results["bucket"]["bucket"]
+    table = results["table"]["table"] if "table" in results else {}
+    encryption = bucket.get("encryption") or {}
+    told = {
+        "bucket": bucket["name"],
+        "bucket_arn": bucket.get("arn"),
+        "region": bucket["region"],
+        "account_id": found.get(f"{PREFIX}account_id"),
+        "encryption": encryption.get("algorithm"),
+        "kms_key_id": encryption.get("kms_key_id"),
+        "table": table.get("name"),
+        "table_arn": table.get("arn"),
+        "endpoint_url": found.get(f"{PREFIX}endpoint_url"),
+    }
+    return {option: value for option, value in told.items() if value}

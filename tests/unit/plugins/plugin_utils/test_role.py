@@ -1,0 +1,105 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the role's task asks before it changes anything, and what it tells the modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX, arguments, asked, told_by
+
+GOOD = {
+    "name": "eu",
+    "bucket_name": "state-eu",
+    "region": "eu-west-1",
+    "lock_mode": "both",
+    "table_name": "locks-eu",
+    "config_directory": "backends/eu",
+}
+#: What is given otherwise, and what must be said.
+PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "no bucket": ({"bucket_name": None}, ("terraform_backend_bucket_name",)),
+    "no region": ({"region": None}, ("terraform_backend_region",)),
+    "neither bucket nor region": (
+        {"bucket_name": None, "region": None},
+        ("terraform_backend_bucket_name", "terraform_backend_region"),
+    ),
+    "no table": ({"table_name": None}, ("terraform_backend_table_name",)),
+    "old clients": ({"client_version": ">= 1.5"}, ("lock_mode dynamodb",)),
+    "a version that nobody can read": ({"client_version": "new"}, ("client_version",)),
+    "a name and a key that are both wrong": ({"name": "eu/west", "state_key": "/a"}, ("'eu/west'", "'/a'")),
+    "a workspace prefix with a slash last": ({"workspace_key_prefix": "team/"}, ("'team/'",)),
+    "a name that is no file name": ({"name": "eu/west"}, ("'eu/west'",)),
+    "a lock mode that does not exist": ({"lock_mode": "paper"}, ("terraform_backend_lock_mode must be one of",)),
+    "a type that does not fit": ({"table_read_capacity": "many"}, ("terraform_backend_table_read_capacity",)),
+    "a word that lifts no refusal": ({"bucket_allow": ["everything"]}, ("terraform_backend_bucket_allow",)),
+}
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "all is well": {},
+    "not given": {"state_key": None, "client_version": None, "workspace_key_prefix": None},
+    "lock files need no table": {"table_name": None, "lock_mode": "lockfile"},
+    "clients that are too old for lock files use a table": {"lock_mode": "dynamodb", "client_version": ">= 1.5"},
+}
+
+
+def given(otherwise: dict[str, Any]) -> dict[str, Any]:
+    return {PREFIX + name: value for name, value in (GOOD | otherwise).items() if value is not None}
+
+
+@pytest.mark.parametrize(("otherwise", "words"), PROBLEMS.values(), ids=PROBLEMS)
+def test_every_problem_is_told_at_once(otherwise: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(Invalid) as raised:
+        asked(given(otherwise))
+    assert not [word for word in words if word not in str(raised.value)], raised.value
+
+
+@pytest.mark.parametrize("otherwise", ACCEPTED.values(), ids=ACCEPTED)
+def test_what_can_work_is_accepted(otherwise: dict[str, Any]) -> None:
+    assert asked(given(otherwise)) == given(otherwise)
+
+
+def test_the_region_of_the_shell_is_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert asked(given({"region": None})) == given({})
+
+
+def test_what_was_given_reaches_the_modules_under_their_names() -> None:
+    found = asked(
+        given({"bucket_tags": {"owner": "platform"}, "table_allow": [], "profile": "ops", "wait_timeout": "9"})
+    )
+    assert arguments("bucket", found) == {
+        "name": "state-eu",
+        "tags": {"owner": "platform"},
+        "region": "eu-west-1",
+        "profile": "ops",
+        "wait_timeout": 9,
+    }
+    assert arguments("table", found) == {
+        "name": "locks-eu",
+        "allow": [],
+        "region": "eu-west-1",
+        "profile": "ops",
+        "wait_timeout": 9,
+    }
+    assert arguments("config", found) == {"name": "eu", "directory": "backends/eu", "lock_mode": "both"}
+
+
+def test_the_files_say_what_was_found_and_not_what_was_asked() -> None:
+    bucket = {
+        "name": "state-eu",
+        "arn": "arn:aws-cn:s3:::state-eu",
+        "region": "cn-north-1",
+        "encryption": {"algorithm": "aws:kms", "kms_key_id": "arn:aws-cn:kms:cn-north-1:1:key/1"},
+    }
+    table = {"name": "locks-eu", "arn": None}
+    assert told_by({"bucket": {"bucket": bucket}, "table": {"table": table}}, asked(given({}))) == {
+        "bucket": "state-eu",
+        "bucket_arn": "arn:aws-cn:s3:::state-eu",
+        "region": "cn-north-1",
+        "encryption": "aws:kms",
+        "kms_key_id": "arn:aws-cn:kms:cn-north-1:1:key/1",
+        "table": "locks-eu",
+    }
+    assert told_by({"bucket": {"bucket": {"name": "a", "region": "b"}}}, {}) == {"bucket": "a", "region": "b"}
