@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - imported by the first connection otherwise, in each forked process
+import codecs
 import fcntl
 import gc
 import hashlib
@@ -108,7 +108,9 @@ def warm() -> None:
     # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
     global _spare
     _spare = botocore.session.Session()
-    botocore.httpsession.create_urllib3_context()  # sets up OpenSSL
+    # What the first connection would else do in each of them: set up OpenSSL, import a codec.
+    botocore.httpsession.create_urllib3_context()
+    codecs.lookup("idna")
     gc.freeze()  # else the collector of each forked process walks through all this, and so copies every page of it
 
 
