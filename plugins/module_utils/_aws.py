@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ._aws_errors import DENIED, DONE, EXPIRED, SKEWED, UNRECOGNISED, advice_on, passes, translated
-from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_of, warm
+from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, Wrote, unheard
 
 if not BOTOCORE_MISSING:
@@ -38,9 +38,8 @@ class Aws:
         self.warnings: list[str] = []
         self._wrote, self._now, self._sleep = wrote, now, sleep
         self._deadline = now() + timeout_s
-        self._clients: dict[str, Any] = {}
         try:
-            self._session = session_of(connection)
+            self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
             raise translated(error, self._where) from None
 
@@ -49,7 +48,7 @@ class Aws:
         if self.connection.endpoint_url:
             return "aws"
         try:
-            return str(self._session.get_partition_for_region(self.connection.region))
+            return str(self._session.botocore.get_partition_for_region(self.connection.region))
         except botocore.exceptions.UnknownRegionError:
             raise Invalid(f"{self.connection.region!r} is no AWS region; set region to one such as eu-west-1") from None
 
@@ -98,6 +97,9 @@ class Aws:
             attempt += 1
 
     def _once(self, call: Call) -> Answer:
+        asks_who = call.operation == "get_caller_identity"
+        if asks_who and self._session.identity:
+            return self._session.identity
         client = self._client(call.service)
         try:
             response: Response = (
@@ -109,6 +111,8 @@ class Aws:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, RecursionError) as error:
             raise translated(error, self._where, call) from None
+        if asks_who:
+            self._session.identity = response
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
             first = kept[0]
@@ -140,12 +144,12 @@ class Aws:
         return "the bucket belongs to another account: choose another name, or the right credentials"
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
+        if service not in self._session.clients:
             try:
-                self._clients[service] = client_of(self._session, service, self.connection)
+                self._session.clients[service] = client_of(self._session.botocore, service, self.connection)
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise translated(error, self._where) from None
-        return self._clients[service]
+        return self._session.clients[service]
 
 
 def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,27 @@ def session_of(connection: Connection) -> Any:
         for name in ("assume-role", "assume-role-with-web-identity"):
             providers.get_provider(name).cache = _Cache(CACHE)
     return _assumed(session, connection) if connection.assume_role_arn else session
+
+
+@dataclass
+class Session:
+    """A session with its clients, and who AWS says it is."""
+
+    botocore: Any
+    clients: dict[str, Any] = field(default_factory=dict)
+    identity: Any = None
+
+
+_last: tuple[Any, Session] | None = None
+
+
+def session_for(connection: Connection) -> Session:
+    """The last session, if the question is the same: the role's task asks for the bucket, and then for the table."""
+    global _last
+    question = (connection, dict(os.environ))
+    if _last is None or _last[0] != question:
+        _last = (question, Session(session_of(connection)))
+    return _last[1]
 
 
 _spare: Any = None

@@ -84,7 +84,7 @@ class Script:
     def connect(self, timeout_s: float = TIMEOUT_S, **options: Any) -> Aws:
         usual = {"region": REGION, "access_key": "AKIATEST", "secret_key": "secret", "cache_credentials": False}
         aws = Aws(Connection(**{**usual, **options}), timeout_s, now=lambda: self.clock, sleep=self.sleep)
-        aws._session.register("before-send", self)
+        aws._session.botocore.register("before-send", self)
         return aws
 
 
