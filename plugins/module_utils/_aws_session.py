@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ._core import Response
+
 try:
     import botocore.config
     import botocore.credentials
@@ -77,7 +79,7 @@ class Session:
 
     botocore: Any
     clients: dict[str, Any] = field(default_factory=dict)
-    identity: Any = None
+    identity: Response | None = None
 
 
 _last: tuple[Any, Session] | None = None
