@@ -63,6 +63,8 @@ def summed_up(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         more = {"exception": failed["exception"]} if "exception" in failed else {}
         told |= {**done, **more, "failed": True, "msg": failed["msg"]}
     else:
+        for each in results.values():
+            each.pop("invocation", None)  # of a fleet, Ansible would carry all of them along
         told |= {**results, "ansible_facts": results["config"].pop("ansible_facts", {})}
     return {name: value for name, value in told.items() if value or name == "changed"}
 

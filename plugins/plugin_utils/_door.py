@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -153,6 +154,7 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
 def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str]], None]) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along."""
     reader, writer = os.pipe()
+    gc.freeze()  # as `warm` says
     child = os.fork()
     if child == 0:
         os.close(reader)
