@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import Line, line_of, table
@@ -35,8 +36,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         facts = known["hostvars"][host]
         return line_of(
             host,
-            names=(facts.get("terraform_backend_bucket_name"), facts.get("terraform_backend_table_name")),
-            lock_mode=facts.get("terraform_backend_lock_mode"),
+            names=(told(facts, "terraform_backend_bucket_name"), told(facts, "terraform_backend_table_name")),
+            lock_mode=told(facts, "terraform_backend_lock_mode"),
             result=facts.get(RESULT) or {},
             failure=facts.get("terraform_backend_failure"),
         )
+
+
+def told(facts: Any, name: str) -> str | None:
+    """A variable of a host, unless it rests on one that is not defined: then the host's own task has said so."""
+    try:
+        value: str | None = facts.get(name)
+    except AnsibleError:
+        return None
+    return value

@@ -36,3 +36,17 @@ def test_secrets_are_neither_printed_nor_logged(project: Project, table_name: st
     assert (run.code == 0) == (ends == "well"), run.output
     told = run.output + (project.home / "log").read_text()
     assert not [name for name, value in SECRETS.items() if value in told]
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_the_role_keeps_its_secrets_too(project: Project, bucket_name: str, table_name: str, ends: str) -> None:
+    project.inventory(
+        {"eu-1": {"terraform_backend_bucket_name": bucket_name, "terraform_backend_table_name": table_name}},
+        terraform_backend_assume_role_arn="arn:aws:iam::222222222222:role/r",
+        **{f"terraform_backend_{name}": value for name, value in SECRETS.items()},
+        **({"terraform_backend_bucket_tags": "none"} if ends == "badly" else {}),
+    )
+    run = project.play("cornerstone.tfstate.bootstrap", "-vvvv", "--diff", ANSIBLE_LOG_PATH=str(project.home / "log"))
+    assert (run.code == 0) == (ends == "well"), run.output
+    told = run.output + (project.home / "log").read_text()
+    assert not [name for name, value in SECRETS.items() if value in told]

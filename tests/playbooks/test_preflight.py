@@ -31,6 +31,14 @@ PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no-bucket": ({"terraform_backend_bucket_name": None}, ("terraform_backend_bucket_name",)),
     "no-region": ({"terraform_backend_region": None}, ("terraform_backend_region", "AWS_REGION")),
     "no-such-lock-mode": ({"terraform_backend_lock_mode": "paper"}, ("lock_mode", "paper", "lockfile")),
+    "no-such-variable": (
+        {"terraform_backend_bucket_name": "state-{{ nosuch }}"},
+        ("terraform_backend_bucket_name", "nosuch", "undefined"),
+    ),
+    "no-number": (
+        {"terraform_backend_bucket_noncurrent_version_expiration_days": "many"},
+        ("terraform_backend_bucket_noncurrent_version_expiration_days", "many"),
+    ),
     "no-good-state-key": ({"terraform_backend_state_key": "/app/terraform.tfstate"}, ("/app/terraform.tfstate",)),
 }
 
