@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from .._core import Call, Response, Target, Value
 from .._tags import OPTIONS, desired, problems, tag_list
 
 __all__ = ["OPTIONS", "desired", "problems"]
 
 NAME = "tags"
+MAY_FOLLOW = True
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchTagSet"}
 
@@ -24,9 +28,20 @@ def normalise(response: Response, target: Target) -> Value:
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     tags = tag_list(after)
-    if not tags:
-        return (Call("s3", "delete_bucket_tagging", target.bucket),)
-    return (Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}}),)
+    whole = Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}})
+    write = whole if tags else Call("s3", "delete_bucket_tagging", target.bucket)
+    return (replace(write, instead=(*_by_attributes(target, before, after),)),)
+
+
+def _by_attributes(target: Target, before: Value, after: Value) -> Iterator[Call]:
+    """The only way to tag a bucket whose tags grant access (ABAC)."""
+    arn = {"ResourceArn": target.arn}
+    changed = tag_list({key: value for key, value in after.items() if before.get(key) != value})
+    gone = [tag["Key"] for tag in tag_list(before) if tag["Key"] not in after]
+    if changed:
+        yield Call("s3control", "tag_resource", {**arn, "Tags": changed})
+    if gone:
+        yield Call("s3control", "untag_resource", {**arn, "TagKeys": gone})
 
 
 def creation(after: Value) -> dict[str, object]:

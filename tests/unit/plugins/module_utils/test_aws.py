@@ -39,6 +39,7 @@ VERSIONING = Call("s3", "get_bucket_versioning", {"Bucket": "tf-state", "Expecte
 PUT_VERSIONING = Call(
     "s3", "put_bucket_versioning", {"Bucket": "tf-state", "VersioningConfiguration": {"Status": "Enabled"}}
 )
+CREATE_BUCKET = Call("s3", "create_bucket", {"Bucket": "tf-state"})
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -151,6 +152,8 @@ def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
+    "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
+    "slow down, says HeadBucket": (HEAD, says(503), DONE),
     "the table is busy": (UPDATE, json_error("ResourceInUseException"), says(200, b"{}")),
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
@@ -174,6 +177,9 @@ STAYS = {
     "a table that exists already": (CREATE, json_error("ResourceInUseException")),
     "a missing permission": (VERSIONING, s3_error("AccessDenied", 403)),
     "a bad policy": (VERSIONING, s3_error("MalformedPolicy")),
+    "a name that another account has": (CREATE_BUCKET, s3_error("BucketAlreadyExists", 409)),
+    "a bucket that exists already": (CREATE_BUCKET, s3_error("BucketAlreadyOwnedByYou", 409)),
+    "a quota of buckets": (CREATE_BUCKET, s3_error("TooManyBuckets")),
 }
 
 
@@ -229,8 +235,6 @@ def test_a_long_wait_is_no_overflow() -> None:
 
 
 DONE_ALREADY = {
-    "create_bucket": (Call("s3", "create_bucket", {"Bucket": "tf-state"}), s3_error("BucketAlreadyOwnedByYou", 409)),
-    "create_table": (CREATE, json_error("ResourceInUseException")),
     "delete_bucket": (Call("s3", "delete_bucket", {"Bucket": "tf-state"}), s3_error("NoSuchBucket", 404)),
     "delete_table": (Call("dynamodb", "delete_table", {"TableName": "t-1"}), json_error("ResourceNotFoundException")),
 }
