@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 #: What stands beside the rules: from which size on objects transition, by AWS's name for it.
 SMALLEST = "TransitionDefaultMinimumObjectSize"
 

@@ -27,7 +27,6 @@ from ._core import (
 from ._guard import Refused, refusals
 from ._observe import Observer, World
 
-
 #: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
 LOST_AFTER = 8
 

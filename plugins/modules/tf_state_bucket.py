@@ -155,8 +155,8 @@ options:
     description:
       - Tags of the bucket. They are added to those that are there. Names that begin with C(aws:) are
         AWS's own and never touched.
-      - A new bucket is created with its tags, which needs C(s3:TagResource). Where AWS denies that, the bucket is created
-        without them and tagged at once.
+      - A new bucket is created with its tags, which needs C(s3:TagResource). Where AWS denies that, the bucket is
+        created without them and tagged at once.
       - A bucket whose tags grant access (ABAC) is tagged by C(s3:TagResource) and C(s3:UntagResource).
       - Not given, tags are left alone. A new bucket then has none.
     type: dict

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 from .._core import Call, Response, Target, Value
 from .._tags import OPTIONS, desired, problems, tag_list
 
@@ -27,21 +24,15 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
-    tags = tag_list(after)
-    whole = Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}})
-    write = whole if tags else Call("s3", "delete_bucket_tagging", target.bucket)
-    return (replace(write, instead=(*_by_attributes(target, before, after),)),)
-
-
-def _by_attributes(target: Target, before: Value, after: Value) -> Iterator[Call]:
-    """The only way to tag a bucket whose tags grant access (ABAC)."""
-    arn = {"ResourceArn": target.arn}
+    tags, arn = tag_list(after), {"ResourceArn": target.arn}
     changed = tag_list({key: value for key, value in after.items() if before.get(key) != value})
     gone = [tag["Key"] for tag in tag_list(before) if tag["Key"] not in after]
-    if changed:
-        yield Call("s3control", "tag_resource", {**arn, "Tags": changed})
-    if gone:
-        yield Call("s3control", "untag_resource", {**arn, "TagKeys": gone})
+    # The only way to tag a bucket whose tags grant access (ABAC).
+    tag = (Call("s3control", "tag_resource", {**arn, "Tags": changed}),) if changed else ()
+    untag = (Call("s3control", "untag_resource", {**arn, "TagKeys": gone}),) if gone else ()
+    whole = Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}}, instead=tag + untag)
+    nothing = Call("s3", "delete_bucket_tagging", target.bucket, instead=untag)
+    return (whole if tags else nothing,)
 
 
 def creation(after: Value) -> dict[str, object]:
