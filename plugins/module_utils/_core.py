@@ -250,7 +250,7 @@ class Resource:
     #: Read before a deletion because a refusal may rest on them.
     witnesses: tuple[Facet, ...] = ()
     #: What whoever deletes it has to know.
-    farewell: Callable[[Target], str] | None = None
+    farewell: Callable[[Target], str | None] | None = None
 
     @property
     def existence(self) -> Facet:

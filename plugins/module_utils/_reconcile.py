@@ -194,8 +194,8 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
     run.refuse(changes, run.witness(before) if changes else before)
-    if changes and going and resource.farewell:
-        world.warnings.append(resource.farewell(run.target))
+    farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
+    world.warnings.extend([farewell] if farewell else [])
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)

@@ -291,6 +291,18 @@ def system_tags(**tags: str) -> Reply:
     return reply
 
 
+def mfa_delete_is_on(call: Call, proceed: Proceed) -> Answer:
+    """The root user switched it on: nobody else changes versioning, has a lifecycle, or deletes a version."""
+    if call.name in ("PutBucketVersioning", "PutBucketLifecycleConfiguration", "DeleteObjects"):
+        return error("AccessDenied", 403, "Mfa Authentication must be used for this request")(call, proceed)
+    answer = proceed()
+    if call.name != "GetBucketVersioning":
+        return answer
+    status = re.search(rb"<Status>.*?</Status>", answer.body.read())
+    members = (status.group() if status else b"") + b"<MfaDelete>Enabled</MfaDelete>"
+    return answer.with_body(b"<VersioningConfiguration>" + members + b"</VersioningConfiguration>")
+
+
 def tags_are_demanded(*keys: str) -> Reply:
     """A service control policy that lets nobody create without these tags."""
 

@@ -33,7 +33,9 @@ def _unfinished(observed: Values) -> bool:
     return "lifecycle" in observed and bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
 
 
-def _farewell(target: Target) -> str:
+def _farewell(target: Target) -> str | None:
+    if target.name.endswith(existence.ACCOUNT_REGIONAL_SUFFIX):
+        return None  # nobody else can take it
     return (
         f"once {target.name} is gone, anybody may take its name, and would get what clients still send there: take it "
         "out of every backend first"

@@ -40,6 +40,11 @@ PUT_VERSIONING = Call(
     "s3", "put_bucket_versioning", {"Bucket": "tf-state", "VersioningConfiguration": {"Status": "Enabled"}}
 )
 CREATE_BUCKET = Call("s3", "create_bucket", {"Bucket": "tf-state"})
+PUT_LOCK = Call(
+    "s3",
+    "put_object_lock_configuration",
+    {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
+)
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -154,6 +159,7 @@ PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
     "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
     "slow down, says HeadBucket": (HEAD, says(503), DONE),
+    "versioning was switched on a moment ago": (PUT_LOCK, s3_error("InvalidBucketState", 409), DONE),
     "the table is busy": (UPDATE, json_error("ResourceInUseException"), says(200, b"{}")),
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
@@ -162,6 +168,7 @@ PASSES = {
 }
 
 
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -183,6 +190,7 @@ STAYS = {
 }
 
 
+@pytest.mark.aws("1.3", "1.5", "1.12", "2.5")
 @pytest.mark.parametrize(("call", "error"), STAYS.values(), ids=STAYS)
 def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     script = Script([error])
@@ -191,6 +199,7 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     assert script.slept == []
 
 
+@pytest.mark.aws("1.5")
 @pytest.mark.parametrize(
     ("call", "error", "reply"),
     [
@@ -240,11 +249,13 @@ DONE_ALREADY = {
 }
 
 
+@pytest.mark.aws("3.5")
 @pytest.mark.parametrize(("call", "error"), DONE_ALREADY.values(), ids=DONE_ALREADY)
 def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
     Script([error]).connect().write(call)
 
 
+@pytest.mark.aws("3.1", "3.2")
 def test_objects_that_were_not_deleted_are_a_failure() -> None:
     kept = b"<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
     delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": [{"Key": "k", "VersionId": "null"}]}})
@@ -477,6 +488,7 @@ WHOSE = {
 }
 
 
+@pytest.mark.aws("1.4")
 @pytest.mark.parametrize(("reply", "said"), WHOSE.values(), ids=WHOSE)
 def test_a_forbidden_bucket_is_told_apart_from_a_foreign_one(reply: AWSResponse, said: str) -> None:
     (answer,) = Script(by_operation={"HeadBucket": says(403), "ListBuckets": reply}).connect().read([HEAD])

@@ -129,6 +129,7 @@ def run(case: Case, *allowed: str | None, check_mode: bool = False) -> Any:
     return aws
 
 
+@pytest.mark.aws("2.4", "2.5", "2.6", "2.9", "2.12")
 @cases
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_it_is_refused_before_anything_is_touched_and_the_word_is_named(case: Case, check_mode: bool) -> None:
@@ -198,6 +199,7 @@ NOTHING_PERMITS = {
 }
 
 
+@pytest.mark.aws("1.6", "2.5", "2.7", "2.12")
 @pytest.mark.parametrize(("case", "said"), NOTHING_PERMITS.values(), ids=NOTHING_PERMITS)
 def test_nothing_permits_it(case: Case, said: str) -> None:
     with pytest.raises(Refused) as refusal:
