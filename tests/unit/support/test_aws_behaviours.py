@@ -130,7 +130,7 @@ def test_a_lifecycle_comes_back_with_ids_and_its_size(scripted: Relay, s3: Any, 
         found = s3.get_bucket_lifecycle_configuration(Bucket=bucket_name)
         expected = size.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
         assert found["TransitionDefaultMinimumObjectSize"] == expected
-    assert [rule["ID"] for rule in found["Rules"]][0] == "mine"
+    assert found["Rules"][0]["ID"] == "mine"
     assert found["Rules"][1]["ID"]
     assert found["Rules"][1]["Filter"] == {}
 
