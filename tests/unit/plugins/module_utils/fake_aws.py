@@ -523,16 +523,30 @@ def _reread_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reread_statement(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Single elements lose their list, and everybody loses the kind of principal."""
+    """Single elements lose their list, everybody the kind of principal; accounts become roots, and values text."""
     short = {name: _short(value) for name, value in statement.items() if name not in ("Principal", "Condition")}
     if "Principal" in statement:
         who = statement["Principal"]
         everybody = who in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        short["Principal"] = "*" if everybody else {kind: _short(each) for kind, each in who.items()}
+        short["Principal"] = "*" if everybody else {kind: _short(_each(_root, some)) for kind, some in who.items()}
     if "Condition" in statement:
         tests = statement["Condition"].items()
-        short["Condition"] = {name: {key: _short(value) for key, value in test.items()} for name, test in tests}
+        short["Condition"] = {
+            name: {key: _short(_each(_text, value)) for key, value in test.items()} for name, test in tests
+        }
     return short
+
+
+def _each(change: Callable[[Any], str], value: Any) -> Any:
+    return [change(each) for each in value] if isinstance(value, list) else change(value)
+
+
+def _root(who: str) -> str:
+    return f"arn:aws:iam::{who}:root" if who.isdigit() and len(who) == 12 else who
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _short(value: Any) -> Any:
