@@ -55,7 +55,11 @@ class Interrupted(TfstateError):
 
 
 class _Overtaken(Exception):
-    """What was to be created is there: somebody else's, or ours with its reply lost. Only another look can tell."""
+    """What was to be created is there: somebody else's, or ours with its reply lost. It has to be looked at."""
+
+    def __init__(self, creation: Change) -> None:
+        super().__init__()
+        self.creation = creation
 
 
 @dataclass
@@ -66,6 +70,8 @@ class _Run(Observer):
     written: list[Change] = field(default_factory=list)
     done: list[Change] = field(default_factory=list)
     repeated: set[str] = field(default_factory=set)
+    #: The creation in which we were overtaken; nobody can tell whether it was ours.
+    tried: tuple[Change, ...] = ()
 
     def refuse(self, changes: Sequence[Change], observed: Values) -> None:
         against = refusals(self.resource, self.target, changes, observed, self.params)
@@ -107,7 +113,7 @@ class _Run(Observer):
                 if not self._came_true(change):  # the reply may be lost, and its repetition refused
                     raise
                 if creates and not self.world.late():
-                    raise _Overtaken from failed
+                    raise _Overtaken(change) from failed
             self.young = self.young or creates
         if change.calls:
             self.written.append(change)
@@ -171,13 +177,13 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
-    young = False
+    tried: tuple[Change, ...] = ()
     while True:
-        run = _Run(world=world, resource=resource, target=target, params=params, facets=facets, young=young)
+        run = _Run(world, resource, target, params, young=bool(tried), facets=facets, tried=tried)
         try:
             return _converge(run, check_mode, going)
-        except _Overtaken:
-            young = True
+        except _Overtaken as overtaken:
+            tried = (overtaken.creation,)
 
 
 def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
@@ -199,8 +205,9 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
-        changes = [*changes, *(change for change in run.done if change.facet not in {each.facet for each in changes})]
-    return Outcome(run.target, tuple(changes), before, after, tuple(world.warnings))
+    planned = {change.facet for change in changes}
+    found = [change for change in run.done if change.facet not in planned]
+    return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(world.warnings))
 
 
 def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
@@ -215,7 +222,7 @@ def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
             changed = [change.facet for change in changes]
             settled |= run.settle(tuple(facet for facet in run.facets if EXISTENCE in changed or facet.name in changed))
     except TfstateError as cause:
-        raise Interrupted(cause, tuple(run.done)) from cause
+        raise Interrupted(cause, (*run.tried, *run.done)) from cause
     return settled
 
 

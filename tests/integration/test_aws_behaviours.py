@@ -79,6 +79,9 @@ def test_a_bucket_lives_its_life_among_all_that_aws_does_to_everybody(strict: Su
         told = [each for each in result["warnings"] if "anybody may take its name" not in each]
         assert (step, changed(result), told) == (step, facets, [])
         assert foretold(foreseen, result)
+        assert {"create": {404, 409}, "modify": {409}, "delete": {404}}[step] <= {
+            each.status for each in strict.requests
+        }
         for check_mode in (True, False):
             again = strict.task(check_mode, **asked)
             assert (step, again["changes"], strict.writes) == (step, [], [])
