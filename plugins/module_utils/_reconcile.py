@@ -179,7 +179,8 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     _valid(resource.existence.problems(params, target))
     tried: tuple[Change, ...] = ()
     while True:
-        run = _Run(world, resource, target, params, young=bool(tried), facets=facets, tried=tried)
+        run = _Run(world=world, resource=resource, target=target, params=params, facets=facets, tried=tried)
+        run.young = bool(tried)
         try:
             return _converge(run, check_mode, going)
         except _Overtaken as overtaken:
