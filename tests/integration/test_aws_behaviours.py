@@ -28,6 +28,7 @@ from tests.support.aws_behaviours import (
     owners_are_compared,
     system_tags,
     tags_are_demanded,
+    tags_grant_access,
     tags_on_create_are_denied,
 )
 from tests.support.emulators import RunningEmulator
@@ -271,6 +272,15 @@ def test_tags_of_aws_services_are_neither_sent_nor_lost_nor_a_difference(bucket:
     assert result["bucket"]["tags"] == {"aws:servicecatalog:x": "1", "Team": "core"}
     assert bucket.done(tags={}, purge_tags=True)["bucket"]["tags"] == {"aws:servicecatalog:x": "1"}
     assert bucket.writes == ["DeleteBucketTagging"]
+
+
+@pytest.mark.aws("2.8")
+def test_tags_that_cannot_be_written_fail_the_run_and_can_be_left_alone(bucket: Subject):
+    bucket.done(tags={"Stage": "test"})
+    bucket.relay.use_first(tags_grant_access)
+    assert bucket.done(tags={"Stage": "test"})["changes"] == []
+    assert "leave it alone with unmanaged" in bucket.task(tags={"Stage": "prod"})["msg"]
+    assert bucket.done(unmanaged=["tags"])["changes"] == []
 
 
 @pytest.mark.aws("2.11", "3.6")

@@ -303,6 +303,13 @@ def mfa_delete_is_on(call: Call, proceed: Proceed) -> Answer:
     return answer.with_body(b"<VersioningConfiguration>" + members + b"</VersioningConfiguration>")
 
 
+def tags_grant_access(call: Call, proceed: Proceed) -> Answer:
+    """ABAC is on: tags are written by S3 Control alone, which no endpoint of an emulator serves."""
+    if call.name in ("PutBucketTagging", "DeleteBucketTagging"):
+        return error("MethodNotAllowed", 405)(call, proceed)
+    return proceed()
+
+
 def tags_are_demanded(*keys: str) -> Reply:
     """A service control policy that lets nobody create without these tags."""
 
