@@ -132,6 +132,8 @@ class Aws:
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, RecursionError) as error:
+            if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
+                return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
             raise translated(error, self._where, call) from None
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete

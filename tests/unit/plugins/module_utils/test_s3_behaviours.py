@@ -214,6 +214,14 @@ def test_if_the_bare_creation_is_denied_too_both_permissions_are_named() -> None
     assert len(script.requests) == 2
 
 
+@pytest.mark.aws("1.10")
+def test_what_botocore_is_too_old_to_carry_is_left_out_of_the_creation() -> None:
+    bare = Call("s3", "create_bucket", {"Bucket": NAME})
+    script = Script([DONE])
+    script.connect().write(replace(bare, params={**bare.params, "OfTomorrow": True}, instead=(bare,)))
+    assert len(script.requests) == 1
+
+
 # 2. Defaults and settings
 
 ABSENT_CODES = [
