@@ -9,12 +9,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ._aws_errors import DENIED, DONE, EXPIRED, SKEWED, UNRECOGNISED, advice_on, passes, translated
+from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, translated
 from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_for, warm
-from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, Wrote, unheard
+from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 
 if not BOTOCORE_MISSING:
     import botocore.exceptions
@@ -68,9 +69,32 @@ class Aws:
 
     def write(self, call: Call, young: bool = False) -> None:
         answer = self._answer(call, young)
+        if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
+            return self._write_instead(call, answer, young)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
         self._wrote(call)
+
+    def _write_instead(self, call: Call, refused: Failure, young: bool) -> None:
+        """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
+        for place, other in enumerate(call.instead):
+            try:
+                self.write(self._addressed(other), young)
+            except TfstateError as failed:
+                if place or (isinstance(failed, CallFailed) and failed.failure.code not in NOT_TAKEN):
+                    raise
+                raise CallFailed(refused) from failed
+
+    def _addressed(self, call: Call) -> Call:
+        """S3 Control wants to hear whose the bucket is."""
+        if call.service != "s3control":
+            return call
+        if self.connection.endpoint_url:
+            raise Invalid("endpoint_url serves no S3 Control, whose hosts are named after accounts")
+        (identity,) = self.read([Call("sts", "get_caller_identity")])
+        if isinstance(identity, Failure):
+            raise CallFailed(identity)
+        return replace(call, params={"AccountId": identity["Account"], **call.params})
 
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
@@ -85,7 +109,7 @@ class Aws:
             return name
         if answer.code in DENIED:
             raise Invalid(f"{answer}, or give the full ARN of the key as kms_key_id")
-        raise Invalid(f"kms_key_id {name} cannot be used: {answer}")
+        raise Invalid(f"kms_key_id {name} cannot be used: {answer}; if the key was made a moment ago, run again")
 
     def _answer(self, call: Call, young: bool) -> Answer:
         attempt = 0
@@ -110,6 +134,8 @@ class Aws:
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, RecursionError) as error:
+            if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
+                return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
             raise translated(error, self._where, call) from None
         if asks_who:
             self._session.identity = response
@@ -126,7 +152,7 @@ class Aws:
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code)))
-        failure = Failure(call, code, message, advice_on(call, code))
+        failure = Failure(call, code, message, advice_on(call, code, message))
         if code in EXPIRED | UNRECOGNISED | SKEWED:
             raise CallFailed(failure)
         if call.operation == "head_bucket" and code == "403":
@@ -136,7 +162,7 @@ class Aws:
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
-        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name}, paged=True), young=False)
+        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), young=False)
         if isinstance(answer, Failure):
             return f"the bucket belongs to another account, or you need s3:ListBucket on it; {answer}"
         if name in [bucket["Name"] for bucket in answer.get("Buckets", [])]:

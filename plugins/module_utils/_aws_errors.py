@@ -41,13 +41,19 @@ ADVICE = {
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
     **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
-    "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it",
+    "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it, such "
+    "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
+    "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
+    "another region? If it was made this moment, run again",
+    "400": "HeadBucket gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
     "take an hour or more to forget: run again later",
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
-    "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements",
+    "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
+    "a role or user that was made a moment ago may need a minute",
+    "InvalidTag": "AWS takes no such tag: check the letters of tags",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "RequestTimeout": "the connection is too slow or was cut: run again",
@@ -58,6 +64,8 @@ TRANSIENT = {
     "OperationAborted",
     "ContinuousBackupsUnavailableException",
     "SlowDown",
+    "ServiceUnavailable",
+    "503",
     "Throttling",
     "ThrottlingException",
     "RequestLimitExceeded",
@@ -65,11 +73,13 @@ TRANSIENT = {
     "BucketNotEmpty",
 }
 #: Answers that end well if one waits for what was created a moment ago.
-NOT_YET_VISIBLE = {"NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"}
+NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
+#: Answers to a creation that is none: what there is has to be looked at first.
+ALREADY_THERE = {"BucketAlreadyOwnedByYou", "ResourceInUseException"}
+#: Answers that let a call be sent in another form. Source: the API reference of PutBucketTagging, on ABAC.
+NOT_TAKEN = DENIED | UNSUPPORTED | {"InvalidRequest", "BadRequest"}
 #: Errors that say that the work is done already.
 DONE = {
-    "create_bucket": {"BucketAlreadyOwnedByYou"},
-    "create_table": {"ResourceInUseException"},
     "delete_bucket": {"NoSuchBucket", "404"},
     "delete_table": {"ResourceNotFoundException"},
 }
@@ -88,7 +98,11 @@ def passes(failure: Failure, young: bool) -> bool:
     return code in TRANSIENT
 
 
-def advice_on(call: Call, code: str) -> str:
+def advice_on(call: Call, code: str, message: str = "") -> str:
+    if "BlockPublicPolicy" in message:
+        return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
+    if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
+        return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
     if code in DENIED:
         return f"needs {' and '.join((iam_action(call), *companions(call)))}"
     return ADVICE.get(code, "see what AWS says")
@@ -104,7 +118,8 @@ def companions(call: Call) -> tuple[str, ...]:
 
 
 def iam_action(call: Call) -> str:
-    return IAM_ACTIONS.get(call.operation, f"{call.service}:{call.operation.title().replace('_', '')}")
+    prefix = call.service.removesuffix("control")  # s3control has no prefix of its own
+    return IAM_ACTIONS.get(call.operation, f"{prefix}:{call.operation.title().replace('_', '')}")
 
 
 def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
@@ -121,8 +136,10 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
         advice = f"{where} cannot be reached: check region, endpoint_url, proxy and network, then run again"
     elif "RecursionError" in names:
         return TfstateError(f"{what}: redirected without end; is there a proxy or a captive portal before {where}?")
-    elif "ParamValidationError" in names:
+    elif "ParamValidationError" in names and "Unknown parameter" in str(error):
         advice = "this botocore is too old for the request: update botocore"
+    elif "ParamValidationError" in names:
+        advice = "botocore does not take this value: correct the option that it came from"
     else:
         advice = "check the connection options and run again"
     return TfstateError(f"{what}: {' '.join(str(error).split())}; {advice}")

@@ -38,6 +38,8 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Read to the last page, as one answer.
     paged: bool = False
+    #: What to send if AWS does not take this one of us, or for this resource.
+    instead: tuple[Call, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         subject = next((self.params[name] for name in SUBJECTS if name in self.params), None)
@@ -180,6 +182,10 @@ class Facet:
     calls: Callable[[Target, Value, Value], tuple[Call, ...]]
     #: What the facet contributes to the call that creates the resource; None if that call cannot carry it.
     creation: Callable[[Value], Mapping[str, Any]] | None
+    #: Where AWS denies the creation with it, the creation may go without it, and it is written afterwards.
+    may_follow: bool
+    #: AWS has been seen to forget what was put: it is put once more.
+    may_be_lost: bool
     problems: Callable[[Params, Target], Iterable[str]]
     probes: Callable[[Target, Value, Value], Iterable[Probe]]
     asked_keys: Callable[[Params], Iterable[str]]
@@ -211,6 +217,8 @@ def facet_of(module: ModuleType) -> Facet:
         desired=module.desired,
         calls=module.calls,
         creation=getattr(module, "creation", None),
+        may_follow=getattr(module, "MAY_FOLLOW", False),
+        may_be_lost=getattr(module, "MAY_BE_LOST", False),
         problems=getattr(module, "problems", _nothing),
         probes=getattr(module, "probes", _nothing),
         asked_keys=getattr(module, "asked_keys", _nothing),
@@ -241,6 +249,8 @@ class Resource:
     contents: Facet | None = None
     #: Read before a deletion because a refusal may rest on them.
     witnesses: tuple[Facet, ...] = ()
+    #: What whoever deletes it has to know.
+    farewell: Callable[[Target], str | None] | None = None
 
     @property
     def existence(self) -> Facet:
@@ -268,15 +278,19 @@ def plan(facets: tuple[Facet, ...], target: Target, observed: Values, wanted: Va
     creating = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
     changes: list[Change] = []
     carried: dict[str, Any] = {}
+    needed: dict[str, Any] = {}
     for facet in facets:
         before, after = observed[facet.name], wanted[facet.name]
         rides = creating and facet.creation is not None
         if rides and facet.creation is not None:
             carried = merged(carried, facet.creation(after))
+            needed = needed if facet.may_follow else merged(needed, facet.creation(after))
         if before != after:
             changes.append(Change(facet.name, before, after, () if rides else facet.calls(target, before, after)))
     if creating:
         first, *rest = changes
         create, *more = first.calls
-        changes = [replace(first, calls=(replace(create, params=merged(create.params, carried)), *more)), *rest]
+        bare = () if needed == carried else (replace(create, params=merged(create.params, needed)),)
+        create = replace(create, params=merged(create.params, carried), instead=bare)
+        changes = [replace(first, calls=(create, *more)), *rest]
     return tuple(changes)

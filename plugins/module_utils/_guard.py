@@ -10,7 +10,8 @@ from typing import Any
 
 from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
 from ._lifecycle_rules import expiries
-from ._policy_document import OURS, Statement, is_public, locks_out, meaning, tls_version
+from ._own_statements import KMS_KEY
+from ._policy_document import OURS, Statement, deleted_principals, is_public, locks_out, meaning, tls_version
 from ._table.existence import KEY
 
 #: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
@@ -26,6 +27,7 @@ ALLOW = {
         "drop_policy_statements",
         "lock_out_operator",
         "enable_object_lock",
+        "enforce_compliance",
         "take_over_resource",
         "delete_state",
         "break_lock",
@@ -170,6 +172,9 @@ def _other_key(before: str, after: str | None) -> Refusal:
 def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
     what = "no version, lock files included, can be deleted before its time" if change.after["mode"] else "it stays on"
     yield Refusal(f"object lock can never be switched off again: {what}", "enable_object_lock")
+    if change.after["mode"] == "COMPLIANCE":
+        reason = "in COMPLIANCE mode not even the account's root user can delete a version, or a lock file, early"
+        yield Refusal(reason, "enforce_compliance")
 
 
 def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
@@ -194,6 +199,13 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
     if foreign:
         reason = f"the policy would lose statements that are not ours: {', '.join(foreign)}"
         yield Refusal(reason, "drop_policy_statements")
+    for statement in after:
+        for who in deleted_principals(statement):
+            yield Refusal(
+                f"policy statement {_sid(statement)} names {who}, which is what AWS makes of a role or user that was "
+                "deleted, and AWS takes no policy that names it: replace the statement by one of policy_statements "
+                "with its Sid, or drop it with purge_policy_statements"
+            )
     added = [each for each in after if meaning(each) not in {meaning(other) for other in before}]
     for statement in added:
         if is_public(statement):
@@ -212,10 +224,12 @@ def _is_ours(statement: Statement) -> bool:
 
 
 def _weakens(gone: Statement, after: list[Statement]) -> bool:
-    """A statement of ours that comes back unchanged but for a higher TLS version is stronger, not weaker."""
+    """A statement of ours that comes back with a higher TLS version is stronger; another key has a word of its own."""
     successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
     if successor is None:
         return True
+    if gone.get("Sid") == KMS_KEY:
+        return False
     before, now = tls_version(gone), tls_version(successor)
     return before is not None and (now is None or now < before)
 

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: What stands beside the rules: from which size on objects transition, by AWS's name for it.
+SMALLEST = "TransitionDefaultMinimumObjectSize"
+
 
 def canonical(rule: Any) -> dict[str, Any]:
     """With every default spelt out, and one form for all the ways to write a filter."""
@@ -32,7 +35,15 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def filter_as_written(where: dict[str, Any]) -> dict[str, Any]:
+def as_written(rules: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {**rule, "ID": name, "Filter": _filter_as_written(rule["Filter"])}
+        for name, rule in sorted(rules.items())
+        if name != SMALLEST
+    ]
+
+
+def _filter_as_written(where: dict[str, Any]) -> dict[str, Any]:
     tags = where.get("Tags", [])
     if len(where) + len(tags) > 1 + bool(tags):
         return {"And": where}
@@ -61,7 +72,7 @@ class Expiry:
 
 
 def expiries(rules: Mapping[str, Any]) -> Iterator[Expiry]:
-    for rule in rules.values():
+    for rule in (rule for name, rule in rules.items() if name != SMALLEST):
         expiration = rule.get("NoncurrentVersionExpiration")
         if expiration and rule.get("Status") == "Enabled":
             days, newer = expiration.get("NoncurrentDays", 0), expiration.get("NewerNoncurrentVersions", 0)

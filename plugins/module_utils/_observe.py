@@ -59,10 +59,10 @@ class Observer:
         """Whether the resource exists, beside whose credentials these are, if that matters."""
         existence = self.resource.existence.read(self.target)
         if self.target.owner:
-            identity, self.answer = self.world.read([IDENTITY, existence])
+            identity, self.answer = self.world.read([IDENTITY, existence], self.young)
             self._check_account(identity)
         else:
-            (self.answer,) = self.world.read([existence])
+            (self.answer,) = self.world.read([existence], self.young)
             if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
                 (identity,) = self.world.read([IDENTITY])
                 self._know(identity)

@@ -23,7 +23,7 @@ def our_statements(params: Params, present: list[Statement], target: Target) -> 
         yield _deny(TLS, everything, {"Bool": {"aws:SecureTransport": "false"}})
         lowest = params.get("minimum_tls_version") or _tls_version(present)
         yield _deny(TLS_VERSION, everything, {"NumericLessThan": {"s3:TlsVersion": lowest}})
-    if params.get("require_kms_key"):
+    if _requires_key(params, present):
         # An upload without these headers takes the bucket's default, which is right; only a wrong header is denied.
         algorithm, key = "s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id"
         right = {algorithm: ["aws:kms", "aws:kms:dsse"]}
@@ -39,6 +39,13 @@ def our_statements(params: Params, present: list[Statement], target: Target) -> 
         outside = {"aws:SourceVpce": params["allowed_vpc_endpoint_ids"]}
         aws_itself = {"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"}
         yield _deny(VPC_ENDPOINT, objects, {"StringNotEquals": outside, "Bool": aws_itself})
+
+
+def _requires_key(params: Params, present: list[Statement]) -> bool:
+    """As asked; where nothing is asked, a statement that is there goes over to the key that is."""
+    if params.get("require_kms_key") is None and any(each.get("Sid") == KMS_KEY for each in present):
+        return bool(params.get("kms_key_id")) and not params["kms_key_id"].startswith("alias/aws/")
+    return bool(params.get("require_kms_key"))
 
 
 def switched_off(params: Params) -> set[str]:

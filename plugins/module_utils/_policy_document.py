@@ -114,6 +114,15 @@ def locks_out(statement: Statement, bucket_arn: str) -> bool:
     )
 
 
+#: What AWS writes in place of the ARN of a role or user that was deleted. It takes none back.
+DELETED = re.compile(r"A(ROA|IDA)[0-9A-Z]+")
+
+
+def deleted_principals(statement: Statement) -> list[str]:
+    named = [who for name in PRINCIPALS for many in statement.get(name, {}).values() for who in many]
+    return [who for who in named if DELETED.fullmatch(who)]
+
+
 def tls_version(statement: Statement) -> str | None:
     """The TLS version below which the statement speaks, if it does."""
     versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
@@ -128,6 +137,21 @@ def _is_about(statement: Statement, element: str, name: str) -> bool:
 
 def _covers(patterns: Iterable[str], name: str) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+#: Actions on one kind of resource, as far as their names tell; wildcards may be about either.
+ON_OBJECTS = re.compile(r"s3:(AbortMultipartUpload|ListMultipartUploadParts|(?!\w*Bucket)\w*Object\w*)")
+ON_BUCKETS = re.compile(r"s3:((Get|Put)\w+Configuration|(?!Object|ListAllMy)\w*Bucket\w*)")
+
+
+def _idle_actions(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
+    """AWS takes no statement with an action that applies to none of its resources."""
+    resources = _strings(statement["Resource"])
+    for action in _strings(statement["Action"]):
+        if ON_OBJECTS.fullmatch(action) and bucket_arn in resources and len(resources) == 1:
+            yield f"{action} is about objects: add the resource {bucket_arn}/*"
+        if ON_BUCKETS.fullmatch(action) and bucket_arn not in resources:
+            yield f"{action} is about the bucket: add the resource {bucket_arn}"
 
 
 def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
@@ -157,3 +181,5 @@ def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
         for resource in _strings(statement.get(name, [])):
             if resource != bucket_arn and not resource.startswith(f"{bucket_arn}/"):
                 yield f"{where}: resource {resource!r} is not this bucket; use {bucket_arn} and {bucket_arn}/*"
+    if {"Action", "Resource"} <= statement.keys():
+        yield from (f"{where}: {fault}" for fault in _idle_actions(statement, bucket_arn))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ._aws_errors import ALREADY_THERE
 from ._core import (
     EXISTENCE,
     CallFailed,
@@ -25,6 +26,9 @@ from ._core import (
 )
 from ._guard import Refused, refusals
 from ._observe import Observer, World
+
+#: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
+LOST_AFTER = 8
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,14 @@ class Interrupted(TfstateError):
         self.done = done
 
 
+class _Overtaken(Exception):
+    """What was to be created is there: somebody else's, or ours with its reply lost. It has to be looked at."""
+
+    def __init__(self, creation: Change) -> None:
+        super().__init__()
+        self.creation = creation
+
+
 @dataclass
 class _Run(Observer):
     """One resource on its way: what is known about it, and what was written to it."""
@@ -57,6 +69,9 @@ class _Run(Observer):
     facets: tuple[Facet, ...] = ()
     written: list[Change] = field(default_factory=list)
     done: list[Change] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
+    #: The creation in which we were overtaken; nobody can tell whether it was ours.
+    tried: tuple[Change, ...] = ()
 
     def refuse(self, changes: Sequence[Change], observed: Values) -> None:
         against = refusals(self.resource, self.target, changes, observed, self.params)
@@ -76,8 +91,11 @@ class _Run(Observer):
                 kept.append(change)
         return kept
 
+    def _facet(self, change: Change) -> Facet:
+        return next(each for each in self.facets if each.name == change.facet)
+
     def _verdict(self, change: Change) -> Refuse | Leave | None:
-        facet = next(each for each in self.facets if each.name == change.facet)
+        facet = self._facet(change)
         if not change.calls or change.facet == EXISTENCE:
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
@@ -86,20 +104,24 @@ class _Run(Observer):
         return next((verdict for verdict in verdicts if verdict), None)
 
     def apply(self, change: Change) -> None:
+        creates = change.facet == EXISTENCE and change.before is None
         for call in change.calls:
             try:
                 self.world.write(call, self.young)
-            except CallFailed:
+            except CallFailed as failed:
+                self.young = self.young or (creates and failed.failure.code in ALREADY_THERE)
                 if not self._came_true(change):  # the reply may be lost, and its repetition refused
                     raise
-            self.young = self.young or (change.facet == EXISTENCE and change.before is None)
+                if creates and not self.world.late():
+                    raise _Overtaken(change) from failed
+            self.young = self.young or creates
         if change.calls:
             self.written.append(change)
         if change.facet not in [each.facet for each in self.done]:
             self.done.append(change)
 
     def _came_true(self, change: Change) -> bool:
-        facet = next(each for each in self.facets if each.name == change.facet)
+        facet = self._facet(change)
         try:
             return bool(self.observe([facet])[facet.name] == change.after)
         except TfstateError:
@@ -109,7 +131,8 @@ class _Run(Observer):
         """Re-reads until nothing is left to plan, twice in a row.
 
         A change that is left and was written is a stale read: AWS gets time. One that was never written, because a
-        creation was to carry it or because there is more of it, is written once it was seen twice.
+        creation was to carry it or because there is more of it, is written once it was seen twice. One that AWS may
+        have lost is written once more.
         """
         attempt = quiet = 0
         while True:
@@ -119,7 +142,9 @@ class _Run(Observer):
             busy = self.busy()
             unwritten = [change for change in left if change not in self.written]
             self.refuse(unwritten, observed)
-            due = unwritten if attempt and not busy else []
+            lost = [change for change in left if attempt >= LOST_AFTER and self._may_be_lost(change)]
+            self.repeated |= {change.facet for change in lost}
+            due = [*unwritten, *lost] if attempt and not busy else []
             for change in due:
                 self.apply(change)
             quiet = 0 if left or busy else quiet + 1
@@ -130,6 +155,9 @@ class _Run(Observer):
                 return wanted
             self.world.pause(attempt)
             attempt = 0 if quiet else 1 if due else attempt + 1
+
+    def _may_be_lost(self, change: Change) -> bool:
+        return change in self.written and self._facet(change).may_be_lost and change.facet not in self.repeated
 
     def _unsettled(self, left: Sequence[Change], busy: str | None) -> None:
         if busy:
@@ -149,7 +177,18 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
-    run = _Run(world=world, resource=resource, target=target, params=params, facets=facets)
+    tried: tuple[Change, ...] = ()
+    while True:
+        run = _Run(world=world, resource=resource, target=target, params=params, facets=facets, tried=tried)
+        run.young = bool(tried)
+        try:
+            return _converge(run, check_mode, going)
+        except _Overtaken as overtaken:
+            tried = (overtaken.creation,)
+
+
+def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
+    resource, facets, params, world = run.resource, run.facets, run.params, run.world
     run.identify()
     if not going:
         run.wait_for_rest()
@@ -162,11 +201,14 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
     run.refuse(changes, run.witness(before) if changes else before)
+    farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
+    world.warnings.extend([farewell] if farewell else [])
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
-        changes = [*changes, *(change for change in run.done if change.facet not in {each.facet for each in changes})]
-    return Outcome(run.target, tuple(changes), before, after, tuple(world.warnings))
+    planned = {change.facet for change in changes}
+    found = [change for change in run.done if change.facet not in planned]
+    return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(world.warnings))
 
 
 def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
@@ -181,7 +223,7 @@ def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
             changed = [change.facet for change in changes]
             settled |= run.settle(tuple(facet for facet in run.facets if EXISTENCE in changed or facet.name in changed))
     except TfstateError as cause:
-        raise Interrupted(cause, tuple(run.done)) from cause
+        raise Interrupted(cause, (*run.tried, *run.done)) from cause
     return settled
 
 

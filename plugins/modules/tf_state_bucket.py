@@ -33,6 +33,9 @@ options:
       - V(present) creates the bucket where it is missing, and brings its settings to what is asked.
       - V(absent) deletes the bucket. Everything in it is deleted first, all versions and lock files included.
         A bucket that is not empty needs O(allow=delete_state) and O(confirm_name). Nothing brings the states back.
+      - The name is then free for anybody, who would get what clients still send there. A warning says so. A bucket in
+        the account's own namespace has no such risk, as nobody else can take its name.
+      - Locks in a DynamoDB table cannot be seen from here. Delete the table first, which refuses while there are any.
     type: str
     choices: [present, absent]
     default: present
@@ -73,6 +76,8 @@ options:
       - Not given, an existing bucket keeps its algorithm. A new one gets V(AES256), or V(aws:kms) where O(kms_key_id)
         is given.
       - A weaker algorithm than the bucket has needs O(allow=weaken_encryption).
+      - AWS blocks uploads with customer keys in new buckets, so a client with C(sse_customer_key) gets a 403. Which
+        encryption types are blocked is never changed here.
     type: str
     choices: [AES256, aws:kms, aws:kms:dsse]
   kms_key_id:
@@ -121,6 +126,8 @@ options:
     description:
       - Keep the old version when an object is overwritten or deleted.
       - Not given, V(true) for new and existing buckets. Every version costs its storage.
+      - When versioning is first switched on, AWS asks to wait 15 minutes before objects are written, because it can
+        answer for a short while that an object is not there. So do not run C(terraform init) at once.
       - V(false) suspends it and needs O(allow=suspend_versioning). The next write then destroys the state before it.
         A bucket that never had versioning is left as it is, and a new one made without.
     type: bool
@@ -133,7 +140,7 @@ options:
   object_lock_mode:
     description:
       - How new versions are protected by default. Under V(GOVERNANCE) an administrator with a special permission can
-        still delete them. Under V(COMPLIANCE) nobody can, not even AWS.
+        still delete them. Under V(COMPLIANCE) nobody can, not even AWS, and it needs O(allow=enforce_compliance) too.
       - Lock files are protected, too, so they pile up until their time is over. You pay for everything until then.
       - Not given, it is left as it is. A new bucket protects nothing by default.
       - Goes together with O(object_lock_days), and needs O(object_lock=true).
@@ -148,7 +155,9 @@ options:
     description:
       - Tags of the bucket. They are added to those that are there. Names that begin with C(aws:) are
         AWS's own and never touched.
-      - A new bucket is created with its tags, which needs C(s3:TagResource).
+      - A new bucket is created with its tags, which needs C(s3:TagResource). Where AWS denies that, the bucket is
+        created without them and tagged at once.
+      - A bucket whose tags grant access (ABAC) is tagged by C(s3:TagResource) and C(s3:UntagResource).
       - Not given, tags are left alone. A new bucket then has none.
     type: dict
   purge_tags:
@@ -185,6 +194,7 @@ options:
     description:
       - Deny uploads that ask for another key than O(kms_key_id), or for no KMS encryption.
         Uploads that ask for nothing take the default of the bucket, which is right.
+      - Where it is there already, it goes over to another O(kms_key_id) together with the bucket.
       - A backend configuration with another C(kms_key_id), or with C(encrypt = true) alone, is shut out then.
       - Not given, it is left as it is. A new bucket does not have it.
       - V(false) removes these statements and needs O(allow=weaken_policy).
@@ -261,6 +271,8 @@ options:
         Only the account's root user can remove it.
       enable_object_lock: Switch object lock on, or set its default. What is locked cannot be deleted, and costs,
         until its time is over.
+      enforce_compliance: Let object lock protect in COMPLIANCE mode. Not even the root user can delete a version, or
+        what a lock file leaves behind, before its time.
       take_over_resource: Change a bucket that another tool says it manages, by its tags.
         The two will undo each other's work.
       delete_state: Delete a bucket with all that is in it. Needs O(confirm_name) besides.
@@ -276,7 +288,7 @@ notes:
   - "To write, it needs C(s3:CreateBucket) and the C(Put) permissions of the settings that change.
     They are C(s3:PutBucketOwnershipControls), C(s3:PutBucketPublicAccessBlock), C(s3:PutEncryptionConfiguration),
     C(s3:PutLifecycleConfiguration), C(s3:PutBucketVersioning), C(s3:PutBucketObjectLockConfiguration),
-    C(s3:PutBucketTagging), C(s3:TagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and
+    C(s3:PutBucketTagging), C(s3:TagResource), C(s3:UntagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and
     C(s3:DeleteBucketPolicy)."
   - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:DeleteObject), C(s3:DeleteObjectVersion)
     and C(s3:DeleteBucket). It reads and writes no object."
@@ -501,6 +513,7 @@ bucket:
           sample: [SSE-C]
     lifecycle:
       description: The lifecycle rules by their ids, as AWS writes them. Ours has the id C(cornerstone.tfstate).
+        C(TransitionDefaultMinimumObjectSize) stands beside them where it is not AWS's default.
       returned: when the bucket exists
       type: dict
       sample:

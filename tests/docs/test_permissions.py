@@ -184,6 +184,7 @@ def network_backend(ministack):
     ministack.reset()
 
 
+@pytest.mark.aws("7.1")
 @pytest.mark.terraform
 @pytest.mark.parametrize("mode", MODES)
 def test_terraform_needs_exactly_this(mode, network_backend, tmp_path):

@@ -13,15 +13,6 @@ from tests.support.http_relay import Answer, Body, HangUp
 from tests.support.relay import Call, Proceed, Relay, Reply, error
 
 
-def only(name: str, reply: Reply) -> Reply:
-    """For rules on `*`: of operations that the relay does not know by name."""
-
-    def chosen(call: Call, proceed: Proceed) -> Answer:
-        return reply(call, proceed) if call.name == name else proceed()
-
-    return chosen
-
-
 def answering(content: Any) -> Reply:
     """Answer JSON; the emulator never hears of it."""
 
@@ -34,7 +25,7 @@ def answering(content: Any) -> Reply:
 def scale(relay: Relay, *targets: str) -> None:
     """Say that autoscaling looks after these tables; an emulator that knows the service says less."""
     found = [{"ResourceId": f"table/{target}", "ServiceNamespace": "dynamodb"} for target in targets]
-    relay.on("*", reply=only("DescribeScalableTargets", answering({"ScalableTargets": found})), times=math.inf)
+    relay.on("DescribeScalableTargets", reply=answering({"ScalableTargets": found}), times=math.inf)
 
 
 def deny(relay: Relay, *operations: str) -> None:

@@ -114,6 +114,7 @@ def told(subject: Subject, asked: dict[str, Any], sentence: str) -> None:
     assert named(sentence) in said
 
 
+@pytest.mark.aws("1.9", "2.10", "2.12")
 @pytest.mark.parametrize("case", BUCKET_INPUTS)
 def test_a_wrong_bucket_option_is_told(bare_bucket: Subject, case: str):
     told(bare_bucket, *BUCKET_INPUTS[case])

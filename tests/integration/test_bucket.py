@@ -53,6 +53,7 @@ FOREIGN_STATEMENTS = [
 ]
 
 
+@pytest.mark.aws("2.6", "2.8")
 def test_an_adopted_bucket_keeps_its_lifecycle_statements_tags_and_history(adopted: Subject):
     adopted.asked = {}
     before = adopted.state()
@@ -71,6 +72,7 @@ def test_an_adopted_bucket_keeps_its_lifecycle_statements_tags_and_history(adopt
     assert (adopted.done(tags={"Stage": "prod"})["changes"], adopted.writes) == ([], [])
 
 
+@pytest.mark.aws("2.6")
 def test_a_lifecycle_of_ours_joins_foreign_rules_and_leaves_them_alone(adopted: Subject):
     asked = {"noncurrent_version_expiration_days": 90}
     assert "allow: [shorten_retention]" in adopted.refused(**asked)
@@ -95,6 +97,7 @@ def test_a_bucket_that_never_was_versioned_becomes_versioned_and_loses_nothing(b
     assert (version["VersionId"], version["IsLatest"]) == ("null", True)
 
 
+@pytest.mark.aws("1.6")
 def test_a_bucket_in_another_region_is_refused(bucket: Subject):
     bucket.done()
     bucket.relay.on("HeadBucket", reply=in_region("eu-west-1"), times=math.inf)
@@ -102,12 +105,14 @@ def test_a_bucket_in_another_region_is_refused(bucket: Subject):
     assert "lies in eu-west-1, not in us-east-1" in said
 
 
+@pytest.mark.aws("1.4")
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_bucket_of_another_account_is_refused(bucket: Subject, state: str):
     bucket.relay.on("HeadBucket", reply=error("403", 403), times=math.inf)
     assert "belongs to another account" in bucket.refused(state=state)
 
 
+@pytest.mark.aws("1.3")
 def test_a_name_that_another_account_took_is_told(bucket: Subject):
     bucket.relay.on("CreateBucket", reply=error("BucketAlreadyExists", 409))
     result = bucket.task()
@@ -120,6 +125,7 @@ def test_an_account_that_is_not_the_declared_one_is_refused(subject: Subject):
     assert "these credentials belong to account" in subject.refused(account_id="999988887777")
 
 
+@pytest.mark.aws("1.7")
 def test_the_declared_account_is_sent_along_as_the_expected_owner(bucket: Subject):
     account = bucket.aws("sts").get_caller_identity()["Account"]
     bucket.done(account_id=account)
@@ -128,6 +134,7 @@ def test_the_declared_account_is_sent_along_as_the_expected_owner(bucket: Subjec
     assert {each.get("x-amz-expected-bucket-owner") for each in headers} == {account}
 
 
+@pytest.mark.aws("1.2")
 def test_a_bucket_that_somebody_creates_at_the_same_time_ends_converged(bucket: Subject):
     bucket.relay.on("CreateBucket", reply=overtaken("BucketAlreadyOwnedByYou", 409))
     undisturbed = Subject("bucket", f"{bucket.name}-2", bucket.relay, bucket.emulator)
@@ -154,6 +161,7 @@ def test_a_bucket_that_holds_state_goes_only_with_a_word_and_its_name(adopted: S
     assert adopted.state()["versioning"] is None
 
 
+@pytest.mark.aws("3.4")
 def test_a_bucket_with_a_live_lock_goes_only_with_one_more_word(adopted: Subject):
     adopted.aws().put_object(Bucket=adopted.name, Key=LOCK, Body=b"{}")
     asked = {"state": "absent", "confirm_name": adopted.name}
@@ -163,6 +171,7 @@ def test_a_bucket_with_a_live_lock_goes_only_with_one_more_word(adopted: Subject
     adopted.done(**asked, allow=["delete_state", "break_lock"])
 
 
+@pytest.mark.aws("3.1", "3.2")
 def test_2500_versions_and_delete_markers_are_deleted_page_by_page(bare_bucket: Subject):
     bare_bucket.done(unmanaged=["policy"])  # moto takes no object where TLS is required
     s3, name = bare_bucket.aws(), bare_bucket.name
@@ -189,6 +198,7 @@ def key(emulator: Any) -> dict[str, str]:
     return {"id": made["KeyId"], "alias": alias, "ARN": made["Arn"]}
 
 
+@pytest.mark.aws("5.1")
 def test_a_kms_key_is_the_same_by_each_of_its_names(subject: Subject, key: dict[str, str]):
     asked = {"bucket": {"encryption": "aws:kms"}, "table": {"encryption": "customer_managed_key"}}[subject.kind]
     plans = [subject.task(True, **asked, kms_key_id=key[name]) for name in KEY_NAMES]
@@ -199,6 +209,7 @@ def test_a_kms_key_is_the_same_by_each_of_its_names(subject: Subject, key: dict[
         assert (subject.done(**asked, kms_key_id=key[name])["changes"], subject.writes) == ([], [])
 
 
+@pytest.mark.aws("5.1")
 @pytest.mark.parametrize("change", ["unknown", "disabled", "asymmetric", "in another region"])
 def test_a_kms_key_that_cannot_encrypt_is_refused_before_any_write(subject: Subject, key: dict[str, str], change: str):
     kms = subject.aws("kms")
@@ -218,6 +229,7 @@ def test_a_kms_key_that_cannot_encrypt_is_refused_before_any_write(subject: Subj
     assert name in refusal
 
 
+@pytest.mark.aws("5.1")
 def test_a_key_that_may_not_be_described_is_taken_by_its_whole_arn_with_a_warning(subject: Subject):
     arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000000"
     subject.relay.on("DescribeKey", reply=error("AccessDeniedException", 400), times=math.inf)

@@ -80,6 +80,7 @@ def test_a_deletion_that_is_killed_after_any_write_is_completed_by_the_next_one(
         assert (victim.done(**gone)["changes"], victim.writes) == ([], [])
 
 
+@pytest.mark.aws("2.3")
 @pytest.mark.parametrize("code", ["SlowDown", "OperationAborted", "InternalError"])
 def test_a_bucket_is_made_although_aws_refuses_every_write_at_first(bucket: Subject, code: str):
     _unused, end = undisturbed(bucket, is_adopted=False)
@@ -91,6 +92,7 @@ def test_a_bucket_is_made_although_aws_refuses_every_write_at_first(bucket: Subj
     assert victim.state() == end
 
 
+@pytest.mark.aws("2.2")
 def test_old_answers_after_a_write_are_waited_out(bucket: Subject):
     bucket.done()
     for operation in ("Versioning", "Policy", "Tagging", "Encryption"):

@@ -264,6 +264,7 @@ BUCKET_ASKED = {
 }
 
 
+@pytest.mark.aws("2.1")
 @pytest.mark.parametrize(("facet", "operation", "permission"), BUCKET_READS)
 def test_a_bucket_facet_that_may_not_be_read_fails_the_run_before_any_write(
     bare_bucket: Subject, facet: str, operation: str, permission: str

@@ -52,6 +52,7 @@ LIVES: dict[str, Life] = {
 BUDGET = {"bucket": 9, "table": 4}
 
 
+@pytest.mark.aws("1.1", "2.15")
 @pytest.mark.parametrize("region", ["us-east-1", "af-south-1"])
 def test_check_mode_tells_exactly_what_the_run_does_and_the_second_run_does_nothing(subject: Subject, region: str):
     subject.region = region

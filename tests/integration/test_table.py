@@ -88,6 +88,7 @@ def test_a_table_that_holds_digests_is_deleted_without_waiting_for_them_to_go(ba
     assert bare_table.done(**asked, wait_timeout=3)["warnings"] == []
 
 
+@pytest.mark.aws("7.2")
 def test_a_table_with_digests_goes_only_with_a_word_and_its_name(bare_table: Subject):
     bare_table.done(**UNPROTECTED)
     bare_table.aws().put_item(TableName=bare_table.name, Item=DIGEST)

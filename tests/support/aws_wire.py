@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("s3", "dynamodb", "kms", "sts", "iam")
+SERVICES = ("s3", "dynamodb", "kms", "sts", "iam", "application-autoscaling")
 _READS = ("Get", "Head", "List", "Describe", "Query", "Scan", "BatchGet", "AssumeRole", "Select")
 
 

@@ -198,6 +198,14 @@ class Relay:
         """Add lasting behaviours, the outermost first, behind all rules."""
         self._behaviours.extend(behaviours)
 
+    def use_first(self, *behaviours: Reply) -> None:
+        """Add lasting behaviours in front of those that are there."""
+        self._behaviours[:0] = behaviours
+
+    def drop_first(self) -> None:
+        """End the outermost lasting behaviour."""
+        del self._behaviours[0]
+
     def kill_after(self, k: int, callback: Callable[[Call], object]) -> Rule:
         """Call back once the k-th call, of any kind, has had its effect."""
         return self.on("*", nth=k, reply=then(callback))

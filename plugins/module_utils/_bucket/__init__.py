@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._core import Resource, Response, Values, facet_of
+from .._core import Resource, Response, Target, Values, facet_of
 from .._own_statements import bucket_arn
 from . import (
     contents,
@@ -33,6 +33,15 @@ def _unfinished(observed: Values) -> bool:
     return "lifecycle" in observed and bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
 
 
+def _farewell(target: Target) -> str | None:
+    if target.name.endswith(existence.ACCOUNT_REGIONAL_SUFFIX):
+        return None  # nobody else can take it
+    return (
+        f"once {target.name} is gone, anybody may take its name, and would get what clients still send there: take it "
+        "out of every backend first"
+    )
+
+
 BUCKET = Resource(
     kind="bucket",
     facets=(
@@ -54,4 +63,5 @@ BUCKET = Resource(
     unfinished=_unfinished,
     contents=_CONTENTS,
     witnesses=(_TAGS,),
+    farewell=_farewell,
 )

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from .._core import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+
+from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._mfa_delete import mfa_delete
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = {"versions": [], "more": False}
-NOT_FOUND: set[str] = set()
+NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
 
 #: DeleteObjects takes no more, and a page of ListObjectVersions holds as many.
 PAGE = 1000
@@ -34,3 +37,20 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     """Deletes the page that was seen; settling plans the next one."""
     return (Call("s3", "delete_objects", {**target.bucket, "Delete": {"Objects": before["versions"], "Quiet": True}}),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    yield mfa_delete(target, "let that user switch it off first")
+    yield Probe(Call("s3", "get_object_lock_configuration", target.bucket), _retained)
+
+
+def _retained(answer: Answer) -> Refuse | None:
+    """AWS would delete what is past its time, keep the rest, and leave half a bucket."""
+    lock = {} if isinstance(answer, Failure) else answer["ObjectLockConfiguration"]
+    retention = lock.get("Rule", {}).get("DefaultRetention")
+    if not retention:
+        return None
+    return Refuse(
+        f"object lock keeps every version for its time ({retention.get('Mode')}): remove the default retention, wait "
+        "until the last version is past its time, and delete the bucket then"
+    )

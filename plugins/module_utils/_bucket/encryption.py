@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .._core import Call, Params, Response, Target, Value
 
 NAME = "encryption"
+MAY_BE_LOST = True
 OPTIONS = {
     "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
     "kms_key_id": {"no_log": False},

@@ -57,3 +57,5 @@ def problems(params: Params, target: Target) -> Iterator[str]:
     regional = rf".+-\d{{12}}-{re.escape(target.region)}{ACCOUNT_REGIONAL_SUFFIX}"
     if name.endswith(ACCOUNT_REGIONAL_SUFFIX) and not re.fullmatch(regional, name):
         yield f"{name!r} ends in -an, so it must have the form <prefix>-<account id>-{target.region}-an"
+    elif name.endswith(ACCOUNT_REGIONAL_SUFFIX) and target.owner and f"-{target.owner}-" not in name:
+        yield f"{name!r} ends in -an, so it must hold account_id {target.owner}: only that account could create it"

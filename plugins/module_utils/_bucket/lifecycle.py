@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .._core import Call, Params, Response, Target, Value
-from .._lifecycle_rules import canonical, filter_as_written
+from .._core import Call, Params, Probe, Response, Target, Value
+from .._lifecycle_rules import SMALLEST, as_written, canonical
+from .._mfa_delete import mfa_delete
 
 NAME = "lifecycle"
 OPTIONS = {
@@ -19,6 +20,9 @@ OPTIONS = {
 }
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchLifecycleConfiguration"}
+
+#: What AWS assumes where no smallest size is put.
+DEFAULT_SIZE = "all_storage_classes_128K"
 
 #: Our one rule. Every other rule of the bucket is somebody else's and stays.
 RULE_ID = "cornerstone.tfstate"
@@ -31,8 +35,13 @@ def read(target: Target) -> Call:
 
 
 def normalise(response: Response, target: Target) -> Value:
-    """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out."""
-    return {rule.get("ID") or f"unnamed-{place}": canonical(rule) for place, rule in enumerate(response["Rules"])}
+    """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out.
+
+    Beside them stands the smallest size of an object that transitions, if it is not AWS's default.
+    """
+    size = response.get(SMALLEST, DEFAULT_SIZE)
+    rules = {rule.get("ID") or f"unnamed-{place}": canonical(rule) for place, rule in enumerate(response["Rules"])}
+    return rules if size == DEFAULT_SIZE else {**rules, SMALLEST: size}
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
@@ -42,7 +51,9 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     kept = BASELINE if target.fresh else settings(observed.get(RULE_ID, {}))
     rule = _rule({**kept, **asked})
     foreign = {name: each for name, each in observed.items() if name != RULE_ID}
-    return {**foreign, RULE_ID: rule} if rule else foreign
+    if rule:
+        return {**foreign, RULE_ID: rule}
+    return foreign if foreign.keys() - {SMALLEST} else ABSENT
 
 
 def settings(rule: Any) -> dict[str, Any]:
@@ -75,9 +86,14 @@ def _rule(setting: dict[str, Any]) -> dict[str, Any]:
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     if not after:
         return (Call("s3", "delete_bucket_lifecycle", target.bucket),)
-    rules = [{**rule, "ID": name, "Filter": filter_as_written(rule["Filter"])} for name, rule in sorted(after.items())]
-    config = {**target.bucket, "LifecycleConfiguration": {"Rules": rules}}
+    size = {SMALLEST: after[SMALLEST]} if SMALLEST in after else {}  # left out, it would go back to the default
+    config = {**target.bucket, "LifecycleConfiguration": {"Rules": as_written(after)}, **size}
     return (Call("s3", "put_bucket_lifecycle_configuration", config),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    if not target.fresh:
+        yield mfa_delete(target, "leave the lifecycle as it is, or alone with unmanaged: [lifecycle]")
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:

@@ -9,7 +9,7 @@ from .._core import Call, Params, Response, Target, Value
 NAME = "locks"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = []
-NOT_FOUND: set[str] = set()
+NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
 
 SUFFIX = ".tflock"
 

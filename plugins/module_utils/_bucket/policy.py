@@ -63,8 +63,9 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 
 def asked_keys(params: Params) -> Iterator[str]:
-    if params.get("require_kms_key") and params.get("kms_key_id"):
-        yield params["kms_key_id"]
+    key = params.get("kms_key_id")
+    if key and params.get("require_kms_key") is not False and not key.startswith("alias/aws/"):
+        yield key
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:

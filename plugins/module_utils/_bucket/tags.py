@@ -10,8 +10,9 @@ from .._tags import OPTIONS, desired, problems, tag_list
 __all__ = ["OPTIONS", "desired", "problems"]
 
 NAME = "tags"
+MAY_FOLLOW = True
 ABSENT: Value = {}
-NOT_FOUND = {"NoSuchTagSet"}
+NOT_FOUND = {"NoSuchTagSet", "NoSuchBucket"}  # the second one while a deleted bucket can still be seen
 
 
 def read(target: Target) -> Call:
@@ -23,10 +24,15 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
-    tags = tag_list(after)
-    if not tags:
-        return (Call("s3", "delete_bucket_tagging", target.bucket),)
-    return (Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}}),)
+    tags, arn = tag_list(after), {"ResourceArn": target.arn}
+    changed = tag_list({key: value for key, value in after.items() if before.get(key) != value})
+    gone = [tag["Key"] for tag in tag_list(before) if tag["Key"] not in after]
+    # The only way to tag a bucket whose tags grant access (ABAC).
+    tag = (Call("s3control", "tag_resource", {**arn, "Tags": changed}),) if changed else ()
+    untag = (Call("s3control", "untag_resource", {**arn, "TagKeys": gone}),) if gone else ()
+    whole = Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}}, instead=tag + untag)
+    nothing = Call("s3", "delete_bucket_tagging", target.bucket, instead=untag)
+    return (whole if tags else nothing,)
 
 
 def creation(after: Value) -> dict[str, object]:

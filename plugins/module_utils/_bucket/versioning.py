@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._mfa_delete import mfa_delete
 
 NAME = "versioning"
 OPTIONS = {"versioning": {"type": "bool"}}
@@ -35,6 +36,8 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 
 def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    if before != ABSENT:
+        yield mfa_delete(target, "leave versioning as it is, or alone with unmanaged: [versioning]")
     if after == "Suspended":
         yield Probe(Call("s3", "get_object_lock_configuration", target.bucket), _locked)
 

@@ -71,6 +71,8 @@ class Bucket:
     ownership: str | None = "BucketOwnerEnforced"
     versioning: str | None = None
     lifecycle: list[dict[str, Any]] | None = None
+    smallest_size: str = "all_storage_classes_128K"
+    mfa_delete: bool = False
     policy: dict[str, Any] | None = None
     logging: dict[str, Any] = field(default_factory=dict)
     object_lock: dict[str, Any] | None = None
@@ -110,6 +112,8 @@ class FakeAws:
     killed_after: int | None = None
     #: So many rounds of reads after a write still show what was before it.
     stale_rounds: int = 0
+    #: Somebody else creates it as this bucket, right before we do.
+    overtaken_by: Bucket | None = None
     #: Called after each write.
     watch: Callable[[FakeAws], None] = lambda _aws: None
     #: operation -> codes with which it fails next.
@@ -202,6 +206,8 @@ class FakeAws:
         wanted = None if REGION == "us-east-1" else REGION
         if configuration.get("LocationConstraint") != wanted:
             raise Rejected("IllegalLocationConstraintException")
+        if self.overtaken_by:
+            self.buckets[params["Bucket"]], self.overtaken_by = self.overtaken_by, None
         if params["Bucket"] in self.buckets:
             raise Rejected("BucketAlreadyOwnedByYou")
         self.buckets[params["Bucket"]] = Bucket(tags=_written_tags(configuration.get("Tags", []), {}))
@@ -250,13 +256,16 @@ class FakeAws:
         bucket.encryption = {"BucketKeyEnabled": False, **kept, **copy.deepcopy(rule)}
 
     def _s3_get_bucket_versioning(self, params: Params) -> Any:
-        status = self._bucket(params).versioning
-        return {"Status": status} if status else {}
+        bucket = self._bucket(params)
+        mfa = {"MFADelete": "Enabled"} if bucket.mfa_delete else {}
+        return {**({"Status": bucket.versioning} if bucket.versioning else {}), **mfa}
 
     def _s3_put_bucket_versioning(self, params: Params) -> None:
         bucket, status = self._bucket(params), params["VersioningConfiguration"]["Status"]
         if status not in ("Enabled", "Suspended"):
             raise Rejected("MalformedXML")
+        if bucket.mfa_delete:
+            raise Rejected("AccessDenied", "MFA delete is on")
         if status == "Suspended" and bucket.object_lock:
             raise Rejected("InvalidBucketState")
         bucket.versioning = status
@@ -273,7 +282,8 @@ class FakeAws:
 
     def _s3_get_bucket_lifecycle_configuration(self, params: Params) -> Any:
         rules = _present(self._bucket(params).lifecycle, "NoSuchLifecycleConfiguration")
-        return {"Rules": [_reread_rule(rule) for rule in reversed(rules)]}
+        size = self._bucket(params).smallest_size
+        return {"Rules": [_reread_rule(rule) for rule in reversed(rules)], "TransitionDefaultMinimumObjectSize": size}
 
     def _s3_put_bucket_lifecycle_configuration(self, params: Params) -> None:
         rules = params["LifecycleConfiguration"]["Rules"]
@@ -281,7 +291,11 @@ class FakeAws:
             raise Rejected("MalformedXML", "no rules, or two of one ID")
         for rule in rules:
             _check_rule(rule)
-        self._bucket(params).lifecycle = copy.deepcopy(rules)
+        bucket = self._bucket(params)
+        if bucket.mfa_delete:
+            raise Rejected("AccessDenied", "MFA delete is on")
+        bucket.lifecycle = copy.deepcopy(rules)
+        bucket.smallest_size = params.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
 
     def _s3_delete_bucket_lifecycle(self, params: Params) -> None:
         self._bucket(params).lifecycle = None
@@ -316,7 +330,7 @@ class FakeAws:
 
     def _s3_put_bucket_policy(self, params: Params) -> None:
         bucket, policy = self._bucket(params), json.loads(params["Policy"])
-        if not policy["Statement"] or len(params["Policy"]) > 20480:
+        if not policy["Statement"] or len(params["Policy"]) > 20480 or "AROA" in params["Policy"]:
             raise Rejected("MalformedPolicy")
         if (
             bucket.public_access
@@ -509,16 +523,30 @@ def _reread_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reread_statement(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Single elements lose their list, and everybody loses the kind of principal."""
+    """Single elements lose their list, everybody the kind of principal; accounts become roots, and values text."""
     short = {name: _short(value) for name, value in statement.items() if name not in ("Principal", "Condition")}
     if "Principal" in statement:
         who = statement["Principal"]
         everybody = who in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        short["Principal"] = "*" if everybody else {kind: _short(each) for kind, each in who.items()}
+        short["Principal"] = "*" if everybody else {kind: _short(_each(_root, some)) for kind, some in who.items()}
     if "Condition" in statement:
         tests = statement["Condition"].items()
-        short["Condition"] = {name: {key: _short(value) for key, value in test.items()} for name, test in tests}
+        short["Condition"] = {
+            name: {key: _short(_each(_text, value)) for key, value in test.items()} for name, test in tests
+        }
     return short
+
+
+def _each(change: Callable[[Any], str], value: Any) -> Any:
+    return [change(each) for each in value] if isinstance(value, list) else change(value)
+
+
+def _root(who: str) -> str:
+    return f"arn:aws:iam::{who}:root" if who.isdigit() and len(who) == 12 else who
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _short(value: Any) -> Any:

@@ -206,6 +206,7 @@ def _buckets(draw: st.DrawFn) -> Bucket:
         ownership=draw(_one_of(None, "ObjectWriter", "BucketOwnerPreferred", "BucketOwnerEnforced")),
         versioning="Enabled" if lock else draw(_one_of(None, "Enabled", "Suspended")),
         lifecycle=draw(_lifecycle),
+        smallest_size=draw(_one_of("all_storage_classes_128K", "varies_by_storage_class")),
         policy={"Version": draw(_one_of("2008-10-17", "2012-10-17")), "Statement": statements} if statements else None,
         logging=draw(_one_of({}, {"TargetBucket": LOGS, "TargetPrefix": "old/"})),
         object_lock=lock,

@@ -13,9 +13,9 @@ import pytest
 MODULE_UTILS = Path(__file__).parents[4] / "plugins" / "module_utils"
 ROOMS = sorted(MODULE_UTILS.rglob("*.py"))
 FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") and room.name != "__init__.py"]
-SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules"}
+SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules", ".._mfa_delete"}
 PURE_NAMES = (
-    *("_core", "_guard", "_tags", "_policy_document", "_own_statements", "_lifecycle_rules"),
+    *("_core", "_guard", "_tags", "_policy_document", "_own_statements", "_lifecycle_rules", "_mfa_delete"),
     *("_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [

@@ -22,6 +22,7 @@ import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import Session, session_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
     Call,
     CallFailed,
@@ -38,6 +39,12 @@ HEAD = Call("s3", "head_bucket", {"Bucket": "tf-state", "ExpectedBucketOwner": A
 VERSIONING = Call("s3", "get_bucket_versioning", {"Bucket": "tf-state", "ExpectedBucketOwner": ACCOUNT})
 PUT_VERSIONING = Call(
     "s3", "put_bucket_versioning", {"Bucket": "tf-state", "VersioningConfiguration": {"Status": "Enabled"}}
+)
+CREATE_BUCKET = Call("s3", "create_bucket", {"Bucket": "tf-state"})
+PUT_LOCK = Call(
+    "s3",
+    "put_object_lock_configuration",
+    {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
 )
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
@@ -83,7 +90,9 @@ class Script:
 
     def connect(self, timeout_s: float = TIMEOUT_S, **options: Any) -> Aws:
         usual = {"region": REGION, "access_key": "AKIATEST", "secret_key": "secret", "cache_credentials": False}
-        aws = Aws(Connection(**{**usual, **options}), timeout_s, now=lambda: self.clock, sleep=self.sleep)
+        connection = Connection(**{**usual, **options})
+        aws = Aws(connection, timeout_s, now=lambda: self.clock, sleep=self.sleep)
+        aws._session = Session(session_of(connection))  # of its own: the scripts of a test must not mix
         aws._session.botocore.register("before-send", self)
         return aws
 
@@ -151,6 +160,9 @@ def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
+    "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
+    "slow down, says HeadBucket": (HEAD, says(503), DONE),
+    "versioning was switched on a moment ago": (PUT_LOCK, s3_error("InvalidBucketState", 409), DONE),
     "the table is busy": (UPDATE, json_error("ResourceInUseException"), says(200, b"{}")),
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
@@ -159,6 +171,7 @@ PASSES = {
 }
 
 
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -174,9 +187,13 @@ STAYS = {
     "a table that exists already": (CREATE, json_error("ResourceInUseException")),
     "a missing permission": (VERSIONING, s3_error("AccessDenied", 403)),
     "a bad policy": (VERSIONING, s3_error("MalformedPolicy")),
+    "a name that another account has": (CREATE_BUCKET, s3_error("BucketAlreadyExists", 409)),
+    "a bucket that exists already": (CREATE_BUCKET, s3_error("BucketAlreadyOwnedByYou", 409)),
+    "a quota of buckets": (CREATE_BUCKET, s3_error("TooManyBuckets")),
 }
 
 
+@pytest.mark.aws("1.3", "1.5", "1.12", "2.5")
 @pytest.mark.parametrize(("call", "error"), STAYS.values(), ids=STAYS)
 def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     script = Script([error])
@@ -185,6 +202,7 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     assert script.slept == []
 
 
+@pytest.mark.aws("1.5")
 @pytest.mark.parametrize(
     ("call", "error", "reply"),
     [
@@ -229,18 +247,18 @@ def test_a_long_wait_is_no_overflow() -> None:
 
 
 DONE_ALREADY = {
-    "create_bucket": (Call("s3", "create_bucket", {"Bucket": "tf-state"}), s3_error("BucketAlreadyOwnedByYou", 409)),
-    "create_table": (CREATE, json_error("ResourceInUseException")),
     "delete_bucket": (Call("s3", "delete_bucket", {"Bucket": "tf-state"}), s3_error("NoSuchBucket", 404)),
     "delete_table": (Call("dynamodb", "delete_table", {"TableName": "t-1"}), json_error("ResourceNotFoundException")),
 }
 
 
+@pytest.mark.aws("3.5")
 @pytest.mark.parametrize(("call", "error"), DONE_ALREADY.values(), ids=DONE_ALREADY)
 def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
     Script([error]).connect().write(call)
 
 
+@pytest.mark.aws("3.1", "3.2")
 def test_objects_that_were_not_deleted_are_a_failure() -> None:
     kept = b"<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
     delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": [{"Key": "k", "VersionId": "null"}]}})
@@ -473,6 +491,7 @@ WHOSE = {
 }
 
 
+@pytest.mark.aws("1.4")
 @pytest.mark.parametrize(("reply", "said"), WHOSE.values(), ids=WHOSE)
 def test_a_forbidden_bucket_is_told_apart_from_a_foreign_one(reply: AWSResponse, said: str) -> None:
     (answer,) = Script(by_operation={"HeadBucket": says(403), "ListBuckets": reply}).connect().read([HEAD])

@@ -52,6 +52,7 @@ ROLE = replace(
 LOCAL = replace(PLAIN, endpoint_url="http://127.0.0.1:4566", account_id="123456789012")
 
 
+@pytest.mark.aws("7.2")
 def test_a_plain_backend_is_encrypted_and_locked_in_both_ways() -> None:
     assert arguments(PLAIN) == {
         "bucket": "tf-state",
@@ -63,6 +64,7 @@ def test_a_plain_backend_is_encrypted_and_locked_in_both_ways() -> None:
     }
 
 
+@pytest.mark.aws("5.5")
 @pytest.mark.parametrize(
     ("backend", "asked"),
     [
@@ -198,6 +200,7 @@ def test_a_lockfile_backend_needs_no_table() -> None:
     assert problems(replace(PLAIN, lock_mode="lockfile", table=None, table_arn=None)) == ()
 
 
+@pytest.mark.aws("7.3")
 @pytest.mark.parametrize(
     ("client_version", "is_admitting"),
     [

@@ -94,6 +94,14 @@ NEEDS_A_WORD = {
     "nobody may change the policy": bucket("lock_out_operator", used(), policy_statements=[NOBODY]),
     "nobody elsewhere may": bucket("lock_out_operator", used(), policy_statements=[ONLY_HERE]),
     "a lock for ever": bucket("enable_object_lock", used(), object_lock=True),
+    "nobody can take the lock back": bucket(
+        "enforce_compliance",
+        used(),
+        "enable_object_lock",
+        object_lock=True,
+        object_lock_mode="COMPLIANCE",
+        object_lock_days=1,
+    ),
     "Terraform has it": bucket("take_over_resource", used(tags={"ManagedBy": "Terraform"})),
     "a stack has it": bucket("take_over_resource", used(tags={"aws:cloudformation:stack-name": "x"})),
     "state goes": bucket("delete_state", used(), **GONE),
@@ -121,6 +129,7 @@ def run(case: Case, *allowed: str | None, check_mode: bool = False) -> Any:
     return aws
 
 
+@pytest.mark.aws("2.4", "2.5", "2.6", "2.9", "2.12")
 @cases
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_it_is_refused_before_anything_is_touched_and_the_word_is_named(case: Case, check_mode: bool) -> None:
@@ -190,6 +199,7 @@ NOTHING_PERMITS = {
 }
 
 
+@pytest.mark.aws("1.6", "2.5", "2.7", "2.12")
 @pytest.mark.parametrize(("case", "said"), NOTHING_PERMITS.values(), ids=NOTHING_PERMITS)
 def test_nothing_permits_it(case: Case, said: str) -> None:
     with pytest.raises(Refused) as refusal:

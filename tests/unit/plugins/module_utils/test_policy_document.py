@@ -52,6 +52,7 @@ def test_the_canonical_form_is_final(statement: Any) -> None:
     assert canonical(once, "aws") == once
 
 
+@pytest.mark.aws("2.5")
 @given(statements)
 def test_no_rewriting_by_aws_changes_the_meaning(statement: Any) -> None:
     written = canonical(statement, "aws")
@@ -73,6 +74,7 @@ def _sids_meet(present: Any, wanted: Any) -> bool:
     return len(set(sids)) < len(sids) or bool({meaning(each) for each in present} & {meaning(each) for each in wanted})
 
 
+@pytest.mark.aws("2.5")
 def test_a_partition_has_its_own_roots() -> None:
     (statement,) = statements_of({"Statement": {"Principal": {"AWS": "444455556666"}}}, "aws-cn")
     assert statement["Principal"] == {"AWS": ["arn:aws-cn:iam::444455556666:root"]}

@@ -65,6 +65,7 @@ def test_nothing_is_planned_once_the_plan_is_carried_out(start: Any) -> None:
     assert (again.changes, len(aws.writes), kind.it(aws)) == ((), written, after)
 
 
+@pytest.mark.aws("2.15")
 @modest
 @given(starts())
 def test_check_mode_plans_what_a_run_does_and_writes_nothing(start: Any) -> None:
@@ -121,6 +122,7 @@ def _is_unused(it: Bucket | Table) -> bool:
     return isinstance(it, Bucket) and not it.objects and it.versioning is None
 
 
+@pytest.mark.aws("2.2")
 @modest
 @given(starts())
 def test_a_stale_read_is_waited_for(start: Any) -> None:
@@ -164,6 +166,7 @@ def test_at_no_moment_is_what_holds_state_weakened(start: Any) -> None:
     kind.run(kind.world(found, watch=watch), {})
 
 
+@pytest.mark.aws("2.14")
 def test_a_new_bucket_is_versioned_private_and_lasting_before_anything_can_be_lost() -> None:
     kind, seen = KINDS["bucket"], []
     aws = kind.world(None, watch=lambda aws: seen.append(copy.deepcopy(kind.it(aws))))
@@ -231,6 +234,7 @@ def test_a_change_whose_reply_was_lost_is_made_once() -> None:
     assert [call.operation for call in aws.writes].count("put_bucket_versioning") == 1
 
 
+@pytest.mark.aws("2.2")
 def test_what_reads_back_old_past_the_deadline_is_a_warning() -> None:
     aws = KINDS["bucket"].world(Bucket(), stale_rounds=10_000)
     KINDS["bucket"].run(aws, {})
@@ -244,6 +248,7 @@ def test_a_table_that_stays_busy_past_the_deadline_is_a_failure() -> None:
         KINDS["table"].run(aws, {})
 
 
+@pytest.mark.aws("2.1")
 def test_a_denied_read_fails_before_the_first_write_and_names_the_way_around() -> None:
     kind = KINDS["bucket"]
     aws = kind.world(Bucket(versioning=None), faults={"get_bucket_policy": ["AccessDenied"]})
@@ -252,6 +257,7 @@ def test_a_denied_read_fails_before_the_first_write_and_names_the_way_around() -
     assert aws.writes == []
 
 
+@pytest.mark.aws("2.1")
 def test_what_is_unmanaged_is_neither_read_nor_written() -> None:
     kind = KINDS["bucket"]
     aws = kind.world(Bucket(policy=None, public_access=None))
@@ -280,6 +286,7 @@ def test_a_bucket_of_another_account_is_neither_adopted_nor_created() -> None:
     assert aws.writes == []
 
 
+@pytest.mark.aws("5.1")
 def test_an_unknown_kms_key_is_told_before_the_first_write_in_check_mode_too() -> None:
     for check_mode in (False, True):
         aws = KINDS["bucket"].world(None)
@@ -295,6 +302,7 @@ def test_an_autoscaled_table_keeps_its_capacity_with_a_warning() -> None:
     assert "billing of tf-state is left alone: autoscaling" in aws.warnings[0]
 
 
+@pytest.mark.aws("2.10")
 def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
     aws = KINDS["bucket"].world(Bucket())
     with pytest.raises(Refused, match="the log bucket no-logs cannot be used"):
@@ -302,6 +310,7 @@ def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
     assert aws.writes == []
 
 
+@pytest.mark.aws("2.9")
 def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
     everybody = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}
     aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter", grants=[everybody]))
@@ -327,6 +336,7 @@ def test_an_empty_resource_is_deleted_without_ado(kind: Kind) -> None:
     assert kind.it(aws) is None
 
 
+@pytest.mark.aws("3.1")
 def test_a_bucket_of_many_pages_is_emptied_and_deleted() -> None:
     kind = KINDS["bucket"]
     objects = [{"Key": f"{number}.tfstate", "VersionId": "null", "IsLatest": True} for number in range(2500)]
@@ -362,6 +372,7 @@ def test_what_another_tool_manages_is_refused_even_if_tags_are_unmanaged(kind: K
         kind.run(aws, {"unmanaged": ["tags"]})
 
 
+@pytest.mark.aws("3.4")
 def test_a_live_lock_on_a_later_page_is_seen_before_anything_is_deleted() -> None:
     kind = KINDS["bucket"]
     objects = [{"Key": f"{number}.tfstate", "VersionId": "1", "IsLatest": True} for number in range(1000)]

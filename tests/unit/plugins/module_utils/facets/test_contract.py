@@ -44,6 +44,7 @@ def test_existence_comes_first_and_names_are_unique(resource: Resource) -> None:
     assert len(names) == len({*names})
 
 
+@pytest.mark.aws("2.14")
 def test_the_policy_comes_last_and_versioning_after_lifecycle() -> None:
     """A policy can shut us out; and whether versioning was ever on tells a creation that was cut short."""
     names = [facet.name for facet in BUCKET.facets]
@@ -96,6 +97,7 @@ def test_reading_is_a_read_of_this_resource(resource: Resource, facet: Facet) ->
     assert str(call).endswith((f" {NAME}", f"/{NAME}"))
 
 
+@pytest.mark.aws("1.7")
 @every_facet
 def test_s3_is_told_whose_the_bucket_has_to_be(resource: Resource, facet: Facet) -> None:
     target = target_of(resource)
@@ -110,6 +112,7 @@ def _other(resource: Resource, facet: Facet) -> Any:
     return next(after for _before, after, _calls in table.CALLS.values())
 
 
+@pytest.mark.aws("1.7")
 @every_facet
 def test_no_other_call_forgets_it(resource: Resource, facet: Facet) -> None:
     table = import_module(f"tests.unit.plugins.module_utils.facets.{resource.kind}.{facet.name}")
@@ -129,6 +132,7 @@ def test_absent_and_new_are_normal_forms(resource: Resource, facet: Facet) -> No
         assert type(once) is type(value)
 
 
+@pytest.mark.aws("2.0")
 @every_setting
 def test_new_is_what_aws_gives_today(resource: Resource, facet: Facet) -> None:
     aws = KINDS[resource.kind].world(None)

@@ -15,11 +15,13 @@ from tests.unit.plugins.module_utils.facets import given
 REGIONAL = f"tf-state-{given.ACCOUNT}-{given.REGION}-an"
 
 
+@pytest.mark.aws("1.9")
 @pytest.mark.parametrize("name", ["abc", "tf.state-1", "a" * 63, "1.2.3.4.5", REGIONAL])
 def test_a_bucket_may_be_called(name: str) -> None:
     assert not [*BUCKET.existence.problems({}, replace(given.BUCKET, name=name))]
 
 
+@pytest.mark.aws("1.9", "8.3")
 @pytest.mark.parametrize(
     "name",
     [

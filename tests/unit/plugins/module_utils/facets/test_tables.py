@@ -41,6 +41,7 @@ def _module(resource: Resource, facet: Facet) -> Any:
     return import_module(f"tests.unit.plugins.module_utils.facets.{resource.kind}.{facet.name}")
 
 
+@pytest.mark.aws("2.4", "2.5", "2.6", "2.11")
 @pytest.mark.parametrize(("facet", "target", "response", "normal"), cases("READS"))
 def test_a_response_has_this_normal_form(facet: Facet, target: Target, response: Any, normal: Any) -> None:
     assert facet.normalise(response, target) == normal
