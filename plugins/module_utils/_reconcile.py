@@ -134,6 +134,11 @@ class _Run(Observer):
     def _unsettled(self, left: Sequence[Change], busy: str | None) -> None:
         if busy:
             raise self.late_for(busy)
+        if any(change.facet == EXISTENCE and change.before is None for change in left):
+            raise TfstateError(
+                f"{self.resource.kind} {self.target.name}: AWS took the creation, but shows nothing past wait_timeout; "
+                "run again later"
+            )
         stale = ", ".join(change.facet for change in left) or "settings"
         self.world.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
@@ -151,8 +156,7 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     _valid(resource.existence.problems(params, target))
     run = _Run(world=world, resource=resource, target=target, params=params, facets=facets)
     run.identify()
-    if not going:
-        run.wait_for_rest()
+    run.wait_for_rest()
     before = run.observe(facets, run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:
@@ -161,7 +165,9 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
-    run.refuse(changes, run.witness(before) if changes else before)
+    witnessed = run.witness(before) if changes else before
+    run.refuse(changes, witnessed)
+    world.warnings += () if going else resource.cautions(run.target, witnessed)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)

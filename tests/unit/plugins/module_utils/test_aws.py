@@ -377,9 +377,9 @@ NOT_OURS = {
     "expired, says S3": (VERSIONING, s3_error("ExpiredToken"), "have expired: get new ones"),
     "expired, says DynamoDB": (DESCRIBE, json_error("ExpiredTokenException"), "have expired: get new ones"),
     "expired, says STS": (IDENTITY, sts_error("ExpiredToken"), "have expired: get new ones"),
-    "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "the region is not enabled for the account"),
-    "unknown, says DynamoDB": (DESCRIBE, json_error("UnrecognizedClientException"), "the region is not enabled"),
-    "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "came from the global STS endpoint"),
+    "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "check access_key, session_token or profile"),
+    "unknown, says DynamoDB": (DESCRIBE, json_error("UnrecognizedClientException"), "enable the region for the account"),
+    "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "from a regional STS endpoint"),
     "skewed": (VERSIONING, s3_error("RequestTimeTooSkewed", 403), "check the secret key and this machine's clock"),
     "wrong": (VERSIONING, s3_error("SignatureDoesNotMatch", 403), "check the secret key"),
     "skewed, says DynamoDB": (DESCRIBE, json_error("InvalidSignatureException"), "this machine's clock"),
@@ -498,7 +498,7 @@ UNREACHABLE = {
         "self-signed",
     ),
     "a login that has ended": (botocore.exceptions.UnauthorizedSSOTokenError(), "run aws sso login"),
-    "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; is there a proxy"),
+    "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; look for a proxy"),
 }
 
 
