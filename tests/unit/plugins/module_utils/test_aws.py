@@ -378,7 +378,11 @@ NOT_OURS = {
     "expired, says DynamoDB": (DESCRIBE, json_error("ExpiredTokenException"), "have expired: get new ones"),
     "expired, says STS": (IDENTITY, sts_error("ExpiredToken"), "have expired: get new ones"),
     "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "check access_key, session_token or profile"),
-    "unknown, says DynamoDB": (DESCRIBE, json_error("UnrecognizedClientException"), "enable the region for the account"),
+    "unknown, says DynamoDB": (
+        DESCRIBE,
+        json_error("UnrecognizedClientException"),
+        "enable the region for the account",
+    ),
     "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "from a regional STS endpoint"),
     "skewed": (VERSIONING, s3_error("RequestTimeTooSkewed", 403), "check the secret key and this machine's clock"),
     "wrong": (VERSIONING, s3_error("SignatureDoesNotMatch", 403), "check the secret key"),
