@@ -127,13 +127,13 @@ class Aws:
         code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", "")
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
-            raise CallFailed(Failure(call, code, message, advice_on(call, code)))
+            raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
         if code in UNRECOGNISED:
             raise CallFailed(Failure(call, code, message, self._elsewhere() or advice_on(call, code)))
         if code in EXPIRED | SKEWED:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
-        failure = Failure(call, code, message, advice_on(call, code))
+        failure = Failure(call, code, message, advice_on(call, code, message))
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         return failure

@@ -36,6 +36,8 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 TOLERATED_SKEW_S = 300
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
+#: Policies that no permission of one's own outweighs, as AWS calls them.
+ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: What to do about a code that has one meaning whatever the call was.
@@ -141,9 +143,11 @@ def passes(failure: Failure, young: bool) -> bool:
     return code in TRANSIENT
 
 
-def advice_on(call: Call, code: str) -> str:
+def advice_on(call: Call, code: str, message: str = "") -> str:
     if code in DENIED:
-        return f"needs {' and '.join((iam_action(call), *companions(call)))}"
+        needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
+        above = next((each for each in ABOVE if each in message), None)
+        return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it" if above else needed
     quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
     if code == "LimitExceededException" and quota:
         return quota

@@ -55,6 +55,7 @@ class Connection:
 
 def session_of(connection: Connection) -> Any:
     session = _blank()
+    session.set_config_variable("region", connection.region)
     if connection.access_key:
         # Explicit keys beat the environment whole: a profile named there is not even looked up.
         session.session_var_map["profile"] = (None, [], None, None)

@@ -73,8 +73,8 @@ class Observer:
         if isinstance(identity, Failure):
             raise CallFailed(identity)
         if identity["Account"] != self.target.owner:
-            account = identity["Account"]
-            raise Invalid(f"account_id is {self.target.owner}, but these credentials belong to account {account}")
+            found = f"account_id is {self.target.owner}, but these credentials belong to account {identity['Account']}"
+            raise Invalid(f"{found}: correct account_id, profile or keys")
         self._know(identity)
 
     def _know(self, identity: Answer) -> None:

@@ -445,8 +445,8 @@ def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
         .read([Call("s3", "get_bucket_encryption", {"Bucket": "tf-state"})])
     )
     assert str(answer) == (
-        "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration "
-        "(AWS: explicit deny in a service control policy)"
+        "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration, which a service control "
+        "policy denies: only whoever keeps that policy can permit it (AWS: explicit deny in a service control policy)"
     )
 
 
