@@ -64,6 +64,7 @@ ADVICE = {
         ("NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"),
         "it is not there, or not any more: see who deletes it, then run again",
     ),
+    "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",

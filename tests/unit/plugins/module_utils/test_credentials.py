@@ -341,6 +341,6 @@ def test_a_policy_above_the_account_is_told_in_the_words_of_aws() -> None:
     denied = says(400, json.dumps({"__type": "x#AccessDeniedException", "message": text}).encode())
     (answer,) = Script([denied]).connect().read([DESCRIBE])
     assert str(answer) == (
-        f"describe_table on tf-locks: AccessDeniedException; needs dynamodb:DescribeTable, which a service control policy "
-        f"denies: only whoever keeps that policy can permit it (AWS: {text})"
+        "describe_table on tf-locks: AccessDeniedException; needs dynamodb:DescribeTable, which a service control "
+        f"policy denies: only whoever keeps that policy can permit it (AWS: {text})"
     )
