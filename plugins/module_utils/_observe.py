@@ -13,7 +13,6 @@ from ._core import (
     EXISTENCE,
     Answer,
     Call,
-    CallFailed,
     Facet,
     Failure,
     Invalid,
@@ -71,7 +70,7 @@ class Observer:
 
     def _check_account(self, identity: Answer) -> None:
         if isinstance(identity, Failure):
-            raise CallFailed(identity)
+            raise Invalid(f"{identity}, or leave out account_id, for whose sake it is asked")
         if identity["Account"] != self.target.owner:
             found = f"account_id is {self.target.owner}, but these credentials belong to account {identity['Account']}"
             raise Invalid(f"{found}: correct account_id, profile or keys")
@@ -156,11 +155,14 @@ class Observer:
             (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
 
 
+def leave_alone(facet: str) -> str:
+    return f"or leave it alone with unmanaged: [{facet}]"
+
+
 def _known(values: Iterable[tuple[Facet, object]]) -> None:
     """A facet that cannot be read fails the run before its first write: unknown is never absent."""
     ways = [
-        f"{value.failure}"
-        + (f", or leave it alone with unmanaged: [{facet.name}]" if facet.options and facet.name != EXISTENCE else "")
+        f"{value.failure}" + (f", {leave_alone(facet.name)}" if facet.options and facet.name != EXISTENCE else "")
         for facet, value in values
         if isinstance(value, Unknown)
     ]

@@ -12,6 +12,7 @@ from ._core import (
     CallFailed,
     Change,
     Facet,
+    Failure,
     Invalid,
     Leave,
     Params,
@@ -24,7 +25,7 @@ from ._core import (
     plan,
 )
 from ._guard import Refused, refusals
-from ._observe import Observer, World
+from ._observe import Observer, World, leave_alone
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ class _Run(Observer):
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
         answers = self.world.read([probe.call for probe in probes]) if probes else []
-        verdicts = (probe.verdict(answer) for probe, answer in zip(probes, answers, strict=True))
-        return next((verdict for verdict in verdicts if verdict), None)
+        for probe, answer in zip(probes, answers, strict=True):
+            verdict = probe.verdict(answer)
+            if isinstance(verdict, Refuse) and isinstance(answer, Failure):
+                return Refuse(f"{verdict.reason}, {leave_alone(change.facet)}")
+            if verdict:
+                return verdict
+        return None
 
     def apply(self, change: Change) -> None:
         for call in change.calls:
