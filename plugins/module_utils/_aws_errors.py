@@ -163,8 +163,8 @@ def skew(headers: Mapping[str, str], now: datetime) -> str | None:
         return None
     if abs((now - theirs).total_seconds()) <= TOLERATED_SKEW_S:
         return None
-    ours, theirs = (f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs))
-    return f"this machine's clock says {ours}, that of AWS {theirs}: set the clock, then run again"
+    clocks = [f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs)]
+    return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
 
 
 def companions(call: Call) -> tuple[str, ...]:

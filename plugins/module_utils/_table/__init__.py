@@ -57,7 +57,8 @@ def _busy(response: Response) -> str | None:
 
 def _identity(response: Response) -> str | None:
     """A table of the same name in its place has another; its ARN is the same."""
-    return response["Table"].get("TableId")
+    known: str | None = response["Table"].get("TableId")
+    return known
 
 
 def _cautions(target: Target, observed: Values) -> Iterator[str]:
