@@ -101,10 +101,12 @@ DELETES = set().union(
 )
 
 
+@pytest.mark.aws("6.10")
 def test_who_converges_needs_exactly_this():
     assert actions(policy("Converge")) == READS | WRITES | COMPANIONS
 
 
+@pytest.mark.aws("6.10")
 def test_who_looks_needs_exactly_this():
     assert actions(policy("Look")) == READS
 

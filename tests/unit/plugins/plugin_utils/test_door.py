@@ -56,8 +56,15 @@ class TimeIsUp(BaseException):
     """As Ansible raises it in the middle of a task."""
 
 
-def test_a_timeout_stops_the_process_and_tells_what_was_written() -> None:
+def test_a_timeout_stops_the_process_and_tells_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
+    fork, children = os.fork, list[int]()
+
+    def counted() -> int:
+        children.append(fork())
+        return children[-1]
+
+    monkeypatch.setattr(os, "fork", counted)
 
     def hang(wrote: Wrote) -> dict[str, Any]:
         wrote(WRITE)
@@ -78,7 +85,7 @@ def test_a_timeout_stops_the_process_and_tells_what_was_written() -> None:
     assert time.monotonic() - start < 10
     assert told == [["put_bucket_policy on tf-state"]]
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(children[0], os.WNOHANG)
 
 
 def test_the_environment_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
