@@ -143,9 +143,11 @@ class Aws:
         home = partition_of(self.connection.region).home
         if self.connection.endpoint_url or home == self.connection.region:
             return None
+        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5}  # a closed network may not let us there
+        there = replace(self.connection, region=home, aws_config={**(self.connection.aws_config or {}), **once})
         try:
             with self._making:
-                sts = client_of(self._session, "sts", replace(self.connection, region=home))
+                sts = client_of(self._session, "sts", there)
             sts.get_caller_identity()
         except (
             botocore.exceptions.ClientError,

@@ -23,6 +23,7 @@ TOGETHER = ("BillingMode", "ProvisionedThroughput", "OnDemandThroughput", "Strea
 TAGS = ("TagResource", "UntagResource", "ListTagsOfResource")
 BACKUPS = ("UpdateContinuousBackups", "DescribeContinuousBackups")
 CLASS_CHANGES, ENCRYPTION_CHANGES = 2, 4
+ACTIVE_ALL_THE_SAME = 3
 
 
 @dataclass
@@ -39,8 +40,8 @@ class Table:
     protection: int = 0
     class_changes: int = 0
     encryptions: int = 0
-    #: Whether the update under way could be seen in a description yet.
-    is_told: bool = True
+    #: How many more descriptions say ACTIVE although an update is under way.
+    untold: int = 0
     #: What DescribeTable and ListTagsOfResource answered last in earnest.
     described: dict[str, Any] = field(default_factory=dict)
     tags: bytes = b'{"Tags": []}'
@@ -122,7 +123,7 @@ class AwsTables:
         return answer
 
     def _updated(self, call: Call, table: Table) -> None:
-        table.updating, table.is_told = self.updating, False
+        table.updating, table.untold = self.updating, ACTIVE_ALL_THE_SAME
         if "SSESpecification" in call.params:
             table.encryptions += 1
             table.encrypting = self.encrypting
@@ -167,11 +168,11 @@ def _refused_update(call: Call, table: Table) -> tuple[str, str] | None:
 
 
 def _shown(now: dict[str, Any], table: Table) -> dict[str, Any]:
-    """A description as AWS gives it: the old values while it is busy, ACTIVE for one more look before that is told."""
+    """A description as AWS gives it: the old values while it is busy, ACTIVE for some more looks before that is told."""
     if table.creating:
         return {**now, "TableStatus": "CREATING"}
     if table.updating:
-        status, table.is_told = "UPDATING" if table.is_told else "ACTIVE", True
+        status, table.untold = "ACTIVE" if table.untold else "UPDATING", max(0, table.untold - 1)
         return {**table.described, "TableStatus": status}
     table.described = now
     if table.encrypting:
