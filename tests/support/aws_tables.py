@@ -168,7 +168,7 @@ def _refused_update(call: Call, table: Table) -> tuple[str, str] | None:
 
 
 def _shown(now: dict[str, Any], table: Table) -> dict[str, Any]:
-    """A description as AWS gives it: the old values while it is busy, ACTIVE for some more looks before that is told."""
+    """A description as AWS gives it: the old values while it is busy, ACTIVE for some looks before that is told."""
     if table.creating:
         return {**now, "TableStatus": "CREATING"}
     if table.updating:
