@@ -10,15 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, translated
+from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
 from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
     import botocore.exceptions
+    import botocore.parsers
 
 __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 
@@ -39,6 +42,7 @@ class Aws:
         self.warnings: list[str] = []
         self._wrote, self._now, self._sleep = wrote, now, sleep
         self._deadline = now() + timeout_s
+        self._making = threading.Lock()
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -47,11 +51,12 @@ class Aws:
     def partition(self) -> str:
         """The partition of the region; a region that no partition knows is an error, unless an endpoint is given."""
         if self.connection.endpoint_url:
-            return "aws"
+            return partition_of(self.connection.region).name
         try:
             return str(self._session.botocore.get_partition_for_region(self.connection.region))
         except botocore.exceptions.UnknownRegionError:
-            raise Invalid(f"{self.connection.region!r} is no AWS region; set region to one such as eu-west-1") from None
+            known = "set region to one such as eu-west-1, or update botocore if it is new"
+            raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
     def late(self) -> bool:
         return self._now() >= self._deadline
@@ -133,7 +138,7 @@ class Aws:
             )
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
-        except (botocore.exceptions.BotoCoreError, RecursionError) as error:
+        except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
             if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
                 return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
             raise translated(error, self._where, call) from None
@@ -151,13 +156,38 @@ class Aws:
         code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", "")
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
-            raise CallFailed(Failure(call, code, message, advice_on(call, code)))
+            raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
+        if code in UNRECOGNISED:
+            raise CallFailed(Failure(call, code, message, self._elsewhere() or advice_on(call, code)))
+        if code in EXPIRED | SKEWED:
+            wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
+            raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
         failure = Failure(call, code, message, advice_on(call, code, message))
-        if code in EXPIRED | UNRECOGNISED | SKEWED:
-            raise CallFailed(failure)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         return failure
+
+    def _elsewhere(self) -> str | None:
+        """What it means that credentials are unknown here, if a region that is always enabled knows them."""
+        home = partition_of(self.connection.region).home
+        if self.connection.endpoint_url or home == self.connection.region:
+            return None
+        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5}  # a closed network may not let us there
+        there = replace(self.connection, region=home, aws_config={**(self.connection.aws_config or {}), **once})
+        try:
+            with self._making:
+                sts = client_of(self._session.botocore, "sts", there)
+            sts.get_caller_identity()
+        except (
+            botocore.exceptions.ClientError,
+            botocore.exceptions.BotoCoreError,
+            botocore.parsers.ResponseParserError,
+        ):
+            return None
+        region = self.connection.region
+        enable = f"region {region} is not enabled for the account: enable it, which takes minutes to hours"
+        old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
+        return enable + (old if self._session.botocore.get_credentials().token else "")
 
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
 from ._core import Call, Failure, TfstateError
 
 #: IAM actions that are not called as the operation is.
@@ -28,7 +32,12 @@ IAM_ACTIONS = {
 DENIED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "UnauthorizedOperation"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken"}
+#: A wrong clock and a wrong secret look alike, but for what the answer says of the time.
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
+TOLERATED_SKEW_S = 300
+BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
+#: Policies that no permission of one's own outweighs, as AWS calls them.
+ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: What to do about a code that has one meaning whatever the call was.
@@ -36,8 +45,8 @@ ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
     **dict.fromkeys(
         UNRECOGNISED,
-        "the credentials are not known in this region: if they work elsewhere, the region is not enabled for the "
-        "account, or the session token came from the global STS endpoint (use a regional one)",
+        "AWS does not know the credentials here: check access_key, session_token or profile; if they work elsewhere, "
+        "enable the region for the account, or take session tokens from a regional STS endpoint",
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
     **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
@@ -51,12 +60,32 @@ ADVICE = {
     "take an hour or more to forget: run again later",
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
+    **dict.fromkeys(
+        ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"), BUSY
+    ),
+    **dict.fromkeys(("ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
+    **dict.fromkeys(
+        ("NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"),
+        "it is not there, or not any more: see who deletes it, then run again",
+    ),
+    "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
     "a role or user that was made a moment ago may need a minute",
     "InvalidTag": "AWS takes no such tag: check the letters of tags",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "RequestTimeout": "the connection is too slow or was cut: run again",
+}
+
+#: What CreateTable and UpdateTable carry -> its quota.
+QUOTAS = {
+    "KeySchema": "the account has as many tables in this region as its quota allows: delete some, or ask AWS for more",
+    "TableClass": "AWS takes two changes of the table class in 30 days: wait, or leave it alone with "
+    "unmanaged: [table_class]",
+    "SSESpecification": "AWS takes four changes of the encryption in 24 hours, then one in six: wait, or leave it "
+    "alone with unmanaged: [encryption]",
+    "BillingMode": "AWS takes four changes to on-demand in 24 hours, and few decreases of capacity: wait, or leave it "
+    "alone with unmanaged: [billing]",
 }
 
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
@@ -85,6 +114,33 @@ DONE = {
 }
 
 
+#: Names of botocore's exceptions -> what to do; the first that fits.
+REMEDIES: tuple[tuple[set[str], str], ...] = (
+    (
+        {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"},
+        "set profile, access_key and secret_key, or the AWS_* variables of your shell",
+    ),
+    ({"ProfileNotFound"}, "correct profile or AWS_PROFILE, or run aws configure"),
+    (
+        {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"},
+        "run aws sso login, then run again",
+    ),
+    (
+        {"RefreshWithMFAUnsupportedError"},
+        "a task cannot ask for the code: get a session with it first (aws sts get-session-token), and give its keys",
+    ),
+    (
+        {"HTTPClientError", "ConnectionError", "ProxyConnectionError"},
+        "{where} cannot be reached: check region, endpoint_url, proxy and network, then run again",
+    ),
+    (
+        {"EndpointProviderError", "BaseEndpointResolverError"},
+        "AWS has no such endpoint: check AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and aws_config",
+    ),
+    ({"ParamValidationError"}, "this botocore is too old for the request: update botocore"),
+)
+
+
 def passes(failure: Failure, young: bool) -> bool:
     operation, code = failure.call.operation, failure.code
     if code in NOT_YET_VISIBLE:
@@ -92,7 +148,7 @@ def passes(failure: Failure, young: bool) -> bool:
     if code == "ResourceInUseException":  # of CreateTable it means that the table exists
         return operation != "create_table"
     if code == "LimitExceededException":  # AWS takes one change of tags at a time, for about two seconds each
-        return operation in ("tag_resource", "untag_resource")
+        return operation in ("tag_resource", "untag_resource") or "simultaneous" in failure.message
     if code == "InvalidBucketState":  # versioning was switched on a moment ago
         return operation == "put_object_lock_configuration"
     return code in TRANSIENT
@@ -104,8 +160,25 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
     if code in DENIED:
-        return f"needs {' and '.join((iam_action(call), *companions(call)))}"
+        needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
+        above = next((each for each in ABOVE if each in message), None)
+        return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it" if above else needed
+    quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
+    if code == "LimitExceededException" and quota:
+        return quota
     return ADVICE.get(code, "see what AWS says")
+
+
+def skew(headers: Mapping[str, str], now: datetime) -> str | None:
+    """How far this machine's clock is from that of an answer, if that is too far; None if it is not, or not said."""
+    try:
+        theirs = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    if abs((now - theirs).total_seconds()) <= TOLERATED_SKEW_S:
+        return None
+    clocks = [f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs)]
+    return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
 
 
 def companions(call: Call) -> tuple[str, ...]:
@@ -124,22 +197,15 @@ def iam_action(call: Call) -> str:
 
 def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
     """An error that is no answer of AWS's, as a sentence that says what to do."""
-    what = str(call) if call else "connecting to AWS"
+    what, said = str(call) if call else "connecting to AWS", " ".join(str(error).split())
     names = {each.__name__ for each in type(error).__mro__}
-    if names & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:
-        advice = "set profile, access_key and secret_key, or the AWS_* variables of your shell"
-    elif "ProfileNotFound" in names:
-        advice = "correct profile or AWS_PROFILE, or run aws configure"
-    elif names & {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"}:
-        advice = "run aws sso login, then run again"
-    elif names & {"HTTPClientError", "ConnectionError", "ProxyConnectionError"}:
-        advice = f"{where} cannot be reached: check region, endpoint_url, proxy and network, then run again"
-    elif "RecursionError" in names:
-        return TfstateError(f"{what}: redirected without end; is there a proxy or a captive portal before {where}?")
-    elif "ParamValidationError" in names and "Unknown parameter" in str(error):
-        advice = "this botocore is too old for the request: update botocore"
-    elif "ParamValidationError" in names:
+    strange = {"RecursionError": "redirected without end", "ResponseParserError": "answered by something else than AWS"}
+    if found := names & {*strange}:
+        known = strange[found.pop()]
+        return TfstateError(f"{what}: {known}; look for a proxy or a captive portal before {where}, then run again")
+    advice = next((advice for known, advice in REMEDIES if names & known), "check the connection options and run again")
+    if "ParamValidationError" in names and "Unknown parameter" not in said:
         advice = "botocore does not take this value: correct the option that it came from"
-    else:
-        advice = "check the connection options and run again"
-    return TfstateError(f"{what}: {' '.join(str(error).split())}; {advice}")
+    if "fips" in said:
+        advice += "; not every region has FIPS endpoints (AWS_USE_FIPS_ENDPOINT)"
+    return TfstateError(f"{what}: {said}; {advice.format(where=where)}")

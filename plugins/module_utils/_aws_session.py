@@ -60,15 +60,17 @@ class Connection:
 
 def session_of(connection: Connection) -> Any:
     session = _blank()
+    session.set_config_variable("region", connection.region)
     if connection.access_key:
         # Explicit keys beat the environment whole: a profile named there is not even looked up.
         session.session_var_map["profile"] = (None, [], None, None)
         session.set_credentials(connection.access_key, connection.secret_key, connection.session_token)
     elif connection.profile:
         session.set_config_variable("profile", connection.profile)
-    if connection.cache_credentials and not connection.access_key:
+    if not connection.access_key:
         providers = session.get_component("credential_provider")
-        for name in ("assume-role", "assume-role-with-web-identity"):
+        providers.get_provider("assume-role")._prompter = _nobody_to_ask
+        for name in ("assume-role", "assume-role-with-web-identity") if connection.cache_credentials else ():
             providers.get_provider(name).cache = _Cache(CACHE)
     return _assumed(session, connection) if connection.assume_role_arn else session
 
@@ -94,6 +96,11 @@ def session_for(connection: Connection) -> Session:
     return _last[1]
 
 
+def _nobody_to_ask(_question: str) -> str:
+    """Of an MFA code; the terminal, if there is one, belongs to Ansible."""
+    raise botocore.exceptions.RefreshWithMFAUnsupportedError()
+
+
 _spare: Any = None
 
 
@@ -102,6 +109,8 @@ def _blank() -> Any:
     global _spare
     session, _spare = _spare or botocore.session.Session(), None
     session.register_component("data_loader", _loader())
+    # Session tokens of the global endpoint are not known in regions that have to be enabled.
+    session.set_config_variable("sts_regional_endpoints", "regional")
     return session
 
 
@@ -198,7 +207,8 @@ class _Cache:
 
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
     endpoint = connection.endpoint_url
-    addressed = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    own = f"AWS_ENDPOINT_URL_{service.upper()}"
+    addressed = endpoint or os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL") or ""
     settings: dict[str, Any] = {
         "retries": {"mode": "standard", "total_max_attempts": 6},
         "connect_timeout": 10,

@@ -15,6 +15,7 @@ from ._backend_config import HEADING, Backend, backend_tf_text, description, jso
 from ._core import Call, Change, Invalid, Params, TfstateError, Wrote, unheard
 from ._files import read_text, write_text
 from ._guard import Refused
+from ._partitions import partition_of
 from ._reconcile import Interrupted, write_files
 
 JSON_NAME, TF_NAME = "backend-config.json", "backend.tf"
@@ -74,8 +75,12 @@ def backend_of(params: Params) -> Backend:
     """The backend that these options describe; `client_` marks what the clients do, not this task."""
     names = [field.name for field in fields(Backend)]
     given = {name: params.get(name, params.get(f"client_{name}")) for name in names}
-    given["bucket_arn"] = given["bucket_arn"] or f"arn:aws:s3:::{given['bucket']}"
+    given["bucket_arn"] = given["bucket_arn"] or _bucket_arn(**given)
     return Backend(**given)
+
+
+def _bucket_arn(bucket: str, region: str, **_unused: Any) -> str:
+    return f"arn:{partition_of(region).name}:s3:::{bucket}"
 
 
 def texts(backend: Backend, directory: str) -> dict[str, str]:

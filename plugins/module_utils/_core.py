@@ -230,6 +230,10 @@ def _never(_observed: Values) -> bool:
     return False
 
 
+def _by_name(_response: Response) -> None:
+    """Whatever bears the name is the same."""
+
+
 @dataclass(frozen=True)
 class Resource:
     """A kind of thing in AWS: its facets in the order of application, the first being its existence."""
@@ -244,6 +248,10 @@ class Resource:
     locate: Callable[[Target, Response], Target]
     #: None when AWS is at rest; else what it is still doing. Raises Invalid on what no waiting mends.
     busy: Callable[[Response], str | None]
+    #: What tells the resource from another of its name.
+    identity: Callable[[Response], str | None] = _by_name
+    #: What a user should know before a change, though it is no reason to refuse it.
+    cautions: Callable[[Target, Values], Iterable[str]] = _nothing
     #: Whether the observed facets show a creation that was cut short, provided that the resource is empty.
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None

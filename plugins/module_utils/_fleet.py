@@ -24,6 +24,7 @@ from ._fleet_file import (
     Fleet,
     malformed,
 )
+from ._partitions import partition_of
 from ._table import TABLE
 
 #: The states of a region in which it can be used. Source: https://docs.aws.amazon.com/accounts/latest/reference/API_Region.html
@@ -31,18 +32,6 @@ ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT"}
 MOST_PROBLEMS = 10
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
-
-#: First part of a region -> its partition, and a region there that cannot be switched off.
-PARTITIONS = {
-    "cn-": ("aws-cn", "cn-north-1"),
-    "us-gov-": ("aws-us-gov", "us-gov-west-1"),
-    "us-iso-": ("aws-iso", "us-iso-east-1"),
-    "us-isob-": ("aws-iso-b", "us-isob-east-1"),
-    "eu-isoe-": ("aws-iso-e", "eu-isoe-west-1"),
-    "us-isof-": ("aws-iso-f", "us-isof-south-1"),
-    "eusc-": ("aws-eusc", "eusc-de-east-1"),
-    "": ("aws", "us-east-1"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ class Account:
 
     @property
     def home_region(self) -> str:
-        return _partition(self.regions[0])[1]
+        return partition_of(self.regions[0]).home
 
     @property
     def group(self) -> str:
@@ -151,7 +140,7 @@ def _misplaced(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
                 yield f"the accounts {names} share the {what} {value}"
     yield from _needless_exclusions(fleet, accounts)
     for account in accounts:
-        partitions = sorted({_partition(region)[0] for region in account.regions})
+        partitions = sorted({partition_of(region).name for region in account.regions})
         if not account.regions:
             yield f"{account}: no region is left; name some in regions, or leave the account out"
         if len(partitions) > 1:
@@ -185,7 +174,7 @@ def _role_arn(fleet: Fleet, entry: Mapping[str, Any], account: Account) -> str |
     role = _filled(pattern, account, account.regions[0])
     if role.startswith("arn:"):
         return role
-    return f"arn:{_partition(account.regions[0])[0]}:iam::{account.id}:role/{role.removeprefix('/')}"
+    return f"arn:{partition_of(account.regions[0]).name}:iam::{account.id}:role/{role.removeprefix('/')}"
 
 
 def _role_problems(account: Account) -> Iterator[str]:
@@ -213,7 +202,8 @@ def _host(fleet: Fleet, account: Account, region: str) -> Host:
 
 
 def _filled(pattern: str, account: Account, region: str) -> str:
-    return pattern.format(account=account.name, account_id=account.id, partition=_partition(region)[0], region=region)
+    partition = partition_of(region).name
+    return pattern.format(account=account.name, account_id=account.id, partition=partition, region=region)
 
 
 def _name_problems(host: Host) -> Iterator[str]:
@@ -230,13 +220,9 @@ def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
     owners: dict[tuple[str, str], str] = {}
     for host in hosts:
         bucket = host.variables[BUCKET_NAME]
-        owner = owners.setdefault((_partition(host.region)[0], bucket), host.name)
+        owner = owners.setdefault((partition_of(host.region).name, bucket), host.name)
         if owner != host.name:
             yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into it"
-
-
-def _partition(region: str) -> tuple[str, str]:
-    return next(known for prefix, known in PARTITIONS.items() if region.startswith(prefix))
 
 
 def _word(name: str) -> str:

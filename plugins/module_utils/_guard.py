@@ -98,6 +98,8 @@ def _table_existence(change: Change, target: Target) -> Iterator[Refusal]:
             f"table {target.name} has the key {change.before['key']}, but a lock table has {KEY}; "
             "a key cannot be changed, and the table is neither replaced nor deleted: choose another name"
         )
+    if change.before and change.after is None and change.before.get("replicas"):
+        yield Refusal(f"table {target.name} has replicas in {', '.join(change.before['replicas'])}: remove them first")
 
 
 def _bucket_contents(change: Change, target: Target) -> Iterator[Refusal]:

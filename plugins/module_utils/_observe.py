@@ -13,7 +13,6 @@ from ._core import (
     EXISTENCE,
     Answer,
     Call,
-    CallFailed,
     Facet,
     Failure,
     Invalid,
@@ -54,6 +53,8 @@ class Observer:
     young: bool = False
     #: What reading the existence answered last.
     answer: Answer | None = None
+    #: What told it, when it was seen first, from another of its name.
+    identity: str | None = None
 
     def identify(self) -> None:
         """Whether the resource exists, beside whose credentials these are, if that matters."""
@@ -69,10 +70,10 @@ class Observer:
 
     def _check_account(self, identity: Answer) -> None:
         if isinstance(identity, Failure):
-            raise CallFailed(identity)
+            raise Invalid(f"{identity}, or leave out account_id, for whose sake it is asked")
         if identity["Account"] != self.target.owner:
-            account = identity["Account"]
-            raise Invalid(f"account_id is {self.target.owner}, but these credentials belong to account {account}")
+            found = f"account_id is {self.target.owner}, but these credentials belong to account {identity['Account']}"
+            raise Invalid(f"{found}: correct account_id, profile or keys")
         self._know(identity)
 
     def _know(self, identity: Answer) -> None:
@@ -87,6 +88,7 @@ class Observer:
         self.answer = self.world.read([known], self.young)[0] if existence is None else existence
         exists = self.resource.existence.value(self.answer, self.target)
         _known([(self.resource.existence, exists)])
+        self._recognise()
         if exists is None or isinstance(self.answer, Failure):
             return {facet.name: facet.new for facet in facets}
         self.target = self.resource.locate(self.target, self.answer)
@@ -98,6 +100,17 @@ class Observer:
         values = [(facet, facet.value(answer, self.target)) for facet, answer in found]
         _known(values)
         return {facet.name: value for facet, value in values}
+
+    def _recognise(self) -> None:
+        """Whether it is still the one that was seen first, which the run decided about."""
+        gone = isinstance(self.answer, Failure)
+        now = self.resource.identity(self.answer) if isinstance(self.answer, Mapping) else None
+        if self.identity and now != self.identity and not (gone and self.params.get("state") == "absent"):
+            what = "deleted" if gone else "replaced by another of its name"
+            raise TfstateError(
+                f"{self.resource.kind} {self.target.name} was {what} by somebody else during the run; run again"
+            )
+        self.identity = self.identity or now
 
     def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
         """Resolves every KMS key that is named, asked for or seen, once."""
@@ -136,19 +149,20 @@ class Observer:
         attempt = 0
         while busy := self.busy():
             if self.world.late():
-                raise TfstateError(
-                    f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later"
-                )
+                raise self.late_for(busy)
             self.world.pause(attempt)
             attempt += 1
             (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
 
 
+def leave_alone(facet: str) -> str:
+    return f"or leave it alone with unmanaged: [{facet}]"
+
+
 def _known(values: Iterable[tuple[Facet, object]]) -> None:
     """A facet that cannot be read fails the run before its first write: unknown is never absent."""
     ways = [
-        f"{value.failure}"
-        + (f", or leave it alone with unmanaged: [{facet.name}]" if facet.options and facet.name != EXISTENCE else "")
+        f"{value.failure}" + (f", {leave_alone(facet.name)}" if facet.options and facet.name != EXISTENCE else "")
         for facet, value in values
         if isinstance(value, Unknown)
     ]

@@ -13,6 +13,7 @@ from ._core import (
     CallFailed,
     Change,
     Facet,
+    Failure,
     Invalid,
     Leave,
     Params,
@@ -25,7 +26,7 @@ from ._core import (
     plan,
 )
 from ._guard import Refused, refusals
-from ._observe import Observer, World
+from ._observe import Observer, World, leave_alone
 
 #: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
 LOST_AFTER = 8
@@ -100,8 +101,13 @@ class _Run(Observer):
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
         answers = self.world.read([probe.call for probe in probes]) if probes else []
-        verdicts = (probe.verdict(answer) for probe, answer in zip(probes, answers, strict=True))
-        return next((verdict for verdict in verdicts if verdict), None)
+        for probe, answer in zip(probes, answers, strict=True):
+            verdict = probe.verdict(answer)
+            if isinstance(verdict, Refuse) and isinstance(answer, Failure):
+                return Refuse(f"{verdict.reason}, {leave_alone(change.facet)}")
+            if verdict:
+                return verdict
+        return None
 
     def apply(self, change: Change) -> None:
         creates = change.facet == EXISTENCE and change.before is None
@@ -162,6 +168,11 @@ class _Run(Observer):
     def _unsettled(self, left: Sequence[Change], busy: str | None) -> None:
         if busy:
             raise self.late_for(busy)
+        if any(change.facet == EXISTENCE and change.before is None for change in left):
+            raise TfstateError(
+                f"{self.resource.kind} {self.target.name}: AWS took the creation, but shows nothing past wait_timeout; "
+                "run again later"
+            )
         stale = ", ".join(change.facet for change in left) or "settings"
         self.world.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
@@ -190,8 +201,7 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
 def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     resource, facets, params, world = run.resource, run.facets, run.params, run.world
     run.identify()
-    if not going:
-        run.wait_for_rest()
+    run.wait_for_rest()
     before = run.observe(facets, run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:
@@ -200,9 +210,11 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
-    run.refuse(changes, run.witness(before) if changes else before)
+    witnessed = run.witness(before) if changes else before
+    run.refuse(changes, witnessed)
     farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
     world.warnings.extend([farewell] if farewell else [])
+    world.warnings += () if going else resource.cautions(run.target, witnessed)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)

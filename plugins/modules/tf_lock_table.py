@@ -35,6 +35,7 @@ options:
       - V(absent) deletes the table, with its locks and the digests of states in it.
         A table that is not empty needs O(allow=delete_state) and O(confirm_name).
         One with deletion protection needs O(allow=disable_deletion_protection).
+        A table with replicas in other regions is not deleted.
     type: str
     choices: [present, absent]
     default: present
@@ -156,7 +157,9 @@ notes:
     the next.
   - "To read, it needs C(dynamodb:DescribeTable), C(dynamodb:DescribeContinuousBackups) and
     C(dynamodb:ListTagsOfResource). In places it also needs C(application-autoscaling:DescribeScalableTargets),
-    before capacity changes, and C(kms:DescribeKey), where there is a key."
+    before capacity changes, C(dynamodb:DescribeTimeToLive), before any change, and C(kms:DescribeKey), where there is
+    a key."
+  - Before a change, it warns of replicas and of a time to live, by which locks get lost. It changes neither.
   - "To write, it needs C(dynamodb:CreateTable), C(dynamodb:UpdateTable), C(dynamodb:UpdateContinuousBackups),
     C(dynamodb:TagResource) and C(dynamodb:UntagResource). With a key of the account also C(kms:CreateGrant),
     C(kms:Encrypt), C(kms:Decrypt) and C(kms:DescribeKey), which DynamoDB uses in the name of the caller."

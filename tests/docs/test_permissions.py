@@ -20,7 +20,7 @@ import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import IAM_ACTIONS, iam_action
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.docs.pages import MARKDOWN, ROOT, examples, section, tables
@@ -82,11 +82,17 @@ def rooms() -> dict[str, str]:
     }
 
 
+ANY = Target("any", "eu-west-1")
 #: The rooms that are no facet.
 AROUND = sorted(room.stem for room in ROOMS.glob("_*.py"))
 LOOKS_AROUND = {action for room in AROUND for _unused, action in calls_in(room)} - NEEDS_NOTHING_HERE
 # An empty bucket that never had versions may be our own unfinished work.
-READS = LOOKS_AROUND.union(facet_actions("_bucket/contents")[0], *(facet_actions(room)[0] for room in rooms().values()))
+WITNESSED = {
+    action for resource in (BUCKET, TABLE) for each in resource.witnesses for action in [iam_action(each.read(ANY))]
+}
+READS = LOOKS_AROUND.union(
+    WITNESSED, facet_actions("_bucket/contents")[0], *(facet_actions(room)[0] for room in rooms().values())
+)
 WRITES = set().union(*(facet_actions(room)[1] for room in rooms().values()))
 DELETES = set().union(
     *(facet_actions(room)[2] for room in rooms().values()),
@@ -95,10 +101,12 @@ DELETES = set().union(
 )
 
 
+@pytest.mark.aws("6.10")
 def test_who_converges_needs_exactly_this():
     assert actions(policy("Converge")) == READS | WRITES | COMPANIONS
 
 
+@pytest.mark.aws("6.10")
 def test_who_looks_needs_exactly_this():
     assert actions(policy("Look")) == READS
 

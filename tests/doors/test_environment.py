@@ -53,6 +53,7 @@ PLACES: dict[str, list[dict[str, Any]]] = {
 SEEN = {"nowhere": ["a"], "a loop": ["b", "a"]}
 
 
+@pytest.mark.aws("6.7")
 @pytest.mark.parametrize("place", PLACES)
 def test_the_environment_of_a_task_decides(project_with_profiles: Project, relay: Relay, place: str) -> None:
     project_with_profiles.write("site.yml", PLACES[place])
@@ -65,6 +66,7 @@ def seen(relay: Relay) -> list[str]:
     return list(dict.fromkeys(call.operation.access_key for call in relay.calls))
 
 
+@pytest.mark.aws("6.7")
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

@@ -15,6 +15,7 @@ SECRETS = {
 }
 
 
+@pytest.mark.aws("6.7")
 @pytest.mark.parametrize("ends", ["well", "badly"])
 def test_secrets_are_neither_printed_nor_logged(project: Project, table_name: str, ends: str) -> None:
     bad = {"bogus": True} if ends == "badly" else {}

@@ -25,6 +25,7 @@ def make(table: Subject, key: str = "LockID", kind: str = "S", **more: Any) -> N
     )
 
 
+@pytest.mark.aws("4.13")
 @pytest.mark.parametrize(("key", "kind"), [("ID", "S"), ("LockID", "N"), ("lockid", "S")])
 def test_a_table_with_another_key_is_refused_and_never_replaced(table: Subject, key: str, kind: str):
     make(table, key, kind)
@@ -43,6 +44,7 @@ def test_an_adopted_table_keeps_its_billing_class_and_tags(bare_table: Subject):
     assert (bare_table.done(tags={"Stage": "prod"})["changes"], bare_table.writes) == ([], [])
 
 
+@pytest.mark.aws("4.7")
 def test_capacity_that_autoscaling_sets_is_left_alone_with_a_warning(table: Subject):
     make(table, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 3, "WriteCapacityUnits": 2})
     table.done()
@@ -55,6 +57,7 @@ def test_capacity_that_autoscaling_sets_is_left_alone_with_a_warning(table: Subj
         assert "autoscaling sets the table's capacity" in warning
 
 
+@pytest.mark.aws("4.4")
 def test_one_change_to_a_table_at_a_time(table: Subject):
     """AWS refuses two logical changes in one UpdateTable."""
     make(table)
@@ -65,6 +68,7 @@ def test_one_change_to_a_table_at_a_time(table: Subject):
         assert len(asked.keys() - {"TableName", "ProvisionedThroughput", "AttributeDefinitions"}) == 1
 
 
+@pytest.mark.aws("4.3")
 def test_a_table_that_somebody_creates_at_the_same_time_ends_converged(table: Subject):
     table.relay.on("CreateTable", reply=overtaken("ResourceInUseException", 400))
     undisturbed = Subject("table", f"{table.name}-2", table.relay, table.emulator)

@@ -25,16 +25,16 @@ def read(target: Target) -> Call:
 def normalise(response: Response, target: Target) -> Value:
     table = response["Table"]
     types = {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", [])}
-    return {
-        "key": {
-            each["AttributeName"]: f"{types.get(each['AttributeName'])} {each['KeyType']}"
-            for each in table.get("KeySchema", [])
-        }
+    key = {
+        each["AttributeName"]: f"{types.get(each['AttributeName'])} {each['KeyType']}"
+        for each in table.get("KeySchema", [])
     }
+    replicas = sorted(each["RegionName"] for each in table.get("Replicas", []))
+    return {"key": key, **({"replicas": replicas} if replicas else {})}
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    return {"key": KEY}
+    return {**(observed or {}), "key": KEY}
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:

@@ -17,6 +17,7 @@ from tests.support.clean_environment import NotLoopbackError, clean_environment,
 from tests.support.emulators import client
 
 
+@pytest.mark.aws("6.7")
 def test_nothing_ambient_is_left_in_this_process():
     left = {name for name in os.environ if name.startswith("AWS_")}
     assert left == {"AWS_EC2_METADATA_DISABLED", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}

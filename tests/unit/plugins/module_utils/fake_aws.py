@@ -96,6 +96,11 @@ class Table:
     items: list[dict[str, Any]] = field(default_factory=list)
     status: str = "ACTIVE"
     autoscaled: bool = False
+    ttl: str | None = None
+    replicas: list[str] = field(default_factory=list)
+    id: str = "1"
+    #: Whatever else AWS says of a table, today or tomorrow.
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -381,6 +386,7 @@ class FakeAws:
         described: dict[str, Any] = {
             "TableName": params["TableName"],
             "TableArn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{params['TableName']}",
+            "TableId": table.id,
             "TableStatus": table.status,
             "KeySchema": table.key,
             "AttributeDefinitions": table.attributes,
@@ -393,7 +399,13 @@ class FakeAws:
             described["SSEDescription"] = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": table.sse}
         if table.table_class:
             described["TableClassSummary"] = {"TableClass": table.table_class}
-        return {"Table": described}
+        if table.replicas:
+            described["Replicas"] = [{"RegionName": region, "ReplicaStatus": "ACTIVE"} for region in table.replicas]
+        return {"Table": {**described, **table.more}}
+
+    def _dynamodb_describe_time_to_live(self, params: Params) -> Any:
+        on = self._usable_table(params).ttl
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": on} if on else {}}
 
     def _dynamodb_create_table(self, params: Params) -> None:
         if params["TableName"] in self.tables:

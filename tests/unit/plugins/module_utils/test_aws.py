@@ -171,7 +171,7 @@ PASSES = {
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -193,7 +193,7 @@ STAYS = {
 }
 
 
-@pytest.mark.aws("1.3", "1.5", "1.12", "2.5")
+@pytest.mark.aws("1.3", "1.5", "1.12", "2.5", "4.3", "4.11", "4.16")
 @pytest.mark.parametrize(("call", "error"), STAYS.values(), ids=STAYS)
 def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     script = Script([error])
@@ -202,7 +202,7 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     assert script.slept == []
 
 
-@pytest.mark.aws("1.5")
+@pytest.mark.aws("1.5", "4.1")
 @pytest.mark.parametrize(
     ("call", "error", "reply"),
     [
@@ -232,6 +232,7 @@ def test_no_pause_reaches_past_the_deadline() -> None:
     assert script.clock <= 7
 
 
+@pytest.mark.aws("4.16")
 def test_pauses_grow_to_five_seconds_and_are_never_in_step() -> None:
     script = Script()
     aws = script.connect()
@@ -252,7 +253,7 @@ DONE_ALREADY = {
 }
 
 
-@pytest.mark.aws("3.5")
+@pytest.mark.aws("3.5", "4.3")
 @pytest.mark.parametrize(("call", "error"), DONE_ALREADY.values(), ids=DONE_ALREADY)
 def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
     Script([error]).connect().write(call)
@@ -305,6 +306,7 @@ ENDPOINTS = {
 }
 
 
+@pytest.mark.aws("6.4")
 @pytest.mark.parametrize(("region", "url"), ENDPOINTS.items(), ids=ENDPOINTS)
 def test_a_region_is_asked_at_its_own_endpoint_and_signed_for_itself(region: str, url: str) -> None:
     script = Script([VERSIONED])
@@ -313,6 +315,7 @@ def test_a_region_is_asked_at_its_own_endpoint_and_signed_for_itself(region: str
     assert f"/{region}/s3/aws4_request" in header(script, "Authorization")
 
 
+@pytest.mark.aws("6.3")
 @pytest.mark.parametrize(
     ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
 )
@@ -336,6 +339,7 @@ def test_an_endpoint_serves_every_service_by_path() -> None:
     }
 
 
+@pytest.mark.aws("6.4")
 def test_endpoint_variables_work_for_each_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8")
@@ -352,6 +356,7 @@ def test_endpoint_variables_work_for_each_service(monkeypatch: pytest.MonkeyPatc
 # Credentials.
 
 
+@pytest.mark.aws("6.7")
 def test_explicit_keys_beat_the_environment_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nosuch")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
@@ -395,15 +400,20 @@ NOT_OURS = {
     "expired, says S3": (VERSIONING, s3_error("ExpiredToken"), "have expired: get new ones"),
     "expired, says DynamoDB": (DESCRIBE, json_error("ExpiredTokenException"), "have expired: get new ones"),
     "expired, says STS": (IDENTITY, sts_error("ExpiredToken"), "have expired: get new ones"),
-    "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "the region is not enabled for the account"),
-    "unknown, says DynamoDB": (DESCRIBE, json_error("UnrecognizedClientException"), "the region is not enabled"),
-    "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "came from the global STS endpoint"),
+    "unknown, says S3": (VERSIONING, s3_error("InvalidAccessKeyId", 403), "check access_key, session_token or profile"),
+    "unknown, says DynamoDB": (
+        DESCRIBE,
+        json_error("UnrecognizedClientException"),
+        "enable the region for the account",
+    ),
+    "unknown, says STS": (IDENTITY, sts_error("InvalidClientTokenId"), "from a regional STS endpoint"),
     "skewed": (VERSIONING, s3_error("RequestTimeTooSkewed", 403), "check the secret key and this machine's clock"),
     "wrong": (VERSIONING, s3_error("SignatureDoesNotMatch", 403), "check the secret key"),
     "skewed, says DynamoDB": (DESCRIBE, json_error("InvalidSignatureException"), "this machine's clock"),
 }
 
 
+@pytest.mark.aws("6.7")
 @pytest.mark.parametrize(("call", "error", "said"), NOT_OURS.values(), ids=NOT_OURS)
 def test_credentials_that_do_not_work_end_the_run_at_once(call: Call, error: AWSResponse, said: str) -> None:
     script = Script([error])
@@ -432,6 +442,7 @@ def test_a_role_that_cannot_be_assumed_is_named(monkeypatch: pytest.MonkeyPatch)
         script.connect(assume_role_arn=role).read([VERSIONING])
 
 
+@pytest.mark.aws("6.2")
 def test_an_assumed_role_signs_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     assumed = (
         b"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s"
@@ -452,6 +463,7 @@ def test_an_assumed_role_signs_what_follows(monkeypatch: pytest.MonkeyPatch) -> 
 # What an error means.
 
 
+@pytest.mark.aws("6.10")
 def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
     (answer,) = (
         Script([s3_error("AccessDenied", 403, "explicit deny in a service control policy")])
@@ -459,11 +471,12 @@ def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
         .read([Call("s3", "get_bucket_encryption", {"Bucket": "tf-state"})])
     )
     assert str(answer) == (
-        "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration "
-        "(AWS: explicit deny in a service control policy)"
+        "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration, which a service control "
+        "policy denies: only whoever keeps that policy can permit it (AWS: explicit deny in a service control policy)"
     )
 
 
+@pytest.mark.aws("6.10")
 @pytest.mark.parametrize(
     ("service", "operation", "action"),
     [
@@ -517,10 +530,11 @@ UNREACHABLE = {
         "self-signed",
     ),
     "a login that has ended": (botocore.exceptions.UnauthorizedSSOTokenError(), "run aws sso login"),
-    "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; is there a proxy"),
+    "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; look for a proxy"),
 }
 
 
+@pytest.mark.aws("6.7")
 @pytest.mark.parametrize(("error", "said"), UNREACHABLE.values(), ids=UNREACHABLE)
 def test_what_is_no_answer_is_told_in_one_sentence(error: Exception, said: str) -> None:
     with pytest.raises(TfstateError, match=said) as failure:
@@ -529,6 +543,7 @@ def test_what_is_no_answer_is_told_in_one_sentence(error: Exception, said: str) 
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.aws("6.7")
 def test_a_parameter_that_botocore_does_not_know_is_told() -> None:
     with pytest.raises(TfstateError, match="this botocore is too old for the request: update botocore"):
         Script([DONE]).connect().read([Call("s3", "head_bucket", {"Bucket": "b-1", "OfTomorrow": True})])
@@ -545,6 +560,7 @@ def test_the_first_exception_of_reads_side_by_side_is_ours() -> None:
 # KMS keys.
 
 
+@pytest.mark.aws("4.9")
 def test_a_key_is_known_by_its_arn() -> None:
     assert Script([described_key()]).connect().key_arn("alias/state", must_exist=True) == KEY
 
@@ -557,6 +573,7 @@ UNUSABLE = {
 }
 
 
+@pytest.mark.aws("4.9", "4.10")
 @pytest.mark.parametrize(("changed", "said"), UNUSABLE.values(), ids=UNUSABLE)
 def test_a_key_that_cannot_encrypt_is_said(changed: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid, match=f"kms_key_id alias/state cannot be used: {said}"):

@@ -89,6 +89,7 @@ def test_an_empty_role_means_none():
     assert "assume_role_arn" not in variables(of_one({"role": ""}))
 
 
+@pytest.mark.aws("6.3")
 @pytest.mark.parametrize(
     ("region", "partition"),
     [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-isob-east-1", "aws-iso-b")],
@@ -175,6 +176,7 @@ def test_what_cannot_be_right_is_refused_by_name(fleet, sentence):
     assert sentence in str(refused.value)
 
 
+@pytest.mark.aws("6.3")
 def test_one_bucket_name_may_serve_in_two_partitions():
     china = {**TEST, "regions": ["cn-north-1"]}
     fleet = replace(FLEET, accounts=[{**PROD, "regions": ["us-east-1"]}, china], bucket_name="tf-state")

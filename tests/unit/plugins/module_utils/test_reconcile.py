@@ -122,7 +122,7 @@ def _is_unused(it: Bucket | Table) -> bool:
     return isinstance(it, Bucket) and not it.objects and it.versioning is None
 
 
-@pytest.mark.aws("2.2")
+@pytest.mark.aws("2.2", "4.5")
 @modest
 @given(starts())
 def test_a_stale_read_is_waited_for(start: Any) -> None:
@@ -189,6 +189,7 @@ def test_killed_while_versioning_is_unmanaged_it_converges() -> None:
     assert aws.buckets[NAME].lifecycle
 
 
+@pytest.mark.aws("4.1")
 def test_killed_right_after_the_creation_of_a_table_the_next_run_waits_for_it() -> None:
     kind, aws = KINDS["table"], KINDS["table"].world(None, killed_after=1)
     with pytest.raises(Killed):
@@ -198,6 +199,7 @@ def test_killed_right_after_the_creation_of_a_table_the_next_run_waits_for_it() 
     assert aws.tables[NAME].recovery_days == 35
 
 
+@pytest.mark.aws("4.10")
 @pytest.mark.parametrize("status", ["INACCESSIBLE_ENCRYPTION_CREDENTIALS", "ARCHIVED"])
 def test_a_table_that_no_waiting_mends_is_told_although_nothing_is_to_change(status: str) -> None:
     table = Table(protected=True, recovery_days=35, status=status)
@@ -242,6 +244,7 @@ def test_what_reads_back_old_past_the_deadline_is_a_warning() -> None:
     assert "run again later to confirm" in aws.warnings[0]
 
 
+@pytest.mark.aws("4.1", "4.6", "6.6")
 def test_a_table_that_stays_busy_past_the_deadline_is_a_failure() -> None:
     aws = KINDS["table"].world(Table(status="UPDATING"))
     with pytest.raises(TfstateError, match="the table is UPDATING, past wait_timeout; run again later"):
@@ -267,6 +270,7 @@ def test_what_is_unmanaged_is_neither_read_nor_written() -> None:
     assert "policy" not in outcome.after
 
 
+@pytest.mark.aws("6.8")
 def test_another_account_than_declared_is_told_before_anything_is_touched() -> None:
     kind = KINDS["bucket"]
     aws = kind.world(None)
@@ -295,6 +299,7 @@ def test_an_unknown_kms_key_is_told_before_the_first_write_in_check_mode_too() -
         assert aws.writes == []
 
 
+@pytest.mark.aws("4.7")
 def test_an_autoscaled_table_keeps_its_capacity_with_a_warning() -> None:
     aws = KINDS["table"].world(Table(capacity={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}, autoscaled=True))
     outcome = KINDS["table"].run(aws, {"billing_mode": "PAY_PER_REQUEST"})
@@ -346,6 +351,7 @@ def test_a_bucket_of_many_pages_is_emptied_and_deleted() -> None:
     assert [call.operation for call in aws.writes] == [*["delete_objects"] * 3, "delete_bucket"]
 
 
+@pytest.mark.aws("4.12")
 def test_a_table_with_digests_is_deleted_once_allowed() -> None:
     kind = KINDS["table"]
     aws = kind.world(Table(protected=True, items=[{"LockID": {"S": "b/k-md5"}, "Digest": {"S": "1"}}]))

@@ -25,7 +25,7 @@ TARGETS = {"bucket": given.BUCKET, "table": given.TABLE}
 FACETS = [
     (resource, facet)
     for resource in (BUCKET, TABLE)
-    for facet in {facet.name: facet for facet in (*resource.facets, *resource.teardown)}.values()
+    for facet in {facet.name: facet for facet in (*resource.facets, *resource.teardown, *resource.witnesses)}.values()
 ]
 
 
@@ -41,12 +41,13 @@ def _module(resource: Resource, facet: Facet) -> Any:
     return import_module(f"tests.unit.plugins.module_utils.facets.{resource.kind}.{facet.name}")
 
 
-@pytest.mark.aws("2.4", "2.5", "2.6", "2.11")
+@pytest.mark.aws("2.4", "2.5", "2.6", "2.11", "4.2", "4.7", "4.8", "4.9")
 @pytest.mark.parametrize(("facet", "target", "response", "normal"), cases("READS"))
 def test_a_response_has_this_normal_form(facet: Facet, target: Target, response: Any, normal: Any) -> None:
     assert facet.normalise(response, target) == normal
 
 
+@pytest.mark.aws("4.11")
 @pytest.mark.parametrize(("facet", "target", "params", "observed", "desired"), cases("DESIRES"))
 def test_this_is_desired(facet: Facet, target: Target, params: Any, observed: Any, desired: Any) -> None:
     seen = copy.deepcopy(observed)
@@ -59,6 +60,7 @@ def test_this_is_desired_when_new(facet: Facet, target: Target, params: Any, obs
     assert facet.desired(params, observed, replace(target, fresh=True)) == desired
 
 
+@pytest.mark.aws("4.2", "4.14")
 @pytest.mark.parametrize(("facet", "target", "before", "after", "calls"), cases("CALLS"))
 def test_these_calls_make_the_change(facet: Facet, target: Target, before: Any, after: Any, calls: Any) -> None:
     assert [*facet.calls(target, before, after)] == calls

@@ -22,9 +22,20 @@ READS = {
         described({"id": "HASH", "at": "RANGE"}, id="N", at="S"),
         {"key": {"id": "N HASH", "at": "S RANGE"}},
     ),
+    "replicas": (
+        {"Table": {**described({"LockID": "HASH"}, LockID="S")["Table"], "Replicas": [{"RegionName": "eu-west-2"}]}},
+        {**LOCK_ID, "replicas": ["eu-west-2"]},
+    ),
     "a table on its way out may not tell": ({"Table": {"TableStatus": "DELETING"}}, {"key": {}}),
 }
-DESIRES = {"Terraform's key, whatever there is": ({}, {"key": {"id": "S HASH"}}, LOCK_ID)}
+DESIRES = {
+    "Terraform's key, whatever there is": ({}, {"key": {"id": "S HASH"}}, LOCK_ID),
+    "replicas are somebody else's": (
+        {},
+        {**LOCK_ID, "replicas": ["eu-west-2"]},
+        {**LOCK_ID, "replicas": ["eu-west-2"]},
+    ),
+}
 CALLS = {
     "created on demand": (
         None,

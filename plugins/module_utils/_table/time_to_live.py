@@ -1,0 +1,32 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Time to live: looked at before a change, as a lock table must have none; never written."""
+
+from __future__ import annotations
+
+from .._core import Call, Params, Response, Target, Value
+
+NAME = "time_to_live"
+OPTIONS: dict[str, dict[str, object]] = {}
+#: Without options it is never asked for: that it cannot be read stops nobody.
+OPT_IN = True
+ABSENT: Value = None
+NOT_FOUND: set[str] = set()
+
+
+def read(target: Target) -> Call:
+    return Call("dynamodb", "describe_time_to_live", {"TableName": target.name})
+
+
+def normalise(response: Response, target: Target) -> Value:
+    described = response.get("TimeToLiveDescription", {})
+    on = described.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+    return described.get("AttributeName") if on else ABSENT
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    return observed
+
+
+def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
+    return ()

@@ -1,0 +1,307 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Each message of docs/messages.md is provoked, and reads as the page says."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import botocore.session
+import pytest
+
+from tests.docs.pages import tables
+from tests.integration.conftest import behind_the_shim, impatient
+from tests.integration.doors import Task, through_core
+from tests.integration.scenarios import in_region
+from tests.integration.subject import MODULES, Subject
+from tests.integration.test_table import make
+from tests.playbooks.project import Project
+from tests.support.aws_defaults import aws_defaults
+from tests.support.aws_tables import CLASS_CHANGES, ENCRYPTION_CHANGES, AwsTables
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay, Reply, error, then
+from tests.unit.plugins.module_utils.test_aws import (
+    LISTED,
+    WHO,
+    Script,
+    botocore_does_not_sleep,
+    json_error,
+    s3_error,
+    says,
+    sts_error,
+)
+from tests.unit.plugins.module_utils.test_credentials import Regions, profile, stamped
+
+__all__ = ["botocore_does_not_sleep", "impatient"]
+
+PAGE = "docs/messages.md"
+ROWS = {row[0]: row[1].strip("`") for row in tables(PAGE, "what went wrong")}
+NO_KEYS = {"access_key": None, "secret_key": None}
+SCP = "User: u is not authorized to perform: s3:x with an explicit deny in a service control policy"
+
+
+@dataclass
+class Stage:
+    """AWS's words without AWS (`offline`), or an emulator whose answers are meddled with (`bucket` and `table`)."""
+
+    folder: Path
+    patch: pytest.MonkeyPatch
+    bucket: Subject
+    table: Subject
+    aws_tables: AwsTables
+
+    def offline(self, script: Script, kind: str = "table", **asked: Any) -> str:
+        create = botocore.session.Session.create_client
+
+        def create_client(session: Any, *names: Any, **options: Any) -> Any:
+            client = create(session, *names, **options)
+            client.meta.events.register("before-send", script)
+            return client
+
+        self.patch.setattr(botocore.session.Session, "create_client", create_client)
+        usual = {"name": "tf-name", "region": "eu-west-1", "access_key": "AKIATEST", "secret_key": "s"}
+        params = {name: value for name, value in {**usual, **asked}.items() if value is not None}
+        (result,) = through_core([Task(MODULES[kind], {**params, "cache_credentials": False})])
+        return failed(result)
+
+    def fails(self, error: Exception) -> str:
+        return self.offline(Script([error]))
+
+    def refused(self, operation: str, reply: Reply, **asked: Any) -> str:
+        """What a task says when AWS answers this to its operation."""
+        subject = self.table if "Table" in operation else self.bucket
+        subject.relay.on(operation, reply=reply, times=math.inf)
+        return failed(subject.task(wait_timeout=0, **asked))
+
+
+def failed(result: dict[str, Any]) -> str:
+    assert result.get("failed"), result
+    return str(result["msg"])
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ministack: RunningEmulator) -> Any:
+    aws_tables = AwsTables()
+    with Relay(ministack.url) as relay:
+        relay.use(aws_tables, *aws_defaults(ministack))
+        bucket, table = (behind_the_shim(kind, ministack, relay) for kind in ("bucket", "table"))
+        yield Stage(tmp_path, monkeypatch, bucket, table, aws_tables)
+
+
+def with_profile(stage: Stage, **more: str) -> dict[str, Any]:
+    profile(stage.folder, stage.patch, **more)
+    return {**NO_KEYS, "profile": "role"}
+
+
+def half_of_the_credentials(stage: Stage) -> str:
+    stage.patch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    role = "arn:aws:iam::111122223333:role/tf"  # whose credentials are needed at once
+    return stage.offline(Script([WHO]), **NO_KEYS, assume_role_arn=role)
+
+
+def login_ended(stage: Stage) -> str:
+    settings = ("sso_start_url = https://x", "sso_region = eu-west-1", "sso_account_id = 111122223333")
+    (stage.folder / "config").write_text("\n".join(["[profile sso]", *settings, "sso_role_name = r"]))
+    stage.patch.setenv("AWS_CONFIG_FILE", str(stage.folder / "config"))
+    stage.patch.setenv("HOME", str(stage.folder))
+    return stage.offline(Script([WHO]), **NO_KEYS, profile="sso")
+
+
+def expired(stage: Stage) -> str:
+    script = Script(by_operation={"HeadBucket": says(400), "GetCallerIdentity": sts_error("ExpiredToken")})
+    return stage.offline(script, "bucket")
+
+
+def unreachable(stage: Stage) -> str:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    (result,) = through_core([stage.table.as_task(endpoint_url=url, wait_timeout=0)])
+    return failed(result)
+
+
+def forbidden_bucket(stage: Stage, listed: Any) -> str:
+    answers = {"HeadBucket": says(403), "ListBuckets": listed, "GetCallerIdentity": WHO_IS_ASKED}
+    return stage.offline(Script(by_operation=answers), "bucket")
+
+
+WHO_IS_ASKED = says(
+    200,
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account>"
+    b"<Arn>arn:aws:iam::111122223333:user/u</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>",
+)
+
+
+def in_another_region(stage: Stage) -> str:
+    stage.bucket.done()
+    stage.bucket.relay.on("HeadBucket", reply=in_region("eu-central-1"), times=math.inf)
+    return stage.bucket.refused(account_id="000000000000")
+
+
+def another_key(stage: Stage) -> str:
+    make(stage.table, "ID")
+    return stage.table.refused()
+
+
+def deleted_meanwhile(stage: Stage) -> str:
+    make(stage.table)
+    dynamodb = stage.table.emulator.client("dynamodb", region=stage.table.region)
+
+    def delete(_call: Any) -> None:
+        dynamodb.update_table(TableName=stage.table.name, DeletionProtectionEnabled=False)
+        dynamodb.delete_table(TableName=stage.table.name)
+
+    stage.table.relay.on("UpdateContinuousBackups", reply=then(delete))
+    return failed(stage.table.task())
+
+
+def described(**more: Any) -> Script:
+    table = {"TableName": "tf-name", "TableArn": "arn:aws:dynamodb:eu-west-1:111122223333:table/tf-name", **more}
+    return Script([says(200, json.dumps({"Table": table}).encode())])
+
+
+def lost(stage: Stage) -> str:
+    key = {"KMSMasterKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/1111"}
+    return stage.offline(described(TableStatus="INACCESSIBLE_ENCRYPTION_CREDENTIALS", SSEDescription=key))
+
+
+def key_disabled(stage: Stage) -> str:
+    kms = stage.table.aws("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=key)
+    return stage.table.refused(kms_key_id=key)
+
+
+def quota(stage: Stage, used: str, limit: int, **asked: Any) -> str:
+    stage.table.done()
+    setattr(stage.aws_tables.of(stage.table.name), used, limit)
+    return failed(stage.table.task(wait_timeout=0, **asked))
+
+
+def throttled(stage: Stage) -> str:
+    stage.table.done()
+    return stage.refused("UpdateTable", error("ThrottlingException"), table_class="STANDARD_INFREQUENT_ACCESS")
+
+
+def unknown_parameter(stage: Stage) -> str:
+    report = "Unknown parameter in input"
+    return stage.fails(botocore.exceptions.ParamValidationError(report=report))
+
+
+def botocore_missing(stage: Stage) -> str:
+    """A Python that has none, for the controller, too."""
+    (stage.folder / "without" / "botocore").mkdir(parents=True)
+    (stage.folder / "without" / "botocore" / "__init__.py").write_text("raise ImportError('no botocore')\n")
+    project = Project(stage.folder, stage.table.relay.url)
+    project.inventory({"localhost": {}})
+    options = {**project.connection(), "name": stage.table.name}
+    task = {"name": "Fail", "cornerstone.tfstate.tf_lock_table": options}
+    project.write("site.yml", [{"hosts": "localhost", "gather_facts": False, "tasks": [task]}])
+    run = project.play("site.yml", PYTHONPATH=str(stage.folder / "without"))
+    found = re.search(r"Failed to import the required.*?ansible_python_interpreter", run.output, re.DOTALL)
+    assert found, run.output
+    return " ".join(found.group().split())
+
+
+UNRECOGNISED = json_error("UnrecognizedClientException")
+CASES: dict[str, Callable[[Stage], str]] = {
+    "no credentials": lambda stage: stage.offline(Script([WHO]), **NO_KEYS),
+    "half of the credentials": half_of_the_credentials,
+    "the profile is missing": lambda stage: stage.offline(Script([WHO]), **NO_KEYS, profile="nosuch"),
+    "the login has ended": login_ended,
+    "the profile wants an MFA code": lambda stage: stage.offline(
+        Script([WHO]), **with_profile(stage, mfa_serial="arn:aws:iam::111122223333:mfa/me")
+    ),
+    "the credentials have expired": expired,
+    "AWS does not know the credentials": lambda stage: stage.offline(Regions("nowhere", UNRECOGNISED)),
+    "the secret is wrong": lambda stage: stage.offline(Script([json_error("SignatureDoesNotMatch")])),
+    "the clock is wrong": lambda stage: stage.offline(
+        Script([stamped(json_error("InvalidSignatureException"), timedelta(hours=2))])
+    ),
+    "the role cannot be assumed": lambda stage: stage.offline(
+        Script([sts_error("AccessDenied")]), assume_role_arn="arn:aws:iam::111122223333:role/tf"
+    ),
+    "another account than declared": lambda stage: stage.bucket.refused(account_id="999999999999"),
+    "no region": lambda stage: stage.offline(Script([WHO]), region=None),
+    "no such region": lambda stage: stage.offline(Script([WHO]), region="mars-north-1"),
+    "the region is not enabled": lambda stage: stage.offline(Regions("us-east-1", UNRECOGNISED), region="af-south-1"),
+    "the region is not enabled, or the token is of the old kind": lambda stage: stage.offline(
+        Regions("us-east-1", UNRECOGNISED), region="af-south-1", session_token="v1"
+    ),
+    "the endpoint is unreachable": unreachable,
+    "there is no FIPS endpoint": lambda stage: stage.fails(
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://dynamodb-fips.eu-west-1.amazonaws.com/")
+    ),
+    "there cannot be such an endpoint": lambda stage: stage.offline(
+        Script([WHO]), "bucket", region="cn-north-1", aws_config={"use_fips_endpoint": True}
+    ),
+    "a proxy sends the task in circles": lambda stage: stage.fails(RecursionError()),
+    "something else answers": lambda stage: stage.offline(
+        Script([says(200, b"<html>Please log in")]), account_id="111122223333"
+    ),
+    "the bucket name is taken": lambda stage: forbidden_bucket(stage, says(200, LISTED % b"other")),
+    "the bucket name was taken meanwhile": lambda stage: stage.refused(
+        "CreateBucket", error("BucketAlreadyExists", 409)
+    ),
+    "the bucket is yours, and hidden from you": lambda stage: forbidden_bucket(stage, says(200, LISTED % b"tf-name")),
+    "nobody knows whose the bucket is": lambda stage: forbidden_bucket(stage, s3_error("AccessDenied", 403)),
+    "the bucket lies in another region": in_another_region,
+    "the table has another key": another_key,
+    "the table was deleted during the run": deleted_meanwhile,
+    "the table has lost its key": lost,
+    "the KMS key is disabled": key_disabled,
+    "the KMS key does not exist": lambda stage: stage.table.refused(kms_key_id="alias/nope"),
+    "a setting may not be read": lambda stage: (
+        stage.bucket.done() and stage.refused("GetBucketPolicy", error("AccessDenied", 403))
+    ),
+    "a setting may not be written": lambda stage: stage.refused("PutBucketVersioning", error("AccessDenied", 403)),
+    "the organization forbids it": lambda stage: stage.refused(
+        "PutBucketVersioning", error("AccessDenied", 403, message=SCP)
+    ),
+    "too many buckets": lambda stage: stage.refused("CreateBucket", error("TooManyBuckets")),
+    "too many tables": lambda stage: stage.refused("CreateTable", error("LimitExceededException")),
+    "too many changes of the table class": lambda stage: quota(
+        stage, "class_changes", CLASS_CHANGES, table_class="STANDARD_INFREQUENT_ACCESS"
+    ),
+    "too many changes of the encryption": lambda stage: quota(
+        stage, "encryptions", ENCRYPTION_CHANGES, encryption="aws_managed_key"
+    ),
+    "throttled past the deadline": throttled,
+    "busy past the deadline": lambda stage: stage.offline(described(TableStatus="UPDATING"), wait_timeout=0),
+    "the bucket's name was free a moment ago": lambda stage: stage.refused(
+        "CreateBucket", error("OperationAborted", 409)
+    ),
+    "botocore is missing": botocore_missing,
+    "botocore is too old": unknown_parameter,
+}
+
+
+def test_the_page_tells_what_is_provoked_here_and_no_more() -> None:
+    assert list(ROWS) == list(CASES)
+
+
+@pytest.mark.aws("6.1", "6.2", "6.7", "6.8", "6.10", "4.9", "4.10", "4.11")
+@pytest.mark.parametrize("case", CASES)
+def test_a_message_reads_as_the_page_says(stage: Stage, case: str) -> None:
+    said = CASES[case](stage)
+    told = re.sub(r"<\w[\w ]*>", "(.+)", re.escape(ROWS[case]).replace(r"\ ", " "))
+    assert re.fullmatch(told, said), f"{said}\n\nand the page says\n\n{ROWS[case]}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_message_says_what_to_do(case: str) -> None:
+    """In its last part, in the imperative or by naming what is needed."""
+    words = (
+        *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
+        *("get ", "look for", "leave it alone", "please "),
+    )
+    assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

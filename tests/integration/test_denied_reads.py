@@ -1,0 +1,269 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every read there is, denied in turn: whoever may not read a setting leaves it alone, or is told what is missing."""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _core
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Facet, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+from tests.integration.conftest import behind_the_shim
+from tests.integration.doors import Playbook, through_core
+from tests.integration.scenarios import S3_DENIES_WITH_403, only
+from tests.integration.subject import Subject, changed
+from tests.integration.test_lives import DOORS
+from tests.integration.test_table import make
+from tests.support.aws_defaults import aws_defaults
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay, error
+
+ROOMS = Path(_core.__file__).parent
+RESOURCES = {"bucket": BUCKET, "table": TABLE}
+READ_VERBS = ("get_", "head_", "list_", "describe_", "scan")
+TARGET = Target("tf-state", "us-east-1", arn="arn:aws:dynamodb:us-east-1:000000000000:table/tf-state")
+#: What has to be asked for before a facet without baseline is read.
+ASKED: dict[str, dict[str, Any]] = {"object_lock": {"object_lock": False}, "logging": {"logging_target_bucket": ""}}
+
+
+def own_read(kind: str, facet: Facet) -> _core.Call | None:
+    """What reads this facet, unless it comes with the existence."""
+    call = facet.read(TARGET)
+    return None if call == RESOURCES[kind].existence.read(TARGET) else call
+
+
+def api_name(operation: str) -> str:
+    return operation.title().replace("_", "")
+
+
+def deny(subject: Subject, operation: str) -> None:
+    """An SCP may deny a single operation on a single resource."""
+    name = api_name(operation)
+    is_s3 = "Bucket" in name or name in S3_DENIES_WITH_403
+    code, status = ("AccessDenied", 403) if is_s3 else ("AccessDeniedException", 400)
+    subject.relay.on("*", reply=only(name, error(code, status)), times=math.inf, resource=subject.name)
+
+
+FACETS = [
+    pytest.param(kind, facet, id=f"{kind} {facet.name}")
+    for kind, resource in RESOURCES.items()
+    for facet in resource.facets
+    if own_read(kind, facet)
+]
+#: Every other read there is -> the test that denies it.
+OTHERS = {
+    "head_bucket": "test_who_may_not_look_for_a_resource_is_told",
+    "describe_table": "test_who_may_not_look_for_a_resource_is_told",
+    "list_object_versions": "test_contents_that_may_not_be_read_are_never_taken_for_none",
+    "list_objects_v2": "test_contents_that_may_not_be_read_are_never_taken_for_none",
+    "scan": "test_contents_that_may_not_be_read_are_never_taken_for_none",
+    "describe_time_to_live": "test_what_is_only_for_a_warning_stops_nobody",
+    "list_buckets": "test_who_may_not_list_buckets_is_told_both_ways_to_read_a_403",
+    "get_caller_identity": "test_who_may_not_ask_who_he_is_does_without",
+    "get_bucket_acl": "test_a_look_around_that_is_denied_names_the_permission_and_the_option",
+    "describe_scalable_targets": "test_a_look_around_that_is_denied_names_the_permission_and_the_option",
+    "describe_key": "test_a_key_that_may_not_be_described",
+}
+
+
+def test_every_read_there_is_is_denied_here() -> None:
+    written = {
+        ast.literal_eval(node.args[1])
+        for room in ROOMS.rglob("*.py")
+        for node in ast.walk(ast.parse(room.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call"
+    }
+    reads = {operation for operation in written if operation.startswith(READ_VERBS)}
+    of_facets = {call.operation for kind, facet in (each.values for each in FACETS) if (call := own_read(kind, facet))}
+    assert reads == of_facets | {*OTHERS}
+    assert {*OTHERS.values()} <= {*globals()}
+
+
+@pytest.mark.aws("4.19", "6.10")
+@pytest.mark.parametrize("door", ["core", *DOORS])
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_a_facet_that_may_not_be_read_is_left_alone_or_told(
+    ministack: RunningEmulator, kind: str, door: str, tmp_path: Path
+) -> None:
+    """Through every door; what else changes meanwhile is the business of test_facets."""
+    enter = through_core if door == "core" else Playbook(tmp_path, DOORS[door])
+    facets = [facet for facet in RESOURCES[kind].facets if own_read(kind, facet)]
+    with Relay(ministack.url) as relay:
+        relay.use(*aws_defaults(ministack))
+        made = behind_the_shim(kind, ministack, relay)
+        subjects = [replace(made, name=f"{made.name}-{place}") for place, _unused in enumerate(facets)]
+        tasks = []
+        for subject, facet in zip(subjects, facets, strict=True):
+            subject.done()
+            call = own_read(kind, facet)
+            assert call
+            deny(subject, call.operation)
+            asked = ASKED.get(facet.name, {})
+            tasks += [subject.as_task(**asked), subject.as_task(**asked, unmanaged=[facet.name])]
+        start = len(relay.calls)
+        results = enter(tasks)
+        assert not [call for call in relay.calls[start:] if call.is_write]
+    for place, facet in enumerate(facets):
+        told, left = results[2 * place : 2 * place + 2]
+        call = own_read(kind, facet)
+        assert call
+        assert told["failed"], facet.name
+        assert f"needs {iam_action(call)}" in told["msg"]
+        assert f"or leave it alone with unmanaged: [{facet.name}]" in told["msg"]
+        assert not left.get("failed"), left
+        assert left["changes"] == []
+        assert facet.name not in left[kind]
+
+
+@pytest.mark.aws("4.19", "6.10")
+@pytest.mark.parametrize(("kind", "facet"), FACETS)
+def test_a_denied_facet_keeps_no_other_from_converging(
+    bare_bucket: Subject, bare_table: Subject, kind: str, facet: Facet
+) -> None:
+    subject = {"bucket": bare_bucket, "table": bare_table}[kind]
+    make_bare(subject)
+    call = own_read(kind, facet)
+    assert call
+    deny(subject, call.operation)
+    result = subject.done(unmanaged=[facet.name], tags={"Stage": "test"} if facet.name != "tags" else None)
+    assert changed(result)
+    assert facet.name not in {*changed(result), *result[kind]}
+
+
+def make_bare(subject: Subject) -> None:
+    if subject.kind == "bucket":
+        subject.aws().create_bucket(Bucket=subject.name)
+    else:
+        make(subject)
+
+
+@pytest.mark.aws("4.19", "6.10")
+@pytest.mark.parametrize(("kind", "permission"), [("bucket", "s3:ListBucket"), ("table", "dynamodb:DescribeTable")])
+def test_who_may_not_look_for_a_resource_is_told(
+    bare_bucket: Subject, bare_table: Subject, kind: str, permission: str
+) -> None:
+    subject = {"bucket": bare_bucket, "table": bare_table}[kind]
+    make_bare(subject)
+    deny(subject, RESOURCES[kind].existence.read(TARGET).operation)
+    every = [facet.name for facet in RESOURCES[kind].facets if facet.name != EXISTENCE]
+    for unmanaged in ([], every):
+        said = subject.refused(unmanaged=unmanaged)
+        assert permission in said
+        assert "unmanaged" not in said
+
+
+@pytest.mark.aws("4.19", "6.10")
+@pytest.mark.parametrize(
+    ("kind", "operation", "permission"),
+    [
+        ("bucket", "list_object_versions", "s3:ListBucketVersions"),
+        ("bucket", "list_objects_v2", "s3:ListBucket"),
+        ("table", "scan", "dynamodb:Scan"),
+    ],
+)
+def test_contents_that_may_not_be_read_are_never_taken_for_none(
+    bare_bucket: Subject, bare_table: Subject, kind: str, operation: str, permission: str
+) -> None:
+    subject = {"bucket": bare_bucket, "table": bare_table}[kind]
+    make_bare(subject)
+    deny(subject, operation)
+    said = subject.refused(state="absent", allow=["delete_state"], confirm_name=subject.name)
+    assert f"needs {permission}" in said
+    assert "unmanaged" not in said
+
+
+@pytest.mark.aws("4.15", "6.10")
+def test_what_is_only_for_a_warning_stops_nobody(bare_table: Subject) -> None:
+    make_bare(bare_table)
+    deny(bare_table, "describe_time_to_live")
+    assert bare_table.done()["warnings"] == []
+    assert "DescribeTimeToLive" in bare_table.calls
+
+
+@pytest.mark.aws("6.10")
+def test_who_may_not_list_buckets_is_told_both_ways_to_read_a_403(bare_bucket: Subject) -> None:
+    make_bare(bare_bucket)
+    for name in ("HeadBucket", "ListBuckets"):
+        bare_bucket.relay.on(name, reply=error("AccessDenied", 403), times=math.inf)
+    said = bare_bucket.refused()
+    assert "the bucket belongs to another account, or you need s3:ListBucket on it" in said
+    assert "needs s3:ListAllMyBuckets" in said
+
+
+@pytest.mark.aws("6.8", "6.10")
+@pytest.mark.parametrize("kind", RESOURCES)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_who_may_not_ask_who_he_is_does_without(
+    bare_bucket: Subject, bare_table: Subject, kind: str, is_there: bool
+) -> None:
+    subject = {"bucket": bare_bucket, "table": bare_table}[kind]
+    if is_there:
+        make_bare(subject)
+    subject.relay.on("GetCallerIdentity", reply=error("AccessDenied", 403), times=math.inf)
+    said = subject.refused(account_id="000000000000")
+    assert "needs sts:GetCallerIdentity" in said
+    assert "or leave out account_id" in said
+    assert subject.done()["changed"]
+
+
+@dataclass(frozen=True)
+class Look:
+    kind: str
+    operation: str
+    permission: str
+    facet: str
+    asked: dict[str, Any] = field(default_factory=dict)
+
+
+LOOKS = (
+    Look("bucket", "get_bucket_acl", "s3:GetBucketAcl", "ownership"),
+    Look("table", "describe_scalable_targets", "application-autoscaling:DescribeScalableTargets", "billing"),
+)
+
+
+@pytest.mark.aws("4.7", "6.10")
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.operation)
+def test_a_look_around_that_is_denied_names_the_permission_and_the_option(
+    bare_bucket: Subject, bare_table: Subject, look: Look
+) -> None:
+    if look.kind == "bucket":
+        subject = bare_bucket
+        subject.aws().create_bucket(Bucket=subject.name, ObjectOwnership="ObjectWriter")
+        asked = {"object_ownership": "BucketOwnerEnforced"}
+    else:
+        subject = bare_table
+        make(
+            subject, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+        )
+        asked = {"billing_mode": "PAY_PER_REQUEST"}
+        subject.relay._rules.clear()  # of what answers for autoscaling
+    denied = error("AccessDenied" if look.kind == "bucket" else "AccessDeniedException", 403)
+    subject.relay.on("*", reply=only(api_name(look.operation), denied), times=math.inf)
+    said = subject.refused(**asked)
+    assert f"needs {look.permission}" in said
+    assert f"or leave it alone with unmanaged: [{look.facet}]" in said
+    assert look.facet not in changed(subject.done(unmanaged=[look.facet]))
+
+
+@pytest.mark.aws("4.9", "6.10")
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_a_key_that_may_not_be_described(bare_bucket: Subject, bare_table: Subject, kind: str) -> None:
+    """By its ARN it is taken with a warning; an alias might stand for any key."""
+    subject = {"bucket": bare_bucket, "table": bare_table}[kind]
+    arn = subject.aws("kms").create_key()["KeyMetadata"]["Arn"]
+    subject.relay.on("DescribeKey", reply=error("AccessDeniedException"), times=math.inf)
+    asked = {"encryption": "aws:kms"} if kind == "bucket" else {}
+    said = subject.refused(kms_key_id="alias/state", **asked)
+    assert "needs kms:DescribeKey" in said
+    assert "or give the full ARN of the key as kms_key_id" in said
+    (warning,) = subject.done(kms_key_id=arn, **asked)["warnings"]
+    assert "needs kms:DescribeKey" in warning
