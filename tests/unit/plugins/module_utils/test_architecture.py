@@ -21,6 +21,7 @@ PURE_NAMES = (
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
 ]
+PURE += [MODULE_UTILS / "_state" / f"{name}.py" for name in ("reading", "document")]
 IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
