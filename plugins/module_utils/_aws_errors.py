@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ IAM_ACTIONS = {
     "head_bucket": "s3:ListBucket",
     "list_object_versions": "s3:ListBucketVersions",
     "list_objects_v2": "s3:ListBucket",
+    "head_object": "s3:GetObject",
     "list_buckets": "s3:ListAllMyBuckets",
     "delete_objects": "s3:DeleteObjectVersion",
     "get_bucket_encryption": "s3:GetEncryptionConfiguration",
@@ -74,6 +76,9 @@ ADVICE = {
     "InvalidTag": "AWS takes no such tag: check the letters of tags",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
+    "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
+    "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
+    "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
@@ -159,6 +164,9 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
+    key = re.search(r"\bkms:\w+", message)
+    if code in DENIED and key:  # the object could be read, and not be deciphered
+        return f"needs {key[0]} on its KMS key"
     if code in DENIED:
         needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
         above = next((each for each in ABOVE if each in message), None)
@@ -191,6 +199,8 @@ def companions(call: Call) -> tuple[str, ...]:
 
 
 def iam_action(call: Call) -> str:
+    if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
+        return "s3:GetObjectVersion"
     prefix = call.service.removesuffix("control")  # s3control has no prefix of its own
     return IAM_ACTIONS.get(call.operation, f"{prefix}:{call.operation.title().replace('_', '')}")
 
