@@ -42,6 +42,9 @@ BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run aga
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
+#: What is said of single items fails like this only where their key is not that of the table.
+ITEM_CALLS = {"get_item", "put_item", "delete_item"}
+
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
@@ -79,6 +82,8 @@ ADVICE = {
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
     "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    "NoSuchBucket": "there is no such bucket: check its name",
+    "ResourceNotFoundException": "there is none of that name in this account and region: check the name, and both",
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
@@ -96,6 +101,7 @@ QUOTAS = {
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
 TRANSIENT = {
     "OperationAborted",
+    "ConditionalRequestConflict",
     "ContinuousBackupsUnavailableException",
     "SlowDown",
     "ServiceUnavailable",
@@ -171,6 +177,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
         above = next((each for each in ABOVE if each in message), None)
         return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it" if above else needed
+    if code == "ValidationException" and call.operation in ITEM_CALLS:
+        return "it is no lock table: the key of one is LockID, a string, and nothing else"
     quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
     if code == "LimitExceededException" and quota:
         return quota

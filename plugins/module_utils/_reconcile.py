@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ._aws_errors import ALREADY_THERE
 from ._core import (
@@ -30,6 +31,8 @@ from ._observe import Observer, World, leave_alone
 
 #: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
 LOST_AFTER = 8
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -262,3 +265,8 @@ def write_files(
             raise Interrupted(cause, tuple(done)) from cause
         done.append(change)
     return changes
+
+
+def unless_checking(check_mode: bool, foreseen: T, carry_out: Callable[[], T]) -> T:
+    """What carrying it out came to, or in check mode what it would come to: for work that changes no facet."""
+    return foreseen if check_mode else carry_out()
