@@ -17,7 +17,7 @@ SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._l
 PURE_NAMES = (
     *("_core", "_guard", "_tags", "_policy_document", "_own_statements", "_lifecycle_rules"),
     *("_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file"),
-    *("_code_map", "_code_check", "_findings", "_audit", "_report", "_report_page"),
+    *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
