@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, backend_of, write_backend
@@ -67,6 +68,21 @@ NEEDED = {
     "region": "name the region, or set AWS_REGION",
     "table_name": "name the lock table, or lock by files alone with terraform_backend_lock_mode: lockfile",
 }
+
+
+def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """The role's variables, as inventory and play give them."""
+    found: dict[str, Any] = {}
+    for name in ROLE_SPEC:
+        if name not in known:
+            continue
+        try:
+            value = templar.template({name: known[name]}).get(name)
+        except AnsibleError as error:
+            raise Invalid(f"{name} cannot be told: {error}") from error
+        if value is not None and value != known.get("omit"):
+            found[name] = value
+    return found
 
 
 def asked(given: Mapping[str, Any]) -> dict[str, Any]:
