@@ -51,7 +51,7 @@ def _of_the_role(found: dict[str, Any]) -> dict[str, Any]:
     more = {"workspace_key_prefix": found.get("terraform_backend_workspace_key_prefix")}
     return {
         **shared,
-        **{name: value for name, value in more.items() if value is not None and name in SPEC},
+        **{name: value for name, value in more.items() if value is not None},
         "bucket": bucket["name"],
         **({"table": table["name"]} if table else {}),
         "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},

@@ -67,11 +67,11 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
 def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Finding]:
     """What cannot be converged: where the bucket lies, and the key of the table."""
     name = there["name"]
-    region = (there.get(EXISTENCE) or there).get("region")
+    region = there.get("region")
     if resource is BUCKET and region and region != facts["region"]:
         fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {region}")
         yield found("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
-    key = (there.get(EXISTENCE) or there).get("key")
+    key = there.get("key")
     if resource is TABLE and key and key != KEY:
         fix = command("aws", "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks")
         yield found("table.key", name, f"Its key is {_shown(key)}.", fix)
@@ -127,18 +127,18 @@ def _locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         where, path = f"{lock['path']} ({lock['store']})", lock["path"]
         if lock.get("is_wedged"):
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
-            yield found("lock.wedged", where, detail, _release(facts, path, older_than="1h"))
+            yield found("lock.wedged", where, detail, _release(wanted, path, older_than="1h"))
             continue
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
         if age_s is not None and age_s > wanted.stale_lock_s:
-            release = _release(facts, path, lock_id=str(lock.get("lock_id")))
+            release = _release(wanted, path, lock_id=str(lock.get("lock_id")))
             yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False:
-            release = _release(facts, path, lock_id=str(lock.get("lock_id")))
+            release = _release(wanted, path, lock_id=str(lock.get("lock_id")))
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
     for path in facts.get("orphan_lock_files") or ():
-        yield found("lock.orphan_file", path, "There is no state beside it.", _release(facts, path, older_than="1d"))
+        yield found("lock.orphan_file", path, "There is no state beside it.", _release(wanted, path, older_than="1d"))
 
 
 def duration(age_s: float) -> str:
@@ -147,8 +147,9 @@ def duration(age_s: float) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
 
 
-def _release(facts: Facts, path: str, **which: str) -> str:
-    return _operate("tf_state_lock", facts, key=path.removesuffix(".tflock"), state="released", **which)
+def _release(wanted: Expectations, path: str, **which: str) -> str:
+    told = json.dumps({"key": path.removesuffix(".tflock"), **which})
+    return command("ansible-playbook", "cornerstone.tfstate.unlock", "-l", wanted.name, "-e", told)
 
 
 def _operate(module: str, facts: Facts, **options: str) -> str:

@@ -51,6 +51,8 @@ SPEC: dict[str, dict[str, Any]] = {
         "choices": list(KINDS),
         "default": ["settings", "states", "locks", "digests"],
     },
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     **TUNING_SPEC,
 }
