@@ -16,7 +16,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
@@ -56,7 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
         report = reported({host: _audited(host, facts) for host, facts in hosts.items()}, params)
-        changes, paths = (), []
+        changes: tuple[Change, ...] = ()
+        paths: list[str] = []
         if params.get("directory"):
             folder = Path(params["directory"]).expanduser().absolute()
             texts = {

@@ -102,7 +102,7 @@ def _target(there: Values, facts: Facts, params: Params) -> Target:
         partition=arn.split(":")[1] if arn.count(":") > 1 else "aws",
         account_id=facts.get("account_id"),
         arn=arn,
-        keys={key: seen} if is_same else {},  # which key an alias stands for cannot be told from here
+        keys={str(key): str(seen)} if is_same else {},  # which key an alias stands for cannot be told from here
     )
 
 

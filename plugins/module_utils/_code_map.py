@@ -226,7 +226,7 @@ def _text(value: Any) -> str | None:
             value = str(json.loads(value))
         except ValueError:
             value = value[1:-1]
-    escaped = value.replace("$${", "\0").replace("%%{", "\1")
+    escaped = str(value).replace("$${", "\0").replace("%%{", "\1")
     if "${" in escaped or "%{" in escaped:
         return None
     return escaped.replace("\0", "${").replace("\1", "%{")
