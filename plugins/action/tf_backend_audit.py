@@ -7,26 +7,19 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
-    SPEC,
-    audit_backend,
+    AUDIT,
     options_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, Edge
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
 
 
 class ActionModule(Door):
-    EDGE = Edge(
-        SPEC,
-        audit_backend,
-        mutually_exclusive=(("profile", "access_key"),),
-        required_together=(("access_key", "secret_key"),),
-        needs_botocore=True,
-    )
+    EDGE = AUDIT
 
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
         try:
@@ -39,7 +32,7 @@ class ActionModule(Door):
         if given.get("bucket") or given.get("facts"):
             return given
         with self.environment():
-            found = _role.asked(_role.given(self.known, self._templar))
+            found = _role.typed(_role.given(self.known, self._templar))
         return {**_of_the_role(found), "name": self.known["inventory_hostname"], **given}
 
 

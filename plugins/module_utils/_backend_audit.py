@@ -15,7 +15,7 @@ from ._code_check import check_code
 from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
-from ._module import CONNECTION_SPEC
+from ._module import CONNECTION_SPEC, Edge
 from ._table import TABLE
 
 #: What the user makes of findings; the same in an audit and in the report over all of them.
@@ -136,3 +136,12 @@ def _gathered(params: Params) -> Mapping[str, Any]:
         raise TfstateError(result["msg"])
     backend: Mapping[str, Any] = result["backend"]
     return backend
+
+
+AUDIT = Edge(
+    SPEC,
+    audit_backend,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)

@@ -185,12 +185,14 @@ def table(report: Report, where: str | None) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))] if rows else []
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     grave = [(name, each) for name, each in report.findings if rank(each["severity"]) < 2 and not each["waived"]]
-    told = [
-        f"{each['severity'].upper()} {name or 'code'}: {each['title']} ({each['resource']})" for name, each in grave
-    ]
+    told = [f"{each['severity'].upper()} {name or 'code'}: {each['title']} ({_where(each)})" for name, each in grave]
     more = [f"... and {len(told) - LONGEST_TABLE} more"] if len(told) > LONGEST_TABLE else []
     report_is = [f"The report: {where}"] if where else []
     return "\n".join(["", *lines, "", headline(report), *told[:LONGEST_TABLE], *more, *report_is])
+
+
+def _where(finding: Mapping[str, Any]) -> str:
+    return str(finding["detail" if finding["id"] == "audit.failed" else "resource"])
 
 
 def _printed(row: Row) -> tuple[str, ...]:

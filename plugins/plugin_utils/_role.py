@@ -85,15 +85,23 @@ def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     return found
 
 
-def asked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The role's variables that were given, in their types; Invalid where they cannot work, before anything is done."""
+def typed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(dict(given))
     if validated.error_messages:
         raise Invalid("; ".join(validated.error_messages))
     found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
     needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
     missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
-    wrong = missing or problems(backend_of({**_defaults(), **_backend(found)}))
+    if missing:
+        raise Invalid("; ".join(missing))
+    return found
+
+
+def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `typed` says; Invalid where it cannot work together either, before anything is done."""
+    found = typed(given)
+    wrong = list(problems(backend_of({**_defaults(), **_backend(found)})))
     if wrong:
         raise Invalid("; ".join(wrong))
     return found
