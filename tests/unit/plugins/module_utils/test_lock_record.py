@@ -96,8 +96,8 @@ CAPTURED = {
     "a key that Go escapes, in a workspace": (
         '{"ID":"a0a557a5-0924-4714-688f-32d19574b60e","Operation":"init"'
         ',"Info":"","Who":"root@vm","Version":"1.11.4"'
-        ""
-        ',"Created":"2026-11-21T10:03:51.681125193Z","Path":"bka/x y/dev/a\\u0026b\\u003cc\\u003e/é 日本 \\u2028\'+.tfstate"}'
+        ',"Created":"2026-11-21T10:03:51.681125193Z"'
+        ',"Path":"bka/x y/dev/a\\u0026b\\u003cc\\u003e/é 日本 \\u2028\'+.tfstate"}'
     ),
 }
 APPLY = CAPTURED["apply"]
