@@ -55,7 +55,8 @@ class Row:
 
     @property
     def status(self) -> str:
-        return "ok" if self.is_ok else str(self.severity)
+        is_waived = any(each["waived"] and each["severity"] != "info" for each in self.findings)
+        return str(self.severity) if not self.is_ok else "waived" if is_waived else "ok"
 
     def of(self, check: str) -> list[Mapping[str, Any]]:
         kinds = ("audit", "waiver") if check == "audit" else (check,)

@@ -41,7 +41,7 @@ padding:8px 14px;min-width:92px;text-align:left;cursor:pointer}
 .tally b{display:block;font-size:22px;line-height:1.15;font-variant-numeric:tabular-nums}
 .bar{display:block;width:100%;height:8px;margin:20px 0 0;border-radius:4px}
 .critical{--hue:var(--critical)}.high{--hue:var(--high)}.medium{--hue:var(--medium)}
-.low{--hue:var(--low)}.info{--hue:var(--info)}.ok{--hue:var(--ok)}
+.low{--hue:var(--low)}.info,.waived{--hue:var(--info)}.ok{--hue:var(--ok)}
 .tally b,.badge{color:var(--hue)}
 rect{fill:var(--hue)}
 .badge{display:inline-block;font-size:12px;font-weight:650;line-height:18px;padding:0 8px;border-radius:9px;
@@ -208,7 +208,7 @@ def _tally(report: Report) -> str:
 def _bar(report: Report) -> str:
     """How many backends are how bad, at a glance."""
     levels = [row.status for row in report.rows]
-    counts = {level: levels.count(level) for level in (*SEVERITIES, "ok") if level in levels}
+    counts = {level: levels.count(level) for level in (*SEVERITIES, "waived", "ok") if level in levels}
     rects, x = [], 0.0
     for level, count in counts.items():
         width = 100 * count / len(levels)
