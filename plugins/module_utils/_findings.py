@@ -87,7 +87,8 @@ def waivers_of(given: Iterable[Mapping[str, Any]]) -> tuple[Waiver, ...]:
 class Tuning:
     """What the user makes of findings."""
 
-    today: date
+    #: Today, as whoever asks has it.
+    day: date
     severities: Mapping[str, str] = field(default_factory=dict)
     disabled: Sequence[str] = ()
     waivers: Sequence[Waiver] = ()
@@ -107,7 +108,7 @@ def judged(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Fi
     out: dict[Finding, None] = {}
     for finding in kept:
         waivers = [each for each in tuning.waivers if each.covers(finding, backend)]
-        valid = next((each for each in waivers if each.until >= tuning.today), None)
+        valid = next((each for each in waivers if each.until >= tuning.day), None)
         out[_ranked(replace(finding, waived=valid), tuning)] = None
         for expired in waivers if not valid else ():
             detail = f"it expired on {expired.until.isoformat()}: {expired.reason}"
