@@ -71,7 +71,7 @@ def test_a_region_without_locks_is_found_mended_and_green(seeded: Project, relay
     assert found(seeded, US)["table.missing"] == "critical"
     assert "code.missing" in found(seeded, US)
     assert f"CRITICAL {US}: No state locking: the lock table does not exist" in before.output
-    assert {each for each in found(seeded, AF).values()} <= {"info"}
+    assert set(found(seeded, AF).values()) <= {"info"}
 
     mended = seeded.play(BOOTSTRAP, "-l", US)
     assert mended.code == 0, mended.output
