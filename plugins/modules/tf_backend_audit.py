@@ -16,7 +16,7 @@ description:
     right. What a run would change is a finding.
   - Without O(bucket) and O(facts), the backend is that of the variables of
     P(cornerstone.tfstate.terraform_backend#role). They then also say how to reach it and what it shall be like.
-  - It only reads. The playbook P(cornerstone.tfstate.audit#playbook) runs it over an inventory and writes a report.
+  - It only reads. The playbook C(cornerstone.tfstate.audit) runs it over an inventory and writes a report.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
