@@ -94,6 +94,7 @@ PARTS = (
     Part("molecule", ("scripts/molecule",), "scripts/molecule"),
     Part("sanity", ("scripts/sanity",), "scripts/sanity"),
     pytest_part("fleet", "tests/fleet"),
+    pytest_part("report", "tests/report"),
     pytest_part("packaging", "tests/packaging"),
     Part(
         "docs",

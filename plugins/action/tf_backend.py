@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Doors
@@ -20,7 +19,7 @@ class ActionModule(Doors):
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
         try:
             with self.environment():
-                found = _role.asked(self._given())
+                found = _role.asked(_role.given(self.known, self._templar))
         except Invalid as problem:
             return {"failed": True, "msg": str(problem)}
         results: dict[str, dict[str, Any]] = {}
@@ -33,21 +32,6 @@ class ActionModule(Doors):
             if results[kind].get("failed"):
                 break
         return summed_up(results)
-
-    def _given(self) -> dict[str, Any]:
-        """The role's variables, as inventory and play give them."""
-        known, omitted = self.known, self.known.get("omit")
-        given: dict[str, Any] = {}
-        for name in _role.ROLE_SPEC:
-            if name not in known:
-                continue
-            try:
-                value = self._templar.template({name: known[name]}).get(name)
-            except AnsibleError as error:
-                raise Invalid(f"{name} cannot be told: {error}") from error
-            if value is not None and value != omitted:
-                given[name] = value
-        return given
 
 
 def summed_up(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Python values as Terraform text, in the form that `terraform fmt` leaves alone.
+"""Python values as Terraform text, in the form that `terraform fmt` leaves alone, and where the blocks of a text are.
 
 Pure: no I/O. Source: https://developer.hashicorp.com/terraform/language/style
 """
@@ -8,7 +8,7 @@ Pure: no I/O. Source: https://developer.hashicorp.com/terraform/language/style
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from textwrap import indent
@@ -110,3 +110,35 @@ def _ascii(character: str) -> str:
     if " " <= character <= "~":
         return character
     return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else f"\\U{ord(character):08x}"
+
+
+_IN_CODE = re.compile(
+    r'#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)|<<-?(?P<tag>[A-Za-z_][\w-]*)|["{}\n]|[A-Za-z_][\w-]*', re.DOTALL
+)
+_IN_STRING = re.compile(r'\\.|\$\$\{|%%\{|[$%]\{|["\n]', re.DOTALL)
+
+
+def blocks_in(text: str, name: str) -> Iterator[str]:
+    """The top-level blocks of this name; one that never ends goes to the end of the text."""
+    stack: list[str] = []
+    position = start = 0
+    word = ""
+    while match := (_IN_STRING if stack[-1:] == ['"'] else _IN_CODE).search(text, position):
+        token, position = match[0], match.end()
+        if token.startswith("<<") and match["tag"]:
+            end = re.compile(rf"^[ \t]*{match['tag']}[ \t]*$", re.MULTILINE).search(text, position)
+            position = end.end() if end else len(text)
+        elif stack[-1:] == ['"'] and token in ('"', "\n"):  # no string goes over a line
+            stack.pop()
+        elif token in ('"', "{", "${", "%{"):
+            stack.append('"' if token == '"' else "{")
+        elif token == "}" and stack:
+            stack.pop()
+            if not stack and word == name:
+                yield text[start:position]
+        elif token == "\n" and not stack:
+            word = ""
+        elif not stack and not word and token[0] not in "#/}":
+            word, start = token, match.start()
+    if stack and word == name:
+        yield text[start:]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, backend_of, write_backend
@@ -69,15 +70,38 @@ NEEDED = {
 }
 
 
-def asked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The role's variables that were given, in their types; Invalid where they cannot work, before anything is done."""
+def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """The role's variables, as inventory and play give them."""
+    found: dict[str, Any] = {}
+    for name in ROLE_SPEC:
+        if name not in known:
+            continue
+        try:
+            value = templar.template({name: known[name]}).get(name)
+        except AnsibleError as error:
+            raise Invalid(f"{name} cannot be told: {error}") from error
+        if value is not None and value != known.get("omit"):
+            found[name] = value
+    return found
+
+
+def typed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(dict(given))
     if validated.error_messages:
         raise Invalid("; ".join(validated.error_messages))
     found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
     needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
     missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
-    wrong = missing or problems(backend_of({**_defaults(), **_backend(found)}))
+    if missing:
+        raise Invalid("; ".join(missing))
+    return found
+
+
+def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `typed` says; Invalid where it cannot work together either, before anything is done."""
+    found = typed(given)
+    wrong = list(problems(backend_of({**_defaults(), **_backend(found)})))
     if wrong:
         raise Invalid("; ".join(wrong))
     return found

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import yaml
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._finding_kinds import KINDS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW
 
 from tests.docs.pages import ROOT, read, tables
@@ -47,3 +48,16 @@ def test_the_architecture_page_names_what_a_facet_may_define():
 def test_the_architecture_page_names_every_room():
     rooms = {path.name for path in (ROOT / "plugins/module_utils").glob("_*.py") if path.name != "__init__.py"}
     assert rooms - set(re.findall(r"_\w+\.py", read(Path("docs/architecture.md")))) == set()
+
+
+def test_the_audit_page_tells_every_finding():
+    told = {row[0].strip("`"): row[1:] for row in tables("docs/audit.md", "finding")}
+    known = {name: [kind.severity, kind.title, ", ".join(kind.controls) or "-"] for name, kind in KINDS.items()}
+    assert told == known
+
+
+def test_the_audit_page_tells_every_variable_of_the_playbook():
+    told = {row[0].strip("`") for row in tables("docs/audit.md", "variable")}
+    assert told == set(re.findall(r"terraform_backend_audit_\w+", read(Path("playbooks/audit.yml")))) - {
+        "terraform_backend_audit"
+    }

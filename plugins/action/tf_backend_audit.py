@@ -1,0 +1,52 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door of the module of the same name, which without options audits the backend of the role's variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
+    AUDIT,
+    options_of,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+
+
+class ActionModule(Door):
+    EDGE = AUDIT
+
+    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
+        try:
+            return super().work(wrote)
+        except Invalid as problem:
+            return {"failed": True, "msg": str(problem)}
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        if given.get("bucket") or given.get("facts"):
+            return given
+        with self.environment():
+            found = _role.typed(_role.given(self.known, self._templar))
+        return {**_of_the_role(found), "name": self.known["inventory_hostname"], **given}
+
+
+def _of_the_role(found: dict[str, Any]) -> dict[str, Any]:
+    """The backend as the role would make it: what it would change is what is found."""
+    bucket = _role.arguments("bucket", found)
+    table = _role.arguments("table", found) if _role.has_table(found) else {}
+    shared = {name: bucket[name] for name in (*CONNECTION_SPEC, "account_id") if name in bucket}
+    more = {"workspace_key_prefix": found.get("terraform_backend_workspace_key_prefix")}
+    return {
+        **shared,
+        **{name: value for name, value in more.items() if value is not None},
+        "bucket": bucket["name"],
+        **({"table": table["name"]} if table else {}),
+        "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},
+        "table_options": {name: table[name] for name in options_of(TABLE) if name in table},
+    }

@@ -1,0 +1,129 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The last step of the audit playbook: the audits of all backends and the code that uses them, as one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import TUNING_SPEC, too_bad, tuning_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+    Report,
+    Row,
+    json_text,
+    markdown_text,
+    report_of,
+    table,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
+
+RESULT = "__terraform_backend_audit"
+SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_SPEC}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Runs once for all backends."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        known = task_vars or {}
+        validated = ArgumentSpecValidator(SPEC).validate(dict(self._task.args))
+        if validated.error_messages:
+            return {**result, "failed": True, "msg": "; ".join(validated.error_messages)}
+        params = validated.validated_parameters
+        try:
+            told = self._told(params, known)
+        except TfstateError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        return {**result, **told}
+
+    def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
+        report = reported({host: _audited(host, facts) for host, facts in hosts.items()}, params)
+        changes: tuple[Change, ...] = ()
+        paths: list[str] = []
+        if params.get("directory"):
+            folder = Path(params["directory"]).expanduser().absolute()
+            texts = {
+                "audit.json": json_text(report),
+                "audit.md": markdown_text(report),
+                "audit.html": page_text(report),
+            }
+            wanted = {str(folder / name): text for name, text in texts.items()}
+            paths = list(wanted)
+            changes = write_files(wanted, bool(self._task.check_mode), read_text, write_text)
+        Display().display(table(report, None if self._task.check_mode else next(iter(paths[2:]), None)))
+        return {"changed": bool(changes), "files": paths, "counts": report.counts, "failing": failing(report, params)}
+
+
+def _audited(host: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the audit of a host registered; if nothing, a result that says so."""
+    result = facts.get(RESULT) or {}
+    if result.get("backend"):
+        return dict(result)
+    names = {kind: facts.get(f"terraform_backend_{kind}_name") for kind in ("bucket", "table")}
+    fix = command("ansible-playbook", "cornerstone.tfstate.audit", "-l", host, "-vvv")
+    why = " ".join(str(result.get("msg") or "no answer: the host was unreachable, or its run was cut short").split())
+    return {
+        "backend": {
+            "name": host,
+            "region": facts.get("terraform_backend_region") or "",
+            "account_id": facts.get("terraform_backend_account_id"),
+            "bucket": {"name": names["bucket"], "exists": None, "encryption": None},
+            "table": {"name": names["table"], "exists": None} if names["table"] else None,
+            "counts": {},
+        },
+        "findings": [found("audit.failed", host, why, fix).told()],
+    }
+
+
+def reported(audited: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> Report:
+    """The audits of all hosts as one report, with what the code adds to them."""
+    tuning = tuning_of(params)
+    code = read_code(params["code"]) if params.get("code") else None
+    backends = [each["backend"] for each in audited.values()]
+    about = check_code(code, backends) if code else []
+    rows = [
+        Row(
+            each["backend"],
+            tuple(each["findings"]) + _judged(about, each["backend"]["name"], tuning),
+            _layers(code, each["backend"]["bucket"]["name"]),
+        )
+        for each in audited.values()
+    ]
+    others = judged([finding for name, finding in about if not name], "", tuning)
+    return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
+
+
+def _judged(about: list[Any], name: str, tuning: Tuning) -> tuple[dict[str, Any], ...]:
+    return tuple(each.told() for each in judged([finding for of, finding in about if of == name], name, tuning))
+
+
+def _layers(code: CodeMap | None, bucket: str) -> int | None:
+    return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
+
+
+def failing(report: Report, params: Mapping[str, Any]) -> dict[str, str]:
+    """Why which hosts shall fail. What belongs to none of them is the first one's."""
+    told = {row.name: too_bad(row.findings, params.get("fail_on")) for row in report.rows}
+    elsewhere = too_bad(report.others, params.get("fail_on"))
+    if elsewhere and report.rows:
+        first = report.rows[0].name
+        told[first] = "; ".join(filter(None, (told[first], f"in the code: {elsewhere}")))
+    return {name: why for name, why in told.items() if why}

@@ -1,0 +1,147 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An audit, from a task's options to a task's result. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ._audit import Expectations, audit, summary
+from ._backend_info import INFO, KINDS, look_into
+from ._bucket import BUCKET
+from ._code_check import check_code
+from ._code_tree import read_code
+from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
+from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
+from ._module import CONNECTION_SPEC, Edge
+from ._table import TABLE
+
+#: What the user makes of findings; the same in an audit and in the report over all of them.
+TUNING_SPEC: dict[str, dict[str, Any]] = {
+    "severities": {"type": "dict"},
+    "disabled": {"type": "list", "elements": "str"},
+    "waivers": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "id": {"required": True},
+            "reason": {"required": True},
+            "until": {"required": True},
+            "backend": {},
+            "resource": {},
+        },
+    },
+    "code": {"type": "list", "elements": "path"},
+    "fail_on": {"choices": [*SEVERITIES, "never"]},
+}
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "name": {},
+    "bucket": {},
+    "table": {},
+    "account_id": {},
+    "bucket_options": {"type": "dict"},
+    "table_options": {"type": "dict"},
+    "facts": {"type": "dict"},
+    "gather": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(KINDS),
+        "default": ["settings", "states", "locks", "digests"],
+    },
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "workspace_key_prefix": {"no_log": False},
+    "stale_lock_minutes": {"type": "int", "default": 240},
+    **TUNING_SPEC,
+}
+
+
+def options_of(resource: Resource) -> list[str]:
+    """The options that say what a bucket or table shall be like."""
+    facets = [facet for facet in resource.facets if facet.name != EXISTENCE]
+    return ["unmanaged", *(name for facet in facets for name in facet.options)]
+
+
+def tuning_of(params: Params) -> Tuning:
+    """Raises Invalid on what no finding or severity is called."""
+    tuning = Tuning(
+        datetime.now(timezone.utc).date(),
+        params.get("severities") or {},
+        params.get("disabled") or (),
+        waivers_of(params.get("waivers") or ()),
+    )
+    problems = list(tuning.problems())
+    if problems:
+        raise Invalid("; ".join(problems))
+    return tuning
+
+
+def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    try:
+        tuning = tuning_of(params)
+        expected = _expectations(params)
+        facts = params.get("facts") or _gathered(params)
+        try:
+            found, told = audit(facts, expected), summary(facts, expected)
+        except (KeyError, TypeError, AttributeError, ValueError) as problem:
+            if not params.get("facts"):
+                raise
+            raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
+        layers = 0
+        if params.get("code"):
+            code = read_code(params["code"])
+            found += [finding for name, finding in check_code(code, [told]) if name or finding.id == "code.unreadable"]
+            layers = sum(each.arguments.get("bucket") == told["bucket"]["name"] for each in code.layers)
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    findings = [each.told() for each in judged(found, expected.name, tuning)]
+    result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
+    result["layers"] = layers if params.get("code") else None
+    failing = too_bad(findings, params.get("fail_on"))
+    return {**result, "failed": True, "msg": failing} if failing else result
+
+
+def too_bad(findings: Iterable[Mapping[str, Any]], limit: str | None) -> str | None:
+    """What reaches the limit, in one sentence."""
+    reached = [each for each in findings if not each["waived"] and reaches(each["severity"], limit)]
+    told = [f"{each['severity']}: {each['title']} ({each['resource']})" for each in reached[:5]]
+    more = [f"and {len(reached) - 5} more"] if len(reached) > 5 else []
+    return "; ".join([*told, *more]) or None
+
+
+def _expectations(params: Params) -> Expectations:
+    facts = params.get("facts") or {}
+    bucket = params.get("bucket") or (facts.get("bucket") or {}).get("name")
+    if not bucket:
+        raise Invalid("bucket is not set: name the state bucket, or give the facts of a backend")
+    asked = {}
+    for resource in (BUCKET, TABLE):
+        option = f"{resource.kind}_options"
+        asked[resource.kind] = params.get(option) or {}
+        unknown = sorted({*asked[resource.kind]} - {*options_of(resource)})
+        if unknown:
+            raise Invalid(f"{option}: tf_{'state_bucket' if resource is BUCKET else 'lock_table'} has no {unknown[0]}")
+    name = params.get("name") or params.get("region") or facts.get("region") or bucket
+    return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60)
+
+
+def _gathered(params: Params) -> Mapping[str, Any]:
+    defaults = {name: option.get("default") for name, option in INFO.spec.items()}
+    given = {name: params[name] for name in INFO.spec if params.get(name) is not None}
+    result = look_into({**defaults, **given}, check_mode=False, diff=False)
+    if result.get("failed"):
+        raise TfstateError(result["msg"])
+    backend: Mapping[str, Any] = result["backend"]
+    return backend
+
+
+AUDIT = Edge(
+    SPEC,
+    audit_backend,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)

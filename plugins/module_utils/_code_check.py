@@ -1,0 +1,157 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Terraform code against the backends that there are. Pure.
+
+What is unknown, because it is no static text or was not audited, contradicts nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from posixpath import normpath
+from typing import Any
+
+from ._code_map import CHECKOUT, CodeMap, Layer
+from ._findings import Finding, command, edit, found
+
+#: As `_audit.summary` tells it.
+Backend = Mapping[str, Any]
+#: A finding, and the backend that it is about: its name, or nothing.
+About = tuple[str, Finding]
+
+#: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
+DEPRECATED = {
+    *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
+    "shared_credentials_file",
+}
+#: Gone since Terraform 1.10; OpenTofu still takes them.
+REMOVED = {
+    *("role_arn", "session_name", "external_id", "assume_role_duration_seconds", "assume_role_policy"),
+    *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
+}
+
+
+def check_code(code: CodeMap, backends: Sequence[Backend]) -> list[About]:
+    """What code and world have to say to each other."""
+    named = {each["bucket"]["name"]: each for each in backends}
+    about: list[About] = [("", _unreadable(each.path, each.reason)) for each in code.unreadable]
+    for layer in code.layers:
+        backend = named.get(layer.arguments.get("bucket"))
+        name = backend["name"] if backend else ""
+        about += [(name, each) for each in _of_layer(layer)]
+        about += [(name, each) for each in (_against(layer, backend, backends) if backend else _elsewhere(layer))]
+    about += [(_name_of(named, layers), each) for layers, each in _between(code.layers)]
+    used = {layer.arguments.get("bucket") for layer in code.layers}
+    return about + [(each["name"], _without_code(each)) for each in backends if each["bucket"]["name"] not in used]
+
+
+def _unreadable(path: str, reason: str) -> Finding:
+    return found("code.unreadable", path, reason, edit(path, "or leave it out of code"))
+
+
+def _without_code(backend: Backend) -> Finding:
+    fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"], note="writes backend.tf")
+    detail = "None of the backends in the code that was read names this bucket."
+    return found("code.missing", backend["bucket"]["name"], detail, fix)
+
+
+def _elsewhere(layer: Layer) -> Iterator[Finding]:
+    bucket = layer.arguments.get("bucket")
+    if bucket and layer.source != CHECKOUT:
+        fix = edit("hosts.yml", f"add a host for the bucket {bucket}")
+        yield found("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
+
+
+def _of_layer(layer: Layer) -> Iterator[Finding]:
+    if layer.lock_mode == "none":
+        note = "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
+        detail = "It has neither use_lockfile nor dynamodb_table."
+        yield found("code.no_locking", layer.path, detail, edit(layer.path, note))
+    for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
+        used = sorted(layer.given & names)
+        # What a checkout was told is in the code, too.
+        if used and layer.source != CHECKOUT:
+            note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
+            yield found(kind, layer.path, f"It uses {', '.join(used)}.", edit(layer.path, note))
+    if (
+        layer.arguments.get("kms_key_id")
+        and layer.arguments.get("encrypt") is not True
+        and "encrypt" not in (layer.unknown)
+    ):
+        detail = "It has kms_key_id without encrypt = true, so the key is ignored."
+        yield found("code.encrypt", layer.path, detail, edit(layer.path, "encrypt = true"))
+
+
+def _instead(used: Sequence[str]) -> str:
+    instead = {"dynamodb_table": "use_lockfile = true", "force_path_style": "use_path_style = true"}
+    return "; ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
+
+
+def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
+    """A layer and the backend that has its bucket."""
+    bucket, asked = backend["bucket"], layer.arguments
+    if bucket["exists"] is False:
+        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        yield found("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
+    if asked.get("region") not in (None, backend["region"]):
+        note = f'region = "{backend["region"]}"'
+        detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
+        yield found("code.region", layer.path, detail, edit(layer.path, note))
+    if asked.get("dynamodb_table"):
+        yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
+    encryption = bucket.get("encryption") or {}
+    if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
+        detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
+        note = f'kms_key_id = "{encryption["kms_key_id"]}", or leave encrypt out'
+        yield found("code.encrypt", layer.path, detail, edit(layer.path, note))
+
+
+def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
+    own = backend["table"] or {}
+    known = {each["table"]["name"]: each["table"] for each in backends if each["table"] and _are_near(each, backend)}
+    if known.get(name, {}).get("exists") is False:
+        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
+    elif name != own.get("name"):
+        expected = f"the backend's is {own['name']}" if own.get("name") else "the backend has none"
+        note = f'dynamodb_table = "{own["name"]}"' if own.get("name") else "use_lockfile = true"
+        yield found("code.table_differs", layer.path, f"It locks in {name}; {expected}.", edit(layer.path, note))
+
+
+def _are_near(one: Backend, other: Backend) -> bool:
+    return (one["region"], one["account_id"]) == (other["region"], other["account_id"])
+
+
+def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
+    """What only shows when layers are seen together."""
+    by_key: dict[tuple[Any, ...], list[Layer]] = defaultdict(list)
+    by_bucket: dict[str, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        bucket, key = layer.arguments.get("bucket"), layer.arguments.get("key")
+        if bucket:
+            by_bucket[bucket].append(layer)
+        if bucket and key:
+            by_key[bucket, key, layer.arguments.get("workspace_key_prefix")].append(layer)
+    for (bucket, key, _prefix), sharing in sorted(by_key.items(), key=str):
+        directories = sorted({normpath(each.directory) for each in sharing if each.source != CHECKOUT})
+        if len(directories) > 1:
+            detail = f"{bucket}/{key} is the state of {', '.join(directories)}."
+            fix = edit(sharing[-1].path, "a key of its own, then: terraform init -migrate-state")
+            yield sharing, found("code.shared_key", f"{bucket}/{key}", detail, fix)
+    for bucket, using in sorted(by_bucket.items()):
+        modes = {
+            mode: sorted({each.path for each in using if each.lock_mode == mode}) for mode in ("dynamodb", "lockfile")
+        }
+        if all(modes.values()):
+            told = [
+                f"{mode} only: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
+                for mode, paths in modes.items()
+            ]
+            fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
+            yield using, found("code.mixed_locking", bucket, f"{'; '.join(told)}.", fix)
+
+
+def _name_of(named: Mapping[Any, Backend], layers: Sequence[Layer]) -> str:
+    backend = named.get(layers[0].arguments.get("bucket"))
+    return str(backend["name"]) if backend else ""

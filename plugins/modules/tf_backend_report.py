@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_report
+short_description: Report on the audits of all backends of a play
+version_added: 0.2.0
+description:
+  - Takes what M(cornerstone.tfstate.tf_backend_audit) registered as C(__terraform_backend_audit) on every host of the
+    play, and writes it as C(audit.json), C(audit.md) and C(audit.html). It prints an overview besides.
+  - A host without such a result is reported as one that could not be audited.
+  - With O(code), Terraform code is read once and compared with all backends.
+  - The page needs nothing but itself. It can be mailed, or kept as an artifact of a pipeline.
+  - This is an action plugin. Nothing runs on the host. Run it once for all hosts.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+requirements:
+  - python-hcl2 on the controller, if O(code) holds backend blocks in HCL
+attributes:
+  check_mode:
+    description: Can run in check mode, and then writes no file.
+    support: full
+  diff_mode:
+    description: Shows what would change.
+    support: none
+  platform:
+    description: Where it runs.
+    platforms: posix
+    support: full
+  idempotent:
+    description: Running it again changes nothing.
+    support: none
+    details:
+      - The report says when it was made.
+  action:
+    description: Has an action plugin of its name.
+    support: full
+options:
+  directory:
+    description:
+      - Where the report is written, on the controller.
+      - Not given, nothing is written.
+    type: path
+  code:
+    description:
+      - Directories of Terraform or OpenTofu code on the controller, as in
+        O(cornerstone.tfstate.tf_backend_audit#module:code). A backend that none of it names is a finding, and so is
+        code that names a backend which is not audited.
+      - Not given, no code is read.
+    type: list
+    elements: path
+  severities:
+    description:
+      - As in O(cornerstone.tfstate.tf_backend_audit#module:severities), for what is found in the code.
+    type: dict
+  disabled:
+    description:
+      - As in O(cornerstone.tfstate.tf_backend_audit#module:disabled), for what is found in the code.
+    type: list
+    elements: str
+  waivers:
+    description:
+      - As in O(cornerstone.tfstate.tf_backend_audit#module:waivers), for what is found in the code.
+    type: list
+    elements: dict
+    suboptions:
+      id:
+        description: The id of the finding, or a shell pattern of ids.
+        type: str
+        required: true
+      reason:
+        description: Why it is accepted. It stands in the report.
+        type: str
+        required: true
+      until:
+        description: The last day on which it is accepted, as V(2027-01-31).
+        type: str
+        required: true
+      backend:
+        description: The backend, or a shell pattern. Not given, all of them.
+        type: str
+      resource:
+        description: The file, bucket or key, or a shell pattern. Not given, all of them.
+        type: str
+  fail_on:
+    description:
+      - What is as bad, or worse, and not waived makes RV(failing) name its host. The task itself does not fail.
+      - Not given, or V(never), no host is named.
+    type: str
+    choices: [critical, high, medium, low, info, never]
+seealso:
+  - module: cornerstone.tfstate.tf_backend_audit
+"""
+
+EXAMPLES = r"""
+- name: Audit the backend
+  cornerstone.tfstate.tf_backend_audit:
+    region: us-east-1
+    bucket: usest1-terraform-state-ezra
+  register: __terraform_backend_audit
+
+- name: Report on all backends
+  cornerstone.tfstate.tf_backend_report:
+    directory: audit
+    fail_on: high
+  register: report
+  run_once: true
+
+- name: Say what must not be
+  ansible.builtin.debug:
+    msg: "{{ report.failing[inventory_hostname] | default('nothing') }}"
+"""
+
+RETURN = r"""
+files:
+  description: The files that were written, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/home/ana/audit/audit.json, /home/ana/audit/audit.md, /home/ana/audit/audit.html]
+counts:
+  description: How many findings of each severity there are that are not waived.
+  returned: success
+  type: dict
+  sample: {critical: 1, high: 0, medium: 2, low: 0, info: 4}
+failing:
+  description: Why which hosts shall fail. What belongs to no backend of the play is the first one's.
+  returned: success
+  type: dict
+  sample: {us-east-1: "critical: No state locking: the lock table does not exist (terraform-locks-us-east-1)"}
+"""

@@ -1,0 +1,141 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Terraform code against the backends that there are."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import Unreadable, code_map
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
+
+
+def backend(name: str = "us-east-1", **more: Any) -> Backend:
+    return {
+        "name": name,
+        "region": name,
+        "account_id": "111122223333",
+        "bucket": {"name": f"state-{name}", "exists": True, "encryption": {"kms_key_id": None}},
+        "table": {"name": "locks", "exists": True},
+        **more,
+    }
+
+
+US, EU = backend(), backend("eu-west-1")
+WITH_KEY = backend(bucket={"name": "state-us-east-1", "exists": True, "encryption": {"kms_key_id": KEY}})
+WITHOUT_TABLE = backend(table={"name": "locks", "exists": False})
+GOOD = {"bucket": "state-us-east-1", "key": "k", "region": "us-east-1", "use_lockfile": True}
+
+
+def layer(path: str = "a/main.tf.json", **arguments: Any) -> tuple[str, str]:
+    given = {name: value for name, value in {**GOOD, **arguments}.items() if value is not None}
+    return path, json.dumps({"terraform": {"backend": {"s3": given}}})
+
+
+def checkout(path: str = "a", **arguments: Any) -> tuple[str, str]:
+    config = {**GOOD, "encrypt": None, **arguments}
+    return f"{path}/.terraform/terraform.tfstate", json.dumps({"backend": {"type": "s3", "config": config}})
+
+
+CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]]]] = {
+    "all is well": ([layer()], [US], set()),
+    "a checkout that is as its code": ([layer(), checkout()], [US], set()),
+    "no code for it": ([layer()], [US, EU], {("eu-west-1", "code.missing")}),
+    "no bucket": (
+        [layer()],
+        [backend(bucket={"name": "state-us-east-1", "exists": False})],
+        {("us-east-1", "code.bucket_missing")},
+    ),
+    "whether there is a bucket is unknown": (
+        [layer()],
+        [backend(bucket={"name": "state-us-east-1", "exists": None})],
+        set(),
+    ),
+    "a table that is there": ([layer(dynamodb_table="locks")], [US], {("us-east-1", "code.deprecated")}),
+    "no table": (
+        [layer(dynamodb_table="locks")],
+        [WITHOUT_TABLE],
+        {("us-east-1", "code.table_missing"), ("us-east-1", "code.deprecated")},
+    ),
+    "another table": (
+        [layer(dynamodb_table="others")],
+        [US],
+        {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
+    ),
+    "a table where there is none": (
+        [layer(dynamodb_table="locks")],
+        [backend(table=None)],
+        {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
+    ),
+    "a table that only runs tell": ([layer(dynamodb_table="${var.t}")], [US], {("us-east-1", "code.deprecated")}),
+    "another region": ([layer(region="eu-west-1")], [US], {("us-east-1", "code.region")}),
+    "a region that only runs tell": ([layer(region="${var.r}")], [US], set()),
+    "no lock": ([layer(use_lockfile=None)], [US], {("us-east-1", "code.no_locking")}),
+    "a bucket of nobody": ([layer(bucket="x")], [US], {("", "code.not_audited"), ("us-east-1", "code.missing")}),
+    "a bucket that only runs tell": ([layer(bucket="${var.b}")], [], set()),
+    "two on one key": ([layer(), layer("b/main.tf.json")], [US], {("us-east-1", "code.shared_key")}),
+    "two on one key of nobody": (
+        [layer(bucket="x"), layer("b/x.tf.json", bucket="x")],
+        [],
+        {("", "code.shared_key"), ("", "code.not_audited")},
+    ),
+    "two keys": ([layer(), layer("b/main.tf.json", key="l")], [US], set()),
+    "two prefixes": ([layer(), layer("b/main.tf.json", workspace_key_prefix="w")], [US], set()),
+    "two ways to lock": (
+        [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
+        [US],
+        {("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")},
+    ),
+    "a checkout that still locks as of old": (
+        [layer(), checkout(use_lockfile=None, dynamodb_table="locks")],
+        [US],
+        {("us-east-1", "code.mixed_locking")},
+    ),
+    "both ways beside one": (
+        [layer(), layer("b/main.tf.json", key="l", dynamodb_table="locks")],
+        [US],
+        {("us-east-1", "code.deprecated")},
+    ),
+    "encrypt without the bucket's key": ([layer(encrypt=True)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
+    "encrypt with it": ([layer(encrypt=True, kms_key_id=KEY)], [WITH_KEY], set()),
+    "encrypt where there is no key": ([layer(encrypt=True)], [US], set()),
+    "a key without encrypt": ([layer(kms_key_id=KEY)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
+    "a key, and encrypt as runs tell": ([layer(kms_key_id=KEY, encrypt="${var.e}")], [WITH_KEY], set()),
+    "deprecated": ([layer(force_path_style=True)], [US], {("us-east-1", "code.deprecated")}),
+    "removed": ([layer(role_arn="arn:aws:iam::1:role/x")], [US], {("us-east-1", "code.removed")}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_code_and_world_are_compared(case: str) -> None:
+    files, backends, expected = CASES[case]
+    about = check_code(code_map(files), backends)
+    assert {(name, each.id) for name, each in about} == expected
+    for _name, each in about:
+        assert each.detail and shlex.split(each.fix.replace("${EDITOR:-vi}", "vi"), comments=True)
+
+
+def test_layers_on_one_key_are_all_named() -> None:
+    files = [layer(f"{place}/main.tf.json") for place in "abc"]
+    ((name, found),) = check_code(code_map(files), [US])
+    assert (name, found.detail) == ("us-east-1", "state-us-east-1/k is the state of a, b, c.")
+
+
+def test_tables_of_other_regions_are_not_taken_for_ours() -> None:
+    elsewhere = backend("eu-west-1", table={"name": "others", "exists": False})
+    about = check_code(
+        code_map([layer(dynamodb_table="others"), layer("e/x.tf.json", bucket="state-eu-west-1")]), [US, elsewhere]
+    )
+    assert "code.table_missing" not in {each.id for _name, each in about}
+
+
+def test_what_cannot_be_read_is_a_finding() -> None:
+    about = check_code(code_map([], [Unreadable("a b/main.tf", "it is not HCL")]), [])
+    assert [(each.id, each.resource, each.fix) for _name, each in about] == [
+        ("code.unreadable", "a b/main.tf", "${EDITOR:-vi} 'a b/main.tf'  # or leave it out of code")
+    ]

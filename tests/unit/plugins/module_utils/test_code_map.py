@@ -1,0 +1,283 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backend blocks, as people write them, and as nobody should."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import (
+    CodeMap,
+    HclMissing,
+    Layer,
+    code_map,
+    source_of,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import LARGEST_FILE_BYTES, read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+FULL = 'bucket = "b"\nkey = "k"\nregion = "eu-west-1"\n'
+TABLE = 'dynamodb_table = "t"\n'
+
+
+def block(arguments: str) -> str:
+    return f'terraform {{\n  required_version = ">= 1.10"\n  backend "s3" {{\n{arguments}  }}\n}}\n'
+
+
+def remote_state(config: str) -> str:
+    return f'remote_state {{\n  backend = "s3"\n  config = {{\n{config}  }}\n}}\n'
+
+
+def as_json(**arguments: Any) -> str:
+    return json.dumps({"terraform": {"backend": {"s3": arguments}}})
+
+
+def checkout(kind: str = "s3", **config: Any) -> str:
+    return json.dumps({"version": 3, "backend": {"type": kind, "config": config, "hash": 1}})
+
+
+def only(found: CodeMap) -> Layer:
+    assert not found.unreadable
+    (layer,) = found.layers
+    return layer
+
+
+NAMES: dict[str, str | None] = {
+    "a/main.tf": "block",
+    "a/main.tofu": "block",
+    "a/main.tf.json": "block",
+    "prod.s3.tfbackend": "tfbackend",
+    "a/terragrunt.hcl": "terragrunt",
+    "a/root.hcl": "terragrunt",
+    ".terraform/terraform.tfstate": "checkout",
+    "a/.terraform/terraform.tfstate": "checkout",
+    "a/terraform.tfstate": None,
+    "a/.terraform.lock.hcl": None,
+    "a/image.pkr.hcl": None,
+    "a/terraform.tfvars": None,
+    "README.md": None,
+}
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_a_name_says_what_a_file_may_hold(path: str) -> None:
+    assert source_of(path) == NAMES[path]
+
+
+BOTH = {"bucket": "b", "key": "k", "region": "eu-west-1"}
+ALIKE: dict[str, tuple[str, str]] = {
+    "a block": ("a/main.tf", block(FULL)),
+    "on few lines": ("a/main.tf", 'terraform { backend "s3" { \n' + FULL + "} }"),
+    "among others": ("a/main.tf", f'resource "x" "y" {{\n  z = "}} terraform {{"\n}}\n{block(FULL)}locals {{}}\n'),
+    "after a comment that closes nothing": ("a/main.tf", "# } terraform {\n/* { */\n// {\n" + block(FULL)),
+    "after a heredoc": (
+        "a/main.tf",
+        'locals {\n  a = <<-EOT\n    terraform { backend "s3"\n    EOT\n}\n' + block(FULL),
+    ),
+    "after quotes within quotes": ("a/main.tf", 'locals {\n  a = "${f("}", "\\"")}{"\n}\n' + block(FULL)),
+    "with Windows line ends": ("a/main.tf", block(FULL).replace("\n", "\r\n")),
+    "OpenTofu": ("a/main.tofu", block(FULL)),
+    "JSON": ("a/main.tf.json", as_json(bucket="b", key="k", region="eu-west-1")),
+    "JSON in lists": (
+        "a/x.tf.json",
+        json.dumps({"terraform": [{"backend": [{"s3": [{"bucket": "b", "key": "k", "region": "eu-west-1"}]}]}]}),
+    ),
+    "a file for -backend-config": ("a/eu.s3.tfbackend", FULL),
+    "the same as JSON": ("a/eu.s3.tfbackend", json.dumps(BOTH)),
+    "terragrunt": ("a/terragrunt.hcl", remote_state(FULL)),
+    "terragrunt with quoted names": ("a/root.hcl", remote_state(FULL.replace("bucket", '"bucket"'))),
+    "an initialised checkout": ("a/.terraform/terraform.tfstate", checkout(**BOTH, encrypt=None)),
+}
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_it_is_the_same_backend_however_it_is_written(case: str) -> None:
+    layer = only(code_map([ALIKE[case]]))
+    assert (dict(layer.arguments), layer.unknown, layer.directory) == (BOTH, frozenset(), "a")
+
+
+NO_BACKEND: dict[str, tuple[str, str]] = {
+    "another backend": ("main.tf", 'terraform {\n  backend "gcs" {\n    bucket = "s3"\n  }\n}\n'),
+    "no backend": ("main.tf", 'terraform {\n  required_version = ">= 1"\n}\n'),
+    "a data source": ("main.tf", 'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = {}\n}\n'),
+    "a mention": ("main.tf", '# terraform { backend "s3" {} }\n'),
+    "a checkout of another backend": (".terraform/terraform.tfstate", checkout("local", path="x")),
+    "a checkout without one": (".terraform/terraform.tfstate", '{"version": 3}'),
+    "JSON without one": ("main.tf.json", '{"resource": []}'),
+    "JSON of another kind": ("main.tf.json", "[1]"),
+    "terragrunt without one": ("terragrunt.hcl", 'inputs = { a = "s3" }\n'),
+    "terragrunt elsewhere": ("terragrunt.hcl", 'remote_state {\n  backend = "gcs"\n  config = { a = "s3" }\n}\n'),
+}
+
+
+@pytest.mark.parametrize("case", NO_BACKEND)
+def test_what_is_no_s3_backend_is_no_layer(case: str) -> None:
+    assert code_map([NO_BACKEND[case]]) == CodeMap()
+
+
+VALUES: dict[str, Any] = {
+    '"plain"': "plain",
+    '"a$${b}"': "a${b}",
+    '"q\\"u"': 'q"u',
+    "var.name": "unknown",
+    '"${var.name}-state"': "unknown",
+    '"%{ if true }a%{ endif }"': "unknown",
+    "<<EOT\nname\nEOT": "unknown",
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("written", VALUES)
+def test_what_is_not_static_is_unknown(written: str) -> None:
+    layer = only(code_map([("main.tf", block(f"{FULL}dynamodb_table = {written}\n"))]))
+    assert layer.told()["dynamodb_table"] == VALUES[written]
+
+
+LOCK_MODES: dict[str, str] = {
+    TABLE: "dynamodb",
+    "use_lockfile = true\n": "lockfile",
+    'use_lockfile = "true"\n': "lockfile",
+    f"{TABLE}use_lockfile = true\n": "both",
+    f"{TABLE}use_lockfile = false\n": "dynamodb",
+    "": "none",
+    'dynamodb_table = ""\n': "none",
+    "use_lockfile = var.files\n": "unknown",
+    f"{TABLE}use_lockfile = var.files\n": "unknown",
+}
+
+
+@pytest.mark.parametrize("written", LOCK_MODES)
+def test_a_layer_says_what_its_clients_lock(written: str) -> None:
+    assert only(code_map([("main.tf", block(FULL + written))])).lock_mode == LOCK_MODES[written]
+
+
+def test_a_partial_block_takes_the_rest_from_each_file_beside_it() -> None:
+    files = [
+        ("a/main.tf", block('key = "k"\nregion = "us-east-1"\n')),
+        ("a/dev.tfbackend", 'bucket = "dev"\n'),
+        ("a/prod.tfbackend", 'bucket = "prod"\nregion = "eu-west-1"\nuse_lockfile = true\n'),
+        ("b/other.tfbackend", 'bucket = "other"\n'),
+    ]
+    told = [(each.path, each.arguments.get("bucket"), each.arguments.get("region")) for each in code_map(files).layers]
+    assert told == [
+        ("a/dev.tfbackend", "dev", "us-east-1"),
+        ("a/prod.tfbackend", "prod", "eu-west-1"),
+        ("b/other.tfbackend", "other", None),
+    ]
+
+
+def test_a_whole_block_is_one_layer_whatever_lies_beside_it() -> None:
+    assert only(code_map([("a/main.tf", block(FULL)), ("a/dev.tfbackend", 'bucket = "dev"\n')])).path == "a/main.tf"
+
+
+def test_a_partial_block_without_files_is_what_its_checkout_was_given() -> None:
+    files = [("a/main.tf", block('key = "k"\n')), ("a/.terraform/terraform.tfstate", checkout(**BOTH))]
+    layers = code_map(files).layers
+    assert {(each.source, each.path, each.arguments["bucket"]) for each in layers} == {
+        ("block", "a/main.tf", "b"),
+        ("checkout", "a/.terraform/terraform.tfstate", "b"),
+    }
+
+
+def test_nobody_is_said_not_to_lock_who_may_be_told_to_later() -> None:
+    assert only(code_map([("main.tf", block(""))])).lock_mode == "unknown"
+
+
+def test_an_override_replaces_the_block() -> None:
+    files = [("a/main.tf", block(FULL)), ("a/backend_override.tf", block(FULL.replace('"b"', '"other"')))]
+    assert only(code_map(files)).arguments["bucket"] == "other"
+
+
+def test_a_secret_is_never_kept() -> None:
+    written = block(f'{FULL}access_key = "AKIA1"\nsecret_key = "hush"\nsse_customer_key = "hush"\n')
+    layer = only(code_map([("main.tf", written)]))
+    assert "secret_key" in layer.given and "hush" not in repr(layer) and "AKIA1" not in repr(layer)
+
+
+NONSENSE = {
+    "main.tf": 'terraform {\n  backend "s3" {\n    bucket = \n  }\n}\n',
+    "open.tf": 'terraform {\n  backend "s3" {\n',
+    "main.tf.json": "{",
+    "x.tfbackend": "bucket",
+    "terragrunt.hcl": 'remote_state {\n  backend = "s3"\n  config = {\n',
+    ".terraform/terraform.tfstate": "not JSON",
+}
+
+
+@pytest.mark.parametrize("path", NONSENSE)
+def test_what_cannot_be_read_is_told_and_stops_nothing(path: str) -> None:
+    found = code_map([(path, NONSENSE[path]), ("ok/main.tf", block(FULL))])
+    assert [each.path for each in found.unreadable] == [path]
+    assert [each.path for each in found.layers] == ["ok/main.tf"]
+
+
+@pytest.mark.parametrize("path", ["main.tf", "main.tf.json", "x.tfbackend", "t.hcl", ".terraform/terraform.tfstate"])
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(
+            [
+                *("terraform", "backend", '"s3"', "remote_state", "config", "=", "{", "}", '"', "${", "\n", "<<E", "E"),
+                *("bucket", "null", "[", "]", "var.x", "#", "/*", "*/", "\\", "true", "1", "for", "?", ":", "(", ")"),
+            ]
+        ),
+        max_size=30,
+    ).map(" ".join)
+)
+@example("[" * 5000)
+@example('terraform {\nbackend "s3" {' + "[" * 500)
+def test_no_text_crashes_it(path: str, text: str) -> None:
+    found = code_map([(path, text)])
+    assert isinstance(found, CodeMap)
+    json.dumps([each.told() for each in found.layers])
+
+
+def test_a_missing_library_is_named_and_only_missed_when_there_is_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hcl2", None)
+    assert code_map([("main.tf", 'resource "a" "b" {}\n'), ("x.tf.json", as_json(bucket="b"))]).layers
+    with pytest.raises(HclMissing, match="pip install python-hcl2"):
+        code_map([("main.tf", block(FULL))])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for path in ("a/main.tf", ".git/main.tf", "a/.terraform/modules/m/main.tf", "a/.terraform/providers/p.tf"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(block(FULL))
+    (tmp_path / "a/.terraform/terraform.tfstate").write_text(checkout(**BOTH))
+    return tmp_path
+
+
+def paths(found: CodeMap, tree: Path) -> list[str]:
+    return [str(Path(each.path).relative_to(tree)) for each in found.layers]
+
+
+def test_a_tree_is_read_without_what_init_downloads(tree: Path) -> None:
+    assert paths(read_code([str(tree)]), tree) == ["a/.terraform/terraform.tfstate", "a/main.tf"]
+
+
+def test_trees_within_each_other_and_links_in_a_circle_are_read_once(tree: Path) -> None:
+    (tree / "a" / "again").symlink_to(tree)
+    assert len(read_code([str(tree), str(tree / "a"), str(tree)]).layers) == 2
+
+
+def test_what_is_no_text_is_told(tree: Path) -> None:
+    (tree / "binary.tf").write_bytes(b"\xff\xfe\x00")
+    (tree / "large.tf").write_text("#" * (LARGEST_FILE_BYTES + 1))
+    (tree / "dangling.tf").symlink_to(tree / "nowhere")
+    os.mkfifo(tree / "pipe.tf")
+    found = read_code([str(tree)])
+    assert [Path(each.path).name for each in found.unreadable] == ["binary.tf", "large.tf"]
+    assert len(found.layers) == 2
+
+
+def test_a_tree_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="nowhere is no directory"):
+        read_code([str(tmp_path / "nowhere")])

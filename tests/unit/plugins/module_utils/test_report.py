@@ -1,0 +1,127 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report, as values, Markdown, terminal and page."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, waivers_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+    json_text,
+    markdown_text,
+    report_of,
+    table,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
+
+from tests.unit.plugins.module_utils.audited import TODAY, facts, fleet, row
+
+HOSTILE = "<script>alert(1)</script>\"'`|](javascript:x)&\n# no"
+MISSING = {"name": "terraform-locks-us-east-1", "exists": False}
+AF = row("af-south-1", facts("af-south-1", "cptwn-terraform-state"), layers=1)
+US = row("us-east-1", facts("us-east-1", "usest1-terraform-state", table=MISSING), layers=0)
+REPORT = report_of([US, AF], [], "2026-11-21 10:20 UTC")
+
+
+def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
+    assert table(REPORT, "audit/audit.html") == (
+        "\n"
+        "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE  STATUS\n"
+        "af-south-1  af-south-1  cptwn-terraform-state   cptwn-terraform-state-locks          1 layer     ok\n"
+        "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none        critical\n"
+        "\n"
+        "2 backends: 1 critical.\n"
+        "CRITICAL us-east-1: No state locking: the lock table does not exist (terraform-locks-us-east-1)\n"
+        "The report: audit/audit.html"
+    )
+
+
+def test_a_large_fleet_shows_only_what_needs_somebody() -> None:
+    told = table(fleet(60), None)
+    assert "backend-000" not in told and "backend-001" in told
+    assert len(told.splitlines()) < 100
+
+
+def test_tools_are_told_everything() -> None:
+    told = json.loads(json_text(REPORT))
+    assert told["counts"] == {"critical": 1, "high": 0, "medium": 0, "low": 0, "info": 0}
+    assert [(each["name"], each["status"], each["layers"]) for each in told["backends"]] == [
+        ("af-south-1", "ok", 1),
+        ("us-east-1", "critical", 0),
+    ]
+    (finding,) = told["backends"][1]["findings"]
+    assert set(finding) == {
+        *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "waived"),
+    }
+
+
+def test_markdown_has_the_overview_and_each_finding() -> None:
+    lines = markdown_text(REPORT).splitlines()
+    assert lines[4] == (
+        "| Backend | Region | S3 bucket | DynamoDB table | Locks | Digests | States | Setup code | Audit | Status |"
+    )
+    assert "## critical: No state locking: the lock table does not exist" in lines
+    assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
+
+
+def test_what_is_waived_is_told_and_counts_for_nothing() -> None:
+    waivers = waivers_of([{"id": "table.missing", "reason": "being built", "until": "2027-01-01"}])
+    report = report_of([row("us-east-1", facts(table=MISSING), Tuning(TODAY, waivers=waivers))], [], "today")
+    assert report.rows[0].status == "waived" and sum(report.counts.values()) == 0
+    for text in (markdown_text(report), page_text(report)):
+        assert "being built" in text and "2027" in text
+
+
+class Page(HTMLParser):
+    """The tags of a page, and the text of all but script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, Any]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] and self.tags[-1][0] not in ("script", "style"):
+            self.text += data
+
+
+@pytest.fixture
+def hostile() -> Page:
+    about = facts("us-east-1", HOSTILE, states=[{"path": HOSTILE, "is_deleted": False, "problem": HOSTILE}])
+    return Page(page_text(report_of([row(HOSTILE, about)], [], HOSTILE)))
+
+
+def test_nothing_from_outside_becomes_markup(hostile: Page) -> None:
+    assert [tag for tag, _attributes in hostile.tags].count("script") == 1
+    assert not [name for _tag, attributes in hostile.tags for name in attributes if name.startswith("on")]
+    assert {attributes["href"] for _tag, attributes in hostile.tags if "href" in attributes} == {"data:,", "#findings"}
+    assert HOSTILE in hostile.text
+
+
+def test_markdown_has_no_markup_from_outside() -> None:
+    report = report_of([row(HOSTILE, facts("r", HOSTILE, table={"name": HOSTILE, "exists": False}))], [], "t")
+    text = markdown_text(report)
+    outside_of_code = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", text.replace(r"\`", ""))
+    assert r"\<script\>" in outside_of_code and "<script" not in outside_of_code.replace(r"\<", "")
+    assert "\n# no" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.replace(r"\|", "").count("|") for line in rows}) == 1
+
+
+def test_the_page_asks_the_network_for_nothing() -> None:
+    text = page_text(fleet(20))
+    assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
+    assert "default-src 'none'" in text
+
+
+def test_600_backends_make_a_page_that_can_be_mailed() -> None:
+    assert len(page_text(fleet(600))) < 2_000_000
