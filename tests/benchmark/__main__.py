@@ -5,21 +5,23 @@
 quick    one backend and five, one round, to see whether all is well
 full     the runs behind the table of figures: 1, 5 and 17 backends for all, 600 for us and the floor
 figures  the table of figures of the last full run, or of a file
-publish  put the same, with the plot, into docs/performance.md
+publish  put the same, with the plot, into docs/performance.md and README.md
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmark.race import CONTESTANTS, ROOT, Plan, race, results_folder
-from tests.benchmark.report import FLEET, Runs, circumstances, figures, table
+from tests.benchmark.report import FLEET, Runs, at_a_glance, circumstances, figures, table
 
 BENCH_PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
-PAGE = ROOT / "docs" / "performance.md"
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 PICTURE = ROOT / "docs" / "performance.png"
 DEFAULTS = {
     # sizes, rounds, backends of the fleet, minutes
@@ -80,20 +82,26 @@ def show(runs: Runs, everything: bool) -> None:
 
 
 def publish(runs: Runs) -> None:
-    """The page's own words stay; only what stands between markers is replaced."""
-    page = PAGE.read_text()
-    for name, text in (
-        ("circumstances", circumstances(runs)),
-        ("figures", figures(runs)),
-        ("noop", table(runs, "noop")),
-        ("creation", table(runs, "creation")),
-    ):
-        begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
-        before, _unused, rest = page.partition(begin)
-        page = f"{before}{begin}\n{text}\n\n{end}{rest.partition(end)[2]}"
-    PAGE.write_text(page)
+    """The pages' own words stay; only what stands between markers is replaced."""
+    told = {
+        "circumstances": circumstances(runs),
+        "figures": figures(runs),
+        "noop": table(runs, "noop"),
+        "creation": table(runs, "creation"),
+        "at a glance": at_a_glance(runs),
+    }
+    for page in PAGES:
+        page.write_text(filled(page.read_text(), told))
     draw(runs)
-    print(f"\nWrote {PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}.")
+    written = ", ".join(str(path.relative_to(ROOT)) for path in (*PAGES, PICTURE))
+    print(f"\nWrote {written}.")
+
+
+def filled(page: str, told: Mapping[str, str]) -> str:
+    def between(marker: re.Match[str]) -> str:
+        return f"{marker[1]}\n{told[marker[2]]}\n\n{marker[3]}"
+
+    return re.sub(r"(<!-- measured: (.*?) -->\n).*?(<!-- end -->)", between, page, flags=re.DOTALL)
 
 
 def draw(runs: Runs) -> None:

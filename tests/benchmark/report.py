@@ -152,6 +152,21 @@ def table(runs: Runs, phase: str) -> str:
     return markdown((*head, "AssumeRole", "others", "runs"), rows, left=(1,))
 
 
+def at_a_glance(runs: Runs) -> str:
+    """Seconds of wall time by number of backends, nothing to do; and CPU time where all took part."""
+    sizes = sorted({each["size"] for each in runs.all})
+    names = dict.fromkeys(each["contestant"] for each in runs.all)
+    rows = [
+        (
+            name,
+            *(f"{runs.median('wall_s', name, size):.1f}" if runs.of(name, size) else "" for size in sizes),
+            f"{runs.median('cpu_s', name, MANY):.1f}" if runs.of(name, MANY) else "",
+        )
+        for name in names
+    ]
+    return markdown(("wall s of", *map(str, sizes), f"CPU s of {MANY}"), rows, left=(0,))
+
+
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], left: tuple[int, ...]) -> str:
     rule = ["---" if place in left else "--:" for place in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
