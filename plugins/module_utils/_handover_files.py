@@ -18,7 +18,7 @@ from ._core import EXISTENCE, Call, Change, Invalid, Params, Resource, Target, T
 from ._files import read_text, write_text
 from ._guard import Refused
 from ._handover import PROVIDER_VERSION, Project
-from ._handover_readme import is_unedited, project_files
+from ._handover_readme import FILES, is_unedited, project_files
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._observe import Observer, World
 from ._reconcile import Interrupted, write_files
@@ -176,11 +176,13 @@ def _backend(params: Params, arn: str, encryption: Mapping[str, Any]) -> Backend
 
 def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     """A project is its owners' from the first edit on; so is whatever lay there before."""
-    if "overwrite_files" in (params["allow"] or ()):
-        return
-    for path, text in wanted.items():
+    may_overwrite = "overwrite_files" in (params["allow"] or ())
+    left = {str(Path(params["directory"], name)): "" for name in FILES}
+    for path, text in {**left, **wanted}.items():
         present = read_text(path)
-        if present is not None and present != text and not is_unedited(present):
+        if present is not None and not text:
+            raise Refused(f"{path} is no part of this project, but Terraform would read it; choose another directory")
+        if present not in (None, text) and not (may_overwrite or is_unedited(present)):
             raise Refused(
                 f"{path} was written or edited by somebody else; choose another directory, or if it may be lost: "
                 "allow: [overwrite_files]"

@@ -13,6 +13,8 @@ import re
 from ._handover import Project, bucket_resources, configuration, table_resources
 
 README = "README.md"
+#: Every file that a hand-over of any kind may have.
+FILES = (README, "terraform.tf", "provider.tf", "bucket.tf", "table.tf", "imports.tf", "outputs.tf")
 _SEAL = re.compile(r"(?P<sign>cornerstone\.tfstate hand-over, sha256 )(?P<digest>[0-9a-f]{64})")
 
 
