@@ -56,7 +56,7 @@ def hand_over(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhea
     try:
         _valid(_problems(params))
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
-        project = _project(world, params)
+        project = project_of(world, params)
         _valid(problems(project.backend))
         wanted = {str(Path(params["directory"], name)): text for name, text in project_files(project).items()}
         _refuse_edited(wanted, params)
@@ -110,7 +110,8 @@ def _valid(found: Iterator[str] | tuple[str, ...]) -> None:
         raise Invalid("; ".join(sentences))
 
 
-def _project(world: World, params: Params) -> Project:
+def project_of(world: World, params: Params) -> Project:
+    """What is there, and what these params make of it."""
     bucket, at = _observed(world, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
     table = None
     if params["table"]:

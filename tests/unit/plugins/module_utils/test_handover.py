@@ -25,6 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover impo
     configuration,
     table_resources,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import SPEC, project_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_readme import (
     FILES,
     is_unedited,
@@ -33,6 +34,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_read
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import BUCKET_PARTS, TABLE_PLACES
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
+from tests.unit.plugins.module_utils.fake_aws import MANAGED_TABLE_KEY, REGION, Bucket, FakeAws, Table
 
 SCHEMA = json.loads(Path(__file__).with_name("aws_provider_schema.json").read_text())["resources"]
 TERRAFORM = shutil.which("terraform")
@@ -407,3 +411,20 @@ def test_the_readme_counts_what_the_plan_will(project: Project) -> None:
     resources = len(re.findall(r"^resource ", text_of(project), re.MULTILINE))
     assert f"**{resources} to {'import' if project.adopts else 'add'}, 0 to" in text
     assert len(re.findall(r"^(?:terraform|tofu) state rm ", text, re.MULTILINE)) == resources
+
+
+def observed(table: Table) -> Project:
+    """What is read of a new bucket and this table."""
+    spec = {name: option.get("default") for name, option in SPEC.items()}
+    given = {"name": "x", "directory": "x", "region": REGION, "bucket": "tf-state", "table": "tf-locks"}
+    return project_of(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}), {**spec, **given})
+
+
+def test_the_key_that_aws_manages_is_known_by_its_arn() -> None:
+    assert "kms_key_arn" not in configuration(observed(Table(sse=MANAGED_TABLE_KEY)))["table.tf"]
+    assert f'kms_key_arn = "{FAKE_KEY}"' in configuration(observed(Table(sse=FAKE_KEY)))["table.tf"]
+
+
+def test_a_table_with_another_key_is_not_handed_over() -> None:
+    with pytest.raises(Invalid, match="tf-locks has another key than LockID"):
+        observed(Table(key=[{"AttributeName": "id", "KeyType": "HASH"}]))
