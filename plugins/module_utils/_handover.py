@@ -1,8 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A bootstrapped backend as a Terraform project: one that adopts it, or one that describes a production backend like it.
+"""A bootstrapped backend as a Terraform project: one that adopts it, or one that describes a production backend.
 
-Pure: no I/O. Arguments are those of the provider's version 6, none of them deprecated; a test compares them with its schema.
+Pure: no I/O. Arguments are those of the provider's version 6, none of them deprecated; a test compares them with its
+schema.
 Source: https://registry.terraform.io/providers/hashicorp/aws/6.62.0/docs
 """
 
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._backend_config import Backend, arguments
-from ._hcl import Block, Reference, Value, hcl_text
 from ._handover_settings import BUCKET_PARTS, TABLE_PLACES, Body, bucket_attributes, table_body
+from ._hcl import Block, Reference, Value, hcl_text
 
 #: The schema that the arguments were compared with, and whatever follows without breaking it.
 PROVIDER_VERSION = ">= 6.62, < 7.0"
@@ -91,7 +92,9 @@ def _part(facet: str, body: Body, present: Collection[str]) -> Block:
     ]
     order: dict[str, Value] = {"depends_on": before} if before else {}
     own, blocks = body
-    return _resource(BUCKET_PARTS[facet][0], STATE, {"bucket": Reference(f"{BUCKET}.{STATE}.bucket"), **own, **order}, blocks)
+    return _resource(
+        BUCKET_PARTS[facet][0], STATE, {"bucket": Reference(f"{BUCKET}.{STATE}.bucket"), **own, **order}, blocks
+    )
 
 
 def table_resources(project: Project) -> tuple[Block, ...]:
@@ -158,7 +161,12 @@ def _provider(backend: Backend) -> Block:
         }
         blocks.append(Block("assume_role", (), {name: value for name, value in asked.items() if value}))
     if backend.endpoint_url:
-        emulated = ("s3_use_path_style", "skip_credentials_validation", "skip_metadata_api_check", "skip_region_validation")
+        emulated = (
+            "s3_use_path_style",
+            "skip_credentials_validation",
+            "skip_metadata_api_check",
+            "skip_region_validation",
+        )
         attributes |= dict.fromkeys((*emulated, "skip_requesting_account_id"), True)
         blocks.append(Block("endpoints", (), dict.fromkeys(("dynamodb", "s3", "sts"), backend.endpoint_url)))
     return Block("provider", ("aws",), attributes, tuple(blocks))
@@ -181,7 +189,9 @@ def _outputs(project: Project) -> Iterator[Block]:
     }
     if project.backend.locks_in_table and has_table:
         backend["dynamodb_table"] = Reference(f"{table}.name")
-    yield _output("backend", "What the backend block of a project says, but for its key.", dict(sorted(backend.items())))
+    yield _output(
+        "backend", "What the backend block of a project says, but for its key.", dict(sorted(backend.items()))
+    )
     yield _output("bucket_arn", "The ARN of the state bucket.", Reference(f"{bucket}.arn"))
     if has_table:
         yield _output("table_arn", "The ARN of the lock table.", Reference(f"{table}.arn"))
@@ -192,4 +202,3 @@ _FOR_OTHERS = {"region", "encrypt", "kms_key_id", "use_lockfile", "allowed_accou
 
 def _output(name: str, description: str, value: Value) -> Block:
     return Block("output", (name,), {"description": description, "value": value})
-

@@ -99,7 +99,7 @@ def _problems(params: Params) -> Iterator[str]:
     if not production:
         yield "mode: two_phase needs production_bucket, the name of the bucket that Terraform shall create"
     if production == params["bucket"] or (table and table == params["table"]):
-        yield "the production backend needs names of its own; with mode: adopt Terraform takes over the one that is there"
+        yield "the production backend needs names of its own; with mode: adopt Terraform takes over what is there"
     if table and not params["table"]:
         yield "production_table takes its settings from table, which is missing"
 

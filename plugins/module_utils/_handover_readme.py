@@ -128,8 +128,9 @@ Then put the host back into the inventory and bootstrap with `--check --diff`: i
 _TWO_PHASE = """# A production backend like {name}
 
 The first phase was Ansible: it made the bootstrap bucket `{bootstrap}`. This project is the second: it creates the
-production bucket `{bucket}` and {table} with the same settings, managed by Terraform. Only the state of this project lies
-in the bootstrap backend, under `{key}`; all others go into the production backend.
+production bucket `{bucket}` and {table} with the same settings, managed by
+Terraform. Only the state of this project lies in the bootstrap backend, under `{key}`; all others go into the
+production backend.
 {unmanaged}
 ## Create
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from ._bucket import encryption, object_lock, ownership, policy, public_access
+from ._bucket import encryption, object_lock, ownership, public_access
 from ._core import Invalid
 from ._hcl import Block, Json, Value
 from ._table.existence import KEY
@@ -117,7 +117,10 @@ def _logging(value: Mapping[str, Any]) -> Body | None:
     if not value:
         return None
     attributes: Attributes = {"target_bucket": value["TargetBucket"], "target_prefix": value.get("TargetPrefix", "")}
-    return attributes, (*map(_grant, value.get("TargetGrants", ())), *_key_format(value.get("TargetObjectKeyFormat", {})))
+    return attributes, (
+        *map(_grant, value.get("TargetGrants", ())),
+        *_key_format(value.get("TargetObjectKeyFormat", {})),
+    )
 
 
 def _grant(grant: Mapping[str, Any]) -> Block:

@@ -94,7 +94,9 @@ def _expression(value: Value) -> str:
         return _tuple([_expression(element) for element in value])
     if isinstance(value, dict):
         return _object(value)
-    raise TypeError(f"{value!r} is a {type(value).__name__}; HCL text is made of str, bool, int, list, dict and references")
+    raise TypeError(
+        f"{value!r} is a {type(value).__name__}; HCL text is made of str, bool, int, list, dict and references"
+    )
 
 
 def _tuple(elements: list[str]) -> str:

@@ -9,11 +9,11 @@ module: tf_backend_handover
 short_description: Write the Terraform project that takes over a bootstrapped backend
 version_added: 0.2.0
 description:
-  - Reads every setting of a state bucket and its lock table, and writes a Terraform project that says the same. One that
-    adopts them by import blocks, or one that describes a production backend beside them (O(mode)).
+  - Reads every setting of a state bucket and its lock table, and writes a Terraform project that says the same.
+    One that adopts them by import blocks, or one that describes a production backend beside them (O(mode)).
   - The project keeps its own state in the bootstrapped backend, under a O(key) of its own.
-  - It has a resource for each setting, C(prevent_destroy) on all of them, outputs, and a C(README.md) with the exact steps and
-    the way back. It is in the form of C(terraform fmt) and uses no deprecated argument.
+  - It has a resource for each setting, C(prevent_destroy) on all of them, outputs, and a C(README.md) with the exact
+    steps and the way back. It is in the form of C(terraform fmt) and uses no deprecated argument.
   - It only reads. Terraform is not needed here, and nothing is taken over until somebody applies the project.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -48,8 +48,8 @@ options:
   mode:
     description:
       - V(adopt) takes over O(bucket) and O(table) themselves.
-      - V(two_phase) describes O(production_bucket) and O(production_table) with the same settings, which Terraform creates. The
-        bootstrapped backend keeps only the state of this project.
+      - V(two_phase) describes O(production_bucket) and O(production_table) with the same settings, which Terraform
+        creates. The bootstrapped backend keeps only the state of this project.
     type: str
     choices: [adopt, two_phase]
     default: adopt
@@ -85,8 +85,8 @@ options:
     choices: [ownership, public_access, encryption, lifecycle, versioning, object_lock, tags, logging, policy]
   table_unmanaged:
     description:
-      - Settings of the table that somebody else manages, such as V(billing) where autoscaling moves the capacity. They are not
-        read, and the project ignores changes of them.
+      - Settings of the table that somebody else manages, such as V(billing) where autoscaling moves the capacity.
+        They are not read, and the project ignores changes of them.
     type: list
     elements: str
     choices: [billing, encryption, deletion_protection, recovery, table_class, tags]

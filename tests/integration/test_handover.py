@@ -84,7 +84,9 @@ def test_an_unedited_project_follows_the_backend(hand_over, tmp_path):
 
 def test_a_file_that_terraform_would_read_besides_is_not_left_behind(hand_over, tmp_path):
     hand_over()
-    result = hand_over(mode="two_phase", production_bucket="tf-prod", production_table="tf-prod", allow=["overwrite_files"])
+    result = hand_over(
+        mode="two_phase", production_bucket="tf-prod", production_table="tf-prod", allow=["overwrite_files"]
+    )
     assert "imports.tf is no part of this project" in result["msg"]
 
 
@@ -93,7 +95,10 @@ REFUSED = {
     "no such table": ({"table": "tf-nowhere"}, "table tf-nowhere does not exist in us-east-1; bootstrap it first"),
     "two phases without a name": ({"mode": "two_phase"}, "two_phase needs production_bucket"),
     "a name for one phase": ({"production_bucket": "b"}, "need mode: two_phase"),
-    "the same name twice": ({"mode": "two_phase", "bucket": "tf-here", "production_bucket": "tf-here"}, "names of its own"),
+    "the same name twice": (
+        {"mode": "two_phase", "bucket": "tf-here", "production_bucket": "tf-here"},
+        "names of its own",
+    ),
     "a production table from nothing": (
         {"mode": "two_phase", "production_bucket": "b", "production_table": "t", "table": None},
         "takes its settings from table, which is missing",

@@ -108,7 +108,10 @@ RICH_BUCKET: dict[str, Any] = {
         "TargetBucket": "acme-logs",
         "TargetPrefix": "acme-state/",
         "TargetGrants": [
-            {"Permission": "READ", "Grantee": {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}},
+            {
+                "Permission": "READ",
+                "Grantee": {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"},
+            },
             {"Permission": "WRITE", "Grantee": {"Type": "CanonicalUser", "ID": "79a59df9"}},
         ],
         "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
@@ -289,7 +292,13 @@ def test_the_comparison_with_the_schema_finds_what_is_wrong() -> None:
         (Block("versioning_configuration", (), {}), Block("version")),
     )
     found = "\n".join(walk(wrong, SCHEMA["aws_s3_bucket_versioning"]["arguments"], "it"))
-    for said in ("is a string", "expected_bucket_owner is deprecated", "bukket is no", "lacks status", "no block version"):
+    for said in (
+        "is a string",
+        "expected_bucket_owner is deprecated",
+        "bukket is no",
+        "lacks status",
+        "no block version",
+    ):
         assert said in found
 
 
