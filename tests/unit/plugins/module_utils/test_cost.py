@@ -38,7 +38,11 @@ def part(facts: Facts, item: str) -> Decimal | None:
 
 
 SUMS: dict[str, tuple[Facts, str, str]] = {
-    "a GB of states and old versions": (replace(EMPTY, current_bytes=GB // 4, noncurrent_bytes=GB * 3 // 4), "storage", "0.023"),
+    "a GB of states and old versions": (
+        replace(EMPTY, current_bytes=GB // 4, noncurrent_bytes=GB * 3 // 4),
+        "storage",
+        "0.023",
+    ),
     "10,000 lock cycles": (replace(EMPTY, runs_per_month=10_000), "write_units", "0.01875"),
     "digests and locks that are read": (replace(EMPTY, runs_per_month=10_000), "read_units", "0.0025"),
     "lists, states and lock files": (replace(EMPTY, runs_per_month=10_000), "writes", "0.15"),
