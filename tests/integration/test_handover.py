@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import EDGE
 
-from tests.integration.doors import EDGES, Result, Task, through_core
+from tests.integration.doors import Result, Task, through_core
 from tests.integration.subject import Subject
 from tests.support.relay import error
 
-EDGES["tf_backend_handover"] = EDGE
 LOCKED = {
     **{"object_lock": True, "object_lock_mode": "GOVERNANCE", "object_lock_days": 3},
     "allow": ["enable_object_lock"],
