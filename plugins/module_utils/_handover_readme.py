@@ -96,7 +96,7 @@ were found, and keeps its own state in that bucket, under `{key}`.
 
 5. End the other management. Two masters undo each other's work. Take the host out of the inventory of the
    bootstrap, or add the tag `managed-by = "terraform"` to bucket and table here: then the bootstrap refuses to change
-   them. `imports.tf` may stay, or go.
+   them. Keep `imports.tf`: it does nothing more, and is the way back if this state is lost.
 
 ## What protects it
 
@@ -109,7 +109,8 @@ anything is done. To take one out on purpose, remove that line in a commit of it
   `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again.
 - **This project's state is broken or lost.** The bucket keeps old versions of `{key}`: restore the newest good one.
   Or start over, as nothing is stored here that AWS does not know: remove the object `{key}` (and with a lock table
-  its digest, the item `{bucket}/{key}-md5`), keep `imports.tf`, and take over again from step 2.
+  its digest, the item `{bucket}/{key}-md5`), and take over again from step 2. Never without `imports.tf`: Terraform
+  would want to create what is there.
 - **The bucket is gone.** Then the state of this project is gone with it. Bootstrap again with Ansible, restore the
   states from a backup, and take over again.
 - **Somebody locked everybody out by policy.** The root user of the account can delete the bucket policy.
