@@ -14,12 +14,27 @@ from itertools import groupby
 from textwrap import indent
 from typing import TypeAlias
 
-Value: TypeAlias = "str | bool | int | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | bool | int | Reference | Json | list[Value] | dict[str, Value]"
 
+_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # As bare object keys these are read as an expression, not as a name.
 _KEYWORDS = frozenset({"for", "true", "false", "null"})
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What another part of the configuration is called, such as `aws_s3_bucket.state.arn`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Json:
+    """A value that Terraform turns into JSON text: `jsonencode({ ... })`."""
+
+    value: Value
 
 
 @dataclass(frozen=True)
@@ -71,11 +86,17 @@ def _expression(value: Value) -> str:
         return str(value)
     if isinstance(value, str):
         return _quoted(value)
+    if isinstance(value, Reference):
+        return _reference(value.text)
+    if isinstance(value, Json):
+        return f"jsonencode({_expression(value.value)})"
     if isinstance(value, list):
         return _tuple([_expression(element) for element in value])
     if isinstance(value, dict):
         return _object(value)
-    raise TypeError(f"{value!r} is a {type(value).__name__}; HCL text is made of str, bool, int, list and dict")
+    raise TypeError(
+        f"{value!r} is a {type(value).__name__}; HCL text is made of str, bool, int, list, dict and references"
+    )
 
 
 def _tuple(elements: list[str]) -> str:
@@ -98,6 +119,12 @@ def _identifier(name: str) -> str:
     if not _IDENTIFIER.fullmatch(name):
         raise ValueError(f"{name!r} cannot name an attribute or block; letters, digits, _ and - can, no digit first")
     return name
+
+
+def _reference(text: str) -> str:
+    if not _REFERENCE.fullmatch(text):
+        raise ValueError(f"{text!r} is no reference; names joined by dots are")
+    return text
 
 
 def _quoted(text: str) -> str:

@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from ._cost import facts_at_rest, monthly_cost
 
 #: Past so many backends only counts and the exceptions are printed.
 LONGEST_TABLE = 40
-HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
-NOTHING = "-"
+COST = "$/MONTH"
+HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
+#: All that a run knows without looking into the backend.
+LEGEND = f"{COST}: at rest, without states and runs"
+NOTHING, UNKNOWN = "-", "?"
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Line:
     lock_mode: str
     changed: str
     status: str
+    #: Of a month, at rest.
+    cost: str = NOTHING
 
     @property
     def failed(self) -> bool:
@@ -46,20 +53,30 @@ def line_of(
         or failure
         or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
     )
-    changed = [
-        told
-        for told in (_changed("bucket", bucket), _changed("table", table_), "files" if config.get("changes") else "")
-        if told
-    ]
     has_table = lock_mode != "lockfile"
     return Line(
         backend=backend,
+        cost=_cost(bucket, table_, lock_mode) if finished else NOTHING,
         bucket=str(bucket.get("bucket", {}).get("name") or names[0] or NOTHING),
         table=str(table_.get("table", {}).get("name") or names[1] or NOTHING) if has_table else NOTHING,
         lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
-        changed="; ".join(changed) or NOTHING,
+        changed=_changes(bucket, table_, config),
         status=" ".join(status.split()),
     )
+
+
+def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> str:
+    told = bucket.get("bucket") or {}
+    if "region" not in told:
+        return NOTHING
+    return str(monthly_cost(facts_at_rest(told, table_.get("table"), lock_mode or "both")) or UNKNOWN)
+
+
+def _changes(bucket: Mapping[str, Any], table_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    files = "files" if config.get("changes") else ""
+    told = [each for each in (_changed("bucket", bucket), _changed("table", table_), files) if each]
+    is_new = told in (["bucket created", "table created", "files"], ["bucket created", "files"])
+    return "all created" if is_new and bool(table_) == (len(told) == 3) else "; ".join(told) or NOTHING
 
 
 def _changed(kind: str, result: Mapping[str, Any]) -> str:
@@ -73,15 +90,17 @@ def table(lines: Sequence[Line], check_mode: bool = False) -> str:
     """Every backend in a line; of a large fleet only those that changed or failed, below the counts."""
     shown = lines if len(lines) <= LONGEST_TABLE else [each for each in lines if each.failed or each.changed != NOTHING]
     cut = shown[:LONGEST_TABLE]
-    rows = [HEADINGS, *(astuple(_short(each)) for each in cut)] if cut else []
+    rows = [HEADINGS, *(_cells(each) for each in cut)] if cut else []
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
     told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
-    return "\n".join(["", *told, *more, "", _counts(lines, check_mode), *_failures(lines)])
+    legend = [LEGEND] if any(each.cost != NOTHING for each in cut) else []
+    return "\n".join(["", *told, *more, *legend, "", _counts(lines, check_mode), *_failures(lines)])
 
 
-def _short(line: Line) -> Line:
-    return Line(line.backend, line.bucket, line.table, line.lock_mode, line.changed, "FAILED" if line.failed else "ok")
+def _cells(line: Line) -> tuple[str, ...]:
+    status = "FAILED" if line.failed else "ok"
+    return line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:

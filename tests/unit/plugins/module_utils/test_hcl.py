@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Value, hcl_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference, Value, hcl_text
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +76,21 @@ def test_equal_signs_line_up_and_a_nested_object_ends_the_run() -> None:
     assert text == (
         'a         = 1\nlong_name = true\nnested = {\n  x   = "y"\n  xyz = []\n}\nb      = ["p", "q"]\nlonger = {}\n'
     )
+
+
+def test_a_reference_stands_as_it_is_and_json_is_encoded_by_terraform() -> None:
+    assert hcl_text(
+        {"to": Reference("aws_s3_bucket.state"), "policy": Json({"Id": "${x}", "Statement": [{"a": 1}]})}
+    ) == (
+        "to = aws_s3_bucket.state\n"
+        'policy = jsonencode({\n  Id = "$${x}"\n  Statement = [\n    {\n      a = 1\n    },\n  ]\n})\n'
+    )
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a.", 'file("x")', "a\nb", "${a}", "a.0"])
+def test_what_is_no_reference_is_not_written(text: str) -> None:
+    with pytest.raises(ValueError, match="is no reference"):
+        hcl_text({"to": Reference(text)})
 
 
 def test_blocks_follow_attributes_after_an_empty_line() -> None:

@@ -8,11 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import LONGEST_TABLE, Line, line_of, table
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import (
+    LEGEND,
+    LONGEST_TABLE,
+    Line,
+    line_of,
+    table,
+)
 
-CALM = Line("eu-west-1", "state-eu", "locks-eu", "both", "-", "ok")
-NEW = Line("us-east-1", "state-us", "locks-us", "both", "bucket created; table created; files", "ok")
-FILES_ONLY = Line("af-south-1", "state-af", "-", "lockfile", "files", "ok")
+CALM = Line("eu-west-1", "state-eu", "locks-eu", "both", "-", "ok", "0.00")
+NEW = Line("us-east-1", "state-us", "locks-us", "both", "all created", "ok", "1.00")
+FILES_ONLY = Line("af-south-1", "state-af", "-", "lockfile", "files", "ok", "0.57+?")
 BROKEN = Line("sa-east-1", "state-sa", "locks-sa", "both", "-", "create_bucket on state-sa: AccessDenied")
 
 
@@ -23,11 +29,12 @@ def fleet(count: int, **otherwise: Any) -> list[Line]:
 def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
     assert table([CALM, NEW, FILES_ONLY, BROKEN]) == (
         "\n"
-        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED                               STATUS\n"
-        "eu-west-1   state-eu      locks-eu    both       -                                     ok\n"
-        "us-east-1   state-us      locks-us    both       bucket created; table created; files  ok\n"
-        "af-south-1  state-af      -           lockfile   files                                 ok\n"
-        "sa-east-1   state-sa      locks-sa    both       -                                     FAILED\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED      STATUS\n"
+        "eu-west-1   state-eu      locks-eu    both       0.00     -            ok\n"
+        "us-east-1   state-us      locks-us    both       1.00     all created  ok\n"
+        "af-south-1  state-af      -           lockfile   0.57+?   files        ok\n"
+        "sa-east-1   state-sa      locks-sa    both       -        -            FAILED\n"
+        "$/MONTH: at rest, without states and runs\n"
         "\n"
         "4 backends: 3 ok, 1 failed, 2 changed\n"
         "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
@@ -37,8 +44,9 @@ def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
 def test_check_mode_says_what_would_change() -> None:
     assert table([FILES_ONLY], check_mode=True) == (
         "\n"
-        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED  STATUS\n"
-        "af-south-1  state-af      -           lockfile   files    ok\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
+        "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
+        "$/MONTH: at rest, without states and runs\n"
         "\n"
         "1 backend: 1 ok, 0 failed, 1 would change"
     )
@@ -47,9 +55,10 @@ def test_check_mode_says_what_would_change() -> None:
 def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
     assert table([*fleet(43), FILES_ONLY, BROKEN]) == (
         "\n"
-        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED  STATUS\n"
-        "af-south-1  state-af      -           lockfile   files    ok\n"
-        "sa-east-1   state-sa      locks-sa    both       -        FAILED\n"
+        "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
+        "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
+        "sa-east-1   state-sa      locks-sa    both       -        -        FAILED\n"
+        "$/MONTH: at rest, without states and runs\n"
         "\n"
         "45 backends: 44 ok, 1 failed, 1 changed\n"
         "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
@@ -61,14 +70,17 @@ def test_a_large_fleet_at_rest_is_one_sentence() -> None:
 
 
 def test_forty_backends_are_still_shown_one_by_one() -> None:
-    assert len(table(fleet(LONGEST_TABLE)).splitlines()) == LONGEST_TABLE + len(["", "BACKEND", "", "40 backends"])
+    assert len(table(fleet(LONGEST_TABLE)).splitlines()) == LONGEST_TABLE + len(
+        ["", "BACKEND", LEGEND, "", "40 backends"]
+    )
 
 
 def test_more_exceptions_than_a_table_holds_are_counted() -> None:
     told = table(fleet(45, changed="files")).splitlines()
-    assert told[-4:] == [
-        "region-39   state-eu      locks-eu    both       files    ok".replace("   state", "  state", 1),
+    assert told[-5:] == [
+        "region-39  state-eu      locks-eu    both       0.00     files    ok",
         "... and 5 more that changed or failed",
+        LEGEND,
         "",
         "45 backends: 45 ok, 0 failed, 45 changed",
     ]
@@ -80,8 +92,20 @@ def test_no_failure_is_hidden_by_changes() -> None:
 
 NAMES = ("state-eu", "locks-eu")
 FINISHED = {"backend": {"lock_mode": "both"}}
-BUCKET = {"bucket": {"name": "state-eu"}}
-TABLE = {"table": {"name": "locks-eu"}}
+BUCKET = {
+    "bucket": {
+        "name": "state-eu",
+        "region": "eu-west-1",
+        "encryption": {"algorithm": "AES256", "kms_key_id": None, "bucket_key_enabled": False},
+    }
+}
+BILLING = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}
+LOCKS = {
+    **{"name": "locks-eu", "billing": BILLING, "encryption": {"kms_key_id": None}},
+    **{"recovery": {"enabled": True, "period_days": 35}, "table_class": "STANDARD"},
+}
+TABLE = {"table": LOCKS}
+PROVISIONED = {"table": {**LOCKS, "billing": {"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 1}}}
 
 
 def of(result: dict[str, Any], **otherwise: Any) -> Line:
@@ -107,29 +131,46 @@ CASES: dict[str, tuple[Line, Line]] = {
         of(results(BUCKET | changes("versioning", "policy"), TABLE | changes("tags"), FINISHED | {"changes": [{}]})),
         replace(CALM, changed="bucket: versioning, policy; table: tags; files"),
     ),
+    "where everything is new, one word is enough": (
+        of(results(BUCKET | changes("existence"), TABLE | changes("existence"), FINISHED | {"changes": [{}]})),
+        replace(CALM, changed="all created"),
+    ),
+    "a new bucket beside a table that was there": (
+        of(results(BUCKET | changes("existence"), TABLE, FINISHED | {"changes": [{}]})),
+        replace(CALM, changed="bucket created; files"),
+    ),
+    "where no table is wanted, a bucket and files are everything": (
+        of({"bucket": BUCKET | changes("existence"), "config": FINISHED | {"changes": [{}]}}, lock_mode="lockfile"),
+        replace(CALM, changed="all created", table="-", lock_mode="lockfile"),
+    ),
+    "capacity costs at rest, too": (of(results(BUCKET, PROVISIONED, FINISHED)), replace(CALM, cost="0.64")),
+    "a setting that is somebody else's costs what nobody knows": (
+        of(results(BUCKET, {"table": {"name": "locks-eu"}}, FINISHED)),
+        replace(CALM, cost="0.00+?"),
+    ),
     "lock files need no table": (
         of({"bucket": BUCKET, "config": FINISHED}, lock_mode="lockfile"),
         replace(CALM, table="-", lock_mode="lockfile"),
     ),
     "a failure is one line, however it was written": (
         of({}, failure="create_bucket:\n  AccessDenied"),
-        replace(CALM, status="create_bucket: AccessDenied"),
+        replace(CALM, status="create_bucket: AccessDenied", cost="-"),
     ),
     "what was done before a failure is told": (
         of({"bucket": BUCKET | changes("existence"), "failed": True}, failure="no"),
-        replace(CALM, changed="bucket created", status="no"),
+        replace(CALM, changed="bucket created", status="no", cost="-"),
     ),
     "a failure without a reason is no success": (
         of(results(BUCKET, TABLE, FINISHED) | {"failed": True}),
-        replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
+        replace(CALM, status="no answer: the host was unreachable, or its run was cut short", cost="-"),
     ),
     "a host that never answered": (
         of({}),
-        replace(CALM, status="no answer: the host was unreachable, or its run was cut short"),
+        replace(CALM, status="no answer: the host was unreachable, or its run was cut short", cost="-"),
     ),
     "a host that cannot be reached": (
         of({"unreachable": True, "msg": "no route"}),
-        replace(CALM, status="unreachable: no route"),
+        replace(CALM, status="unreachable: no route", cost="-"),
     ),
     "a host without any variable": (
         of({}, names=(None, None), lock_mode=None, failure="no name"),
@@ -141,3 +182,11 @@ CASES: dict[str, tuple[Line, Line]] = {
 @pytest.mark.parametrize(("line", "expected"), CASES.values(), ids=CASES)
 def test_a_line_tells_what_became_of_a_backend(line: Line, expected: Line) -> None:
     assert line == expected
+
+
+def test_usual_names_fit_into_120_columns() -> None:
+    usual = Line(
+        "ap-southeast-2", "usest1-terraform-state-ezra", "terraform-locks-ap-southeast", "both", "all created", "ok"
+    )
+    told = table([replace(usual, cost="1.00+?"), replace(usual, lock_mode="lockfile", status="no")])
+    assert max(map(len, told.splitlines())) <= 120
