@@ -8,6 +8,7 @@ import json
 import math
 import re
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +18,11 @@ from typing import Any
 import botocore.exceptions
 import botocore.session
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from botocore.retries.standard import ExponentialBackoff
 
 from tests.docs.pages import tables
-from tests.integration.conftest import behind_the_shim, impatient
+from tests.integration.conftest import behind_the_shim
 from tests.integration.doors import Task, through_core
 from tests.integration.scenarios import in_region
 from tests.integration.subject import MODULES, Subject
@@ -41,7 +44,7 @@ from tests.unit.plugins.module_utils.test_aws import (
 )
 from tests.unit.plugins.module_utils.test_credentials import Regions, profile, stamped
 
-__all__ = ["botocore_does_not_sleep", "impatient"]
+__all__ = ["botocore_does_not_sleep"]
 
 PAGE = "docs/messages.md"
 ROWS = {row[0]: row[1].strip("`") for row in tables(PAGE, "what went wrong")}
@@ -90,6 +93,8 @@ def failed(result: dict[str, Any]) -> str:
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ministack: RunningEmulator) -> Any:
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda _self, _context: 0.002)
+    monkeypatch.setattr(Aws, "pause", lambda _self, _attempt: time.sleep(0.002))  # an emulator is at rest at once
     aws_tables = AwsTables()
     with Relay(ministack.url) as relay:
         relay.use(aws_tables, *aws_defaults(ministack))
