@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
 import time
@@ -15,7 +14,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
-from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_for, warm
+from ._aws_lanes import side_by_side
+from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._partitions import partition_of
 
@@ -256,44 +256,6 @@ class Aws:
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise translated(error, self._where) from None
         return self._session.clients[service]
-
-
-def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:
-    """What these return, in order; the first exception of one becomes ours.
-
-    The threads are daemons and take no further work once we are left, so that a task's timeout ends the task.
-    """
-    if len(works) == 1:
-        return [works[0]()]
-    waiting = queue.SimpleQueue[int]()
-    for place in range(len(works)):
-        waiting.put(place)
-    answers: dict[int, T] = {}
-    failures: list[BaseException] = []
-
-    def lane() -> None:
-        while not failures:
-            try:
-                place = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                answers[place] = works[place]()
-            except BaseException as error:  # carried over to the caller's thread
-                failures.append(error)
-
-    threads = [threading.Thread(target=lane, daemon=True) for _unused in range(min(LANES, len(works)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException as error:
-        failures.append(error)
-        raise
-    if failures:
-        raise failures[0]
-    return [answers[place] for place in range(len(works))]
 
 
 def _page_after(call: Call, answer: Response) -> Call | None:

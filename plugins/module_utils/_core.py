@@ -110,13 +110,6 @@ class Target:
         return {"Bucket": self.name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
 
 
-def bucket_region(response: Response) -> str | None:
-    """Where HeadBucket found a bucket; botocore before 1.36 leaves the answer in the headers."""
-    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region: str | None = response.get("BucketRegion") or headers.get("x-amz-bucket-region")
-    return region
-
-
 @dataclass(frozen=True)
 class Change:
     """A facet going from `before` to `after` by `calls`. Without calls, the creation of the resource carries it."""

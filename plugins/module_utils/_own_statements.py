@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ._core import Params, Target
+from ._core import Params, Response, Target
 from ._policy_document import OURS, Statement, canonical, tls_version
 
 TLS, TLS_VERSION = f"{OURS}RequireTls", f"{OURS}MinimumTlsVersion"
@@ -70,6 +70,13 @@ def _tls_version(present: list[Statement]) -> str:
     """The lowest version that the bucket takes today, so that no default lowers it, but at least the baseline."""
     today = [tls_version(each) for each in present if each.get("Sid") == TLS_VERSION]
     return max(version for version in [BASELINE_TLS_VERSION, *today] if version)
+
+
+def bucket_region(response: Response) -> str | None:
+    """Where HeadBucket found a bucket; botocore before 1.36 leaves the answer in the headers."""
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region: str | None = response.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    return region
 
 
 def bucket_arn(target: Target) -> str:

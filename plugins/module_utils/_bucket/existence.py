@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._core import Call, Params, Response, Target, Value, bucket_region
+from .._core import Call, Params, Response, Target, Value
+from .._own_statements import bucket_region
 
 NAME = "existence"
 OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}

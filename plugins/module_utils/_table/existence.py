@@ -29,7 +29,7 @@ def normalise(response: Response, target: Target) -> Value:
         each["AttributeName"]: f"{types.get(each['AttributeName'])} {each['KeyType']}"
         for each in table.get("KeySchema", [])
     }
-    replicas = sorted(each["RegionName"] for each in table.get("Replicas", []))
+    replicas = sorted(each["RegionName"] for each in table.get("Replicas", []) if "RegionName" in each)
     return {"key": key, **({"replicas": replicas} if replicas else {})}
 
 

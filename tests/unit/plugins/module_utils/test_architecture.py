@@ -28,7 +28,6 @@ IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
 }
-#: Where options become work, and where results become words.
 LONGEST_ROOM, LONGEST_FACET = 300, 110
 #: Between the loop and Ansible: they hand on what the task says of check mode.
 EDGES = (

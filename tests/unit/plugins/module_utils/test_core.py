@@ -11,11 +11,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
     Failure,
     Target,
     Unknown,
-    bucket_region,
     desire,
     merged,
     plan,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import bucket_region
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 BUCKETS = Target("tf-state", "eu-west-1", owner="111122223333", fresh=True)

@@ -167,7 +167,11 @@ NO_ANSWER: dict[str, tuple[Exception, str]] = {
         "not every region has FIPS endpoints",
     ),
     "no region": (botocore.exceptions.InvalidRegionError(region_name="a b"), "check the connection options"),
-    "a bad parameter": (botocore.exceptions.ParamValidationError(report="x"), "update botocore"),
+    "a parameter that botocore does not know": (
+        botocore.exceptions.ParamValidationError(report='Unknown parameter in input: "x"'),
+        "update botocore",
+    ),
+    "a value that botocore does not take": (botocore.exceptions.ParamValidationError(report="x"), "correct the option"),
 }
 
 
@@ -308,8 +312,8 @@ def test_an_emulator_of_one_service_takes_the_proxy_from_no_other(monkeypatch: p
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
     aws = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE}).connect()
     aws.read([VERSIONING, DESCRIBE])
-    assert aws._clients["s3"].meta.config.proxies == {}
-    assert aws._clients["dynamodb"].meta.config.proxies is None, "None is what the shell says"
+    assert aws._session.clients["s3"].meta.config.proxies == {}
+    assert aws._session.clients["dynamodb"].meta.config.proxies is None, "None is what the shell says"
 
 
 @pytest.mark.aws("6.4")

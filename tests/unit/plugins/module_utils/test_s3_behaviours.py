@@ -176,7 +176,7 @@ def test_a_bucket_that_botocore_follows_into_another_region_is_refused_before_an
 
 @pytest.mark.aws("1.6")
 def test_a_redirect_that_names_no_region_is_no_endless_one() -> None:
-    with pytest.raises(TfstateError, match="redirected without end; is there a proxy or a captive portal"):
+    with pytest.raises(TfstateError, match="redirected without end; look for a proxy or a captive portal"):
         Script([says(301)]).connect().read([HEAD])
 
 
