@@ -129,6 +129,9 @@ class Aws:
         failure = Failure(call, code, message, advice_on(call, code))
         if code in EXPIRED | UNRECOGNISED | SKEWED:
             raise CallFailed(failure)
+        if call.operation == "head_bucket" and code == "400":  # has no body, and is what expired credentials get
+            self._session.identity = None
+            self._answer(Call("sts", "get_caller_identity"), young=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         return failure

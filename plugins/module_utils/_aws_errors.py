@@ -31,6 +31,14 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
+THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+#: AWS's own fault; botocore has tried again already.
+BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504"}
+#: Answers that end well if one waits: while something else is being done, or while too much is asked for.
+TRANSIENT = {"OperationAborted", "ContinuousBackupsUnavailableException", "BucketNotEmpty", *THROTTLED}
+#: Answers that end well if one waits for what was created a moment ago.
+NOT_YET_VISIBLE = {"NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"}
+
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
@@ -41,6 +49,14 @@ ADVICE = {
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
     **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
+    **dict.fromkeys(THROTTLED, "AWS asks for fewer requests: run again later, or with fewer forks"),
+    **dict.fromkeys(BROKEN, "AWS itself failed, which passes: run again"),
+    **dict.fromkeys(
+        NOT_YET_VISIBLE, "it was created or deleted a moment ago, and AWS does not show that everywhere yet: run again"
+    ),
+    "ContinuousBackupsUnavailableException": "AWS still prepares the backups of the new table: run again later",
+    "ResourceInUseException": "AWS is still changing it: run again later",
+    "400": "AWS does not say why: check that region and credentials belong together, then run again",
     "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
@@ -53,19 +69,6 @@ ADVICE = {
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
-#: Answers that end well if one waits: while something else is being done, or while too much is asked for.
-TRANSIENT = {
-    "OperationAborted",
-    "ContinuousBackupsUnavailableException",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "BucketNotEmpty",
-}
-#: Answers that end well if one waits for what was created a moment ago.
-NOT_YET_VISIBLE = {"NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"}
 #: Errors that say that the work is done already.
 DONE = {
     "create_bucket": {"BucketAlreadyOwnedByYou"},
@@ -117,6 +120,8 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
         advice = "correct profile or AWS_PROFILE, or run aws configure"
     elif names & {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"}:
         advice = "run aws sso login, then run again"
+    elif names & {"ConnectionClosedError", "ReadTimeoutError"}:
+        advice = "the answer was lost on its way, so nobody knows whether it is done: run again"
     elif names & {"HTTPClientError", "ConnectionError", "ProxyConnectionError"}:
         advice = f"{where} cannot be reached: check region, endpoint_url, proxy and network, then run again"
     elif "RecursionError" in names:

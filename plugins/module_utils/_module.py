@@ -108,7 +108,8 @@ def carry_out(
         world = Aws(_connection(params), params["wait_timeout"], wrote)
         outcome = reconcile(world, resource, target, params, check_mode)
     except Interrupted as error:
-        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
+        is_changed = any(change.calls for change in error.done)
+        return {"failed": True, "msg": str(error), "changed": is_changed, "changes": _told(error.done)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "changes": []}
     return _result(resource, outcome, diff)

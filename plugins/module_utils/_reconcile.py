@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from ._core import (
     EXISTENCE,
-    CallFailed,
     Change,
     Facet,
     Invalid,
@@ -25,6 +24,10 @@ from ._core import (
 )
 from ._guard import Refused, refusals
 from ._observe import Observer, World
+
+
+#: How often a change whose write failed is looked for, in about eight seconds.
+LOOKS = 6
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ class _Run(Observer):
         for call in change.calls:
             try:
                 self.world.write(call, self.young)
-            except CallFailed:
-                if not self._came_true(change):  # the reply may be lost, and its repetition refused
+            except TfstateError:  # the reply may be lost, and its repetition refused
+                if not self._came_true(change):
                     raise
             self.young = self.young or (change.facet == EXISTENCE and change.before is None)
         if change.calls:
@@ -99,11 +102,18 @@ class _Run(Observer):
             self.done.append(change)
 
     def _came_true(self, change: Change) -> bool:
+        """Looked at for some seconds: what was written without our knowledge is read late, too."""
         facet = next(each for each in self.facets if each.name == change.facet)
-        try:
-            return bool(self.observe([facet])[facet.name] == change.after)
-        except TfstateError:
-            return False
+        for attempt in range(LOOKS):
+            if attempt:
+                self.world.pause(attempt - 1)
+            try:
+                observed = self.observe([facet])
+                if observed == desire([facet], self.target, self.params, observed):
+                    return True
+            except TfstateError:
+                return False
+        return False
 
     def settle(self, facets: tuple[Facet, ...]) -> Values:
         """Re-reads until nothing is left to plan, twice in a row.

@@ -27,19 +27,24 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
 
 from tests.soak.draws import asked, found
-from tests.soak.weather import BLAMES, Killed, forecast
+from tests.soak.weather import BLAMES, SLOW, Killed, forecast
 from tests.soak.world import NeverEnds, SlowAws, Wire, seen
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import KINDS, LOGS, NAME, Kind, strength
 
 Result = dict[str, Any]
-#: The longest that a call which began before the deadline may take: six attempts of 30 seconds and their pauses.
-LAST_CALL_S = 6 * 30 + 60
+#: The requests that a run may begin behind its deadline, botocore's repetitions included: it waits for nothing any more,
+#: but finishes what it has begun, and looks once at all that it wrote.
+BELATED = 100
 TIMEOUTS_S = (60, 300)
 
 
 class Wrong(AssertionError):
     """What must not happen, with the seed that shows it."""
+
+    def __init__(self, seed: int, said: str) -> None:
+        super().__init__(f"seed {seed}: {said}")
+        self.seed = seed
 
 
 @dataclass
@@ -52,13 +57,15 @@ class Figures:
     lost: int = 0
     calls: int = 0
     virtual_s: float = 0
+    overshoot_s: float = 0
     faults: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     warned: int = 0
 
     def __str__(self) -> str:
         lines = [
-            f"{self.runs} runs of {self.seeds} seeds, {self.calls} calls, {self.virtual_s / 3600:.0f} hours of AWS's time",
+            f"{self.runs} runs of {self.seeds} seeds, {self.calls} calls, {self.virtual_s / 3600:.0f} hours of AWS's time, "
+            f"at most {self.overshoot_s:.0f} s past a deadline",
             f"  converged {self.converged} ({self.warned} with a warning), killed {self.killed}, "
             f"clear errors {self.errors.total()}, hangs {self.hung}, lost {self.lost}",
             f"  {self.faults.total()} faults: {_listed(self.faults)}",
@@ -89,6 +96,8 @@ class Scenario:
             self.asked.pop("versioning")  # what a later run may find suspended is not what this is about
         self.timeout_s = self.random.choice(TIMEOUTS_S)
         self.names_account = self.random.random() < 0.5
+        #: What an earlier run set going, which this one may run into.
+        self.lingering: set[str] = set()
         self.edge = edge_of(self.kind.resource)
 
     def play(self) -> None:
@@ -131,6 +140,7 @@ class Scenario:
         )
         assert not validated.error_messages, validated.error_messages
         began = self.wire.clock.now
+        self.wire.clock.begin(self.timeout_s)
         self.figures.runs += 1
         try:
             return self.edge.work(validated.validated_parameters, False, False)
@@ -138,7 +148,8 @@ class Scenario:
             took = self.wire.clock.now - began
             self.figures.calls += len(self.wire.calls)
             self.figures.virtual_s += took
-            if took > self.timeout_s + LAST_CALL_S:
+            self.figures.overshoot_s = max(self.figures.overshoot_s, took - self.timeout_s)
+            if self.wire.clock.overslept_s or self.wire.clock.belated > BELATED:
                 self.figures.hung += 1
                 self._wrong(f"took {took:.0f} s with wait_timeout {self.timeout_s}")
 
@@ -162,11 +173,12 @@ class Scenario:
         finally:
             self.figures.faults.update(weather.hits)
             aws.weather = None
+            self.lingering |= {kind for kind in SLOW if weather.hits[kind]}
         if not result.get("failed"):
             self.figures.converged += 1
             self.figures.warned += bool(result["warnings"])
             return
-        cause = self._cause(result["msg"], [kind for kind, hits in weather.hits.items() if hits])
+        cause = self._cause(result["msg"], sorted(self.lingering | {kind for kind, hits in weather.hits.items() if hits}))
         self.figures.errors[cause] += 1
         writes = [call for call in self.wire.calls if not _reads(call)]
         if result["changed"] and not writes:
@@ -174,7 +186,7 @@ class Scenario:
 
     def _cause(self, message: str, hit: list[str]) -> str:
         """The fault that the message blames, which must be one that happened, in all the words that it takes."""
-        for kind in sorted(hit):
+        for kind in hit:
             if kind in BLAMES and all(re.search(words, message) for words in BLAMES[kind]):
                 return kind
         self._wrong(f"{hit} happened, but the message says: {message}")
@@ -200,7 +212,7 @@ class Scenario:
 
     def _wrong(self, what: str) -> None:
         about = f"{self.kind.name} {seen(self.start)} asked {self.asked} (wait_timeout {self.timeout_s})"
-        raise Wrong(f"seed {self.seed}: {what}\n  {about}\n  calls: {' '.join(map(str, self.wire.calls[-40:]))}")
+        raise Wrong(self.seed, f"{what}\n  {about}\n  calls: {' '.join(map(str, self.wire.calls[-40:]))}")
 
 
 def _stored(it: Bucket | Table) -> Any:

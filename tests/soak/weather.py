@@ -34,6 +34,8 @@ class Ask:
     operation: str
     is_write: bool
     place: int
+    #: It asks whether a bucket exists that does not: AWS says so to everybody.
+    is_free: bool = False
 
     @property
     def is_s3(self) -> bool:
@@ -119,7 +121,7 @@ def _unheard(weather: Weather, ask: Ask) -> None:
 
 def _slow(weather: Weather, ask: Ask) -> None:
     if weather.strikes("delay"):
-        weather.sleep(weather.random.uniform(1, 25))
+        weather.sleep(weather.random.uniform(1, 10))
 
 
 def _timed_out(weather: Weather, ask: Ask) -> None:
@@ -148,7 +150,7 @@ def _killed(weather: Weather, ask: Ask) -> None:
 
 
 def _read_denied(weather: Weather, ask: Ask) -> None:
-    if not ask.is_write and ask.service != "sts" and weather.denies("denied read", ask):
+    if not ask.is_write and not ask.is_free and ask.service != "sts" and weather.denies("denied read", ask):
         raise _denial(ask)
 
 
@@ -191,19 +193,21 @@ TRANSIENT = tuple(kind for kind in (*BEFORE, *AFTER, *SLOW) if kind not in FATAL
 
 #: What a message has to say of each kind that may end a run. Two kinds of bad luck in a row may look like another.
 BLAMES: dict[str, tuple[str, ...]] = {
-    "throttled": (r"SlowDown|ThrottlingException", r"fewer|run again"),
+    "invisible": (r"NoSuchBucket|NotFoundException", r"created or deleted a moment ago", r"run again"),
+    "stale": (r"created or deleted a moment ago|the table is \w+, past wait_timeout", r"run again"),
+    "throttled": (r"SlowDown|ThrottlingException", r"fewer requests", r"run again"),
     "server error": (r"Internal\w*Error|ServiceUnavailable|: 50[03]", r"run again"),
     "conflict": (r"OperationAborted", r"another change of this bucket is under way"),
-    "reset": (r"[Cc]onnection was closed", r"run again"),
-    "lost reply": (r"[Cc]onnection was closed", r"run again"),
-    "timeout": (r"[Rr]ead timeout", r"run again"),
-    "outage": (r"cannot be reached|Could not connect", r"run again"),
+    "reset": (r"[Cc]onnection was closed", r"answer was lost", r"run again"),
+    "lost reply": (r"[Cc]onnection was closed", r"answer was lost", r"run again"),
+    "timeout": (r"[Rr]ead timeout", r"answer was lost", r"run again"),
+    "outage": (r"cannot be reached", r"run again"),
     "expired": (r"credentials have expired",),
     "denied read": (r"Access ?Denied|: 403", r"needs? [\w-]+:\w+"),
     "denied write": (r"Access ?Denied", r"needs [\w-]+:\w+"),
     "quota": (r"a quota of AWS is used up",),
-    "creating": (r"the table is CREATING, past wait_timeout; run again later",),
-    "updating": (r"the table is UPDATING, past wait_timeout; run again later",),
+    "creating": (r"the table is CREATING, past wait_timeout|created or deleted a moment ago", r"run again"),
+    "updating": (r"the table is UPDATING, past wait_timeout|AWS is still changing it", r"run again"),
     "deleting": (r"the table is DELETING, past wait_timeout; run again later",),
     "backups later": (r"ContinuousBackupsUnavailable", r"run again"),
     "tag lock": (r"LimitExceededException", r"run again"),
@@ -212,7 +216,7 @@ BLAMES: dict[str, tuple[str, ...]] = {
 
 def forecast(random: Random, sleep: Callable[[float], None]) -> Weather:
     """The weather of a run: some transient kinds, and now and then a fatal one."""
-    kinds = random.sample(TRANSIENT, random.randint(0, 4))
+    kinds = random.sample(TRANSIENT, random.randint(0, 7))
     if random.random() < 0.5:
         kinds.append(random.choice(FATAL))
     return Weather(random, tuple(kinds), sleep)

@@ -19,7 +19,7 @@ from typing import Any
 import botocore.endpoint
 import botocore.retries.quota
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws, _module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws, _aws_session, _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import client_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Answer, Call, Failure
 from botocore import xform_name
@@ -60,14 +60,27 @@ class NeverEnds(BaseException):
 
 
 class Clock:
+    """Seconds that pass when somebody sleeps."""
+
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = self.deadline = 0.0
+        #: How long we waited past the deadline, and how many requests were begun there.
+        self.overslept_s = 0.0
+        self.belated = 0
 
     def __call__(self) -> float:
         return self.now
 
+    def begin(self, timeout_s: float) -> None:
+        self.deadline, self.overslept_s, self.belated = self.now + timeout_s, 0.0, 0
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def pause(self, seconds: float) -> None:
+        """Our own sleep, which ends at the deadline."""
+        self.now += seconds
+        self.overslept_s += min(seconds, max(0.0, self.now - self.deadline - 1e-6))
 
 
 @dataclass
@@ -81,9 +94,9 @@ class SlowAws(FakeAws):
     #: How many reads do not find a new bucket; how often backups and tags of a table are not ready.
     unseen: dict[str, int] = field(default_factory=dict)
     unready: dict[str, int] = field(default_factory=dict)
-    #: The account before the last write, and how often each read still shows that.
+    #: The account before the last write, and how long each read still shows that.
     before: FakeAws | None = None
-    late_reads: dict[str, int] = field(default_factory=dict)
+    late_reads: dict[str, float] = field(default_factory=dict)
 
     def calm_down(self) -> None:
         """Whatever was under way is done."""
@@ -97,9 +110,9 @@ class SlowAws(FakeAws):
         reading = call.operation.startswith(READ_VERBS)
         if reading and self.before and call.operation in SETTINGS and self._is_late(call.operation):
             return self.before._answer(call, reading=True)
-        past = FakeAws(copy.deepcopy(self.buckets), copy.deepcopy(self.tables))
+        past = None if reading else FakeAws(copy.deepcopy(self.buckets), copy.deepcopy(self.tables))
         answer = self._answer(call, reading)
-        if not reading and not isinstance(answer, Failure):
+        if past and not isinstance(answer, Failure):
             self.before = past
             self.late_reads = {}
             self.writes.append(call)
@@ -108,9 +121,8 @@ class SlowAws(FakeAws):
 
     def _is_late(self, operation: str) -> bool:
         if operation not in self.late_reads:
-            self.late_reads[operation] = self._rounds("stale", 5)
-        self.late_reads[operation] -= 1
-        return self.late_reads[operation] >= 0
+            self.late_reads[operation] = self.clock() + self._rounds("stale", 5)
+        return self.clock() < self.late_reads[operation]
 
     def _rounds(self, kind: str, most: int) -> int:
         return self.weather.some(kind, most) if self.weather else 0
@@ -212,6 +224,7 @@ class Wire:
         """A new run, which is a new process."""
         self.aws = aws
         self.calls.clear()
+        _aws_session._last = None
         for quota in self._quotas:
             quota._available_capacity = quota._max_capacity
 
@@ -236,8 +249,10 @@ class Wire:
         self.calls.append(call)
         if len(self.calls) > NEVER_ENDS:
             raise NeverEnds(call)
+        self.clock.belated += self.clock.now > self.clock.deadline
         self.clock.sleep(ROUND_TRIP_S)
-        ask = Ask(service, operation, not operation.startswith(READ_VERBS), len(self.calls))
+        is_free = operation == "head_bucket" and call.params["Bucket"] not in self.aws.buckets
+        ask = Ask(service, operation, not operation.startswith(READ_VERBS), len(self.calls), is_free)
         self._answer = {}
         where = Operation(service, name, "", "")
         try:
@@ -269,7 +284,7 @@ class Wire:
 
         class Timed(_aws.Aws):
             def __init__(self, connection: Any, timeout_s: float, wrote: Any) -> None:
-                super().__init__(connection, timeout_s, wrote, now=wire.clock, sleep=wire.clock.sleep)
+                super().__init__(connection, timeout_s, wrote, now=wire.clock, sleep=wire.clock.pause)
 
         def one_by_one(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
             return [work() for work in works]
