@@ -121,7 +121,9 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
     elif names & {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"}:
         advice = "run aws sso login, then run again"
     elif names & {"ConnectionClosedError", "ReadTimeoutError"}:
-        advice = "the answer was lost on its way, so nobody knows whether it is done: run again"
+        advice = (
+            "no answer came back, so nobody knows whether it is done: run again, and if that recurs check the network"
+        )
     elif names & {"HTTPClientError", "ConnectionError", "ProxyConnectionError"}:
         advice = f"{where} cannot be reached: check region, endpoint_url, proxy and network, then run again"
     elif "RecursionError" in names:

@@ -108,8 +108,7 @@ def carry_out(
         world = Aws(_connection(params), params["wait_timeout"], wrote)
         outcome = reconcile(world, resource, target, params, check_mode)
     except Interrupted as error:
-        is_changed = any(change.calls for change in error.done)
-        return {"failed": True, "msg": str(error), "changed": is_changed, "changes": _told(error.done)}
+        return {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "changes": []}
     return _result(resource, outcome, diff)

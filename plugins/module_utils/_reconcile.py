@@ -25,7 +25,6 @@ from ._core import (
 from ._guard import Refused, refusals
 from ._observe import Observer, World
 
-
 #: How often a change whose write failed is looked for, in about eight seconds.
 LOOKS = 6
 
@@ -51,6 +50,11 @@ class Interrupted(TfstateError):
     def __init__(self, cause: TfstateError, done: tuple[Change, ...]) -> None:
         super().__init__(str(cause))
         self.done = done
+
+    @property
+    def has_written(self) -> bool:
+        """What goes with something else is done without a call."""
+        return any(change.calls for change in self.done)
 
 
 @dataclass

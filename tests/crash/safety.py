@@ -89,7 +89,9 @@ def _versions(s3: Any, name: str) -> list[str] | None:
         listed = s3.list_object_versions(Bucket=name)
     except ClientError:
         return None
-    where = [{"Bucket": name, "Key": each["Key"], "VersionId": each["VersionId"]} for each in listed.get("Versions", [])]
+    where = [
+        {"Bucket": name, "Key": each["Key"], "VersionId": each["VersionId"]} for each in listed.get("Versions", [])
+    ]
     return [f"version {each['Key']} {each['VersionId']} {s3.get_object(**each)['Body'].read()!r}" for each in where]
 
 

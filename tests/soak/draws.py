@@ -92,7 +92,9 @@ def _bucket(random: Random) -> Bucket:
     bucket = Bucket(
         tags=random.choice([{}, {"Team": "b"}, {"Owner": "x", "aws:servicecatalog:x": "a"}]),
         encryption=random.choice(ENCRYPTIONS),
-        public_access=random.choice([None, dict.fromkeys(FLAGS, True), {**dict.fromkeys(FLAGS, True), FLAGS[0]: False}]),
+        public_access=random.choice(
+            [None, dict.fromkeys(FLAGS, True), {**dict.fromkeys(FLAGS, True), FLAGS[0]: False}]
+        ),
         ownership=random.choice([None, "ObjectWriter", "BucketOwnerEnforced"]),
         versioning=random.choice([None, "Enabled", "Enabled", "Suspended"]),
         lifecycle=random.choice(LIFECYCLES),
@@ -127,6 +129,8 @@ def asked(kind: Kind, random: Random) -> Params:
     if kind.name == "table":
         params = {name: each for name, each in params.items() if name not in ("billing_mode", "encryption")}
         params |= random.choice(TOGETHER)
+    if random.random() < 0.5:
+        params["tags"] = random.choice(options["tags"])
     while any(problem for facet in kind.resource.facets for problem in facet.problems(params, TARGET)):
         params.pop(random.choice(sorted(params)))
     if params.get("object_lock"):

@@ -178,7 +178,9 @@ class Scenario:
             self.figures.converged += 1
             self.figures.warned += bool(result["warnings"])
             return
-        cause = self._cause(result["msg"], sorted(self.lingering | {kind for kind, hits in weather.hits.items() if hits}))
+        cause = self._cause(
+            result["msg"], sorted(self.lingering | {kind for kind, hits in weather.hits.items() if hits})
+        )
         self.figures.errors[cause] += 1
         writes = [call for call in self.wire.calls if not _reads(call)]
         if result["changed"] and not writes:

@@ -198,9 +198,9 @@ BLAMES: dict[str, tuple[str, ...]] = {
     "throttled": (r"SlowDown|ThrottlingException", r"fewer requests", r"run again"),
     "server error": (r"Internal\w*Error|ServiceUnavailable|: 50[03]", r"run again"),
     "conflict": (r"OperationAborted", r"another change of this bucket is under way"),
-    "reset": (r"[Cc]onnection was closed", r"answer was lost", r"run again"),
-    "lost reply": (r"[Cc]onnection was closed", r"answer was lost", r"run again"),
-    "timeout": (r"[Rr]ead timeout", r"answer was lost", r"run again"),
+    "reset": (r"[Cc]onnection was closed", r"no answer came back", r"run again"),
+    "lost reply": (r"[Cc]onnection was closed", r"no answer came back", r"run again"),
+    "timeout": (r"[Rr]ead timeout", r"no answer came back", r"run again"),
     "outage": (r"cannot be reached", r"run again"),
     "expired": (r"credentials have expired",),
     "denied read": (r"Access ?Denied|: 403", r"needs? [\w-]+:\w+"),
@@ -220,4 +220,3 @@ def forecast(random: Random, sleep: Callable[[float], None]) -> Weather:
     if random.random() < 0.5:
         kinds.append(random.choice(FATAL))
     return Weather(random, tuple(kinds), sleep)
-

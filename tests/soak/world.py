@@ -202,7 +202,8 @@ class SlowAws(FakeAws):
 
     def _check_tag_lock(self, params: Params) -> None:
         key = params["ResourceArn"]
-        self.unready.setdefault(key, self._rounds("tag lock", 5))
+        if key not in self.unready:
+            self.unready[key] = self._rounds("tag lock", 5)
         if self.unready[key] > 0:
             self.unready[key] -= 1
             raise Rejected("LimitExceededException", "Subscriber limit exceeded: Table tags are being updated")
@@ -301,7 +302,10 @@ class Wire:
 #: Services whose events bear another name than their clients.
 SERVICES = {"application-auto-scaling": "application-autoscaling"}
 #: A protocol that wants more than nothing.
-_EMPTY = {"sts": b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>", "dynamodb": b"{}"}
+_EMPTY = {
+    "sts": b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",
+    "dynamodb": b"{}",
+}
 
 
 def _status(code: str) -> int:
