@@ -218,8 +218,8 @@ def tell(verdicts: list[Verdict]) -> None:
     print(f"\n{'ansible-core':13} {'python':7} {'botocore':9} {'':6} {'time':>6}")
     for each in sorted(verdicts, key=lambda verdict: [int(part) for part in verdict.cell.core.split(".")]):
         cell, word = each.cell, words[each.is_green]
-        told = f"{cell.core:13} {cell.python:7} {cell.botocore or 'newest':9} {word:6} {each.duration_s:4.0f} s  {each.said}"
-        print(told)
+        told = f"{cell.core:13} {cell.python:7} {cell.botocore or 'newest':9} {word:6}"
+        print(f"{told} {each.duration_s:4.0f} s  {each.said}")
     counts = [sum(verdict.is_green is state for verdict in verdicts) for state in (True, False, None)]
     print("matrix: {} green, {} red, {} not run".format(*counts))
 

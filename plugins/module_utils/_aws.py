@@ -98,8 +98,9 @@ class Aws:
 
     def _once(self, call: Call) -> Answer:
         asks_who = call.operation == "get_caller_identity"
-        if asks_who and self._session.identity:
-            return self._session.identity
+        known: Response | None = self._session.identity
+        if asks_who and known:
+            return known
         client = self._client(call.service)
         try:
             response: Response = (

@@ -85,7 +85,7 @@ class Calm:
 
 
 def disturbed(subject: Subject, start: Start, reply: Any, options: dict[str, Any]) -> Any:
-    """Each write of a run in turn, disturbed; afterwards nothing is lost, and the next run ends where a calm one does."""
+    """Each write of a run in turn, disturbed; then nothing is lost, and the next run ends where a calm one does."""
     calm = Calm(subject, start)
     assert len(calm.writes) >= start.least_writes
     for place in range(1, len(calm.writes) + 1):

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One seed: a resource, what is asked of it, and runs in bad weather until the sky clears.
 
-In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator. There are two dozen
-times as many converges in a minute; faults are placed by call instead of by chance of scheduling, so a seed says it all;
+In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator. Ten times as
+many converges fit into a minute; faults are placed by call instead of by chance of scheduling, so a seed says it all;
 and a clock that is a number shows what hangs. What is left out is the socket: tests/crash and tests/integration have it.
 
     disturbed runs (0 to 3)    each ends converged, killed, or with an error that names its cause, before its deadline
@@ -33,8 +33,8 @@ from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, REGION, Bucket, Ta
 from tests.unit.plugins.module_utils.starting_points import KINDS, LOGS, NAME, Kind, strength
 
 Result = dict[str, Any]
-#: The requests that a run may begin behind its deadline, botocore's repetitions included: it waits for nothing any more,
-#: but finishes what it has begun, and looks once at all that it wrote.
+#: The requests that a run may begin behind its deadline, botocore's repetitions included: it waits for nothing any
+#: more, but finishes what it has begun, and looks once at all that it wrote.
 BELATED = 100
 TIMEOUTS_S = (60, 300)
 
@@ -64,8 +64,8 @@ class Figures:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.runs} runs of {self.seeds} seeds, {self.calls} calls, {self.virtual_s / 3600:.0f} hours of AWS's time, "
-            f"at most {self.overshoot_s:.0f} s past a deadline",
+            f"{self.runs} runs of {self.seeds} seeds, {self.calls} calls, "
+            f"  {self.virtual_s / 3600:.0f} hours of AWS's time, at most {self.overshoot_s:.0f} s past a deadline",
             f"  converged {self.converged} ({self.warned} with a warning), killed {self.killed}, "
             f"clear errors {self.errors.total()}, hangs {self.hung}, lost {self.lost}",
             f"  {self.faults.total()} faults: {_listed(self.faults)}",

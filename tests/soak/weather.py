@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What goes wrong in a run: some kinds of faults, each as often as its dice say, and what a message may blame for it."""
+"""What goes wrong in a run: some kinds of faults, as often as dice say, and what messages may blame for it."""
 
 from __future__ import annotations
 
