@@ -4,7 +4,7 @@
 
 In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator. Ten times as
 many converges fit into a minute; faults are placed by call instead of by chance of scheduling, so a seed says it all;
-and a clock that is a number shows what hangs. What is left out is the socket: tests/crash and tests/integration have it.
+many converges fit into a minute; faults are placed by call and not by chance of scheduling, so a seed says it all;
 
     disturbed runs (0 to 3)    each ends converged, killed, or with an error that names its cause, before its deadline
     a calm run                 ends where it would have ended without the disturbed ones
