@@ -144,7 +144,7 @@ def judged(cell: Cell, tests: tuple[str, ...]) -> Verdict:
     ready = time.monotonic()
     report = ENVIRONMENTS / f"{cell.name}.log"
     ignored = [f"--ignore={path}" for path in LEFT_OUT]
-    command = [str(cell.home / "bin" / "python"), "-m", "pytest", *tests, *ignored, "-q", "--color=no", "-rs"]
+    command = [str(cell.home / "bin" / "python"), "-m", "pytest", *tests, *ignored, "-q", "--color=no", "-rfEs"]
     with report.open("w") as log:
         code = subprocess.run(
             [*command, "-p", "no:cacheprovider", "-k", "not moto"],
