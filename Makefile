@@ -4,7 +4,7 @@ LIMIT ?=
 ARGS ?=
 export PYTHON
 
-.PHONY: help bootstrap start stop venv dev test lint bench clean
+.PHONY: help bootstrap start stop venv dev test lint bench soak matrix clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -32,6 +32,12 @@ lint: dev ## Run the linters
 
 bench: dev ## Measure
 	@scripts/bench $(ARGS)
+
+soak: dev ## Thousands of runs in bad weather; ARGS="SEED COUNT"
+	@.venv/bin/python -m tests.soak $(ARGS)
+
+matrix: dev ## Old and new ansible-core, botocore and Python; ARGS="2.17" for one
+	@scripts/matrix $(ARGS)
 
 clean: stop ## Stop the emulator and remove all that was made here
 	@rm -rf .venv .state .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache collections tests/output

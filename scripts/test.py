@@ -96,6 +96,8 @@ PARTS = (
     pytest_part("fleet", "tests/fleet"),
     pytest_part("report", "tests/report"),
     pytest_part("packaging", "tests/packaging"),
+    pytest_part("soak", "tests/soak"),
+    Part("matrix", ("scripts/matrix smoke",), "scripts/matrix"),
     Part(
         "docs",
         (
@@ -117,6 +119,7 @@ PARTS = (
     ),
     pytest_part("unit", "tests/unit", takes_all_cores=True),
     pytest_part("integration", "tests/integration", takes_all_cores=True),
+    pytest_part("crash", "tests/crash", takes_all_cores=True),
     pytest_part("playbooks", "tests/playbooks", takes_all_cores=True),
     pytest_part("end_to_end", "tests/end_to_end", takes_all_cores=True),
 )
@@ -136,6 +139,7 @@ def main(names: list[str]) -> int:
 def unlisted() -> list[Part]:
     """Folders of tests that nobody wrote down above run all the same."""
     listed = {Path(part.needs) for part in PARTS}
+    listed.add(Path("tests/matrix"))  # by scripts/matrix
     found = {Path("tests", path.relative_to(ROOT / "tests").parts[0]) for path in ROOT.glob("tests/*/**/test_*.py")}
     return [pytest_part(folder.name, str(folder)) for folder in sorted(found - listed) if folder.name != "output"]
 

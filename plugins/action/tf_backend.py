@@ -26,7 +26,7 @@ class ActionModule(Doors):
         for kind in ("bucket", "table", "config") if _role.has_table(found) else ("bucket", "config"):
             arguments = _role.arguments(kind, found)
             if kind == "config":
-                arguments |= _role.told_by(results, found)
+                arguments = self.from_here(arguments | _role.told_by(results, found))
             module = f"cornerstone.tfstate.{_role.MODULES[kind]}"
             results[kind] = self.enter(_role.EDGES[kind], module, arguments, wrote)
             if results[kind].get("failed"):

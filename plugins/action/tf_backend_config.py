@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
@@ -17,9 +16,4 @@ class ActionModule(Door):
     NEEDS_BOTOCORE = False
 
     def arguments(self) -> dict[str, Any]:
-        """A relative directory is that of the shell, as for any command, and not where a module happens to run."""
-        given = super().arguments()
-        directory = given.get("directory")
-        if isinstance(directory, str) and self._is_local():
-            return {**given, "directory": str(Path(directory).expanduser().absolute())}
-        return given
+        return self.from_here(super().arguments())

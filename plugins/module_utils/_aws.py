@@ -177,8 +177,9 @@ class Aws:
 
     def _once(self, call: Call) -> Answer:
         asks_who = call.operation == "get_caller_identity"
-        if asks_who and self._session.identity:
-            return self._session.identity
+        known: Response | None = self._session.identity
+        if asks_who and known:
+            return known
         client = self._client(call.service)
         try:
             response: Response = (
@@ -213,6 +214,9 @@ class Aws:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
         failure = Failure(call, code, message, advice_on(call, code, message))
+        if call.operation == "head_bucket" and code == "400":  # has no body, and is what expired credentials get
+            self._session.identity = None
+            self._answer(Call("sts", "get_caller_identity"), young=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         return failure

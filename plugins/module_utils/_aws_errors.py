@@ -44,6 +44,9 @@ UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "Unsuppo
 
 #: What is said of single items fails like this only where their key is not that of the table.
 ITEM_CALLS = {"get_item", "put_item", "delete_item"}
+THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+#: AWS's own fault; botocore has tried again already.
+BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504"}
 
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
@@ -55,6 +58,7 @@ ADVICE = {
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
     **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
+    **dict.fromkeys(BROKEN, "AWS itself failed, which passes: run again"),
     "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it, such "
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
@@ -65,10 +69,7 @@ ADVICE = {
     "take an hour or more to forget: run again later",
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
-    **dict.fromkeys(
-        ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"), BUSY
-    ),
-    **dict.fromkeys(("ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
+    **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
     **dict.fromkeys(
         ("NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"),
         "it is not there, or not any more: see who deletes it, then run again",
@@ -100,17 +101,9 @@ QUOTAS = {
 
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
 TRANSIENT = {
-    "OperationAborted",
-    "ConditionalRequestConflict",
-    "ContinuousBackupsUnavailableException",
-    "SlowDown",
-    "ServiceUnavailable",
-    "503",
-    "Throttling",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "BucketNotEmpty",
+    *THROTTLED,
+    *("OperationAborted", "ConditionalRequestConflict", "ContinuousBackupsUnavailableException"),
+    *("ServiceUnavailable", "503", "BucketNotEmpty"),
 }
 #: Answers that end well if one waits for what was created a moment ago.
 NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
@@ -139,6 +132,10 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
     (
         {"RefreshWithMFAUnsupportedError"},
         "a task cannot ask for the code: get a session with it first (aws sts get-session-token), and give its keys",
+    ),
+    (
+        {"ConnectionClosedError", "ReadTimeoutError"},
+        "no answer came back, so nobody knows whether it is done: run again, and if that recurs check the network",
     ),
     (
         {"HTTPClientError", "ConnectionError", "ProxyConnectionError"},

@@ -108,7 +108,7 @@ def carry_out(
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
         outcome = reconcile(world, resource, target, params, check_mode)
     except Interrupted as error:
-        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
+        return {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "changes": []}
     return _result(resource, outcome, diff)

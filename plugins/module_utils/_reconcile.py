@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ._aws_errors import ALREADY_THERE
+from ._aws_errors import ALREADY_THERE, DENIED
 from ._core import (
     EXISTENCE,
     CallFailed,
@@ -34,6 +34,9 @@ LOST_AFTER = 8
 
 T = TypeVar("T")
 
+#: How often a change whose write failed is looked for, in about eight seconds.
+LOOKS = 6
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -56,6 +59,11 @@ class Interrupted(TfstateError):
     def __init__(self, cause: TfstateError, done: tuple[Change, ...]) -> None:
         super().__init__(str(cause))
         self.done = done
+
+    @property
+    def has_written(self) -> bool:
+        """What goes with something else is done without a call."""
+        return any(change.calls for change in self.done)
 
 
 class _Overtaken(Exception):
@@ -117,9 +125,11 @@ class _Run(Observer):
         for call in change.calls:
             try:
                 self.world.write(call, self.young)
-            except CallFailed as failed:
-                self.young = self.young or (creates and failed.failure.code in ALREADY_THERE)
-                if not self._came_true(change):  # the reply may be lost, and its repetition refused
+            except TfstateError as failed:
+                code = failed.failure.code if isinstance(failed, CallFailed) else ""
+                self.young = self.young or (creates and code in ALREADY_THERE)
+                # The reply may be lost, and its repetition refused.
+                if not self._came_true(change, looks=1 if code in DENIED else LOOKS):
                     raise
                 if creates and not self.world.late():
                     raise _Overtaken(change) from failed
@@ -129,12 +139,19 @@ class _Run(Observer):
         if change.facet not in [each.facet for each in self.done]:
             self.done.append(change)
 
-    def _came_true(self, change: Change) -> bool:
+    def _came_true(self, change: Change, looks: int) -> bool:
+        """Looked at for some seconds: what was written without our knowledge is read late, too."""
         facet = self._facet(change)
-        try:
-            return bool(self.observe([facet])[facet.name] == change.after)
-        except TfstateError:
-            return False
+        for attempt in range(looks):
+            if attempt:
+                self.world.pause(attempt - 1)
+            try:
+                observed = self.observe([facet])
+                if observed == desire([facet], self.target, self.params, observed):
+                    return True
+            except TfstateError:
+                return False
+        return False
 
     def settle(self, facets: tuple[Facet, ...]) -> Values:
         """Re-reads until nothing is left to plan, twice in a row.

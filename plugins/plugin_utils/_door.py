@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -65,6 +66,13 @@ class Doors(ActionBase):  # type: ignore[misc]
     def environment(self) -> AbstractContextManager[None]:
         """The environment that the task asks for."""
         return applied(self._environment)
+
+    def from_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A relative directory is that of the shell, as for any command, and not where a module happens to run."""
+        directory = arguments.get("directory")
+        if isinstance(directory, str) and self._is_local():
+            return {**arguments, "directory": str(Path(directory).expanduser().absolute())}
+        return arguments
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to

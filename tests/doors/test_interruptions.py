@@ -25,7 +25,8 @@ def test_a_timeout_ends_the_task_and_tells_what_was_written(project: Project, re
     run = project.play("site.yml")
     assert run.code != 0
     assert time.monotonic() - start < LONG_S / 2
-    assert "Timed out after 8 second(s)" in run.output, run.output
+    words = ("Timed out after 8 second(s)", "in the expected time frame (8)")  # of ansible-core since 2.19, and before
+    assert any(each in run.output for each in words), run.output
     if "in the worker" in os.environ["PYTEST_CURRENT_TEST"]:  # a module process is killed, and cannot tell
         assert f"put_bucket_versioning on {bucket_name}" in run.output
         assert f"put_bucket_policy on {bucket_name}" not in run.output
@@ -37,9 +38,12 @@ def test_ctrl_c_leaves_no_process_behind(project: Project, relay: Relay, bucket_
     marker = f"MARKER_{bucket_name.replace('-', '_')}"
     environment = project._clean_environment() | {marker: "1"}
     program = Path(sys.executable).with_name("ansible-playbook")
-    running = subprocess.Popen([program, "site.yml"], cwd=project.home, env=environment, stdout=subprocess.DEVNULL)
+    # In a group of its own, all of which a terminal's Ctrl-C reaches.
+    running = subprocess.Popen(
+        [program, "site.yml"], cwd=project.home, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     wait_until(lambda: "GetBucketVersioning" in relay.operations)
-    running.send_signal(signal.SIGINT)
+    os.killpg(running.pid, signal.SIGINT)
     assert running.wait(timeout=20) != 0
     wait_until(lambda: not marked(marker))
 

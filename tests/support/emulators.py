@@ -24,6 +24,8 @@ import botocore.session
 from botocore.config import Config
 
 START_LIMIT_S = 30.0
+#: An emulator pins its botocore: tests on another one run it elsewhere.
+PYTHON = os.environ.get("TFSTATE_EMULATOR_PYTHON", sys.executable)
 
 # What AWS does. Where an emulator does not, its `lacks` says so, and tests/unit/support/test_differences.py proves it,
 # so that an emulator that has learned something makes a test fail here and nowhere else.
@@ -178,7 +180,7 @@ def _process(emulator: Emulator, port: int, home: Path, extra: dict[str, str]) -
     inherited = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _LEASH, str(home), emulator.module, *arguments],
+            [PYTHON, "-c", _LEASH, str(home), emulator.module, *arguments],
             env=inherited | {"HOME": str(home), "TMPDIR": str(home), "AWS_EC2_METADATA_DISABLED": "true"} | settings,
             cwd=home,
             stdin=subprocess.PIPE,

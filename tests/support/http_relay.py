@@ -61,13 +61,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """`head` holds the first line and the headers to pass on, as they came."""
+    """`head` holds the first line and the headers to pass on, as they came; `ports` are the client's and ours."""
 
     method: str
     target: str
     headers: dict[str, str]
     head: list[bytes]
     body: Body
+    ports: tuple[int, int] = (0, 0)
 
 
 def forward(upstream: tuple[str, int], request: Request) -> Answer:
@@ -150,7 +151,8 @@ class _Connection(socketserver.StreamRequestHandler):
         method, target, _unused = first.decode("latin-1").split(" ", 2)
         body = Body(self._request_chunks(headers))
         try:
-            answer = self.server.answer(Request(method, target, headers, head, body))
+            ports = (self.client_address[1], self.connection.getsockname()[1])
+            answer = self.server.answer(Request(method, target, headers, head, body, ports))
         except HangUp as hang_up:
             if hang_up.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -207,8 +207,10 @@ class Relay:
         del self._behaviours[0]
 
     def kill_after(self, k: int, callback: Callable[[Call], object]) -> Rule:
-        """Call back once the k-th call, of any kind, has had its effect."""
-        return self.on("*", nth=k, reply=then(callback))
+        """Call back once the k-th call, of any kind, has had its effect, whichever rule gave it that."""
+        rule = self.on("*", nth=k, reply=then(callback))
+        self._rules.insert(0, self._rules.pop())
+        return rule
 
     @property
     def writes(self) -> list[Call]:

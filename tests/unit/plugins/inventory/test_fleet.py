@@ -72,7 +72,8 @@ class Ansible:
         return found
 
     def refusal(self) -> str:
-        return " ".join(self.run("ansible-inventory", "-i", str(self.file), "--graph", code=1).split())
+        said = " ".join(self.run("ansible-inventory", "-i", str(self.file), "--graph", code=1).split())
+        return re.sub(r"(?<=\w)- ", "-", said)  # ansible-core before 2.19 breaks lines at hyphens
 
     def _environment(self) -> dict[str, str]:
         return without_aws(os.environ, self.home) | {"ANSIBLE_INVENTORY_UNPARSED_FAILED": "true", "COLUMNS": "2000"}
@@ -268,7 +269,8 @@ def test_flushing_the_cache_asks_again(ansible, asking, account):
     ansible.asks_for(**asking)
     ansible.hosts()
     account.states["af-south-1"] = "ENABLED"
-    ansible.run("ansible-inventory", "-i", str(ansible.file), "--graph", "--flush-cache")
+    ansible.write("site.yml", "[{hosts: localhost, tasks: []}]")  # ansible-inventory learned it in ansible-core 2.19
+    ansible.run("ansible-playbook", "-i", str(ansible.file), "site.yml", "--flush-cache")
     assert len(ansible.hosts()) == 4
 
 

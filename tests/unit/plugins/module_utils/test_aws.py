@@ -529,7 +529,11 @@ UNREACHABLE = {
         botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
         "cannot be reached: check region, endpoint_url, proxy and network",
     ),
-    "nobody answers": (botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), "cannot be reached"),
+    "nobody answers": (
+        botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"),
+        "no answer came back.*run again",
+    ),
+    "a reply is cut off": (botocore.exceptions.ConnectionClosedError(endpoint_url="https://x"), "no answer came back"),
     "a proxy that is none": (botocore.exceptions.ProxyConnectionError(proxy_url="http://p"), "cannot be reached"),
     "an unknown certificate": (
         botocore.exceptions.SSLError(endpoint_url="https://x", error="self-signed"),
@@ -632,6 +636,37 @@ def test_a_disabled_key_is_told() -> None:
 def test_a_version_of_an_object_has_an_action_of_its_own() -> None:
     assert iam_action(GET) == "s3:GetObject"
     assert iam_action(Call("s3", "head_object", {**GET.params, "VersionId": "1"})) == "s3:GetObjectVersion"
+
+
+def test_a_bucket_that_is_looked_at_with_credentials_that_expired_meanwhile_says_so() -> None:
+    """HeadBucket has no body: STS is asked again, although it has said before whose they are."""
+    script = Script(by_operation={"HeadBucket": says(400), "GetCallerIdentity": WHO})
+    aws = script.connect()
+    aws.read([IDENTITY])
+    script.by_operation["GetCallerIdentity"] = sts_error("ExpiredToken")
+    with pytest.raises(CallFailed, match="have expired: get new ones"):
+        aws.read([HEAD])
+
+
+def test_a_bucket_that_is_refused_without_a_word_although_the_credentials_work_names_region_and_credentials() -> None:
+    aws = Script(by_operation={"HeadBucket": says(400), "GetCallerIdentity": WHO}).connect()
+    (answer,) = aws.read([HEAD])
+    assert isinstance(answer, Failure)
+    assert "HeadBucket gives no reason" in str(answer)
+
+
+ADVISED = {
+    "throttled": (s3_error("SlowDown", 503), "was asked too much"),
+    "broken": (s3_error("InternalError", 500), "AWS itself failed, which passes: run again"),
+    "not there yet": (s3_error("NoSuchBucket", 404), "there is no such bucket: check its name"),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), ADVISED.values(), ids=ADVISED)
+def test_what_passes_says_that_it_does(error: AWSResponse, said: str) -> None:
+    (answer,) = Script([error]).connect(timeout_s=0).read([VERSIONING])
+    assert isinstance(answer, Failure)
+    assert re.search(said, str(answer))
 
 
 # KMS keys.

@@ -159,7 +159,7 @@ NO_ANSWER: dict[str, tuple[Exception, str]] = {
     ),
     "nobody listens": (botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"), "cannot be reached"),
     "nobody lets us in": (botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"), "cannot be reached"),
-    "nobody answers": (botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), "cannot be reached"),
+    "nobody answers": (botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), "no answer came back"),
     "a bad certificate": (botocore.exceptions.SSLError(endpoint_url="https://x", error="self-signed"), "self-signed"),
     "no proxy": (botocore.exceptions.ProxyConnectionError(proxy_url="http://p"), "cannot be reached: check region"),
     "no FIPS there": (

@@ -236,6 +236,39 @@ def test_a_change_whose_reply_was_lost_is_made_once() -> None:
     assert [call.operation for call in aws.writes].count("put_bucket_versioning") == 1
 
 
+def test_a_change_whose_answer_was_cut_off_on_a_new_bucket_is_made_once() -> None:
+    kind = KINDS["bucket"]
+
+    def cut(aws: FakeAws) -> None:
+        raise TfstateError(f"{aws.writes[-1]}: the answer was lost on its way")
+
+    aws = kind.world(None, watch=cut)
+    kind.run(aws, {"encryption": "aws:kms"})
+    assert len(aws.writes) == len({call.operation for call in aws.writes})
+    assert aws.buckets[NAME].encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+
+
+def test_a_repeated_change_of_a_key_that_aws_refuses_as_done_is_looked_for_until_it_can_be_read() -> None:
+    kind = KINDS["table"]
+
+    def refuse_as_done(aws: FakeAws) -> None:
+        if aws.writes[-1].operation == "update_table":
+            raise CallFailed(Failure(aws.writes[-1], "ValidationException", "already encrypted", "see what AWS says"))
+
+    aws = kind.world(Table(protected=True, recovery_days=35), stale_rounds=3, watch=refuse_as_done)
+    kind.run(aws, {"encryption": "customer_managed_key", "kms_key_id": "alias/state"})
+    assert [call.operation for call in aws.writes] == ["update_table"]
+
+
+def test_a_deletion_that_fails_before_its_first_write_changed_nothing() -> None:
+    kind = KINDS["table"]
+    aws = kind.world(Table(items=[{"LockID": {"S": "b/k-md5"}, "Digest": {"S": "1"}}]))
+    aws.faults = {"delete_table": ["AccessDeniedException"]}
+    with pytest.raises(Interrupted) as failure:
+        kind.run(aws, {"state": "absent", "allow": ["delete_state"], "confirm_name": NAME})
+    assert not failure.value.has_written
+
+
 @pytest.mark.aws("2.2")
 def test_what_reads_back_old_past_the_deadline_is_a_warning() -> None:
     aws = KINDS["bucket"].world(Bucket(), stale_rounds=10_000)

@@ -1,0 +1,101 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A process without threads that carries out tasks, each in a fork of its own that may be killed.
+
+    python -m tests.crash.launcher HOME     a task a line in, a result a line out, as JSON
+
+Starting Ansible for every single call that a run could die at would take hours. What dies here is what dies there: the
+child of the action plugin's fast door, or the module process, entered where `ansible-playbook` would enter it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import basic
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.connection.local import Connection
+from ansible.template import Templar
+from ansible_collections.cornerstone.tfstate.plugins.action import tf_backend, tf_lock_table, tf_state_bucket
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from botocore.retries.standard import ExponentialBackoff
+
+from tests.integration.doors import COLLECTION, EDGES
+from tests.support.clean_environment import clean_environment
+
+Result = dict[str, Any]
+
+
+ACTIONS = {"tf_backend": tf_backend, "tf_lock_table": tf_lock_table, "tf_state_bucket": tf_state_bucket}
+
+
+def as_action(name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Result:
+    """The action plugin as a worker of Ansible runs it, by the fast door."""
+    loader, context, task = DataLoader(), PlayContext(), Task()
+    task.action, task.args = f"{COLLECTION}.{name}", dict(arguments)
+    known = {**variables, "cornerstone_tfstate_fast_door": True, "ansible_python_interpreter": sys.executable}
+    action = ACTIONS[name].ActionModule(
+        task=task,
+        connection=Connection(context, None),
+        play_context=context,
+        loader=loader,
+        templar=Templar(loader=loader, variables=known),
+        shared_loader_obj=None,
+    )
+    result: Result = action.run(None, known)
+    return result
+
+
+def as_module(name: str, arguments: Mapping[str, Any]) -> Result:
+    """The module's process, from the arguments that Ansible hands it to the JSON that it prints."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        os.dup2(writer, 1)
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments)}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"  # which ansible-core from 2.19 on asks for
+        try:
+            run_module(EDGES[name])
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as told:
+        said = told.read()
+    _pid, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return {"failed": True, "msg": f"the module died ({signal.Signals(-code).name})"}
+    result: Result = json.loads(said)
+    return result
+
+
+def main() -> None:
+    # Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds.
+    Aws.pause = lambda self, attempt: time.sleep(0.002)  # type: ignore[method-assign]
+    ExponentialBackoff.delay_amount = lambda self, context: 0.002
+    with clean_environment(Path(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)  # what Ansible displays is no answer
+        for line in sys.stdin:
+            asked = json.loads(line)
+            name, arguments = asked["module"], asked["params"]
+            if name == "tf_backend":
+                result = as_action(name, {}, arguments)
+            else:
+                result = as_action(name, arguments, {}) if asked["is_fast"] else as_module(name, arguments)
+            print(json.dumps(result, default=str), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

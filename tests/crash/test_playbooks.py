@@ -1,0 +1,44 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ansible-playbook with the role, killed again and again, each time a little later, until it gets through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.safety import harm_to_bucket, harm_to_table
+from tests.playbooks.project import Project
+from tests.support.callers import kill_caller
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay, then
+
+#: After which calls the process that made them dies, in the order in which a creation makes them.
+MOMENTS = ("HeadBucket", "CreateBucket", "PutBucketVersioning", "CreateTable", "UpdateContinuousBackups")
+DOORS = {"in the worker": "true", "as a module": "false"}
+
+
+@pytest.mark.parametrize("is_fast", DOORS.values(), ids=DOORS)
+def test_a_playbook_that_is_killed_again_and_again_gets_through_in_the_end(
+    emulator: RunningEmulator, aws_like: Relay, bucket_name: str, table_name: str, tmp_path: Path, is_fast: str
+):
+    project = Project(tmp_path, aws_like.url)
+    names = {"terraform_backend_bucket_name": bucket_name, "terraform_backend_table_name": table_name}
+    given = {"terraform_backend_region": "us-east-1", "cornerstone_tfstate_fast_door": is_fast}
+    project.inventory({"here": names}, **given)
+    for moment in MOMENTS:
+        aws_like.on(moment, reply=then(kill_caller))
+        run = project.play("cornerstone.tfstate.bootstrap")
+        assert run.code != 0, (moment, run.output)
+        assert "Traceback" not in run.output, run.output
+        assert harm_to_bucket(emulator, bucket_name) == set(), moment
+        assert harm_to_table(emulator, table_name) == set(), moment
+        if is_fast == "true":
+            assert "the process that did the work died (signal SIGKILL)" in run.summary, run.output
+    assert aws_like.unfired == []
+    assert project.play("cornerstone.tfstate.bootstrap").code == 0
+    writes = len(aws_like.writes)
+    again = project.play("cornerstone.tfstate.bootstrap")
+    assert (again.code, len(aws_like.writes) - writes) == (0, 0), again.output
+    assert "1 ok, 0 failed, 0 changed" in again.summary

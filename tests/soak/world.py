@@ -1,0 +1,335 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""`FakeAws` behind real botocore clients: real serialising, signing, retrying and parsing of errors, and no socket.
+
+Requests are answered at `before-send`. A success is laid over the parsed answer, so nothing has to be spelt as XML; an
+error travels in the words of its protocol, because what is made of errors is what is under test here. Time is a number:
+who sleeps, botocore or we, moves it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.endpoint
+import botocore.retries.quota
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws, _aws_session, _module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import client_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Answer, Call, Failure
+from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+
+from tests.soak.weather import Ask, Said, Weather
+from tests.support.aws_wire import Operation, error_answer
+from tests.unit.plugins.module_utils.fake_aws import (
+    KEYS,
+    READ_VERBS,
+    Bucket,
+    FakeAws,
+    Params,
+    Rejected,
+    Table,
+)
+
+#: What takes a request on its way and back.
+ROUND_TRIP_S = 0.05
+#: More than this many calls in one run, and it would never have ended.
+NEVER_ENDS = 4000
+#: What may be read old. Objects and items are read as they are.
+SETTINGS = {
+    "head_bucket",
+    "describe_table",
+    "describe_continuous_backups",
+    "list_tags_of_resource",
+    "get_public_access_block",
+    *(f"get_bucket_{what}" for what in ("encryption", "logging", "ownership_controls", "policy", "tagging")),
+    *(f"get_bucket_{what}" for what in ("versioning", "lifecycle_configuration")),
+    "get_object_lock_configuration",
+}
+STATUS = {"AccessDenied": 403, "OperationAborted": 409, "BucketNotEmpty": 409, "BucketAlreadyOwnedByYou": 409}
+
+
+class NeverEnds(BaseException):
+    """A run went round in circles."""
+
+
+class Clock:
+    """Seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = self.deadline = 0.0
+        #: How long we waited past the deadline, and how many requests were begun there.
+        self.overslept_s = 0.0
+        self.belated = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def begin(self, timeout_s: float) -> None:
+        self.deadline, self.overslept_s, self.belated = self.now + timeout_s, 0.0, 0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def pause(self, seconds: float) -> None:
+        """Our own sleep, which ends at the deadline."""
+        self.now += seconds
+        self.overslept_s += min(seconds, max(0.0, self.now - self.deadline - 1e-6))
+
+
+@dataclass
+class SlowAws(FakeAws):
+    """An account where nothing is there, or gone, as soon as one was told."""
+
+    clock: Clock = field(default_factory=Clock)
+    weather: Weather | None = None
+    #: When AWS is done with a table.
+    busy_until: dict[str, float] = field(default_factory=dict)
+    #: How many reads do not find a new bucket; how often backups and tags of a table are not ready.
+    unseen: dict[str, int] = field(default_factory=dict)
+    unready: dict[str, int] = field(default_factory=dict)
+    #: The account before the last write, and how long each read still shows that.
+    before: FakeAws | None = None
+    late_reads: dict[str, float] = field(default_factory=dict)
+
+    def calm_down(self) -> None:
+        """Whatever was under way is done."""
+        for name in [*self.tables]:
+            self._arrive(name)
+        self.weather = self.before = None
+        for each in (self.busy_until, self.unseen, self.unready, self.late_reads):
+            each.clear()
+
+    def respond(self, call: Call) -> Answer:
+        reading = call.operation.startswith(READ_VERBS)
+        if reading and self.before and call.operation in SETTINGS and self._is_late(call.operation):
+            return self.before._answer(call, reading=True)
+        past = None if reading else FakeAws(copy.deepcopy(self.buckets), copy.deepcopy(self.tables))
+        answer = self._answer(call, reading)
+        if past and not isinstance(answer, Failure):
+            self.before = past
+            self.late_reads = {}
+            self.writes.append(call)
+            self.watch(self)
+        return answer
+
+    def _is_late(self, operation: str) -> bool:
+        if operation not in self.late_reads:
+            self.late_reads[operation] = self.clock() + self._rounds("stale", 5)
+        return self.clock() < self.late_reads[operation]
+
+    def _rounds(self, kind: str, most: int) -> int:
+        return self.weather.some(kind, most) if self.weather else 0
+
+    def _check_owner(self, params: Params) -> None:
+        if "Bucket" in params:  # a list of buckets is of our own
+            super()._check_owner(params)
+
+    def _kms_describe_key(self, params: Params) -> Any:
+        arn = KEYS.get(params["KeyId"], "")
+        if not arn:
+            raise Rejected("NotFoundException")
+        return {"KeyMetadata": {"KeyId": arn.rpartition("/")[2], "Arn": arn, "KeyState": "Enabled"}}
+
+    def _s3_list_buckets(self, params: Params) -> Any:
+        return {"Buckets": [{"Name": name} for name in self.buckets if name.startswith(params.get("Prefix", ""))]}
+
+    def _s3_create_bucket(self, params: Params) -> None:
+        super()._s3_create_bucket(params)
+        self.unseen[params["Bucket"]] = self._rounds("invisible", 12)
+
+    def _bucket(self, params: Params) -> Bucket:
+        if self.unseen.get(params["Bucket"], 0) > 0:
+            self.unseen[params["Bucket"]] -= 1
+            raise Rejected("NoSuchBucket")
+        return super()._bucket(params)
+
+    def _dynamodb_create_table(self, params: Params) -> None:
+        super()._dynamodb_create_table(params)
+        self._takes(params, "creating", 90)
+        self.unready[params["TableName"]] = self._rounds("backups later", 8)
+
+    def _dynamodb_update_table(self, params: Params) -> None:
+        if self._table(params).status != "ACTIVE":
+            raise Rejected("ResourceInUseException")
+        super()._dynamodb_update_table(params)
+        self._takes(params, "updating", 60)
+        self.tables[params["TableName"]].status = "UPDATING"
+
+    def _dynamodb_update_continuous_backups(self, params: Params) -> None:
+        if self.unready.get(params["TableName"], 0) > 0:
+            self.unready[params["TableName"]] -= 1
+            raise Rejected("ContinuousBackupsUnavailableException")
+        super()._dynamodb_update_continuous_backups(params)
+
+    def _dynamodb_delete_table(self, params: Params) -> None:
+        table = self._table(params)
+        if table.status in ("CREATING", "UPDATING"):
+            raise Rejected("ResourceInUseException")
+        if table.protected:
+            raise Rejected("ValidationException", "protected")
+        table.status = "DELETING"
+        self._takes(params, "deleting", 30)
+
+    def _takes(self, params: Params, kind: str, most_s: int) -> None:
+        self.busy_until[params["TableName"]] = self.clock() + self._rounds(kind, most_s)
+
+    def _table(self, params: Params) -> Table:
+        for name in [*self.tables]:
+            if self.clock() >= self.busy_until.get(name, 0):
+                self._arrive(name)
+        return super()._table(params)
+
+    def _arrive(self, name: str) -> None:
+        if self.tables[name].status == "DELETING":
+            del self.tables[name]
+        elif self.tables[name].status in ("CREATING", "UPDATING"):
+            self.tables[name].status = "ACTIVE"
+
+    def _dynamodb_tag_resource(self, params: Params) -> None:
+        self._check_tag_lock(params)
+        super()._dynamodb_tag_resource(params)
+
+    def _dynamodb_untag_resource(self, params: Params) -> None:
+        self._check_tag_lock(params)
+        super()._dynamodb_untag_resource(params)
+
+    def _check_tag_lock(self, params: Params) -> None:
+        key = params["ResourceArn"]
+        if key not in self.unready:
+            self.unready[key] = self._rounds("tag lock", 5)
+        if self.unready[key] > 0:
+            self.unready[key] -= 1
+            raise Rejected("LimitExceededException", "Subscriber limit exceeded: Table tags are being updated")
+
+
+@dataclass
+class Wire:
+    """Between botocore's clients and an account: where the weather is."""
+
+    clock: Clock = field(default_factory=Clock)
+    aws: SlowAws = field(default_factory=SlowAws)
+    calls: list[Call] = field(default_factory=list)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _quotas: list[Any] = field(default_factory=list)
+    _asked: list[Params] = field(default_factory=list)
+    _answer: Mapping[str, Any] = field(default_factory=dict)
+
+    def begin(self, aws: SlowAws) -> None:
+        """A new run, which is a new process."""
+        self.aws = aws
+        self.calls.clear()
+        _aws_session._last = None
+        for quota in self._quotas:
+            quota._available_capacity = quota._max_capacity
+
+    def client(self, session: Any, service: str, connection: Any) -> Any:
+        key = service, connection.region
+        if key not in self._clients:
+            client = client_of(session, service, connection)
+            client.meta.events.register_first("before-parameter-build", self._notice)
+            client.meta.events.register("before-send", self._send)
+            client.meta.events.register("after-call", self._lay_over)
+            self._clients[key] = client
+        return self._clients[key]
+
+    def _notice(self, params: Params, model: Any, **_unused: Any) -> None:
+        self._asked = [copy.deepcopy(params)]
+
+    def _send(self, request: Any, event_name: str, **_unused: Any) -> AWSResponse:
+        service_id, name = event_name.split(".")[1:]
+        service = SERVICES.get(service_id, service_id)
+        operation = xform_name(name)
+        call = Call(service, operation, self._asked[0])
+        self.calls.append(call)
+        if len(self.calls) > NEVER_ENDS:
+            raise NeverEnds(call)
+        self.clock.belated += self.clock.now > self.clock.deadline
+        self.clock.sleep(ROUND_TRIP_S)
+        is_free = operation == "head_bucket" and call.params["Bucket"] not in self.aws.buckets
+        ask = Ask(service, operation, not operation.startswith(READ_VERBS), len(self.calls), is_free)
+        self._answer = {}
+        where = Operation(service, name, "", "")
+        try:
+            if self.aws.weather:
+                self.aws.weather.before(ask)
+            answer = self.aws.respond(call)
+            if self.aws.weather:
+                self.aws.weather.after(ask)
+        except Said as error:
+            return _response(request, *error_answer(where, request.method, error.code, error.status, error.message))
+        if isinstance(answer, Failure):
+            status = _status(answer.code)
+            return _response(request, *error_answer(where, request.method, answer.code, status, answer.message))
+        self._answer = answer
+        return _response(request, 200, {}, _EMPTY.get(service, b""))
+
+    def _lay_over(self, parsed: dict[str, Any], **_unused: Any) -> None:
+        if parsed["ResponseMetadata"]["HTTPStatusCode"] == 200:
+            parsed.update(copy.deepcopy(self._answer))
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        wire = self
+
+        class Quota(botocore.retries.quota.RetryQuota):
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **options)
+                wire._quotas.append(self)
+
+        class Timed(_aws.Aws):
+            def __init__(self, connection: Any, timeout_s: float, wrote: Any) -> None:
+                super().__init__(connection, timeout_s, wrote, now=wire.clock, sleep=wire.clock.pause)
+
+        def one_by_one(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
+            return [work() for work in works]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(botocore.retries.quota, "RetryQuota", Quota)
+            patch.setattr(botocore.endpoint, "time", wire.clock)
+            patch.setattr(_module, "Aws", Timed)
+            patch.setattr(_aws, "client_of", self.client)
+            patch.setattr(_aws, "side_by_side", one_by_one)
+            yield
+
+
+#: Services whose events bear another name than their clients.
+SERVICES = {"application-auto-scaling": "application-autoscaling"}
+#: A protocol that wants more than nothing.
+_EMPTY = {
+    "sts": b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",
+    "dynamodb": b"{}",
+}
+
+
+def _status(code: str) -> int:
+    if code.isdigit():
+        return int(code)
+    return STATUS.get(code, 404 if "NoSuch" in code or code.endswith("NotFoundError") else 400)
+
+
+def _response(request: Any, status: int, headers: Mapping[str, str], content: bytes) -> AWSResponse:
+    return AWSResponse(request.url, status, dict(headers), _Raw(content))
+
+
+@dataclass
+class _Raw:
+    """As much of urllib3's response as botocore reads."""
+
+    content: bytes
+
+    def stream(self, *_unused: Any, **_more: Any) -> Iterator[bytes]:
+        yield self.content
+
+
+def seen(it: Bucket | Table | None) -> str | None:
+    """All that an outsider can tell about it, comparable; a summary that AWS keeps of the past is no setting."""
+    if it is None:
+        return None
+    return json.dumps({name: value for name, value in vars(it).items() if name != "was_on_demand"}, sort_keys=True)
