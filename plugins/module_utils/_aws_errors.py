@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ._core import Call, Failure, TfstateError
 
 #: IAM actions that are not called as the operation is.
@@ -11,6 +13,7 @@ IAM_ACTIONS = {
     "head_bucket": "s3:ListBucket",
     "list_object_versions": "s3:ListBucketVersions",
     "list_objects_v2": "s3:ListBucket",
+    "head_object": "s3:GetObject",
     "list_buckets": "s3:ListAllMyBuckets",
     "delete_objects": "s3:DeleteObjectVersion",
     "get_bucket_encryption": "s3:GetEncryptionConfiguration",
@@ -31,6 +34,9 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
+#: What is said of single items fails like this only where their key is not that of the table.
+ITEM_CALLS = {"get_item", "put_item", "delete_item"}
+
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
@@ -50,12 +56,18 @@ ADVICE = {
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
+    "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
+    "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
+    "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    "NoSuchBucket": "there is no such bucket: check its name",
+    "ResourceNotFoundException": "there is none of that name in this account and region: check the name, and both",
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
 TRANSIENT = {
     "OperationAborted",
+    "ConditionalRequestConflict",
     "ContinuousBackupsUnavailableException",
     "SlowDown",
     "Throttling",
@@ -88,9 +100,14 @@ def passes(failure: Failure, young: bool) -> bool:
     return code in TRANSIENT
 
 
-def advice_on(call: Call, code: str) -> str:
+def advice_on(call: Call, code: str, message: str = "") -> str:
+    key = re.search(r"\bkms:\w+", message)
+    if code in DENIED and key:  # the object could be read, and not be deciphered
+        return f"needs {key[0]} on its KMS key"
     if code in DENIED:
         return f"needs {' and '.join((iam_action(call), *companions(call)))}"
+    if code == "ValidationException" and call.operation in ITEM_CALLS:
+        return "it is no lock table: the key of one is LockID, a string, and nothing else"
     return ADVICE.get(code, "see what AWS says")
 
 
@@ -104,6 +121,8 @@ def companions(call: Call) -> tuple[str, ...]:
 
 
 def iam_action(call: Call) -> str:
+    if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
+        return "s3:GetObjectVersion"
     return IAM_ACTIONS.get(call.operation, f"{call.service}:{call.operation.title().replace('_', '')}")
 
 
