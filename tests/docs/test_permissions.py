@@ -122,6 +122,15 @@ def test_who_inspects_needs_exactly_this():
     assert set().union(*needed.values()) == INSPECTS | OF_VERSIONS
 
 
+#: Without it AWS answers 403 for what is not there.
+TELLS_ABSENCE = {"s3:ListBucket"}
+
+
+def test_who_unlocks_needs_exactly_this():
+    needed = {action for _unused, action in calls_in("_state/lock_stores")}
+    assert actions(policy("Unlock")) == needed | TELLS_ABSENCE
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 
