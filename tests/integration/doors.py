@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _handover_files, _state_lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
+    _handover_files,
+    _state_digest,
+    _state_lock,
+    _state_version,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
@@ -34,6 +39,8 @@ EDGES = {
     "tf_backend_config": Edge(SPEC, write_backend),
     "tf_state_lock": _state_lock.EDGE,
     "tf_backend_handover": _handover_files.EDGE,
+    "tf_state_digest": _state_digest.EDGE,
+    "tf_state_version": _state_version.EDGE,
 }
 
 
