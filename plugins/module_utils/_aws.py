@@ -204,7 +204,7 @@ class Aws:
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:
-        code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", "")
+        code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message") or ""
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))

@@ -38,6 +38,7 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 TOLERATED_SKEW_S = 300
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
+MAYBE_SOON = "if it was made or deleted a moment ago, run again"
 #: Policies that no permission of one's own outweighs, as AWS calls them.
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
@@ -70,10 +71,6 @@ ADVICE = {
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
     **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
-    **dict.fromkeys(
-        ("NoSuchBucket", "ResourceNotFoundException", "TableNotFoundException"),
-        "it is not there, or not any more: see who deletes it, then run again",
-    ),
     "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
     "a role or user that was made a moment ago may need a minute",
@@ -83,8 +80,11 @@ ADVICE = {
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
     "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
-    "NoSuchBucket": "there is no such bucket: check its name",
-    "ResourceNotFoundException": "there is none of that name in this account and region: check the name, and both",
+    "NoSuchBucket": f"there is no such bucket: check its name; {MAYBE_SOON}",
+    **dict.fromkeys(
+        ("ResourceNotFoundException", "TableNotFoundException"),
+        f"there is none of that name in this account and region: check the name, and both; {MAYBE_SOON}",
+    ),
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
