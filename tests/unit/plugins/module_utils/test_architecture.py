@@ -16,7 +16,7 @@ FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") an
 SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules"}
 PURE_NAMES = (
     *("_core", "_guard", "_tags", "_policy_document", "_own_statements", "_lifecycle_rules"),
-    *("_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file", "_lock_record"),
+    *("_backend_block", "_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file", "_lock_record"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
