@@ -8,9 +8,10 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ._aws_errors import DENIED, DONE, EXPIRED, SKEWED, UNRECOGNISED, advice_on, passes, translated
 from ._aws_session import BOTOCORE_MISSING, LANES, Connection, client_of, session_for, warm
@@ -20,6 +21,19 @@ if not BOTOCORE_MISSING:
     import botocore.exceptions
 
 __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
+
+#: So much of a body lies in memory at once.
+PIECE = 256 * 1024
+#: How often a body that breaks off is asked for.
+BODY_ATTEMPTS = 5
+#: operation -> where the next page begins: what is asked, by what was answered.
+NEXT_PAGE = {
+    "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
+    "list_object_versions": {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"},
+    "scan": {"ExclusiveStartKey": "LastEvaluatedKey"},
+}
+
+T = TypeVar("T")
 
 
 class Aws:
@@ -65,6 +79,39 @@ class Aws:
         for service in {call.service for call in calls}:
             self._client(service)  # made here, because making clients is not safe in threads
         return side_by_side([partial(self._answer, call, young) for call in calls])
+
+    def pages(self, call: Call) -> Iterator[Answer]:
+        """The answers to a call, one page at a time; the last one may be a failure."""
+        asked: Call | None = call
+        while asked:
+            answer = self._answer(asked, young=False)
+            yield answer
+            asked = None if isinstance(answer, Failure) else _page_after(asked, answer)
+
+    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer:
+        """The answer to a call, its body shown piece by piece to what `begin` returns: anew each time it breaks off."""
+        attempt = 0
+        while True:
+            answer = self._answer(call, young=False)
+            if isinstance(answer, Failure):
+                return answer
+            take = begin()
+            try:
+                for piece in answer["Body"].iter_chunks(PIECE):
+                    take(piece)
+                return answer
+            except botocore.exceptions.BotoCoreError as error:
+                attempt += 1
+                if attempt == BODY_ATTEMPTS or self.late():
+                    raise translated(error, self._where, call) from None
+            finally:
+                answer["Body"].close()
+            self.pause(attempt)
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """What these return, side by side, over as few connections as everything else."""
+        self._client("s3")
+        return side_by_side(works)
 
     def write(self, call: Call, young: bool = False) -> None:
         answer = self._answer(call, young)
@@ -126,7 +173,7 @@ class Aws:
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code)))
-        failure = Failure(call, code, message, advice_on(call, code))
+        failure = Failure(call, code, message, advice_on(call, code, message))
         if code in EXPIRED | UNRECOGNISED | SKEWED:
             raise CallFailed(failure)
         if call.operation == "head_bucket" and code == "403":
@@ -152,7 +199,7 @@ class Aws:
         return self._session.clients[service]
 
 
-def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
+def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:
     """What these return, in order; the first exception of one becomes ours.
 
     The threads are daemons and take no further work once we are left, so that a task's timeout ends the task.
@@ -162,7 +209,7 @@ def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
     waiting = queue.SimpleQueue[int]()
     for place in range(len(works)):
         waiting.put(place)
-    answers: dict[int, Answer] = {}
+    answers: dict[int, T] = {}
     failures: list[BaseException] = []
 
     def lane() -> None:
@@ -188,6 +235,12 @@ def side_by_side(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
     if failures:
         raise failures[0]
     return [answers[place] for place in range(len(works))]
+
+
+def _page_after(call: Call, answer: Response) -> Call | None:
+    marks = {asked: answer[told] for asked, told in NEXT_PAGE[call.operation].items() if answer.get(told)}
+    is_last = not marks or answer.get("IsTruncated") is False
+    return None if is_last else replace(call, params={**call.params, **marks})
 
 
 def _arn_of(answer: Response) -> str:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ._core import Call, Failure, TfstateError
 
 #: IAM actions that are not called as the operation is.
@@ -11,6 +13,7 @@ IAM_ACTIONS = {
     "head_bucket": "s3:ListBucket",
     "list_object_versions": "s3:ListBucketVersions",
     "list_objects_v2": "s3:ListBucket",
+    "head_object": "s3:GetObject",
     "list_buckets": "s3:ListAllMyBuckets",
     "delete_objects": "s3:DeleteObjectVersion",
     "get_bucket_encryption": "s3:GetEncryptionConfiguration",
@@ -50,6 +53,9 @@ ADVICE = {
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
+    "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
+    "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
+    "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
@@ -88,7 +94,10 @@ def passes(failure: Failure, young: bool) -> bool:
     return code in TRANSIENT
 
 
-def advice_on(call: Call, code: str) -> str:
+def advice_on(call: Call, code: str, message: str = "") -> str:
+    key = re.search(r"\bkms:\w+", message)
+    if code in DENIED and key:  # the object could be read, and not be deciphered
+        return f"needs {key[0]} on its KMS key"
     if code in DENIED:
         return f"needs {' and '.join((iam_action(call), *companions(call)))}"
     return ADVICE.get(code, "see what AWS says")
@@ -104,6 +113,8 @@ def companions(call: Call) -> tuple[str, ...]:
 
 
 def iam_action(call: Call) -> str:
+    if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
+        return "s3:GetObjectVersion"
     return IAM_ACTIONS.get(call.operation, f"{call.service}:{call.operation.title().replace('_', '')}")
 
 

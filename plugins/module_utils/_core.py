@@ -41,6 +41,7 @@ class Call:
 
     def __str__(self) -> str:
         subject = next((self.params[name] for name in SUBJECTS if name in self.params), None)
+        subject = f"{subject}/{self.params['Key']}" if subject and isinstance(self.params.get("Key"), str) else subject
         return f"{self.operation} on {subject}" if subject else self.operation
 
 

@@ -104,8 +104,8 @@ def carry_out(
 ) -> dict[str, Any]:
     """Params in, the result of a task out, whichever door they came through."""
     try:
-        target = _target(params)
-        world = Aws(_connection(params), params["wait_timeout"], wrote)
+        target = target_of(params)
+        world = Aws(connection_of(params), params["wait_timeout"], wrote)
         outcome = reconcile(world, resource, target, params, check_mode)
     except Interrupted as error:
         return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
@@ -114,16 +114,17 @@ def carry_out(
     return _result(resource, outcome, diff)
 
 
-def _target(params: Params) -> Target:
+def target_of(params: Params, name: str = "name") -> Target:
+    """What the option `name` names. Raises Invalid."""
     account = params.get("account_id")
     if not params.get("region"):
         raise Invalid("region is not set: set region, or AWS_REGION in your shell")
     if account is not None and not (account.isdigit() and len(account) == 12):
         raise Invalid(f"account_id is {account!r}; an AWS account has 12 digits (quote it in YAML)")
-    return Target(params["name"], params["region"], owner=account)
+    return Target(params[name], params["region"], owner=account)
 
 
-def _connection(params: Params) -> Connection:
+def connection_of(params: Params) -> Connection:
     options: dict[str, Any] = {field.name: params.get(field.name) for field in fields(Connection)}
     return Connection(**options)
 

@@ -22,6 +22,7 @@ from ._core import (
     Target,
     TfstateError,
     Unknown,
+    Value,
     Values,
 )
 
@@ -60,12 +61,19 @@ class Observer:
         existence = self.resource.existence.read(self.target)
         if self.target.owner:
             identity, self.answer = self.world.read([IDENTITY, existence])
-            self._check_account(identity)
+            self.meet(identity)
         else:
             (self.answer,) = self.world.read([existence])
             if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
                 (identity,) = self.world.read([IDENTITY])
-                self._know(identity)
+                self.meet(identity)
+
+    def meet(self, identity: Answer) -> None:
+        """Takes note of whose credentials these are. Raises Invalid if they must be somebody else's."""
+        if self.target.owner:
+            self._check_account(identity)
+        else:
+            self._know(identity)
 
     def _check_account(self, identity: Answer) -> None:
         if isinstance(identity, Failure):
@@ -83,21 +91,36 @@ class Observer:
     def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
         facets = tuple(facets)
+        exists = self._find(existence)
+        _known([(self.resource.existence, exists)])
+        values = self._read(facets, exists)
+        _known((facet, values[facet.name]) for facet in facets)
+        return values
+
+    def look(self, facets: Iterable[Facet]) -> Values:
+        """As `observe`, with the existence, and what cannot be read is an `Unknown`."""
+        exists = self._find(self.answer)
+        return {EXISTENCE: exists, **self._read(tuple(facets), exists)}
+
+    def _find(self, existence: Answer | None) -> Value:
         known = self.resource.existence.read(self.target)
         self.answer = self.world.read([known], self.young)[0] if existence is None else existence
-        exists = self.resource.existence.value(self.answer, self.target)
-        _known([(self.resource.existence, exists)])
-        if exists is None or isinstance(self.answer, Failure):
+        return self.resource.existence.value(self.answer, self.target)
+
+    def _read(self, facets: tuple[Facet, ...], exists: Value) -> Values:
+        if exists is None or self.answer is None:
             return {facet.name: facet.new for facet in facets}
-        self.target = self.resource.locate(self.target, self.answer)
+        if not isinstance(self.answer, Failure):
+            self.target = self.resource.locate(self.target, self.answer)
+        if isinstance(exists, Unknown) and not self.target.arn:  # without it there is nothing to ask about
+            return {facet.name: exists for facet in facets}
+        known = self.resource.existence.read(self.target)
         calls = {facet.name: facet.read(self.target) for facet in facets}
         others = _unique(call for call in calls.values() if call != known)
         answers = [(known, self.answer), *zip(others, self.world.read(others, self.young), strict=True)]
         found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
         self._name_keys(found)
-        values = [(facet, facet.value(answer, self.target)) for facet, answer in found]
-        _known(values)
-        return {facet.name: value for facet, value in values}
+        return {facet.name: facet.value(answer, self.target) for facet, answer in found}
 
     def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
         """Resolves every KMS key that is named, asked for or seen, once."""

@@ -103,6 +103,25 @@ def test_who_looks_needs_exactly_this():
     assert actions(policy("Look")) == READS
 
 
+#: The rooms that look into a backend, and what they need besides for an object's older versions.
+INSPECTS = {action for room in ("listing", "contents", "digests") for _unused, action in calls_in(f"_state/{room}")}
+OF_VERSIONS = {"s3:GetObjectVersion"}
+SETTINGS = {
+    action
+    for room in rooms().values()
+    for place, action in calls_in(room)
+    if place.startswith("read ") and action not in NEEDS_NOTHING_HERE
+}
+
+
+def test_who_inspects_needs_exactly_this():
+    looked_up = {"kms:DescribeKey", "s3:ListAllMyBuckets"}
+    assert actions(policy("Inspect")) == SETTINGS | INSPECTS | OF_VERSIONS | looked_up
+    needed = {row[0]: set(re.findall(r"`([^`]+)`", row[1])) for row in tables(PAGE, "gather")}
+    assert set(needed) == {"settings", "states, resources", "versions", "locks", "digests"}
+    assert set().union(*needed.values()) == INSPECTS | OF_VERSIONS
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 
@@ -125,7 +144,7 @@ def known_actions() -> frozenset[str]:
         for model in models
         for operation in session.get_service_model(model).operation_names
     }
-    return frozenset(named | set(IAM_ACTIONS.values()))
+    return frozenset(named | set(IAM_ACTIONS.values()) | OF_VERSIONS)
 
 
 @pytest.mark.parametrize("example", POLICIES, ids=str)

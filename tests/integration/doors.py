@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, edge_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -26,6 +27,7 @@ COLLECTION = "cornerstone.tfstate"
 EDGES = {
     "tf_state_bucket": edge_of(BUCKET),
     "tf_lock_table": edge_of(TABLE),
+    "tf_backend_info": INFO,
     "tf_backend_config": Edge(SPEC, write_backend),
 }
 

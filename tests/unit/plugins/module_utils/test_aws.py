@@ -97,6 +97,12 @@ class Raw:
     def stream(self, *_unused: Any, **_more: Any) -> Iterator[bytes]:
         yield self._content.getvalue()
 
+    def read(self, size: int | None = None) -> bytes:
+        return self._content.read(size)
+
+    def close(self) -> None:
+        self._content.close()
+
 
 def says(status: int, content: bytes = b"", **headers: str) -> AWSResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -521,6 +527,77 @@ def test_the_first_exception_of_reads_side_by_side_is_ours() -> None:
     )
     with pytest.raises(CallFailed, match="have expired"):
         script.connect().read([VERSIONING, DESCRIBE, VERSIONING])
+
+
+# Pages, and bodies in pieces.
+
+LIST = Call("s3", "list_objects_v2", {"Bucket": "tf-state"})
+GET = Call("s3", "get_object", {"Bucket": "tf-state", "Key": "network/terraform.tfstate"})
+FIRST = b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>
+<Contents><Key>a</Key></Contents></ListBucketResult>"""
+LAST = b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>b</Key></Contents></ListBucketResult>"
+
+
+def test_pages_come_one_at_a_time() -> None:
+    script = Script([says(200, FIRST), s3_error("SlowDown", 503), says(200, LAST)])
+    pages = script.connect().pages(LIST)
+    assert [each["Key"] for each in next(pages)["Contents"]] == ["a"]
+    assert len(script.requests) == 1
+    assert [[each["Key"] for each in page["Contents"]] for page in pages] == [["b"]]
+    assert "continuation-token=more" in script.requests[-1].url
+
+
+def test_a_page_that_is_denied_is_the_last() -> None:
+    first, second = Script([says(200, FIRST), s3_error("AccessDenied", 403)]).connect().pages(LIST)
+    assert not isinstance(first, Failure)
+    assert isinstance(second, Failure) and "needs s3:ListBucket" in str(second)
+
+
+def test_a_scan_goes_on_where_it_stopped() -> None:
+    more = {"Items": [], "LastEvaluatedKey": {"LockID": {"S": "x"}}}
+    script = Script([says(200, json.dumps(more).encode()), says(200, b'{"Items": []}')])
+    assert len(list(script.connect().pages(Call("dynamodb", "scan", {"TableName": "tf-locks"})))) == 2
+    assert json.loads(script.requests[1].body)["ExclusiveStartKey"] == {"LockID": {"S": "x"}}
+
+
+def taken(script: Script, **options: Any) -> list[list[bytes]]:
+    """The pieces of each attempt to read a body."""
+    attempts: list[list[bytes]] = []
+
+    def begin() -> Any:
+        attempts.append([])
+        return attempts[-1].append
+
+    script.connect(**options).stream(GET, begin)
+    return attempts
+
+
+def test_a_body_comes_in_pieces_and_anew_where_it_broke_off() -> None:
+    body = b"x" * 600_000
+    half = says(200, body[:300_000], content_length="600000")
+    first, second = taken(Script([half, says(200, body, content_length="600000")]))
+    assert b"".join(second) == body and len(first) < len(second) == 3
+
+
+def test_a_body_that_always_breaks_off_is_told() -> None:
+    with pytest.raises(TfstateError, match=r"get_object on tf-state/network/terraform\.tfstate: 1 read, but"):
+        taken(Script([says(200, b"x", content_length="2")]))
+
+
+def test_a_body_that_is_denied_is_a_failure() -> None:
+    script = Script([s3_error("AccessDenied", 403, "User x is not authorized to perform: kms:Decrypt on y")])
+    answer = script.connect().stream(GET, lambda: lambda piece: None)
+    assert isinstance(answer, Failure) and "needs kms:Decrypt on its KMS key" in str(answer)
+
+
+def test_a_disabled_key_is_told() -> None:
+    answer = Script([s3_error("KMS.DisabledException")]).connect().stream(GET, lambda: lambda piece: None)
+    assert isinstance(answer, Failure) and "enable that key again" in str(answer)
+
+
+def test_a_version_of_an_object_has_an_action_of_its_own() -> None:
+    assert iam_action(GET) == "s3:GetObject"
+    assert iam_action(Call("s3", "head_object", {**GET.params, "VersionId": "1"})) == "s3:GetObjectVersion"
 
 
 # KMS keys.

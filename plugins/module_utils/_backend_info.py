@@ -1,0 +1,198 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Everything that can be known about a backend, as a task's result: what cannot be read is null, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ._aws import Aws
+from ._bucket import BUCKET
+from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, Unknown, Wrote, unheard
+from ._lock_record import WORKSPACE_KEY_PREFIX
+from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._observe import IDENTITY, Observer
+from ._state import contents, listing
+from ._state.digests import Digest, digests
+from ._state.listing import Item, Objects, Versions
+from ._state.rows import deleted_row, digest_row, lock_row, state_row
+from ._state.scope import Scope
+from ._table import TABLE
+from ._table.existence import KEY
+
+KINDS = ("settings", "states", "resources", "versions", "locks", "digests")
+#: For answers that end well if one waits: the time that a task may take besides reading.
+PATIENCE_S = 60
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "bucket": {"required": True},
+    "table": {},
+    "account_id": {},
+    "gather": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
+    "max_versions": {"type": "int", "default": 10},
+}
+
+
+def look_into(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out. It only reads, so that check mode is no different."""
+    try:
+        target = target_of(params, "bucket")
+        backend = _Backend(Aws(connection_of(params), PATIENCE_S, wrote), params, target).told()
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    return {"changed": False, "backend": backend}
+
+
+INFO = Edge(
+    SPEC,
+    look_into,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)
+
+
+@dataclass
+class _Backend:
+    """One backend under inspection."""
+
+    aws: Aws
+    params: Params
+    target: Target
+    unknown: list[dict[str, str]] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        target = replace(self.target, partition=self.aws.partition())
+        (identity,) = self.aws.read([IDENTITY])
+        if isinstance(identity, Failure):
+            self._unknown("account_id", identity)
+        bucket = self._resource(BUCKET, target, identity)
+        name = self.params.get("table")
+        table = self._resource(TABLE, replace(target, name=name), identity) if name else None
+        return {
+            "region": target.region,
+            "account_id": target.owner or (None if isinstance(identity, Failure) else identity["Account"]),
+            "bucket": bucket,
+            "table": table,
+            **self._contents(bucket, table),
+            "unknown": self.unknown,
+        }
+
+    def _asks(self, *kinds: str) -> bool:
+        return bool({*kinds} & {*self.params["gather"]})
+
+    def _unknown(self, what: str, why: object) -> None:
+        self.unknown.append({"what": what, "why": str(why)})
+
+    def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
+        observer = Observer(self.aws, resource, target, {})
+        observer.meet(identity)
+        values = observer.look(resource.facets[1:] if self._asks("settings") else ())
+        for name, value in values.items():
+            if isinstance(value, Unknown):
+                self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)
+        known = {name: None if isinstance(value, Unknown) else value for name, value in values.items()}
+        is_unknown = isinstance(values[EXISTENCE], Unknown)
+        existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
+        about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
+        return about if found["exists"] is False else {**about, **known}
+
+    def _contents(self, bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
+        keys = tuple(self.params.get("keys") or ())
+        prefix = self.params["workspace_key_prefix"].rstrip("/")
+        scope = Scope(self.target, self.params.get("table"), keys, prefix)
+        told: dict[str, Any] = dict.fromkeys(("states", "locks", "digests", "orphan_lock_files"))
+        found = self._objects(scope, bucket) if self._asks(*KINDS[1:]) else None
+        items = self._items(scope, table) if self._asks("locks", "digests") else None
+        seen: dict[str, contents.Look] = {}
+        if found and self._asks("states", "resources"):
+            seen = contents.looks(self.aws, scope, found, self._asks("resources"))
+            found.states = {path: each for path, each in found.states.items() if not seen[path].is_gone}
+            self._count("states", [look.failure for look in seen.values() if not look.is_gone])
+        if found and self._asks("states", "resources", "versions"):
+            told["states"] = self._states(scope, found, seen) if bucket["exists"] is not False else []
+        if self._asks("locks"):
+            now = found.now if found else datetime.now(timezone.utc)
+            locks = contents.locks(self.aws, scope, found, items or [], now)
+            self._count("locks", [lock.failure for lock in locks])
+            told["locks"] = [lock_row(lock) for lock in locks] if found or items is not None else None
+            told["orphan_lock_files"] = contents.orphan_lock_files(found) if found else None
+        if self._asks("digests") and items is not None:
+            told["digests"] = self._digests(scope, found, items, seen, bucket)
+        return told
+
+    def _objects(self, scope: Scope, bucket: Mapping[str, Any]) -> Objects | None:
+        if bucket["exists"] is False:
+            return Objects(datetime.now(timezone.utc))
+        found = listing.objects(self.aws, scope)
+        if isinstance(found, Failure):
+            self._unknown("states", found)
+            return None
+        return found
+
+    def _items(self, scope: Scope, table: Mapping[str, Any] | None) -> list[Item] | None:
+        if table is None or table["exists"] is False:
+            return []
+        if table["exists"] and table["key"] != KEY:
+            key = ", ".join(f"{name} ({kind})" for name, kind in table["key"].items())
+            self._unknown(
+                "table.items", f"table {table['name']} has the key {key}, not LockID (S HASH): no client can lock in it"
+            )
+            return None
+        found = listing.items(self.aws, scope, str(table["name"]))
+        if isinstance(found, Failure):
+            self._unknown("table.items", found)
+            return None
+        return found
+
+    def _states(self, scope: Scope, found: Objects, seen: Mapping[str, contents.Look]) -> list[dict[str, Any]]:
+        versions = self._versions(scope)
+        deleted = {} if versions is None else {**versions.newest}
+        states = [state_row(scope, found, path, seen.get(path), versions) for path in found.states]
+        states += [
+            deleted_row(scope, path, kept, versions)
+            for path, kept in deleted.items()
+            if path not in found.states and kept[0].is_delete_marker and versions
+        ]
+        return sorted(states, key=lambda state: str(state["path"]))
+
+    def _versions(self, scope: Scope) -> Versions | None:
+        if not self._asks("versions"):
+            return None
+        versions = listing.versions(self.aws, scope, self.params["max_versions"])
+        if isinstance(versions, Failure):
+            self._unknown("versions", versions)
+            return None
+        if versions.stopped_at:
+            self._unknown("versions", f"there are too many to list them all: name keys from {versions.stopped_at} on")
+        return versions
+
+    def _digests(
+        self,
+        scope: Scope,
+        found: Objects | None,
+        items: Sequence[Item],
+        seen: Mapping[str, contents.Look],
+        bucket: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        if bucket["exists"] is False:
+            known = [Digest(item.path, "unknown", item.digest) for item in items if item.is_digest]
+        else:
+            known = digests(self.aws, scope, items, seen)
+        self._count("digests", [each.failure for each in known])
+        there = {each.path for each in known}
+        held = found.states if found and self.params.get("table") else {}
+        known += [Digest(path, "missing") for path in held if path not in there]
+        return [digest_row(each) for each in sorted(known, key=lambda each: each.path)]
+
+    def _count(self, what: str, failures: Iterable[Failure | None]) -> None:
+        """Names what many objects have in common once."""
+        found = [failure for failure in failures if failure]
+        if found:
+            self._unknown(what, found[0] if len(found) == 1 else f"{len(found)} could not be read, such as {found[0]}")

@@ -1,0 +1,171 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What lies in a bucket and in a lock table, page by page: only what is in scope is kept of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, TypeVar
+
+from .._core import Answer, Call, Failure, Response
+from .._lock_record import split_id
+from .scope import SUFFIX, Scope
+
+#: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
+MOST_PAGES = 500
+
+#: At the end of the LockID of a digest.
+MARK = "-md5"
+
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """What reading a backend needs of AWS."""
+
+    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
+    def pages(self, call: Call) -> Iterator[Answer]: ...
+    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]: ...
+    def pause(self, attempt: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object as a listing tells of it."""
+
+    path: str
+    size: int
+    last_modified: datetime
+
+
+@dataclass
+class Objects:
+    """The objects in scope. `now` is the time on the clock of AWS."""
+
+    now: datetime
+    states: dict[str, Object] = field(default_factory=dict)
+    #: By the path of the state that they lock.
+    lock_files: dict[str, Object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Version:
+    version_id: str
+    last_modified: datetime
+    size: int
+    is_latest: bool
+    is_delete_marker: bool
+
+
+@dataclass
+class Versions:
+    """By path, the newest first, and how many there are."""
+
+    newest: dict[str, list[Version]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    #: Where reading stopped because there were too many: nothing is known from this path on.
+    stopped_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of the lock table: a lock, or a digest, whose `path` is then that of its state."""
+
+    path: str
+    info: str | None
+    digest: str | None
+
+    @property
+    def is_digest(self) -> bool:
+        return self.digest is not None
+
+
+def clock(answer: Response) -> datetime:
+    """When AWS gave this answer, by its own clock, which all that it wrote was dated by."""
+    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(told) if told else datetime.now(timezone.utc)
+
+
+def objects(aws: Backend, scope: Scope) -> Objects | Failure:
+    found = Objects(datetime.now(timezone.utc))
+    for prefix in scope.prefixes():
+        for page in aws.pages(Call("s3", "list_objects_v2", {**scope.bucket.bucket, "Prefix": prefix})):
+            if isinstance(page, Failure):
+                return page
+            found.now = clock(page)
+            for each in page.get("Contents", []):
+                path = each["Key"].removesuffix(SUFFIX)
+                if scope.takes(path) and not (path.endswith("/") and each["Size"] == 0):  # a folder of the console
+                    place = found.lock_files if each["Key"] != path else found.states
+                    place[path] = Object(path, each["Size"], each["LastModified"])
+    return found
+
+
+def versions(aws: Backend, scope: Scope, most: int) -> Versions | Failure:
+    """The newest `most` of each state."""
+    found = Versions()
+    pages = 0
+    for prefix in scope.prefixes():
+        for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": prefix})):
+            if isinstance(page, Failure):
+                return page
+            for key, version in _versions_on(page):
+                if not key.endswith(SUFFIX) and not key.endswith("/") and scope.takes(key):
+                    found.counts[key] = found.counts.get(key, 0) + 1
+                    kept = found.newest.setdefault(key, [])
+                    if len(kept) < most:
+                        kept.append(version)
+            pages += 1
+            if pages == MOST_PAGES and page.get("IsTruncated"):
+                found.stopped_at = page["NextKeyMarker"]
+                return found
+    return found
+
+
+def versions_of(aws: Backend, scope: Scope, path: str, most: int) -> list[Version] | Failure:
+    """The newest versions of one path."""
+    (page,) = aws.read([Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": path, "MaxKeys": most})])
+    if isinstance(page, Failure):
+        return page
+    return [version for key, version in _versions_on(page) if key == path]
+
+
+def _versions_on(page: Response) -> list[tuple[str, Version]]:
+    marked = [(each, False) for each in page.get("Versions", [])]
+    marked += [(each, True) for each in page.get("DeleteMarkers", [])]
+    found = [(each["Key"], _version(each, is_marker)) for each, is_marker in marked]
+    # Seconds are all the time that S3 tells; of versions of the same second, the latest one is known.
+    return sorted(found, key=lambda each: (each[0], not each[1].is_latest, -each[1].last_modified.timestamp()))
+
+
+def _version(told: Any, is_marker: bool) -> Version:
+    return Version(told["VersionId"], told["LastModified"], told.get("Size", 0), bool(told["IsLatest"]), is_marker)
+
+
+def items(aws: Backend, scope: Scope, table: str) -> list[Item] | Failure:
+    """What the table holds about states in scope, read so as to see what was written last."""
+    asked = {"TableName": table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
+    found: list[Item] = []
+    for page in aws.pages(Call("dynamodb", "scan", asked)):
+        if isinstance(page, Failure):
+            return page
+        read = (item_of(each) for each in page.get("Items", []))
+        found += [item for bucket, item in read if bucket == scope.bucket.name and scope.takes(item.path)]
+    return found
+
+
+def item_of(told: Response) -> tuple[str, Item]:
+    """Bucket and item. An item is what its attributes say: the lock of `x-md5` bears the name of the digest of `x`."""
+    bucket, path = split_id(_attribute(told, "LockID") or "")
+    if path.endswith(MARK) and ("Digest" in told or "Info" not in told):
+        return bucket, Item(path.removesuffix(MARK), None, _attribute(told, "Digest") or "")
+    return bucket, Item(path, _attribute(told, "Info"), None)  # without Info: it wedges whatever else it says
+
+
+def _attribute(told: Response, name: str) -> str | None:
+    value: str | None = told.get(name, {}).get("S")
+    return value

@@ -1,0 +1,237 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_info
+short_description: Tell everything about a Terraform or OpenTofu backend
+version_added: 0.2.0
+description:
+  - Tells the settings of a state bucket and its lock table, and what lies in them. That is states and their versions,
+    locks of both kinds, and digests that fit or do not.
+  - It only reads. A state's body, and any value in it, is never returned, logged or kept.
+  - What cannot be read is null, and RV(backend.unknown) says what and why. It is never taken for absent.
+  - States are read side by side over three connections, in pieces, so that neither many states nor large ones need
+    much memory. Each state costs a request, and each page of a thousand objects or versions another.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.connection
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+attributes:
+  check_mode:
+    description: Can run in check mode, and then writes nothing.
+    support: full
+    details:
+      - It never writes anything.
+  diff_mode:
+    description: Shows what has changed, or in check mode what would change.
+    support: none
+    details:
+      - It changes nothing.
+options:
+  bucket:
+    description:
+      - The state bucket.
+    type: str
+    required: true
+  table:
+    description:
+      - The lock table. It may serve other buckets too, whose items are passed over.
+      - Not given, the backend locks by files alone, and has no digests.
+    type: str
+  account_id:
+    description:
+      - The 12 digits of the account that must own everything. Quote them in YAML.
+      - With credentials of another account the task fails. Not given, whatever account they belong to is right.
+    type: str
+  gather:
+    description:
+      - What to find out. Less takes fewer requests. What is not asked for is null.
+    type: list
+    elements: str
+    choices:
+      settings: Every setting of bucket and table.
+      states: Key, workspace, lineage, serial and client of each state. Of long states only the first 64 KiB are read.
+      resources: How many resources each state holds. Each state is then read to its end.
+      versions: The versions of each state, and states that were deleted and can be brought back.
+      locks: Locks in the table and lock files.
+      digests: Whether states are what the table's digests say.
+    default: [settings, states, resources, versions, locks, digests]
+  keys:
+    description:
+      - Shell patterns. Only states whose key or whole path fits one of them are told of, with their locks and digests.
+      - A key without its workspace fits the states of all its workspaces.
+      - What a pattern begins with, up to its first C(*), C(?) or C([), is all that is listed, besides the other
+        workspaces.
+      - Not given, all states are told of.
+    type: list
+    elements: str
+  workspace_key_prefix:
+    description:
+      - What the states of other workspaces than C(default) begin with.
+      - With an empty one every folder looks like a workspace. Then only states whose key stands in O(keys) by its whole
+        name are taken for one of a workspace.
+    type: str
+    default: "env:"
+  max_versions:
+    description:
+      - How many versions of each state are told of, the newest first. All are counted.
+    type: int
+    default: 10
+notes:
+  - A digest is said to be a V(mismatch) only after its state was read and hashed, and both were looked at again, for up
+    to 12 seconds where the state is that young. While somebody holds the lock it is V(in_progress).
+  - Ages are told by the clock of AWS. That of a lock in the table begins when the client's own clock said, and may be
+    negative.
+  - Of the versions of a bucket at most 500,000 are listed, those of lock files included. Then RV(backend.unknown) says
+    which O(keys) to name.
+seealso:
+  - module: cornerstone.tfstate.tf_state_bucket
+  - module: cornerstone.tfstate.tf_lock_table
+"""
+
+EXAMPLES = r"""
+- name: Look into a backend
+  cornerstone.tfstate.tf_backend_info:
+    bucket: usest1-terraform-state-ezra
+    table: terraform-locks-us-east-1
+    region: us-east-1
+  register: found
+
+- name: Show who holds a lock
+  ansible.builtin.debug:
+    msg: "{{ item.path }}: {{ item.who }} since {{ item.created }} ({{ item.store }}, {{ item.lock_id }})"
+  loop: "{{ found.backend.locks or [] }}"
+  loop_control:
+    label: "{{ item.path }}"
+
+- name: Look only for locks of one project
+  cornerstone.tfstate.tf_backend_info:
+    bucket: usest1-terraform-state-ezra
+    table: terraform-locks-us-east-1
+    region: us-east-1
+    gather: [locks]
+    keys: ["network/*"]
+"""
+
+RETURN = r"""
+backend:
+  description: What was found. Lists are sorted by path. A list that was not asked for or could not be read is null.
+  returned: success
+  type: dict
+  contains:
+    region: {description: The region that was asked., type: str, sample: us-east-1}
+    account_id: {description: The account. Null if it is unknown., type: str, sample: "111122223333"}
+    bucket:
+      description:
+        - The bucket. With V(settings) its facets too, as M(cornerstone.tfstate.tf_state_bucket) returns them, each null
+          that could not be read. A bucket that is missing has none.
+      type: dict
+      sample: {name: usest1-terraform-state-ezra, arn: "arn:aws:s3:::usest1-terraform-state-ezra", exists: true}
+      contains:
+        name: {description: Its name., type: str, sample: usest1-terraform-state-ezra}
+        arn: {description: Its ARN., type: str, sample: "arn:aws:s3:::usest1-terraform-state-ezra"}
+        exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
+        region: {description: Where it lies., type: str, sample: us-east-1}
+    table:
+      description:
+        - The lock table in the same form, with the facets of M(cornerstone.tfstate.tf_lock_table).
+        - Null without O(table).
+      type: dict
+      sample: {name: terraform-locks-us-east-1, exists: true, key: {LockID: S HASH}}
+      contains:
+        name: {description: Its name., type: str, sample: terraform-locks-us-east-1}
+        arn: {description: Its ARN. Null if it is unknown., type: str, sample: null}
+        exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
+        key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
+    states:
+      description: Every object in scope but lock files.
+      type: list
+      elements: dict
+      contains:
+        path: {description: Where it lies in the bucket., type: str, sample: "env:/dev/network/terraform.tfstate"}
+        key: {description: The path without workspace., type: str, sample: network/terraform.tfstate}
+        workspace: {description: Its workspace., type: str, sample: dev}
+        size: {description: Its bytes., type: int, sample: 18231}
+        last_modified: {description: When it was changed last., type: str, sample: "2026-11-21T01:18:05Z"}
+        version_id: {description: The id of the current version., type: str, sample: 3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY}
+        version_count: {description: How many versions and delete markers it has., type: int, sample: 12}
+        versions:
+          description: The newest of them.
+          type: list
+          elements: dict
+          contains:
+            version_id: {description: Its id., type: str, sample: 3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY}
+            last_modified: {description: When it was written., type: str, sample: "2026-11-21T01:18:05Z"}
+            size: {description: Its bytes. Null for a delete marker., type: int, sample: 18231}
+            is_latest: {description: Whether it is the current one., type: bool, sample: true}
+            is_delete_marker: {description: Whether the state was deleted by it., type: bool, sample: false}
+        lineage: {description: Its lineage., type: str, sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56}
+        serial: {description: Its serial., type: int, sample: 7}
+        terraform_version: {description: The client that wrote it., type: str, sample: 1.11.4}
+        resources: {description: Instances of managed resources., type: int, sample: 42}
+        data_resources: {description: Instances of data sources., type: int, sample: 3}
+        is_encrypted: {description: Whether OpenTofu encrypted it., type: bool, sample: false}
+        is_deleted: {description: Whether it was deleted and may be brought back., type: bool, sample: false}
+        problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
+    locks:
+      description: Every lock on a state in scope. A client of lock mode V(both) holds two with the same id.
+      type: list
+      elements: dict
+      contains:
+        path: {description: The state that is locked., type: str, sample: network/terraform.tfstate}
+        store: {description: V(table) or V(file)., type: str, sample: table}
+        lock_id: {description: Its id., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
+        operation: {description: What its holder does., type: str, sample: OperationTypeApply}
+        who: {description: Its holder., type: str, sample: deploy@runner-7}
+        client: {description: The version of the client., type: str, sample: 1.11.4}
+        created: {description: Since when by the holder's clock., type: str, sample: "2026-11-21T01:18:05.568742401Z"}
+        age_s: {description: How old it is in seconds. Null if it does not say., type: int, sample: 1820}
+        is_wedged: {description: Whether no client can read and so none can release it., type: bool, sample: false}
+        is_canonical: {description: Whether OpenTofu could release it from the table., type: bool, sample: true}
+        problem: {description: Why it cannot be read. Null if it can., type: str, sample: "it is not JSON"}
+        seen: {description: Changes with every byte of the lock., type: str, sample: 8f14e45fceea167a5a36dedd4bea2543}
+    digests:
+      description: Every digest of a state in scope, and states without one.
+      type: list
+      elements: dict
+      contains:
+        path: {description: The state., type: str, sample: network/terraform.tfstate}
+        status:
+          description:
+            - V(match). V(mismatch) blocks every client with the table. V(missing) and V(malformed) block none.
+            - V(deleted) when the state was deleted and can be brought back, V(orphan) when nothing of it is left.
+            - V(in_progress) while somebody holds the lock, V(unknown) when state or digest cannot be read.
+          type: str
+          sample: match
+        digest: {description: The MD5 in the table., type: str, sample: 28b36030a7887f4c55d8ea4c7670499a}
+        actual: {description: The MD5 of the state. Null if it was not read., type: str, sample: null}
+        matches_version: {description: The version of the state that a wrong digest fits., type: str, sample: null}
+    orphan_lock_files:
+      description: The states that have had a lock file for more than an hour and do not exist.
+      type: list
+      elements: str
+      sample: [network/old/terraform.tfstate]
+    unknown:
+      description: What could not be found out.
+      type: list
+      elements: dict
+      contains:
+        what: {description: Of what., type: str, sample: bucket.policy}
+        why: {description: Why., type: str, sample: "get_bucket_policy on x: AccessDenied; needs s3:GetBucketPolicy"}
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(INFO)
+
+
+if __name__ == "__main__":
+    main()
