@@ -34,6 +34,9 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
+#: What is said of single items fails like this only where their key is not that of the table.
+ITEM_CALLS = {"get_item", "put_item", "delete_item"}
+
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
@@ -56,12 +59,15 @@ ADVICE = {
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
     "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    "NoSuchBucket": "there is no such bucket: check its name",
+    "ResourceNotFoundException": "there is none of that name in this account and region: check the name, and both",
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
 TRANSIENT = {
     "OperationAborted",
+    "ConditionalRequestConflict",
     "ContinuousBackupsUnavailableException",
     "SlowDown",
     "Throttling",
@@ -100,6 +106,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return f"needs {key[0]} on its KMS key"
     if code in DENIED:
         return f"needs {' and '.join((iam_action(call), *companions(call)))}"
+    if code == "ValidationException" and call.operation in ITEM_CALLS:
+        return "it is no lock table: the key of one is LockID, a string, and nothing else"
     return ADVICE.get(code, "see what AWS says")
 
 

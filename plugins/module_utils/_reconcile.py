@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ._core import (
     EXISTENCE,
@@ -25,6 +26,8 @@ from ._core import (
 )
 from ._guard import Refused, refusals
 from ._observe import Observer, World
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -208,3 +211,8 @@ def write_files(
             raise Interrupted(cause, tuple(done)) from cause
         done.append(change)
     return changes
+
+
+def unless_checking(check_mode: bool, foreseen: T, carry_out: Callable[[], T]) -> T:
+    """What carrying it out came to, or in check mode what it would come to: for work that changes no facet."""
+    return foreseen if check_mode else carry_out()

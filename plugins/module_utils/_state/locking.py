@@ -44,6 +44,8 @@ class Place:
     bucket: str
     path: str
     table: str | None = None
+    #: The account that must own the bucket.
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class _File:
 
     def __init__(self, place: Place) -> None:
         self._path = place.path
-        self._object = {"Bucket": place.bucket, "Key": lock_file(place.path)}
+        owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
+        self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
     def look(self, world: World) -> Lock | None:
         body = bytearray()
@@ -206,6 +209,12 @@ def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
         except TfstateError as error:
             problems.append(str(error))
     return Released(tuple(done), tuple(problems))
+
+
+def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
+    """The locks that `take` would take."""
+    text = marshal(info)
+    return tuple(Lock(store.NAME, place.path, info, text, None, info.since) for store in _stores(place))
 
 
 @contextmanager

@@ -1,0 +1,179 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lock of one state, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from ._aws import Aws
+from ._core import Params, TfstateError, Wrote, unheard
+from ._lock_record import (
+    DEFAULT_WORKSPACE,
+    WORKSPACE_KEY_PREFIX,
+    LockInfo,
+    lock_id,
+    rfc3339nano,
+    state_path,
+    uuid_of,
+)
+from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._reconcile import unless_checking
+from ._state.holders import age_s, seconds, sentence, told
+from ._state.locking import Lock, Place, Released, Taken, World, foreseen, look, release, take
+
+#: The version that our locks bear, where clients write their own.
+CLIENT = "cornerstone.tfstate"
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "account_id": {},
+    "bucket": {"required": True},
+    "table": {},
+    "key": {"required": True, "no_log": False},
+    "workspace": {"default": DEFAULT_WORKSPACE},
+    "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
+    "state": {"choices": ["held", "released"], "required": True},
+    "lock_id": {},
+    "older_than": {},
+    "operation": {"default": "maintenance"},
+    "info": {"default": ""},
+    "wait_timeout": {"type": "int", "default": 60},
+}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The locks of a state before and after a task, and what went wrong."""
+
+    before: tuple[Lock, ...]
+    after: tuple[Lock, ...]
+    is_changed: bool = False
+    problem: str | None = None
+
+
+def lock_state(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    now = datetime.now(timezone.utc)
+    try:
+        place = _place(params)
+        world = Aws(connection_of(params), params["wait_timeout"], wrote)
+        settle = _hold if params["state"] == "held" else _free
+        settled = settle(world, place, params, now, check_mode)
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    return _result(place, settled, params, now, diff) | {"warnings": list(world.warnings)}
+
+
+EDGE = Edge(
+    SPEC,
+    lock_state,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)
+
+
+def _place(params: Params) -> Place:
+    target = target_of(params, "bucket")
+    path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
+    return Place(target.name, path, params["table"] or None, target.owner)
+
+
+def _hold(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+    """Takes what is missing of the lock, or finds out that it is held by somebody else."""
+    before, ours = look(world, place), params["lock_id"]
+    mine = [lock for lock in before if lock.id == ours and isinstance(lock.record, LockInfo)]
+    if len(mine) < len(before):
+        return Settled(before, before, problem=_held_by_others(place, before, now))
+    info = next((lock.record for lock in mine if isinstance(lock.record, LockInfo)), _new(place, params, now))
+    wanted = foreseen(place, info)
+    if len(mine) == len(wanted):
+        return Settled(before, before)
+    try:
+        after = unless_checking(check_mode, wanted, partial(take, world, place, _named(info), before))
+    except Taken as error:
+        return Settled(before, (error.lock,), problem=_held_by_others(place, (error.lock,), now))
+    return Settled(before, after, is_changed=True)
+
+
+def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
+    return f"{sentence(place.path, locks, now)}; wait until it is released, or see to it that its holder is gone"
+
+
+def _free(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+    """Releases the locks that are meant, whoever's they are."""
+    older_than_s = seconds(params["older_than"]) if params["older_than"] else None
+    before = look(world, place)
+    if before and not (params["lock_id"] or params["older_than"]):
+        ids = " or ".join(dict.fromkeys(lock.id for lock in before))
+        return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
+    named = [lock for lock in before if params["lock_id"] in (None, "", lock.id)]
+    if before and not named:
+        return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
+    meant = []
+    for lock in named:
+        age = age_s(lock, before, now)
+        if older_than_s is not None and age is None:
+            return _refused(
+                place, before, now, "nothing says since when: release it by its lock_id, without older_than"
+            )
+        if older_than_s is None or (age is not None and age >= older_than_s):
+            meant.append(lock)
+    released = unless_checking(check_mode, Released(tuple(meant), ()), partial(release, world, place, meant))
+    after = tuple(lock for lock in before if lock not in released.done)
+    return Settled(before, after, bool(released.done), "; ".join(released.problems) or None)
+
+
+def _refused(place: Place, locks: tuple[Lock, ...], now: datetime, why: str) -> Settled:
+    return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {why}")
+
+
+def _new(place: Place, params: Params, now: datetime) -> LockInfo:
+    """A lock of ours; without an id, if none was asked for."""
+    return LockInfo(
+        id=params["lock_id"] or "",
+        operation=params["operation"],
+        info=params["info"],
+        who=f"{_user()}@{socket.gethostname()}",
+        version=CLIENT,
+        created=rfc3339nano(now),
+        path=lock_id(place.bucket, place.path),
+    )
+
+
+def _named(info: LockInfo) -> LockInfo:
+    return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, whoever runs it may have no name
+        return str(os.getuid())
+
+
+def _result(place: Place, settled: Settled, params: Params, now: datetime, diff: bool) -> dict[str, Any]:
+    is_now = sentence(place.path, settled.after, now)
+    result: dict[str, Any] = {
+        "changed": settled.is_changed,
+        "msg": settled.problem or is_now,
+        "path": place.path,
+        "before": told(settled.before, now),
+        "after": told(settled.after, now),
+    }
+    if settled.problem:
+        result["failed"] = True
+    elif params["state"] == "held":
+        result["lock_id"] = settled.after[0].id or None
+    if diff:
+        was = sentence(place.path, settled.before, now)
+        result["diff"] = {"before": f"{was}\n", "after": f"{is_now}\n"}
+    return result
