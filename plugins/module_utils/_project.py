@@ -123,7 +123,9 @@ def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError as error:
-        raise TfstateError(f"{folder} cannot be read: {error.strerror}; set project to the folder of the code") from None
+        raise TfstateError(
+            f"{folder} cannot be read: {error.strerror}; set project to the folder of the code"
+        ) from None
 
 
 def _text(path: Path) -> str | None:

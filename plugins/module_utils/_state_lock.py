@@ -142,7 +142,7 @@ def _new(place: Place, params: Params, now: datetime) -> LockInfo:
         id=params["lock_id"] or "",
         operation=params["operation"],
         info=params["info"],
-        who=f"{_user()}@{socket.gethostname()}",
+        who=f"{user()}@{socket.gethostname()}",
         version=CLIENT,
         created=rfc3339nano(now),
         path=lock_id(place.bucket, place.path),
@@ -153,7 +153,7 @@ def _named(info: LockInfo) -> LockInfo:
     return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container, whoever runs it may have no name

@@ -23,10 +23,10 @@ BACKUP, ASIDE = ".backup", ".moved"
 
 @dataclass
 class LocalState:
-    """A state in a file; once its project has followed it into a bucket, it lies under another name beside that file."""
+    """A state in a file; once its project has followed it into a bucket, it is set aside, under a name beside it."""
 
     path: Path
-    #: While it is locked. POSIX releases a lock as soon as any descriptor of the file is closed: there is only this one.
+    #: While it is locked. POSIX releases a lock once any descriptor of the file is closed: there is only this one.
     _file: BinaryIO | None = None
 
     @property

@@ -5,16 +5,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from .._core import Invalid
+from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
 from .._lock_record import lock_file
 from .._policy_document import MAX_BYTES, OURS, VERSION
 
 SID = f"{OURS}Moved"
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+
+
+class World(Protocol):
+    """As much of AWS as the fence needs."""
+
+    def partition(self) -> str: ...
+    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
+    def write(self, call: Call) -> None: ...
+
+
+def denied_in(world: World, bucket: Target) -> set[str]:
+    """The states of a bucket that are behind the fence."""
+    return denied(_policy(world, bucket), _arn(world, bucket))
+
+
+def deny(world: World, bucket: Target, paths: set[str]) -> None:
+    """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
+    policy, arn = _policy(world, bucket), _arn(world, bucket)
+    if not paths <= denied(policy, arn):
+        world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
+
+
+def _policy(world: World, bucket: Target) -> str | None:
+    (answer,) = world.read([Call("s3", "get_bucket_policy", bucket.bucket)])
+    if not isinstance(answer, Failure):
+        return str(answer["Policy"])
+    if answer.code == "NoSuchBucketPolicy":
+        return None
+    raise CallFailed(answer)
+
+
+def _arn(world: World, bucket: Target) -> str:
+    return f"arn:{world.partition()}:s3:::{bucket.name}"
 
 
 def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
