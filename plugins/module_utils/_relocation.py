@@ -24,8 +24,9 @@ from ._state import listing
 from ._state.fencing import denied_in, deny
 from ._state.local_states import LocalState, local_states, remove
 from ._state.locking import Place
-from ._state.moving import NOTHING, Move, NotAState, Source, Stored, Verdict
+from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
 from ._state.scope import Scope
+from ._state.stored import Stored
 
 #: So many refusals are told one by one.
 TOLD = 5

@@ -104,7 +104,7 @@ def _said(body: bytes | None) -> str:
 
 @dataclass(frozen=True)
 class Move:
-    """A state on its way. `info` is what its locks say, but for id and path; that of the source can stay, as a fence."""
+    """A state on its way. `info` is what its locks say, but for id and path. The source's lock can stay, as a fence."""
 
     source: Source
     target: Stored
@@ -147,11 +147,13 @@ class Move:
                 locks.enter_context(self._held(side, begun, patience))
             now = seen(self.source, self.target)
             begun.append(judged(now, self.source.url, self.target))
-            if begun[0].action != NOTHING and now.body:
-                self._write(now, now.body)
+            if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
+                return replace(begun[0], action=FINISH)
+            self._write(now)
         return begun[0]
 
-    def _write(self, now: Seen, body: bytes) -> None:
+    def _write(self, now: Seen) -> None:
+        body = now.body or b""
         digest = digest_of(body)
         if now.there is None:
             self.target.create(body)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A state in a bucket, or the place for one: what is read and written of it when it moves, each once and conditionally."""
+"""A state in a bucket, or the place for one: what is read and written of it when it moves, never over anything."""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ SIMPLE = {
     "in the second terraform block": ("terraform {\n}\nterraform {\n  ", 'backend "s3" {\n  }', "\n}\n"),
     "a nested object": (
         "terraform {\n  ",
-        'backend "s3" {\n    assume_role = {\n      role_arn = "arn:aws:iam::1:role/x"\n      tags = { a : "b", c = "d" }\n    }\n'
+        'backend "s3" {\n    assume_role = {\n      role_arn = "arn:aws:iam::1:role/x"\n'
+        '      tags = { a : "b", c = "d" }\n'
+        "    }\n"
         '    allowed_account_ids = ["1",\n      "2"]\n    max_retries = 5e0\n  }',
         "\n}\n",
     ),
