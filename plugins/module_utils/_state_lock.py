@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ._aws import Aws
-from ._core import Params, TfstateError, Wrote, unheard
+from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_record import (
     DEFAULT_WORKSPACE,
     WORKSPACE_KEY_PREFIX,
@@ -27,7 +27,8 @@ from ._lock_record import (
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
-from ._state.locking import Lock, Place, Released, Taken, World, foreseen, look, release, take
+from ._state.lock_stores import Lock, Place, World
+from ._state.locking import Released, Taken, foreseen, look, release, take
 
 #: The version that our locks bear, where clients write their own.
 CLIENT = "cornerstone.tfstate"
@@ -83,12 +84,16 @@ EDGE = Edge(
 
 def _place(params: Params) -> Place:
     target = target_of(params, "bucket")
+    if not params["key"] or params["key"] != params["key"].strip("/"):
+        raise Invalid(f"key {params['key']!r} must be a path without a slash at either end")
     path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
     return Place(target.name, path, params["table"] or None, target.owner)
 
 
 def _hold(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Takes what is missing of the lock, or finds out that it is held by somebody else."""
+    if params["older_than"]:
+        raise Invalid("older_than goes with state: released")
     before, ours = look(world, place), params["lock_id"]
     mine = [lock for lock in before if lock.id == ours and isinstance(lock.record, LockInfo)]
     if len(mine) < len(before):
@@ -115,7 +120,8 @@ def _free(world: World, place: Place, params: Params, now: datetime, check_mode:
     if before and not (params["lock_id"] or params["older_than"]):
         ids = " or ".join(dict.fromkeys(lock.id for lock in before))
         return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
-    named = [lock for lock in before if params["lock_id"] in (None, "", lock.id)]
+    meant_id = (params["lock_id"] or "").strip('"')  # such as ETags have
+    named = [lock for lock in before if meant_id in ("", lock.id)]
     if before and not named:
         return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
     meant = []

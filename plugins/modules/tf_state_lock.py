@@ -74,8 +74,8 @@ options:
   lock_id:
     description:
       - The id of the lock, as in RV(before) of this module and in the error of a client that does not get it.
-      - A wedged lock has no id of its own. For it take the one that starts with C(seen-) in RV(before), which means
-        exactly what was seen there.
+      - A wedged lock has no id of its own. For it take what RV(before) shows instead, which means exactly what was
+        seen there. It is C(seen) in the result of M(cornerstone.tfstate.tf_backend_info).
       - With O(state=released) a lock with another id is left alone, and the task fails.
       - With O(state=held) the lock is taken under this id, unless it is held under it already.
         Not given, a new one is made.

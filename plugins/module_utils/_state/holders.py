@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core import Invalid
 from .._lock_record import LockInfo, Wedged, is_canonical
-from .locking import Lock
+from .lock_stores import Lock
 
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _PART = re.compile("([0-9]+)([wdhms])")

@@ -1,0 +1,158 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where the locks of a state lie, as each store's calls: the file beside the state, the item in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from .._core import Answer, Call, CallFailed, Failure
+from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed
+
+ABSENT = {"NoSuchKey", "404"}
+#: More of a lock file is not read: nothing so long is a record.
+LONGEST_RECORD = 65536
+
+
+class World(Protocol):
+    """As much of AWS as locks need."""
+
+    warnings: list[str]
+
+    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
+    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
+    def write(self, call: Call) -> None: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """The state that is locked. Without a table there is only the lock file."""
+
+    bucket: str
+    path: str
+    table: str | None = None
+    #: The account that must own the bucket.
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it was seen in one store."""
+
+    store: str
+    path: str
+    record: LockInfo | Wedged
+    #: What a client would parse; None where there is nothing that it could.
+    text: str | None
+    #: What its release depends on: the file's ETag, or the item's `Info` as DynamoDB gives it (None: it has none).
+    condition: Any
+    #: A wedged item does not say when it was written.
+    since: datetime | None
+
+    @property
+    def id(self) -> str:
+        """That of its record. A wedged lock has none, and goes by what was seen: the ETag, or a digest of the item."""
+        if isinstance(self.record, LockInfo):
+            return self.record.id
+        if self.store == File.NAME:
+            return str(self.condition).strip('"')
+        seen = json.dumps(self.condition, sort_keys=True, default=str) if self.text is None else self.text
+        return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class File:
+    NAME: ClassVar[str] = "file"
+
+    def __init__(self, place: Place) -> None:
+        self._path = place.path
+        owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
+        self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
+
+    def look(self, world: World) -> Lock | None:
+        body = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            body.clear()
+            return lambda piece: body.extend(piece[: LONGEST_RECORD - len(body)])
+
+        answer = world.stream(Call("s3", "get_object", self._object), begin)
+        if isinstance(answer, Failure) and answer.code in ABSENT:
+            return None
+        return lock_of_file(self._path, _known(answer), bytes(body))
+
+    def take(self, text: str) -> Call:
+        content = {"Body": text.encode(), "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        return Call("s3", "put_object", {**self._object, **content, "IfNoneMatch": "*"})
+
+    def release(self, lock: Lock) -> Call:
+        return Call("s3", "delete_object", {**self._object, "IfMatch": lock.condition})
+
+    def release_whatever(self) -> Call:
+        return Call("s3", "delete_object", self._object)
+
+
+class Item:
+    NAME: ClassVar[str] = "table"
+
+    def __init__(self, place: Place) -> None:
+        self._path = place.path
+        self._key = {"LockID": {"S": lock_id(place.bucket, place.path)}}
+        self._item = {"TableName": place.table, "Key": self._key}
+
+    def look(self, world: World) -> Lock | None:
+        asked = {"ProjectionExpression": "LockID, Info, Digest", "ConsistentRead": True}
+        (answer,) = world.read([Call("dynamodb", "get_item", {**self._item, **asked})])
+        return lock_of_item(self._path, _known(answer).get("Item", {}))
+
+    def take(self, text: str) -> Call:
+        item = {**self._key, "Info": {"S": text}}
+        return Call(
+            "dynamodb",
+            "put_item",
+            {
+                "TableName": self._item["TableName"],
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(LockID)",
+            },
+        )
+
+    def release(self, lock: Lock) -> Call:
+        if lock.condition is None:
+            bare = "attribute_exists(LockID) AND attribute_not_exists(Info) AND attribute_not_exists(Digest)"
+            return Call("dynamodb", "delete_item", {**self._item, "ConditionExpression": bare})
+        seen = {"ConditionExpression": "Info = :seen", "ExpressionAttributeValues": {":seen": lock.condition}}
+        return Call("dynamodb", "delete_item", {**self._item, **seen})
+
+
+Store: TypeAlias = "File | Item"
+
+
+def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:
+    """The lock that a lock file is, from the answer to GetObject and what it held."""
+    text = body.decode("utf-8", "replace")
+    return Lock(File.NAME, path, parsed(text), text, answer["ETag"], answer.get("LastModified"))
+
+
+def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:
+    """The lock that a table's item is; None if it is none, such as the digest of a state with nearly that name."""
+    if not item or ("Digest" in item and "Info" not in item):
+        return None
+    info = item.get("Info")
+    text = info.get("S") if info else None
+    record = parsed(text)
+    return Lock(Item.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
+
+
+def stores(place: Place) -> list[Store]:
+    return [File(place), *([Item(place)] if place.table else [])]
+
+
+def _known(answer: Answer) -> Mapping[str, Any]:
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    return answer
