@@ -1,0 +1,202 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Projects of the real terraform migrate, and terraform finds nothing to do: neither before nor afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import Backend
+from tests.end_to_end.terraform import Run, Workspace, apply
+from tests.end_to_end.test_terraform import becomes_true
+from tests.integration.doors import Task, through_core
+
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
+
+#: A colleague applies again and again while the state moves, so often.
+ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Migration:
+    """From one backend to another, under keys that no other test uses."""
+
+    source: Backend
+    target: Backend
+    key: str
+
+    def params(self, **params: Any) -> dict[str, Any]:
+        to = {"bucket": self.target.bucket, "table": self.target.table, "lock_mode": self.target.lock_mode}
+        if self.target.lock_mode == "lockfile":
+            del to["table"]
+        of = {"source_bucket": self.source.bucket}
+        if self.source.lock_mode != "lockfile":
+            of["source_table"] = self.source.table
+        connection = {"endpoint_url": self.target.relay.url, "region": "eu-west-1", "key": self.key}
+        return {**connection, "access_key": "test", "secret_key": "test", **to, **of, **params}
+
+    def move(self, check_mode: bool = False, **params: Any) -> dict[str, Any]:
+        given = {name: value for name, value in self.params(**params).items() if value is not None}
+        (result,) = through_core([Task("tf_state_move", given, check_mode)])
+        return result
+
+    def moved(self, **params: Any) -> dict[str, Any]:
+        result = self.move(**params)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+
+def bytes_at(backend: Backend, path: str) -> bytes:
+    body: bytes = backend.s3.get_object(Bucket=backend.bucket, Key=path)["Body"].read()
+    return body
+
+
+def serial_and_lineage(body: bytes) -> tuple[int, str]:
+    document = json.loads(body)
+    return document["serial"], document["lineage"]
+
+
+def succeeded(run: Run) -> None:
+    assert run.code == 0, run.output
+
+
+@pytest.fixture(autouse=True)
+def terraform_in_its_place(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Iterator[None]:
+    """What `workspace.run` gives to terraform, the module's own terraform finds too."""
+    with monkeypatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TF_")]:
+            patch.delenv(name)
+        for name, value in workspace._environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+WAYS = [("dynamodb", "lockfile"), ("lockfile", "dynamodb"), ("both", "lockfile"), ("dynamodb", "both")]
+
+
+@pytest.mark.parametrize(("old", "new"), WAYS)
+def test_a_project_with_workspaces_moves_from_bucket_to_bucket(
+    backends: dict[str, Backend], workspace: Workspace, old: str, new: str
+) -> None:
+    migration = Migration(backends[old], backends[new], f"from-{old}-to-{new}/terraform.tfstate")
+    succeeded(workspace.init(migration.source.tfbackend, f"-backend-config=key={migration.key}"))
+    for name in ("default", "dev", "qa"):
+        if name != "default":
+            succeeded(workspace.run("workspace", "new", name))
+        succeeded(workspace.apply(content=name))
+        succeeded(workspace.apply())
+        succeeded(workspace.plan())
+    paths = [migration.key, f"env:/dev/{migration.key}", f"env:/qa/{migration.key}"]
+    before = [bytes_at(migration.source, path) for path in paths]
+    # The arguments of its backend lie in no file of the project: now they do.
+    result = migration.moved(project=str(workspace.folder), tfbackend="new.s3.tfbackend", init=True, prove=True)
+    assert result["project"]["proven"] and result["project"]["edits"] == ["new.s3.tfbackend"]
+    assert (workspace.folder / "backend.tf").read_text() == 'terraform {\n  backend "s3" {}\n}\n'
+    assert [bytes_at(migration.target, path) for path in paths] == before
+    succeeded(workspace.plan())  # still in workspace qa
+    serial, lineage = serial_and_lineage(before[2])
+    succeeded(workspace.apply(content="after"))
+    assert serial_and_lineage(bytes_at(migration.target, paths[2])) == (serial + 1, lineage)
+    assert [bytes_at(migration.source, path) for path in paths] == before
+    assert not migration.moved(project=str(workspace.folder), tfbackend="new.s3.tfbackend", init=True)["changed"]
+
+
+def test_local_states_move_with_their_code_and_go_when_that_was_proven(
+    backends: dict[str, Backend], tmp_path: Path, terraform: str
+) -> None:
+    migration = Migration(backends["both"], backends["both"], "was-local/terraform.tfstate")
+    local = Workspace.make(tmp_path / "local", terraform, "# No backend yet.\n")
+    (local.folder / "backend.tf").unlink()
+    succeeded(local.init())
+    succeeded(local.apply())
+    succeeded(local.run("workspace", "new", "dev"))
+    succeeded(local.apply(content="two"))
+    succeeded(local.apply())
+    states = [local.folder / "terraform.tfstate", local.folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate"]
+    before = [path.read_bytes() for path in states]
+    params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
+    foreseen = migration.move(check_mode=True, **params)
+    assert foreseen["changed"] and [path.read_bytes() for path in states] == before
+    migration.moved(**params, prove=True, remove_local=True)
+    paths = [migration.key, f"env:/dev/{migration.key}"]
+    assert [bytes_at(migration.target, path) for path in paths] == before
+    assert [path for path in local.folder.rglob("*tfstate*") if path.is_file() and ".terraform" not in path.parts] == []
+    succeeded(local.plan())
+    succeeded(local.run("workspace", "select", "default"))
+    succeeded(local.plan())
+    assert not migration.moved(**params, prove=True, remove_local=True)["changed"]
+
+
+def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
+    backends: dict[str, Backend], tmp_path: Path, terraform: str
+) -> None:
+    migration = Migration(backends["both"], backends["both"], "not-empty/terraform.tfstate")
+    local = Workspace.make(tmp_path / "local", terraform, "")
+    (local.folder / "backend.tf").unlink()
+    succeeded(local.init())
+    succeeded(local.apply())
+    before = (local.folder / "terraform.tfstate").read_bytes()
+    changed = ["-var=content=two"]
+    params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "plan_arguments": changed}
+    result = migration.move(**params, init=True, prove=True, remove_local=True)
+    assert result["failed"] and result["changed"]
+    assert "the plan of workspace default in" in result["msg"]
+    assert (local.folder / "terraform.tfstate.moved").read_bytes() == before
+    assert bytes_at(migration.target, migration.key) == before
+
+
+@pytest.mark.parametrize(("old", "new"), WAYS[:2])
+def test_what_a_colleague_applies_meanwhile_is_never_lost(
+    backends: dict[str, Backend], workspace: Workspace, old: str, new: str
+) -> None:
+    """Whatever a client says that it applied is in the state that has moved; else it was kept out."""
+    for turn in range(ROUNDS):
+        migration = Migration(backends[old], backends[new], f"race-{old}-{new}-{turn}/terraform.tfstate")
+        named = (migration.source.tfbackend, f"-backend-config=key={migration.key}")
+        succeeded(workspace.init("-reconfigure", *named))
+        succeeded(workspace.apply(content="first"))
+        with workspace.started(*apply(content="second")) as colleague:
+            # Each round a little later in the colleague's run, from before its lock to after it.
+            time.sleep(0.25 * turn)
+            result = migration.move(lock_timeout=30)
+            output, _unused = colleague.communicate(timeout=90)
+        assert not result.get("failed"), result["msg"]
+        document = json.loads(bytes_at(migration.target, migration.key))
+        content = document["resources"][0]["instances"][0]["attributes"]["input"]["value"]
+        if colleague.returncode == 0:
+            assert content == "second", output
+        else:
+            assert content == "first" and "Error acquiring the state lock" in output, output
+            assert f"to s3://{migration.target.bucket}/{migration.key}" in " ".join(output.split())
+
+
+def test_a_colleague_who_waits_for_the_lock_meets_the_fence(backends: dict[str, Backend], workspace: Workspace) -> None:
+    migration = Migration(backends["both"], backends["lockfile"], "waits/terraform.tfstate")
+    succeeded(workspace.init(migration.source.tfbackend, f"-backend-config=key={migration.key}"))
+    succeeded(workspace.apply(content="first"))
+    holder = workspace.copy("holder")
+    waiter = workspace.copy("waiter")
+    release = workspace.folder / "release"
+    waits = tuple("-lock-timeout=20s" if each.startswith("-lock-timeout") else each for each in apply(content="third"))
+    with holder.started(*apply(content="second", wait_for=str(release))) as applying:
+        assert becomes_true(lambda: holder.is_applying)
+        with waiter.started(*waits) as waiting:
+            release.touch()
+            result = migration.moved(lock_timeout=60)
+            applied, _unused = applying.communicate(timeout=90)
+            said, _unused = waiting.communicate(timeout=90)
+    assert applying.returncode == 0, applied
+    content = json.loads(bytes_at(migration.target, migration.key))["resources"][0]["instances"][0]["attributes"][
+        "input"
+    ]
+    wanted = "third" if waiting.returncode == 0 else "second"
+    assert content["value"] == wanted, said
+    assert result["states"][0]["serial"] == json.loads(bytes_at(migration.source, migration.key))["serial"]
