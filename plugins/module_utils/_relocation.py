@@ -23,7 +23,7 @@ from ._project import Project, block_text
 from ._state import listing
 from ._state.fencing import denied_in, deny
 from ._state.local_states import LocalState, local_states, remove
-from ._state.locking import Place
+from ._state.lock_stores import Place
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
 from ._state.scope import Scope
 from ._state.stored import Stored

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,9 @@ from tests.end_to_end.conftest import Backend
 from tests.end_to_end.terraform import Run, Workspace, apply
 from tests.end_to_end.test_terraform import becomes_true
 from tests.integration.doors import Task, through_core
+from tests.support.relay import then
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
-
-#: A colleague applies again and again while the state moves, so often.
-ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -157,25 +155,47 @@ def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
 def test_what_a_colleague_applies_meanwhile_is_never_lost(
     backends: dict[str, Backend], workspace: Workspace, old: str, new: str
 ) -> None:
-    """Whatever a client says that it applied is in the state that has moved; else it was kept out."""
-    for turn in range(ROUNDS):
-        migration = Migration(backends[old], backends[new], f"race-{old}-{new}-{turn}/terraform.tfstate")
+    """After each call of the colleague's client in turn: the state moves, or the colleague's lock keeps it here."""
+    template = Migration(backends[old], backends[new], f"race-{old}-{new}/terraform.tfstate")
+    succeeded(workspace.init(template.source.tfbackend, f"-backend-config=key={template.key}"))
+    succeeded(workspace.apply(content="first"))
+    first = bytes_at(template.source, template.key)
+    relay = template.source.relay
+    outcomes = set()
+    k, came = 0, True
+    while came:
+        k += 1
+        migration = replace(template, key=f"race-{old}-{new}-{k}/terraform.tfstate")
+        place(migration.source, migration.key, first)
         named = (migration.source.tfbackend, f"-backend-config=key={migration.key}")
         succeeded(workspace.init("-reconfigure", *named))
-        succeeded(workspace.apply(content="first"))
-        with workspace.started(*apply(content="second")) as colleague:
-            # Each round a little later in the colleague's run, from before its lock to after it.
-            time.sleep(0.25 * turn)
-            result = migration.move(lock_timeout=30)
-            output, _unused = colleague.communicate(timeout=90)
-        assert not result.get("failed"), result["msg"]
+        results: list[dict[str, Any]] = []
+        rule = relay.on("*", nth=k, reply=then(lambda _call, at=migration, to=results: to.append(at.move())))
+        colleague = workspace.apply(content="second")
+        rule.times = 0
+        came = bool(results)
+        moved_meanwhile = came and not results[0].get("failed")
+        if not moved_meanwhile:
+            assert not came or "somebody else holds the lock of" in results[0]["msg"], results
+            migration.moved()
         document = json.loads(bytes_at(migration.target, migration.key))
         content = document["resources"][0]["instances"][0]["attributes"]["input"]["value"]
-        if colleague.returncode == 0:
-            assert content == "second", output
-        else:
-            assert content == "first" and "Error acquiring the state lock" in output, output
-            assert f"to s3://{migration.target.bucket}/{migration.key}" in " ".join(output.split())
+        assert (k, content) == (k, "second" if colleague.code == 0 else "first"), colleague.output
+        if colleague.code:
+            told = " ".join(colleague.output.replace("│", " ").split())
+            assert "Error acquiring the state lock" in told
+            assert f"to s3://{migration.target.bucket}/{migration.key}" in told
+        outcomes.add((moved_meanwhile, colleague.code))
+    assert outcomes == {(True, 1), (False, 0), (True, 0)}
+
+
+def place(backend: Backend, path: str, body: bytes) -> None:
+    """A state as a client would have left it."""
+    backend.s3.put_object(Bucket=backend.bucket, Key=path, Body=body)
+    if backend.lock_mode != "lockfile":
+        digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        item = {"LockID": {"S": f"{backend.bucket}/{path}-md5"}, "Digest": {"S": digest}}
+        backend.dynamodb.put_item(TableName=backend.table, Item=item)
 
 
 def test_a_colleague_who_waits_for_the_lock_meets_the_fence(backends: dict[str, Backend], workspace: Workspace) -> None:

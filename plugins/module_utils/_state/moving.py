@@ -19,7 +19,8 @@ from .._core import TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, uuid_of
 from .document import Document, Unreadable, document_of
-from .locking import Lock, Taken, look, release, take
+from .lock_stores import Lock
+from .locking import Taken, look, release, take
 from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from .._core import Answer, Call, CallFailed, Failure
 from .._lock_record import digest_id
-from .locking import ABSENT, UNMET, Place
+from .lock_stores import ABSENT, UNMET, Place
 
 TAG = "cornerstone.tfstate:moved-to"
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
