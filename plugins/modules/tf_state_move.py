@@ -240,10 +240,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Show what would move from the state bucket of another region
+- name: Show what would move from the bucket of another region
   cornerstone.tfstate.tf_state_move:
-    source_bucket: cptwn-terraform-state-ezra
-    source_table: terraform-locks-af-south
+    source_bucket: old-terraform-state
+    source_table: old-terraform-locks
     source_region: af-south-1
     bucket: usest1-terraform-state-ezra
     table: terraform-locks-us-east-1
@@ -251,27 +251,22 @@ EXAMPLES = r"""
     key: network/terraform.tfstate
   check_mode: true
 
-- name: Move the local states of a project, and the project after them
+- name: Move the local states of a project, and its code with them; add init and prove to have it ready for work
   cornerstone.tfstate.tf_state_move:
-    project: "{{ playbook_dir }}/network"
+    project: "{{ playbook_dir }}/billing"
     bucket: usest1-terraform-state-ezra
     table: terraform-locks-us-east-1
     region: us-east-1
-    key: network/terraform.tfstate
-    init: true
-    prove: true
-    remove_local: true
+    key: billing/terraform.tfstate
 
-- name: Move a whole bucket to another account, and deny what is left behind
+- name: Move a whole bucket, wait for whoever is at work, and deny what is left behind
   cornerstone.tfstate.tf_state_move:
-    source_bucket: cptwn-terraform-state-ezra
-    source_table: terraform-locks-af-south
+    source_bucket: old-terraform-state
+    source_table: old-terraform-locks
     source_region: af-south-1
-    source_profile: old-account
     bucket: usest1-terraform-state-ezra
     table: terraform-locks-us-east-1
     region: us-east-1
-    profile: new-account
     lock_timeout: 600
     fence: deny
 """

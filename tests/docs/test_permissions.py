@@ -122,6 +122,16 @@ def test_who_inspects_needs_exactly_this():
     assert set().union(*needed.values()) == INSPECTS | OF_VERSIONS
 
 
+#: The rooms that move states. A listing begins it.
+MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")} | {
+    "s3:ListBucket"
+}
+
+
+def test_who_migrates_needs_exactly_this():
+    assert actions(policy("Migrate")) == MOVES
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 

@@ -6,28 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from .._core import Answer, Call, CallFailed, Failure
+from .._core import Call, CallFailed, Failure
 from .._lock_record import digest_id
-from .lock_stores import ABSENT, UNMET, Place
+from .lock_stores import ABSENT, Place, World
+from .locking import UNMET
 
 TAG = "cornerstone.tfstate:moved-to"
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-
-
-class World(Protocol):
-    """As much of AWS as moving needs."""
-
-    warnings: list[str]
-
-    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def write(self, call: Call) -> None: ...
-    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
-    def pause(self, attempt: int) -> None: ...
 
 
 @dataclass(frozen=True)
