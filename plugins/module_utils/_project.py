@@ -57,7 +57,7 @@ class Project:
     @property
     def initialised(self) -> dict[str, Any] | None:
         """The arguments of the `s3` backend that the checkout is initialised to; None: it is to none."""
-        text = _text(self.folder / ".terraform" / "terraform.tfstate")
+        text = _text(self.folder / os.environ.get("TF_DATA_DIR", ".terraform") / "terraform.tfstate")
         try:
             backend = json.loads(text or "{}").get("backend") or {}
         except (ValueError, AttributeError):

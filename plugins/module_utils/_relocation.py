@@ -136,10 +136,11 @@ class Relocation:
     def foresee(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
         behind = denied_in(self.source.aws, self.source.bucket) if self.source and self.fence == "deny" else set()
-        self.rows = [row for row in self._rows() if row.path not in behind]
-        for row in self.rows[:1]:  # makes the clients of both sides, which is not safe in threads
+        self.rows = list(self._rows())
+        open_ones = [row for row in self.rows if row.path not in behind]
+        for row in open_ones[:1]:  # makes the clients of both sides, which is not safe in threads
             self._judge(row)
-        self.target.aws.together([partial(self._judge, row) for row in self.rows[1:]] or [_nothing])
+        self.target.aws.together([partial(self._judge, row) for row in open_ones[1:]] or [_nothing])
         refused = [row.problem for row in self.rows if row.problem and not row.is_foreign]
         if refused:
             raise Refused("; ".join(refused[:TOLD]) + (f"; and {len(refused) - TOLD} more" if refused[TOLD:] else ""))
@@ -211,7 +212,7 @@ class Relocation:
         until = time.monotonic() + self.lock_timeout_s
         with ExitStack() as locks:
             for state in self.local.values():
-                locks.enter_context(state.held(self.info))
+                locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url)))
             due = [row for row in self.rows if row.action != NOTHING]
             self.target.aws.together([partial(self._carry, row, until) for row in due] or [_nothing])
             if self.source and self.fence == "deny":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from typing import Any
 from ._aws import Aws
 from ._backend_config import Backend, problems
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano
+from ._lock_record import WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._project import Project
 from ._reconcile import unless_checking
@@ -140,7 +141,7 @@ def _side(params: Params, wrote: Wrote) -> Side:
 
 def _info() -> LockInfo:
     now = rfc3339nano(datetime.now(timezone.utc))
-    return LockInfo("", "tf_state_move", "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
+    return LockInfo(uuid_of(os.urandom(16)), "tf_state_move", "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
 
 
 def _source_params(params: Params) -> dict[str, Any]:
