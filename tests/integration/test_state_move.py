@@ -343,6 +343,21 @@ def test_it_waits_for_a_lock_and_then_moves_what_its_holder_wrote(world: World):
     assert world.new.bodies() == [state(5)]
 
 
+def test_a_client_between_its_two_writes_is_no_damage_but_waited_for(world: World):
+    world.old.put(state())
+    world.old.lock()
+    world.old.s3.put_object(Bucket=world.old.bucket, Key=KEY, Body=state(5))
+    assert world.moved(check_mode=True)["states"][0]["action"] == "move"
+
+    def applied(_call: object) -> None:
+        world.old.put(state(5))
+        world.old.unlock()
+
+    world.relay.on("PutItem", nth=2, reply=then(applied))
+    world.moved(lock_timeout=60)
+    assert world.new.bodies() == [state(5)]
+
+
 def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     keys = [f"p{number}/terraform.tfstate" for number in range(7)] + [DEV]
     for key in keys:

@@ -25,6 +25,8 @@ from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
+#: What two requests show of a state that is being written may be half old and half new: so often it is read again.
+LOOKS = 3
 
 #: Waits once more for a lock that somebody else holds, or says that it was long enough.
 Patience: TypeAlias = Callable[[int], bool]
@@ -54,6 +56,11 @@ class Seen:
     digest_there: str | None
     mark: str | None
     mark_there: str | None = None
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the source is what its own digest says."""
+        return self.body is None or self.digest in (None, digest_of(self.body))
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     if seen.mark:
         return Verdict(NOTHING, document, len(seen.body))
     digest = digest_of(seen.body)
-    if seen.digest not in (None, digest):
+    if not seen.is_consistent:
         raise Refused(f"{source} is not what the digest in its lock table says: repair that first")
     if seen.mark_there:
         raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
@@ -119,10 +126,21 @@ class Move:
 
     def foresee(self) -> Verdict:
         """What carrying it out would do."""
-        verdict = judged(seen(self.source, self.target), self.source.url, self.target)
-        return verdict if verdict.action != NOTHING or self._is_at_rest() else replace(verdict, action=FINISH)
+        verdict = judged(self._at_rest(), self.source.url, self.target)
+        return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
 
-    def _is_at_rest(self) -> bool:
+    def _at_rest(self) -> Seen:
+        """Both sides, but not as they are between a client's writing the state and its digest."""
+        for _unused in range(LOOKS):
+            now = seen(self.source, self.target)
+            if now.is_consistent or not isinstance(self.source, Stored):
+                break
+            locks = look(self.source.world, self.source.place)
+            if len(self._ours(locks)) < len(locks):
+                return replace(now, digest=None)  # somebody is at work: the locks will tell
+        return now
+
+    def _is_settled(self) -> bool:
         """Whether our locks are as a finished move leaves them."""
         return all(
             len(self._ours(look(side.world, side.place))) == (side.stores if self._stays(side) else 0)
