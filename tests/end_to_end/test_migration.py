@@ -204,11 +204,16 @@ def test_a_colleague_who_waits_for_the_lock_meets_the_fence(backends: dict[str, 
     succeeded(workspace.apply(content="first"))
     holder = workspace.copy("holder")
     waiter = workspace.copy("waiter")
+    (holder.folder / "applying").unlink()
+    relay = migration.source.relay
     release = workspace.folder / "release"
-    waits = tuple("-lock-timeout=20s" if each.startswith("-lock-timeout") else each for each in apply(content="third"))
-    with holder.started(*apply(content="second", wait_for=str(release))) as applying:
+    waits = tuple("-lock-timeout=8s" if each.startswith("-lock-timeout") else each for each in apply(content="third"))
+    again = apply(content="second", wait_for=str(release))
+    with holder.started(*again, "-replace=terraform_data.this") as applying:
         assert becomes_true(lambda: holder.is_applying)
+        before = len(relay.calls)
         with waiter.started(*waits) as waiting:
+            assert becomes_true(lambda: any(call.status == 412 for call in relay.calls[before:]))
             release.touch()
             result = migration.moved(lock_timeout=60)
             applied, _unused = applying.communicate(timeout=90)
