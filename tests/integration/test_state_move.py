@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
 from tests.integration.doors import Playbook, Task, through_core
@@ -422,6 +423,16 @@ def test_local_states_of_all_workspaces_move_and_are_set_aside(world: World, pro
     assert (again["changed"], world.relay.writes) == (False, [])
 
 
+def test_a_project_that_followed_its_local_state_is_left_in_peace(world: World, project: Path):
+    world.moved(project=str(project))
+    world.new.put(state(5))
+    again = world.moved(project=str(project))
+    assert (again["changed"], world.relay.writes) == (False, [])
+    world.new.put(state(5, lineage="another"))
+    result = world.move(project=str(project))
+    assert result["failed"] and "nothing is overwritten" in result["msg"]
+
+
 def test_code_that_is_not_simple_is_left_alone_and_so_is_the_local_state(world: World, project: Path):
     (project / "two.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n' * 2)
     result = world.moved(project=str(project))
@@ -461,6 +472,7 @@ def killed_after(world: World, k: int, task: Task) -> bool:
     child = os.fork()
     if child == 0:
         os.read(ready[0], 1)
+        _aws_session._last = None  # whose connections are those of the parent
         through_core([task])
         os._exit(0)
     rule = world.relay.kill_after(k, lambda _call: os.kill(child, signal.SIGKILL))

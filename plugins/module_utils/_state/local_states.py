@@ -52,8 +52,16 @@ class LocalState:
         return None
 
     @property
+    def bears_marks(self) -> bool:
+        return False
+
+    @property
     def is_in_use(self) -> bool:
         return self._in_use() is not None
+
+    @property
+    def is_set_aside(self) -> bool:
+        return not self.is_in_use
 
     def set_aside(self) -> None:
         """So that clients no longer find it: they would want to move it themselves, and lose its lineage on the way."""

@@ -40,6 +40,10 @@ class Source(Protocol):
     def body(self) -> bytes | None: ...
     def digest(self) -> str | None: ...
     def mark(self) -> str | None: ...
+    @property
+    def bears_marks(self) -> bool: ...
+    @property
+    def is_set_aside(self) -> bool: ...
 
 
 class NotAState(Refused):
@@ -56,6 +60,9 @@ class Seen:
     digest_there: str | None
     mark: str | None
     mark_there: str | None = None
+    #: Whether a state that was moved bears a mark; else its project follows it, and then it is set aside.
+    bears_marks: bool = True
+    is_set_aside: bool = False
 
     @property
     def is_consistent(self) -> bool:
@@ -73,7 +80,8 @@ class Verdict:
 
 
 def seen(source: Source, target: Stored) -> Seen:
-    return Seen(source.body(), target.body(), source.digest(), target.digest(), source.mark(), target.mark())
+    sides = source.body(), target.body(), source.digest(), target.digest(), source.mark(), target.mark()
+    return Seen(*sides, source.bears_marks, source.is_set_aside)
 
 
 def judged(seen: Seen, source: str, target: Stored) -> Verdict:
@@ -96,11 +104,22 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"{source} is not what the digest in its lock table says: repair that first")
     if seen.mark_there:
         raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
+    if seen.is_set_aside and seen.there and _goes_on(seen.there, document):
+        return Verdict(NOTHING, document, len(seen.body))
     if seen.there not in (None, seen.body):
         raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
     if seen.digest_there not in (None, digest):
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
-    return Verdict(MOVE if seen.there is None else FINISH, document, len(seen.body))
+    is_there = seen.there is not None and (seen.digest_there or not target.place.table)
+    rest = FINISH if seen.bears_marks or not is_there else NOTHING
+    return Verdict(MOVE if seen.there is None else rest, document, len(seen.body))
+
+
+def _goes_on(body: bytes, document: Document) -> bool:
+    """Whether a client went on with this state, or may begin to."""
+    there = document_of(body)
+    is_same = isinstance(there, Document) and there.lineage is not None and there.lineage == document.lineage
+    return isinstance(there, Document) and is_same and (there.serial or 0) > (document.serial or 0)
 
 
 def _said(body: bytes | None) -> str:

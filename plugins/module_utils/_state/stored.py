@@ -33,6 +33,14 @@ class Stored:
         return f"s3://{self.place.bucket}/{self.place.path}"
 
     @property
+    def bears_marks(self) -> bool:
+        return True
+
+    @property
+    def is_set_aside(self) -> bool:
+        return False
+
+    @property
     def stores(self) -> int:
         """How many locks it has."""
         return 2 if self.place.table else 1
