@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_se
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
 from tests.integration.doors import Playbook, Task, through_core
+from tests.integration.scenarios import LostReply
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, then
 
@@ -204,6 +206,15 @@ def test_check_mode_tells_what_would_move_and_writes_nothing(world: World):
         "bytes": len(state()) + len(state(7)),
     }
     assert done["diff"]["before"] == "".join(f"s3://{world.old.bucket}/{key}\n" for key in (KEY, DEV))
+
+
+def test_each_side_is_reached_with_its_own_credentials(world: World):
+    world.old.put(state())
+    world.moved(source_access_key="theirs", source_secret_key="test")
+    keys = {
+        (call.region, call.request.headers["authorization"].split("=")[1].split("/")[0]) for call in world.relay.calls
+    }
+    assert keys == {(world.old.region, "theirs"), (world.new.region, "test")}
 
 
 def test_all_workspaces_move_to_another_key_and_prefix(world: World):
@@ -463,7 +474,25 @@ def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: 
     assert world.moved(project=str(project))["changed"]
 
 
-# Killed after any call.
+# Killed after any call, or deaf to any answer.
+
+
+@pytest.mark.parametrize("fence", ["tag", "deny"])
+def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, fence: str):
+    world = on_ministack
+    world.old.put(state())
+    world.moved(fence=fence)
+    writes = len(world.relay.writes)
+    assert writes > 7
+    for k in range(1, writes + 1):
+        key = f"k{k}/terraform.tfstate"
+        world.old.put(state(), key)
+        lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
+        world.moved(fence=fence, key=key)
+        lost.times = 0
+        assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state()], md5(state()))
+        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
+        assert (k, world.moved(fence=fence, key=key)["changed"]) == (k, False)
 
 
 def killed_after(world: World, k: int, task: Task) -> bool:
