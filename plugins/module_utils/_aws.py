@@ -74,6 +74,10 @@ class Aws:
         wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
         self._sleep(max(0.0, min(wait, self._deadline - self._now())))
 
+    def rest(self, seconds: float) -> None:
+        """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
+        self._sleep(seconds)
+
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
         """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
         for service in {call.service for call in calls}:

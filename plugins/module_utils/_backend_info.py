@@ -24,8 +24,8 @@ from ._table import TABLE
 from ._table.existence import KEY
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests")
-#: For answers that end well if one waits: the time that a task may take besides reading.
-PATIENCE_S = 60
+#: So long answers are asked for again that end well if one waits.
+PATIENCE_S = 300
 
 SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,

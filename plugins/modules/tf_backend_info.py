@@ -83,8 +83,9 @@ options:
     type: int
     default: 10
 notes:
-  - A digest is said to be a V(mismatch) only after its state was read and hashed, and both were looked at again, for up
-    to 12 seconds where the state is that young. While somebody holds the lock it is V(in_progress).
+  - A digest is said to be a V(mismatch) only after its state was read and hashed, and both were looked at again. Where
+    the state is younger than 12 seconds, or missing, that is done once more 12 seconds later, as clients do. While
+    somebody holds the lock it is V(in_progress).
   - Ages are told by the clock of AWS. That of a lock in the table begins when the client's own clock said, and may be
     negative.
   - Of the versions of a bucket at most 500,000 are listed, those of lock files included. Then RV(backend.unknown) says

@@ -122,14 +122,21 @@ def test_who_inspects_needs_exactly_this():
     assert set().union(*needed.values()) == INSPECTS | OF_VERSIONS
 
 
-#: The rooms that move states. A listing begins it.
-MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")} | {
-    "s3:ListBucket"
-}
+#: Without it AWS answers 403 for what is not there.
+TELLS_ABSENCE = {"s3:ListBucket"}
+
+
+def test_who_unlocks_needs_exactly_this():
+    needed = {action for _unused, action in calls_in("_state/lock_stores")}
+    assert actions(policy("Unlock")) == needed | TELLS_ABSENCE
+
+
+#: The rooms that move states.
+MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
 
 
 def test_who_migrates_needs_exactly_this():
-    assert actions(policy("Migrate")) == MOVES
+    assert actions(policy("Migrate")) == MOVES | TELLS_ABSENCE
 
 
 def test_who_deletes_needs_exactly_this_besides():

@@ -24,6 +24,7 @@ def impatient() -> Iterator[None]:
     """Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Aws, "pause", lambda self, attempt: time.sleep(0.002))
+        patch.setattr(Aws, "rest", lambda self, seconds: time.sleep(0.002))
         patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.002)
         yield
 

@@ -13,7 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import listing
 
 from tests.integration.doors import Playbook, Task, through_core
 from tests.integration.scenarios import deny
@@ -109,6 +111,13 @@ def backend(emulator: RunningEmulator, relay: Relay, bucket_name: str, table_nam
 def made(backend: World) -> World:
     backend.make()
     return backend
+
+
+def much_later(call: Call, proceed: Any) -> Any:
+    """The clock of AWS, long after all that was written."""
+    answer = proceed()
+    answer.headers["date"] = "Fri, 01 Jan 2100 00:00:00 GMT"
+    return answer
 
 
 def by_path(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -223,7 +232,7 @@ def test_bad_states_are_told_one_by_one(made: World) -> None:
 
 
 def test_a_long_state_is_read_in_pieces(made: World) -> None:
-    """A tenth of what was measured by hand: see docs/performance.md."""
+    """`python -m tests.benchmark.contents --states 1 --megabytes 200` takes the same pieces ten times over."""
     body = state(3, resources=20, padding=1_000_000)
     made.put(NETWORK, body)
     made.digest(NETWORK, md5(body))
@@ -385,6 +394,42 @@ def test_a_digest_that_arrives_while_we_look_is_a_match(made: World) -> None:
     assert made.status() == {NETWORK: "match"}
 
 
+def test_a_digest_of_a_young_state_is_waited_for_as_long_as_clients_do(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.put(NETWORK, state(2))
+    made.digest(NETWORK, md5(state(1)))
+    waited = []
+
+    def rest(_aws: Aws, seconds: float) -> None:
+        waited.append(seconds)
+        made.digest(NETWORK, md5(state(2)))
+
+    monkeypatch.setattr(Aws, "rest", rest)
+    assert made.status() == {NETWORK: "match"}
+    assert waited == [12]
+
+
+def test_a_digest_of_an_old_state_is_not_waited_for(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.put(NETWORK, state(2))
+    made.digest(NETWORK, md5(state(1)))
+    monkeypatch.setattr(Aws, "rest", lambda _aws, seconds: pytest.fail("it waited"))
+    made.relay.use(much_later)
+    assert made.status() == {NETWORK: "mismatch"}
+
+
+def test_a_mismatch_is_looked_at_again_before_it_is_told(made: World) -> None:
+    """Both the state, to its end, and the digest, read so as to see the last write."""
+    made.put(NETWORK, state(2))
+    made.digest(NETWORK, md5(state(1)))
+    made.status()
+    again = [
+        call for call in made.relay.calls if call.name == "GetItem" and call.params["Key"]["LockID"]["S"][-3:] == "md5"
+    ]
+    assert again and all(call.params["ConsistentRead"] for call in again)
+    assert "GetObject" in made.relay.operations
+
+
 def test_a_state_that_is_written_while_we_look_is_no_mismatch(made: World) -> None:
     made.put(NETWORK, state(1))
     made.digest(NETWORK, md5(state(2)))
@@ -406,10 +451,12 @@ def test_an_etag_of_parts_is_no_md5(made: World) -> None:
     assert made.status() == {NETWORK: "match"}
 
 
-def test_an_etag_of_kms_is_no_md5(made: World) -> None:
+@pytest.mark.parametrize("gather", [["digests"], ["states", "digests"]], ids="-".join)
+def test_an_etag_of_kms_is_no_md5(made: World, gather: list[str]) -> None:
     """The emulators give every ETag as the MD5; AWS does not with KMS, so here it says something else."""
-    made.put(NETWORK, state())
-    made.digest(NETWORK, md5(state()))
+    body = state(resources=400, padding=1000)
+    made.put(NETWORK, body)
+    made.digest(NETWORK, "0" * 32)
 
     def by_kms(call: Call, proceed: Any) -> Any:
         answer = proceed()
@@ -417,20 +464,15 @@ def test_an_etag_of_kms_is_no_md5(made: World) -> None:
         answer.headers["x-amz-server-side-encryption"] = "aws:kms"
         return answer
 
-    rule = made.relay.on("HeadObject", reply=by_kms, times=math.inf)
-    assert made.status() == {NETWORK: "match"}
-    assert rule.fired
+    for operation in ("HeadObject", "GetObject"):
+        made.relay.on(operation, reply=by_kms, times=math.inf)
+    (told,) = made.look(gather=gather)["digests"]
+    assert (told["status"], told["actual"]) == ("mismatch", md5(body))
 
 
 def test_a_lock_file_without_its_state_is_an_orphan_once_it_is_old(made: World) -> None:
     made.put(f"{NETWORK}.tflock", marshal(info(NETWORK)).encode())
     assert made.look()["orphan_lock_files"] == []
-
-    def much_later(call: Call, proceed: Any) -> Any:
-        answer = proceed()
-        answer.headers["date"] = "Fri, 01 Jan 2100 00:00:00 GMT"
-        return answer
-
     made.relay.use(much_later)
     told = made.look()
     assert told["orphan_lock_files"] == [NETWORK]
@@ -465,6 +507,22 @@ def test_many_pages_are_read_to_the_end(made: World) -> None:
     assert {(each["version_count"], len(each["versions"])) for each in told} == {(2, 1)}
     pages = [call.name for call in made.relay.calls]
     assert (pages.count("ListObjectsV2"), pages.count("ListObjectVersions")) == (3, 5)
+
+
+def test_where_there_are_too_many_versions_the_rest_is_unknown(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("a", "b", "c"):
+        made.put(path, state())
+    monkeypatch.setattr(listing, "MOST_PAGES", 2)
+
+    def single(call: Call, proceed: Any) -> Any:
+        call.request.head[0] = call.request.head[0].replace(b"?", b"?max-keys=1&", 1)
+        return proceed()
+
+    made.relay.on("ListObjectVersions", reply=single, times=math.inf)
+    told = made.look()
+    counts = {each["path"]: each["version_count"] for each in told["states"]}
+    assert (counts["a"], counts["c"]) == (1, None)
+    assert "name keys from" in whys(told)["versions"]
 
 
 def test_another_account_is_told_before_anything_is_read(made: World) -> None:

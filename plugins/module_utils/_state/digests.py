@@ -17,8 +17,6 @@ from .scope import Scope
 
 #: So long clients themselves wait for what they read to fit.
 SETTLE_S = 12
-#: Pauses that last as long as that.
-PAUSES = 6
 #: Versions of a state that are compared with a digest.
 MOST_VERSIONS = 20
 
@@ -46,7 +44,7 @@ def digests(aws: Backend, scope: Scope, items: Iterable[Item], seen: Mapping[str
         suspects = [each for each in found.values() if each.status in ("mismatch", "absent")]
         if is_last and any(each.is_young for each in suspects):
             suspects = [each for each in suspects if each.is_young]
-            _wait(aws)
+            aws.rest(SETTLE_S)
         elif is_last:
             break
         found |= _by_path(aws.together([partial(_again, aws, scope, each) for each in suspects]))
@@ -57,11 +55,6 @@ def digests(aws: Backend, scope: Scope, items: Iterable[Item], seen: Mapping[str
 
 def _by_path(found: Iterable[Digest]) -> dict[str, Digest]:
     return {each.path: each for each in found}
-
-
-def _wait(aws: Backend) -> None:
-    for attempt in range(PAUSES):
-        aws.pause(attempt)
 
 
 def _first(item: Item, look: Look | None) -> Digest:

@@ -1,0 +1,112 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Locks of the real terraform are seen and released, and ours keep it out."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.filter.state_key import state_key
+
+from tests.end_to_end.conftest import PROJECT, REGION, Backend
+from tests.end_to_end.terraform import Workspace, apply
+from tests.end_to_end.test_terraform import becomes_true, succeeded
+from tests.integration.doors import Result, Task, through_core
+
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
+
+REFUSED = "Error acquiring the state lock"
+
+
+def stores(backend: Backend) -> list[str]:
+    return {"dynamodb": ["table"], "lockfile": ["file"], "both": ["file", "table"]}[backend.lock_mode]
+
+
+def lock(backend: Backend, key: str, state: str, check_mode: bool = False, **params: Any) -> Result:
+    connection = {"endpoint_url": backend.relay.url, "region": REGION, "access_key": "test", "secret_key": "test"}
+    table = {} if backend.lock_mode == "lockfile" else {"table": backend.table}
+    asked = {**connection, **table, "bucket": backend.bucket, "key": key, "state": state, **params}
+    return through_core([Task("tf_state_lock", asked, check_mode)])[0]
+
+
+def initialised(backend: Backend, workspace: Workspace, instance: str) -> str:
+    key = state_key(PROJECT, instance)
+    succeeded(workspace.init(backend.tfbackend, f"-backend-config=key={key}"))
+    return key
+
+
+def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
+    backend: Backend, workspace: Workspace, tmp_path: Path
+) -> None:
+    key = initialised(backend, workspace, "killed")
+    release = tmp_path / "release"
+    with workspace.started(*apply(wait_for=str(release))) as process:
+        assert becomes_true(lambda: workspace.is_applying)
+        during = lock(backend, key, "released", check_mode=True)
+        process.kill()
+        process.wait()
+    release.touch()  # the provisioner outlives it
+    assert during["failed"] and "is locked by" in during["msg"]
+    seen = during["before"]
+    (lock_id,) = {each["lock_id"] for each in seen}
+    assert [each["store"] for each in seen] == stores(backend)
+    assert lock_id == json.loads(backend.lock_infos(key)[0])["ID"]
+    for each in seen:
+        assert each["operation"] == "OperationTypeApply"
+        assert each["who"] == f"{getpass.getuser()}@{socket.gethostname()}"
+        assert re.fullmatch(r"1\.\d+\.\d+.*", each["client"])
+        assert 0 <= each["age_s"] < 600
+        assert each["is_canonical"] and not each["is_wedged"]
+    refused = workspace.apply()
+    assert refused.code == 1 and REFUSED in refused.output and lock_id in refused.output
+    assert lock(backend, key, "released", lock_id="another")["failed"]
+    assert lock(backend, key, "released", lock_id=lock_id)["changed"]
+    assert backend.lock_infos(key) == []
+    succeeded(workspace.apply())
+
+
+def test_our_lock_keeps_terraform_out_until_it_is_released(backend: Backend, workspace: Workspace) -> None:
+    key = initialised(backend, workspace, "maintenance")
+    held = lock(backend, key, "held", operation="restore", info="OPS-42")
+    assert not held.get("failed"), held["msg"]
+    refused = workspace.apply()
+    assert refused.code == 1 and REFUSED in refused.output
+    shown = dict(re.findall(r"(\w+): +(\S+)", refused.output.partition("Lock Info:")[2]))
+    assert (shown["ID"], shown["Operation"], shown["Info"]) == (held["lock_id"], "restore", "OPS-42")
+    assert (shown["Who"], shown["Version"]) == (held["after"][0]["who"], "cornerstone.tfstate")
+    assert shown["Path"] == f"{backend.bucket}/{key}"
+    assert lock(backend, key, "released", lock_id=held["lock_id"])["changed"]
+    succeeded(workspace.apply())
+    assert lock(backend, key, "released")["before"] == []
+
+
+def test_terraform_can_force_our_lock_away(backend: Backend, workspace: Workspace) -> None:
+    """From the stores that it knows of; a lock file that it does not know of is left, and ours to release."""
+    key = initialised(backend, workspace, "forced")
+    lock_id = lock(backend, key, "held")["lock_id"]
+    succeeded(workspace.run("force-unlock", "-force", lock_id))
+    succeeded(workspace.apply())
+    left = lock(backend, key, "released", lock_id=lock_id)
+    assert [each["store"] for each in left["before"]] == (["file"] if backend.lock_mode == "dynamodb" else [])
+    assert lock(backend, key, "released")["msg"] == f"{key} is not locked"
+
+
+def test_a_lock_of_ours_and_one_of_terraform_exclude_each_other(
+    backend: Backend, workspace: Workspace, tmp_path: Path
+) -> None:
+    key = initialised(backend, workspace, "excluded")
+    release = tmp_path / "release"
+    with workspace.started(*apply(wait_for=str(release))) as process:
+        assert becomes_true(lambda: workspace.is_applying)
+        refused = lock(backend, key, "held")
+        release.touch()
+        output, _unused = process.communicate()
+    assert process.returncode == 0, output
+    assert refused["failed"] and "OperationTypeApply" in refused["msg"]
+    assert lock(backend, key, "released")["before"] == []

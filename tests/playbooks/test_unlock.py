@@ -1,0 +1,75 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The playbook that releases a lock: it shows the holder first, and asks nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+
+from tests.playbooks.project import ROOT, Project
+from tests.support.emulators import RunningEmulator
+
+WAYS = {"by name": "cornerstone.tfstate.unlock", "by file": str(ROOT / "playbooks" / "unlock.yml")}
+KEY = "network/terraform.tfstate"
+
+
+@pytest.fixture
+def s3(project: Project, emulator: RunningEmulator, unique: str) -> Any:
+    """Two backends of lock files alone, whose table nobody made, both with a lock on one key."""
+    s3 = emulator.client("s3", region="eu-west-1")
+    hosts = {}
+    for host in ("prod", "test"):
+        name = f"{host}-{unique}"
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        since, path = "2026-01-02T03:04:05Z", f"{name}/{KEY}"
+        info = LockInfo(host, "OperationTypeApply", "", "ann@runner-7", "1.11.4", since, path)
+        s3.put_object(Bucket=name, Key=f"{KEY}.tflock", Body=marshal(info).encode())
+        other = replace(info, id=f"{host}-qa", path=f"{name}/env:/qa/{KEY}")
+        s3.put_object(Bucket=name, Key=f"env:/qa/{KEY}.tflock", Body=marshal(other).encode())
+        hosts[host] = {"terraform_backend_bucket_name": name}
+    project.inventory(hosts, terraform_backend_lock_mode="lockfile", terraform_backend_table_name="nobody-made-it")
+    return s3
+
+
+def locks(s3: Any, unique: str) -> list[str]:
+    listed = {host: s3.list_objects_v2(Bucket=f"{host}-{unique}").get("Contents", []) for host in ("prod", "test")}
+    return [f"{host}:{each['Key']}" for host, found in listed.items() for each in found]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s3: Any, unique: str, way: str) -> None:
+    before = locks(s3, unique)
+    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}")
+    assert run.code == 0, run.output
+    assert f"{KEY} is locked by ann@runner-7 since 2026-01-02T03:04:05Z" in run.output
+    assert "release it with lock_id: prod" in run.output
+    assert locks(s3, unique) == before
+    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=nobody")
+    assert run.code == 2, run.output
+    assert locks(s3, unique) == before
+    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=prod")
+    assert run.code == 0, run.output
+    shown, released = run.output.index("is locked by ann@runner-7"), run.output.index("Unlock | Release")
+    assert shown < released
+    assert [each for each in before if each not in locks(s3, unique)] == [f"prod:{KEY}.tflock"]
+
+
+def test_a_workspace_is_unlocked_by_age_and_check_mode_only_says_so(project: Project, s3: Any, unique: str) -> None:
+    asked = ("-l", "test", "-e", f"key={KEY}", "-e", "workspace=qa", "-e", "older_than=0")
+    before = locks(s3, unique)
+    foreseen = project.play(WAYS["by name"], "--check", *asked)
+    assert foreseen.recap["test"]["changed"] == 1, foreseen.output
+    assert locks(s3, unique) == before
+    run = project.play(WAYS["by name"], *asked)
+    assert run.recap["test"]["changed"] == 1, run.output
+    assert [each for each in before if each not in locks(s3, unique)] == [f"test:env:/qa/{KEY}.tflock"]
+
+
+def test_a_backend_that_cannot_be_read_fails_and_says_why(project: Project, s3: Any) -> None:
+    run = project.play(WAYS["by name"], "-l", "test", "-e", "terraform_backend_bucket_name=nobody-made-it")
+    assert run.code == 2, run.output
+    assert "NoSuchBucket" in run.output
