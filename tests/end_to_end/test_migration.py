@@ -151,7 +151,7 @@ def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
     assert bytes_at(migration.target, migration.key) == before
 
 
-@pytest.mark.parametrize(("old", "new"), WAYS[:2])
+@pytest.mark.parametrize(("old", "new"), WAYS)
 def test_what_a_colleague_applies_meanwhile_is_never_lost(
     backends: dict[str, Backend], workspace: Workspace, old: str, new: str
 ) -> None:
@@ -187,6 +187,36 @@ def test_what_a_colleague_applies_meanwhile_is_never_lost(
             assert f"to s3://{migration.target.bucket}/{migration.key}" in told
         outcomes.add((moved_meanwhile, colleague.code))
     assert outcomes == {(True, 1), (False, 0), (True, 0)}
+
+
+def test_whenever_a_colleague_applies_during_a_move_it_is_never_lost(
+    backends: dict[str, Backend], workspace: Workspace
+) -> None:
+    """The other way round: after each call of the move in turn, a colleague applies from beginning to end."""
+    template = Migration(backends["dynamodb"], backends["lockfile"], "during/terraform.tfstate")
+    succeeded(workspace.init(template.source.tfbackend, f"-backend-config=key={template.key}"))
+    succeeded(workspace.apply(content="first"))
+    first = bytes_at(template.source, template.key)
+    relay = template.source.relay
+    codes = []
+    k, came = 0, True
+    while came:
+        k += 1
+        migration = replace(template, key=f"during-{k}/terraform.tfstate")
+        place(migration.source, migration.key, first)
+        succeeded(workspace.init("-reconfigure", template.source.tfbackend, f"-backend-config=key={migration.key}"))
+        runs: list[Run] = []
+        rule = relay.on("*", nth=k, reply=then(lambda _call, to=runs: to.append(workspace.apply(content="second"))))
+        migration.moved(lock_timeout=5)
+        rule.times = 0
+        came = bool(runs)
+        codes += [run.code for run in runs]
+        document = json.loads(bytes_at(migration.target, migration.key))
+        content = document["resources"][0]["instances"][0]["attributes"]["input"]["value"]
+        assert (k, content) == (k, "second" if came and runs[0].code == 0 else "first")
+        assert not came or runs[0].code == 0 or "Error acquiring the state lock" in runs[0].output, runs[0].output
+    # Before our lock they get through, and from then on never again.
+    assert 0 in codes and 1 in codes and codes == sorted(codes)
 
 
 def place(backend: Backend, path: str, body: bytes) -> None:

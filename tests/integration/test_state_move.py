@@ -392,11 +392,12 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     assert not world.moved(key=None, keys=["p*"])["changed"]
 
 
-def test_every_door_moves_alike(on_ministack: World, tmp_path: Path):
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+def test_every_door_moves_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
     world = on_ministack
     world.old.put(state())
     (foreseen,) = through_core([world.task(check_mode=True)])
-    (done,) = Playbook(tmp_path)([world.task()])
+    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task()])
     assert {**done, "warnings": []} == {**foreseen, "warnings": []}
     assert world.new.bodies() == [state()]
 
@@ -452,6 +453,68 @@ def test_code_that_is_not_simple_is_left_alone_and_so_is_the_local_state(world: 
     assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
     assert result["project"]["block"].startswith('backend "s3" {\n')
     assert world.new.bodies() == [state()]
+
+
+def test_a_project_whose_states_come_from_a_bucket_has_none_of_its_own(world: World, project: Path):
+    world.old.put(state())
+    refused(
+        world,
+        "terraform.tfstate.d/dev/terraform.tfstate would be taken for the state by terraform init",
+        project=str(project),
+        source_bucket=world.old.bucket,
+        source_table=world.old.table,
+        source_region=world.old.region,
+    )
+
+
+def test_a_project_that_is_initialised_to_something_else_is_not_taken_along(world: World, project: Path):
+    (project / ".terraform").mkdir()
+    config = {"bucket": "foreign", "key": KEY}
+    told = {"version": 3, "backend": {"type": "s3", "config": config}}
+    (project / ".terraform" / "terraform.tfstate").write_text(json.dumps(told))
+    reason = f"{project} is initialised to s3://foreign/{KEY}, which is not what moves here"
+    refused(world, reason, project=str(project))
+    assert (project / "terraform.tfstate").read_bytes() == state()
+
+
+def test_a_folder_without_a_state_is_told(world: World, tmp_path: Path):
+    refused(world, f"{tmp_path} holds no local state: name source_bucket", project=str(tmp_path))
+    refused(world, f"{tmp_path}/x cannot be read", project=str(tmp_path / "x"))
+
+
+NOTHING: dict[str, Any] = dict.fromkeys(("source_bucket", "source_table", "source_region"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "params"),
+    [
+        ("name where the states come from: source_bucket, or project", NOTHING),
+        ("key is missing: without it all states", {"key": None, "project": "x", "source_bucket": "a"}),
+        ("key is missing: without it all states", {"key": None, "source_key": "x"}),
+        ("the options source_* go with source_bucket", {"project": "x", "source_profile": "y"}),
+        ("init goes with project", {"init": True}),
+        ("prove goes with project", {"prove": True}),
+        ("remove_local goes with prove", {"remove_local": True}),
+        ("tfbackend is the name of a file in project", {"tfbackend": "x"}),
+        ("tfbackend is the name of a file in project", {"project": "x", "tfbackend": "../x"}),
+        ("key 'a//b' has an empty", {"project": "x", "key": "a//b"}),
+        ("region is not set", {"region": ""}),
+        ("account_id is '1'", {"account_id": "1"}),
+        ("mutually exclusive: key|keys", {"keys": ["x"]}),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_is_read(
+    on_ministack: World, reason: str, params: dict[str, Any]
+):
+    result = on_ministack.move(**params)
+    assert result["failed"] and reason in result["msg"], result["msg"]
+    assert on_ministack.relay.calls == []
+
+
+def test_source_and_destination_are_two(on_ministack: World):
+    bucket = on_ministack.new.bucket
+    assert on_ministack.move(source_bucket=bucket)["msg"] == "source and destination are the same"
+    assert on_ministack.move(source_bucket=bucket, key=None)["msg"] == "source and destination are the same"
 
 
 def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):

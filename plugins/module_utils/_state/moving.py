@@ -80,7 +80,8 @@ class Verdict:
 
 
 def seen(source: Source, target: Stored) -> Seen:
-    sides = source.body(), target.body(), source.digest(), target.digest(), source.mark(), target.mark()
+    there = target.body()
+    sides = source.body(), there, source.digest(), target.digest(), source.mark(), target.mark() if there else None
     return Seen(*sides, source.bears_marks, source.is_set_aside)
 
 
