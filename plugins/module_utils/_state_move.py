@@ -114,10 +114,12 @@ def _problems(params: Params) -> Iterator[str]:
 
 
 def _relocation(params: Params, wrote: Wrote) -> Relocation:
-    project = params["project"]
+    project, target = params["project"], _side(params, wrote)
+    if params["kms_key_id"]:  # policies compare what uploads ask for with an ARN, and know no alias
+        params = {**params, "kms_key_id": target.aws.key_arn(params["kms_key_id"], must_exist=True)}
     return Relocation(
         source=_side(_source_params(params), wrote) if params["source_bucket"] else None,
-        target=_side(params, wrote),
+        target=target,
         keys=tuple(params["keys"] or ()),
         encryption=_encryption(params),
         fence=params["fence"],

@@ -217,6 +217,18 @@ def test_each_side_is_reached_with_its_own_credentials(world: World):
     assert keys == {(world.old.region, "theirs"), (world.new.region, "test")}
 
 
+def test_uploads_ask_for_the_key_by_its_arn(on_ministack: World):
+    world = on_ministack
+    kms = world.emulator.client("kms", region=world.new.region)
+    key = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/moves", TargetKeyId=key["KeyId"])
+    world.old.put(state())
+    world.moved(encryption="aws:kms", kms_key_id="alias/moves")
+    found = world.new.s3.head_object(Bucket=world.new.bucket, Key=KEY)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key["Arn"])
+    assert found["ContentType"] == "application/json"
+
+
 def test_all_workspaces_move_to_another_key_and_prefix(world: World):
     for key in (KEY, DEV, f"env:/qa/{KEY}", "env:/dev/other/terraform.tfstate", f"elsewhere/dev/{KEY}"):
         world.old.put(state(), key)
