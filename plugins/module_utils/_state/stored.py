@@ -86,7 +86,7 @@ class Stored:
         self.world.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
 
     def _tags(self) -> dict[str, str]:
-        (answer,) = self.world.read([Call("s3", "get_object_tagging", self._object())])
+        answer = self.world.read([Call("s3", "get_object_tagging", self._object())])[0]
         if isinstance(answer, Failure) and answer.code in ABSENT:
             return {}
         if isinstance(answer, Failure):
