@@ -40,6 +40,8 @@ LEGACY_POLICY = {
     ],
 }
 
+STATE = json.dumps({"version": 4, "serial": 1, "lineage": "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56", "resources": []})
+
 
 @dataclass
 class Stage:
@@ -64,6 +66,8 @@ class Stage:
             self._make_keys(region, set(re.findall(r"alias/(?!aws/)[\w-]+", everything)))
         if "legacy-terraform-" in everything:
             self._make_legacy("legacy-terraform-state", "legacy-terraform-locks", "eu-west-1")
+        if "old-terraform-" in everything:
+            self._make_states_to_move("old-terraform-state", "old-terraform-locks", "af-south-1", "billing")
 
     def _make_keys(self, region: str, aliases: Iterable[str]) -> None:
         kms = self.emulator.client("kms", region=region)
@@ -82,6 +86,19 @@ class Stage:
             KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
             ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
         )
+
+    def _make_states_to_move(self, bucket: str, table: str, region: str, project: str) -> None:
+        """A state in a bucket, and one in the folder of a project."""
+        s3, dynamodb = (self.emulator.client(service, region=region) for service in ("s3", "dynamodb"))
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3.put_object(Bucket=bucket, Key="network/terraform.tfstate", Body=STATE)
+        dynamodb.create_table(
+            TableName=table,
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.write(f"{project}/terraform.tfstate", STATE)
 
     def typed(self, text: str) -> str:
         for pattern, replacement in SUBSTITUTES.items():

@@ -139,6 +139,14 @@ def test_who_unlocks_needs_exactly_this():
     assert actions(policy("Unlock")) == needed | TELLS_ABSENCE
 
 
+#: The rooms that move states.
+MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
+
+
+def test_who_migrates_needs_exactly_this():
+    assert actions(policy("Migrate")) == MOVES | TELLS_ABSENCE
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 

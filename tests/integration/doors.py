@@ -18,6 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
     _handover_files,
     _state_digest,
     _state_lock,
+    _state_move,
     _state_version,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT
@@ -41,6 +42,7 @@ EDGES = {
     "tf_backend_handover": _handover_files.EDGE,
     "tf_state_digest": _state_digest.EDGE,
     "tf_state_version": _state_version.EDGE,
+    "tf_state_move": _state_move.EDGE,
 }
 
 

@@ -24,7 +24,7 @@ CLIENT = "cornerstone.tfstate"
 
 def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
     """A lock of ours, without an id if none is given."""
-    who = f"{_user()}@{socket.gethostname()}"
+    who = f"{user()}@{socket.gethostname()}"
     return LockInfo(id, operation, info, who, CLIENT, rfc3339nano(now), lock_id(place.bucket, place.path))
 
 
@@ -64,7 +64,7 @@ def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:
     )
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container, whoever runs it may have no name

@@ -1,0 +1,23 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door of the module of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_move
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+
+
+class ActionModule(Door):
+    EDGE = _state_move.EDGE
+
+    def arguments(self) -> dict[str, Any]:
+        """A relative folder is that of the shell, as for any command, and not where a module happens to run."""
+        given = super().arguments()
+        project = given.get("project")
+        if isinstance(project, str) and project and self._is_local():
+            return {**given, "project": str(Path(project).expanduser().absolute())}
+        return given

@@ -1,0 +1,81 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The policy statement that keeps everybody from states that have moved: a client fails before it changes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
+from .._lock_record import lock_file
+from .._policy_document import MAX_BYTES, OURS, VERSION
+
+SID = f"{OURS}Moved"
+#: Reading too: a client that locks in a table could else plan and apply before it fails to write.
+ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+
+
+class World(Protocol):
+    """As much of AWS as the fence needs."""
+
+    def partition(self) -> str: ...
+    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
+    def write(self, call: Call) -> None: ...
+
+
+def denied_in(world: World, bucket: Target) -> set[str]:
+    """The states of a bucket that are behind the fence."""
+    return denied(_policy(world, bucket), _arn(world, bucket))
+
+
+def deny(world: World, bucket: Target, paths: set[str]) -> None:
+    """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
+    policy, arn = _policy(world, bucket), _arn(world, bucket)
+    if not paths <= denied(policy, arn):
+        world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
+
+
+def _policy(world: World, bucket: Target) -> str | None:
+    (answer,) = world.read([Call("s3", "get_bucket_policy", bucket.bucket)])
+    if not isinstance(answer, Failure):
+        return str(answer["Policy"])
+    if answer.code == "NoSuchBucketPolicy":
+        return None
+    raise CallFailed(answer)
+
+
+def _arn(world: World, bucket: Target) -> str:
+    return f"arn:{world.partition()}:s3:::{bucket.name}"
+
+
+def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
+    """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
+    document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
+    written = document.get("Statement", [])
+    statements = [written] if isinstance(written, dict) else written
+    kept = [each for each in statements if each.get("Sid") != SID]
+    behind = sorted({*denied(policy, bucket_arn), *paths})
+    resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
+    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
+    text = json.dumps({**document, "Statement": [*kept, ours]})
+    if len(text) > MAX_BYTES:
+        raise Invalid(
+            f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: "
+            "use fence lock, and deny the bucket as a whole once everybody has moved"
+        )
+    return text
+
+
+def denied(policy: str | None, bucket_arn: str) -> set[str]:
+    """The paths that are behind the fence already."""
+    written = json.loads(policy).get("Statement", []) if policy else []
+    statements = [written] if isinstance(written, dict) else written
+    resources = [name for each in statements if each.get("Sid") == SID for name in _listed(each["Resource"])]
+    paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
+    return {path for path in paths if lock_file(path) in paths}
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,232 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One state on its way: the same bytes, under the locks of both sides, never over another one.
+
+Every step can be the last one of a killed run. The locks bear an id that follows from source and destination, so that
+the next run knows them for its own; the state comes before its digest, as clients write them; the mark comes last, and
+says that all before it is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from .._core import TfstateError
+from .._guard import Refused
+from .._lock_record import LockInfo, lock_id, uuid_of
+from .document import Document, Unreadable, document_of
+from .lock_stores import Lock
+from .locking import Taken, look, release, take
+from .stored import TAG, Stored, digest_of, mark_of
+
+#: What is left to do about a state.
+MOVE, FINISH, NOTHING = "move", "finish", "none"
+#: What two requests show of a state that is being written may be half old and half new: so often it is read again.
+LOOKS = 3
+
+#: Waits once more for a lock that somebody else holds, or says that it was long enough.
+Patience: TypeAlias = Callable[[int], bool]
+
+
+class Source(Protocol):
+    """Where a state comes from."""
+
+    @property
+    def url(self) -> str: ...
+    def body(self) -> bytes | None: ...
+    def digest(self) -> str | None: ...
+    def mark(self) -> str | None: ...
+    @property
+    def bears_marks(self) -> bool: ...
+    @property
+    def is_set_aside(self) -> bool: ...
+
+
+class NotAState(Refused):
+    """What lies there is something else."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Both sides as they are: bodies, digests of the tables, and the mark of the source."""
+
+    body: bytes | None
+    there: bytes | None
+    digest: str | None
+    digest_there: str | None
+    mark: str | None
+    mark_there: str | None = None
+    #: Whether a state that was moved bears a mark; else its project follows it, and then it is set aside.
+    bears_marks: bool = True
+    is_set_aside: bool = False
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the source is what its own digest says."""
+        return self.body is None or self.digest in (None, digest_of(self.body))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is left to do about a state, and which one it is."""
+
+    action: str
+    document: Document
+    size: int
+
+
+def seen(source: Source, target: Stored) -> Seen:
+    there = target.body()
+    sides = source.body(), there, source.digest(), target.digest(), source.mark(), target.mark() if there else None
+    return Seen(*sides, source.bears_marks, source.is_set_aside)
+
+
+def judged(seen: Seen, source: str, target: Stored) -> Verdict:
+    """What is left to do. Raises Refused where there could be something to lose."""
+    wanted, url = mark_of(target), target.url
+    if seen.mark not in (None, wanted):
+        raise Refused(f"{source} was moved to {seen.mark} before: move it on from there")
+    if seen.body is None:
+        raise Refused(f"{source} holds no state")
+    document = document_of(seen.body)
+    if isinstance(document, Unreadable):
+        foreign = not seen.body.lstrip().startswith(b"{")
+        raise (NotAState if foreign else Refused)(f"{source} is no state that could be moved: {document.reason}")
+    if seen.mark and seen.there is None:
+        raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")
+    if seen.mark:
+        return Verdict(NOTHING, document, len(seen.body))
+    digest = digest_of(seen.body)
+    if not seen.is_consistent:
+        raise Refused(f"{source} is not what the digest in its lock table says: repair that first")
+    if seen.mark_there:
+        raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
+    if seen.is_set_aside and seen.there and _goes_on(seen.there, document):
+        return Verdict(NOTHING, document, len(seen.body))
+    if seen.there not in (None, seen.body):
+        raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
+    if seen.digest_there not in (None, digest):
+        raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
+    is_there = seen.there is not None and (seen.digest_there or not target.place.table)
+    rest = FINISH if seen.bears_marks or not is_there else NOTHING
+    return Verdict(MOVE if seen.there is None else rest, document, len(seen.body))
+
+
+def _goes_on(body: bytes, document: Document) -> bool:
+    """Whether a client went on with this state, or may begin to."""
+    there = document_of(body)
+    is_same = isinstance(there, Document) and there.lineage is not None and there.lineage == document.lineage
+    return isinstance(there, Document) and is_same and (there.serial or 0) > (document.serial or 0)
+
+
+def _said(body: bytes | None) -> str:
+    document = document_of(body or b"")
+    if isinstance(document, Unreadable):
+        return "what is no state"
+    return f"lineage {document.lineage}, serial {document.serial}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A state on its way. `info` is what its locks say, but for id and path. The source's lock can stay, as a fence."""
+
+    source: Source
+    target: Stored
+    info: LockInfo
+    keeps_lock: bool = False
+
+    @property
+    def lock_name(self) -> str:
+        """The id that all locks of this move bear, whoever carries it out."""
+        return uuid_of(hashlib.sha256(f"{self.source.url} -> {self.target.url}".encode()).digest()[:16])
+
+    def foresee(self) -> Verdict:
+        """What carrying it out would do."""
+        verdict = judged(self._at_rest(), self.source.url, self.target)
+        return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
+
+    def _at_rest(self) -> Seen:
+        """Both sides, but not as they are between a client's writing the state and its digest."""
+        for _unused in range(LOOKS):
+            now = seen(self.source, self.target)
+            if now.is_consistent or not isinstance(self.source, Stored):
+                break
+            locks = look(self.source.world, self.source.place)
+            if len(self._ours(locks)) < len(locks):
+                return replace(now, digest=None)  # somebody is at work: the locks will tell
+        return now
+
+    def _is_settled(self) -> bool:
+        """Whether our locks are as a finished move leaves them."""
+        return all(
+            len(self._ours(look(side.world, side.place))) == (side.stores if self._stays(side) else 0)
+            for side in self._sides()
+        )
+
+    def _ours(self, locks: Sequence[Lock]) -> list[Lock]:
+        return [lock for lock in locks if lock.id == self.lock_name]
+
+    def _sides(self) -> list[Stored]:
+        """Those that are locked in AWS, in the order in which every move locks them; local states are locked before."""
+        stored = [side for side in (self.source, self.target) if isinstance(side, Stored)]
+        return sorted(stored, key=lambda side: side.url)
+
+    def _stays(self, side: Stored) -> bool:
+        return self.keeps_lock and side is self.source
+
+    def carry_out(self, patience: Patience) -> Verdict:
+        """Moves the state. `patience` waits once more for a lock, or says that it was long enough."""
+        begun: list[Verdict] = []
+        with ExitStack() as locks:
+            for side in self._sides():
+                locks.enter_context(self._held(side, begun, patience))
+            now = seen(self.source, self.target)
+            begun.append(judged(now, self.source.url, self.target))
+            if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
+                return replace(begun[0], action=FINISH)
+            self._write(now)
+        return begun[0]
+
+    def _write(self, now: Seen) -> None:
+        body = now.body or b""
+        digest = digest_of(body)
+        if now.there is None:
+            self.target.create(body)
+        if now.digest_there is None and self.target.place.table:
+            self.target.create_digest(digest)
+        if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
+            raise TfstateError(f"{self.target.url} reads back other than it was written: somebody else writes there")
+        if isinstance(self.source, Stored):
+            self.source.put_mark(mark_of(self.target))
+
+    @contextmanager
+    def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
+        """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends."""
+        info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
+        locks = _taken(side, info, patience)
+        try:
+            yield
+        except BaseException:
+            side.world.warnings.extend(() if begun and self._stays(side) else self._released(side, locks))
+            raise
+        problems = () if self._stays(side) else self._released(side, locks)
+        if problems:
+            raise TfstateError("; ".join(problems))
+
+    def _released(self, side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
+        return release(side.world, side.place, self._ours(locks)).problems
+
+
+def _taken(side: Stored, info: LockInfo, patience: Patience) -> tuple[Lock, ...]:
+    attempt = 0
+    while True:
+        try:
+            return take(side.world, side.place, info)
+        except Taken:
+            if not patience(attempt):
+                raise
+            attempt += 1

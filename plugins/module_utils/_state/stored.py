@@ -1,0 +1,127 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A state in a bucket, or the place for one: what is read and written of it when it moves, never over anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._core import Call, CallFailed, Failure
+from .._lock_record import digest_id
+from .lock_stores import ABSENT, Place, World
+from .locking import UNMET
+
+TAG = "cornerstone.tfstate:moved-to"
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A state in a bucket, or the place for one. `encryption` is what an upload says of it."""
+
+    world: World
+    place: Place
+    encryption: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.place.bucket}/{self.place.path}"
+
+    @property
+    def bears_marks(self) -> bool:
+        return True
+
+    @property
+    def is_set_aside(self) -> bool:
+        return False
+
+    @property
+    def stores(self) -> int:
+        """How many locks it has."""
+        return 2 if self.place.table else 1
+
+    def body(self) -> bytes | None:
+        """None where there is none; an empty one is none to the clients either."""
+        body = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            body.clear()
+            return body.extend
+
+        answer = self.world.stream(Call("s3", "get_object", self._object()), begin)
+        if isinstance(answer, Failure) and answer.code not in ABSENT:
+            raise CallFailed(answer)
+        return bytes(body) or None
+
+    def create(self, body: bytes) -> None:
+        """Writes it where there is none. If there is one, by somebody else or by us, the next look tells."""
+        content = {"Body": body, "ContentType": "application/json", "IfNoneMatch": "*", **self.encryption}
+        _unless_met(lambda: self.world.write(Call("s3", "put_object", {**self._object(), **content})))
+
+    def digest(self) -> str | None:
+        """As the table has it; None: it has none, or one that clients would not heed."""
+        if not self.place.table:
+            return None
+        asked = {"Key": self._digest_key(), "ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
+        answer = _given(self.world, Call("dynamodb", "get_item", {"TableName": self.place.table, **asked}))
+        digest = str(answer.get("Item", {}).get("Digest", {}).get("S", "")).lower()
+        return digest if _DIGEST.fullmatch(digest) else None
+
+    def create_digest(self, digest: str) -> None:
+        item = {**self._digest_key(), "Digest": {"S": digest}}
+        asked = {"TableName": self.place.table, "Item": item, "ConditionExpression": "attribute_not_exists(Digest)"}
+        _unless_met(lambda: self.world.write(Call("dynamodb", "put_item", asked)))
+
+    def mark(self) -> str | None:
+        """Where it was moved to, if it was."""
+        return self._tags().get(TAG)
+
+    def put_mark(self, mark: str) -> None:
+        tags = [{"Key": name, "Value": value} for name, value in {**self._tags(), TAG: mark}.items()]
+        self.world.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
+
+    def _tags(self) -> dict[str, str]:
+        answer = self.world.read([Call("s3", "get_object_tagging", self._object())])[0]
+        if isinstance(answer, Failure) and answer.code in ABSENT:
+            return {}
+        if isinstance(answer, Failure):
+            raise CallFailed(answer)
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
+
+    def _object(self) -> dict[str, str]:
+        owner = {"ExpectedBucketOwner": self.place.owner} if self.place.owner else {}
+        return {"Bucket": self.place.bucket, "Key": self.place.path, **owner}
+
+    def _digest_key(self) -> dict[str, Any]:
+        return {"LockID": {"S": digest_id(self.place.bucket, self.place.path)}}
+
+
+def mark_of(target: Stored) -> str:
+    """The destination in the characters that a tag may have."""
+    hashed = hashlib.sha256(target.place.path.encode()).hexdigest()
+    return target.url if _TAG_VALUE.fullmatch(target.url) else f"s3://{target.place.bucket}/sha256:{hashed}"
+
+
+def digest_of(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def _given(world: World, call: Call) -> Any:
+    (answer,) = world.read([call])
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    return answer
+
+
+def _unless_met(write: Callable[[], None]) -> None:
+    """That a condition does not hold is no error here: what is there is read next, and judged by what it is."""
+    try:
+        write()
+    except CallFailed as refused:
+        if refused.failure.code not in UNMET | {"ConditionalRequestConflict"}:
+            raise

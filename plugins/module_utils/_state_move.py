@@ -1,0 +1,230 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States on their way into a bucket, and their project after them: from a task's options to a task's result."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ._aws import Aws
+from ._backend_config import Backend, problems
+from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._lock_record import WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
+from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._project import Project
+from ._reconcile import unless_checking
+from ._relocation import Relocation, Side
+from ._state.maintenance import CLIENT, user
+from ._state.moving import FINISH, MOVE, NOTHING
+
+#: What only the other side's connection decides; certificates and the like are of this machine.
+OWN = (
+    *("profile", "access_key", "secret_key", "session_token"),
+    *("assume_role_arn", "assume_role_external_id", "assume_role_session_name"),
+)
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    **{
+        f"source_{name}": {"no_log": CONNECTION_SPEC[name].get("no_log", False)}
+        for name in ("region", *OWN, "endpoint_url")
+    },
+    "bucket": {"required": True},
+    "table": {},
+    "key": {"no_log": False},
+    "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
+    "account_id": {},
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+    "source_bucket": {},
+    "source_table": {},
+    "source_key": {"no_log": False},
+    "source_workspace_key_prefix": {"no_log": False},
+    "source_account_id": {},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "fence": {"choices": ["lock", "deny", "tag"], "default": "lock"},
+    "lock_timeout": {"type": "int", "default": 0},
+    "wait_timeout": {"type": "int", "default": 300},
+    "project": {"type": "path"},
+    "tfbackend": {},
+    "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
+    "client": {"type": "path", "default": "terraform"},
+    "client_profile": {},
+    "client_assume_role_arn": {},
+    "client_assume_role_external_id": {},
+    "client_assume_role_session_name": {},
+    "init": {"type": "bool", "default": False},
+    "prove": {"type": "bool", "default": False},
+    "plan_arguments": {"type": "list", "elements": "str", "default": []},
+    "remove_local": {"type": "bool", "default": False},
+}
+
+
+def move_states(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    relocation: Relocation | None = None
+    try:
+        found = list(_problems(params))
+        if found:
+            raise Invalid("; ".join(found))
+        relocation = _relocation(params, wrote)
+        relocation.foresee()
+        unless_checking(check_mode, None, relocation.carry_out)
+    except TfstateError as error:
+        told = _told(relocation, done_only=True) if relocation else {"changed": False}
+        return {"failed": True, "msg": str(error), **told}
+    result = _told(relocation, done_only=False)
+    return {**result, "diff": _diff(result)} if diff else result
+
+
+EDGE = Edge(
+    SPEC,
+    move_states,
+    mutually_exclusive=(("profile", "access_key"), ("source_profile", "source_access_key"), ("key", "keys")),
+    required_together=(("access_key", "secret_key"), ("source_access_key", "source_secret_key")),
+    needs_botocore=True,
+)
+
+
+def _problems(params: Params) -> Iterator[str]:
+    source, project, key = params["source_bucket"], params["project"], params["key"]
+    if not source and not project:
+        yield "name where the states come from: source_bucket, or project for those in a folder"
+    if not key and (project or not source or params["source_key"]):
+        yield "key is missing: without it all states of source_bucket are moved, each to its own path"
+    if not source and any(value for name, value in params.items() if name.startswith("source_")):
+        yield "the options source_* go with source_bucket"
+    if params["init"] and not project:
+        yield "init goes with project"
+    if params["prove"] and not project:
+        yield "prove goes with project"
+    if params["remove_local"] and not params["prove"]:
+        yield "remove_local goes with prove: nothing is removed that was not proven"
+    if params["tfbackend"] and (not project or Path(params["tfbackend"]).name != params["tfbackend"]):
+        yield "tfbackend is the name of a file in project, without a folder"
+    if source == params["bucket"] and (params["source_key"] or key) == key:
+        yield "source and destination are the same"
+    if project and key and params["region"]:
+        yield from problems(_backend(params))
+
+
+def _relocation(params: Params, wrote: Wrote) -> Relocation:
+    project, target = params["project"], _side(params, wrote)
+    if params["kms_key_id"]:  # policies compare what uploads ask for with an ARN, and know no alias
+        params = {**params, "kms_key_id": target.aws.key_arn(params["kms_key_id"], must_exist=True)}
+    return Relocation(
+        source=_side(_source_params(params), wrote) if params["source_bucket"] else None,
+        target=target,
+        keys=tuple(params["keys"] or ()),
+        encryption=_encryption(params),
+        fence=params["fence"],
+        lock_timeout_s=params["lock_timeout"],
+        info=_info(),
+        project=Project(Path(project), params["client"], params["tfbackend"], params["plan_arguments"])
+        if project
+        else None,
+        backend=_backend(params) if project else None,
+        init=params["init"],
+        prove=params["prove"],
+        remove_local=params["remove_local"],
+    )
+
+
+def _side(params: Params, wrote: Wrote) -> Side:
+    target = target_of(params, "bucket")
+    aws = Aws(connection_of(params), params["wait_timeout"] + params["lock_timeout"], wrote)
+    return Side(aws, target, params["table"] or None, params["key"], params["workspace_key_prefix"].rstrip("/"))
+
+
+def _info() -> LockInfo:
+    now = rfc3339nano(datetime.now(timezone.utc))
+    return LockInfo(uuid_of(os.urandom(16)), "tf_state_move", "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
+
+
+def _source_params(params: Params) -> dict[str, Any]:
+    """The options of the source, by the names of those of the destination, which stand in for them.
+
+    Credentials go together: with any of its own, the source has none of the destination's.
+    """
+    own = {name: params[f"source_{name}"] for name in OWN}
+    given = {name: params[f"source_{name}"] or params[name] for name in ("region", "key", "endpoint_url")}
+    prefix = params["source_workspace_key_prefix"]
+    given["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
+    named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
+    return {**params, **(own if any(own.values()) else {}), **given, **named}
+
+
+def _encryption(params: Params) -> dict[str, str]:
+    """What clients say that are told so; nothing leaves it to the bucket."""
+    key = {"SSEKMSKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
+    return {"ServerSideEncryption": params["encryption"], **key} if params["encryption"] else {}
+
+
+def _backend(params: Params) -> Backend:
+    """The destination, as the project's clients see it."""
+    names = ("profile", "assume_role_arn", "assume_role_external_id", "assume_role_session_name")
+    prefix = params["workspace_key_prefix"]
+    return Backend(
+        name="moved",
+        bucket=params["bucket"],
+        bucket_arn="",
+        region=params["region"],
+        key=params["key"],
+        account_id=params["account_id"],
+        workspace_key_prefix=None if prefix == WORKSPACE_KEY_PREFIX else prefix,
+        lock_mode=params["lock_mode"] or ("both" if params["table"] else "lockfile"),
+        table=params["table"],
+        encryption=params["encryption"] or "AES256",
+        kms_key_id=params["kms_key_id"],
+        endpoint_url=params["endpoint_url"],
+        **{name: params[f"client_{name}"] for name in names},
+    )
+
+
+def _told(relocation: Relocation, done_only: bool) -> dict[str, Any]:
+    """The result: what was done and what is left, or in check mode what would be done."""
+    rows, following = relocation.rows, relocation.following
+    counted = [row for row in rows if row.is_done or not done_only]
+    actions = [row.action for row in counted if not row.problem]
+    follows = bool(following and (following.is_written or not done_only))
+    result: dict[str, Any] = {
+        "changed": any(action != NOTHING for action in actions)
+        or bool(follows and following and (following.edits or following.must_init or following.removed)),
+        "states": [row.told() for row in rows],
+        "progress": {
+            "states": len(rows),
+            "moved": actions.count(MOVE),
+            "finished": actions.count(FINISH),
+            "unchanged": len([row for row in rows if row.action == NOTHING and not row.problem]),
+            "failed": len([row for row in rows if row.problem]),
+            "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
+        },
+        "project": following.told() if following else None,
+    }
+    warnings = [*relocation.target.aws.warnings, *(relocation.source.aws.warnings if relocation.source else ())]
+    warnings += [f"left alone: {row.problem}" for row in rows if row.is_foreign]
+    if following and following.not_simple:
+        warnings.append(
+            f"the code of {following.project.folder} was left alone: {following.not_simple.reason}; "
+            "replace its backend block by the one in project.block, then run again"
+        )
+    return {**result, "warnings": warnings}
+
+
+def _diff(result: dict[str, Any]) -> dict[str, str]:
+    """Where states lie and which files change; what stood in a file may have been a secret."""
+    due = [row for row in result["states"] if row["action"] != NOTHING]
+    edits = [f"{name}: {{}}\n" for name in (result["project"] or {}).get("edits", ())]
+    return {
+        "before": "".join(
+            [f"{row['source']}\n" for row in due] + [each.format("the backend as it was") for each in edits]
+        ),
+        "after": "".join(
+            [f"{row['destination']}\n" for row in due] + [each.format("the destination") for each in edits]
+        ),
+    }

@@ -1,0 +1,330 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_state_move
+short_description: Move Terraform or OpenTofu states into a backend, and their project after them
+version_added: 0.2.0
+description:
+  - Moves the states of a key with all its workspaces, of a whole bucket, or of a folder with local states. They can
+    come from another bucket, region or account, and lock by table or by file on either side.
+  - Every byte stays as it is, lineage and serial included. C(terraform init -migrate-state) gives the state of the
+    workspace C(default) a new lineage and the serial 1.
+  - It works under the locks of both sides, never overwrites a state, writes the digest, and reads back what it wrote.
+  - The source is kept, and fenced, so that nobody goes on there by mistake. See O(fence).
+  - A run that is cut short at any point is completed by the next one with the same options.
+  - With O(project) the code follows. Exactly its one backend block is replaced, or the file that O(tfbackend) names.
+    Where the code is less simple it is left alone, and RV(project.block) is what to paste.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.connection
+attributes:
+  check_mode:
+    description: Can run in check mode, and then writes nothing.
+    support: full
+    details:
+      - It reads the states of both sides, tells what would move, and refuses what a run would refuse.
+        Locks are only tried by a run.
+  diff_mode:
+    description: Shows what has changed, or in check mode what would change.
+    support: full
+    details:
+      - It shows where states lie, and which files change. What stands in a state, or stood in a file, is never shown.
+options:
+  bucket:
+    description:
+      - The state bucket that the states go to. It has to exist.
+    type: str
+    required: true
+  table:
+    description:
+      - The lock table of O(bucket). Then the state is locked there too, and its digest is written.
+      - Not given, the destination locks by files alone.
+    type: str
+  key:
+    description:
+      - The key that the states get. The states of other workspaces go to
+        C(<workspace_key_prefix>/<workspace>/<key>), as clients have it.
+      - Not given, all states of O(source_bucket) are moved, each to the path that it has.
+    type: str
+  workspace_key_prefix:
+    description:
+      - What comes before the states of other workspaces than C(default) at the destination.
+    type: str
+    default: "env:"
+  account_id:
+    description:
+      - The 12 digits of the account that must own O(bucket). Quote them in YAML.
+      - It is also written into the code as C(allowed_account_ids).
+    type: str
+  encryption:
+    description:
+      - What uploads ask for, and with O(project) what the clients are told to ask for.
+      - Not given, uploads take the default of the bucket, and the clients are told V(AES256).
+    type: str
+    choices: [AES256, "aws:kms", "aws:kms:dsse"]
+  kms_key_id:
+    description:
+      - The KMS key, best as ARN, for the O(encryption) with KMS.
+    type: str
+  source_bucket:
+    description:
+      - The bucket that the states come from.
+      - Not given, they are the local states of O(project), which are C(terraform.tfstate) and
+        C(terraform.tfstate.d/<workspace>/terraform.tfstate).
+    type: str
+  source_table:
+    description:
+      - The lock table of O(source_bucket). Name it if its clients lock there, or they are not kept out.
+    type: str
+  source_key:
+    description:
+      - The key that the states have in O(source_bucket). Not given, it is O(key).
+    type: str
+  source_workspace_key_prefix:
+    description:
+      - As O(workspace_key_prefix), at the source. Not given, it is the same.
+    type: str
+  source_account_id:
+    description:
+      - The account that must own O(source_bucket).
+    type: str
+  source_region:
+    description:
+      - The region of the source. Not given, it is O(region).
+    type: str
+  source_endpoint_url:
+    description:
+      - As O(endpoint_url), for the source. Not given, it is the same.
+    type: str
+  source_profile:
+    description:
+      - As O(profile), for the source. With any credential of its own, the source uses none of the destination's.
+        Without any, it is reached with those of the destination.
+    type: str
+  source_access_key:
+    description:
+      - As O(access_key), for the source.
+    type: str
+  source_secret_key:
+    description:
+      - As O(secret_key), for the source.
+    type: str
+  source_session_token:
+    description:
+      - As O(session_token), for the source.
+    type: str
+  source_assume_role_arn:
+    description:
+      - As O(assume_role_arn), for the source.
+    type: str
+  source_assume_role_external_id:
+    description:
+      - As O(assume_role_external_id), for the source.
+    type: str
+  source_assume_role_session_name:
+    description:
+      - As O(assume_role_session_name), for the source.
+    type: str
+  keys:
+    description:
+      - Shell patterns. Of a whole bucket, only states whose key or path fits one of them are moved.
+      - Not given, all are.
+    type: list
+    elements: str
+  fence:
+    description:
+      - What keeps clients from going on at the source, where they would work with a state that nobody else sees.
+        The fence is up before the locks are released, so that a client that waits for a lock meets it too.
+      - A fence is lifted with M(cornerstone.tfstate.tf_state_lock), by the id of the lock, and in the policy by hand.
+    type: str
+    choices:
+      lock:
+        - The lock of the source stays held. Clients say so, and show where the state has gone.
+          What works without a lock, such as reading, still works.
+      deny:
+        - Besides, a statement in the policy of O(source_bucket) denies everybody to read and write the state.
+      tag:
+        - The state only gets the tag C(cornerstone.tfstate:moved-to), as it does with the others too.
+          Clients that still use the source write there, and this module will not move that any more.
+    default: lock
+  lock_timeout:
+    description:
+      - How many seconds to wait for locks that somebody else holds. After that the state is not moved, and the task
+        fails once it has moved all the others.
+    type: int
+    default: 0
+  wait_timeout:
+    description:
+      - How many seconds AWS may take besides, if it asks to slow down or is out of order.
+    type: int
+    default: 300
+  project:
+    description:
+      - The folder of the code, on the machine that runs the module. Its one backend block comes to say O(bucket),
+        O(key) and all else. Without a backend block, C(backend.tf) is written.
+      - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
+        copy them itself.
+      - Code that was generated, that makes its backend with variables, or that has two of them, is left alone.
+        So are local states then.
+    type: path
+  tfbackend:
+    description:
+      - The name of a file in O(project) for C(terraform init -backend-config=). It is written whole, in place of the
+        arguments of the block, and the block becomes an empty one.
+    type: str
+  lock_mode:
+    description:
+      - How the clients of O(project) shall lock.
+      - Not given, V(both) with O(table), and V(lockfile) without.
+    type: str
+    choices: [dynamodb, lockfile, both]
+  client:
+    description:
+      - The program of O(project), by name or path, such as V(tofu).
+    type: path
+    default: terraform
+  client_profile:
+    description:
+      - The AWS profile that clients use. Not given, they find credentials themselves.
+    type: str
+  client_assume_role_arn:
+    description:
+      - The role that clients assume to reach the backend.
+    type: str
+  client_assume_role_external_id:
+    description:
+      - The external id that goes with O(client_assume_role_arn).
+    type: str
+  client_assume_role_session_name:
+    description:
+      - The session name that goes with O(client_assume_role_arn).
+    type: str
+  init:
+    description:
+      - Run C(init -reconfigure) in O(project) where it is not initialised to the destination yet. It copies nothing.
+        The client finds credentials in the environment of the task.
+    type: bool
+    default: false
+  prove:
+    description:
+      - Run C(plan) in O(project) for every workspace that was moved, and fail unless it is empty.
+        What it shows is never told.
+      - A plan that was not empty before is not empty afterwards.
+    type: bool
+    default: false
+  plan_arguments:
+    description:
+      - Further arguments of C(plan), such as V(-var-file=prod.tfvars).
+    type: list
+    elements: str
+    default: []
+  remove_local:
+    description:
+      - Once the plan was proven to be empty, remove local states that were set aside, and their backups.
+        They hold every secret that the state does. Goes with O(prove).
+    type: bool
+    default: false
+notes:
+  - Versions of a state other than the current one stay at the source.
+  - Every state is read whole into memory, three at a time.
+seealso:
+  - module: cornerstone.tfstate.tf_backend_config
+  - module: cornerstone.tfstate.tf_state_lock
+"""
+
+EXAMPLES = r"""
+- name: Show what would move from the bucket of another region
+  cornerstone.tfstate.tf_state_move:
+    source_bucket: old-terraform-state
+    source_table: old-terraform-locks
+    source_region: af-south-1
+    bucket: usest1-terraform-state-ezra
+    table: terraform-locks-us-east-1
+    region: us-east-1
+    key: network/terraform.tfstate
+  check_mode: true
+
+- name: Move the local states of a project, and its code with them; add init and prove to have it ready for work
+  cornerstone.tfstate.tf_state_move:
+    project: "{{ playbook_dir }}/billing"
+    bucket: usest1-terraform-state-ezra
+    table: terraform-locks-us-east-1
+    region: us-east-1
+    key: billing/terraform.tfstate
+
+- name: Move a whole bucket, wait for whoever is at work, and deny what is left behind
+  cornerstone.tfstate.tf_state_move:
+    source_bucket: old-terraform-state
+    source_table: old-terraform-locks
+    source_region: af-south-1
+    bucket: usest1-terraform-state-ezra
+    table: terraform-locks-us-east-1
+    region: us-east-1
+    lock_timeout: 600
+    fence: deny
+"""
+
+RETURN = r"""
+states:
+  description: Each state, sorted by its path. The same in check mode.
+  returned: once the states are known
+  type: list
+  elements: dict
+  contains:
+    workspace: {description: Its workspace., type: str, sample: default}
+    source:
+      description: Where it comes from.
+      type: str
+      sample: s3://cptwn-terraform-state-ezra/network/terraform.tfstate
+    destination:
+      description: Where it goes.
+      type: str
+      sample: s3://usest1-terraform-state-ezra/network/terraform.tfstate
+    action:
+      description:
+        - V(move) if it is copied, V(finish) if a run before was cut short or the fence was lower,
+          V(none) if it was moved before or cannot be.
+      type: str
+      sample: move
+    lineage: {description: The lineage of the state., type: str, sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56}
+    serial: {description: Its serial., type: int, sample: 4}
+    size: {description: Its bytes., type: int, sample: 18230}
+    problem: {description: Why it was not moved. Null if it was., type: str, sample: null}
+progress:
+  description: How many states were moved, finished, unchanged and failed, of how many, and the bytes moved.
+  returned: once the states are known
+  type: dict
+  sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, bytes: 36460}
+project:
+  description: What became of O(project). Null without one.
+  returned: once the states are known
+  type: dict
+  contains:
+    edits: {description: The files that were written., type: list, elements: str, sample: [backend.tf]}
+    not_simple: {description: Why the code was left alone. Null if it was not., type: str, sample: null}
+    block:
+      description: The backend block.
+      type: str
+      sample: "backend \"s3\" {\n  bucket = \"usest1-terraform-state-ezra\"\n}\n"
+    init: {description: Whether C(init) was run., type: bool, sample: true}
+    proven: {description: Whether the plan of every workspace was proven to be empty., type: bool, sample: true}
+    removed: {description: Local files that were removed., type: list, elements: str, sample: []}
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_move import EDGE
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()

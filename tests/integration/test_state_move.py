@@ -1,0 +1,632 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States move with all their bytes, under the locks of both sides, and never over another state."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+
+from tests.integration.doors import Playbook, Task, through_core
+from tests.integration.scenarios import LostReply
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay, then
+
+LINEAGE = "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56"
+SECRET = "a-value-of-a-state-that-nobody-may-see"
+KEY, DEV = "app/terraform.tfstate", "env:/dev/app/terraform.tfstate"
+MARK = "cornerstone.tfstate:moved-to"
+
+
+def state(serial: int = 4, lineage: str = LINEAGE) -> bytes:
+    known = {"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage}
+    outputs = {"secret": {"value": SECRET, "type": "string"}}
+    return json.dumps({**known, "outputs": outputs, "resources": [], "check_results": None}, indent=2).encode() + b"\n"
+
+
+def md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class Place:
+    """A backend as others see it."""
+
+    emulator: RunningEmulator
+    region: str
+    bucket: str = field(default_factory=lambda: f"tf-{uuid4().hex[:12]}")
+    table: str = field(default_factory=lambda: f"tf-{uuid4().hex[:12]}")
+
+    def __post_init__(self) -> None:
+        self.s3, self.dynamodb = (self.emulator.client(name, region=self.region) for name in ("s3", "dynamodb"))
+        where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self.s3.create_bucket(Bucket=self.bucket, **({} if self.region == "us-east-1" else where))
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.dynamodb.create_table(
+            TableName=self.table,
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def put(self, body: bytes, key: str = KEY, digest: bool = True) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        if digest:
+            item = {"LockID": {"S": f"{self.bucket}/{key}-md5"}, "Digest": {"S": md5(body)}}
+            self.dynamodb.put_item(TableName=self.table, Item=item)
+
+    def versions(self, key: str = KEY) -> list[tuple[str, bytes | None]]:
+        """Ids and bodies of all versions and markers, the newest first."""
+        found = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key)
+        ids = [each["VersionId"] for each in found.get("Versions", []) if each["Key"] == key]
+        markers = [(each["VersionId"], None) for each in found.get("DeleteMarkers", []) if each["Key"] == key]
+        read = self.s3.get_object
+        return markers + [(each, read(Bucket=self.bucket, Key=key, VersionId=each)["Body"].read()) for each in ids]
+
+    def bodies(self, key: str = KEY) -> list[bytes | None]:
+        return [body for _id, body in self.versions(key)]
+
+    def digest(self, key: str = KEY) -> str | None:
+        return self._item(f"{self.bucket}/{key}-md5").get("Digest", {}).get("S")
+
+    def locks(self, key: str = KEY) -> list[dict[str, Any]]:
+        """What the lock file and the table's item say."""
+        found = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{key}.tflock").get("Contents", [])
+        files = [self.s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found]
+        item = self._item(f"{self.bucket}/{key}").get("Info", {}).get("S")
+        return [json.loads(text) for text in [*files, *([item] if item else [])]]
+
+    def mark(self, key: str = KEY) -> str | None:
+        tags = self.s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in tags}.get(MARK)
+
+    def lock(self, key: str = KEY) -> None:
+        """As a colleague's terraform does."""
+        path = f"{self.bucket}/{key}"
+        info = LockInfo("theirs", "OperationTypeApply", "", "you@there", "1.11.4", "2026-11-21T10:03:50Z", path)
+        self.dynamodb.put_item(TableName=self.table, Item={"LockID": {"S": path}, "Info": {"S": marshal(info)}})
+
+    def unlock(self, key: str = KEY) -> None:
+        self.dynamodb.delete_item(TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{key}"}})
+
+    def _item(self, lock_id: str) -> dict[str, Any]:
+        asked = {"TableName": self.table, "Key": {"LockID": {"S": lock_id}}, "ConsistentRead": True}
+        found: dict[str, Any] = self.dynamodb.get_item(**asked).get("Item", {})
+        return found
+
+
+@dataclass
+class World:
+    """Two backends in two regions, and the module between them."""
+
+    relay: Relay
+    emulator: RunningEmulator
+
+    def __post_init__(self) -> None:
+        self.old, self.new = Place(self.emulator, "us-east-1"), Place(self.emulator, "eu-west-1")
+
+    def task(self, check_mode: bool = False, diff: bool = False, **params: Any) -> Task:
+        given = {
+            "endpoint_url": self.relay.url,
+            "access_key": "test",
+            "secret_key": "test",
+            "region": self.new.region,
+            "bucket": self.new.bucket,
+            "table": self.new.table,
+            "key": KEY,
+        }
+        source = {"source_bucket": self.old.bucket, "source_table": self.old.table, "source_region": self.old.region}
+        local = {} if "project" in params and "source_bucket" not in params else source
+        wanted = {**given, **local, **params}
+        return Task(
+            "tf_state_move", {name: value for name, value in wanted.items() if value is not None}, check_mode, diff
+        )
+
+    def move(self, **params: Any) -> dict[str, Any]:
+        self.relay.calls.clear()
+        (result,) = through_core([self.task(**params)])
+        assert SECRET not in json.dumps(result)
+        return result
+
+    def moved(self, **params: Any) -> dict[str, Any]:
+        result = self.move(**params)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, relay: Relay) -> World:
+    return World(relay, emulator)
+
+
+@pytest.fixture
+def on_ministack(ministack: RunningEmulator) -> Iterator[World]:
+    with Relay(ministack.url) as relay:
+        yield World(relay, ministack)
+
+
+def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_fenced(world: World):
+    world.old.put(state(3))
+    world.old.put(state(4))
+    before = world.old.versions()
+    result = world.moved()
+    assert result["changed"]
+    (row,) = result["states"]
+    assert row == {
+        "workspace": "default",
+        "source": f"s3://{world.old.bucket}/{KEY}",
+        "destination": f"s3://{world.new.bucket}/{KEY}",
+        "action": "move",
+        "lineage": LINEAGE,
+        "serial": 4,
+        "size": len(state(4)),
+        "problem": None,
+    }
+    assert world.new.bodies() == [state(4)]
+    assert world.new.digest() == md5(state(4))
+    assert world.new.locks() == []
+    assert world.old.versions() == before
+    assert world.old.digest() == md5(state(4))
+    assert world.old.mark() == row["destination"]
+    file, item = world.old.locks()
+    assert file == item and file["Operation"] == "tf_state_move"
+    assert file["Info"] == f"moved, or on its way, from {row['source']} to {row['destination']}"
+    again = world.moved()
+    assert (again["changed"], again["states"][0]["action"], world.relay.writes) == (False, "none", [])
+    assert again["progress"] == {"states": 1, "moved": 0, "finished": 0, "unchanged": 1, "failed": 0, "bytes": 0}
+
+
+def test_check_mode_tells_what_would_move_and_writes_nothing(world: World):
+    world.old.put(state())
+    world.old.put(state(7), DEV)
+    foreseen = world.moved(check_mode=True, diff=True)
+    assert world.relay.writes == []
+    done = world.moved(diff=True)
+    assert foreseen == done
+    assert [row["workspace"] for row in done["states"]] == ["default", "dev"]
+    assert done["progress"] == {
+        "states": 2,
+        "moved": 2,
+        "finished": 0,
+        "unchanged": 0,
+        "failed": 0,
+        "bytes": len(state()) + len(state(7)),
+    }
+    assert done["diff"]["before"] == "".join(f"s3://{world.old.bucket}/{key}\n" for key in (KEY, DEV))
+
+
+def test_each_side_is_reached_with_its_own_credentials(world: World):
+    world.old.put(state())
+    world.moved(source_access_key="theirs", source_secret_key="test")
+    keys = {
+        (call.region, call.request.headers["authorization"].split("=")[1].split("/")[0]) for call in world.relay.calls
+    }
+    assert keys == {(world.old.region, "theirs"), (world.new.region, "test")}
+
+
+def test_uploads_ask_for_the_key_by_its_arn(on_ministack: World):
+    world = on_ministack
+    kms = world.emulator.client("kms", region=world.new.region)
+    key = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/moves", TargetKeyId=key["KeyId"])
+    world.old.put(state())
+    world.moved(encryption="aws:kms", kms_key_id="alias/moves")
+    found = world.new.s3.head_object(Bucket=world.new.bucket, Key=KEY)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key["Arn"])
+    assert found["ContentType"] == "application/json"
+
+
+def test_all_workspaces_move_to_another_key_and_prefix(world: World):
+    for key in (KEY, DEV, f"env:/qa/{KEY}", "env:/dev/other/terraform.tfstate", f"elsewhere/dev/{KEY}"):
+        world.old.put(state(), key)
+    world.moved(
+        key="new/terraform.tfstate", source_key=KEY, workspace_key_prefix="teams", source_workspace_key_prefix="env:"
+    )
+    found = world.new.s3.list_objects_v2(Bucket=world.new.bucket)["Contents"]
+    names = ["new/terraform.tfstate", "teams/dev/new/terraform.tfstate", "teams/qa/new/terraform.tfstate"]
+    assert [each["Key"] for each in found] == names
+    assert [world.new.digest(name) for name in names] == [md5(state())] * 3
+
+
+@pytest.mark.parametrize(("source_table", "table"), [(True, False), (False, True), (False, False)])
+def test_either_side_may_lock_by_files_alone(world: World, source_table: bool, table: bool):
+    world.old.put(state(), digest=source_table)
+    world.moved(table=world.new.table if table else None, source_table=world.old.table if source_table else None)
+    assert world.new.bodies() == [state()]
+    assert world.new.digest() == (md5(state()) if table else None)
+    assert len(world.old.locks()) == (2 if source_table else 1)
+
+
+def test_without_its_lock_as_a_fence_the_source_is_only_marked(world: World):
+    world.old.put(state())
+    world.moved(fence="tag")
+    assert (world.old.locks(), world.old.mark()) == ([], f"s3://{world.new.bucket}/{KEY}")
+    assert not world.moved(fence="tag")["changed"]
+    assert world.moved()["states"][0]["action"] == "finish"  # the fence is raised
+    assert len(world.old.locks()) == 2
+
+
+def test_who_moved_on_is_left_in_peace(world: World):
+    world.old.put(state())
+    world.moved()
+    world.new.put(state(5))
+    assert not world.moved()["changed"]
+    assert world.new.bodies() == [state(5), state(4)]
+
+
+def test_the_policy_can_deny_the_source(on_ministack: World):
+    world = on_ministack
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Foreign",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:DeleteBucket",
+                "Resource": f"arn:aws:s3:::{world.old.bucket}",
+            }
+        ],
+    }
+    world.old.s3.put_bucket_policy(Bucket=world.old.bucket, Policy=json.dumps(policy))
+    world.old.put(state())
+    world.moved(fence="deny")
+    found = json.loads(world.old.s3.get_bucket_policy(Bucket=world.old.bucket)["Policy"])["Statement"]
+    assert found[0] == policy["Statement"][0]
+    arn = f"arn:aws:s3:::{world.old.bucket}/{KEY}"
+    assert found[1] == {
+        "Sid": "CornerstoneTfstateMoved",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+        "Resource": [arn, f"{arn}.tflock"],
+    }
+    assert not world.moved(fence="deny")["changed"]
+
+
+def refused(world: World, reason: str, **params: Any) -> None:
+    """In check mode and without, and nothing was written."""
+    for check_mode in (True, False):
+        result = world.move(check_mode=check_mode, **params)
+        assert result.get("failed") and not result["changed"], result
+        assert reason in result["msg"]
+        assert world.relay.writes == []
+
+
+def test_another_state_is_never_overwritten(world: World):
+    world.old.put(state())
+    world.new.put(state(9))
+    refused(world, f"holds lineage {LINEAGE}, serial 9 and s3://{world.old.bucket}/{KEY} lineage {LINEAGE}, serial 4")
+    world.new.put(b"no state")
+    refused(world, "holds what is no state and")
+
+
+def test_what_is_not_in_order_is_not_moved(world: World):
+    refused(world, f"there is no state of {KEY} in {world.old.bucket}")
+    world.old.put(b'{"version": 4, "serial')
+    refused(world, "is no state that could be moved: it is cut off, or not JSON")
+    world.old.put(state())
+    world.old.s3.put_object(Bucket=world.old.bucket, Key=KEY, Body=state(5))
+    refused(world, "is not what the digest in its lock table says")
+    world.old.put(state())
+    world.new.put(state(9))
+    world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEY)
+    refused(world, f"the lock table has the digest of another state for s3://{world.new.bucket}/{KEY}")
+
+
+def test_a_state_that_moved_elsewhere_is_not_moved_again(world: World):
+    world.old.put(state())
+    world.moved(key="a.tfstate", source_key=KEY, fence="tag")
+    refused(world, f"was moved to s3://{world.new.bucket}/a.tfstate before", key="b.tfstate", source_key=KEY)
+
+
+def test_what_moved_and_vanished_is_not_moved_again_unasked(world: World):
+    world.old.put(state())
+    world.moved(fence="tag")
+    world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEY)
+    refused(world, "before, and is not there any more: restore it there", fence="tag")
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_a_lock_that_somebody_holds_stops_the_move_and_is_left_alone(world: World, side: str):
+    world.old.put(state())
+    holder = getattr(world, side)
+    holder.lock()
+    result = world.move()
+    assert result["failed"] and not result["changed"]
+    assert "somebody else holds the lock of" in result["msg"]
+    assert [lock["ID"] for lock in [*world.old.locks(), *world.new.locks()]] == ["theirs"]
+    assert world.new.bodies() == []
+    holder.unlock()
+    assert world.moved()["changed"]
+
+
+def test_it_waits_for_a_lock_and_then_moves_what_its_holder_wrote(world: World):
+    world.old.put(state())
+    world.old.lock()
+
+    def applied(_call: object) -> None:
+        world.old.put(state(5))
+        world.old.unlock()
+
+    world.relay.on("PutItem", nth=3, reply=then(applied))
+    world.moved(lock_timeout=60)
+    assert world.new.bodies() == [state(5)]
+
+
+def test_a_client_between_its_two_writes_is_no_damage_but_waited_for(world: World):
+    world.old.put(state())
+    world.old.lock()
+    world.old.s3.put_object(Bucket=world.old.bucket, Key=KEY, Body=state(5))
+    assert world.moved(check_mode=True)["states"][0]["action"] == "move"
+
+    def applied(_call: object) -> None:
+        world.old.put(state(5))
+        world.old.unlock()
+
+    world.relay.on("PutItem", nth=2, reply=then(applied))
+    world.moved(lock_timeout=60)
+    assert world.new.bodies() == [state(5)]
+
+
+def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
+    keys = [f"p{number}/terraform.tfstate" for number in range(7)] + [DEV]
+    for key in keys:
+        world.old.put(state(), key)
+    world.old.s3.put_object(Bucket=world.old.bucket, Key="README.md", Body=b"# hello")
+    world.old.s3.put_object(Bucket=world.old.bucket, Key="empty", Body=b"")
+    world.old.lock(keys[3])
+    result = world.move(key=None)
+    assert result["failed"] and result["changed"]
+    assert result["progress"]["moved"] == 7 and result["progress"]["failed"] == 2
+    assert [row["source"] for row in result["states"] if row["problem"]] == [
+        f"s3://{world.old.bucket}/README.md",
+        f"s3://{world.old.bucket}/{keys[3]}",
+    ]
+    world.old.unlock(keys[3])
+    result = world.moved(key=None)
+    assert result["progress"]["moved"] == 1 and result["progress"]["unchanged"] == 7
+    assert [text for text in result["warnings"] if "README.md is no state" in text]
+    assert [world.new.bodies(key) for key in keys] == [[state()]] * 8
+    assert not world.moved(key=None, keys=["p*"])["changed"]
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+def test_every_door_moves_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+    world = on_ministack
+    world.old.put(state())
+    (foreseen,) = through_core([world.task(check_mode=True)])
+    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task()])
+    assert {**done, "warnings": []} == {**foreseen, "warnings": []}
+    assert world.new.bodies() == [state()]
+
+
+# Local states.
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with local states of two workspaces."""
+    folder = tmp_path / "project"
+    (folder / "terraform.tfstate.d" / "dev").mkdir(parents=True)
+    (folder / "terraform.tfstate.d" / "empty").mkdir(parents=True)
+    (folder / "main.tf").write_text('resource "terraform_data" "this" {\n}\n')
+    (folder / "terraform.tfstate").write_bytes(state())
+    (folder / "terraform.tfstate.backup").write_bytes(state(3))
+    (folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate").write_bytes(state(7))
+    return folder
+
+
+def test_local_states_of_all_workspaces_move_and_are_set_aside(world: World, project: Path):
+    foreseen = world.moved(project=str(project), check_mode=True)
+    assert world.relay.writes == [] and (project / "terraform.tfstate").exists()
+    result = world.moved(project=str(project))
+    assert foreseen == result
+    assert world.new.bodies() == [state()] and world.new.bodies(DEV) == [state(7)]
+    assert (project / "terraform.tfstate.moved").read_bytes() == state()
+    assert not (project / "terraform.tfstate").exists()
+    assert (project / "terraform.tfstate.d" / "dev" / "terraform.tfstate.moved").read_bytes() == state(7)
+    assert (project / "terraform.tfstate.backup").read_bytes() == state(3)
+    assert f'= "{world.new.bucket}"\n' in (project / "backend.tf").read_text()
+    assert result["project"]["edits"] == ["backend.tf"]
+    assert [path.name for path in project.iterdir() if path.name.startswith(".")] == []
+    again = world.moved(project=str(project))
+    assert (again["changed"], world.relay.writes) == (False, [])
+
+
+def test_a_project_that_followed_its_local_state_is_left_in_peace(world: World, project: Path):
+    world.moved(project=str(project))
+    world.new.put(state(5))
+    again = world.moved(project=str(project))
+    assert (again["changed"], world.relay.writes) == (False, [])
+    world.new.put(state(5, lineage="another"))
+    result = world.move(project=str(project))
+    assert result["failed"] and "nothing is overwritten" in result["msg"]
+
+
+def test_code_that_is_not_simple_is_left_alone_and_so_is_the_local_state(world: World, project: Path):
+    (project / "two.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n' * 2)
+    result = world.moved(project=str(project))
+    assert (project / "terraform.tfstate").read_bytes() == state()
+    assert result["project"]["edits"] == []
+    assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
+    assert result["project"]["block"].startswith('backend "s3" {\n')
+    assert world.new.bodies() == [state()]
+
+
+def test_a_project_whose_states_come_from_a_bucket_has_none_of_its_own(world: World, project: Path):
+    world.old.put(state())
+    refused(
+        world,
+        "terraform.tfstate.d/dev/terraform.tfstate would be taken for the state by terraform init",
+        project=str(project),
+        source_bucket=world.old.bucket,
+        source_table=world.old.table,
+        source_region=world.old.region,
+    )
+
+
+def test_a_project_that_is_initialised_to_something_else_is_not_taken_along(world: World, project: Path):
+    (project / ".terraform").mkdir()
+    config = {"bucket": "foreign", "key": KEY}
+    told = {"version": 3, "backend": {"type": "s3", "config": config}}
+    (project / ".terraform" / "terraform.tfstate").write_text(json.dumps(told))
+    reason = f"{project} is initialised to s3://foreign/{KEY}, which is not what moves here"
+    refused(world, reason, project=str(project))
+    assert (project / "terraform.tfstate").read_bytes() == state()
+
+
+def test_a_folder_without_a_state_is_told(world: World, tmp_path: Path):
+    refused(world, f"{tmp_path} holds no local state: name source_bucket", project=str(tmp_path))
+    refused(world, f"{tmp_path}/x cannot be read", project=str(tmp_path / "x"))
+
+
+NOTHING: dict[str, Any] = dict.fromkeys(("source_bucket", "source_table", "source_region"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "params"),
+    [
+        ("name where the states come from: source_bucket, or project", NOTHING),
+        ("key is missing: without it all states", {"key": None, "project": "x", "source_bucket": "a"}),
+        ("key is missing: without it all states", {"key": None, "source_key": "x"}),
+        ("the options source_* go with source_bucket", {"project": "x", "source_profile": "y"}),
+        ("init goes with project", {"init": True}),
+        ("prove goes with project", {"prove": True}),
+        ("remove_local goes with prove", {"remove_local": True}),
+        ("tfbackend is the name of a file in project", {"tfbackend": "x"}),
+        ("tfbackend is the name of a file in project", {"project": "x", "tfbackend": "../x"}),
+        ("key 'a//b' has an empty", {"project": "x", "key": "a//b"}),
+        ("region is not set", {"region": ""}),
+        ("account_id is '1'", {"account_id": "1"}),
+        ("mutually exclusive: key|keys", {"keys": ["x"]}),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_is_read(
+    on_ministack: World, reason: str, params: dict[str, Any]
+):
+    result = on_ministack.move(**params)
+    assert result["failed"] and reason in result["msg"], result["msg"]
+    assert on_ministack.relay.calls == []
+
+
+def test_source_and_destination_are_two(on_ministack: World):
+    bucket = on_ministack.new.bucket
+    assert on_ministack.move(source_bucket=bucket)["msg"] == "source and destination are the same"
+    assert on_ministack.move(source_bucket=bucket, key=None)["msg"] == "source and destination are the same"
+
+
+def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):
+    told, release = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:  # POSIX asks who holds a lock by process
+        with (project / "terraform.tfstate").open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            os.write(told[1], b"1")
+            os.read(release[0], 1)
+        os._exit(0)
+    os.read(told[0], 1)
+    try:
+        result = world.move(project=str(project))
+    finally:
+        os.write(release[1], b"1")
+        os.waitpid(child, 0)
+    assert result["failed"] and "somebody else holds the lock of" in result["msg"]
+    assert world.new.bodies() == []
+    assert world.moved(project=str(project))["changed"]
+
+
+# Killed after any call, or deaf to any answer.
+
+
+@pytest.mark.parametrize("fence", ["tag", "deny"])
+def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, fence: str):
+    world = on_ministack
+    world.old.put(state())
+    world.moved(fence=fence)
+    writes = len(world.relay.writes)
+    assert writes > 7
+    for k in range(1, writes + 1):
+        key = f"k{k}/terraform.tfstate"
+        world.old.put(state(), key)
+        lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
+        world.moved(fence=fence, key=key)
+        lost.times = 0
+        assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state()], md5(state()))
+        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
+        assert (k, world.moved(fence=fence, key=key)["changed"]) == (k, False)
+
+
+def killed_after(world: World, k: int, task: Task) -> bool:
+    """Whether the task, in a process of its own, died right after its k-th call."""
+    ready = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(ready[0], 1)
+        _aws_session._last = None  # whose connections are those of the parent
+        through_core([task])
+        os._exit(0)
+    rule = world.relay.kill_after(k, lambda _call: os.kill(child, signal.SIGKILL))
+    os.write(ready[1], b"1")
+    _pid, status = os.waitpid(child, 0)
+    rule.times = 0
+    for end in ready:
+        os.close(end)
+    return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fence", ["tag", "deny"])
+def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, fence: str):
+    world = on_ministack
+    k, died = 0, True
+    while died:
+        k += 1
+        key = f"k{k}/terraform.tfstate"
+        world.old.put(state(3), key)
+        world.old.put(state(4), key)
+        before = world.old.versions(key)
+        died = killed_after(world, k, world.task(fence=fence, key=key))
+        if world.new.bodies(key) and not world.old.mark(key):
+            assert (k, len(world.old.locks(key))) == (k, 2), "a copy, and its source is not kept from anybody"
+        world.moved(fence=fence, key=key)
+        assert (k, world.old.versions(key)) == (k, before)
+        assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state(4)], md5(state(4)))
+        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
+    assert (world.moved(fence=fence, key=key)["changed"], world.relay.writes) == (False, [])
+    assert k > 20
+
+
+@pytest.mark.slow
+def test_local_states_whose_move_is_killed_after_any_call_arrive_with_the_next_run(on_ministack: World, project: Path):
+    world = on_ministack
+    k, died = 0, True
+    while died:
+        k += 1
+        key = f"k{k}/terraform.tfstate"
+        (project / "backend.tf").unlink(missing_ok=True)
+        for folder in (project, project / "terraform.tfstate.d" / "dev"):
+            if k > 1:
+                (folder / "terraform.tfstate.moved").rename(folder / "terraform.tfstate")
+        died = killed_after(world, k, world.task(project=str(project), key=key))
+        result = world.moved(project=str(project), key=key)
+        assert (k, [row["problem"] for row in result["states"]]) == (k, [None, None])
+        for path, body in ((key, state()), (f"env:/dev/{key}", state(7))):
+            assert (k, world.new.bodies(path), world.new.digest(path)) == (k, [body], md5(body))
+            assert (k, world.new.locks(path)) == (k, [])
+        assert (project / "terraform.tfstate.moved").read_bytes() == state()
+    assert (world.moved(project=str(project), key=key)["changed"], world.relay.writes) == (False, [])
+    assert k > 15
