@@ -4,43 +4,25 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import (
-    DEFAULT_WORKSPACE,
-    WORKSPACE_KEY_PREFIX,
-    LockInfo,
-    lock_id,
-    rfc3339nano,
-    state_path,
-    uuid_of,
-)
-from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._lock_record import LockInfo
+from ._module import Edge, connection_of
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
 from ._state.lock_stores import Lock, Place, World
 from ._state.locking import Released, Taken, foreseen, look, release, take
-
-#: The version that our locks bear, where clients write their own.
-CLIENT = "cornerstone.tfstate"
+from ._state.maintenance import named, ours
+from ._state_options import STATE_SPEC, place_of
 
 SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    "account_id": {},
-    "bucket": {"required": True},
-    "table": {},
-    "key": {"required": True, "no_log": False},
-    "workspace": {"default": DEFAULT_WORKSPACE},
-    "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
+    **STATE_SPEC,
     "state": {"choices": ["held", "released"], "required": True},
     "lock_id": {},
     "older_than": {},
@@ -64,7 +46,7 @@ def lock_state(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
     """Params in, the result of a task out."""
     now = datetime.now(timezone.utc)
     try:
-        place = _place(params)
+        place = place_of(params)
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
         settle = _hold if params["state"] == "held" else _free
         settled = settle(world, place, params, now, check_mode)
@@ -82,28 +64,21 @@ EDGE = Edge(
 )
 
 
-def _place(params: Params) -> Place:
-    target = target_of(params, "bucket")
-    if not params["key"] or params["key"] != params["key"].strip("/"):
-        raise Invalid(f"key {params['key']!r} must be a path without a slash at either end")
-    path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
-    return Place(target.name, path, params["table"] or None, target.owner)
-
-
 def _hold(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Takes what is missing of the lock, or finds out that it is held by somebody else."""
     if params["older_than"]:
         raise Invalid("older_than goes with state: released")
-    before, ours = look(world, place), params["lock_id"]
-    mine = [lock for lock in before if lock.id == ours and isinstance(lock.record, LockInfo)]
+    before, wanted_id = look(world, place), params["lock_id"]
+    mine = [lock for lock in before if lock.id == wanted_id and isinstance(lock.record, LockInfo)]
     if len(mine) < len(before):
         return Settled(before, before, problem=_held_by_others(place, before, now))
-    info = next((lock.record for lock in mine if isinstance(lock.record, LockInfo)), _new(place, params, now))
+    info = next((lock.record for lock in mine if isinstance(lock.record, LockInfo)), None)
+    info = info or ours(place, params["operation"], params["info"], now, wanted_id or "")
     wanted = foreseen(place, info)
     if len(mine) == len(wanted):
         return Settled(before, before)
     try:
-        after = unless_checking(check_mode, wanted, partial(take, world, place, _named(info), before))
+        after = unless_checking(check_mode, wanted, partial(take, world, place, named(info), before))
     except Taken as error:
         return Settled(before, (error.lock,), problem=_held_by_others(place, (error.lock,), now))
     return Settled(before, after, is_changed=True)
@@ -140,30 +115,6 @@ def _free(world: World, place: Place, params: Params, now: datetime, check_mode:
 
 def _refused(place: Place, locks: tuple[Lock, ...], now: datetime, why: str) -> Settled:
     return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {why}")
-
-
-def _new(place: Place, params: Params, now: datetime) -> LockInfo:
-    """A lock of ours; without an id, if none was asked for."""
-    return LockInfo(
-        id=params["lock_id"] or "",
-        operation=params["operation"],
-        info=params["info"],
-        who=f"{_user()}@{socket.gethostname()}",
-        version=CLIENT,
-        created=rfc3339nano(now),
-        path=lock_id(place.bucket, place.path),
-    )
-
-
-def _named(info: LockInfo) -> LockInfo:
-    return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, whoever runs it may have no name
-        return str(os.getuid())
 
 
 def _result(place: Place, settled: Settled, params: Params, now: datetime, diff: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_digest, _state_lock, _state_version
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
@@ -31,6 +31,8 @@ EDGES = {
     "tf_backend_info": INFO,
     "tf_backend_config": Edge(SPEC, write_backend),
     "tf_state_lock": _state_lock.EDGE,
+    "tf_state_digest": _state_digest.EDGE,
+    "tf_state_version": _state_version.EDGE,
 }
 
 

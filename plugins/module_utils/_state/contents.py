@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,8 @@ HEAD_BYTES = 65536
 ORPHAN_AGE_S = 3600
 #: The empty answers of HeadObject and GetObject.
 GONE = {"404", "NoSuchKey", "NotFound"}
+#: Which version of an object is meant if none is named.
+CURRENT: Mapping[str, str] = {}
 EMPTY = Unreadable("it is empty, which clients take for no state at all")
 
 
@@ -87,16 +89,19 @@ class _Bodies:
 def looks(aws: Backend, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
     """A look at each state. `wants_counts`: to its end, however long it is."""
     paths = sorted(found.states)
-    works = [partial(_look, aws, scope, found.states[path], wants_counts) for path in paths]
+    works = [partial(look, aws, scope, path, found.states[path].size, wants_counts) for path in paths]
     return dict(zip(paths, aws.together(works), strict=True))
 
 
-def _look(aws: Backend, scope: Scope, each: Object, wants_counts: bool) -> Look:
-    if each.size == 0:
+def look(
+    aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, version: Mapping[str, str] = CURRENT
+) -> Look:
+    """At an object, or at its `version`, as GetObject names it."""
+    if size == 0:
         return Look(EMPTY, None, None)
     bodies = _Bodies()
-    only_head = {} if wants_counts or each.size <= HEAD_BYTES else {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
-    answer = aws.stream(_get(scope, each.path, **only_head), bodies)
+    only_head = {} if wants_counts or size <= HEAD_BYTES else {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
+    answer = aws.stream(get(scope, path, **version, **only_head), bodies)
     if isinstance(answer, Failure):
         return _failed(answer)
     body, version_id = bodies.last, answer.get("VersionId")
@@ -104,7 +109,7 @@ def _look(aws: Backend, scope: Scope, each: Object, wants_counts: bool) -> Look:
         document = body.reading.end() if body.reading else None
         return Look(document, body.md5.hexdigest(), version_id) if body.length else Look(EMPTY, None, version_id)
     told = head_of(body.head)
-    return Look(told, etag_md5(answer), version_id) if told else _look(aws, scope, each, wants_counts=True)
+    return Look(told, etag_md5(answer), version_id) if told else look(aws, scope, path, size, True, version)
 
 
 def _failed(failure: Failure) -> Look:
@@ -113,7 +118,7 @@ def _failed(failure: Failure) -> Look:
     return Look(None, None, None, failure, failure.code in GONE)
 
 
-def _get(scope: Scope, path: str, **more: str) -> Call:
+def get(scope: Scope, path: str, **more: str) -> Call:
     return Call("s3", "get_object", {**scope.bucket.bucket, "Key": path, **more})
 
 
@@ -144,7 +149,7 @@ def fingerprint(aws: Backend, scope: Scope, path: str, version_id: str | None = 
         if told:
             return {"md5": told if head["ContentLength"] else None, "head": head}
     bodies = _Bodies(reads=False)
-    answer = aws.stream(_get(scope, path, **version), bodies)
+    answer = aws.stream(get(scope, path, **version), bodies)
     if isinstance(answer, Failure):
         return answer
     return {"md5": bodies.last.md5.hexdigest() if bodies.last.length else None, "head": answer}
@@ -162,7 +167,7 @@ def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
     """None if it was released meanwhile."""
     bodies = _Bodies(reads=False)
     head = {"Range": f"bytes=0-{HEAD_BYTES - 1}"} if each.size else {}  # S3 has no range of nothing
-    answer = aws.stream(_get(scope, lock_file(each.path), **head), bodies)
+    answer = aws.stream(get(scope, lock_file(each.path), **head), bodies)
     if isinstance(answer, Failure):
         unread = Lock(each.path, "file", None, False, None, None, answer)
         return None if answer.code in GONE else unread

@@ -10,7 +10,7 @@ from typing import Any
 from .._core import Invalid
 from .reading import CURRENT, Document, Reading, Unreadable
 
-__all__ = ["Document", "Unreadable", "addresses", "document_of", "head_of", "with_serial"]
+__all__ = ["Document", "Unreadable", "addresses", "addresses_of", "document_of", "head_of", "with_serial"]
 
 
 def document_of(body: bytes) -> Document | Unreadable:
@@ -29,7 +29,7 @@ def head_of(head: bytes) -> Document | Unreadable | None:
 def addresses(body: bytes) -> frozenset[str]:
     """The address of every instance, as `terraform state list` prints it. Raises Invalid."""
     found: set[str] = set()
-    reading = Reading(lambda resource: found.update(_addresses_of(resource)))
+    reading = Reading(lambda resource: found.update(addresses_of(resource)))
     reading.feed(body)
     document = reading.end()
     if isinstance(document, Unreadable):
@@ -70,7 +70,8 @@ def _serial_of(body: bytes) -> int | None:
     return None if isinstance(document, Unreadable) else document.serial
 
 
-def _addresses_of(resource: Mapping[str, Any]) -> Iterator[str]:
+def addresses_of(resource: Mapping[str, Any]) -> Iterator[str]:
+    """Those of one resource of a state."""
     data = "data." if resource.get("mode") == "data" else ""
     module = f"{resource['module']}." if resource.get("module") else ""
     for instance in resource.get("instances") or ():

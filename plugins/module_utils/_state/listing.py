@@ -134,6 +134,19 @@ def versions_of(aws: Backend, scope: Scope, path: str, most: int) -> list[Versio
     return [version for key, version in _versions_on(page) if key == path]
 
 
+def every_version_of(aws: Backend, scope: Scope, path: str) -> list[Version] | Failure:
+    """The versions of one path, the newest first."""
+    found: list[Version] = []
+    for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": path})):
+        if isinstance(page, Failure):
+            return page
+        on_page = _versions_on(page)
+        found += [version for key, version in on_page if key == path]
+        if any(key != path for key, _unused in on_page):  # its lock file, which comes after it
+            break
+    return found
+
+
 def _versions_on(page: Response) -> list[tuple[str, Version]]:
     marked = [(each, False) for each in page.get("Versions", [])]
     marked += [(each, True) for each in page.get("DeleteMarkers", [])]

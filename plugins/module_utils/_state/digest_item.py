@@ -1,0 +1,86 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The digest of one state as its item in the table holds it, written only over what was seen there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._core import Call, CallFailed, Failure, TfstateError
+from .._lock_record import digest_id
+from .lock_stores import Place, World
+from .locking import UNMET
+
+
+@dataclass(frozen=True)
+class DigestItem:
+    """`attribute`: its `Digest` as DynamoDB gives it; None if it has none."""
+
+    exists: bool
+    attribute: Mapping[str, Any] | None = None
+
+    @property
+    def text(self) -> str | None:
+        """As clients read it, in lower case; None where they see no digest."""
+        said = str((self.attribute or {}).get("S", "")).lower()
+        return said if re.fullmatch("[0-9a-f]{32}", said) else None
+
+    @property
+    def shown(self) -> str | None:
+        """What is there, right or wrong."""
+        return (self.attribute or {}).get("S")
+
+    @property
+    def status(self) -> str:
+        return "known" if self.text else "malformed" if self.exists else "missing"
+
+
+def digest_of(world: World, place: Place) -> DigestItem:
+    asked = {"ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
+    (answer,) = world.read([Call("dynamodb", "get_item", {**_name(place), **asked})])
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    item = answer.get("Item", {})
+    if "Info" in item and "Digest" not in item:
+        raise TfstateError(
+            f"the digest of {place.path} would bear the name of the lock of {place.path}-md5, which is held"
+        )
+    return DigestItem(bool(item), item.get("Digest"))
+
+
+def put_digest(world: World, place: Place, seen: DigestItem, md5: str) -> None:
+    item = {**_name(place)["Key"], "Digest": {"S": md5}}
+    call = Call("dynamodb", "put_item", {"TableName": place.table, "Item": item, **_condition(seen)})
+    _write(world, place, call, md5)
+
+
+def remove_digest(world: World, place: Place, seen: DigestItem) -> None:
+    _write(world, place, Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)}), None)
+
+
+def _write(world: World, place: Place, call: Call, wanted: str | None) -> None:
+    try:
+        world.write(call)
+    except CallFailed as refused:
+        if refused.failure.code not in UNMET:
+            raise
+        found = digest_of(world, place)
+        if found != DigestItem(wanted is not None, {"S": wanted} if wanted else None):  # else a reply was lost
+            raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None
+
+
+def _condition(seen: DigestItem) -> dict[str, Any]:
+    if seen.attribute is not None:
+        told = "Digest = :old OR attribute_not_exists(LockID)"
+        return {"ConditionExpression": told, "ExpressionAttributeValues": {":old": seen.attribute}}
+    bare = (
+        "attribute_not_exists(Digest) AND attribute_not_exists(Info)" if seen.exists else "attribute_not_exists(LockID)"
+    )
+    return {"ConditionExpression": bare}
+
+
+def _name(place: Place) -> dict[str, Any]:
+    return {"TableName": place.table, "Key": {"LockID": {"S": digest_id(place.bucket, place.path)}}}

@@ -1,0 +1,168 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One state through its versions: what each says, and what one holds, whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from .._core import CallFailed, Failure, Invalid, Response
+from .contents import EMPTY, GONE, Look, get, look
+from .document import Document, Unreadable, addresses_of
+from .listing import Backend, Version, every_version_of
+from .lock_stores import World
+from .reading import Reading
+from .scope import Scope
+
+#: A state that is written again lies in memory, more than once.
+LARGEST = 128 * 1024 * 1024
+#: Said of a version that lies in an archive.
+ARCHIVED = "InvalidObjectState"
+
+
+class Keeper(Backend, World, Protocol):
+    """What is needed of AWS to mend a state."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """A version, and what it says; None for a delete marker."""
+
+    version: Version
+    said: Document | Unreadable | None
+
+    @property
+    def document(self) -> Document | None:
+        return self.said if isinstance(self.said, Document) else None
+
+
+@dataclass(frozen=True)
+class History:
+    """The versions of one state, the newest first."""
+
+    versions: tuple[Past, ...]
+
+    @property
+    def markers(self) -> tuple[Version, ...]:
+        """The delete markers that hide the state."""
+        hiding = []
+        for each in self.versions:
+            if not each.version.is_delete_marker:
+                break
+            hiding.append(each.version)
+        return tuple(hiding)
+
+    @property
+    def newest(self) -> Past | None:
+        """The newest version that is one, deleted or not."""
+        return next((each for each in self.versions if not each.version.is_delete_marker), None)
+
+    @property
+    def documents(self) -> list[tuple[Version, Document]]:
+        return [(each.version, each.document) for each in self.versions if each.document]
+
+    @property
+    def highest_serial(self) -> int:
+        return max((document.serial or 0 for _unused, document in self.documents), default=0)
+
+    def disagreement(self) -> str | None:
+        """Why the newest version does not look like the last of those before it."""
+        newest, *older = self.versions[len(self.markers) :]
+        known = [(each.version, each.document) for each in older if each.document]
+        if not newest.document or not known:
+            return None
+        lineage, serial = newest.document.lineage, newest.document.serial or 0
+        version, before = known[0]
+        if before.lineage != lineage:
+            return (
+                f"its lineage is {lineage}, and that of the version before it, {version.version_id}, {before.lineage}"
+            )
+        for version, document in known:
+            if document.lineage == lineage and (document.serial or 0) > serial:
+                return f"its serial is {serial}, and that of an older version, {version.version_id}, {document.serial}"
+        return None
+
+
+@dataclass(frozen=True)
+class Content:
+    """A version that was read to its end. `answer`: what S3 says of it."""
+
+    said: Document | Unreadable
+    md5: str
+    addresses: frozenset[str]
+    answer: Response
+    #: None unless it was asked for.
+    body: bytes | None
+
+    @property
+    def document(self) -> Document | None:
+        return self.said if isinstance(self.said, Document) else None
+
+
+def history_of(aws: Keeper, scope: Scope, path: str) -> History:
+    versions = every_version_of(aws, scope, path)
+    if isinstance(versions, Failure):
+        raise CallFailed(versions)
+    looks = aws.together([partial(_look, aws, scope, path, each) for each in versions])
+    return History(tuple(_past(aws, version, told) for version, told in zip(versions, looks, strict=True) if told))
+
+
+def _look(aws: Backend, scope: Scope, path: str, version: Version) -> Look | None:
+    """None for a version that is gone meanwhile."""
+    if version.is_delete_marker:
+        return Look(None, None, version.version_id)
+    told = look(aws, scope, path, version.size, False, {"VersionId": version.version_id})
+    return None if told.is_gone or (told.failure and told.failure.code == "NoSuchVersion") else told
+
+
+def _past(aws: Keeper, version: Version, told: Look) -> Past:
+    if told.failure and told.failure.code != ARCHIVED:
+        raise CallFailed(told.failure)
+    if told.failure:
+        aws.warnings.append(f"version {version.version_id} is archived: what serial it has is not known")
+    return Past(version, Unreadable("it is archived") if told.failure else told.document)
+
+
+class _Body:
+    """A body on its way by: read, hashed, and kept only if that was asked for."""
+
+    def __init__(self, keeps: bool) -> None:
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.addresses: set[str] = set()
+        self.reading = Reading(lambda resource: self.addresses.update(addresses_of(resource)))
+        self.kept = bytearray() if keeps else None
+        self.length = 0
+
+    def take(self, piece: bytes) -> None:
+        self.length += len(piece)
+        self.md5.update(piece)
+        self.reading.feed(piece)
+        if self.kept is not None:
+            self.kept += piece
+            if len(self.kept) > LARGEST:
+                raise Invalid(f"the state has more than {LARGEST // 1048576} MiB, and would have to be held in memory")
+
+
+def content_of(
+    aws: Keeper, scope: Scope, path: str, version_id: str | None = None, keeps: bool = False
+) -> Content | None:
+    """What the state holds, or what it held in a version; None if there is none."""
+    bodies: list[_Body] = []
+
+    def begin() -> Callable[[bytes], object]:
+        bodies[:] = [_Body(keeps)]
+        return bodies[0].take
+
+    answer = aws.stream(get(scope, path, **({"VersionId": version_id} if version_id else {})), begin)
+    if isinstance(answer, Failure) and answer.code in GONE | ({"NoSuchVersion"} if version_id else set()):
+        return None
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    body = bodies[0]
+    said = body.reading.end() if body.length else EMPTY
+    kept = None if body.kept is None else bytes(body.kept)
+    return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)

@@ -1,0 +1,71 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Work on one state while every client is kept out, under a lock of ours."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from .._core import TfstateError
+from .._lock_record import LockInfo, lock_id, rfc3339nano, uuid_of
+from .holders import sentence
+from .lock_stores import Lock, Place, World, stores
+from .locking import Taken, held, look
+
+#: The version that our locks bear, where clients write their own.
+CLIENT = "cornerstone.tfstate"
+
+
+def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
+    """A lock of ours, without an id if none is given."""
+    who = f"{_user()}@{socket.gethostname()}"
+    return LockInfo(id, operation, info, who, CLIENT, rfc3339nano(now), lock_id(place.bucket, place.path))
+
+
+def named(info: LockInfo) -> LockInfo:
+    return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
+
+
+def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...]:
+    """The locks under `held_id`; without it, none. Raises TfstateError where clients are not, or could not be, kept out."""
+    locks = look(world, place)
+    if any(lock.id != held_id for lock in locks):
+        raise _locked(place, locks)
+    if held_id and len(locks) < len(stores(place)):
+        missing = sorted({store.NAME for store in stores(place)} - {lock.store for lock in locks})
+        raise TfstateError(f"{place.path} is not locked under {held_id} in its {' and '.join(missing)}")
+    return locks
+
+
+@contextmanager
+def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[None]:
+    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already."""
+    if held_id:
+        excluded(world, place, held_id)
+        yield
+        return
+    try:
+        with held(world, place, named(ours(place, operation, "", datetime.now(timezone.utc)))):
+            yield
+    except Taken as error:
+        raise _locked(place, (error.lock,)) from None
+
+
+def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:
+    return TfstateError(
+        f"{sentence(place.path, locks, datetime.now(timezone.utc))}; wait until it is released, or release it with "
+        "tf_state_lock once its holder is gone for sure"
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, whoever runs it may have no name
+        return str(os.getuid())

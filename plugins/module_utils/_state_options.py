@@ -1,0 +1,36 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options by which a task names one state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._core import Invalid, Params
+from ._lock_record import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX, state_path
+from ._module import CONNECTION_SPEC, target_of
+from ._state.lock_stores import Place
+from ._state.scope import Scope
+
+STATE_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "account_id": {},
+    "bucket": {"required": True},
+    "table": {},
+    "key": {"required": True, "no_log": False},
+    "workspace": {"default": DEFAULT_WORKSPACE},
+    "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
+}
+
+
+def place_of(params: Params) -> Place:
+    """Where the state and its locks lie. Raises Invalid."""
+    target = target_of(params, "bucket")
+    if not params["key"] or params["key"] != params["key"].strip("/"):
+        raise Invalid(f"key {params['key']!r} must be a path without a slash at either end")
+    path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
+    return Place(target.name, path, params["table"] or None, target.owner)
+
+
+def scope_of(params: Params) -> Scope:
+    return Scope(target_of(params, "bucket"), params["table"] or None)

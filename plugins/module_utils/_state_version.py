@@ -1,0 +1,79 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An older version of one state made its current one, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ._aws import Aws
+from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._module import Edge, connection_of
+from ._reconcile import unless_checking
+from ._state.maintenance import excluded
+from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
+from ._state_options import STATE_SPEC, place_of, scope_of
+
+SPEC: dict[str, dict[str, Any]] = {
+    **STATE_SPEC,
+    "state": {"choices": ["restored", "undeleted"], "required": True},
+    "version_id": {},
+    "lock_id": {},
+    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE]},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    done: list[str] = []
+    aws = None
+    try:
+        place = place_of(params)
+        if (params["state"] == "restored") != bool(params["version_id"]):
+            raise Invalid("version_id goes with state: restored, which cannot do without it")
+        aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+        work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
+        plan = work.plan(params["version_id"])
+        is_changed = not plan.is_done
+        if is_changed:
+            excluded(aws, place, params["lock_id"])
+            plan = unless_checking(check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
+    except TfstateError as error:
+        so_far = f" (done before: {', '.join(done)}; run again to go on)" if done else ""
+        warnings = list(aws.warnings) if aws else []
+        return {"failed": True, "msg": f"{error}{so_far}", "changed": bool(done), "warnings": warnings}
+    return _result(place.path, plan, is_changed, diff) | {"warnings": list(aws.warnings)}
+
+
+EDGE = Edge(
+    SPEC,
+    bring_back,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)
+
+
+def _result(path: str, plan: Plan, is_changed: bool, diff: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": is_changed,
+        "msg": f"{path} has what its version {plan.version_id} has, with serial {plan.serial}",
+        "path": path,
+        "version_id": plan.version_id,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "serial_before": plan.serial_before,
+        "added": sorted(plan.after - plan.before),
+        "removed": sorted(plan.before - plan.after),
+        "digest": plan.digest,
+    }
+    if diff:
+        result["diff"] = {"before": _lines(plan.serial_before, plan.before), "after": _lines(plan.serial, plan.after)}
+    return result
+
+
+def _lines(serial: int | None, addresses: frozenset[str]) -> str:
+    head = "no state" if serial is None else f"serial {serial}"
+    return "".join(f"{line}\n" for line in (head, *sorted(addresses)))
