@@ -77,18 +77,22 @@ class _State:
 
     def _compared(self) -> tuple[DigestItem, str | None]:
         """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
-        for is_last in (False, True):
-            answer = fingerprint(self.aws, self.scope, self.place.path)
-            item = digest_of(self.aws, self.place)
-            if isinstance(answer, Failure) and answer.code not in GONE:
-                raise CallFailed(answer)
-            if isinstance(answer, Failure):
-                return item, None
-            is_young = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds() < SETTLE_S
-            if is_last or item.text == answer["md5"] or not is_young:
-                break
+        item, md5, is_young = self._compared_once()
+        if md5 and item.text != md5 and is_young:
             self.aws.rest(SETTLE_S)
-        return item, answer["md5"]
+            item, md5, _unused = self._compared_once()
+        return item, md5
+
+    def _compared_once(self) -> tuple[DigestItem, str | None, bool]:
+        """The state first: so whoever writes between the two looks is noticed."""
+        answer = fingerprint(self.aws, self.scope, self.place.path)
+        item = digest_of(self.aws, self.place)
+        if isinstance(answer, Failure) and answer.code not in GONE:
+            raise CallFailed(answer)
+        if isinstance(answer, Failure):
+            return item, None, False
+        age_s = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds()
+        return item, answer["md5"], age_s < SETTLE_S
 
     def _without_a_state(self, item: DigestItem, history: History, state: str) -> tuple[None, str]:
         status = "deleted" if history.newest else "orphan"
@@ -96,21 +100,21 @@ class _State:
             return None, status
         if status == "deleted":
             raise Refused(
-                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version with "
-                f"state: undeleted). Without its digest clients would take it for empty and make everything anew"
+                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
+                "with state: undeleted). Without its digest clients would take it for empty and make everything anew"
                 f"{_word(FORGET) if state == 'absent' else ''}"
             )
         raise Refused(
-            f"there is no state {self.place.path}, nor any version of it: is the key right, and the workspace? A digest "
-            f"without a state keeps clients out until one of them is gone; state: absent removes it{_word(FORGET)}"
+            f"there is no state {self.place.path}, nor any version of it: is the key right, and the workspace? A "
+            f"digest without a state keeps clients out; state: absent removes it{_word(FORGET)}"
         )
 
     def _judge(self, content: Content, history: History) -> None:
         document = content.document
         if document is None:
             raise Refused(
-                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a version "
-                "of it with tf_state_version"
+                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
+                "version of it with tf_state_version"
             )
         unknown = "it does not tell its lineage and serial" if None in (document.lineage, document.serial) else None
         why = unknown or history.disagreement()

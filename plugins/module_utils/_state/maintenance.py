@@ -33,7 +33,7 @@ def named(info: LockInfo) -> LockInfo:
 
 
 def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...]:
-    """The locks under `held_id`; without it, none. Raises TfstateError where clients are not, or could not be, kept out."""
+    """The locks under `held_id`; without it, none. Raises TfstateError where clients could not be kept out."""
     locks = look(world, place)
     if any(lock.id != held_id for lock in locks):
         raise _locked(place, locks)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A version of a state made the current one: as a new version above all others, or by taking its delete marker away."""
+"""A version of a state made the current one: as a new one above all others, or by taking its delete marker away."""
 
 from __future__ import annotations
 
@@ -167,14 +167,14 @@ class Restoring:
         if plan.item is None or plan.item.text == plan.digest:
             return
         md5 = self._md5_now()
-        if md5 != plan.digest:
+        if md5 is None or md5 != plan.digest:
             raise TfstateError(f"somebody without a lock has written {self.place.path} meanwhile: run again")
         put_digest(self.aws, self.place, plan.item, md5)
         self.done.append("digest written")
 
     def _md5_now(self) -> str | None:
         content = content_of(self.aws, self.scope, self.place.path)
-        return content and content.md5
+        return content.md5 if content else None
 
     @property
     def _object(self) -> dict[str, Any]:

@@ -1,0 +1,178 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_state_digest
+short_description: Repair the digest of a Terraform or OpenTofu state
+version_added: 0.2.0
+description:
+  - "Mends what stops clients with C(state data in S3 does not have the expected content). In the lock table lies a
+    digest of each state. If it does not fit, clients refuse to work, and none of them can repair it."
+  - The state is read whole, under lock, and judged by its older versions. Only then is the digest made to fit it.
+  - A state that was deleted is not given a digest. It must be undeleted first, by
+    M(cornerstone.tfstate.tf_state_version).
+  - Of a state that was written a moment ago, the digest may be on its way. It is looked at again after 12 seconds.
+  - The digest is written only over the one that was seen. Nothing of the state is returned but its lineage and serial.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.connection
+options:
+  bucket:
+    description:
+      - The state bucket.
+    type: str
+    required: true
+  account_id:
+    description:
+      - The 12 digits of the account that must own the bucket. Quote them in YAML.
+      - Not given, whatever account owns it is right.
+    type: str
+  table:
+    description:
+      - The lock table, in which the digest lies.
+    type: str
+    required: true
+  key:
+    description:
+      - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
+        a C(backend) block. The rest of the path of another workspace is added.
+    type: str
+    required: true
+  workspace:
+    description:
+      - The workspace whose state it is.
+    type: str
+    default: default
+  workspace_key_prefix:
+    description:
+      - What comes before the states of other workspaces than V(default), as clients have it configured.
+    type: str
+    default: "env:"
+  state:
+    description:
+      - V(present) makes the digest fit the state, whether it is wrong, missing or malformed.
+      - V(absent) removes the digest. Clients then do not check the state until one of them writes it again. That is
+        for a table that is not to be used any more.
+    type: str
+    choices: [present, absent]
+    default: present
+  lock_id:
+    description:
+      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock). It is used, and kept.
+      - Not given, a lock is taken in both stores and released at the end.
+    type: str
+  allow:
+    description:
+      - What may be done although it was refused.
+      - V(accept_state) takes the state for right although its lineage is not that of the version before it, its
+        serial is below that of an older one, or it tells neither.
+      - V(forget_state) removes the digest of a state that does not exist, with O(state=absent). Clients then take the
+        state for empty, and plan to create everything.
+    type: list
+    elements: str
+    choices: [accept_state, forget_state]
+  wait_timeout:
+    description:
+      - How many seconds AWS gets to stop answering that it is busy.
+    type: int
+    default: 60
+notes:
+  - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject) and
+    C(s3:GetObjectVersion) on the state, C(dynamodb:GetItem), C(dynamodb:PutItem) and C(dynamodb:DeleteItem) on the
+    table, and what M(cornerstone.tfstate.tf_state_lock) needs to hold the lock."
+  - A digest that fits is found by two requests, and then no lock is taken.
+  - The first bytes of all versions of the state are read, to find their lineages and serials.
+seealso:
+  - module: cornerstone.tfstate.tf_state_version
+  - module: cornerstone.tfstate.tf_backend_info
+"""
+
+EXAMPLES = r"""
+- name: Mend "state data in S3 does not have the expected content"
+  cornerstone.tfstate.tf_state_digest:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: network/terraform.tfstate
+
+- name: See whether the digest of another workspace fits
+  cornerstone.tfstate.tf_state_digest:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: network/terraform.tfstate
+    workspace: qa
+  check_mode: true
+  register: digest
+
+- name: Say it
+  ansible.builtin.debug:
+    var: digest.status
+"""
+
+RETURN = r"""
+changed:
+  description: Whether the digest was written or removed, or in check mode would be.
+  returned: always
+  type: bool
+  sample: true
+msg:
+  description: What is true now, in a sentence. After a failure, what went wrong.
+  returned: always
+  type: str
+  sample: network/terraform.tfstate has the digest 28b36030a7887f4c55d8ea4c7670499a, which fits
+path:
+  description: Where the state lies in the bucket, with the path of its workspace.
+  returned: success
+  type: str
+  sample: network/terraform.tfstate
+status:
+  description:
+    - How the digest was found. V(match), V(mismatch), V(missing), V(malformed), or of a state that does not exist
+      V(deleted) and V(orphan), as in the result of M(cornerstone.tfstate.tf_backend_info).
+  returned: success
+  type: str
+  sample: mismatch
+before:
+  description: The digest that was there. None if there was none.
+  returned: success
+  type: str
+  sample: "00000000000000000000000000000000"
+digest:
+  description: The digest that is there now, the MD5 of the state. None with O(state=absent).
+  returned: success
+  type: str
+  sample: 28b36030a7887f4c55d8ea4c7670499a
+version_id:
+  description: The version of the state that was read. None if it was not read whole, as the digest fitted it.
+  returned: success
+  type: str
+  sample: 3HL4kqtJvjVBH40Nrjfkd
+lineage:
+  description: The lineage of the state, if it was read.
+  returned: success
+  type: str
+  sample: 2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2
+serial:
+  description: The serial of the state, if it was read.
+  returned: success
+  type: int
+  sample: 12
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_digest import EDGE
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()

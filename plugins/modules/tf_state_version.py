@@ -1,0 +1,206 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_state_version
+short_description: Restore an older version of a Terraform or OpenTofu state, or undelete it
+version_added: 0.2.0
+description:
+  - Makes an older version of a state the current one. It is written as a new version with a serial above that of all
+    others, so no client and no saved plan takes it for one that it knew. Everything else in it stays, byte for byte.
+  - Or brings back a state that was deleted, by removing its delete marker.
+  - Both are done while every client is kept out by its lock, and the digest of the state follows.
+  - The addresses of resources that come back and that vanish are shown, also in check mode. Values never are.
+  - Nothing is removed but delete markers. What was the current version is the one before, and can be restored as well.
+  - Versions are listed by M(cornerstone.tfstate.tf_backend_info).
+  - What was created since is in AWS still, and not in the restored state. Let C(terraform plan) show the difference
+    before anybody applies it.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.connection
+options:
+  bucket:
+    description:
+      - The state bucket.
+    type: str
+    required: true
+  account_id:
+    description:
+      - The 12 digits of the account that must own the bucket. Quote them in YAML.
+      - Not given, whatever account owns it is right.
+    type: str
+  table:
+    description:
+      - The lock table.
+      - Not given, there are only lock files. Then a client that locks by a table alone is neither seen nor kept out.
+    type: str
+  key:
+    description:
+      - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
+        a C(backend) block. The rest of the path of another workspace is added.
+    type: str
+    required: true
+  workspace:
+    description:
+      - The workspace whose state it is.
+    type: str
+    default: default
+  workspace_key_prefix:
+    description:
+      - What comes before the states of other workspaces than V(default), as clients have it configured.
+    type: str
+    default: "env:"
+  state:
+    description:
+      - V(restored) makes the content of the version O(version_id) current, whether the state exists or was deleted.
+        If it is current already, with the highest serial, nothing is changed.
+      - V(undeleted) brings back the version that was deleted, as it was. A state that exists is left as it is.
+        Where removing the delete marker is denied, a copy is written over it.
+    type: str
+    choices: [restored, undeleted]
+    required: true
+  version_id:
+    description:
+      - The version to restore. Required with O(state=restored), and only then.
+    type: str
+  lock_id:
+    description:
+      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock). It is used, and kept.
+      - Not given, a lock is taken in both stores and released at the end.
+    type: str
+  allow:
+    description:
+      - What may be done although it was refused.
+      - V(change_lineage) restores a version of another lineage than that of the state. So it is when a state was
+        overwritten by one of something else.
+    type: list
+    elements: str
+    choices: [change_lineage]
+  wait_timeout:
+    description:
+      - How many seconds AWS gets to stop answering that it is busy.
+    type: int
+    default: 300
+notes:
+  - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
+    and C(s3:PutObject) on the state, to undelete C(s3:DeleteObjectVersion) on it, C(dynamodb:GetItem) and
+    C(dynamodb:PutItem) on the table, and what M(cornerstone.tfstate.tf_state_lock) needs to hold the lock."
+  - A version of more than 128 MiB is not restored, as it is held in memory. It can be undeleted.
+  - A state that OpenTofu encrypted has its serial inside as well, and is not restored. It can be undeleted.
+  - The new version is encrypted as the current one was, or if that was deleted, as the restored one.
+  - Run again after it was cut short, it goes on. Its lock may have to be released first.
+seealso:
+  - module: cornerstone.tfstate.tf_backend_info
+  - module: cornerstone.tfstate.tf_state_digest
+"""
+
+EXAMPLES = r"""
+- name: List the versions of a state
+  cornerstone.tfstate.tf_backend_info:
+    name: harmed-terraform-state
+    region: eu-west-1
+    gather: [states, versions]
+    keys: [network/terraform.tfstate]
+  register: info
+
+- name: Show which resources come back and which vanish if the version before is restored
+  cornerstone.tfstate.tf_state_version:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: network/terraform.tfstate
+    state: restored
+    version_id: "{{ info.backend.states[0].versions[1].version_id }}"
+  check_mode: true
+  diff: true
+
+- name: Restore it
+  cornerstone.tfstate.tf_state_version:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: network/terraform.tfstate
+    state: restored
+    version_id: "{{ info.backend.states[0].versions[1].version_id }}"
+
+- name: Undelete the state of another workspace
+  cornerstone.tfstate.tf_state_version:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: network/terraform.tfstate
+    workspace: qa
+    state: undeleted
+"""
+
+RETURN = r"""
+changed:
+  description: Whether anything was written, or in check mode would be. After a failure, whether it was before that.
+  returned: always
+  type: bool
+  sample: true
+msg:
+  description: What is true now, in a sentence. After a failure, what went wrong, and what was done before.
+  returned: always
+  type: str
+  sample: network/terraform.tfstate has what its version 3HL4kqtJvjVBH40Nrjfkd has, with serial 14
+path:
+  description: Where the state lies in the bucket, with the path of its workspace.
+  returned: success
+  type: str
+  sample: network/terraform.tfstate
+version_id:
+  description: The version that was brought back.
+  returned: success
+  type: str
+  sample: 3HL4kqtJvjVBH40Nrjfkd
+lineage:
+  description: The lineage of the state now.
+  returned: success
+  type: str
+  sample: 2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2
+serial:
+  description: The serial of the state now.
+  returned: success
+  type: int
+  sample: 14
+serial_before:
+  description: The serial that it had. None if it was deleted, or could not be read.
+  returned: success
+  type: int
+  sample: 13
+added:
+  description: The addresses of resources that the state has now and had not before.
+  returned: success
+  type: list
+  elements: str
+  sample: [aws_instance.bastion]
+removed:
+  description: The addresses of resources that the state had before and has not now.
+  returned: success
+  type: list
+  elements: str
+  sample: ['module.app["blue"].aws_lb.this[0]']
+digest:
+  description: The digest in the table now. None without O(table).
+  returned: success
+  type: str
+  sample: 28b36030a7887f4c55d8ea4c7670499a
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_version import EDGE
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()
