@@ -103,7 +103,7 @@ seealso:
 EXAMPLES = r"""
 - name: List the versions of a state
   cornerstone.tfstate.tf_backend_info:
-    name: harmed-terraform-state
+    bucket: harmed-terraform-state
     region: eu-west-1
     gather: [states, versions]
     keys: [network/terraform.tfstate]
