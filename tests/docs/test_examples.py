@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import LANGUAGES, MARKDOWN, PLUGINS, SHOWN, Example, examples, fences, read
+from tests.docs.pages import LANGUAGES, MARKDOWN, PLUGINS, RUNBOOKS, SHOWN, Example, examples, fences, read
 from tests.docs.stage import Stage
 from tests.support.emulators import RunningEmulator
 
 TERRAFORM = shutil.which("terraform")
 PLAYED = [
-    page for page in MARKDOWN if any(each.language in ("yaml", "sh") and not each.excuse for each in examples(page))
+    page
+    for page in MARKDOWN
+    if page not in RUNBOOKS and any(each.language in ("yaml", "sh") and not each.excuse for each in examples(page))
 ]
 INVENTORIES = [page for page in PLUGINS if "inventory" in page.parts]
 CONFIGURATION = [each for page in MARKDOWN for each in examples(page) if each.language == "hcl" and not each.excuse]

@@ -119,8 +119,8 @@ class Restoring:
         lineage = current.document.lineage if current and current.document else known and known.lineage
         if lineage != wanted.lineage and CHANGE_LINEAGE not in self.allow:
             raise Refused(
-                f"the version has the lineage {wanted.lineage}, and the state {self.place.path} has {lineage}: they are "
-                f"states of different things, or one was made anew; allow: [{CHANGE_LINEAGE}] permits it"
+                f"the version has the lineage {wanted.lineage}, and the state {self.place.path} has {lineage}: they "
+                f"are states of different things, or one was made anew; allow: [{CHANGE_LINEAGE}] permits it"
             )
 
     def _version(self, version_id: str, keeps: bool) -> Content:
