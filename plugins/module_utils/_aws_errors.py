@@ -123,6 +123,8 @@ def companions(call: Call) -> tuple[str, ...]:
 def iam_action(call: Call) -> str:
     if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
         return "s3:GetObjectVersion"
+    if call.operation == "delete_object" and "VersionId" in call.params:
+        return "s3:DeleteObjectVersion"
     return IAM_ACTIONS.get(call.operation, f"{call.service}:{call.operation.title().replace('_', '')}")
 
 
