@@ -116,7 +116,7 @@ EXAMPLES = r"""
     region: eu-west-1
     key: network/terraform.tfstate
     state: restored
-    version_id: "{{ info.backend.states[0].versions[1].version_id }}"
+    version_id: "{{ (info.backend.states | selectattr('workspace', 'eq', 'default') | first).versions[1].version_id }}"
   check_mode: true
   diff: true
 
@@ -127,7 +127,7 @@ EXAMPLES = r"""
     region: eu-west-1
     key: network/terraform.tfstate
     state: restored
-    version_id: "{{ info.backend.states[0].versions[1].version_id }}"
+    version_id: "{{ (info.backend.states | selectattr('workspace', 'eq', 'default') | first).versions[1].version_id }}"
 
 - name: Undelete the state of another workspace
   cornerstone.tfstate.tf_state_version:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -26,6 +27,8 @@ SUBSTITUTES = {
     # The demo's own target starts an emulator that outlives the tests.
     r"^make bootstrap$": "ansible-playbook bootstrap.yml -i inventories/demo",
 }
+
+STATE = {"version": 4, "terraform_version": "1.11.4", "lineage": "2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2", "outputs": {}}
 
 LEGACY_POLICY = {
     "Version": "2012-10-17",
@@ -68,6 +71,8 @@ class Stage:
             self._make_legacy("legacy-terraform-state", "legacy-terraform-locks", "eu-west-1")
         if "old-terraform-" in everything:
             self._make_states_to_move("old-terraform-state", "old-terraform-locks", "af-south-1", "billing")
+        if "harmed-terraform-" in everything:
+            self._make_harmed("harmed-terraform-state", "harmed-terraform-locks", "eu-west-1")
 
     def _make_keys(self, region: str, aliases: Iterable[str]) -> None:
         kms = self.emulator.client("kms", region=region)
@@ -76,16 +81,33 @@ class Stage:
 
     def _make_legacy(self, bucket: str, table: str, region: str) -> None:
         """A bucket from before all this: with a state and a policy, without versioning; and a bare table."""
-        s3 = self.emulator.client("s3", region=region)
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3 = self._make_pair(bucket, table, region)
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(LEGACY_POLICY))
         s3.put_object(Bucket=bucket, Key="terraform.tfstate", Body=b"{}")
+
+    def _make_harmed(self, bucket: str, table: str, region: str) -> None:
+        """A state with two versions and a digest of neither; and another workspace's, which was left alone."""
+        s3 = self._make_pair(bucket, table, region)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        key = "network/terraform.tfstate"
+        for path, serials in ((key, (1, 2)), (f"env:/qa/{key}", (1,))):
+            for serial in serials:
+                state = {**STATE, "serial": serial, "resources": []}
+                s3.put_object(Bucket=bucket, Key=path, Body=json.dumps(state).encode())
+        item = {"LockID": {"S": f"{bucket}/{key}-md5"}, "Digest": {"S": "0" * 32}}
+        self.emulator.client("dynamodb", region=region).put_item(TableName=table, Item=item)
+
+    def _make_pair(self, bucket: str, table: str, region: str) -> Any:
+        """A bucket and a bare table."""
+        s3 = self.emulator.client("s3", region=region)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         self.emulator.client("dynamodb", region=region).create_table(
             TableName=table,
             AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
             ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
         )
+        return s3
 
     def _make_states_to_move(self, bucket: str, table: str, region: str, project: str) -> None:
         """A state in a bucket, and one in the folder of a project."""

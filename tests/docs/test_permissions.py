@@ -147,6 +147,13 @@ def test_who_migrates_needs_exactly_this():
     assert actions(policy("Migrate")) == MOVES | TELLS_ABSENCE
 
 
+def test_who_mends_needs_exactly_this():
+    rooms_of_it = ("contents", "listing", "digest_item", "restoring", "lock_stores")
+    needed = {action for room in rooms_of_it for _unused, action in calls_in(f"_state/{room}")}
+    scans = {"dynamodb:Scan"}  # of the table, for the listing of a whole backend
+    assert actions(policy("Mend")) == needed - scans | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 

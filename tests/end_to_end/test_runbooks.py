@@ -26,8 +26,8 @@ BUCKET, TABLE, KEY = "usest1-terraform-state-ezra", "terraform-locks-us-east-1",
 LOCK = {"LockID": {"S": f"{BUCKET}/{KEY}"}}
 DIGEST = {"LockID": {"S": f"{BUCKET}/{KEY}-md5"}}
 INIT = (
-    f"terraform -chdir=network init -input=false -backend-config=key={KEY} "
-    "-backend-config=../backends/us-east-1/us-east-1.s3.tfbackend"
+    "terraform -chdir=network init -input=false -backend-config=../backends/us-east-1/us-east-1.s3.tfbackend "
+    f"-backend-config=key={KEY}"
 )
 RUN_LIMIT_S = 300
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history
 
 from tests.integration.doors import Playbook, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
@@ -334,6 +335,49 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_cannot_be_brought_back_is_said(backend: Backend, asked: dict[str, Any], said: str) -> None:
     backend.put(state(1, "a"))
     assert said in backend.refused(VERSION, **asked)
+
+
+FAULTS: dict[str, tuple[str, Any, str]] = {
+    "versions denied": ("ListObjectVersions", error("AccessDenied", 403), "needs s3:ListBucketVersions"),
+    "version denied": ("GetObject", error("AccessDenied", 403), "needs s3:GetObjectVersion"),
+    "digest denied": ("GetItem", error("AccessDeniedException"), "needs dynamodb:GetItem"),
+    "another key": ("GetItem", error("ValidationException"), "it is no lock table"),
+}
+
+
+@pytest.mark.parametrize(("operation", "reply", "said"), FAULTS.values(), ids=list(FAULTS))
+@pytest.mark.parametrize(("module", "asked"), [(DIGEST, {}), (VERSION, {"state": "undeleted"})])
+def test_what_cannot_be_read_is_unknown_and_nothing_is_done(
+    backend: Backend, module: str, asked: dict[str, Any], operation: str, reply: Any, said: str
+) -> None:
+    backend.put(state(1, "a"))
+    backend.put_digest("0" * 32)
+    backend.relay.on(operation, reply=reply, times=20)
+    assert said in backend.refused(module, **asked)
+
+
+def test_a_state_too_large_to_be_held_is_undeleted_but_not_restored(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
+    monkeypatch.setattr(history, "LARGEST", 100)
+    assert "would have to be held in memory" in backend.refused(VERSION, state="restored", version_id=first)
+    backend.delete()
+    backend.done(VERSION, state="undeleted")
+    assert backend.body == state(2, "b")
+
+
+def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend) -> None:
+    encrypted = (
+        b'{"serial":1,"lineage":"%s","meta":{},"encrypted_data":"x","encryption_version":"v0"}' % LINEAGE.encode()
+    )
+    (first,) = backend.put(encrypted)
+    backend.delete()
+    assert "encrypted by OpenTofu" in backend.refused(VERSION, state="restored", version_id=first)
+    backend.done(VERSION, state="undeleted")
+    assert backend.body == encrypted
+    backend.put_digest("0" * 32)
+    assert backend.done(DIGEST)["digest"] == md5(encrypted)
 
 
 @pytest.mark.parametrize("door", DOORS)

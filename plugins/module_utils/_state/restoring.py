@@ -154,7 +154,8 @@ class Restoring:
             self._write(content.body or b"", {"IfNoneMatch": "*", **like})
 
     def _write(self, body: bytes, terms: Mapping[str, Any]) -> None:
-        asked = {**self._object, "Body": body, "ContentType": "application/json", **terms}
+        content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        asked = {**self._object, **content, **terms}
         try:
             self.aws.write(Call("s3", "put_object", asked))
         except CallFailed as refused:

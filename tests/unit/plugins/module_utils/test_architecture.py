@@ -32,7 +32,7 @@ LONGEST_ROOM, LONGEST_FACET = 300, 110
 #: Between the loop and Ansible: they hand on what the task says of check mode.
 EDGES = (
     *("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py", "_backend_info.py", "_backend_audit.py"),
-    *("_state_lock.py", "_state_move.py", "_handover_files.py"),
+    *("_state_lock.py", "_state_move.py", "_state_digest.py", "_state_version.py", "_handover_files.py"),
 )
 
 
