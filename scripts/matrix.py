@@ -43,7 +43,6 @@ FULL = (
     "tests/unit/plugins",
     "tests/unit/roles",
     "tests/playbooks",
-    "tests/doors",
     "tests/integration/test_bad_inputs.py",
     "tests/integration/test_lives.py",
 )

@@ -31,9 +31,16 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
-THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+THROTTLED = {
+    "SlowDown",
+    "503",  # is SlowDown, too, where an answer has no body
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+}
 #: AWS's own fault; botocore has tried again already.
-BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504"}
+BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
 #: Answers that end well if one waits: while something else is being done, or while too much is asked for.
 TRANSIENT = {"OperationAborted", "ContinuousBackupsUnavailableException", "BucketNotEmpty", *THROTTLED}
 #: Answers that end well if one waits for what was created a moment ago.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ._core import (
     EXISTENCE,
+    CallFailed,
     Change,
     Facet,
     Invalid,
@@ -96,8 +97,8 @@ class _Run(Observer):
         for call in change.calls:
             try:
                 self.world.write(call, self.young)
-            except TfstateError:  # the reply may be lost, and its repetition refused
-                if not self._came_true(change):
+            except TfstateError as error:  # the reply may be lost, and its repetition refused
+                if not self._came_true(change, error):
                     raise
             self.young = self.young or (change.facet == EXISTENCE and change.before is None)
         if change.calls:
@@ -105,7 +106,7 @@ class _Run(Observer):
         if change.facet not in [each.facet for each in self.done]:
             self.done.append(change)
 
-    def _came_true(self, change: Change) -> bool:
+    def _came_true(self, change: Change, error: TfstateError) -> bool:
         """Looked at for some seconds: what was written without our knowledge is read late, too."""
         facet = next(each for each in self.facets if each.name == change.facet)
         for attempt in range(LOOKS):
@@ -113,10 +114,12 @@ class _Run(Observer):
                 self.world.pause(attempt - 1)
             try:
                 observed = self.observe([facet])
-                if observed == desire([facet], self.target, self.params, observed):
-                    return True
-            except TfstateError:
+            except TfstateError as blind:
+                if isinstance(error, CallFailed) and not _is_the_same(error, blind):
+                    raise TfstateError(f"{error}. Whether it is done could not be seen: {blind}") from error
                 return False
+            if observed == desire([facet], self.target, self.params, observed):
+                return True
         return False
 
     def settle(self, facets: tuple[Facet, ...]) -> Values:
@@ -152,6 +155,10 @@ class _Run(Observer):
         self.world.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )
+
+
+def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
+    return isinstance(other, CallFailed) and other.failure.code == error.failure.code
 
 
 def reconcile(world: World, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
