@@ -5,7 +5,8 @@
 usage: matrix.py [smoke] [CORE ...]
 
 Each ansible-core runs with the oldest Python that it supports and the oldest botocore that we declare, and with the
-newest of both. `smoke` is for every day: the role's creation and its repetition by both doors, oldest and newest only.
+newest of both. `smoke` is for every day: the role's creation and its repetition by both doors, oldest and newest only
+unless an ansible-core is named.
 The emulator runs in the Python of the development tools, because it wants a botocore of its own. A Python that this
 machine does not have is named in the table as not run; it is an error only if nothing could run.
 """
@@ -43,7 +44,6 @@ FULL = (
     "tests/unit/plugins",
     "tests/unit/roles",
     "tests/playbooks",
-    "tests/doors",
     "tests/integration/test_bad_inputs.py",
     "tests/integration/test_lives.py",
 )
@@ -84,13 +84,15 @@ class Verdict:
 
 def main(words: list[str]) -> int:
     is_smoke = "smoke" in words
-    cores = [word for word in words if word != "smoke"] or ([*CORES][:1] + [*CORES][-1:] if is_smoke else [*CORES])
+    named = [word for word in words if word != "smoke"]
+    cores = named or [*CORES]
     if unknown := set(cores) - set(CORES):
         raise SystemExit(f"No ansible-core is known as {', '.join(sorted(unknown))}; there are {', '.join(CORES)}.")
     chosen = [*cells(cores)]
-    if is_smoke:
-        chosen = [chosen[0], chosen[-1]]
-    verdicts = [*missing(cores)] if not is_smoke else []
+    is_daily = is_smoke and not named
+    if is_daily:
+        chosen = [*chosen[:1], *chosen[1:][-1:]]
+    verdicts = [*missing([cores[0], cores[-1]] if is_daily else cores)]
     for cell in chosen:
         print(f"--- {cell.name}", flush=True)
         verdicts.append(judged(cell, SMOKE if is_smoke else FULL))

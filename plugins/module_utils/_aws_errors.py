@@ -45,9 +45,16 @@ UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "Unsuppo
 
 #: What is said of single items fails like this only where their key is not that of the table.
 ITEM_CALLS = {"get_item", "put_item", "delete_item"}
-THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+THROTTLED = {
+    "SlowDown",
+    "503",  # is SlowDown, too, where an answer has no body
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+}
 #: AWS's own fault; botocore has tried again already.
-BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504"}
+BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
 
 #: What to do about a code that has one meaning whatever the call was.
 ADVICE = {
@@ -103,7 +110,7 @@ QUOTAS = {
 TRANSIENT = {
     *THROTTLED,
     *("OperationAborted", "ConditionalRequestConflict", "ContinuousBackupsUnavailableException"),
-    *("ServiceUnavailable", "503", "BucketNotEmpty"),
+    *("ServiceUnavailable", "BucketNotEmpty"),
 }
 #: Answers that end well if one waits for what was created a moment ago.
 NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}

@@ -131,7 +131,7 @@ class _Run(Observer):
                 code = failed.failure.code if isinstance(failed, CallFailed) else ""
                 self.young = self.young or (creates and code in ALREADY_THERE)
                 # The reply may be lost, and its repetition refused.
-                if not self._came_true(change, looks=1 if code in DENIED else LOOKS):
+                if not self._came_true(change, failed, looks=1 if code in DENIED else LOOKS):
                     raise
                 if creates and not self.world.late():
                     raise _Overtaken(change) from failed
@@ -141,7 +141,7 @@ class _Run(Observer):
         if change.facet not in [each.facet for each in self.done]:
             self.done.append(change)
 
-    def _came_true(self, change: Change, looks: int) -> bool:
+    def _came_true(self, change: Change, error: TfstateError, looks: int) -> bool:
         """Looked at for some seconds: what was written without our knowledge is read late, too."""
         facet = self._facet(change)
         for attempt in range(looks):
@@ -149,10 +149,12 @@ class _Run(Observer):
                 self.world.pause(attempt - 1)
             try:
                 observed = self.observe([facet])
-                if observed == desire([facet], self.target, self.params, observed):
-                    return True
-            except TfstateError:
+            except TfstateError as blind:
+                if isinstance(error, CallFailed) and not _is_the_same(error, blind):
+                    raise TfstateError(f"{error}. Whether it is done could not be seen: {blind}") from error
                 return False
+            if observed == desire([facet], self.target, self.params, observed):
+                return True
         return False
 
     def settle(self, facets: tuple[Facet, ...]) -> Values:
@@ -199,6 +201,10 @@ class _Run(Observer):
         self.world.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )
+
+
+def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
+    return isinstance(other, CallFailed) and other.failure.code == error.failure.code
 
 
 def reconcile(world: World, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:

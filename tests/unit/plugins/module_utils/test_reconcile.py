@@ -260,6 +260,18 @@ def test_a_repeated_change_of_a_key_that_aws_refuses_as_done_is_looked_for_until
     assert [call.operation for call in aws.writes] == ["update_table"]
 
 
+def test_a_refusal_whose_truth_cannot_be_seen_tells_both() -> None:
+    kind = KINDS["table"]
+
+    def refuse(aws: FakeAws) -> None:
+        aws.faults = {"describe_table": ["ExpiredTokenException"]}
+        raise CallFailed(Failure(aws.writes[-1], "ValidationException", "already so", "see what AWS says"))
+
+    aws = kind.world(Table(protected=False, recovery_days=35), watch=refuse)
+    with pytest.raises(TfstateError, match=r"ValidationException.*could not be seen: .*ExpiredTokenException"):
+        kind.run(aws, {})
+
+
 def test_a_deletion_that_fails_before_its_first_write_changed_nothing() -> None:
     kind = KINDS["table"]
     aws = kind.world(Table(items=[{"LockID": {"S": "b/k-md5"}, "Digest": {"S": "1"}}]))
