@@ -37,8 +37,6 @@ T = TypeVar("T")
 #: How often a change whose write failed is looked for, in about eight seconds.
 LOOKS = 6
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Outcome:
