@@ -28,7 +28,14 @@ SUBSTITUTES = {
     r"^make bootstrap$": "ansible-playbook bootstrap.yml -i inventories/demo",
 }
 
-STATE = {"version": 4, "terraform_version": "1.11.4", "lineage": "2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2", "outputs": {}}
+STATE = {
+    "version": 4,
+    "terraform_version": "1.11.4",
+    "lineage": "2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2",
+    "outputs": {},
+    "serial": 1,
+    "resources": [],
+}
 
 LEGACY_POLICY = {
     "Version": "2012-10-17",
@@ -42,8 +49,6 @@ LEGACY_POLICY = {
         }
     ],
 }
-
-STATE = json.dumps({"version": 4, "serial": 1, "lineage": "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56", "resources": []})
 
 
 @dataclass
@@ -92,7 +97,7 @@ class Stage:
         key = "network/terraform.tfstate"
         for path, serials in ((key, (1, 2)), (f"env:/qa/{key}", (1,))):
             for serial in serials:
-                state = {**STATE, "serial": serial, "resources": []}
+                state = {**STATE, "serial": serial}
                 s3.put_object(Bucket=bucket, Key=path, Body=json.dumps(state).encode())
         item = {"LockID": {"S": f"{bucket}/{key}-md5"}, "Digest": {"S": "0" * 32}}
         self.emulator.client("dynamodb", region=region).put_item(TableName=table, Item=item)
@@ -111,16 +116,9 @@ class Stage:
 
     def _make_states_to_move(self, bucket: str, table: str, region: str, project: str) -> None:
         """A state in a bucket, and one in the folder of a project."""
-        s3, dynamodb = (self.emulator.client(service, region=region) for service in ("s3", "dynamodb"))
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
-        s3.put_object(Bucket=bucket, Key="network/terraform.tfstate", Body=STATE)
-        dynamodb.create_table(
-            TableName=table,
-            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self.write(f"{project}/terraform.tfstate", STATE)
+        s3 = self._make_pair(bucket, table, region)
+        s3.put_object(Bucket=bucket, Key="network/terraform.tfstate", Body=json.dumps(STATE).encode())
+        self.write(f"{project}/terraform.tfstate", json.dumps(STATE))
 
     def typed(self, text: str) -> str:
         for pattern, replacement in SUBSTITUTES.items():

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,8 +24,6 @@ HEAD_BYTES = 65536
 ORPHAN_AGE_S = 3600
 #: The empty answers of HeadObject and GetObject.
 GONE = {"404", "NoSuchKey", "NotFound"}
-#: Which version of an object is meant if none is named.
-CURRENT: Mapping[str, str] = {}
 EMPTY = Unreadable("it is empty, which clients take for no state at all")
 
 
@@ -93,9 +91,7 @@ def looks(aws: Backend, scope: Scope, found: Objects, wants_counts: bool) -> dic
     return dict(zip(paths, aws.together(works), strict=True))
 
 
-def look(
-    aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, version: Mapping[str, str] = CURRENT
-) -> Look:
+def look(aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
     """At an object, or at its `version`, as GetObject names it."""
     if size == 0:
         return Look(EMPTY, None, None)
@@ -109,7 +105,7 @@ def look(
         document = body.reading.end() if body.reading else None
         return Look(document, body.md5.hexdigest(), version_id) if body.length else Look(EMPTY, None, version_id)
     told = head_of(body.head)
-    return Look(told, etag_md5(answer), version_id) if told else look(aws, scope, path, size, True, version)
+    return Look(told, etag_md5(answer), version_id) if told else look(aws, scope, path, size, True, **version)
 
 
 def _failed(failure: Failure) -> Look:

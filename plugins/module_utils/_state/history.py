@@ -115,7 +115,7 @@ def _look(aws: Backend, scope: Scope, path: str, version: Version) -> Look | Non
     """None for a version that is gone meanwhile."""
     if version.is_delete_marker:
         return Look(None, None, version.version_id)
-    told = look(aws, scope, path, version.size, False, {"VersionId": version.version_id})
+    told = look(aws, scope, path, version.size, False, VersionId=version.version_id)
     return None if told.is_gone or (told.failure and told.failure.code == "NoSuchVersion") else told
 
 
