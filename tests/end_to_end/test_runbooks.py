@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.docs.pages import RUNBOOKS, fences
 from tests.docs.stage import Stage
 from tests.end_to_end.terraform import CONFIGURATION, Run, apply
 from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
@@ -147,9 +148,11 @@ HARMS: dict[str, tuple[Callable[[Incident], None], int]] = {
 
 @pytest.fixture
 def incident(terraform: str, ministack: RunningEmulator, tmp_path: Path) -> Iterator[Incident]:
-    incident = Incident(Stage(ministack, tmp_path), ministack)
-    incident.set_up()
-    yield incident
+    # The emulator cuts idle connections, sometimes under Terraform's next request; the relay keeps them.
+    with Relay(ministack.url) as relay:
+        incident = Incident(Stage(replace(ministack, url=relay.url), tmp_path), ministack)
+        incident.set_up()
+        yield incident
     ministack.reset()  # every runbook uses the same names
 
 
