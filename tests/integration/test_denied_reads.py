@@ -19,7 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import 
 
 from tests.integration.conftest import behind_the_shim
 from tests.integration.doors import Playbook, through_core
-from tests.integration.scenarios import S3_DENIES_WITH_403, only
+from tests.integration.scenarios import S3_DENIES_WITH_403
 from tests.integration.subject import Subject, changed
 from tests.integration.test_lives import DOORS
 from tests.integration.test_table import make
@@ -50,7 +50,7 @@ def deny(subject: Subject, operation: str) -> None:
     name = api_name(operation)
     is_s3 = "Bucket" in name or name in S3_DENIES_WITH_403
     code, status = ("AccessDenied", 403) if is_s3 else ("AccessDeniedException", 400)
-    subject.relay.on("*", reply=only(name, error(code, status)), times=math.inf, resource=subject.name)
+    subject.relay.on(name, reply=error(code, status), times=math.inf, resource=subject.name)
 
 
 FACETS = [
@@ -247,7 +247,7 @@ def test_a_look_around_that_is_denied_names_the_permission_and_the_option(
         asked = {"billing_mode": "PAY_PER_REQUEST"}
         subject.relay._rules.clear()  # of what answers for autoscaling
     denied = error("AccessDenied" if look.kind == "bucket" else "AccessDeniedException", 403)
-    subject.relay.on("*", reply=only(api_name(look.operation), denied), times=math.inf)
+    subject.relay.on(api_name(look.operation), reply=denied, times=math.inf)
     said = subject.refused(**asked)
     assert f"needs {look.permission}" in said
     assert f"or leave it alone with unmanaged: [{look.facet}]" in said
