@@ -4,7 +4,7 @@ LIMIT ?=
 ARGS ?=
 export PYTHON
 
-.PHONY: help bootstrap start stop venv dev test lint bench soak matrix clean
+.PHONY: help bootstrap start stop venv dev test thorough lint bench soak matrix clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -26,6 +26,9 @@ dev: ## Make .venv with what tests need, too
 
 test: dev ## Prove everything; ARGS="unit lint" for some parts
 	@scripts/test $(ARGS)
+
+thorough: dev ## Prove it on the second emulator everywhere, too, which takes longer
+	@scripts/test --thorough $(ARGS)
 
 lint: dev ## Run the linters
 	@scripts/test lint

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Prove everything, or the parts that are named, and end with one line that counts.
 
-usage: test.py [PART ...]
+usage: test.py [--thorough] [PART ...]
 
 Parts that keep one core busy run side by side, then those that use all cores, one after another.
+Without --thorough the tests so marked are left out: they repeat others on the second emulator.
 A pytest part counts its tests, every other part counts as one. A part that is missing or runs nothing has failed.
 """
 
@@ -20,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 from xml.etree import ElementTree
@@ -32,6 +33,7 @@ CORES = min(os.cpu_count() or 2, 4)
 STOP_TIMEOUT_S = 10
 # How much of a command's output is shown: the verdict of one that passed, the story of one that failed.
 LINES_IF_PASSED, LINES_IF_FAILED = 1, 80
+BRIEFLY = "-m 'not thorough'"
 LEFT_OUT = ("ANSIBLE_", "AWS_", "MOLECULE_", "PYTEST_", "PYTHON", "TF_", "TFSTATE_")
 
 
@@ -52,6 +54,9 @@ class Part:
     @property
     def report(self) -> Path:
         return OUTPUT / f"{self.name}.xml"
+
+    def thoroughly(self) -> Part:
+        return replace(self, commands=tuple(command.replace(f"{BRIEFLY} ", "") for command in self.commands))
 
     @property
     def is_pytest(self) -> bool:
@@ -83,7 +88,7 @@ class Result:
 
 def pytest_part(name: str, folder: str, takes_all_cores: bool = False) -> Part:
     workers = f" -n {CORES} --dist worksteal" if takes_all_cores else ""
-    command = f"pytest {folder} -q --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml{workers}"
+    command = f"pytest {folder} -q {BRIEFLY} --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml{workers}"
     return Part(name, (command,), folder, takes_all_cores)
 
 
@@ -126,7 +131,9 @@ PARTS = (
 
 
 def main(names: list[str]) -> int:
-    known = {part.name: part for part in (*PARTS, *unlisted())}
+    is_thorough = "--thorough" in names
+    names = [name for name in names if name != "--thorough"]
+    known = {part.name: part.thoroughly() if is_thorough else part for part in (*PARTS, *unlisted())}
     if unknown := set(names) - set(known):
         raise SystemExit(f"No part is named {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     prepare_output()

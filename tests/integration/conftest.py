@@ -18,6 +18,15 @@ from tests.integration.subject import Subject
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
+#: What differs between the emulators in here is told by few tests; the others need one.
+ONE_IS_ENOUGH = ("test_state_mending", "test_state_move", "test_state_lock", "test_backend_info", "test_handover")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "moto" in item.name and item.path.stem in ONE_IS_ENOUGH:
+            item.add_marker("thorough")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def impatient() -> Iterator[None]:
