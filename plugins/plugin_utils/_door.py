@@ -12,6 +12,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from io import FileIO
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +31,10 @@ INTERPRETER = "ansible_python_interpreter"
 #: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
 SWITCH = "cornerstone_tfstate_fast_door"
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+#: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
+NOTICE_S = 0.5
+#: What a pipe holds at the most.
+PIPE = 65536
 
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
 
@@ -171,8 +177,8 @@ def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str
     written: list[str] = []
     result: dict[str, Any] | None = None
     try:
-        with os.fdopen(reader, encoding="utf-8") as told:
-            for line in told:
+        with os.fdopen(reader, "rb", buffering=0) as told:
+            for line in _lines(told):
                 message = json.loads(line)
                 if isinstance(message, dict):
                     result = message
@@ -189,11 +195,27 @@ def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str
     return result
 
 
+def _lines(told: FileIO) -> Iterator[bytearray]:
+    """What the child tells, until it ends."""
+    begun = bytearray()
+    while True:
+        while not wait([told], NOTICE_S):
+            pass
+        piece = told.read(PIPE)
+        if not piece:
+            return
+        begun += piece
+        if b"\n" in piece:
+            *lines, begun = begun.split(b"\n")
+            yield from lines
+
+
 def _tell_all(work: Callable[[Wrote], dict[str, Any]], writer: int) -> NoReturn:
     """In the child: a line for each write as it happens, and one for the result."""
     status = 1
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM):  # the worker's handlers are about the worker
+            signal.signal(number, signal.SIG_DFL)
         with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as tell:
             try:
                 result = work(lambda call: print(json.dumps(str(call)), file=tell))
