@@ -90,10 +90,10 @@ _last: tuple[Any, Session] | None = None
 def session_for(connection: Connection) -> Session:
     """The last session, if the question is the same: the role's task asks for the bucket, and then for the table."""
     global _last
-    question = (connection, dict(os.environ))
-    if _last is None or _last[0] != question:
-        _last = (question, Session(session_of(connection)))
-    return _last[1]
+    question, last = (connection, dict(os.environ)), _last  # read once: the inventory asks in threads
+    if last is None or last[0] != question:
+        last = _last = (question, Session(session_of(connection)))
+    return last[1]
 
 
 def _nobody_to_ask(_question: str) -> str:
@@ -101,13 +101,16 @@ def _nobody_to_ask(_question: str) -> str:
     raise botocore.exceptions.RefreshWithMFAUnsupportedError()
 
 
-_spare: Any = None
+#: At most one. A list's `pop` gives it to one thread only.
+_spare: list[Any] = []
 
 
 def _blank() -> Any:
     """A session that has read nothing yet: the spare one of a forked process, or a new one."""
-    global _spare
-    session, _spare = _spare or botocore.session.Session(), None
+    try:
+        session = _spare.pop()
+    except IndexError:
+        session = botocore.session.Session()
     session.register_component("data_loader", _loader())
     # Session tokens of the global endpoint are not known in regions that have to be enabled.
     session.set_config_variable("sts_regional_endpoints", "regional")
@@ -138,8 +141,7 @@ def warm() -> None:
         for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
             loader.load_data(name)
     # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
-    global _spare
-    _spare = botocore.session.Session()
+    _spare[:] = [botocore.session.Session()]
     # What the first connection would else do in each of them: set up OpenSSL, import a codec.
     botocore.httpsession.create_urllib3_context()
     codecs.lookup("idna")

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock, local
+from typing import Any
 
 import pytest
 import yaml
@@ -36,7 +37,7 @@ def project(tmp_path: Path, relay: Relay) -> Project:
     return Project(tmp_path, relay.url, {"ANSIBLE_FORKS": "10"})
 
 
-def fleet(project: Project, accounts: int, unique: str) -> list[str]:
+def fleet(project: Project, accounts: int, unique: str, **variables: Any) -> list[str]:
     """The hosts of an inventory of so many accounts in three regions, a role to assume in each."""
     connection = project.connection("terraform_backend_")
     numbers = [f"{number:012}" for number in range(1, accounts + 1)]
@@ -47,7 +48,8 @@ def fleet(project: Project, accounts: int, unique: str) -> list[str]:
         "bucket_name": f"acme-{unique}-{{account_id}}-{{region}}",
         "table_name": f"locks-{unique}",
         "assume_role": "admin",
-        "variables": {name: text for name, text in connection.items() if name != "terraform_backend_region"},
+        "variables": {name: text for name, text in connection.items() if name != "terraform_backend_region"}
+        | variables,
     }
     project.write("inventory/acme.fleet.yml", yaml.safe_dump(inventory))
     return [f"a{number[-2:]}.{region}" for number in numbers for region in REGIONS]
