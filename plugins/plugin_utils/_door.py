@@ -31,6 +31,8 @@ INTERPRETER = "ansible_python_interpreter"
 #: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
 SWITCH = "cornerstone_tfstate_fast_door"
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+#: The option by which a module limits itself. Of the time of its task, a third is left for starting and ending it.
+WAIT = "wait_timeout"
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
 NOTICE_S = 0.5
 #: What a pipe holds at the most.
@@ -62,12 +64,21 @@ class Doors(ActionBase):  # type: ignore[misc]
 
     def enter(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
         """The result of a module."""
+        arguments = {**arguments, **self._in_time(edge, arguments)}
         if self._fast:
             with self.environment():
                 return self._carried_out(edge, module, arguments, wrote)
         in_a_process = {"task_vars": self.known, "wrap_async": self._task.async_val}
         result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
         return result
+
+    def _in_time(self, edge: Edge, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A deadline below that of the task, which would kill the work before it could tell why it takes so long."""
+        limit_s = self._task.async_val or self._task.timeout
+        asked = arguments.get(WAIT, edge.spec.get(WAIT, {}).get("default"))
+        if not limit_s or not str(asked).isdecimal():
+            return {}
+        return {WAIT: min(int(asked), max(1, limit_s * 2 // 3))}
 
     def environment(self) -> AbstractContextManager[None]:
         """The environment that the task asks for."""

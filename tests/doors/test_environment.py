@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ AS_B = {"AWS_PROFILE": "b"}
 def project_with_profiles(project: Project) -> Project:
     told = [f"[{name}]\naws_access_key_id = {key}\naws_secret_access_key = secret\n" for name, key in PROFILES.items()]
     path = project.write("credentials", "\n".join(told))
+    inventory = json.loads((project.home / "inventory" / "hosts.yml").read_text())
+    for name in ("access_key", "secret_key"):  # explicit keys would beat the environment
+        del inventory["states"]["vars"][f"terraform_backend_{name}"]
+    project.write("inventory/hosts.yml", inventory)
     project.environment |= {
         "AWS_SHARED_CREDENTIALS_FILE": path,
         "AWS_PROFILE": "a",
@@ -38,10 +43,16 @@ def play(*tasks: dict[str, Any], **otherwise: Any) -> list[dict[str, Any]]:
     return [{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks), **otherwise}]
 
 
+def role(**otherwise: Any) -> list[dict[str, Any]]:
+    names = {"terraform_backend_bucket_name": "state-of-a-role", "terraform_backend_lock_mode": "lockfile"}
+    return play(roles=[{"role": "cornerstone.tfstate.terraform_backend", "vars": names, **otherwise}])
+
+
 PLACES: dict[str, list[dict[str, Any]]] = {
     "nowhere": play(look("lock-table")),
     "the play": play(look("lock-table"), environment=AS_B),
     "a block": play({"name": "Block", "block": [look("lock-table")], "environment": AS_B}),
+    "a role": role(environment=AS_B),
     "the task": play(look("lock-table", environment=AS_B)),
     "a loop": play(look("{{ item }}", loop=["lock-table", "lock-table-2"], environment=AS_B), look("lock-table-3")),
     "an asynchronous task": play(

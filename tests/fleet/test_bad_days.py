@@ -40,6 +40,7 @@ def project(tmp_path: Path, relay: Relay) -> Project:
 def fleet(project: Project, accounts: int, unique: str, **variables: Any) -> list[str]:
     """The hosts of an inventory of so many accounts in three regions, a role to assume in each."""
     connection = project.connection("terraform_backend_")
+    del connection["terraform_backend_region"]
     numbers = [f"{number:012}" for number in range(1, accounts + 1)]
     inventory = {
         "plugin": "cornerstone.tfstate.fleet",
