@@ -16,6 +16,7 @@ from tests.support.relay import Relay, then
 
 #: After which calls the process that made them dies, in the order in which a creation makes them.
 MOMENTS = ("HeadBucket", "CreateBucket", "PutBucketVersioning", "CreateTable", "UpdateContinuousBackups")
+OF_TABLES = {"CreateTable", "UpdateContinuousBackups"}
 DOORS = {"in the worker": "true", "as a module": "false"}
 
 
@@ -26,10 +27,13 @@ def test_a_playbook_that_is_killed_again_and_again_gets_through_in_the_end(
     project = Project(tmp_path, aws_like.url)
     names = {"terraform_backend_bucket_name": bucket_name, "terraform_backend_table_name": table_name}
     given = {"terraform_backend_region": "us-east-1", "cornerstone_tfstate_fast_door": is_fast}
-    project.inventory({"here": names}, **given)
+    elsewhere = {name: f"{value}-2" for name, value in names.items()}
+    project.inventory({"here": names, "there": elsewhere}, **given)
     for moment in MOMENTS:
-        aws_like.on(moment, reply=then(kill_caller))
+        of = table_name if moment in OF_TABLES else bucket_name
+        aws_like.on(moment, reply=then(kill_caller), resource=of)
         run = project.play("cornerstone.tfstate.bootstrap")
+        assert "1 ok, 1 failed" in run.summary, (moment, run.output)  # who dies takes nobody along
         assert run.code != 0, (moment, run.output)
         assert "Traceback" not in run.output, run.output
         assert harm_to_bucket(emulator, bucket_name) == set(), moment
@@ -41,4 +45,4 @@ def test_a_playbook_that_is_killed_again_and_again_gets_through_in_the_end(
     writes = len(aws_like.writes)
     again = project.play("cornerstone.tfstate.bootstrap")
     assert (again.code, len(aws_like.writes) - writes) == (0, 0), again.output
-    assert "1 ok, 0 failed, 0 changed" in again.summary
+    assert "2 ok, 0 failed, 0 changed" in again.summary

@@ -70,16 +70,23 @@ def expired(relay: Relay) -> Iterator[set[str]]:
     return accounts
 
 
-def test_accounts_whose_credentials_expired_fail_at_once_and_alone(project, relay, unique, expired):
-    hosts = fleet(project, 12, unique)
-    expired |= {"000000000003", "000000000009"}
-    lost = [host for host in hosts if host[:3] in ("a03", "a09")]
+@pytest.mark.parametrize(
+    ("is_fast", "accounts", "theirs"),
+    [(True, 12, {"000000000003", "000000000009"}), (False, 3, {"000000000003"})],
+    ids=["in the worker", "as a module"],
+)
+def test_accounts_whose_credentials_expired_fail_at_once_and_alone(
+    project, relay, unique, expired, is_fast, accounts, theirs
+):
+    hosts = fleet(project, accounts, unique, cornerstone_tfstate_fast_door=is_fast)
+    expired |= theirs
+    lost = [host for host in hosts if any(host.startswith(f"a{number[-2:]}.") for number in theirs)]
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code != 0, run.output
     told = dict(re.findall(r"^FAILED (\S+): (.*)$", run.summary, re.MULTILINE))
     assert sorted(told) == sorted(lost), run.output
     for host, reason in told.items():
-        account = "000000000003" if host.startswith("a03") else "000000000009"
+        account = f"0000000000{host[1:3]}"
         assert "ExpiredToken" in reason and f"arn:aws:iam::{account}:role/admin" in reason
     assert f"{len(hosts)} backends: {len(hosts) - len(lost)} ok, {len(lost)} failed" in run.summary
     # Nobody tried again, and nothing else was tried: there is one refusal for each of the two services asked at first.
