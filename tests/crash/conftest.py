@@ -55,16 +55,17 @@ def emulator(ministack: RunningEmulator) -> RunningEmulator:
 
 @pytest.fixture(params=["in the worker", "as a module"])
 def door(request: pytest.FixtureRequest, launcher: subprocess.Popen[str]) -> Door:
-    return _door(launcher, is_fast=request.param == "in the worker")
+    return door_of(launcher, is_fast=request.param == "in the worker")
 
 
-def _door(launcher: subprocess.Popen[str], is_fast: bool) -> Door:
+def door_of(launcher: subprocess.Popen[str], is_fast: bool) -> Door:
     def through(tasks: Sequence[Task]) -> list[Result]:
         return [carried_out(task) for task in tasks]
 
     def carried_out(task: Task) -> Result:
         assert launcher.stdin and launcher.stdout
-        asked = {"module": task.module, "params": dict(task.params), "is_fast": is_fast}
+        modes = {"check_mode": task.check_mode, "diff": task.diff}
+        asked = {"module": task.module, "params": dict(task.params), "is_fast": is_fast, **modes}
         print(json.dumps(asked), file=launcher.stdin, flush=True)
         line = launcher.stdout.readline()
         assert line, "the launcher itself has died"
@@ -97,4 +98,4 @@ def table(calm_table: Subject, door: Door) -> Subject:
 
 @pytest.fixture
 def backend(emulator: RunningEmulator, aws_like: Relay, launcher: subprocess.Popen[str], tmp_path: Path) -> Backend:
-    return Backend(f"tf-{uuid4().hex[:16]}", aws_like, emulator, _door(launcher, is_fast=True), tmp_path)
+    return Backend(f"tf-{uuid4().hex[:16]}", aws_like, emulator, door_of(launcher, is_fast=True), tmp_path)

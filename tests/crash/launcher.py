@@ -39,10 +39,13 @@ Result = dict[str, Any]
 ACTIONS = {"tf_backend": tf_backend, "tf_lock_table": tf_lock_table, "tf_state_bucket": tf_state_bucket}
 
 
-def as_action(name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Result:
+def as_action(
+    name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], modes: Mapping[str, bool]
+) -> Result:
     """The action plugin as a worker of Ansible runs it, by the fast door."""
     loader, context, task = DataLoader(), PlayContext(), Task()
     task.action, task.args = f"{COLLECTION}.{name}", dict(arguments)
+    task.check_mode, task.diff = modes["check_mode"], modes["diff"]
     known = {**variables, "cornerstone_tfstate_fast_door": True, "ansible_python_interpreter": sys.executable}
     action = ACTIONS[name].ActionModule(
         task=task,
@@ -56,14 +59,15 @@ def as_action(name: str, arguments: Mapping[str, Any], variables: Mapping[str, A
     return result
 
 
-def as_module(name: str, arguments: Mapping[str, Any]) -> Result:
+def as_module(name: str, arguments: Mapping[str, Any], modes: Mapping[str, bool]) -> Result:
     """The module's process, from the arguments that Ansible hands it to the JSON that it prints."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         os.dup2(writer, 1)
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments)}).encode()
+        given = {**arguments, **{f"_ansible_{mode}": is_on for mode, is_on in modes.items()}}
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
         basic._ANSIBLE_PROFILE = "legacy"  # which ansible-core from 2.19 on asks for
         try:
             run_module(EDGES[name])
@@ -90,10 +94,13 @@ def main() -> None:
         for line in sys.stdin:
             asked = json.loads(line)
             name, arguments = asked["module"], asked["params"]
+            modes = {mode: asked[mode] for mode in ("check_mode", "diff")}
             if name == "tf_backend":
-                result = as_action(name, {}, arguments)
+                result = as_action(name, {}, arguments, modes)
+            elif asked["is_fast"]:
+                result = as_action(name, arguments, {}, modes)
             else:
-                result = as_action(name, arguments, {}) if asked["is_fast"] else as_module(name, arguments)
+                result = as_module(name, arguments, modes)
             print(json.dumps(result, default=str), file=answers, flush=True)
 
 

@@ -96,7 +96,7 @@ class Playbook:
         start = run.stdout.find("{\n")
         assert start >= 0, run.stdout + run.stderr
         (play,) = json.loads(run.stdout[start:])["plays"]
-        return [_plain(task["hosts"]["localhost"]) for task in play["tasks"]]
+        return [plain(task["hosts"]["localhost"]) for task in play["tasks"]]
 
     def _play(self, tasks: Sequence[Task]) -> dict[str, Any]:
         written = [
@@ -124,7 +124,7 @@ class Playbook:
 ADDED_BY_ANSIBLE = ("action", "invocation", "exception", "stdout", "stdout_lines", "deprecations")
 
 
-def _plain(result: Result) -> Result:
+def plain(result: Result) -> Result:
     """A result as the module gave it."""
     kept = {name: value for name, value in result.items() if name not in ADDED_BY_ANSIBLE}
     return {name: value for name, value in kept.items() if not name.startswith("_ansible")}

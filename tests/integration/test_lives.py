@@ -189,15 +189,15 @@ def _whole_life(subject: Subject, door: Door) -> list[Result]:
     steps = [(check, asked) for _unused, asked, _unused in LIVES[subject.kind] for check in (True, False)]
     wrong = [(False, {"tags": {"aws:mine": "1"}}), (True, {"name": "-"})]
     results = door([subject.as_task(check, **asked) for check, asked in [*steps, *wrong]])
-    return [_under_one_name(result, subject.name) for result in results]
+    return [under_one_name(result, subject.name) for result in results]
 
 
-def _under_one_name(value: Any, name: str) -> Any:
+def under_one_name(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         kept = {key: each for key, each in value.items() if (key, each) not in (("warnings", []), ("failed", False))}
-        return {key: _under_one_name(each, name) for key, each in kept.items()}
+        return {key: under_one_name(each, name) for key, each in kept.items()}
     if isinstance(value, list):
-        return [_under_one_name(each, name) for each in value]
+        return [under_one_name(each, name) for each in value]
     return value.replace(name, "NAME") if isinstance(value, str) else value
 
 
