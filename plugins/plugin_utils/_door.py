@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from io import FileIO
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,10 +74,8 @@ class Doors(ActionBase):  # type: ignore[misc]
     def _in_time(self, edge: Edge, arguments: dict[str, Any]) -> dict[str, Any]:
         """A deadline below that of the task, which would kill the work before it could tell why it takes so long."""
         limit_s = self._task.async_val or self._task.timeout
-        asked = arguments.get(WAIT, edge.spec.get(WAIT, {}).get("default"))
-        if not limit_s or not str(asked).isdecimal():
-            return {}
-        return {WAIT: min(int(asked), max(1, limit_s * 2 // 3))}
+        asked = str(arguments.get(WAIT, edge.spec.get(WAIT, {}).get("default")))
+        return {WAIT: min(int(asked), max(1, limit_s * 2 // 3))} if limit_s and asked.isdecimal() else {}
 
     def environment(self) -> AbstractContextManager[None]:
         """The environment that the task asks for."""
@@ -188,31 +185,31 @@ def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str
     written: list[str] = []
     result: dict[str, Any] | None = None
     try:
-        with os.fdopen(reader, "rb", buffering=0) as told:
-            for line in _lines(told):
-                message = json.loads(line)
-                if isinstance(message, dict):
-                    result = message
-                else:
-                    written.append(message)
+        for line in _lines(reader):
+            message = json.loads(line)
+            if isinstance(message, dict):
+                result = message
+            else:
+                written.append(message)
     except BaseException:  # a timeout of the task, or the user
         os.kill(child, signal.SIGKILL)
         cut_short(written)
         raise
     finally:
+        os.close(reader)
         _pid, status = os.waitpid(child, 0)
     if result is None:
         return {"failed": True, "changed": bool(written), "msg": _died(status, written)}
     return result
 
 
-def _lines(told: FileIO) -> Iterator[bytearray]:
+def _lines(told: int) -> Iterator[bytearray]:
     """What the child tells, until it ends."""
     begun = bytearray()
     while True:
         while not wait([told], NOTICE_S):
             pass
-        piece = told.read(PIPE)
+        piece = os.read(told, PIPE)
         if not piece:
             return
         begun += piece
