@@ -79,7 +79,7 @@ options:
         found wanting.
     type: list
     elements: str
-    choices: [settings, states, resources, versions, locks, digests]
+    choices: [settings, states, resources, versions, locks, digests, usage]
     default: [settings, states, locks, digests]
   keys:
     description:
