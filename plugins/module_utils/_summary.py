@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._cost import facts_at_rest, monthly_cost
+from ._cost import monthly_cost
+from ._cost_facts import facts_at_rest
 
 #: Past so many backends only counts and the exceptions are printed.
 LONGEST_TABLE = 40

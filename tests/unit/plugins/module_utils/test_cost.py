@@ -14,10 +14,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import (
     RUN,
     Cost,
     Facts,
-    facts_at_rest,
-    facts_of,
     monthly_cost,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import facts_at_rest, facts_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._prices import ITEMS, PER, PRICES, UNDATED
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
