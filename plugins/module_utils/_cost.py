@@ -8,12 +8,12 @@ and the whole a lower bound; nothing of something costs nothing, whatever its pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from ._prices import PER, PRICES, Price
+from ._prices import PER, PRICES, UNDATED, Price
 
 Quantity: TypeAlias = "int | Decimal | None"
 
@@ -51,8 +51,7 @@ class Facts:
     lock_mode: str = "both"
     current_bytes: int | None = None
     noncurrent_bytes: int | None = None
-    versions: int | None = None
-    #: Runs of `apply` in a month; how often a backend is used cannot be seen in it.
+    #: Runs of a client in a month, each counted as an `apply`.
     runs_per_month: int | None = None
     #: In the form of tf_lock_table; None without a table.
     billing: Mapping[str, Any] | None = None
@@ -100,10 +99,26 @@ class Cost:
     def told(self) -> dict[str, Any]:
         """As JSON."""
         parts = [
-            {"item": part.item, "usd": None if part.usd is None else str(part.usd), "as_of": part.as_of}
+            {"item": part.item, "quantity": _text(part.quantity), "usd": _text(part.usd), "as_of": part.as_of}
             for part in self.parts
         ]
         return {"usd": str(self.usd), "as_of": self.as_of, "unknown": list(self.unknown), "parts": parts}
+
+
+def _text(number: Quantity) -> str | None:
+    return None if number is None else f"{number:f}" if isinstance(number, Decimal) else str(number)
+
+
+COLUMN = "$/month"
+
+
+def legend(costs: Iterable[Mapping[str, Any]]) -> str:
+    """What to know of costs as they are told: how old their prices are, and what `+?` means if one has it."""
+    costs = list(costs)
+    dates = sorted({part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]})
+    some = ", some undated" if UNDATED in dates[1:] else ""
+    dated = [f"prices as of {dates[0]}{some}" if dates[0] != UNDATED else "prices undated"] if dates else []
+    return "; ".join([*dated, *(["+?: part unknown"] if any(cost["unknown"] for cost in costs) else [])])
 
 
 def monthly_cost(facts: Facts) -> Cost | None:

@@ -8,34 +8,51 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ._cost import Facts
+from ._cost import Facts, monthly_cost
+from ._lifecycle_rules import expiries
+
+#: Of so many days tf_backend_info counts what was written.
+USAGE_DAYS = 30
 
 
 def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:
     """A backend without states and runs, from what tf_state_bucket and tf_lock_table return."""
-    empty = Facts(bucket["region"], lock_mode, 0, 0, 0, runs_per_month=0, table_bytes=0)
+    empty = Facts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
     return replace(empty, **_settings(bucket, table))
 
 
-def facts_of(
-    backend: Mapping[str, Any],
-    lock_mode: str,
-    runs_per_month: int | None = None,
-    noncurrent_bytes: int | None = None,
-    table_bytes: int | None = None,
-) -> Facts:
+def cost_in_use(backend: Mapping[str, Any], runs_per_month: int | None = None) -> dict[str, Any] | None:
+    """As JSON, from what tf_backend_info returns. None without a bucket, or where no part of it is known."""
+    facts = facts_of(backend, runs_per_month)
+    cost = monthly_cost(facts) if backend["bucket"].get("exists") else None
+    return {**cost.told(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
+
+
+def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> Facts:
     """A backend in use, from what tf_backend_info returns. What was not gathered is not known."""
-    states = backend.get("states")
+    bucket, usage = backend["bucket"], backend.get("usage") or {}
+    table = backend.get("table")
+    table = None if table and table.get("exists") is False else table
+    states, locks = _writes(bucket, usage)
+    runs = locks or states  # a run leaves one version of its lock file, and may leave several of the state
     found = Facts(
         backend["region"],
-        lock_mode,
-        current_bytes=None if states is None else sum(each["size"] for each in states if not each["is_deleted"]),
-        noncurrent_bytes=noncurrent_bytes,
-        versions=None if states is None else sum(each["versions"] or 0 for each in states),
-        runs_per_month=runs_per_month,
-        table_bytes=table_bytes,
+        "lockfile" if table is None else "dynamodb" if states and not locks else "both",
+        current_bytes=usage.get("current_bytes"),
+        noncurrent_bytes=usage.get("noncurrent_bytes"),
+        runs_per_month=runs if runs_per_month is None else runs_per_month,
+        table_bytes=table.get("size_bytes") if table else None,
     )
-    return replace(found, **_settings(backend["bucket"], backend["table"]))
+    return replace(found, **_settings(bucket, table))
+
+
+def _writes(bucket: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Of states and of lock files in a month. Not known where versions do not stay for so long."""
+    rules = bucket.get("lifecycle")
+    stay = rules is not None and all(each.days >= USAGE_DAYS for each in expiries(rules))
+    if not stay or bucket.get("versioning") != "Enabled":
+        return None, None
+    return usage.get("state_writes"), usage.get("lock_writes")
 
 
 def _settings(bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:

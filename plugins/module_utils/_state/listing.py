@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 from .._core import Answer, Call, Failure, Response
+from .._cost_facts import USAGE_DAYS
 from .._lock_record import split_id
 from .scope import SUFFIX, Scope
 
@@ -18,7 +19,7 @@ from .scope import SUFFIX, Scope
 MOST_PAGES = 500
 
 #: Writes are counted for so long: clients leave a version of the lock file, or of the state, with every run.
-LATELY = timedelta(days=30)
+LATELY = timedelta(days=USAGE_DAYS)
 
 #: At the end of the LockID of a digest.
 MARK = "-md5"
