@@ -8,7 +8,7 @@ and the whole a lower bound; nothing of something costs nothing, whatever its pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -21,6 +21,8 @@ GB = 2**30
 HOURS_IN_A_MONTH = 730
 CENT = Decimal("0.01")
 STANDARD_CLASS = "STANDARD"
+#: What a column of costs is called.
+COLUMN = "$/month"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ class Cost:
     @property
     def as_of(self) -> str | None:
         """The oldest date of a price that went in; a price without a date has none to tell."""
-        return min((part.as_of for part in self.parts if part.as_of and part.usd), default=None)
+        return min(self.dates, default=None)
+
+    @property
+    def dates(self) -> frozenset[str]:
+        """Of all prices that went in."""
+        return frozenset(part.as_of for part in self.parts if part.as_of)
 
     def __str__(self) -> str:
         return f"{self.usd}{'+?' if self.unknown else ''}"
@@ -109,16 +116,12 @@ def _text(number: Quantity) -> str | None:
     return None if number is None else f"{number:f}" if isinstance(number, Decimal) else str(number)
 
 
-COLUMN = "$/month"
-
-
-def legend(costs: Iterable[Mapping[str, Any]]) -> str:
-    """What to know of costs as they are told: how old their prices are, and what `+?` means if one has it."""
-    costs = list(costs)
-    dates = sorted({part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]})
-    some = ", some undated" if UNDATED in dates[1:] else ""
-    dated = [f"prices as of {dates[0]}{some}" if dates[0] != UNDATED else "prices undated"] if dates else []
-    return "; ".join([*dated, *(["+?: part unknown"] if any(cost["unknown"] for cost in costs) else [])])
+def legend(what: str, dates: Collection[str], is_partial: bool) -> str:
+    """What the costs of a column are, how old the prices that went in, and what `+?` means if one has it."""
+    known = sorted({*dates} - {UNDATED})
+    undated = "prices undated" if not known else "some undated"
+    aged = [*(f"prices as of {date}" for date in known[:1]), *([undated] if UNDATED in dates else [])]
+    return "; ".join(filter(None, (what, ", ".join(aged), "+?: part unknown" if is_partial else "")))
 
 
 def monthly_cost(facts: Facts) -> Cost | None:

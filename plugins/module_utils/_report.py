@@ -105,7 +105,9 @@ class Report:
     def legend(self) -> str:
         """Of the column of costs; none where none is known."""
         costs = [cost for cost in (row.backend.get("cost") for row in self.rows) if cost]
-        return "; ".join(filter(None, ("estimated from sizes and runs", legend(costs)))) if costs else ""
+        dates = {part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]}
+        partial = any(cost["unknown"] for cost in costs)
+        return legend("estimated from sizes and runs", dates, partial) if costs else ""
 
     @property
     def groups(self) -> list[list[tuple[str, Mapping[str, Any]]]]:

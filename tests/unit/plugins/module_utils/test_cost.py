@@ -14,6 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import (
     RUN,
     Cost,
     Facts,
+    legend,
     monthly_cost,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import (
@@ -114,6 +115,21 @@ def test_the_oldest_price_dates_the_whole() -> None:
     assert cost_of(EMPTY).as_of is None
     assert cost_of(replace(EMPTY, runs_per_month=1)).as_of == "2025-01-31"
     assert cost_of(replace(EMPTY, current_bytes=1)).as_of == "2026-10-08"
+
+
+LEGENDS = {
+    "no price went in": ((), False, "x"),
+    "the oldest is told": (("2026-10-08", "2025-01-31"), False, "x; prices as of 2025-01-31"),
+    "one has no date": (("undated", "2025-01-31"), False, "x; prices as of 2025-01-31, some undated"),
+    "none has a date": (("undated",), True, "x; prices undated; +?: part unknown"),
+}
+
+
+@pytest.mark.parametrize(("dates", "is_partial", "told"), LEGENDS.values(), ids=LEGENDS)
+def test_a_column_of_costs_says_how_old_it_is_and_what_is_left_out(
+    dates: tuple[str, ...], is_partial: bool, told: str
+) -> None:
+    assert legend("x", dates, is_partial) == told
 
 
 BUCKET: dict[str, Any] = {
