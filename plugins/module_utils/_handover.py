@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._backend_config import Backend, arguments
-from ._handover_settings import BUCKET_PARTS, TABLE_PLACES, Body, bucket_attributes, table_body
+from ._handover_settings import BUCKET_PARTS, LEFT_ALONE, TABLE_PLACES, Body, bucket_attributes, table_body
 from ._hcl import Block, Reference, Value, hcl_text
 
 #: The schema that the arguments were compared with, and whatever follows without breaking it.
@@ -45,6 +45,8 @@ class Project:
     production_table: str | None = None
     #: Facets that are somebody else's: the project says nothing of them, or ignores them.
     unmanaged: Unmanaged = (frozenset(), frozenset())
+    #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
+    besides: tuple[str, ...] = ()
 
     @property
     def adopts(self) -> bool:
@@ -102,7 +104,9 @@ def table_resources(project: Project) -> tuple[Block, ...]:
         return ()
     attributes, blocks = table_body(project.table)
     ignored = [name for facet, names in TABLE_PLACES.items() if facet in project.unmanaged[1] for name in names]
-    return (_resource(TABLE, LOCKS, {"name": project.table_name, **attributes}, blocks, ignored),)
+    ignored += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
+    attributes = {"name": project.table_name, **attributes}
+    return (_resource(TABLE, LOCKS, attributes, blocks, tuple(dict.fromkeys(ignored))),)
 
 
 def _resource(

@@ -59,6 +59,7 @@ def readme(project: Project) -> str:
 def _unmanaged(project: Project) -> str:
     parts = zip(("bucket", "table"), project.unmanaged, strict=True)
     named = [f"{', '.join(sorted(facets))} of the {kind}" for kind, facets in parts if facets]
+    named += [f"{each} of the table" for each in project.besides if project.adopts]
     return f"\nSomebody else's, and left alone here: {'; '.join(named)}.\n" if named else ""
 
 

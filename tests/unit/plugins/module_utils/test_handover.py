@@ -31,7 +31,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_read
     is_unedited,
     project_files,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import BUCKET_PARTS, TABLE_PLACES
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import (
+    BUCKET_PARTS,
+    LEFT_ALONE,
+    TABLE_PLACES,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
@@ -176,6 +180,7 @@ PROJECTS = {
     "simple log names": replace(
         RICH, bucket={**RICH_BUCKET, "logging": {"TargetBucket": "b", "TargetObjectKeyFormat": {"SimplePrefix": {}}}}
     ),
+    "a table with more than locks": replace(RICH, besides=tuple(LEFT_ALONE)),
     "object lock without a default": replace(
         RICH, bucket={**RICH_BUCKET, "object_lock": {"enabled": True, "mode": None, "days": None}}
     ),
@@ -422,11 +427,49 @@ def test_the_readme_counts_what_the_plan_will(project: Project) -> None:
     assert len(re.findall(r"^(?:terraform|tofu) state rm ", text, re.MULTILINE)) == resources
 
 
+def test_what_a_table_has_besides_is_left_alone_by_names_that_the_provider_knows() -> None:
+    text = text_of(PROJECTS["a table with more than locks"])
+    ignored = ", ".join(dict.fromkeys(name for names in LEFT_ALONE.values() for name in names))
+    assert f"ignore_changes  = [{ignored}]" in text
+    assert {name for names in LEFT_ALONE.values() for name in names} <= SCHEMA["aws_dynamodb_table"]["arguments"].keys()
+    assert "replicas of the table" in project_files(PROJECTS["a table with more than locks"])["README.md"]
+    production = replace(PROJECTS["a production backend"], besides=tuple(LEFT_ALONE))
+    assert "ignore_changes" not in text_of(production)
+
+
+BESIDES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "as we make it": ({}, ()),
+    "whose stream is off": ({"StreamSpecification": {"StreamEnabled": False}}, ()),
+    "with a stream": ({"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}, ("a stream",)),
+    "with an index": ({"GlobalSecondaryIndexes": [{"IndexName": "x"}]}, ("global secondary indexes",)),
+    "with an index of its own": ({"LocalSecondaryIndexes": [{"IndexName": "x"}]}, ("local secondary indexes",)),
+    "in two regions": ({"Replicas": [{"RegionName": "eu-west-1"}]}, ("replicas",)),
+    "with a limit": (
+        {"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9}},
+        ("a limit of its throughput",),
+    ),
+    "without one": ({"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}}, ()),
+}
+
+
+@pytest.mark.parametrize(("more", "besides"), BESIDES.values(), ids=BESIDES)
+def test_what_a_table_has_besides_is_seen_and_said(more: dict[str, Any], besides: tuple[str, ...]) -> None:
+    aws = FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": Table(more=more)})
+    assert observed_in(aws).besides == besides
+    assert aws.warnings == [
+        f"table tf-locks has {each}, which no lock table needs: the project leaves that alone" for each in besides
+    ]
+
+
 def observed(table: Table) -> Project:
     """What is read of a new bucket and this table."""
+    return observed_in(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}))
+
+
+def observed_in(aws: FakeAws) -> Project:
     spec = {name: option.get("default") for name, option in SPEC.items()}
     given = {"name": "x", "directory": "x", "region": REGION, "bucket": "tf-state", "table": "tf-locks"}
-    return project_of(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}), {**spec, **given})
+    return project_of(aws, {**spec, **given})
 
 
 def test_the_key_that_aws_manages_is_known_by_its_arn() -> None:
