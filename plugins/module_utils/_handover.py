@@ -10,7 +10,7 @@ Source: https://registry.terraform.io/providers/hashicorp/aws/6.62.0/docs
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from ._backend_config import Backend, arguments
@@ -35,7 +35,7 @@ Unmanaged: TypeAlias = "tuple[frozenset[str], frozenset[str]]"
 class Project:
     """A hand-over. The facets are in the form in which tf_state_bucket and tf_lock_table return them."""
 
-    #: The bootstrapped backend, with the key under which this project keeps its own state.
+    #: The bootstrapped backend as its projects use it, with the key under which this one keeps its own state.
     backend: Backend
     bucket: Mapping[str, Any]
     table: Mapping[str, Any] | None = None
@@ -47,6 +47,11 @@ class Project:
     unmanaged: Unmanaged = (frozenset(), frozenset())
     #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
     besides: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Backend:
+        """The backend of this project: nobody else locks its key, so that wherever lock files work they are enough."""
+        return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
     @property
     def adopts(self) -> bool:
@@ -145,7 +150,7 @@ def _terraform(project: Project) -> Block:
         "terraform",
         (),
         {"required_version": project.backend.client_version},
-        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.backend))),
+        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.own))),
     )
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend, arguments
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import DEPRECATED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover import (
     Project,
@@ -367,7 +368,31 @@ def test_the_project_keeps_its_state_in_the_bootstrap_backend() -> None:
         text = configuration(project)["terraform.tf"]
         assert 'bucket              = "acme-state"' in text
         assert 'key                 = "terraform-backend/terraform.tfstate"' in text
-        assert 'dynamodb_table      = "acme-locks"' in text
+
+
+@projects
+def test_its_own_lock_is_a_file_and_nothing_of_its_backend_is_deprecated(project: Project) -> None:
+    block = arguments(project.own)
+    assert block["use_lockfile"] is True
+    assert not block.keys() & DEPRECATED
+    endpoints = block.get("endpoints", {})
+    assert isinstance(endpoints, dict) and "dynamodb" not in endpoints
+    assert "-md5" not in project_files(project)["README.md"]
+
+
+def test_others_are_told_to_lock_as_the_backend_does() -> None:
+    assert "dynamodb_table      = aws_dynamodb_table.locks.name" in configuration(RICH)["outputs.tf"]
+    assert "use_lockfile        = true" in configuration(RICH)["outputs.tf"]
+    assert "dynamodb_table" not in configuration(BARE)["outputs.tf"]
+
+
+def test_where_nobody_may_lock_by_files_it_does_not_either() -> None:
+    project = replace(RICH, backend=replace(BACKEND, lock_mode="dynamodb", client_version=">= 1.5"))
+    text = configuration(project)["terraform.tf"]
+    assert 'dynamodb_table      = "acme-locks"' in text and "use_lockfile" not in text
+    assert (
+        "digest, the item `acme-state/terraform-backend/terraform.tfstate-md5`" in project_files(project)["README.md"]
+    )
 
 
 def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
