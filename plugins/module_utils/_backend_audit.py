@@ -14,6 +14,7 @@ from ._bucket import BUCKET
 from ._code_check import check_code
 from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
+from ._cost_facts import cost_in_use
 from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
 from ._module import CONNECTION_SPEC, Edge
 from ._table import TABLE
@@ -49,11 +50,12 @@ SPEC: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "str",
         "choices": list(KINDS),
-        "default": ["settings", "states", "locks", "digests"],
+        "default": ["settings", "states", "locks", "digests", "usage"],
     },
     "keys": {"type": "list", "elements": "str", "no_log": False},
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
+    "runs_per_month": {"type": "int"},
     **TUNING_SPEC,
 }
 
@@ -86,6 +88,7 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
         facts = params.get("facts") or _gathered(params)
         try:
             found, told = audit(facts, expected), summary(facts, expected)
+            told["cost"] = cost_in_use(facts, params.get("runs_per_month"))
         except (KeyError, TypeError, AttributeError, ValueError) as problem:
             if not params.get("facts"):
                 raise
@@ -124,6 +127,8 @@ def _expectations(params: Params) -> Expectations:
         unknown = sorted({*asked[resource.kind]} - {*options_of(resource)})
         if unknown:
             raise Invalid(f"{option}: tf_{'state_bucket' if resource is BUCKET else 'lock_table'} has no {unknown[0]}")
+    if (params.get("runs_per_month") or 0) < 0:
+        raise Invalid(f"runs_per_month is {params['runs_per_month']}; nobody runs less than never")
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
     return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60)
 

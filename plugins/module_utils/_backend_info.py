@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,7 +23,9 @@ from ._state.scope import Scope
 from ._table import TABLE
 from ._table.existence import KEY
 
-KINDS = ("settings", "states", "resources", "versions", "locks", "digests")
+KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
+#: Those that need a list of the objects.
+_OF_OBJECTS = KINDS[1:-1]
 #: So long answers are asked for again that end well if one waits.
 PATIENCE_S = 300
 
@@ -101,22 +103,27 @@ class _Backend:
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
+        about |= _size(observer.answer)
         return about if found["exists"] is False else {**about, **known}
 
     def _contents(self, bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
-        told: dict[str, Any] = dict.fromkeys(("states", "locks", "digests", "orphan_lock_files"))
-        found = self._objects(scope, bucket) if self._asks(*KINDS[1:]) else None
+        told: dict[str, Any] = dict.fromkeys(("states", "locks", "digests", "orphan_lock_files", "usage"))
+        found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
         seen: dict[str, contents.Look] = {}
         if found and self._asks("states", "resources"):
             seen = contents.looks(self.aws, scope, found, self._asks("resources"))
             found.states = {path: each for path, each in found.states.items() if not seen[path].is_gone}
             self._count("states", [look.failure for look in seen.values() if not look.is_gone])
+        versions = self._versions(scope, bucket)
         if found and self._asks("states", "resources", "versions"):
-            told["states"] = self._states(scope, found, seen) if bucket["exists"] is not False else []
+            told["states"] = self._states(scope, found, seen, versions if self._asks("versions") else None)
+        if self._asks("usage"):
+            is_whole = versions and not versions.stopped_at and not scope.keys
+            told["usage"] = asdict(versions.usage) if versions and is_whole else None
         if self._asks("locks"):
             now = found.now if found else datetime.now(timezone.utc)
             locks = contents.locks(self.aws, scope, found, items or [], now)
@@ -151,8 +158,9 @@ class _Backend:
             return None
         return found
 
-    def _states(self, scope: Scope, found: Objects, seen: Mapping[str, contents.Look]) -> list[dict[str, Any]]:
-        versions = self._versions(scope)
+    def _states(
+        self, scope: Scope, found: Objects, seen: Mapping[str, contents.Look], versions: Versions | None
+    ) -> list[dict[str, Any]]:
         deleted = {} if versions is None else {**versions.newest}
         states = [state_row(scope, found, path, seen.get(path), versions) for path in found.states]
         states += [
@@ -162,9 +170,11 @@ class _Backend:
         ]
         return sorted(states, key=lambda state: str(state["path"]))
 
-    def _versions(self, scope: Scope) -> Versions | None:
-        if not self._asks("versions"):
+    def _versions(self, scope: Scope, bucket: Mapping[str, Any]) -> Versions | None:
+        if not self._asks("versions") and (scope.keys or not self._asks("usage")):
             return None
+        if bucket["exists"] is False:
+            return Versions()
         versions = listing.versions(self.aws, scope, self.params["max_versions"])
         if isinstance(versions, Failure):
             self._unknown("versions", versions)
@@ -196,3 +206,9 @@ class _Backend:
         found = [failure for failure in failures if failure]
         if found:
             self._unknown(what, found[0] if len(found) == 1 else f"{len(found)} could not be read, such as {found[0]}")
+
+
+def _size(answer: Any) -> dict[str, int | None]:
+    """By the last count of AWS, which is hours old. Buckets are not counted."""
+    table = answer.get("Table") if isinstance(answer, Mapping) else None
+    return {"size_bytes": table.get("TableSizeBytes")} if table else {}

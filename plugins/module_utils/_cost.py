@@ -8,12 +8,12 @@ and the whole a lower bound; nothing of something costs nothing, whatever its pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from ._prices import PER, PRICES, Price
+from ._prices import PER, PRICES, UNDATED, Price
 
 Quantity: TypeAlias = "int | Decimal | None"
 
@@ -21,6 +21,8 @@ GB = 2**30
 HOURS_IN_A_MONTH = 730
 CENT = Decimal("0.01")
 STANDARD_CLASS = "STANDARD"
+#: What a column of costs is called.
+COLUMN = "$/month"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ class Facts:
     lock_mode: str = "both"
     current_bytes: int | None = None
     noncurrent_bytes: int | None = None
-    versions: int | None = None
-    #: Runs of `apply` in a month; how often a backend is used cannot be seen in it.
+    #: Runs of a client in a month, each counted as an `apply`.
     runs_per_month: int | None = None
     #: In the form of tf_lock_table; None without a table.
     billing: Mapping[str, Any] | None = None
@@ -92,7 +93,12 @@ class Cost:
     @property
     def as_of(self) -> str | None:
         """The oldest date of a price that went in; a price without a date has none to tell."""
-        return min((part.as_of for part in self.parts if part.as_of and part.usd), default=None)
+        return min(self.dates, default=None)
+
+    @property
+    def dates(self) -> frozenset[str]:
+        """Of all prices that went in."""
+        return frozenset(part.as_of for part in self.parts if part.as_of)
 
     def __str__(self) -> str:
         return f"{self.usd}{'+?' if self.unknown else ''}"
@@ -100,10 +106,22 @@ class Cost:
     def told(self) -> dict[str, Any]:
         """As JSON."""
         parts = [
-            {"item": part.item, "usd": None if part.usd is None else str(part.usd), "as_of": part.as_of}
+            {"item": part.item, "quantity": _text(part.quantity), "usd": _text(part.usd), "as_of": part.as_of}
             for part in self.parts
         ]
         return {"usd": str(self.usd), "as_of": self.as_of, "unknown": list(self.unknown), "parts": parts}
+
+
+def _text(number: Quantity) -> str | None:
+    return None if number is None else f"{number:f}" if isinstance(number, Decimal) else str(number)
+
+
+def legend(what: str, dates: Collection[str], is_partial: bool) -> str:
+    """What the costs of a column are, how old the prices that went in, and what `+?` means if one has it."""
+    known = sorted({*dates} - {UNDATED})
+    undated = "prices undated" if not known else "some undated"
+    aged = [*(f"prices as of {date}" for date in known[:1]), *([undated] if UNDATED in dates else [])]
+    return "; ".join(filter(None, (what, ", ".join(aged), "+?: part unknown" if is_partial else "")))
 
 
 def monthly_cost(facts: Facts) -> Cost | None:
@@ -160,60 +178,3 @@ def _times(one: int, other: int | None) -> int | None:
 
 def _gigabytes(size: int | None) -> Decimal | None:
     return None if size is None else Decimal(size) / GB
-
-
-def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:
-    """A backend without states and runs, from what tf_state_bucket and tf_lock_table return."""
-    empty = Facts(bucket["region"], lock_mode, 0, 0, 0, runs_per_month=0, table_bytes=0)
-    return replace(empty, **_settings(bucket, table))
-
-
-def facts_of(
-    backend: Mapping[str, Any],
-    lock_mode: str,
-    runs_per_month: int | None = None,
-    noncurrent_bytes: int | None = None,
-    table_bytes: int | None = None,
-) -> Facts:
-    """A backend in use, from what tf_backend_info returns. What was not gathered is not known."""
-    states = backend.get("states")
-    found = Facts(
-        backend["region"],
-        lock_mode,
-        current_bytes=None if states is None else sum(each["size"] for each in states if not each["is_deleted"]),
-        noncurrent_bytes=noncurrent_bytes,
-        versions=None if states is None else sum(each["versions"] or 0 for each in states),
-        runs_per_month=runs_per_month,
-        table_bytes=table_bytes,
-    )
-    return replace(found, **_settings(backend["bucket"], backend["table"]))
-
-
-def _settings(bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A setting that nobody read is not known."""
-    encryption: Mapping[str, Any] = bucket.get("encryption") or {}
-    keys = [encryption, *([] if table is None else [table.get("encryption") or {}])]
-    asks_kms = bool(encryption) and str(encryption["algorithm"]).startswith("aws:kms")
-    settings = {
-        "kms_keys": frozenset(each["kms_key_id"] for each in keys if _is_customers(each)) if all(keys) else None,
-        "asks_kms": asks_kms and not encryption["bucket_key_enabled"] if encryption else None,
-    }
-    if table is None:
-        return settings
-    recovery = table.get("recovery")
-    return {
-        **settings,
-        "billing": table.get("billing") or _UNREAD,
-        "table_class": table.get("table_class") or "?",
-        "has_recovery": recovery["enabled"] if recovery else None,
-    }
-
-
-#: Whatever it is, its price is not known.
-_UNREAD = {"billing_mode": "PROVISIONED", "write_capacity": None, "read_capacity": None}
-
-
-def _is_customers(encryption: Mapping[str, Any]) -> bool:
-    """The ARN of a key that AWS manages for DynamoDB looks like any other: it counts as the customer's."""
-    key = encryption["kms_key_id"]
-    return bool(key) and not key.startswith("alias/aws/")

@@ -10,11 +10,11 @@ Source: https://registry.terraform.io/providers/hashicorp/aws/6.62.0/docs
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from ._backend_config import Backend, arguments
-from ._handover_settings import BUCKET_PARTS, TABLE_PLACES, Body, bucket_attributes, table_body
+from ._handover_settings import BUCKET_PARTS, LEFT_ALONE, TABLE_PLACES, Body, bucket_attributes, table_body
 from ._hcl import Block, Reference, Value, hcl_text
 
 #: The schema that the arguments were compared with, and whatever follows without breaking it.
@@ -35,7 +35,7 @@ Unmanaged: TypeAlias = "tuple[frozenset[str], frozenset[str]]"
 class Project:
     """A hand-over. The facets are in the form in which tf_state_bucket and tf_lock_table return them."""
 
-    #: The bootstrapped backend, with the key under which this project keeps its own state.
+    #: The bootstrapped backend as its projects use it, with the key under which this one keeps its own state.
     backend: Backend
     bucket: Mapping[str, Any]
     table: Mapping[str, Any] | None = None
@@ -45,6 +45,13 @@ class Project:
     production_table: str | None = None
     #: Facets that are somebody else's: the project says nothing of them, or ignores them.
     unmanaged: Unmanaged = (frozenset(), frozenset())
+    #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
+    besides: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Backend:
+        """The backend of this project: nobody else locks its key, so that wherever lock files work they are enough."""
+        return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
     @property
     def adopts(self) -> bool:
@@ -102,7 +109,9 @@ def table_resources(project: Project) -> tuple[Block, ...]:
         return ()
     attributes, blocks = table_body(project.table)
     ignored = [name for facet, names in TABLE_PLACES.items() if facet in project.unmanaged[1] for name in names]
-    return (_resource(TABLE, LOCKS, {"name": project.table_name, **attributes}, blocks, ignored),)
+    ignored += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
+    attributes = {"name": project.table_name, **attributes}
+    return (_resource(TABLE, LOCKS, attributes, blocks, tuple(dict.fromkeys(ignored))),)
 
 
 def _resource(
@@ -141,7 +150,7 @@ def _terraform(project: Project) -> Block:
         "terraform",
         (),
         {"required_version": project.backend.client_version},
-        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.backend))),
+        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.own))),
     )
 
 

@@ -19,6 +19,7 @@ from ._files import read_text, write_text
 from ._guard import Refused
 from ._handover import PROVIDER_VERSION, Project
 from ._handover_readme import FILES, is_unedited, project_files
+from ._handover_settings import left_alone
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._observe import Observer, World
 from ._reconcile import Interrupted, write_files
@@ -112,26 +113,38 @@ def _valid(found: Iterator[str] | tuple[str, ...]) -> None:
 
 def project_of(world: World, params: Params) -> Project:
     """What is there, and what these params make of it."""
-    bucket, at = _observed(world, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
-    table = None
-    if params["table"]:
-        table, _unused = _observed(world, TABLE, target_of(params, "table"), params["table_unmanaged"])
-        if table[EXISTENCE]["key"] != KEY:
-            raise Invalid(f"the table {params['table']} has another key than LockID: it is no lock table")
-        table = _with_managed_key(world, table)
+    bucket, look = _observed(world, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
+    table, besides = _table(world, params) if params["table"] else (None, ())
     unmanaged = (frozenset(params["bucket_unmanaged"] or ()), frozenset(params["table_unmanaged"] or ()))
-    return Project(
-        backend=_backend(params, at.arn, bucket["encryption"]),
+    project = Project(
+        backend=_backend(params, look.target.arn, bucket["encryption"]),
         bucket=bucket,
         table=table,
         provider_version=params["provider_version"],
         production_bucket=params["production_bucket"],
         production_table=params["production_table"],
         unmanaged=unmanaged,
+        besides=besides,
     )
+    world.warnings += [_said_of(each, project) for each in besides if project.table_name]
+    return project
 
 
-def _observed(world: World, resource: Resource, target: Target, unmanaged: list[str] | None) -> tuple[Values, Target]:
+def _table(world: World, params: Params) -> tuple[Values, tuple[str, ...]]:
+    """Its facets, and what it has besides."""
+    table, look = _observed(world, TABLE, target_of(params, "table"), params["table_unmanaged"])
+    if table[EXISTENCE]["key"] != KEY:
+        raise Invalid(f"the table {params['table']} has another key than LockID: it is no lock table")
+    described = look.answer["Table"] if isinstance(look.answer, Mapping) else {}
+    return _with_managed_key(world, table), left_alone(described)
+
+
+def _said_of(what: str, project: Project) -> str:
+    then = "the project leaves that alone" if project.adopts else "the production table is made without"
+    return f"table {project.backend.table} has {what}, which no lock table needs: {then}"
+
+
+def _observed(world: World, resource: Resource, target: Target, unmanaged: list[str] | None) -> tuple[Values, Observer]:
     """Every facet, also those that are managed only when asked for: whoever takes over takes over all of it."""
     target = replace(target, partition=world.partition())
     look = Observer(world, resource, replace(target, arn=resource.arn(target)), {})
@@ -141,7 +154,7 @@ def _observed(world: World, resource: Resource, target: Target, unmanaged: list[
     found = look.observe(managed, look.answer)
     if found[EXISTENCE] is None:
         raise Invalid(f"the {resource.kind} {target.name} does not exist in {target.region}; bootstrap it first")
-    return {**{facet.name: facet.absent for facet in resource.facets}, **found}, look.target
+    return {**{facet.name: facet.absent for facet in resource.facets}, **found}, look
 
 
 def _with_managed_key(world: World, table: Values) -> Values:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+from ._backend_config import Backend
 from ._handover import Project, bucket_resources, configuration, table_resources
 
 README = "README.md"
@@ -47,6 +48,7 @@ def readme(project: Project) -> str:
         bucket=project.bucket_name,
         table=f"the lock table `{project.table_name}`" if table_resources(project) else "no lock table",
         key=project.backend.key,
+        digest=_digest_item(project.own),
         count=len(bucket_resources(project)) + len(table_resources(project)),
         addresses="\n".join(
             f"{'tofu' if project.backend.client == 'opentofu' else 'terraform'} state rm {'.'.join(each.labels)}"
@@ -56,9 +58,15 @@ def readme(project: Project) -> str:
     )
 
 
+def _digest_item(backend: Backend) -> str:
+    """What a client would miss the state by."""
+    return f" and its digest, the item `{backend.bucket}/{backend.key}-md5`" if backend.locks_in_table else ""
+
+
 def _unmanaged(project: Project) -> str:
     parts = zip(("bucket", "table"), project.unmanaged, strict=True)
     named = [f"{', '.join(sorted(facets))} of the {kind}" for kind, facets in parts if facets]
+    named += [f"{each} of the table" for each in project.besides if project.adopts]
     return f"\nSomebody else's, and left alone here: {'; '.join(named)}.\n" if named else ""
 
 
@@ -108,9 +116,8 @@ anything is done. To take one out on purpose, remove that line in a commit of it
 - **A run was killed while it applied.** The lock stays. When you are sure that nobody runs:
   `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again.
 - **This project's state is broken or lost.** The bucket keeps old versions of `{key}`: restore the newest good one.
-  Or start over, as nothing is stored here that AWS does not know: remove the object `{key}` (and with a lock table
-  its digest, the item `{bucket}/{key}-md5`), and take over again from step 2. Never without `imports.tf`: Terraform
-  would want to create what is there.
+  Or start over, as nothing is stored here that AWS does not know: remove the object `{key}`{digest},
+  and take over again from step 2. Never without `imports.tf`: Terraform would want to create what is there.
 - **The bucket is gone.** Then the state of this project is gone with it. Bootstrap again with Ansible, restore the
   states from a backup, and take over again.
 - **Somebody locked everybody out by policy.** The root user of the account can delete the bucket policy.

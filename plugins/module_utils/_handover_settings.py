@@ -160,6 +160,31 @@ TABLE_PLACES = {
 }
 
 
+#: What no lock table needs and Ansible does not look at -> the arguments that are its place. What they do not say
+#: Terraform would remove; a time to live, and a resource policy, it leaves alone.
+#: Source: internal/service/dynamodb/table.go of https://github.com/hashicorp/terraform-provider-aws
+LEFT_ALONE = {
+    "a stream": ("stream_enabled", "stream_view_type"),
+    "global secondary indexes": ("attribute", "global_secondary_index"),
+    "local secondary indexes": ("attribute", "local_secondary_index"),
+    "replicas": ("replica",),
+    "a limit of its throughput": ("on_demand_throughput",),
+}
+
+
+def left_alone(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which of these a table has, as DescribeTable tells it. Minus one is no limit."""
+    limits = table.get("OnDemandThroughput") or {}
+    there = {
+        "a stream": (table.get("StreamSpecification") or {}).get("StreamEnabled"),
+        "global secondary indexes": table.get("GlobalSecondaryIndexes"),
+        "local secondary indexes": table.get("LocalSecondaryIndexes"),
+        "replicas": table.get("Replicas"),
+        "a limit of its throughput": any(limit not in (None, -1) for limit in limits.values()),
+    }
+    return tuple(name for name in LEFT_ALONE if there[name])
+
+
 def table_body(facets: Mapping[str, Any]) -> Body:
     """All of aws_dynamodb_table but its name."""
     billing, recovery, key = facets["billing"], facets["recovery"], facets["encryption"]["kms_key_id"]

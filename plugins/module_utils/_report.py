@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._cost import COLUMN, legend
 from ._findings import SEVERITIES, Finding, rank, worst
 
 #: What is checked, by the first part of the ids, in the order of the columns.
@@ -62,6 +63,13 @@ class Row:
         kinds = ("audit", "waiver") if check == "audit" else (check,)
         return [each for each in self.open if each["id"].partition(".")[0] in kinds]
 
+    @property
+    def cost(self) -> str:
+        """Of a month; of a bucket that is missing, none."""
+        cost = self.backend.get("cost")
+        is_missing = (self.backend.get("bucket") or {}).get("exists") is False
+        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else "unknown"
+
     def cell(self, check: str) -> str:
         """What a reader wants to know first of this check."""
         kind = self.backend.get(check)
@@ -94,6 +102,14 @@ class Report:
         return {severity: told.count(severity) for severity in SEVERITIES}
 
     @property
+    def legend(self) -> str:
+        """Of the column of costs; none where none is known."""
+        costs = [cost for cost in (row.backend.get("cost") for row in self.rows) if cost]
+        dates = {part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]}
+        partial = any(cost["unknown"] for cost in costs)
+        return legend("estimated from sizes and runs", dates, partial) if costs else ""
+
+    @property
     def groups(self) -> list[list[tuple[str, Mapping[str, Any]]]]:
         """Findings of one id and severity together: why it matters is the same for all."""
         together: dict[tuple[str, str, bool], list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
@@ -122,12 +138,13 @@ def json_text(report: Report) -> str:
 
 def markdown_text(report: Report) -> str:
     """For merge requests and wikis."""
-    head = ["Backend", "Region", *CHECKS.values(), "Status"]
+    head = ["Backend", "Region", *CHECKS.values(), COLUMN, "Status"]
     lines = ["# Audit of the state backends", "", f"{headline(report)} {report.created}", ""]
     lines += [_md_row(head), _md_row(["---"] * len(head))]
     for row in report.rows:
         cells = [_md_cell(row, check) for check in CHECKS]
-        lines.append(_md_row([_md(row.name), _md(str(row.backend["region"])), *cells, row.status]))
+        lines.append(_md_row([_md(row.name), _md(str(row.backend["region"])), *cells, _md(row.cost), row.status]))
+    lines += ["", _md(f"{COLUMN}: {report.legend}")] if report.legend else []
     for group in report.groups:
         first = group[0][1]
         waived = " (waived)" if first["waived"] else ""
@@ -181,15 +198,16 @@ def _code(text: str) -> str:
 def table(report: Report, where: str | None) -> str:
     """The overview for the terminal."""
     shown = [row for row in report.rows if len(report.rows) <= LONGEST_TABLE or not row.is_ok][:LONGEST_TABLE]
-    heads = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", "STATUS")
+    heads = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), "STATUS")
     rows = [heads, *(_printed(row) for row in shown)] if shown else []
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))] if rows else []
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     grave = [(name, each) for name, each in report.findings if rank(each["severity"]) < 2 and not each["waived"]]
     told = [f"{each['severity'].upper()} {name or 'code'}: {each['title']} ({_where(each)})" for name, each in grave]
     more = [f"... and {len(told) - LONGEST_TABLE} more"] if len(told) > LONGEST_TABLE else []
+    legend_is = [f"{COLUMN.upper()}: {report.legend}"] if rows and report.legend else []
     report_is = [f"The report: {where}"] if where else []
-    return "\n".join(["", *lines, "", headline(report), *told[:LONGEST_TABLE], *more, *report_is])
+    return "\n".join(["", *lines, *legend_is, "", headline(report), *told[:LONGEST_TABLE], *more, *report_is])
 
 
 def _where(finding: Mapping[str, Any]) -> str:
@@ -201,6 +219,7 @@ def _printed(row: Row) -> tuple[str, ...]:
         row.name,
         str(row.backend["region"]),
         *(row.cell(check) for check in ("bucket", "table", "code")),
+        row.cost,
         row.status,
     )
     return tuple(" ".join(cell.split()) for cell in cells)

@@ -13,6 +13,7 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
+from ._cost import COLUMN
 from ._findings import SEVERITIES, rank, worst
 from ._report import CHECKS, Report, Row, headline
 
@@ -61,6 +62,8 @@ td:first-child a{font-weight:600;text-decoration:none}
 td:first-child a:hover{text-decoration:underline}
 td.last,th.last{text-align:right}
 .small{font-size:12.5px}
+.cost{white-space:nowrap;font-variant-numeric:tabular-nums}
+.legend{margin-top:8px}
 details{margin-bottom:10px;content-visibility:auto;contain-intrinsic-size:auto 120px}
 summary{cursor:pointer;padding:12px 16px;display:flex;gap:10px;align-items:baseline;list-style:none}
 summary::-webkit-details-marker{display:none}
@@ -141,7 +144,7 @@ show();
 def page_text(report: Report) -> str:
     """The whole page."""
     rows = sorted(report.rows, key=lambda row: (row.is_ok, rank(row.severity or "info"), row.name))
-    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *COLUMNS.values()))
+    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *COLUMNS.values(), COLUMN))
     lines = "\n".join(_row(row) for row in rows)
     groups = "\n".join(_group(group) for group in report.groups) or '<p class="soft">Nothing was found.</p>'
     policy = f"default-src 'none'; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; img-src data:"
@@ -174,6 +177,7 @@ autocomplete="off"><a class="small" href="#findings">Findings</a>
 </tbody>
 </table>
 </div>
+{f'<p class="legend soft small">{COLUMN}: {_e(report.legend)}</p>' if report.legend else ""}
 <h2 id="findings">Findings</h2>
 {groups}
 <footer class="soft small">cornerstone.tfstate. A command is selected as a whole by one click.</footer>
@@ -231,6 +235,7 @@ def _row(row: Row) -> str:
         f'<tr data-text="{searched}" data-levels="{levels}">'
         f'<td><a href="#findings" data-name="{_e(row.name)}">{_e(row.name)}</a>'
         f'<div class="soft small">{_e(where)}</div></td>{cells}'
+        f'<td class="cost" data-label="{_e(COLUMN)}"><span>{_e(row.cost)}</span></td>'
         f'<td class="last" data-label="Status">{_badge(row.status)}</td></tr>'
     )
 

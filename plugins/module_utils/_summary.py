@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._cost import facts_at_rest, monthly_cost
+from ._cost import COLUMN, Cost, legend, monthly_cost
+from ._cost_facts import facts_at_rest
 
 #: Past so many backends only counts and the exceptions are printed.
 LONGEST_TABLE = 40
-COST = "$/MONTH"
+COST = COLUMN.upper()
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
 #: All that a run knows without looking into the backend.
 LEGEND = f"{COST}: at rest, without states and runs"
-NOTHING, UNKNOWN = "-", "?"
+NOTHING = "-"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Line:
     lock_mode: str
     changed: str
     status: str
-    #: Of a month, at rest.
+    #: Of a month, at rest; and the dates of the prices in it.
     cost: str = NOTHING
+    dates: frozenset[str] = frozenset()
 
     @property
     def failed(self) -> bool:
@@ -54,9 +56,11 @@ def line_of(
         or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
     )
     has_table = lock_mode != "lockfile"
+    cost = _cost(bucket, table_, lock_mode) if finished else None
     return Line(
         backend=backend,
-        cost=_cost(bucket, table_, lock_mode) if finished else NOTHING,
+        cost=str(cost or NOTHING),
+        dates=cost.dates if cost else frozenset(),
         bucket=str(bucket.get("bucket", {}).get("name") or names[0] or NOTHING),
         table=str(table_.get("table", {}).get("name") or names[1] or NOTHING) if has_table else NOTHING,
         lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
@@ -65,11 +69,11 @@ def line_of(
     )
 
 
-def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> str:
+def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> Cost | None:
     told = bucket.get("bucket") or {}
     if "region" not in told:
-        return NOTHING
-    return str(monthly_cost(facts_at_rest(told, table_.get("table"), lock_mode or "both")) or UNKNOWN)
+        return None
+    return monthly_cost(facts_at_rest(told, table_.get("table"), lock_mode or "both"))
 
 
 def _changes(bucket: Mapping[str, Any], table_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -94,8 +98,13 @@ def table(lines: Sequence[Line], check_mode: bool = False) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
     told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
-    legend = [LEGEND] if any(each.cost != NOTHING for each in cut) else []
-    return "\n".join(["", *told, *more, *legend, "", _counts(lines, check_mode), *_failures(lines)])
+    return "\n".join(["", *told, *more, *_legend(cut), "", _counts(lines, check_mode), *_failures(lines)])
+
+
+def _legend(lines: Sequence[Line]) -> list[str]:
+    dates = {date for each in lines for date in each.dates}
+    partial = any(each.cost.endswith("+?") for each in lines)
+    return [legend(LEGEND, dates, partial)] if any(each.cost != NOTHING for each in lines) else []
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ options:
         found wanting.
     type: list
     elements: str
-    choices: [settings, states, resources, versions, locks, digests]
-    default: [settings, states, locks, digests]
+    choices: [settings, states, resources, versions, locks, digests, usage]
+    default: [settings, states, locks, digests, usage]
   keys:
     description:
       - Shell patterns. Only states whose key fits one of them are looked at.
@@ -97,6 +97,12 @@ options:
       - A lock that is held for longer is stale. Choose it longer than your longest apply.
     type: int
     default: 240
+  runs_per_month:
+    description:
+      - How often clients run in a month, which is a part of what the backend costs.
+      - Not given, as often as in the last 30 days, by the versions of lock files and states in them. Where versions do
+        not stay for so long, or V(usage) is not gathered, it is unknown.
+    type: int
   severities:
     description:
       - How bad findings are to you, by id. Shell patterns fit many. Severities are V(critical), V(high), V(medium),
@@ -257,6 +263,23 @@ backend:
   returned: once the backend was looked at
   type: dict
   sample: {name: us-east-1, region: us-east-1}
+  contains:
+    cost:
+      description:
+        - What it costs in a month, as C(docs/cost.md) explains. What is unknown is left out of the sum, and named.
+        - None without a bucket, or if nothing of it is known.
+      type: dict
+      contains:
+        usd: {description: The sum in US dollars., type: str, sample: "1.09"}
+        as_of: {description: The oldest date of a price that went in., type: str, sample: "2025-01-31"}
+        unknown: {description: The parts that are not known., type: list, elements: str, sample: [recovery]}
+        parts:
+          description: Each part with its quantity, its dollars and the date of its price.
+          type: list
+          elements: dict
+          sample: [{item: keys, quantity: "1", usd: "1.00", as_of: "2026-06-13"}]
+        lock_mode: {description: How clients lock there., type: str, sample: both}
+        runs_per_month: {description: How often they run. None if that is unknown., type: int, sample: 88}
 layers:
   description: How many backend blocks and checkouts in O(code) use the bucket. None without O(code).
   returned: once the backend was looked at

@@ -13,7 +13,8 @@ description:
     One that adopts them by import blocks, or one that describes a production backend beside them (O(mode)).
   - The project keeps its own state in the bootstrapped backend, under a O(key) of its own.
   - It has a resource for each setting, C(prevent_destroy) on all of them, outputs, and a C(README.md) with the exact
-    steps and the way back. It is in the form of C(terraform fmt) and uses no deprecated argument.
+    steps and the way back. It is in the form of C(terraform fmt), and uses no deprecated argument unless
+    O(lock_mode=dynamodb) asks for one.
   - It only reads. Terraform is not needed here, and nothing is taken over until somebody applies the project.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -39,7 +40,7 @@ options:
     required: true
   table:
     description:
-      - The lock table. Not given, the project has none, and locks by files.
+      - The lock table. Not given, the project has none.
     type: str
   account_id:
     description:
@@ -68,7 +69,10 @@ options:
     default: terraform-backend/terraform.tfstate
   lock_mode:
     description:
-      - How the project locks its state. See M(cornerstone.tfstate.tf_backend_config).
+      - How the projects of this backend lock, which the output C(backend) tells them. See
+        M(cornerstone.tfstate.tf_backend_config).
+      - This project itself locks by a file alone, unless it is V(dynamodb). Nobody else uses its O(key), and
+        C(dynamodb_table) is deprecated.
       - Not given, V(both) with a O(table), V(lockfile) without.
     type: str
     choices: [dynamodb, lockfile, both]

@@ -60,7 +60,9 @@ options:
       versions: The versions of each state, and states that were deleted and can be brought back.
       locks: Locks in the table and lock files.
       digests: Whether states are what the table's digests say.
-    default: [settings, states, resources, versions, locks, digests]
+      usage: How many bytes there are, and how often clients wrote, which is what a backend costs by. It takes a request
+        for each page of a thousand versions, those of lock files included.
+    default: [settings, states, resources, versions, locks, digests, usage]
   keys:
     description:
       - Shell patterns. Only states whose key or whole path fits one of them are told of, with their locks and digests.
@@ -89,7 +91,7 @@ notes:
   - Ages are told by the clock of AWS. That of a lock in the table begins when the client's own clock said, and may be
     negative.
   - Of the versions of a bucket at most 500,000 are listed, those of lock files included. Then RV(backend.unknown) says
-    which O(keys) to name.
+    which O(keys) to name, and RV(backend.usage) is null.
 seealso:
   - module: cornerstone.tfstate.tf_state_bucket
   - module: cornerstone.tfstate.tf_lock_table
@@ -149,6 +151,7 @@ backend:
         arn: {description: Its ARN. Null if it is unknown., type: str, sample: null}
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
+        size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
     states:
       description: Every object in scope but lock files.
       type: list
@@ -217,6 +220,19 @@ backend:
       type: list
       elements: str
       sample: [network/old/terraform.tfstate]
+    usage:
+      description:
+        - What lies in the whole bucket, lock files and old versions included, and how many were written in the last 30
+          days. A run of a client leaves a version of its lock file, or of the state, unless a lifecycle rule removed it
+          or versioning is off.
+        - Null with O(keys), which leave something out.
+      type: dict
+      contains:
+        current_bytes: {description: The bytes of current versions., type: int, sample: 182310}
+        noncurrent_bytes: {description: The bytes of older versions., type: int, sample: 2187720}
+        version_count: {description: How many versions and delete markers there are., type: int, sample: 240}
+        state_writes: {description: How many versions of states the last 30 days brought., type: int, sample: 31}
+        lock_writes: {description: How many versions of lock files the last 30 days brought., type: int, sample: 88}
     unknown:
       description: What could not be found out.
       type: list

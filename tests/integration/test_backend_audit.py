@@ -48,12 +48,13 @@ def test_it_fails_where_it_is_told_to_and_tells_all_the_same(params: dict[str, A
 
 def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], relay: Relay) -> None:
     asked = {name: value for name, value in params.items() if name != "code"}
-    gather = {"gather": ["settings", "states", "locks", "digests"]}
+    gather = {"gather": ["settings", "states", "locks", "digests", "usage"]}
     (info,) = through_core([Task("tf_backend_info", {**asked, **gather})])
-    (live,) = through_core([Task("tf_backend_audit", asked)])
+    (live,) = through_core([Task("tf_backend_audit", {**asked, "runs_per_month": 5})])
     relay.calls.clear()
-    (again,) = through_core([Task("tf_backend_audit", {"facts": info["backend"]})])
-    assert (again["findings"], relay.calls) == (live["findings"], [])
+    (again,) = through_core([Task("tf_backend_audit", {"facts": info["backend"], "runs_per_month": 5})])
+    assert (again["findings"], again["backend"], relay.calls) == (live["findings"], live["backend"], [])
+    assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
         ({"bucket_options": {"versionning": True}}, "tf_state_bucket has no versionning"),
         ({"table_options": {"ttl": True}}, "tf_lock_table has no ttl"),
         ({"code": ["/nowhere/at/all"]}, "is no directory"),
+        ({"runs_per_month": -1}, "runs_per_month is -1"),
         ({"disabled": ["nosuch"]}, "there is no finding 'nosuch'"),
         ({"waivers": [{"id": "*", "reason": "x", "until": "soon"}]}, "no date such as"),
     ],

@@ -314,6 +314,7 @@ def test_versions_that_are_denied_are_unknown(made: World) -> None:
     told = made.look()
     assert told["states"][0]["versions"] is None
     assert "needs s3:ListBucketVersions" in whys(told)["versions"]
+    assert told["usage"] is None
     assert by_path(told["digests"])[BILLING]["status"] == "unknown"
 
 
@@ -329,7 +330,7 @@ def test_a_missing_bucket_makes_no_digest_an_orphan(backend: World) -> None:
     backend.item(NETWORK, Info=marshal(info(NETWORK)))
     backend.s3.delete_bucket(Bucket=backend.bucket)
     told = backend.look()
-    assert (told["bucket"]["exists"], told["states"]) == (False, [])
+    assert (told["bucket"]["exists"], told["states"], told["usage"]["version_count"]) == (False, [], 0)
     assert [each["status"] for each in told["digests"]] == ["unknown"]
     assert [each["who"] for each in told["locks"]] == ["ann@runner-7"]
 
@@ -523,6 +524,35 @@ def test_where_there_are_too_many_versions_the_rest_is_unknown(made: World, monk
     counts = {each["path"]: each["version_count"] for each in told["states"]}
     assert (counts["a"], counts["c"]) == (1, None)
     assert "name keys from" in whys(told)["versions"]
+    assert told["usage"] is None
+
+
+def test_what_lies_there_and_was_written_lately_is_counted_with_lock_files(made: World) -> None:
+    lock = marshal(info(NETWORK)).encode()
+    for serial in range(3):
+        made.put(f"{NETWORK}.tflock", lock)
+        made.put(NETWORK, state(serial))
+        made.s3.delete_object(Bucket=made.bucket, Key=f"{NETWORK}.tflock")
+    told = made.look(gather=["usage"])
+    assert told["usage"] == {
+        "current_bytes": len(state()),
+        "noncurrent_bytes": 2 * len(state()) + 3 * len(lock),
+        "version_count": 9,
+        "state_writes": 3,
+        "lock_writes": 3,
+    }
+    assert {call.name for call in made.relay.calls} == {
+        *("GetCallerIdentity", "HeadBucket", "DescribeTable", "ListObjectVersions"),
+    }
+    assert isinstance(told["table"]["size_bytes"], int)
+    made.relay.use(much_later)
+    later = made.look(gather=["versions", "usage"])["usage"]
+    assert (later["version_count"], later["state_writes"], later["lock_writes"]) == (9, 0, 0)
+
+
+def test_a_part_of_a_backend_is_no_usage(made: World) -> None:
+    made.put(NETWORK, state())
+    assert made.look(keys=["network/*"])["usage"] is None
 
 
 def test_another_account_is_told_before_anything_is_read(made: World) -> None:

@@ -6,16 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 from .._core import Answer, Call, Failure, Response
+from .._cost_facts import USAGE_DAYS
 from .._lock_record import split_id
 from .scope import SUFFIX, Scope
 
 #: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
 MOST_PAGES = 500
+
+#: Writes are counted for so long: clients leave a version of the lock file, or of the state, with every run.
+LATELY = timedelta(days=USAGE_DAYS)
 
 #: At the end of the LockID of a digest.
 MARK = "-md5"
@@ -62,11 +66,34 @@ class Version:
 
 
 @dataclass
+class Usage:
+    """What all versions are together, those of lock files too, and how many were written lately."""
+
+    current_bytes: int = 0
+    noncurrent_bytes: int = 0
+    version_count: int = 0
+    state_writes: int = 0
+    lock_writes: int = 0
+
+    def count(self, key: str, version: Version, now: datetime) -> None:
+        self.version_count += 1
+        if version.is_latest:
+            self.current_bytes += version.size
+        else:
+            self.noncurrent_bytes += version.size
+        if not version.is_delete_marker and now - version.last_modified < LATELY:
+            self.lock_writes += key.endswith(SUFFIX)
+            self.state_writes += not key.endswith(SUFFIX)
+
+
+@dataclass
 class Versions:
     """By path, the newest first, and how many there are."""
 
     newest: dict[str, list[Version]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    #: Of everything that was listed.
+    usage: Usage = field(default_factory=Usage)
     #: Where reading stopped because there were too many: nothing is known from this path on.
     stopped_at: str | None = None
 
@@ -113,7 +140,9 @@ def versions(aws: Backend, scope: Scope, most: int) -> Versions | Failure:
         for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": prefix})):
             if isinstance(page, Failure):
                 return page
+            now = clock(page)
             for key, version in _versions_on(page):
+                found.usage.count(key, version, now)
                 if not key.endswith(SUFFIX) and not key.endswith("/") and scope.takes(key):
                     found.counts[key] = found.counts.get(key, 0) + 1
                     kept = found.newest.setdefault(key, [])

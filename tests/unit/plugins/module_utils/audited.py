@@ -10,12 +10,17 @@ from typing import Any
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import Expectations, audit, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Resource, Target, desire
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import cost_in_use
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import Report, Row, report_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.existence import KEY
 
 TODAY = date(2026, 11, 21)
+USAGE = {
+    **{"current_bytes": 3_000_000, "noncurrent_bytes": 400_000_000, "version_count": 4000},
+    **{"state_writes": 700, "lock_writes": 2500},
+}
 LOCK: dict[str, Any] = {
     "path": "network/terraform.tfstate",
     "store": "table",
@@ -43,7 +48,8 @@ def facts(region: str = "us-east-1", name: str = "state-us", **more: Any) -> dic
         "region": region,
         "account_id": "111122223333",
         "bucket": resource(BUCKET, name, region),
-        "table": resource(TABLE, f"{name}-locks", region),
+        "table": resource(TABLE, f"{name}-locks", region, size_bytes=5000),
+        "usage": USAGE,
         **{kind: [] for kind in ("states", "locks", "digests", "orphan_lock_files", "unknown")},
         **more,
     }
@@ -52,7 +58,8 @@ def facts(region: str = "us-east-1", name: str = "state-us", **more: Any) -> dic
 def row(name: str, about: dict[str, Any], tuning: Tuning | None = None, layers: int | None = None) -> Row:
     expected = Expectations(name)
     findings = judged(audit(about, expected), name, tuning or Tuning(TODAY))
-    return Row(summary(about, expected), tuple(each.told() for each in findings), layers)
+    backend = {**summary(about, expected), "cost": cost_in_use(about)}
+    return Row(backend, tuple(each.told() for each in findings), layers)
 
 
 def fleet(count: int) -> Report:

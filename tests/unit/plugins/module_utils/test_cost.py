@@ -14,16 +14,20 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import (
     RUN,
     Cost,
     Facts,
+    legend,
+    monthly_cost,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import (
+    cost_in_use,
     facts_at_rest,
     facts_of,
-    monthly_cost,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._prices import ITEMS, PER, PRICES, UNDATED
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ON_DEMAND = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}
 PROVISIONED = {"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 1}
-EMPTY = Facts("us-east-1", "both", 0, 0, 0, runs_per_month=0, billing=ON_DEMAND, table_bytes=0, has_recovery=True)
+EMPTY = Facts("us-east-1", "both", 0, 0, runs_per_month=0, billing=ON_DEMAND, table_bytes=0, has_recovery=True)
 
 
 def cost_of(facts: Facts) -> Cost:
@@ -113,6 +117,21 @@ def test_the_oldest_price_dates_the_whole() -> None:
     assert cost_of(replace(EMPTY, current_bytes=1)).as_of == "2026-10-08"
 
 
+LEGENDS = {
+    "no price went in": ((), False, "x"),
+    "the oldest is told": (("2026-10-08", "2025-01-31"), False, "x; prices as of 2025-01-31"),
+    "one has no date": (("undated", "2025-01-31"), False, "x; prices as of 2025-01-31, some undated"),
+    "none has a date": (("undated",), True, "x; prices undated; +?: part unknown"),
+}
+
+
+@pytest.mark.parametrize(("dates", "is_partial", "told"), LEGENDS.values(), ids=LEGENDS)
+def test_a_column_of_costs_says_how_old_it_is_and_what_is_left_out(
+    dates: tuple[str, ...], is_partial: bool, told: str
+) -> None:
+    assert legend("x", dates, is_partial) == told
+
+
 BUCKET: dict[str, Any] = {
     "region": "us-east-1",
     "encryption": {"algorithm": "aws:kms", "kms_key_id": KEY, "bucket_key_enabled": True},
@@ -145,16 +164,57 @@ def test_a_setting_that_nobody_read_makes_a_lower_bound(unread: str) -> None:
     assert str(cost_of(facts_at_rest(BUCKET, table, "both"))).endswith("+?")
 
 
+USAGE = {"current_bytes": GB, "noncurrent_bytes": GB, "version_count": 900, "state_writes": 250, "lock_writes": 400}
+EXPIRY = {"NoncurrentVersionExpiration": {"NoncurrentDays": 90}, "Status": "Enabled", "Filter": {}}
+
+
+def in_use(usage: dict[str, Any] | None = None, table: dict[str, Any] | None = TABLE, **facets: Any) -> dict[str, Any]:
+    """What tf_backend_info tells of a backend whose versions stay."""
+    bucket = {**BUCKET, "exists": True, "versioning": "Enabled", "lifecycle": {"old": EXPIRY}, **facets}
+    locks = {"exists": True, "size_bytes": 0, **table} if table is not None else None
+    return {"region": "us-east-1", "bucket": bucket, "table": locks, "usage": {**USAGE, **(usage or {})}}
+
+
 def test_a_backend_in_use_is_counted_from_what_was_gathered() -> None:
-    states = [
-        {"size": GB, "versions": 3, "is_deleted": False},
-        {"size": GB, "versions": 1, "is_deleted": True},
-    ]
-    backend = {"region": "us-east-1", "bucket": BUCKET, "table": TABLE, "states": states}
-    facts = facts_of(backend, "both", runs_per_month=0, noncurrent_bytes=GB, table_bytes=0)
-    assert (facts.current_bytes, facts.versions) == (GB, 4)
+    facts = facts_of(in_use())
+    assert (facts.current_bytes, facts.noncurrent_bytes, facts.table_bytes) == (GB, GB, 0)
     assert str(cost_of(facts)) == "1.05"
-    assert facts_of({**backend, "states": None}, "both").current_bytes is None
+    assert str(cost_of(facts_of({**in_use(), "usage": None}))) == "1.00+?"
+
+
+SHORT = {"old": {**EXPIRY, "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}}
+RUNS: dict[str, tuple[dict[str, Any], str, int | None]] = {
+    "each run leaves a lock file": (in_use(), "both", 400),
+    "without a table, too": (in_use(table=None), "lockfile", 400),
+    "with a table alone, only a state that changed": (in_use({"lock_writes": 0}), "dynamodb", 250),
+    "nobody ran": (in_use({"lock_writes": 0, "state_writes": 0}), "both", 0),
+    "the table is missing": (in_use(table={"exists": False}), "lockfile", 400),
+    "versions do not stay for a month": (in_use(lifecycle=SHORT), "both", None),
+    "nobody knows for how long they stay": (in_use(lifecycle=None), "both", None),
+    "there are no versions": (in_use(versioning="Suspended"), "both", None),
+    "nobody looked": ({**in_use(), "usage": None}, "both", None),
+}
+
+
+@pytest.mark.parametrize(("backend", "lock_mode", "runs"), RUNS.values(), ids=RUNS)
+def test_runs_are_estimated_from_what_they_leave(backend: dict[str, Any], lock_mode: str, runs: int | None) -> None:
+    facts = facts_of(backend)
+    assert (facts.lock_mode, facts.runs_per_month) == (lock_mode, runs)
+    assert facts_of(backend, runs_per_month=0).runs_per_month == 0
+
+
+def test_the_cost_of_a_backend_tells_what_it_is_made_of() -> None:
+    told = cost_in_use(in_use(), runs_per_month=3000)
+    assert told
+    assert (told["usd"], told["as_of"], told["unknown"]) == ("1.10", "2025-01-31", [])
+    assert (told["lock_mode"], told["runs_per_month"]) == ("both", 3000)
+    quantities = {part["item"]: part["quantity"] for part in told["parts"]}
+    assert (quantities["storage"], quantities["writes"], quantities["keys"]) == ("2", "9000", "1")
+
+
+@pytest.mark.parametrize("exists", [False, None])
+def test_what_is_not_known_to_exist_has_no_cost(exists: bool | None) -> None:
+    assert cost_in_use(in_use(exists=exists)) is None
 
 
 def test_every_price_has_a_name_and_a_date() -> None:

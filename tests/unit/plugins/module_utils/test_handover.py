@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend, arguments
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import DEPRECATED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover import (
     Project,
@@ -31,7 +32,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_read
     is_unedited,
     project_files,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import BUCKET_PARTS, TABLE_PLACES
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import (
+    BUCKET_PARTS,
+    LEFT_ALONE,
+    TABLE_PLACES,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
@@ -176,6 +181,7 @@ PROJECTS = {
     "simple log names": replace(
         RICH, bucket={**RICH_BUCKET, "logging": {"TargetBucket": "b", "TargetObjectKeyFormat": {"SimplePrefix": {}}}}
     ),
+    "a table with more than locks": replace(RICH, besides=tuple(LEFT_ALONE)),
     "object lock without a default": replace(
         RICH, bucket={**RICH_BUCKET, "object_lock": {"enabled": True, "mode": None, "days": None}}
     ),
@@ -362,7 +368,31 @@ def test_the_project_keeps_its_state_in_the_bootstrap_backend() -> None:
         text = configuration(project)["terraform.tf"]
         assert 'bucket              = "acme-state"' in text
         assert 'key                 = "terraform-backend/terraform.tfstate"' in text
-        assert 'dynamodb_table      = "acme-locks"' in text
+
+
+@projects
+def test_its_own_lock_is_a_file_and_nothing_of_its_backend_is_deprecated(project: Project) -> None:
+    block = arguments(project.own)
+    assert block["use_lockfile"] is True
+    assert not block.keys() & DEPRECATED
+    endpoints = block.get("endpoints", {})
+    assert isinstance(endpoints, dict) and "dynamodb" not in endpoints
+    assert "-md5" not in project_files(project)["README.md"]
+
+
+def test_others_are_told_to_lock_as_the_backend_does() -> None:
+    assert "dynamodb_table      = aws_dynamodb_table.locks.name" in configuration(RICH)["outputs.tf"]
+    assert "use_lockfile        = true" in configuration(RICH)["outputs.tf"]
+    assert "dynamodb_table" not in configuration(BARE)["outputs.tf"]
+
+
+def test_where_nobody_may_lock_by_files_it_does_not_either() -> None:
+    project = replace(RICH, backend=replace(BACKEND, lock_mode="dynamodb", client_version=">= 1.5"))
+    text = configuration(project)["terraform.tf"]
+    assert 'dynamodb_table      = "acme-locks"' in text and "use_lockfile" not in text
+    assert (
+        "digest, the item `acme-state/terraform-backend/terraform.tfstate-md5`" in project_files(project)["README.md"]
+    )
 
 
 def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
@@ -422,11 +452,49 @@ def test_the_readme_counts_what_the_plan_will(project: Project) -> None:
     assert len(re.findall(r"^(?:terraform|tofu) state rm ", text, re.MULTILINE)) == resources
 
 
+def test_what_a_table_has_besides_is_left_alone_by_names_that_the_provider_knows() -> None:
+    text = text_of(PROJECTS["a table with more than locks"])
+    ignored = ", ".join(dict.fromkeys(name for names in LEFT_ALONE.values() for name in names))
+    assert f"ignore_changes  = [{ignored}]" in text
+    assert {name for names in LEFT_ALONE.values() for name in names} <= SCHEMA["aws_dynamodb_table"]["arguments"].keys()
+    assert "replicas of the table" in project_files(PROJECTS["a table with more than locks"])["README.md"]
+    production = replace(PROJECTS["a production backend"], besides=tuple(LEFT_ALONE))
+    assert "ignore_changes" not in text_of(production)
+
+
+BESIDES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "as we make it": ({}, ()),
+    "whose stream is off": ({"StreamSpecification": {"StreamEnabled": False}}, ()),
+    "with a stream": ({"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}, ("a stream",)),
+    "with an index": ({"GlobalSecondaryIndexes": [{"IndexName": "x"}]}, ("global secondary indexes",)),
+    "with an index of its own": ({"LocalSecondaryIndexes": [{"IndexName": "x"}]}, ("local secondary indexes",)),
+    "in two regions": ({"Replicas": [{"RegionName": "eu-west-1"}]}, ("replicas",)),
+    "with a limit": (
+        {"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9}},
+        ("a limit of its throughput",),
+    ),
+    "without one": ({"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}}, ()),
+}
+
+
+@pytest.mark.parametrize(("more", "besides"), BESIDES.values(), ids=BESIDES)
+def test_what_a_table_has_besides_is_seen_and_said(more: dict[str, Any], besides: tuple[str, ...]) -> None:
+    aws = FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": Table(more=more)})
+    assert observed_in(aws).besides == besides
+    assert aws.warnings == [
+        f"table tf-locks has {each}, which no lock table needs: the project leaves that alone" for each in besides
+    ]
+
+
 def observed(table: Table) -> Project:
     """What is read of a new bucket and this table."""
+    return observed_in(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}))
+
+
+def observed_in(aws: FakeAws) -> Project:
     spec = {name: option.get("default") for name, option in SPEC.items()}
     given = {"name": "x", "directory": "x", "region": REGION, "bucket": "tf-state", "table": "tf-locks"}
-    return project_of(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}), {**spec, **given})
+    return project_of(aws, {**spec, **given})
 
 
 def test_the_key_that_aws_manages_is_known_by_its_arn() -> None:

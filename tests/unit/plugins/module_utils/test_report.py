@@ -31,9 +31,13 @@ REPORT = report_of([US, AF], [], "2026-11-21 10:20 UTC")
 def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
     assert table(REPORT, "audit/audit.html") == (
         "\n"
-        "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE  STATUS\n"
-        "af-south-1  af-south-1  cptwn-terraform-state   cptwn-terraform-state-locks          1 layer     ok\n"
-        "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none        critical\n"
+        "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE"
+        "  $/MONTH  STATUS\n"
+        "af-south-1  af-south-1  cptwn-terraform-state   cptwn-terraform-state-locks          1 layer   "
+        "  0.01+?   ok\n"
+        "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none      "
+        "  0.05     critical\n"
+        "$/MONTH: estimated from sizes and runs; prices as of 2026-07-01; +?: part unknown\n"
         "\n"
         "2 backends: 1 critical.\n"
         "CRITICAL us-east-1: No state locking: the lock table does not exist (terraform-locks-us-east-1)\n"
@@ -54,6 +58,7 @@ def test_tools_are_told_everything() -> None:
         ("af-south-1", "ok", 1),
         ("us-east-1", "critical", 0),
     ]
+    assert [each["cost"]["usd"] for each in told["backends"]] == ["0.01", "0.05"]
     (finding,) = told["backends"][1]["findings"]
     assert set(finding) == {
         *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "waived"),
@@ -63,8 +68,11 @@ def test_tools_are_told_everything() -> None:
 def test_markdown_has_the_overview_and_each_finding() -> None:
     lines = markdown_text(REPORT).splitlines()
     assert lines[4] == (
-        "| Backend | Region | S3 bucket | DynamoDB table | Locks | Digests | States | Setup code | Audit | Status |"
+        "| Backend | Region | S3 bucket | DynamoDB table | Locks | Digests | States | Setup code | Audit "
+        "| $/month | Status |"
     )
+    assert lines[6].endswith(r"| ok | 0.01\+? | ok |")
+    assert lines[9] == r"$/month: estimated from sizes and runs; prices as of 2026-07-01; \+?: part unknown"
     assert "## critical: No state locking: the lock table does not exist" in lines
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
 
@@ -75,6 +83,15 @@ def test_what_is_waived_is_told_and_counts_for_nothing() -> None:
     assert report.rows[0].status == "waived" and sum(report.counts.values()) == 0
     for text in (markdown_text(report), page_text(report)):
         assert "being built" in text and "2027" in text
+
+
+def test_a_cost_is_a_sum_or_nothing_or_unknown() -> None:
+    no_bucket = {"name": "state", "exists": False}
+    backends: list[dict[str, Any]] = [{}, {"bucket": no_bucket}, {"bucket": {**no_bucket, "exists": None}}]
+    assert [row("x", facts(**more)).cost for more in backends] == ["0.05", "-", "unknown"]
+    bare = report_of([row("x", facts(bucket=no_bucket))], [], "today")
+    for text in (table(bare, None), markdown_text(bare), page_text(bare)):
+        assert "estimated" not in text
 
 
 class Page(HTMLParser):

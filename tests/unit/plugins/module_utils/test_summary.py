@@ -18,7 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary impor
 
 CALM = Line("eu-west-1", "state-eu", "locks-eu", "both", "-", "ok", "0.00")
 NEW = Line("us-east-1", "state-us", "locks-us", "both", "all created", "ok", "1.00")
-FILES_ONLY = Line("af-south-1", "state-af", "-", "lockfile", "files", "ok", "0.57+?")
+FILES_ONLY = Line("af-south-1", "state-af", "-", "lockfile", "files", "ok", "0.57+?", frozenset({"2026-07-01"}))
 BROKEN = Line("sa-east-1", "state-sa", "locks-sa", "both", "-", "create_bucket on state-sa: AccessDenied")
 
 
@@ -34,7 +34,7 @@ def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
         "us-east-1   state-us      locks-us    both       1.00     all created  ok\n"
         "af-south-1  state-af      -           lockfile   0.57+?   files        ok\n"
         "sa-east-1   state-sa      locks-sa    both       -        -            FAILED\n"
-        "$/MONTH: at rest, without states and runs\n"
+        "$/MONTH: at rest, without states and runs; prices as of 2026-07-01; +?: part unknown\n"
         "\n"
         "4 backends: 3 ok, 1 failed, 2 changed\n"
         "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
@@ -46,7 +46,7 @@ def test_check_mode_says_what_would_change() -> None:
         "\n"
         "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
         "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
-        "$/MONTH: at rest, without states and runs\n"
+        "$/MONTH: at rest, without states and runs; prices as of 2026-07-01; +?: part unknown\n"
         "\n"
         "1 backend: 1 ok, 0 failed, 1 would change"
     )
@@ -58,7 +58,7 @@ def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
         "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
         "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
         "sa-east-1   state-sa      locks-sa    both       -        -        FAILED\n"
-        "$/MONTH: at rest, without states and runs\n"
+        "$/MONTH: at rest, without states and runs; prices as of 2026-07-01; +?: part unknown\n"
         "\n"
         "45 backends: 44 ok, 1 failed, 1 changed\n"
         "FAILED sa-east-1: create_bucket on state-sa: AccessDenied"
@@ -143,7 +143,10 @@ CASES: dict[str, tuple[Line, Line]] = {
         of({"bucket": BUCKET | changes("existence"), "config": FINISHED | {"changes": [{}]}}, lock_mode="lockfile"),
         replace(CALM, changed="all created", table="-", lock_mode="lockfile"),
     ),
-    "capacity costs at rest, too": (of(results(BUCKET, PROVISIONED, FINISHED)), replace(CALM, cost="0.64")),
+    "capacity costs at rest, too": (
+        of(results(BUCKET, PROVISIONED, FINISHED)),
+        replace(CALM, cost="0.64", dates=frozenset({"undated"})),
+    ),
     "a setting that is somebody else's costs what nobody knows": (
         of(results(BUCKET, {"table": {"name": "locks-eu"}}, FINISHED)),
         replace(CALM, cost="0.00+?"),
