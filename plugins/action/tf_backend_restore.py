@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name. Without a bucket it is that of the role's variables, if they name one."""
+"""The fast door of the module of the same name. Without a bucket, the role's variables may name one."""
 
 from __future__ import annotations
 
