@@ -157,12 +157,14 @@ class Teardown:
         self.done.append(f"{resource.kind} {target.name}")
 
     def _end_table(self, table: Target) -> None:
-        now = [item for item in items(self.aws, table.name) if not self.fence.has_item(item)]
+        raw = items(self.aws, table.name)
+        own = [item for item in raw if of_bucket([item], self.bucket.name)]
         known = self.saved.manifest.items if self.saved else ()
-        if any(item not in known for item in now):
+        going = [item for item in (own if self.found.keeps_table else raw) if not self.fence.has_item(item)]
+        if any(item not in known for item in going):
             raise TfstateError(f"somebody changed table {table.name} meanwhile: run again, which saves that too")
         if self.found.keeps_table:
-            self._forget(of_bucket(items(self.aws, table.name), self.bucket.name))
+            self._forget(of_bucket(own, self.bucket.name))
         else:
             self._end(TABLE, table, self.allow | {"delete_state", "break_lock"})
 
