@@ -360,6 +360,7 @@ def fresh(template: World, k: int) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World):
     world = fresh(on_ministack, 0)
     world.done(MODULE)
