@@ -38,8 +38,7 @@ def back_up(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard
         saving = Saving(aws, _found(aws, bucket), params["table"] or None, vault)
         if params["table"]:
             whereabouts(aws, TABLE, named_target(params, "table"))
-        foreseen = saving.foresee()
-        saved = unless_checking(check_mode, foreseen, saving.carry_out)
+        saved = unless_checking(check_mode, None, saving.carry_out) or saving.foresee()
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
     result = {"changed": saved.is_changed, "backup": told(vault, saved), "warnings": [*aws.warnings, *_missed(saved)]}

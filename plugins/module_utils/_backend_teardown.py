@@ -40,13 +40,14 @@ def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhea
     teardown: Teardown | None = None
     try:
         teardown = _teardown(params, wrote)
-        teardown.foresee()
+        teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
+        saved = teardown.saved or teardown.foresee()
     except TfstateError as error:
         done = {"changed": bool(teardown and teardown.done), "done": teardown.done if teardown else []}
         return {"failed": True, "msg": str(error), **done}
     found = teardown.found
-    backup = told(teardown.vault, teardown.saved) if teardown.vault and teardown.saved else None
+    backup = told(teardown.vault, saved) if teardown.vault and saved else None
     warnings = [*dict.fromkeys(teardown.aws.warnings)]
     result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
     return {**result, "diff": _diff(found)} if diff else result

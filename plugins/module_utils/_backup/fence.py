@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from .._core import Target, TfstateError
-from .._lock_record import lock_file, parsed, uuid_of
+from .._lock_record import parsed, uuid_of
 from .._state.listing import item_of
 from .._state.lock_stores import File, Item, Place
 from .._state.locking import look, release, take
 from .._state.maintenance import ours
-from .._state.scope import Scope
+from .._state.scope import SUFFIX, Scope
 from .census import Keeper, id_of
 from .manifest import Listed, RawItem
 
@@ -82,4 +82,5 @@ class Fence:
 
 def is_lock_file(listed: Listed, paths: Collection[str]) -> bool:
     """Whether it is the lock that is held on one of these states right now."""
-    return listed.is_latest and not listed.is_delete_marker and listed.key in {lock_file(path) for path in paths}
+    path = listed.key.removesuffix(SUFFIX)
+    return listed.is_latest and not listed.is_delete_marker and path != listed.key and path in paths

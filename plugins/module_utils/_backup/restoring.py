@@ -8,22 +8,26 @@ never overwritten: it is the beginning of what has to be there, or the whole is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._core import TfstateError
 from .._guard import Refused
-from .._lock_record import digest_id
+from .._lock_record import digest_id, lock_id
 from .._state.digest_item import digest_of, put_item
 from .._state.listing import item_of
 from .._state.scope import SUFFIX, Scope
-from .census import items, of_bucket, versions
-from .fence import Fence
+from .census import items, versions
+from .fence import Fence, is_lock_file
 from .manifest import Entry, Listed, Manifest, Progress, RawItem
 from .objections import some
 from .target import Destination, fits
+
+#: What the destination holds, by key and by the id of an item.
+ByKey: TypeAlias = Mapping[str, Sequence[Listed]]
+Present: TypeAlias = Mapping[str | None, RawItem]
 
 WORK = "tf_backend_restore"
 RESTORE, FINISH, NOTHING = "restore", "finish", "none"
@@ -88,7 +92,7 @@ class Restoring:
         }
         wanted = {key: history for key, history in histories.items() if not key.endswith(SUFFIX)}
         self._verify([entry for history in wanted.values() for entry in history])
-        present = items(self.to.aws, self.to.table) if self.to.table else []
+        present = {_name(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
         listed = _by_key(versions(self.to.aws, self.to.bucket))
         digests = self._digests(scope)
         seen = [partial(self._row, key, history, digests.get(key), listed, present) for key, history in wanted.items()]
@@ -124,41 +128,36 @@ class Restoring:
                 found[item.path] = self.to.named(raw, item.path)
         return found
 
-    def _foreign(self, present: Sequence[RawItem]) -> Iterator[RawItem]:
-        names = {_name(raw) for raw in present}
+    def _foreign(self, present: Present) -> Iterator[RawItem]:
         for raw in self.manifest.items if self.to.table and not self.keys else ():
             bucket, item = item_of(raw)
-            if item.is_digest and bucket not in (self.manifest.bucket, self.to.bucket.name) and _name(raw) not in names:
+            is_foreign = bucket not in (self.manifest.bucket, self.to.bucket.name)
+            if item.is_digest and is_foreign and _name(raw) not in present:
                 yield raw
 
     def _row(
-        self,
-        path: str,
-        wanted: tuple[Entry, ...],
-        digest: RawItem | None,
-        listed: dict[str, list[Listed]],
-        present: Sequence[RawItem],
+        self, path: str, wanted: tuple[Entry, ...], digest: RawItem | None, listed: ByKey, present: Present
     ) -> Row:
         done = self.to.progress_of(listed.get(path, []), wanted)
-        there = next((raw for raw in present if _name(raw) == digest_id(self.to.bucket.name, path)), None)
-        lacks_digest = digest is not None and digest != there and done is not None and not done.is_surpassed
-        is_held = any(self.fence.has_item(raw) and item_of(raw)[1].path == path for raw in present)
-        has_file = f"{path}{SUFFIX}" in listed and self.fence.has_file(path)
+        lacks_digest = digest is not None and digest != present.get(digest_id(self.to.bucket.name, path))
+        is_ours_to_write = done is not None and not done.is_surpassed
+        item = present.get(lock_id(self.to.bucket.name, path))
+        has_item = item is not None and self.fence.has_item(item)
+        has_file = bool(_held_file(path, listed)) and self.fence.has_file(path)
         if digest and not fits(wanted, digest):
             self.to.aws.warnings.append(f"the digest of {path} in the backup does not fit it: see tf_state_digest")
-        return Row(path, wanted, digest, done, lacks_digest or is_held or has_file)
+        return Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or has_item or has_file)
 
-    def _check_locks(self, listed: dict[str, list[Listed]], present: Sequence[RawItem]) -> None:
-        own = of_bucket([raw for raw in present if not self.fence.has_item(raw)], self.to.bucket.name)
-        locked = {item.path for item in own if not item.is_digest}
-        due = [row.path for row in self.rows if row.action != NOTHING]
-        for path in due:
-            latest = [each for each in listed.get(f"{path}{SUFFIX}", []) if each.is_latest]
-            if latest and not latest[0].is_delete_marker and not self.fence.has_file(path):
-                locked.add(path)
-        held = sorted(locked & {*due})
+    def _check_locks(self, listed: ByKey, present: Present) -> None:
+        """Raises Refused if somebody else holds one."""
+        held = [row.path for row in self.rows if row.action != NOTHING and self._is_held(row.path, listed, present)]
         if held:
             raise Refused(f"somebody else holds the lock of {some(held)}: wait until it is released")
+
+    def _is_held(self, path: str, listed: ByKey, present: Present) -> bool:
+        item = present.get(lock_id(self.to.bucket.name, path))
+        by_item = item is not None and not item_of(item)[1].is_digest and not self.fence.has_item(item)
+        return by_item or (bool(_held_file(path, listed)) and not self.fence.has_file(path))
 
     # What is done.
 
@@ -204,6 +203,10 @@ def _by_key(listed: Iterable[Listed]) -> dict[str, list[Listed]]:
     for each in listed:
         found.setdefault(each.key, []).append(each)
     return found
+
+
+def _held_file(path: str, listed: ByKey) -> list[Listed]:
+    return [each for each in listed.get(f"{path}{SUFFIX}", []) if is_lock_file(each, (path,))]
 
 
 def _name(raw: RawItem) -> str | None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,7 +16,7 @@ from .._guard import Refused
 from .._state.contents import etag_md5
 from .census import Keeper, items, versions
 from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, text_of
-from .vaults import MANIFEST, PIECE, Vault, rewriting
+from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
 
 #: What somebody wrote while it was saved is fetched, too: so often.
 ROUNDS = 3
@@ -95,10 +94,14 @@ class Saving:
             None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
         )
 
+    def check(self) -> Manifest | None:
+        """What is there already. Raises TfstateError where nothing may be saved, before anything is."""
+        self.vault.check()
+        return self.known()
+
     def foresee(self) -> Saved:
         """What saving would bring, told by listings alone."""
-        self.vault.check()
-        known, now = self.known(), self.present()
+        known, now = self.check(), self.present()
         due = self._due(known, now, self._broken(known))
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         grown_by = tuple(each for each in entries if not known or each.identity not in known.identities)
@@ -107,7 +110,7 @@ class Saving:
 
     def carry_out(self) -> Saved:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
-        known = self.known()
+        known = self.check()
         manifest, broken, now = known, self._broken(known), self.present()
         fetched: list[Entry] = []
         for _unused in range(ROUNDS):
@@ -172,7 +175,7 @@ class Saving:
         if each.is_delete_marker:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
-        with tempfile.TemporaryFile() as body:
+        with scratch() as body:
             answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
             if isinstance(answer, Failure):
                 raise TfstateError(f"{each} cannot be saved: {answer}")

@@ -64,9 +64,14 @@ class Teardown:
             self.fence.has_item,
         )
 
-    def foresee(self) -> None:
+    def check(self) -> None:
+        """Raises TfstateError where nothing could be saved. It only reads."""
+        if self._saving:
+            self._saving.check()
+
+    def foresee(self) -> Saved | None:
         """What would be saved. It only reads."""
-        self.saved = self._saving.foresee() if self._saving else None
+        return self._saving.foresee() if self._saving else None
 
     def carry_out(self) -> None:
         if self.found.has_bucket:

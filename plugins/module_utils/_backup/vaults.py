@@ -165,7 +165,7 @@ class Prefix:
 
     @contextmanager
     def opened(self, sha256: str) -> Iterator[BinaryIO]:
-        with tempfile.TemporaryFile() as body:
+        with scratch() as body:
             if not self._streamed(f"{BODIES}/{sha256}", rewriting(body)):
                 raise TfstateError(f"{self.url} has lost the body {sha256}")
             body.seek(0)
@@ -185,6 +185,13 @@ class Prefix:
 
     def _object(self, name: str) -> dict[str, str]:
         return {**self.bucket.bucket, "Key": f"{self.prefix}{name}"}
+
+
+@contextmanager
+def scratch() -> Iterator[BinaryIO]:
+    """A file without a name, which is gone even if we are killed."""
+    with _told(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as body:
+        yield body
 
 
 def rewriting(body: BinaryIO) -> Callable[[], Callable[[bytes], object]]:
@@ -216,4 +223,4 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _failed(path: Path, error: OSError) -> TfstateError:
-    return TfstateError(f"the backup in {path}: {error.strerror}; check its permissions and the room on its disk")
+    return TfstateError(f"{path}: {error.strerror}; check its permissions, and the room on its disk")
