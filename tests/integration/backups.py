@@ -10,12 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.doors import Task, through_core
 from tests.integration.test_state_move import DEV, KEY, SECRET, Place, state
 from tests.support.relay import Relay
 
+
+def thorough(*values: Any) -> Any:
+    """A case that is left to make thorough."""
+    return pytest.param(*values, marks=pytest.mark.thorough)
+
+
+#: Between one kill and the next one, in calls.
+STEPS = [pytest.param(3, id="every third call"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
 #: A version of an object by its bytes; None for a delete marker.
 Body = bytes | None
 GOING = {"allow": ["delete_state", "disable_deletion_protection"]}
@@ -103,7 +112,8 @@ class World:
     def everything(self) -> dict[str, list[Body]]:
         if not self.exists:
             return {}
-        listed = self.place.s3.list_object_versions(Bucket=self.place.bucket)
+        pages = self.place.s3.get_paginator("list_object_versions").paginate(Bucket=self.place.bucket)
+        listed = pages.build_full_result()
         keys = sorted({each["Key"] for each in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]})
         return {key: self._history(key, listed) for key in keys}
 
