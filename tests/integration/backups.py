@@ -17,12 +17,6 @@ from tests.integration.doors import Task, through_core
 from tests.integration.test_state_move import DEV, KEY, SECRET, Place, state
 from tests.support.relay import Relay
 
-
-def thorough(*values: Any) -> Any:
-    """A case that is left to make thorough."""
-    return pytest.param(*values, marks=pytest.mark.thorough)
-
-
 #: Between one kill and the next one, in calls.
 STEPS = [pytest.param(3, id="every third call"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
 #: A version of an object by its bytes; None for a delete marker.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backups import STEPS, World, thorough
+from tests.integration.backups import STEPS, World
 from tests.integration.doors import Playbook, through_core
 from tests.integration.scenarios import LostReply, overtaken
 from tests.integration.test_state_move import KEY, Place, killed_after, md5, state
