@@ -113,7 +113,7 @@ destroys:
           versions: 14
           lineage: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56
           serial: 14
-    objects: {description: Other objects that are there, fifty at most., type: list, elements: dict, sample: []}
+    objects: {description: "Other objects that are there, fifty at most.", type: list, elements: dict, sample: []}
     counts:
       description: How many there are of everything.
       type: dict
