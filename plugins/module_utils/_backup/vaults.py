@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -32,21 +32,20 @@ PIECE = 256 * 1024
 
 
 class Vault(Protocol):
-    """Where a backup lies."""
+    """Where a backup lies.
+
+    `check` raises Refused where no secret may lie. `sha256_of` is what the body of that name reads back as, None where
+    there is none. In the context of `opened` a body can be read and sought.
+    """
 
     @property
     def url(self) -> str: ...
-    def check(self) -> None:
-        """Raises Refused where no secret may lie, and CallFailed where that cannot be known."""
-
+    def check(self) -> None: ...
     def manifest(self) -> str | None: ...
     def keep_manifest(self, text: str) -> None: ...
     def keep(self, sha256: str, body: BinaryIO) -> None: ...
-    def sha256_of(self, sha256: str) -> str | None:
-        """What the body of that name reads back as; None where there is none."""
-
-    def opened(self, sha256: str) -> Any:
-        """A context in which the body can be read and sought."""
+    def sha256_of(self, sha256: str) -> str | None: ...
+    def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
 
 
 @dataclass(frozen=True)
