@@ -111,18 +111,18 @@ class Saving:
     def carry_out(self) -> Saved:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
         known = self.check()
-        manifest, broken, now = known, self._broken(known), self.present()
+        broken, now = self._broken(known), self.present()
+        manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
         for _unused in range(ROUNDS):
             more = self._fetch(self._due(manifest, now, broken))
             broken -= {entry.sha256 for entry in more}
             fetched += more
-            new = [entry for entry in more if not manifest or entry.identity not in manifest.identities]
+            new = [entry for entry in more if entry.identity not in manifest.identities]
             manifest = self._manifest(manifest, new, now)
             before, now = now, self.present()
             if now.identities == before.identities and now.items == before.items:
                 break
-        assert manifest is not None
         if broken:
             raise TfstateError(self._lost(manifest, broken))
         self._keep(known, manifest)
