@@ -29,6 +29,8 @@ __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
+#: So many of the errors of one call are told one by one.
+TOLD = 5
 #: operation -> where the next page begins: what is asked, by what was answered.
 NEXT_PAGE = {
     "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
@@ -54,7 +56,8 @@ class Aws:
         self._where = connection.endpoint_url or connection.region
         self.warnings: list[str] = []
         self._wrote, self._now, self._sleep = wrote, now, sleep
-        self._deadline = now() + timeout_s
+        self._timeout_s = timeout_s
+        self.renew()
         self._making = threading.Lock()
         try:
             self._session = session_for(connection)
@@ -70,6 +73,10 @@ class Aws:
         except botocore.exceptions.UnknownRegionError:
             known = "set region to one such as eu-west-1, or update botocore if it is new"
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
+
+    def renew(self) -> None:
+        """Gives what follows the whole time again: work on many objects is late only where one of them is."""
+        self._deadline = self._now() + self._timeout_s
 
     def late(self) -> bool:
         return self._now() >= self._deadline
@@ -181,6 +188,8 @@ class Aws:
         if asks_who and known:
             return known
         client = self._client(call.service)
+        if hasattr(call.params.get("Body"), "seek"):
+            call.params["Body"].seek(0)  # an attempt before this one has read it
         try:
             response: Response = (
                 client.get_paginator(call.operation).paginate(**call.params).build_full_result()
@@ -198,9 +207,9 @@ class Aws:
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
             first = kept[0]
-            return Failure(
-                call, first["Code"], f"{first['Key']}: {first.get('Message')}", advice_on(call, first["Code"])
-            )
+            each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
+            more = [f"and {len(kept) - TOLD} more"] if kept[TOLD:] else []
+            return Failure(call, first["Code"], "; ".join([*each, *more]), advice_on(call, first["Code"]))
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:

@@ -213,6 +213,8 @@ def companions(call: Call) -> tuple[str, ...]:
 def iam_action(call: Call) -> str:
     if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
         return "s3:GetObjectVersion"
+    if call.operation == "get_object_tagging" and "VersionId" in call.params:
+        return "s3:GetObjectVersionTagging"
     if call.operation == "delete_object" and "VersionId" in call.params:
         return "s3:DeleteObjectVersion"
     prefix = call.service.removesuffix("control")  # s3control has no prefix of its own

@@ -21,12 +21,12 @@ def read_text(path: str) -> str | None:
         raise TfstateError(f"{path} cannot be read: {error}; choose another directory") from None
 
 
-def write_text(path: str, text: str) -> None:
+def write_text(path: str, text: str, mode_if_new: int = 0o644) -> None:
     """Replaces the file in one step: whoever reads it sees the old text or the new one, never half of it."""
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+        mode = target.stat().st_mode & 0o777 if target.exists() else mode_if_new
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         draft = Path(name)
         try:

@@ -108,7 +108,7 @@ def _bucket_contents(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _bucket_locks(change: Change, target: Target) -> Iterator[Refusal]:
-    yield _held(change.before)
+    yield held(change.before)
 
 
 def _table_contents(change: Change, target: Target) -> Iterator[Refusal]:
@@ -116,10 +116,10 @@ def _table_contents(change: Change, target: Target) -> Iterator[Refusal]:
     reason = f"table {target.name} holds the digests of {digests} states and {len(locks)} locks, which would be lost"
     yield Refusal(reason, "delete_state")
     if locks:
-        yield _held(locks)
+        yield held(locks)
 
 
-def _held(locks: list[str]) -> Refusal:
+def held(locks: list[str]) -> Refusal:
     more = f" and {len(locks) - 5} more" if len(locks) > 5 else ""
     return Refusal(f"somebody holds a lock: {', '.join(locks[:5])}{more}", "break_lock")
 

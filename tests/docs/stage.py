@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -76,6 +77,8 @@ class Stage:
             self._make_legacy("legacy-terraform-state", "legacy-terraform-locks", "eu-west-1")
         if "old-terraform-" in everything:
             self._make_states_to_move("old-terraform-state", "old-terraform-locks", "af-south-1", "billing")
+        if "retired-terraform-" in everything:
+            self._make_retired("retired-terraform-state", "retired-terraform-locks", "eu-west-1")
         if "harmed-terraform-" in everything:
             self._make_harmed("harmed-terraform-state", "harmed-terraform-locks", "eu-west-1")
 
@@ -89,6 +92,18 @@ class Stage:
         s3 = self._make_pair(bucket, table, region)
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(LEGACY_POLICY))
         s3.put_object(Bucket=bucket, Key="terraform.tfstate", Body=b"{}")
+
+    def _make_retired(self, bucket: str, table: str, region: str) -> None:
+        """Versions of a state, the last of which the table knows."""
+        s3 = self._make_pair(bucket, table, region)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        key = "network/terraform.tfstate"
+        for serial in (1, 2):
+            body = json.dumps({**STATE, "serial": serial}).encode()
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+        digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        item = {"LockID": {"S": f"{bucket}/{key}-md5"}, "Digest": {"S": digest}}
+        self.emulator.client("dynamodb", region=region).put_item(TableName=table, Item=item)
 
     def _make_harmed(self, bucket: str, table: str, region: str) -> None:
         """A state with two versions and a digest of neither; and another workspace's, which was left alone."""

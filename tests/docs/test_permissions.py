@@ -154,6 +154,34 @@ def test_who_mends_needs_exactly_this():
     assert actions(policy("Mend")) == needed - scans | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
 
 
+def in_rooms(folder: str, *names: str) -> set[str]:
+    return {action for name in names for _unused, action in calls_in(f"{folder}/{name}")}
+
+
+#: Whether bucket and table are there, and where.
+FINDS = {"s3:ListBucket", "dynamodb:DescribeTable"}
+OF_TAGS = {"s3:GetObjectVersionTagging"}
+
+
+def test_who_backs_up_needs_exactly_this():
+    saves = in_rooms("_backup", "census", "saving") - {"s3:GetObject", "s3:GetObjectTagging"}
+    keeps = in_rooms("_backup", "vaults") | {"s3:GetBucketPublicAccessBlock"}
+    assert actions(policy("Back up")) == saves | keeps | FINDS | OF_VERSIONS | OF_TAGS
+
+
+def test_who_restores_needs_exactly_this():
+    writes = in_rooms("_backup", "census", "target") | in_rooms("_state", "lock_stores", "digest_item")
+    looks = {"s3:GetBucketPolicy", "s3:GetBucketVersioning"}
+    assert actions(policy("Restore")) == writes | looks | FINDS | OF_VERSIONS | {"s3:PutObjectTagging"}
+
+
+def test_who_tears_down_needs_what_all_of_these_have():
+    rooms_of_it = ("census", "saving", "vaults", "closing", "objections", "teardown")
+    needed = in_rooms("_backup", *rooms_of_it) | in_rooms("_state", "contents", "lock_stores", "digest_item")
+    granted = set().union(*(actions(policy(heading)) for heading in ("Converge", "Back up", "Restore", "Delete")))
+    assert needed - {"s3:GetObjectTagging"} <= granted
+
+
 def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 
@@ -176,7 +204,7 @@ def known_actions() -> frozenset[str]:
         for model in models
         for operation in session.get_service_model(model).operation_names
     }
-    return frozenset(named | set(IAM_ACTIONS.values()) | OF_VERSIONS)
+    return frozenset(named | set(IAM_ACTIONS.values()) | OF_VERSIONS | OF_TAGS)
 
 
 @pytest.mark.parametrize("example", POLICIES, ids=str)

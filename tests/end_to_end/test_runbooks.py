@@ -135,6 +135,11 @@ def lose_the_bucket(incident: Incident) -> None:
     incident.s3.delete_bucket(Bucket=BUCKET)
 
 
+def lose_the_bucket_that_was_saved(incident: Incident) -> None:
+    incident.shell("ansible-playbook playbooks/backup.yml -i inventories/mine -l us-east-1")
+    lose_the_bucket(incident)
+
+
 HARMS: dict[str, tuple[Callable[[Incident], None], int]] = {
     "stuck-lock": (kill_an_apply, 1),
     "digest-mismatch": (break_the_digest, 1),
@@ -142,6 +147,7 @@ HARMS: dict[str, tuple[Callable[[Incident], None], int]] = {
     "overwritten-state": (overwrite_the_state, 2),
     "lost-table": (lose_the_table, 1),
     "lost-bucket": (lose_the_bucket, 1),
+    "lost-bucket-with-backup": (lose_the_bucket_that_was_saved, 1),
     "region-down": (Incident.keep_a_copy, 0),
 }
 

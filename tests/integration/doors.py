@@ -15,6 +15,9 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
+    _backend_backup,
+    _backend_restore,
+    _backend_teardown,
     _handover_files,
     _state_digest,
     _state_lock,
@@ -37,6 +40,9 @@ EDGES = {
     "tf_lock_table": edge_of(TABLE),
     "tf_backend_audit": AUDIT,
     "tf_backend_info": INFO,
+    "tf_backend_backup": _backend_backup.EDGE,
+    "tf_backend_restore": _backend_restore.EDGE,
+    "tf_backend_teardown": _backend_teardown.EDGE,
     "tf_backend_config": Edge(SPEC, write_backend),
     "tf_state_lock": _state_lock.EDGE,
     "tf_backend_handover": _handover_files.EDGE,

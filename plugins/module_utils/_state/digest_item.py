@@ -52,23 +52,28 @@ def digest_of(world: World, place: Place) -> DigestItem:
 
 
 def put_digest(world: World, place: Place, seen: DigestItem, md5: str) -> None:
-    item = {**_name(place)["Key"], "Digest": {"S": md5}}
+    put_item(world, place, seen, {"Digest": {"S": md5}})
+
+
+def put_item(world: World, place: Place, seen: DigestItem, attributes: Mapping[str, Any]) -> None:
+    """With all that an item may say besides its `Digest`."""
+    item = {**attributes, **_name(place)["Key"]}
     call = Call("dynamodb", "put_item", {"TableName": place.table, "Item": item, **_condition(seen)})
-    _write(world, place, call, md5)
+    _write(world, place, call, attributes["Digest"])
 
 
 def remove_digest(world: World, place: Place, seen: DigestItem) -> None:
     _write(world, place, Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)}), None)
 
 
-def _write(world: World, place: Place, call: Call, wanted: str | None) -> None:
+def _write(world: World, place: Place, call: Call, wanted: Mapping[str, Any] | None) -> None:
     try:
         world.write(call)
     except CallFailed as refused:
         if refused.failure.code not in UNMET:
             raise
         found = digest_of(world, place)
-        if found != DigestItem(wanted is not None, {"S": wanted} if wanted else None):  # else a reply was lost
+        if found != DigestItem(wanted is not None, wanted):  # else a reply was lost
             raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None
 
 

@@ -27,17 +27,18 @@ class World(Protocol):
 
 def denied_in(world: World, bucket: Target) -> set[str]:
     """The states of a bucket that are behind the fence."""
-    return denied(_policy(world, bucket), _arn(world, bucket))
+    return denied(policy_of(world, bucket), arn_of(world, bucket))
 
 
 def deny(world: World, bucket: Target, paths: set[str]) -> None:
     """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
-    policy, arn = _policy(world, bucket), _arn(world, bucket)
+    policy, arn = policy_of(world, bucket), arn_of(world, bucket)
     if not paths <= denied(policy, arn):
         world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
 
 
-def _policy(world: World, bucket: Target) -> str | None:
+def policy_of(world: World, bucket: Target) -> str | None:
+    """As it is written; None where there is none."""
     (answer,) = world.read([Call("s3", "get_bucket_policy", bucket.bucket)])
     if not isinstance(answer, Failure):
         return str(answer["Policy"])
@@ -46,16 +47,14 @@ def _policy(world: World, bucket: Target) -> str | None:
     raise CallFailed(answer)
 
 
-def _arn(world: World, bucket: Target) -> str:
+def arn_of(world: World, bucket: Target) -> str:
     return f"arn:{world.partition()}:s3:::{bucket.name}"
 
 
 def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
-    written = document.get("Statement", [])
-    statements = [written] if isinstance(written, dict) else written
-    kept = [each for each in statements if each.get("Sid") != SID]
+    kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
     behind = sorted({*denied(policy, bucket_arn), *paths})
     resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
     ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
@@ -70,11 +69,14 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:
     """The paths that are behind the fence already."""
-    written = json.loads(policy).get("Statement", []) if policy else []
-    statements = [written] if isinstance(written, dict) else written
-    resources = [name for each in statements if each.get("Sid") == SID for name in _listed(each["Resource"])]
+    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _listed(each["Resource"])]
     paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
     return {path for path in paths if lock_file(path) in paths}
+
+
+def statements_in(policy: str | None) -> list[dict[str, Any]]:
+    written = json.loads(policy).get("Statement", []) if policy else []
+    return [written] if isinstance(written, dict) else list(written)
 
 
 def _listed(value: Any) -> list[str]:

@@ -24,6 +24,7 @@ PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
 ]
 PURE += [MODULE_UTILS / "_state" / f"{name}.py" for name in ("scope", "reading", "document")]
+PURE += [MODULE_UTILS / "_backup" / "manifest.py"]
 IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
@@ -33,6 +34,7 @@ LONGEST_ROOM, LONGEST_FACET = 300, 110
 EDGES = (
     *("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py", "_backend_info.py", "_backend_audit.py"),
     *("_state_lock.py", "_state_move.py", "_state_digest.py", "_state_version.py", "_handover_files.py"),
+    *("_backend_backup.py", "_backend_teardown.py", "_backend_restore.py"),
 )
 
 

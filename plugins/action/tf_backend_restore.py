@@ -1,0 +1,15 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door of the module of the same name. Without a bucket, the role's variables may name one."""
+
+from __future__ import annotations
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_restore
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._backend_door import BackendDoor
+
+
+class ActionModule(BackendDoor):
+    EDGE = _backend_restore.EDGE
+
+    def is_of_the_role(self) -> bool:
+        return "terraform_backend_bucket_name" in self.known

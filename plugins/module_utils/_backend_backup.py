@@ -1,0 +1,71 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup of a backend, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ._aws import Aws
+from ._backup.census import whereabouts
+from ._backup.saving import Saved, Saving
+from ._backup_options import SPEC as BACKUP_SPEC
+from ._backup_options import named_target, told, vault_of
+from ._bucket import BUCKET
+from ._core import Params, Target, TfstateError, Wrote, unheard
+from ._guard import Refused
+from ._module import CONNECTION_SPEC, Edge, connection_of
+from ._reconcile import unless_checking
+from ._table import TABLE
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "bucket": {},
+    "table": {},
+    "account_id": {},
+    **BACKUP_SPEC,
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def back_up(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    try:
+        bucket = named_target(params, "bucket")
+        vault = vault_of(params, wrote)
+        aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+        saving = Saving(aws, _found(aws, bucket), params["table"] or None, vault)
+        if params["table"]:
+            whereabouts(aws, TABLE, named_target(params, "table"))
+        saved = unless_checking(check_mode, None, saving.carry_out) or saving.foresee()
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    result = {"changed": saved.is_changed, "backup": told(vault, saved), "warnings": [*aws.warnings, *_missed(saved)]}
+    return {**result, "diff": _diff(saved)} if diff else result
+
+
+def _found(aws: Aws, bucket: Target) -> Target:
+    found, exists = whereabouts(aws, BUCKET, bucket)
+    if not exists:
+        raise Refused(f"bucket {bucket.name} does not exist, so that there is nothing to save")
+    return found
+
+
+def _missed(saved: Saved) -> Iterator[str]:
+    if saved.missed:
+        yield f"{saved.missed} versions were written while the others were saved: run again to save them, too"
+
+
+def _diff(saved: Saved) -> dict[str, str]:
+    rows = [f"{each.key} {each.version_id}\n" for each in saved.entries]
+    return {"before": "", "after": "".join(sorted(rows))}
+
+
+EDGE = Edge(
+    SPEC,
+    back_up,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)

@@ -1,0 +1,132 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup brought back, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ._aws import Aws
+from ._backup.census import whereabouts
+from ._backup.closing import SID, is_closed
+from ._backup.manifest import Manifest, manifest_of
+from ._backup.restoring import NOTHING, Restoring
+from ._backup.target import Destination
+from ._backup.vaults import MANIFEST
+from ._backup_options import SPEC as BACKUP_SPEC
+from ._backup_options import vault_of
+from ._bucket import BUCKET, versioning
+from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, unheard
+from ._guard import Refused
+from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._reconcile import unless_checking
+from ._table import TABLE
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    **BACKUP_SPEC,
+    "bucket": {},
+    "table": {},
+    "account_id": {},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def restore(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    restoring: Restoring | None = None
+    try:
+        restoring = _restoring(params, wrote)
+        restoring.foresee()
+        unless_checking(check_mode, None, restoring.carry_out)
+    except TfstateError as error:
+        is_changed = any(row.is_restored for row in restoring.rows) if restoring else False
+        return {"failed": True, "msg": str(error), "changed": is_changed}
+    return _told(restoring, diff)
+
+
+def _restoring(params: Params, wrote: Wrote) -> Restoring:
+    vault = vault_of(params, wrote)
+    text = vault.manifest()
+    if text is None:
+        raise Invalid(f"{vault.url} holds no {MANIFEST}, and so no backup that was finished")
+    manifest = manifest_of(text, vault.url)
+    params = _completed(params, manifest)
+    aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+    bucket = _existing(aws, BUCKET, target_of(params, "bucket"))
+    _check_bucket(aws, bucket)
+    if params["table"]:
+        _existing(aws, TABLE, target_of(params, "table"))
+    to = Destination(aws, bucket, params["table"] or None, vault, _encryption(aws, params))
+    return Restoring(to, manifest, tuple(params["keys"] or ()))
+
+
+def _completed(params: Params, manifest: Manifest) -> dict[str, Any]:
+    """Where nothing is said, a backup goes back to where it was taken."""
+    table = params["table"] if params["table"] is not None or params["bucket"] else manifest.table
+    where = {"bucket": params["bucket"] or manifest.bucket, "region": params["region"] or manifest.region}
+    return {**params, **where, "table": table}
+
+
+def _existing(aws: Aws, resource: Resource, target: Target) -> Target:
+    found, exists = whereabouts(aws, resource, target)
+    if not exists:
+        raise Refused(f"{resource.kind} {target.name} does not exist: make it first, with the role or its module")
+    return found
+
+
+def _check_bucket(aws: Aws, bucket: Target) -> None:
+    if is_closed(aws, bucket):
+        raise Refused(
+            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
+        )
+    (answer,) = aws.read([versioning.read(bucket)])
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    if versioning.normalise(answer, bucket) != "Enabled":
+        raise Refused(f"bucket {bucket.name} is not versioned, so that each version would overwrite the one before it")
+
+
+def _encryption(aws: Aws, params: Params) -> dict[str, str]:
+    """What clients say that are told so; nothing leaves it to the bucket."""
+    if not params["encryption"]:
+        return {}
+    key = params["kms_key_id"] and aws.key_arn(params["kms_key_id"], must_exist=True)
+    return {"ServerSideEncryption": params["encryption"], **({"SSEKMSKeyId": key} if key else {})}
+
+
+def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
+    rows = [row.told() for row in restoring.rows]
+    due = [row for row in rows if row["action"] != NOTHING]
+    actions = Counter(row["action"] for row in rows)
+    result: dict[str, Any] = {
+        "changed": bool(due or restoring.foreign),
+        "objects": rows,
+        "progress": {
+            "objects": len(rows),
+            "restored": actions["restore"],
+            "finished": actions["finish"],
+            "unchanged": actions[NOTHING],
+            "versions": sum(row["written"] for row in rows),
+            "bytes": sum(row["bytes"] for row in rows),
+            "other_digests": len(restoring.foreign),
+            "left_out": restoring.left_out,
+        },
+        "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
+        "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
+    }
+    names = "".join(f"{row['key']}, {row['written']} versions\n" for row in due)
+    return {**result, "diff": {"before": "", "after": names}} if diff else result
+
+
+EDGE = Edge(
+    SPEC,
+    restore,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)

@@ -1,0 +1,93 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend taken away, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._aws import Aws
+from ._backup.doomed import Doomed, doomed
+from ._backup.objections import Word, objections
+from ._backup.teardown import Teardown
+from ._backup_options import SPEC as BACKUP_SPEC
+from ._backup_options import named_target, told, vault_of
+from ._code_map import CodeMap
+from ._code_tree import read_code
+from ._core import Params, TfstateError, Wrote, unheard
+from ._guard import Refused
+from ._module import CONNECTION_SPEC, Edge, connection_of
+from ._reconcile import unless_checking
+
+#: Those of either that have to do with an end.
+WORDS = ("delete_state", "break_lock", "disable_deletion_protection", "take_over_resource")
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "bucket": {},
+    "table": {},
+    "keep_table": {"type": "bool", "default": False},
+    "account_id": {},
+    **BACKUP_SPEC,
+    "code": {"type": "list", "elements": "path"},
+    "allow": {"type": "list", "elements": "str", "choices": list(WORDS)},
+    "confirm_name": {},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    teardown: Teardown | None = None
+    try:
+        teardown = _teardown(params, wrote)
+        teardown.check()
+        unless_checking(check_mode, None, teardown.carry_out)
+        saved = teardown.saved or teardown.foresee()
+    except TfstateError as error:
+        done = {"changed": bool(teardown and teardown.done), "done": teardown.done if teardown else []}
+        return {"failed": True, "msg": str(error), **done}
+    found = teardown.found
+    backup = told(teardown.vault, saved) if teardown.vault and saved else None
+    warnings = [*dict.fromkeys(teardown.aws.warnings)]
+    result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
+    return {**result, "diff": _diff(found)} if diff else result
+
+
+def _teardown(params: Params, wrote: Wrote) -> Teardown:
+    """Raises TfstateError on whatever speaks against it."""
+    bucket = named_target(params, "bucket")
+    table = named_target(params, "table") if params["table"] else None
+    code = read_code(params["code"]) if params["code"] else CodeMap()
+    vault = vault_of(params, wrote) if params["backup"] else None
+    aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+    allow = frozenset(params["allow"] or ())
+    found = doomed(aws, bucket, table, params["keep_table"])
+    against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
+    if against:
+        raise Refused(". ".join(dict.fromkeys(against)))
+    return Teardown(found, allow, vault)
+
+
+def _destroys(found: Doomed) -> dict[str, Any]:
+    goes = found.table and found.has_table and not found.keeps_table
+    return {
+        "bucket": found.bucket.name if found.has_bucket else None,
+        "table": found.table_name if goes else None,
+        **found.losses.told(),
+    }
+
+
+def _diff(found: Doomed) -> dict[str, str]:
+    told = _destroys(found)
+    names = [f"{kind} {told[kind]}\n" for kind in ("bucket", "table") if told[kind]]
+    rows = [f"{each['key']}, {each['versions']} versions\n" for each in (*told["states"], *told["objects"])]
+    return {"before": "".join([*names, *rows]), "after": ""}
+
+
+EDGE = Edge(
+    SPEC,
+    tear_down,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)

@@ -1,0 +1,39 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The policy statement that lets nobody write into a bucket that is being emptied.
+
+Lock files have to go before the bucket does. From then on it holds clients off: who found neither lock nor state would
+plan to create everything anew.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._core import Call, Invalid, Target
+from .._policy_document import MAX_BYTES, OURS, VERSION
+from .._state.fencing import World, arn_of, policy_of, statements_in
+
+SID = f"{OURS}TearDown"
+
+
+def is_closed(world: World, bucket: Target) -> bool:
+    """Whether a run before this one has begun to empty it."""
+    return any(each.get("Sid") == SID for each in statements_in(policy_of(world, bucket)))
+
+
+def close(world: World, bucket: Target) -> None:
+    policy = closed(policy_of(world, bucket), arn_of(world, bucket))
+    world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy}))
+
+
+def closed(policy: str | None, bucket_arn: str) -> str:
+    """The policy of a bucket with our statement beside all others."""
+    document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
+    kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
+    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket_arn}/*"}
+    text = json.dumps({**document, "Statement": [*kept, ours]})
+    if len(text) > MAX_BYTES:
+        raise Invalid(f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: shorten it first")
+    return text

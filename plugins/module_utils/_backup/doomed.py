@@ -1,0 +1,98 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend that is to go, as it was found: what it holds, and whose locks are held in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from .._bucket import BUCKET
+from .._core import Target, TfstateError
+from .._state.contents import locks
+from .._table import TABLE
+from .census import Keeper, id_of, items, of_bucket, versions, whereabouts
+from .closing import is_closed
+from .fence import Fence, is_lock_file
+from .losses import Losses, losses_of, objects_in
+from .manifest import Listed, RawItem
+
+WORK = "tf_backend_teardown"
+
+
+@dataclass(frozen=True)
+class Doomed:
+    aws: Keeper
+    bucket: Target
+    has_bucket: bool
+    #: As it was named, whether it exists or not.
+    table: Target | None
+    has_table: bool
+    #: The table serves other buckets: only what is about this one goes.
+    keeps_table: bool
+    #: A run before this one has begun to delete.
+    is_begun: bool = False
+    #: The states whose lock files are ours, from a run before this one.
+    fenced: frozenset[str] = frozenset()
+    #: The states that somebody else has locked.
+    theirs: frozenset[str] = frozenset()
+    versions: Sequence[Listed] = ()
+    items: Sequence[RawItem] = ()
+
+    @property
+    def table_name(self) -> str | None:
+        return self.table.name if self.table and self.has_table else None
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.aws, self.bucket, self.table_name, WORK, f"s3://{self.bucket.name} is being torn down")
+
+    @cached_property
+    def losses(self) -> Losses:
+        """What would be lost: all but our own locks."""
+        found = [each for each in self.versions if not is_lock_file(each, self.fenced)]
+        return losses_of(self.aws, self.bucket, found, [each for each in self.items if not self.fence.has_item(each)])
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is anything left to take away."""
+        return self.has_bucket or (self.has_table and (not self.keeps_table or bool(self.own_items)))
+
+    @property
+    def own_items(self) -> Sequence[RawItem]:
+        return [each for each in self.items if of_bucket([each], self.bucket.name)]
+
+    @property
+    def others(self) -> list[str]:
+        """The other buckets that the table serves."""
+        named = {str(each.get("LockID", {}).get("S", "?")).partition("/")[0] for each in self.items}
+        return sorted(named - {self.bucket.name})
+
+
+def doomed(aws: Keeper, bucket: Target, table: Target | None, keeps_table: bool) -> Doomed:
+    """Raises TfstateError where something cannot be read, or is not what it was said to be."""
+    bucket, has_bucket = whereabouts(aws, BUCKET, bucket)
+    has_table = False
+    if table:
+        table, has_table = whereabouts(aws, TABLE, table)
+    found = versions(aws, bucket) if has_bucket else []
+    held = items(aws, table.name) if table and has_table else []
+    is_begun = has_bucket and is_closed(aws, bucket)
+    unread = Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, is_begun, versions=found, items=held)
+    fenced, theirs = _holders(unread)
+    return Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, is_begun, fenced, theirs, found, held)
+
+
+def _holders(found: Doomed) -> tuple[frozenset[str], frozenset[str]]:
+    """The states with a lock file of ours, and those with any lock of somebody else's."""
+    seen, fence = objects_in(found.versions), found.fence
+    ours, theirs = set(), set()
+    for lock in locks(found.aws, fence.scope, seen, of_bucket(found.items, found.bucket.name), seen.now):
+        if lock.failure:
+            raise TfstateError(f"who holds the lock of {lock.path} cannot be known: {lock.failure}")
+        if id_of(lock.info) != fence.id_of(lock.path):
+            theirs.add(lock.path)
+        elif lock.store == "file":
+            ours.add(lock.path)
+    return frozenset(ours), frozenset(theirs)

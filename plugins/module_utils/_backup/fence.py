@@ -1,0 +1,86 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The locks that keep every client away from the states of a bucket, under ids that the next run knows for its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .._core import Target, TfstateError
+from .._lock_record import parsed, uuid_of
+from .._state.listing import item_of
+from .._state.lock_stores import File, Item, Place
+from .._state.locking import look, release, take
+from .._state.maintenance import ours
+from .._state.scope import SUFFIX, Scope
+from .census import Keeper, id_of
+from .manifest import Listed, RawItem
+
+
+@dataclass(frozen=True)
+class Fence:
+    """`work` is what the locks say; whoever does the same work on the same bucket has the same locks."""
+
+    aws: Keeper
+    bucket: Target
+    table: str | None
+    work: str
+    info: str
+
+    def place(self, path: str) -> Place:
+        return Place(self.bucket.name, path, self.table, self.bucket.owner)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.bucket, self.table)
+
+    def id_of(self, path: str) -> str:
+        hashed = hashlib.sha256(f"{self.work} s3://{self.bucket.name}/{path}".encode())
+        return uuid_of(hashed.digest()[:16])
+
+    def take(self, path: str, breaks: bool = False) -> None:
+        """`breaks`: what somebody else holds is released first, as it was seen."""
+        place = self.place(path)
+        if breaks:
+            theirs = [lock for lock in look(self.aws, place) if lock.id != self.id_of(path)]
+            problems = release(self.aws, place, theirs).problems
+            if problems:
+                raise TfstateError("; ".join(problems))
+        take(self.aws, place, ours(place, self.work, self.info, datetime.now(timezone.utc), self.id_of(path)))
+
+    def release(self, path: str) -> tuple[str, ...]:
+        """A sentence for each lock of ours that was not released."""
+        place = self.place(path)
+        try:
+            mine = [lock for lock in look(self.aws, place) if lock.id == self.id_of(path)]
+        except TfstateError as error:
+            return (f"the lock of {path} may still be held: {error}",)
+        return release(self.aws, place, mine).problems
+
+    def release_item(self, path: str) -> None:
+        """That in the table, of a bucket that is gone."""
+        place = self.place(path)
+        lock = Item(place).look(self.aws)
+        problems = release(self.aws, place, [lock]).problems if lock and lock.id == self.id_of(path) else ()
+        if problems:
+            raise TfstateError("; ".join(problems))
+
+    def has_file(self, path: str) -> bool:
+        """Whether the lock file of a state is ours."""
+        lock = File(self.place(path)).look(self.aws)
+        return lock is not None and lock.id == self.id_of(path)
+
+    def has_item(self, raw: RawItem) -> bool:
+        """Whether an item of the table is a lock of ours."""
+        bucket, item = item_of(raw)
+        is_here = bucket == self.bucket.name and not item.is_digest
+        return is_here and id_of(parsed(item.info)) == self.id_of(item.path)
+
+
+def is_lock_file(listed: Listed, paths: Collection[str]) -> bool:
+    """Whether it is the lock that is held on one of these states right now."""
+    path = listed.key.removesuffix(SUFFIX)
+    return listed.is_latest and not listed.is_delete_marker and path != listed.key and path in paths

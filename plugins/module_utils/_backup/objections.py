@@ -1,0 +1,109 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What speaks against taking a backend away, all of it, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .._bucket import BUCKET
+from .._code_map import CodeMap
+from .._core import Answer, Call, Failure, Params, Target
+from .._guard import Refused, held
+from .._reconcile import reconcile
+from .._state.listing import clock
+from .._table import TABLE
+from .doomed import Doomed
+from .manifest import Listed
+
+#: So many of a kind are named.
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Word:
+    """What the operator says to it."""
+
+    allow: frozenset[str]
+    confirm_name: str | None
+    has_backup: bool
+    code: CodeMap
+
+
+def objections(found: Doomed, word: Word) -> Iterator[str]:
+    yield from _of_code(found, word.code)
+    if found.theirs and "break_lock" not in word.allow:
+        yield str(held(sorted(found.theirs)))
+    yield from _of_retention(found)
+    yield from _of_the_loop(found, word)
+    if found.others and not found.keeps_table:
+        yield (
+            f"table {found.table_name} holds items of other buckets ({some(found.others)}): leave it to them with "
+            "keep_table: true"
+        )
+    if not found.losses.is_nothing and word.confirm_name != found.bucket.name:
+        yield f"deleting state needs confirm_name: {found.bucket.name} besides"
+    if not found.losses.is_nothing and not word.has_backup:
+        yield "all of it would be lost: name the place of a backup (backup), which is made and verified before"
+
+
+def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
+    layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, found)})
+    if layers:
+        yield f"code still names this backend: {some(layers)}; let it go elsewhere, or remove it"
+    if code.unreadable:
+        yield f"code that cannot be read may name this backend: {some([each.path for each in code.unreadable])}"
+
+
+def _names(arguments: Params, found: Doomed) -> bool:
+    table = found.table.name if found.table and not found.keeps_table else None
+    is_here = arguments.get("region") in (None, found.bucket.region)
+    names_table = table is not None and arguments.get("dynamodb_table") == table and is_here
+    return arguments.get("bucket") == found.bucket.name or names_table
+
+
+def _of_the_loop(found: Doomed, word: Word) -> Iterator[str]:
+    """What it refuses for each by itself. Whose locks are held, it cannot tell."""
+    allow = [*word.allow, "break_lock"]
+    going = [(BUCKET, found.bucket), *([(TABLE, found.table)] if found.table and not found.keeps_table else [])]
+    for resource, target in going:
+        try:
+            reconcile(found.aws, resource, target, absent(target, allow), check_mode=True)
+        except Refused as reason:
+            yield str(reason)
+
+
+def absent(target: Target, allow: Sequence[str]) -> Params:
+    """The options by which the loop takes a resource away."""
+    return {"state": "absent", "allow": allow, "confirm_name": target.name}
+
+
+def _of_retention(found: Doomed) -> Iterator[str]:
+    """Versions that AWS would not delete before their time, though the bucket itself may ask for none."""
+    if not found.has_bucket:
+        return
+    (lock,) = found.aws.read([Call("s3", "get_object_lock_configuration", found.bucket.bucket)])
+    looked = [] if isinstance(lock, Failure) else [each for each in found.versions if not each.is_delete_marker]
+    answers = found.aws.read([_head(found, each) for each in looked]) if looked else []
+    kept = [f"{each} {until}" for each, answer in zip(looked, answers, strict=True) if (until := _kept(answer))]
+    if kept:
+        yield f"object lock keeps {some(kept)}: wait until then, or lift it"
+
+
+def _head(found: Doomed, each: Listed) -> Call:
+    named = {**found.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
+    return Call("s3", "head_object", named)
+
+
+def _kept(answer: Answer) -> str | None:
+    if isinstance(answer, Failure):
+        return None  # what we may not read, AWS itself will refuse
+    until = answer.get("ObjectLockRetainUntilDate")
+    if answer.get("ObjectLockLegalHoldStatus") == "ON":
+        return "as long as its legal hold lasts"
+    return f"until {until:%Y-%m-%d %H:%M} UTC" if until and until > clock(answer) else None
+
+
+def some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")

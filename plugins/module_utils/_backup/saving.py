@@ -1,0 +1,218 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend into its backup: what is new is fetched and read back, the rest hashed again, and nothing dropped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from .._core import Call, Failure, Target, TfstateError
+from .._guard import Refused
+from .._state.contents import etag_md5
+from .census import Keeper, items, versions
+from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, text_of
+from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
+
+#: What somebody wrote while it was saved is fetched, too: so often.
+ROUNDS = 3
+#: What GetObject tells of an object, and PutObject takes.
+CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+
+
+@dataclass(frozen=True)
+class Present:
+    """What the backend holds now, less what is left out."""
+
+    versions: tuple[Listed, ...]
+    #: None where there is no table to ask.
+    items: tuple[RawItem, ...] | None
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        return frozenset(each.identity for each in self.versions)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A backup that is whole: every body was read back."""
+
+    manifest: Manifest
+    #: What this run brought.
+    entries: tuple[Entry, ...]
+    is_changed: bool
+    #: Written while it was saved, and not in it.
+    missed: int = 0
+
+    @property
+    def fetched(self) -> dict[str, Any]:
+        return {"versions": len(self.entries), "bytes": sum(entry.size for entry in self.entries)}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not."""
+
+    aws: Keeper
+    bucket: Target
+    table: str | None
+    vault: Vault
+    has_bucket: bool = True
+    leaves_out: Callable[[Listed], bool] = lambda _listed: False
+    leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
+
+    def known(self) -> Manifest | None:
+        """What was saved before. Raises Refused if it is of something else."""
+        text = self.vault.manifest()
+        known = manifest_of(text, self.vault.url) if text is not None else None
+        for name, mine, theirs in self._claims(known) if known else ():
+            if None not in (mine, theirs) and mine != theirs:
+                raise Refused(
+                    f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
+                    "choose another place"
+                )
+        return known
+
+    def _claims(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
+        return [
+            ("bucket", self.bucket.name, known.bucket),
+            ("region", self.bucket.region, known.region),
+            ("account", self.bucket.account_id, known.account_id),
+            ("table", self.table, known.table),
+        ]
+
+    def present(self) -> Present:
+        found = versions(self.aws, self.bucket) if self.has_bucket else []
+        held = None if self.table is None else items(self.aws, self.table)
+        return Present(
+            tuple(each for each in found if not self.leaves_out(each)),
+            None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
+        )
+
+    def check(self) -> Manifest | None:
+        """What is there already. Raises TfstateError where nothing may be saved, before anything is."""
+        self.vault.check()
+        return self.known()
+
+    def foresee(self) -> Saved:
+        """What saving would bring, told by listings alone."""
+        known, now = self.check(), self.present()
+        due = self._due(known, now, self._broken(known))
+        entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
+        grown_by = tuple(each for each in entries if not known or each.identity not in known.identities)
+        manifest = self._manifest(known, grown_by, now)
+        return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
+
+    def carry_out(self) -> Saved:
+        """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
+        known = self.check()
+        broken, now = self._broken(known), self.present()
+        manifest = known or self._manifest(None, (), now)
+        fetched: list[Entry] = []
+        for _unused in range(ROUNDS):
+            more = self._fetch(self._due(manifest, now, broken))
+            broken -= {entry.sha256 for entry in more}
+            fetched += more
+            new = [entry for entry in more if entry.identity not in manifest.identities]
+            manifest = self._manifest(manifest, new, now)
+            before, now = now, self.present()
+            if now.identities == before.identities and now.items == before.items:
+                break
+        if broken:
+            raise TfstateError(self._lost(manifest, broken))
+        self._keep(known, manifest)
+        missed = len(now.identities - manifest.identities)
+        return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
+
+    def _broken(self, known: Manifest | None) -> set[str | None]:
+        """The bodies that are missing or no longer what they were."""
+        names = sorted(known.bodies) if known else []
+        hashes = self.aws.together([partial(self.vault.sha256_of, name) for name in names]) if names else []
+        return {name for name, found in zip(names, hashes, strict=True) if name != found}
+
+    def _lost(self, manifest: Manifest, broken: Collection[str | None]) -> str:
+        lost = [f"version {each.version_id} of {each.key}" for each in manifest.entries if each.sha256 in broken]
+        more = f" and {len(lost) - 5} more" if lost[5:] else ""
+        return (
+            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
+            f"{', '.join(lost[:5])}{more}"
+        )
+
+    @staticmethod
+    def _due(known: Manifest | None, now: Present, broken: Collection[str | None]) -> list[Listed]:
+        whole = {entry.identity for entry in known.entries if entry.sha256 not in broken} if known else set()
+        return [each for each in now.versions if each.identity not in whole]
+
+    def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
+        """Versions are only ever added. Items are as the table has them; where it is gone, as it had them last."""
+        base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
+        return replace(
+            base,
+            table=base.table or self.table,
+            account_id=base.account_id or self.bucket.account_id,
+            entries=grown(base.entries, more),
+            items=base.items if now.items is None else now.items,
+        )
+
+    def _keep(self, known: Manifest | None, manifest: Manifest) -> None:
+        if known and is_same(known, manifest):
+            return
+        moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        text = text_of(replace(manifest, taken_at=moment))
+        self.vault.keep_manifest(text)
+        if self.vault.manifest() != text:
+            raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
+
+    def _fetch(self, due: Sequence[Listed]) -> list[Entry]:
+        return self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+
+    def _fetched(self, each: Listed) -> Entry:
+        if each.is_delete_marker:
+            return Entry(*each.identity, is_delete_marker=True)
+        self.aws.renew()
+        with scratch() as body:
+            answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
+            if isinstance(answer, Failure):
+                raise TfstateError(f"{each} cannot be saved: {answer}")
+            sha256, md5, size = _measured(body)
+            if size != each.size or etag_md5(answer) not in (None, md5):
+                raise TfstateError(f"{each} cannot be saved: it reads back other than S3 says; run again")
+            if self.vault.sha256_of(sha256) != sha256:  # another version may have the same body
+                body.seek(0)
+                self.vault.keep(sha256, body)
+                if self.vault.sha256_of(sha256) != sha256:
+                    raise TfstateError(f"{each} reads back from {self.vault.url} other than it was written")
+        return Entry(
+            *each.identity,
+            size=size,
+            sha256=sha256,
+            md5=md5,
+            content={name: answer[name] for name in CONTENT if answer.get(name)},
+            tags=self._tags(each) if answer.get("TagCount") else {},
+            encryption={name: answer[name] for name in ENCRYPTION if answer.get(name)},
+        )
+
+    def _tags(self, each: Listed) -> dict[str, str]:
+        (answer,) = self.aws.read([Call("s3", "get_object_tagging", self._named(each))])
+        if isinstance(answer, Failure):
+            raise TfstateError(f"{each} cannot be saved with its tags: {answer}")
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def _named(self, each: Listed) -> dict[str, str]:
+        return {**self.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
+
+
+def _measured(body: Any) -> tuple[str, str, int]:
+    """SHA-256, MD5 and length."""
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    body.seek(0)
+    while piece := body.read(PIECE):
+        sha256.update(piece)
+        md5.update(piece)
+        size += len(piece)
+    return sha256.hexdigest(), md5.hexdigest(), size

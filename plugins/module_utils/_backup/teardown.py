@@ -1,0 +1,184 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend taken away: saved whole before, and resumable at any point.
+
+The locks of all states are held from before the backup. They are released if it fails before the first deletion; after
+that they stay, and the policy lets nobody write, so that no client ever finds an empty state. What goes is exactly what
+the backup has, by version: history first, then what is current, the lock files, the bucket, and last the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+from .._bucket import BUCKET
+from .._core import Call, Resource, Target, TfstateError
+from .._reconcile import reconcile
+from .._state.digest_item import digest_of, remove_digest
+from .._state.listing import Item
+from .._table import TABLE
+from .census import items, of_bucket, versions
+from .closing import close
+from .doomed import Doomed
+from .fence import is_lock_file
+from .manifest import Identity, Listed
+from .objections import absent, some
+from .saving import Saved, Saving
+from .vaults import Vault
+
+#: DeleteObjects takes no more.
+BATCH = 1000
+#: How long AWS may take to heed a policy everywhere.
+HEEDED_S = 5
+
+
+@dataclass
+class Teardown:
+    found: Doomed
+    allow: frozenset[str]
+    #: None only where there is nothing to lose.
+    vault: Vault | None
+    saved: Saved | None = None
+    #: What is gone, as a run that fails has to tell.
+    done: list[str] = field(default_factory=list)
+    fenced: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.aws, self.bucket, self.fence = self.found.aws, self.found.bucket, self.found.fence
+        self.fenced |= self.found.fenced
+
+    @property
+    def _saving(self) -> Saving | None:
+        if self.vault is None or self.found.losses.is_nothing:
+            return None
+        return Saving(
+            self.aws,
+            self.bucket,
+            self.found.table_name,
+            self.vault,
+            self.found.has_bucket,
+            partial(is_lock_file, paths=self.fenced),
+            self.fence.has_item,
+        )
+
+    def check(self) -> None:
+        """Raises TfstateError where nothing could be saved. It only reads."""
+        if self._saving:
+            self._saving.check()
+
+    def foresee(self) -> Saved | None:
+        """What would be saved. It only reads."""
+        return self._saving.foresee() if self._saving else None
+
+    def carry_out(self) -> None:
+        if self.found.has_bucket:
+            self._save_under_lock()
+            self._empty()
+            self._end(BUCKET, self.bucket, self.allow - {"delete_state"})
+        else:
+            self._save()
+        if self.found.table and self.found.has_table:
+            self._end_table(self.found.table)
+
+    def _save(self) -> None:
+        self.saved = self._saving.carry_out() if self._saving else None
+
+    # Before the first deletion.
+
+    def _save_under_lock(self) -> None:
+        if self.found.is_begun:
+            return self._save()
+        try:
+            self._lock()
+            self._save()
+            if self.fenced:
+                close(self.aws, self.bucket)
+        except BaseException:
+            self.aws.warnings += self._unlock()
+            raise
+        return None
+
+    def _lock(self) -> None:
+        """Every state, and whatever else somebody has locked."""
+        paths = sorted({each.key for each in self.found.losses.current} | self.found.theirs)
+        self.fenced |= {*paths}
+        takes = [partial(self.fence.take, path, "break_lock" in self.allow) for path in paths]
+        if takes:
+            self.aws.together(takes)
+
+    def _unlock(self) -> list[str]:
+        releases = [partial(self.fence.release, path) for path in sorted(self.fenced)]
+        return [problem for problems in (self.aws.together(releases) if releases else []) for problem in problems]
+
+    # From here on there is no way back but the backup.
+
+    def _empty(self) -> None:
+        saved = self.saved.manifest.identities if self.saved else frozenset()
+        self._delete([each for each in self._left(saved) if not each.is_latest])
+        self._check_locks()
+        self._delete(self._left(saved))
+        self._left(frozenset())
+        mine = [each for each in self._versions() if is_lock_file(each, self.fenced)]
+        if mine:
+            self.aws.rest(HEEDED_S)
+            self._delete(mine)
+
+    def _versions(self) -> list[Listed]:
+        return versions(self.aws, self.bucket)
+
+    def _left(self, saved: frozenset[Identity]) -> list[Listed]:
+        """What there is but our locks. Raises TfstateError if there is more than was saved."""
+        left = [each for each in self._versions() if not is_lock_file(each, self.fenced)]
+        new = [str(each) for each in left if each.identity not in saved]
+        if new:
+            raise TfstateError(
+                f"somebody wrote {some(new)} into {self.bucket.name} meanwhile, and it is not deleted: stop whoever "
+                "writes there without a lock, and run again, which saves that too"
+            )
+        return left
+
+    def _check_locks(self) -> None:
+        """Who can force our locks away may be at work by now."""
+        paths = sorted(self.fenced) if not self.found.is_begun else []
+        kept = self.aws.together([partial(self.fence.has_file, path) for path in paths]) if paths else []
+        lost = [path for path, is_kept in zip(paths, kept, strict=True) if not is_kept]
+        if lost:
+            raise TfstateError(f"somebody took our locks away: {some(lost)}; see who is at work, and run again")
+
+    def _delete(self, going: Sequence[Listed]) -> None:
+        rest = iter(going)
+        while batch := [*islice(rest, BATCH)]:
+            self.aws.renew()
+            what = {"Objects": [{"Key": each.key, "VersionId": each.version_id} for each in batch], "Quiet": True}
+            self.aws.write(Call("s3", "delete_objects", {**self.bucket.bucket, "Delete": what}))
+            self.done.append(f"{len(batch)} versions")
+
+    def _end(self, resource: Resource, target: Target, allow: frozenset[str]) -> None:
+        self.aws.renew()
+        reconcile(self.aws, resource, target, absent(target, [*allow]), check_mode=False)
+        self.done.append(f"{resource.kind} {target.name}")
+
+    def _end_table(self, table: Target) -> None:
+        raw = items(self.aws, table.name)
+        own = [item for item in raw if of_bucket([item], self.bucket.name)]
+        known = self.saved.manifest.items if self.saved else ()
+        going = [item for item in (own if self.found.keeps_table else raw) if not self.fence.has_item(item)]
+        if any(item not in known for item in going):
+            raise TfstateError(f"somebody changed table {table.name} meanwhile: run again, which saves that too")
+        if self.found.keeps_table:
+            self._forget(of_bucket(own, self.bucket.name))
+        else:
+            self._end(TABLE, table, self.allow | {"delete_state", "break_lock"})
+
+    def _forget(self, own: Sequence[Item]) -> None:
+        """What a table that serves others holds about this bucket."""
+        for item in own:
+            place = self.fence.place(item.path)
+            if item.is_digest:
+                remove_digest(self.aws, place, digest_of(self.aws, place))
+            else:
+                self.fence.release_item(item.path)
+            self.done.append(f"an item of {place.table}")

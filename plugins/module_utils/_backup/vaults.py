@@ -1,0 +1,225 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where a backup lies: a folder, or the objects under a prefix of another bucket.
+
+Bodies bear the name of their SHA-256, so none is ever overwritten by another one. The manifest comes last.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from .._aws import Aws
+from .._bucket import public_access
+from .._core import Call, CallFailed, Failure, Target, TfstateError
+from .._files import read_text, write_text
+from .._guard import Refused
+from .._state.lock_stores import ABSENT
+
+MANIFEST, BODIES = "backup.json", "objects"
+#: What lies in a backup is as secret as the states.
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+PIECE = 256 * 1024
+
+
+class Vault(Protocol):
+    """Where a backup lies.
+
+    `check` raises Refused where no secret may lie. `sha256_of` is what the body of that name reads back as, None where
+    there is none. In the context of `opened` a body can be read and sought.
+    """
+
+    @property
+    def url(self) -> str: ...
+    def check(self) -> None: ...
+    def manifest(self) -> str | None: ...
+    def keep_manifest(self, text: str) -> None: ...
+    def keep(self, sha256: str, body: BinaryIO) -> None: ...
+    def sha256_of(self, sha256: str) -> str | None: ...
+    def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    @property
+    def url(self) -> str:
+        return str(self.path)
+
+    def check(self) -> None:
+        """A folder that we make is closed to others, and so is what we put into one that is there."""
+        if self.path.exists() and not self.path.is_dir():
+            raise Refused(f"{self.path} is no folder, so that no backup can lie there")
+
+    def manifest(self) -> str | None:
+        return read_text(str(self.path / MANIFEST))
+
+    def keep_manifest(self, text: str) -> None:
+        self._prepare()
+        write_text(str(self.path / MANIFEST), text, PRIVATE_FILE)
+        for folder in (self.path / BODIES, self.path):  # so that the names outlive a power cut, too
+            _synchronise(folder)
+
+    def keep(self, sha256: str, body: BinaryIO) -> None:
+        self._prepare()
+        with _told(self.path):
+            handle, name = tempfile.mkstemp(dir=self.path / BODIES, prefix=".")
+            draft = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    shutil.copyfileobj(body, stream, PIECE)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                draft.replace(self._body(sha256))
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+
+    def sha256_of(self, sha256: str) -> str | None:
+        hashed = hashlib.sha256()
+        try:
+            with self._body(sha256).open("rb") as stream:
+                while piece := stream.read(PIECE):
+                    hashed.update(piece)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failed(self.path, error) from None
+        return hashed.hexdigest()
+
+    @contextmanager
+    def opened(self, sha256: str) -> Iterator[BinaryIO]:
+        with _told(self.path):
+            stream = self._body(sha256).open("rb")
+        with stream:
+            yield stream
+
+    def _body(self, sha256: str) -> Path:
+        return self.path / BODIES / sha256
+
+    def _prepare(self) -> None:
+        with _told(self.path):
+            self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            (self.path / BODIES).mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """`prefix` is empty, or ends in a slash."""
+
+    aws: Aws
+    bucket: Target
+    prefix: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket.name}/{self.prefix}"
+
+    def check(self) -> None:
+        (answer,) = self.aws.read([public_access.read(self.bucket)])
+        if isinstance(answer, Failure) and answer.code not in public_access.NOT_FOUND:
+            raise CallFailed(answer)
+        block = public_access.ABSENT if isinstance(answer, Failure) else public_access.normalise(answer, self.bucket)
+        if block != public_access.NEW:
+            raise Refused(
+                f"{self.bucket.name} does not block all public access, and a backup holds every secret of the states: "
+                "switch all four blocks on, or choose another bucket"
+            )
+
+    def manifest(self) -> str | None:
+        body = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            body.clear()
+            return body.extend
+
+        found = self._streamed(MANIFEST, begin)
+        return body.decode("utf-8", "replace") if found else None
+
+    def keep_manifest(self, text: str) -> None:
+        self._put(MANIFEST, text.encode(), {"ContentType": "application/json"})
+
+    def keep(self, sha256: str, body: BinaryIO) -> None:
+        hashed = base64.b64encode(bytes.fromhex(sha256)).decode()
+        self._put(f"{BODIES}/{sha256}", body, {"ChecksumSHA256": hashed})
+
+    def sha256_of(self, sha256: str) -> str | None:
+        hashes = [hashlib.sha256()]
+
+        def begin() -> Callable[[bytes], object]:
+            hashes[:] = [hashlib.sha256()]
+            return hashes[0].update
+
+        return hashes[0].hexdigest() if self._streamed(f"{BODIES}/{sha256}", begin) else None
+
+    @contextmanager
+    def opened(self, sha256: str) -> Iterator[BinaryIO]:
+        with scratch() as body:
+            if not self._streamed(f"{BODIES}/{sha256}", rewriting(body)):
+                raise TfstateError(f"{self.url} has lost the body {sha256}")
+            body.seek(0)
+            yield body
+
+    def _streamed(self, name: str, begin: Callable[[], Callable[[bytes], object]]) -> bool:
+        """Whether there is one."""
+        self.aws.renew()
+        answer = self.aws.stream(Call("s3", "get_object", self._object(name)), begin)
+        if isinstance(answer, Failure) and answer.code not in ABSENT:
+            raise CallFailed(answer)
+        return not isinstance(answer, Failure)
+
+    def _put(self, name: str, body: Any, more: dict[str, str]) -> None:
+        self.aws.renew()
+        self.aws.write(Call("s3", "put_object", {**self._object(name), "Body": body, **more}))
+
+    def _object(self, name: str) -> dict[str, str]:
+        return {**self.bucket.bucket, "Key": f"{self.prefix}{name}"}
+
+
+@contextmanager
+def scratch() -> Iterator[BinaryIO]:
+    """A file without a name, which is gone even if we are killed."""
+    with _told(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as body:
+        yield body
+
+
+def rewriting(body: BinaryIO) -> Callable[[], Callable[[bytes], object]]:
+    """For a stream that may break off and begin again: a file that then does, too."""
+
+    def begin() -> Callable[[bytes], object]:
+        body.seek(0)
+        body.truncate()
+        return body.write
+
+    return begin
+
+
+def _synchronise(folder: Path) -> None:
+    with _told(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _failed(path, error) from None
+
+
+def _failed(path: Path, error: OSError) -> TfstateError:
+    return TfstateError(f"{path}: {error.strerror}; check its permissions, and the room on its disk")

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_backup
+short_description: Save every version of every state of a backend, and its lock table
+version_added: 0.2.0
+description:
+  - Saves all versions and delete markers of a state bucket, and all items of its lock table.
+  - Every body is read back and compared with what S3 says of it. C(backup.json) is written last, so where it is the
+    backup is whole.
+  - A backup only grows. Run again, it fetches what is new, keeps what AWS no longer has, and reads every body again.
+    The items are those that the table had last.
+  - Without O(bucket), the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role).
+  - M(cornerstone.tfstate.tf_backend_restore) brings it back, and M(cornerstone.tfstate.tf_backend_teardown) makes one
+    by itself.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backup
+  - cornerstone.tfstate.connection
+options:
+  bucket:
+    description:
+      - The state bucket.
+    type: str
+  table:
+    description:
+      - The lock table. Not given, none is saved.
+    type: str
+notes:
+  - What cannot be read, as where a KMS key denies it, makes the task fail. What was saved before stays.
+  - It takes no locks. A digest that a client writes during the backup may belong to the next version. Restoring tells.
+  - Tags are those that a version had when it was saved.
+seealso:
+  - module: cornerstone.tfstate.tf_backend_restore
+  - module: cornerstone.tfstate.tf_backend_teardown
+"""
+
+EXAMPLES = r"""
+- name: Save a backend into a directory
+  cornerstone.tfstate.tf_backend_backup:
+    bucket: retired-terraform-state
+    table: retired-terraform-locks
+    region: eu-west-1
+    backup: backups/retired
+"""
+
+RETURN = r"""
+backup:
+  description: The backup. In check mode, as it would be.
+  returned: success
+  type: dict
+  contains:
+    url: {description: Where it lies., type: str, sample: /home/me/backups/retired}
+    bucket: {description: The bucket that was saved., type: str, sample: retired-terraform-state}
+    region: {description: Its region., type: str, sample: eu-west-1}
+    account_id: {description: The account. None if nothing told it., type: str, sample: "111122223333"}
+    table: {description: The table that was saved. None without one., type: str, sample: retired-terraform-locks}
+    versions: {description: How many versions it holds., type: int, sample: 131}
+    delete_markers: {description: How many delete markers it holds., type: int, sample: 40}
+    bytes: {description: The size of all versions., type: int, sample: 2313006}
+    items: {description: How many items of the table it holds., type: int, sample: 12}
+    new:
+      description: How many versions and markers, and bytes, of that are new.
+      type: dict
+      sample: {versions: 7, bytes: 120114}
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_backup import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_restore
+short_description: Bring a backup of a backend back, every version in order
+version_added: 0.2.0
+description:
+  - Writes the versions and delete markers of a backup into a bucket, oldest first, with their exact bytes, content
+    types, metadata and tags, and the digests of its states into a lock table. The bucket may bear another name.
+  - Every body is read and compared with its hash before the first write.
+  - Each state is locked, in both stores, until its last version and its digest are in and were read back. Its lock
+    stays if the run is cut short, so that no client takes an older version for the current one. Run it again.
+  - Nothing is overwritten. What is there of a state is the beginning of what has to be there, or all of it, or the
+    task fails. Where somebody went on from the newest version of the backup, there is nothing to do.
+  - Lock files, and locks that were held when the backup was made, are left out.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backup
+  - cornerstone.tfstate.connection
+options:
+  bucket:
+    description:
+      - Where the versions go. The role or M(cornerstone.tfstate.tf_state_bucket) makes it before. It must be versioned.
+      - Not given, it is that of the variables of P(cornerstone.tfstate.terraform_backend#role), or else the one that
+        was saved, with the table and, without O(region), the region that it had.
+    type: str
+  table:
+    description:
+      - Where digests go, and where states are locked besides their lock files. Empty for none.
+      - Digests of other buckets go there, too, where it has none of them.
+    type: str
+  keys:
+    description:
+      - Shell patterns of the keys or paths to restore, such as V(network/*). Not given, everything is.
+    type: list
+    elements: str
+  encryption:
+    description:
+      - What uploads say of their encryption. Not given, they are encrypted as the bucket says.
+    type: str
+    choices: [AES256, aws:kms, aws:kms:dsse]
+  kms_key_id:
+    description:
+      - The KMS key that goes with O(encryption).
+    type: str
+notes:
+  - Versions get new ids and times.
+  - A client that only reads takes no lock, and sees older versions while they are being restored.
+seealso:
+  - module: cornerstone.tfstate.tf_backend_backup
+  - module: cornerstone.tfstate.tf_state_version
+"""
+
+EXAMPLES = r"""
+- name: Ensure the bucket that gets the states
+  cornerstone.tfstate.tf_state_bucket:
+    name: restored-terraform-state
+    region: eu-west-1
+
+- name: Restore the states of one project from the backup into it, locked by files alone
+  cornerstone.tfstate.tf_backend_restore:
+    backup: backups/retired
+    bucket: restored-terraform-state
+    region: eu-west-1
+    keys:
+      - network/*
+"""
+
+RETURN = r"""
+objects:
+  description: Each state, and each other object, of the backup. The same in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    key: {description: Its path in the bucket., type: str, sample: network/terraform.tfstate}
+    action:
+      description:
+        - V(restore) if versions are written, V(finish) if only its digest or our lock was left of a run before,
+          V(none) if all of it is there.
+      type: str
+      sample: restore
+    versions: {description: How many versions and markers the backup has of it., type: int, sample: 14}
+    written: {description: How many of them are written., type: int, sample: 14}
+    bytes: {description: The bytes of those., type: int, sample: 255220}
+progress:
+  description:
+    - How many objects were restored, finished and unchanged, how many versions and bytes were written, how many digests
+      of other buckets, and how many versions of lock files and held locks were left out.
+  returned: success
+  type: dict
+  sample:
+    objects: 3
+    restored: 2
+    finished: 0
+    unchanged: 1
+    versions: 28
+    bytes: 510440
+    other_digests: 0
+    left_out: 40
+backup:
+  description: The backup, as M(cornerstone.tfstate.tf_backend_backup) tells it.
+  returned: success
+  type: dict
+  sample: {url: /home/me/backups/retired, bucket: retired-terraform-state, versions: 131}
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_restore import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tf_backend_teardown
+short_description: Take a backend away, once all of it was saved
+version_added: 0.2.0
+description:
+  - Empties and deletes a state bucket, and deletes its lock table. It says before, also in check mode, what that would
+    destroy, and it refuses unless everything speaks for it.
+  - It locks every state, makes a complete backup and reads it back (O(backup)), and then deletes exactly what the
+    backup has, by version. What somebody wrote meanwhile is not deleted, and stops it.
+  - Its locks stay until the bucket is gone, and a statement in its policy denies all writing, so that no client ever
+    finds an empty state and plans to create everything anew. If it fails before the first deletion, they are released.
+  - A run that is cut short at any point is completed by the next one with the same options.
+  - Without O(bucket), the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role).
+  - M(cornerstone.tfstate.tf_backend_restore) brings the backup back.
+author:
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
+extends_documentation_fragment:
+  - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backup
+  - cornerstone.tfstate.connection
+requirements:
+  - python-hcl2, if O(code) holds backend blocks in HCL
+options:
+  bucket:
+    description:
+      - The state bucket.
+    type: str
+  table:
+    description:
+      - The lock table. Name it wherever clients lock there, as they are else not kept out.
+      - Not given, none is deleted.
+    type: str
+  keep_table:
+    description:
+      - Leave the table to other buckets, and take only the digests of O(bucket) out of it.
+      - A table with items of other buckets is never deleted.
+    type: bool
+    default: false
+  code:
+    description:
+      - Directories of Terraform or OpenTofu code, read as M(cornerstone.tfstate.tf_backend_audit) reads them.
+        As long as a backend block or an initialised checkout names the bucket or the table, nothing is deleted.
+      - Not given, nobody looks whether code still names it.
+    type: list
+    elements: path
+  allow:
+    description:
+      - What may be done although something may be lost by it.
+    type: list
+    elements: str
+    choices:
+      delete_state: Delete a bucket that holds states, or a table that holds digests. It needs O(confirm_name), too.
+      break_lock: Do it though somebody holds a lock. That is released first. Whoever held it may be at work still.
+      disable_deletion_protection: Switch off the deletion protection of the table.
+      take_over_resource: Delete what a tag says another tool manages, such as Terraform or CloudFormation.
+  confirm_name:
+    description:
+      - The name of the bucket once more. Needed besides O(allow=delete_state), so that a deletion of state is never the
+        work of a variable that leads elsewhere than one thinks.
+    type: str
+notes:
+  - Object lock, MFA delete, replicas of the table, and items of other buckets in it are not overruled by any word.
+  - Once a bucket is gone, anybody may take its name, and gets what clients still send there.
+seealso:
+  - module: cornerstone.tfstate.tf_backend_backup
+  - module: cornerstone.tfstate.tf_backend_restore
+"""
+
+EXAMPLES = r"""
+- name: See what would be destroyed
+  cornerstone.tfstate.tf_backend_teardown:
+    bucket: retired-terraform-state
+    table: retired-terraform-locks
+    region: eu-west-1
+    backup: backups/retired
+    allow: [delete_state, disable_deletion_protection]
+    confirm_name: retired-terraform-state
+  check_mode: true
+
+- name: Take a backend away, unless the code of a project still names it
+  cornerstone.tfstate.tf_backend_teardown:
+    bucket: retired-terraform-state
+    table: retired-terraform-locks
+    region: eu-west-1
+    backup: backups/retired
+    code: ["{{ playbook_dir }}/billing"]
+    allow: [delete_state, disable_deletion_protection]
+    confirm_name: retired-terraform-state
+"""
+
+RETURN = r"""
+destroys:
+  description: What is taken away, or in check mode would be. Empty where there is nothing any more.
+  returned: success
+  type: dict
+  contains:
+    bucket: {description: The bucket., type: str, sample: retired-terraform-state}
+    table: {description: The table. None if it stays., type: str, sample: retired-terraform-locks}
+    states:
+      description: The current states, fifty at most, with lineage, serial, size and number of versions.
+      type: list
+      elements: dict
+      sample:
+        - key: network/terraform.tfstate
+          size: 18230
+          versions: 14
+          lineage: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56
+          serial: 14
+    objects: {description: "Other objects that are there, fifty at most.", type: list, elements: dict, sample: []}
+    counts:
+      description: How many there are of everything.
+      type: dict
+      sample: {states: 1, objects: 0, versions: 54, delete_markers: 40, bytes: 510440, locks: 0, digests: 1}
+backup:
+  description:
+    - The backup, as M(cornerstone.tfstate.tf_backend_backup) tells it. None where there was nothing to lose.
+  returned: success
+  type: dict
+  sample: {url: /home/me/backups/retired, bucket: retired-terraform-state, versions: 54}
+done:
+  description: What was taken away before it failed.
+  returned: failure
+  type: list
+  elements: str
+  sample: [1000 versions, 54 versions]
+"""
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_teardown import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+
+
+def main() -> None:
+    run_module(EDGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend that is saved, taken away and brought back: what the tasks are told, and what it really is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.doors import Task, through_core
+from tests.integration.test_state_move import DEV, KEY, SECRET, Place, state
+from tests.support.relay import Relay
+
+#: Between one kill and the next one, in calls.
+STEPS = [pytest.param(3, id="every third call"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
+#: A version of an object by its bytes; None for a delete marker.
+Body = bytes | None
+GOING = {"allow": ["delete_state", "disable_deletion_protection"]}
+SID = "CornerstoneTfstateTearDown"
+
+
+@dataclass
+class World:
+    relay: Relay
+    place: Place
+    home: Path
+
+    @property
+    def backup(self) -> Path:
+        return self.home / "backup"
+
+    def at(self, place: Place) -> World:
+        return replace(self, place=place)
+
+    def task(self, module: str, check_mode: bool = False, diff: bool = False, **params: Any) -> Task:
+        given = {
+            "endpoint_url": self.relay.url,
+            "access_key": "test",
+            "secret_key": "no-secret-at-all",
+            "region": self.place.region,
+            "bucket": self.place.bucket,
+            "table": self.place.table,
+            "backup": str(self.backup),
+            **(GOING | {"confirm_name": self.place.bucket} if module == "tf_backend_teardown" else {}),
+            **params,
+        }
+        kept = {name: value for name, value in given.items() if value is not None}
+        return Task(module, kept, check_mode, diff)
+
+    def run(self, module: str, **params: Any) -> dict[str, Any]:
+        self.relay.calls.clear()
+        (result,) = through_core([self.task(module, **params)])
+        assert SECRET not in json.dumps(result, default=str)
+        return result
+
+    def done(self, module: str, **params: Any) -> dict[str, Any]:
+        result = self.run(module, **params)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    def refused(self, module: str, *reasons: str, **params: Any) -> None:
+        """In check mode and without, in the same words, and nothing was written."""
+        said = []
+        for check_mode in (True, False):
+            result = self.run(module, check_mode=check_mode, **params)
+            assert result.get("failed") and not result["changed"], result
+            assert self.writes == []
+            said.append(result["msg"])
+        assert said[0] == said[1]
+        assert [reason for reason in reasons if reason not in said[0]] == [], said[0]
+
+    def unchanged(self, module: str, **params: Any) -> None:
+        result = self.done(module, **params)
+        assert (result["changed"], self.writes) == (False, [])
+
+    @property
+    def writes(self) -> list[str]:
+        return [call.name for call in self.relay.writes]
+
+    # As everybody else sees it.
+
+    def fill(self) -> None:
+        """Two workspaces with a past, one of them deleted, a lock that was held and released, and a foreign file."""
+        self.place.put(state(1))
+        self.place.put(state(2))
+        self.place.put(state(7), DEV)
+        self.place.s3.delete_object(Bucket=self.place.bucket, Key=DEV)
+        self.place.dynamodb.delete_item(
+            TableName=self.place.table, Key={"LockID": {"S": f"{self.place.bucket}/{DEV}-md5"}}
+        )
+        self.place.s3.put_object(Bucket=self.place.bucket, Key=f"{KEY}.tflock", Body=b"{}")
+        self.place.s3.delete_object(Bucket=self.place.bucket, Key=f"{KEY}.tflock")
+        about = {"Metadata": {"by": "hand"}, "Tagging": "team=a%20b", "ContentType": "text/markdown"}
+        self.place.s3.put_object(Bucket=self.place.bucket, Key="README.md", Body=b"# hello", **about)
+
+    def histories(self) -> dict[str, list[Body]]:
+        """The versions and markers of each key, oldest first; without what locks left behind."""
+        return {key: bodies for key, bodies in self.everything().items() if not key.endswith(".tflock")}
+
+    def everything(self) -> dict[str, list[Body]]:
+        if not self.exists:
+            return {}
+        pages = self.place.s3.get_paginator("list_object_versions").paginate(Bucket=self.place.bucket)
+        listed = pages.build_full_result()
+        keys = sorted({each["Key"] for each in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]})
+        return {key: self._history(key, listed) for key in keys}
+
+    def _history(self, key: str, listed: Any) -> list[Body]:
+        """Of the same second, what was deleted had been written before, and the latest comes last."""
+        found = [(each, self._read(each)) for each in reversed(listed.get("Versions", [])) if each["Key"] == key]
+        found += [(each, None) for each in reversed(listed.get("DeleteMarkers", [])) if each["Key"] == key]
+        return [body for _each, body in sorted(found, key=lambda row: (row[0]["IsLatest"], row[0]["LastModified"]))]
+
+    def _read(self, each: Any) -> bytes:
+        named = {"Bucket": self.place.bucket, "Key": each["Key"], "VersionId": each["VersionId"]}
+        body: bytes = self.place.s3.get_object(**named)["Body"].read()
+        return body
+
+    def current(self, key: str = KEY) -> Body:
+        try:
+            body: bytes = self.place.s3.get_object(Bucket=self.place.bucket, Key=key)["Body"].read()
+        except ClientError:
+            return None
+        return body
+
+    def saved(self) -> dict[str, list[Body]]:
+        """What the backup holds, if it is whole; every body hashed."""
+        if not (self.backup / "backup.json").exists():
+            return {}
+        found: dict[str, list[Body]] = {}
+        for each in json.loads((self.backup / "backup.json").read_text())["versions"]:
+            body = None
+            if "sha256" in each:
+                body = (self.backup / "objects" / each["sha256"]).read_bytes()
+                assert hashlib.sha256(body).hexdigest() == each["sha256"]
+            found.setdefault(each["key"], []).append(body)
+        return found
+
+    @property
+    def exists(self) -> bool:
+        return self.place.bucket in [each["Name"] for each in self.place.s3.list_buckets()["Buckets"]]
+
+    @property
+    def has_table(self) -> bool:
+        return self.place.table in self.place.dynamodb.list_tables()["TableNames"]
+
+    def items(self) -> list[Any]:
+        found = self.place.dynamodb.scan(TableName=self.place.table)["Items"] if self.has_table else []
+        return sorted(found, key=lambda item: item["LockID"]["S"])
+
+    @property
+    def is_closed(self) -> bool:
+        try:
+            return SID in self.place.s3.get_bucket_policy(Bucket=self.place.bucket)["Policy"]
+        except ClientError:
+            return False
+
+    def has_lock_file(self, key: str = KEY) -> bool:
+        try:
+            self.place.s3.head_object(Bucket=self.place.bucket, Key=f"{key}.tflock")
+        except ClientError:
+            return False
+        return True
+
+    def has_lock_item(self, key: str = KEY) -> bool:
+        return f"{self.place.bucket}/{key}" in [item["LockID"]["S"] for item in self.items()]

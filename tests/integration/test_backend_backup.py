@@ -1,0 +1,252 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup holds every version of every object, and says so only if every byte of it was read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.backups import World
+from tests.integration.doors import Playbook, through_core
+from tests.integration.scenarios import deny
+from tests.integration.test_state_move import KEY, Place, md5, state
+from tests.support.emulators import RunningEmulator
+from tests.support.http_relay import Answer, Body
+from tests.support.relay import Call, Proceed, Relay, error, then
+
+MODULE = "tf_backend_backup"
+EMPTY = {"versions": 0, "bytes": 0}
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, relay: Relay, tmp_path: Path) -> World:
+    return World(relay, Place(emulator, "eu-west-1"), tmp_path)
+
+
+@pytest.fixture
+def on_ministack(ministack: RunningEmulator, tmp_path: Path) -> Iterator[World]:
+    with Relay(ministack.url) as relay:
+        yield World(relay, Place(ministack, "eu-west-1"), tmp_path)
+
+
+def test_every_version_and_item_is_saved_once_and_closed_to_others(world: World):
+    world.fill()
+    foreseen = world.done(MODULE, check_mode=True, diff=True)
+    assert not world.backup.exists()
+    done = world.done(MODULE, diff=True)
+    assert foreseen == done and done["changed"]
+    told = {name: done["backup"][name] for name in ("url", "bucket", "table", "versions", "delete_markers", "items")}
+    assert told == {
+        "url": str(world.backup),
+        "bucket": world.place.bucket,
+        "table": world.place.table,
+        "versions": 5,
+        "delete_markers": 2,
+        "items": 1,
+    }
+    assert done["backup"]["bytes"] == 3 * len(state(1)) + len("{}# hello")
+    assert world.saved() == world.everything()
+    assert world.writes == []
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (world.backup, *world.backup.rglob("*"))}
+    assert {mode for name, mode in modes.items() if name in ("backup", "objects")} == {"0o700"}
+    assert {mode for name, mode in modes.items() if name not in ("backup", "objects")} == {"0o600"}
+    before = {path: path.stat().st_mtime_ns for path in world.backup.rglob("*")}
+    world.unchanged(MODULE)
+    assert {path: path.stat().st_mtime_ns for path in world.backup.rglob("*")} == before
+    (about,) = [each for each in manifest(world)["versions"] if each["key"] == "README.md"]
+    assert about["content"] == {"ContentType": "text/markdown", "Metadata": {"by": "hand"}}
+    assert about["tags"] == {"team": "a b"}
+
+
+def manifest(world: World) -> Any:
+    return json.loads((world.backup / "backup.json").read_text())
+
+
+def test_it_grows_and_drops_nothing(world: World):
+    world.fill()
+    world.done(MODULE)
+    before = world.saved()
+    for version, _body in world.place.versions(KEY):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    world.place.put(state(3))
+    done = world.done(MODULE)
+    assert done["backup"]["new"] == {"versions": 1, "bytes": len(state(3))}
+    assert world.saved() == {**before, KEY: [*before[KEY], state(3)]}
+    assert manifest(world)["items"] == world.items()
+    world.unchanged(MODULE)
+
+
+def test_a_bucket_without_versions_is_saved_each_time_it_changes(on_ministack: World):
+    world = on_ministack
+    world.place.s3.create_bucket(
+        Bucket=f"{world.place.bucket}-u", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    for serial in (1, 2):
+        world.place.s3.put_object(Bucket=f"{world.place.bucket}-u", Key=KEY, Body=state(serial))
+        world.done(MODULE, bucket=f"{world.place.bucket}-u", table=None)
+    assert world.saved() == {KEY: [state(1), state(2)]}
+    world.unchanged(MODULE, bucket=f"{world.place.bucket}-u", table=None)
+
+
+def test_a_body_that_was_damaged_is_fetched_again_while_that_can_be(world: World):
+    world.fill()
+    world.done(MODULE)
+    everything = world.everything()
+    spoilt = world.backup / "objects" / next(e["sha256"] for e in manifest(world)["versions"] if e["key"] == KEY)
+    spoilt.write_bytes(b"spoilt")
+    assert world.done(MODULE)["changed"]
+    assert world.saved() == everything
+    spoilt.unlink()
+    for version, _body in world.place.versions(KEY):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    result = world.run(MODULE)
+    assert result["failed"]
+    assert f"the backup in {world.backup} is damaged, and its bucket no longer has what would mend it" in result["msg"]
+    assert f"of {KEY}" in result["msg"]
+
+
+def test_what_is_written_meanwhile_is_saved_too(world: World):
+    world.fill()
+    world.relay.on("GetObject", reply=then(lambda _call: world.place.put(state(3))))
+    result = world.done(MODULE)
+    assert world.saved()[KEY] == [state(1), state(2), state(3)]
+    assert manifest(world)["items"] == world.items()
+    assert result["warnings"] == []
+
+
+def test_who_writes_all_the_time_is_told(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    serials = iter(range(3, 99))
+    rule = world.relay.on("Scan", times=math.inf, reply=then(lambda _call: world.place.put(state(next(serials)))))
+    result = world.done(MODULE)
+    rule.times = 0
+    assert "versions were written while the others were saved: run again" in result["warnings"][0]
+    world.done(MODULE)
+    assert world.saved() == world.everything()
+
+
+def swapped(call: Call, proceed: Proceed) -> Answer:
+    """Other bytes than S3 speaks of, as many."""
+    answer = proceed()
+    body = answer.body.read()
+    kept = {name: value for name, value in answer.headers.items() if "checksum" not in name.lower()}
+    return Answer(answer.status, kept, Body((bytes(reversed(body)),)))
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (error("NoSuchVersion", 404), "NoSuchVersion"),
+        (error("InvalidObjectState", 403), "InvalidObjectState"),
+        (
+            error("AccessDenied", 403, "User: u is not authorized to perform: kms:Decrypt on resource: k"),
+            "needs kms:Decrypt on its KMS key",
+        ),
+        (swapped, "it reads back other than S3 says"),
+    ],
+)
+def test_a_version_that_cannot_be_read_as_it_is_fails_and_is_named(on_ministack: World, reply: Any, reason: str):
+    world = on_ministack
+    world.place.put(state(1))
+    rule = world.relay.on("GetObject", reply=reply, times=math.inf)
+    result = world.run(MODULE)
+    rule.times = 0
+    assert result["failed"] and not result["changed"]
+    assert f"of {KEY} cannot be saved" in result["msg"] and reason in result["msg"]
+    assert not (world.backup / "backup.json").exists()
+    world.done(MODULE)
+
+
+def test_a_backup_is_of_one_backend(world: World):
+    world.fill()
+    world.done(MODULE)
+    other = world.at(Place(world.place.emulator, "eu-west-1"))
+    other.refused(MODULE, "holds the backup of another backend, whose bucket is", world.place.bucket)
+    world.refused(MODULE, "whose table is", table=other.place.table)
+    (world.backup / "backup.json").write_text("{}")
+    world.refused(MODULE, "is no backup")
+
+
+@pytest.mark.parametrize(
+    ("reason", "params"),
+    [
+        ("bucket is not set: name the state bucket", {"bucket": None}),
+        ("backup is not set: name a directory, or s3://bucket/prefix", {"backup": None}),
+        ("region is not set", {"region": ""}),
+        ("bucket nobody-has-it does not exist", {"bucket": "nobody-has-it"}),
+        ("dynamodb", {"table": "nobody-has-it"}),
+        ("is no folder", {"backup": __file__}),
+    ],
+)
+def test_what_cannot_be_right_is_refused(on_ministack: World, reason: str, params: dict[str, Any]):
+    result = on_ministack.run(MODULE, **params)
+    assert result["failed"] and not result["changed"]
+    assert reason in result["msg"] or reason == "dynamodb"
+    assert not on_ministack.backup.exists()
+
+
+# In another bucket.
+
+
+@pytest.fixture
+def vault(world: World) -> Place:
+    place = Place(world.place.emulator, "us-east-1")
+    flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    closed = dict.fromkeys(flags, True)
+    place.s3.put_public_access_block(Bucket=place.bucket, PublicAccessBlockConfiguration=closed)
+    return place
+
+
+def test_a_backup_in_another_bucket_is_the_same(world: World, vault: Place):
+    world.fill()
+    there = {"backup": f"s3://{vault.bucket}/backups/one", "backup_region": vault.region}
+    foreseen = world.done(MODULE, check_mode=True, **there)
+    assert vault.s3.list_objects_v2(Bucket=vault.bucket)["KeyCount"] == 0
+    assert world.done(MODULE, **there) == foreseen
+    world.unchanged(MODULE, **there)
+    keys = [each["Key"] for each in vault.s3.list_objects_v2(Bucket=vault.bucket)["Contents"]]
+    assert keys[0] == "backups/one/backup.json" and len(keys) == 6
+    new = world.at(Place(world.place.emulator, "eu-west-1"))
+    new.done("tf_backend_restore", **there)
+    assert new.histories() == world.histories()
+
+
+def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
+    world.fill()
+    vault.s3.delete_public_access_block(Bucket=vault.bucket)
+    there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
+    world.refused(MODULE, f"{vault.bucket} does not block all public access", **there)
+    deny(world.relay, "GetPublicAccessBlock")
+    world.refused(MODULE, "needs s3:GetBucketPublicAccessBlock", **there)
+    world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, tmp_path: Path, is_fast: bool):
+    world = on_ministack
+    world.fill()
+    (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
+    names = {"bucket_name": world.place.bucket, "table_name": world.place.table}
+    options = ("endpoint_url", "access_key", "secret_key", "region")
+    given = world.task(MODULE).params
+    variables = {f"terraform_backend_{name}": value for name, value in names.items()}
+    variables |= {f"terraform_backend_{name}": given[name] for name in options}
+    task = world.task(MODULE, bucket=None, table=None, backup="backup", **dict.fromkeys(options))
+    (done,) = Playbook(tmp_path, {**variables, "cornerstone_tfstate_fast_door": is_fast})([task])
+    assert done.pop("warnings", []) == foreseen.pop("warnings")
+    assert done == foreseen
+    assert world.saved() == world.everything()
+
+
+def test_digests_are_those_of_the_states(world: World):
+    world.fill()
+    world.done(MODULE)
+    (digest,) = [item["Digest"]["S"] for item in manifest(world)["items"]]
+    assert digest == md5(state(2))

@@ -1,0 +1,277 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup comes back with every version in its place, and until it has, its states are locked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.backups import STEPS, World
+from tests.integration.doors import Playbook, through_core
+from tests.integration.scenarios import LostReply
+from tests.integration.test_state_move import DEV, KEY, Place, killed_after, md5, state
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay, error, then
+
+MODULE, BACKUP = "tf_backend_restore", "tf_backend_backup"
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, relay: Relay, tmp_path: Path) -> World:
+    """Whose backup is of another backend."""
+    return saved(World(relay, Place(emulator, "eu-west-1"), tmp_path))
+
+
+@pytest.fixture
+def on_ministack(ministack: RunningEmulator, tmp_path: Path) -> Iterator[World]:
+    with Relay(ministack.url) as relay:
+        yield saved(World(relay, Place(ministack, "eu-west-1"), tmp_path))
+
+
+def saved(source: World) -> World:
+    source.fill()
+    source.done(BACKUP)
+    return source.at(Place(source.place.emulator, "us-east-1"))
+
+
+def wanted(world: World) -> dict[str, Any]:
+    return {key: bodies for key, bodies in world.saved().items() if not key.endswith(".tflock")}
+
+
+def is_as_saved(world: World) -> None:
+    assert world.histories() == wanted(world)
+    assert world.place.digest() == md5(state(2)) and world.place.digest(DEV) is None
+    assert world.place.locks() == [] and world.place.locks(DEV) == []
+
+
+def test_every_version_comes_back_in_order_and_with_its_digest(world: World):
+    foreseen = world.done(MODULE, check_mode=True, diff=True)
+    assert world.writes == []
+    done = world.done(MODULE, diff=True)
+    assert foreseen == done and done["warnings"] == []
+    assert done["objects"][1] == {"key": KEY, "action": "restore", "versions": 2, "written": 2, "bytes": 572}
+    assert done["progress"] == {
+        "objects": 3,
+        "restored": 3,
+        "finished": 0,
+        "unchanged": 0,
+        "versions": 5,
+        "bytes": 3 * len(state(1)) + 7,
+        "other_digests": 0,
+        "left_out": 2,
+    }
+    is_as_saved(world)
+    head = world.place.s3.head_object(Bucket=world.place.bucket, Key="README.md")
+    assert (head["ContentType"], head["Metadata"]) == ("text/markdown", {"by": "hand"})
+    tags = world.place.s3.get_object_tagging(Bucket=world.place.bucket, Key="README.md")["TagSet"]
+    assert tags == [{"Key": "team", "Value": "a b"}]
+    world.unchanged(MODULE)
+
+
+def test_a_backup_goes_back_to_where_it_was_taken(on_ministack: World):
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    source = world.at(Place(world.place.emulator, told["region"], told["bucket"] + "-x", told["table"] + "-x"))
+    (world.backup / "backup.json").write_text(
+        json.dumps({**told, "bucket": source.place.bucket, "table": source.place.table})
+    )
+    nowhere = {"bucket": None, "table": None, "region": None}
+    told = source.done(MODULE, **nowhere)
+    assert source.histories() == wanted(source)
+    source.unchanged(MODULE, **nowhere)
+
+
+def test_only_what_is_named_comes_back(world: World):
+    world.done(MODULE, keys=["app/*"], table=None)
+    assert world.histories() == {key: bodies for key, bodies in wanted(world).items() if key in (KEY, DEV)}
+    world.done(MODULE, keys=["README.md"])
+    assert world.histories() == wanted(world)
+    assert world.items() == []
+    assert world.done(MODULE)["progress"]["finished"] == 1
+    is_as_saved(world)
+
+
+def test_who_went_on_is_left_in_peace(world: World):
+    world.done(MODULE)
+    world.place.put(state(3))
+    world.unchanged(MODULE)
+    assert world.place.digest() == md5(state(3))
+
+
+def test_what_is_something_else_is_never_overwritten(world: World):
+    world.place.put(state(9))
+    world.refused(
+        MODULE, f"{world.place.bucket} holds other versions of {KEY} than the backup", "nothing is overwritten"
+    )
+    world.done(MODULE, keys=["README.md"])
+
+
+def test_a_damaged_backup_is_refused_whole(world: World):
+    told = json.loads((world.backup / "backup.json").read_text())["versions"]
+    body = world.backup / "objects" / next(each["sha256"] for each in told if each["key"] == "README.md")
+    body.write_bytes(b"# hullo")
+    world.refused(MODULE, f"the backup in {world.backup} is damaged", "of README.md")
+    body.unlink()
+    world.refused(MODULE, f"the backup in {world.backup} is damaged", "of README.md")
+    (world.backup / "backup.json").unlink()
+    world.refused(MODULE, "holds no backup.json, and so no backup that was finished")
+
+
+def test_a_lock_that_somebody_holds_stops_it(world: World):
+    world.place.lock()
+    world.refused(MODULE, f"somebody else holds the lock of {KEY}")
+    world.done(MODULE, keys=["README.md"])
+    world.place.unlock()
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+def test_the_place_has_to_be_there_and_versioned(on_ministack: World):
+    world = on_ministack
+    world.refused(MODULE, "bucket nobody-has-it does not exist: make it first", bucket="nobody-has-it")
+    world.refused(MODULE, "table nobody-has-it does not exist: make it first", table="nobody-has-it")
+    world.place.s3.put_bucket_versioning(Bucket=world.place.bucket, VersioningConfiguration={"Status": "Suspended"})
+    world.refused(MODULE, "is not versioned, so that each version would overwrite the one before it")
+
+
+def test_a_bucket_that_is_being_torn_down_gets_nothing(on_ministack: World):
+    world = on_ministack
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    statement["Resource"] = f"arn:aws:s3:::{world.place.bucket}/*"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+    world.refused(MODULE, "is being torn down: finish that, or remove the statement CornerstoneTfstateTearDown")
+
+
+def test_a_surviving_digest_of_a_newer_state_gives_way(world: World):
+    """As after the loss of a bucket: the table knows a state that nobody has any more."""
+    item = {"LockID": {"S": f"{world.place.bucket}/{KEY}-md5"}, "Digest": {"S": md5(state(5))}}
+    world.place.dynamodb.put_item(TableName=world.place.table, Item=item)
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+def edited(world: World, items: list[Any]) -> None:
+    told = json.loads((world.backup / "backup.json").read_text())
+    (world.backup / "backup.json").write_text(json.dumps({**told, "items": [*told["items"], *items]}))
+
+
+def test_locks_stay_behind_and_other_buckets_get_only_what_they_lack(world: World):
+    source = json.loads((world.backup / "backup.json").read_text())["bucket"]
+    ours, theirs = {"S": md5(b"1")}, {"S": md5(b"2")}
+    edited(
+        world,
+        [
+            {"LockID": {"S": f"{source}/{KEY}"}, "Info": {"S": '{"ID":"stale"}'}},
+            {"LockID": {"S": "other/x-md5"}, "Digest": ours},
+            {"LockID": {"S": "other/y-md5"}, "Digest": ours},
+        ],
+    )
+    known = {"LockID": {"S": "other/y-md5"}, "Digest": theirs}
+    world.place.dynamodb.put_item(TableName=world.place.table, Item=known)
+    progress = world.done(MODULE)["progress"]
+    assert (progress["other_digests"], progress["left_out"]) == (1, 3)
+    is_as_saved(world)
+    assert [item for item in world.items() if item["LockID"]["S"].startswith("other")] == [
+        {"LockID": {"S": "other/x-md5"}, "Digest": ours},
+        known,
+    ]
+    world.unchanged(MODULE)
+
+
+def test_a_digest_that_does_not_fit_is_restored_and_told(on_ministack: World):
+    world = on_ministack
+    source = json.loads((world.backup / "backup.json").read_text())["bucket"]
+    edited(world, [{"LockID": {"S": f"{source}/{DEV}-md5"}, "Digest": {"S": md5(b"")}}])
+    result = world.done(MODULE)
+    assert result["warnings"] == [f"the digest of {DEV} in the backup does not fit it: see tf_state_digest"]
+    assert world.place.digest(DEV) == md5(b"")
+
+
+def test_uploads_say_how_they_are_encrypted(on_ministack: World):
+    world = on_ministack
+    key = world.place.emulator.client("kms", region="us-east-1").create_key()["KeyMetadata"]
+    world.done(MODULE, encryption="aws:kms", kms_key_id=key["KeyId"])
+    found = world.place.s3.head_object(Bucket=world.place.bucket, Key=KEY)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key["Arn"])
+
+
+# Cut short.
+
+
+def clients_are_safe(world: World) -> None:
+    """Whoever finds a state that is not the newest one finds it locked, in both stores."""
+    for key, newest in ((KEY, state(2)), (DEV, None)):
+        begun = world.histories().get(key, [])
+        if begun and (world.current(key) != newest or (key == DEV and len(begun) < 2)):
+            assert world.has_lock_file(key) and world.has_lock_item(key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_a_restore_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, step: int):
+    k, died = 1 - step, True
+    while died:
+        k += step
+        world = on_ministack.at(Place(on_ministack.place.emulator, "us-east-1"))
+        died = killed_after(world, k, world.task(MODULE, keys=["app/*"]))
+        clients_are_safe(world)
+        world.done(MODULE, keys=["app/*"])
+        assert (k, world.histories()) == (
+            k,
+            {key: bodies for key, bodies in wanted(world).items() if key in (KEY, DEV)},
+        )
+        assert (k, world.place.digest(), world.place.locks(), world.place.locks(DEV)) == (k, md5(state(2)), [], [])
+    world.unchanged(MODULE, keys=["app/*"])
+    assert k > 40
+
+
+@pytest.mark.slow
+def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World):
+    world = on_ministack
+    world.done(MODULE, keys=["app/*"])
+    writes = len(world.writes)
+    for k in range(1, writes + 1):
+        world = on_ministack.at(Place(on_ministack.place.emulator, "us-east-1"))
+        lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
+        world.done(MODULE, keys=["app/*"])
+        lost.times = 0
+        assert (k, world.histories()) == (
+            k,
+            {key: bodies for key, bodies in wanted(world).items() if key in (KEY, DEV)},
+        )
+        assert (k, world.place.digest(), world.place.locks(), world.place.locks(DEV)) == (k, md5(state(2)), [], [])
+    assert writes == 13
+
+
+def test_a_restore_that_fails_in_the_middle_keeps_its_lock(on_ministack: World):
+    world = on_ministack
+    world.relay.on("DeleteObject", reply=error("AccessDenied", 403))
+    assert world.run(MODULE, keys=["env:/dev/*"])["failed"]
+    assert world.histories() == {DEV: [state(7)]}
+    assert world.has_lock_file(DEV) and world.has_lock_item(DEV)
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+def test_a_restore_that_comes_too_late_gives_its_lock_back(on_ministack: World):
+    world = on_ministack
+    world.relay.on("PutItem", reply=then(lambda _call: world.place.put(state(9), DEV, digest=False)))
+    result = world.run(MODULE, keys=["env:/dev/*"])
+    assert result["failed"] and "nothing is overwritten" in result["msg"]
+    assert not world.has_lock_file(DEV) and not world.has_lock_item(DEV)
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+def test_every_door_restores_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+    world = on_ministack
+    (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
+    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task(MODULE)])
+    assert {"warnings": [], **done} == foreseen
+    is_as_saved(world)

@@ -1,0 +1,410 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend goes only if everything speaks for it and all of it is saved; no client ever finds an empty state."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.backups import STEPS, World
+from tests.integration.doors import Playbook, through_core
+from tests.integration.scenarios import LostReply, overtaken
+from tests.integration.test_state_move import KEY, Place, killed_after, md5, state
+from tests.support.emulators import RunningEmulator
+from tests.support.http_relay import Answer, Body
+from tests.support.relay import Call, Proceed, Relay, error, then
+
+MODULE, RESTORE = "tf_backend_teardown", "tf_backend_restore"
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, relay: Relay, tmp_path: Path) -> World:
+    return World(relay, Place(emulator, "eu-west-1"), tmp_path)
+
+
+@pytest.fixture
+def on_ministack(ministack: RunningEmulator, tmp_path: Path) -> Iterator[World]:
+    with Relay(ministack.url) as relay:
+        yield World(relay, Place(ministack, "eu-west-1"), tmp_path)
+
+
+def gone(world: World) -> None:
+    assert not world.exists and not world.has_table
+
+
+def test_a_backend_goes_once_all_of_it_was_saved(world: World):
+    world.fill()
+    everything, items = world.everything(), world.items()
+    foreseen = world.done(MODULE, check_mode=True, diff=True)
+    assert world.writes == [] and not world.backup.exists()
+    done = world.done(MODULE, diff=True)
+    assert foreseen == done
+    assert done["destroys"] == {
+        "bucket": world.place.bucket,
+        "table": world.place.table,
+        "states": [
+            {"key": KEY, "size": len(state(2)), "versions": 2, "lineage": json.loads(state())["lineage"], "serial": 2}
+        ],
+        "objects": [{"key": "README.md", "size": 7, "versions": 1}],
+        "counts": {
+            "states": 1,
+            "objects": 1,
+            "versions": 5,
+            "delete_markers": 2,
+            "bytes": 3 * len(state(1)) + 9,
+            "locks": 0,
+            "digests": 1,
+        },
+    }
+    gone(world)
+    assert world.saved() == everything
+    assert json.loads((world.backup / "backup.json").read_text())["items"] == items
+    world.unchanged(MODULE)
+
+
+def test_locks_come_first_and_go_last(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    world.place.put(state(2))
+    world.done(MODULE)
+    order = ["PutObject", "PutItem", "PutBucketPolicy", *["DeleteObjects"] * 3, "DeleteBucket", "DeleteTable"]
+    assert world.writes == order
+    read = [call.name for call in world.relay.calls].index("GetObject", world.relay.operations.index("PutItem"))
+    assert read < world.relay.operations.index("PutBucketPolicy"), "saved under lock"
+    deleted = [call.body for call in world.relay.calls if call.name == "DeleteObjects"]
+    assert [body.count(b"<Key>") for body in deleted] == [1, 1, 1]
+    assert b".tflock" in deleted[2] and b".tflock" not in deleted[0] + deleted[1]
+
+
+def test_an_empty_backend_needs_no_word_and_no_backup(world: World):
+    world.done(MODULE, allow=None, confirm_name=None, backup=None)
+    gone(world)
+
+
+NO_WORD: dict[str, Any] = {"allow": [], "confirm_name": None, "backup": None}
+
+
+def test_what_would_be_lost_has_to_be_permitted_named_and_saved(world: World):
+    world.fill()
+    world.place.dynamodb.update_table(TableName=world.place.table, DeletionProtectionEnabled=True)
+    world.refused(
+        MODULE,
+        f"bucket {world.place.bucket} holds 7 object versions, which would be lost",
+        "allow: [delete_state]",
+        f"table {world.place.table} holds the digests of 1 states and 0 locks",
+        f"deletion protection of table {world.place.table} would be switched off",
+        "allow: [disable_deletion_protection]",
+        f"deleting state needs confirm_name: {world.place.bucket} besides",
+        "name the place of a backup",
+        **NO_WORD,
+    )
+    world.refused(MODULE, "deleting state needs confirm_name", confirm_name=world.place.table)
+    world.done(MODULE)
+    gone(world)
+
+
+def test_another_region_or_account_is_not_touched(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    world.refused(MODULE, "correct account_id, profile or keys", account_id="111122223333")
+
+
+def test_another_manager_is_asked_first(world: World):
+    tags = {"TagSet": [{"Key": "managed-by", "Value": "terraform"}]}
+    world.place.s3.put_bucket_tagging(Bucket=world.place.bucket, Tagging=tags)
+    world.refused(MODULE, "the tag managed-by=terraform says that another tool manages it")
+
+
+def test_code_on_the_map_holds_its_backend(world: World, tmp_path: Path):
+    code = tmp_path / "code"
+    (code / "one" / ".terraform").mkdir(parents=True)
+    (code / "two").mkdir()
+    config = {"bucket": world.place.bucket, "key": "one", "region": "eu-west-1"}
+    checkout = {"version": 3, "backend": {"type": "s3", "config": config}}
+    (code / "one" / ".terraform" / "terraform.tfstate").write_text(json.dumps(checkout))
+    named = {"bucket": "other", "key": "two", "dynamodb_table": world.place.table}
+    (code / "two" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": named}}}))
+    world.fill()
+    world.refused(
+        MODULE,
+        "code still names this backend",
+        f"{code}/one/.terraform/terraform.tfstate",
+        f"{code}/two/main.tf.json",
+        code=[str(code)],
+    )
+    (code / "one" / ".terraform" / "terraform.tfstate").unlink()
+    (code / "two" / "main.tf.json").write_text("{}")
+    world.done(MODULE, code=[str(code)])
+    gone(world)
+
+
+def test_code_that_cannot_be_read_may_name_it(on_ministack: World, tmp_path: Path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "main.tf.json").write_text("{")
+    on_ministack.refused(MODULE, "code that cannot be read may name this backend", code=[str(tmp_path / "code")])
+
+
+@pytest.mark.parametrize("store", ["table", "file"])
+def test_a_live_lock_stops_it_until_it_is_broken(world: World, store: str):
+    world.fill()
+    if store == "table":
+        world.place.lock()
+    else:
+        world.place.s3.put_object(Bucket=world.place.bucket, Key=f"{KEY}.tflock", Body=b'{"ID":"theirs"}')
+    world.refused(MODULE, f"somebody holds a lock: {KEY}", "allow: [break_lock]")
+    world.done(MODULE, allow=["delete_state", "break_lock"])
+    gone(world)
+
+
+def test_a_lock_without_a_state_stops_it_too(on_ministack: World):
+    world = on_ministack
+    world.place.lock("new/terraform.tfstate")
+    world.refused(MODULE, "somebody holds a lock: new/terraform.tfstate")
+
+
+def test_object_lock_cannot_be_overruled(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    lock: dict[str, Any] = {"ObjectLockEnabled": "Enabled"}
+    retention = {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    put = world.place.s3.put_object_lock_configuration
+    put(Bucket=world.place.bucket, ObjectLockConfiguration={**lock, **retention})
+    world.refused(MODULE, "object lock keeps every version for its time (GOVERNANCE)")
+    put(Bucket=world.place.bucket, ObjectLockConfiguration=lock)
+    ((version, _body),) = world.place.versions()
+    until = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "2999-01-01T00:00:00Z"}
+    rule = world.relay.on("HeadObject", reply=with_headers(until), times=math.inf)
+    world.refused(MODULE, f"object lock keeps version {version} of {KEY} until 2999-01-01 00:00 UTC")
+    rule.reply = with_headers({"x-amz-object-lock-legal-hold": "ON"})
+    world.refused(MODULE, f"object lock keeps version {version} of {KEY} as long as its legal hold lasts")
+
+
+def with_headers(more: dict[str, str]) -> Any:
+    def reply(call: Call, proceed: Proceed) -> Answer:
+        answer = proceed()
+        return Answer(answer.status, answer.headers | more, answer.body)
+
+    return reply
+
+
+# A table that serves others.
+
+
+def test_a_table_that_serves_others_is_left_to_them(world: World):
+    world.fill()
+    others = [
+        {"LockID": {"S": "other/x-md5"}, "Digest": {"S": md5(b"")}},
+        {"LockID": {"S": "other/x"}, "Info": {"S": '{"ID":"theirs"}'}},
+    ]
+    for item in others:
+        world.place.dynamodb.put_item(TableName=world.place.table, Item=item)
+    world.refused(
+        MODULE, f"table {world.place.table} holds items of other buckets (other): leave it to them with keep_table"
+    )
+    foreseen = world.done(MODULE, keep_table=True, check_mode=True)
+    assert world.done(MODULE, keep_table=True) == foreseen
+    assert foreseen["destroys"]["table"] is None
+    assert not world.exists and world.items() == sorted(others, key=lambda item: item["LockID"]["S"])
+    world.unchanged(MODULE, keep_table=True)
+
+
+def test_without_a_table_there_are_lock_files_alone(world: World):
+    world.fill()
+    world.done(MODULE, table=None)
+    assert not world.exists and world.has_table
+    assert len(world.items()) == 1
+    world.done(MODULE)
+    gone(world)
+
+
+# What goes wrong.
+
+
+def test_a_backup_that_fails_gives_the_locks_back_and_deletes_nothing(world: World):
+    world.fill()
+    everything, items = world.everything(), world.items()
+    said = "User: u is not authorized to perform: kms:Decrypt on resource: k"
+    # Looks at the states and at their locks come before.
+    denied = Denied(error("AccessDenied", 403, said))
+    rule = world.relay.on("GetObject", reply=denied, times=math.inf)
+    result = world.run(MODULE)
+    rule.times = 0
+    assert result["failed"] and not result["changed"]
+    assert "needs kms:Decrypt on its KMS key" in result["msg"]
+    assert world.histories() == {key: each for key, each in everything.items() if not key.endswith(".tflock")}
+    assert world.items() == items
+    assert not world.has_lock_file() and not world.is_closed
+    world.done(MODULE)
+    gone(world)
+
+
+class Denied:
+    """Versions, which only the backup reads by their ids."""
+
+    def __init__(self, reply: Any) -> None:
+        self.reply = reply
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        return self.reply(call, proceed) if "versionId" in call.request.target else proceed()
+
+
+def half_refused(call: Call, proceed: Proceed) -> Answer:
+    """200, as AWS says even if it did not delete all."""
+    text = (
+        "<Error><Key>{}</Key><VersionId>1</VersionId><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    )
+    errors = "".join(text.format(f"kept-{number}") for number in range(7))
+    body = f'<?xml version="1.0"?><DeleteResult>{errors}</DeleteResult>'
+    return Answer(200, {"content-type": "application/xml"}, Body((body.encode(),)))
+
+
+def test_batch_errors_are_errors_and_the_locks_stay(world: World):
+    world.fill()
+    world.relay.on("DeleteObjects", reply=half_refused, nth=2)
+    result = world.run(MODULE)
+    assert result["failed"] and result["changed"] and result["done"] == ["4 versions"]
+    assert "AccessDenied; needs s3:DeleteObjectVersion" in result["msg"]
+    assert "kept-0: Access Denied; " in result["msg"] and "kept-4: Access Denied; and 2 more" in result["msg"]
+    assert world.has_lock_file() and world.has_lock_item() and world.is_closed
+    assert world.current() == state(2)
+    world.done(MODULE)
+    gone(world)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_what_is_written_between_backup_and_deletion_is_not_deleted(world: World, moment: int):
+    """By somebody who takes no lock, and whom the policy, which emulators do not heed, would have kept off."""
+    world.fill()
+    late = state(9)
+    write = then(lambda _call: world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=late))
+    names = {1: "PutBucketPolicy", 2: "DeleteObjects", 3: "DeleteObjects"}
+    world.relay.on(names[moment], reply=write, nth=max(1, moment - 1))
+    result = world.run(MODULE)
+    assert result["failed"]
+    assert "somebody wrote version" in result["msg"] and "of late into" in result["msg"]
+    assert world.current("late") == late and world.has_lock_file() and world.has_lock_item()
+    assert world.current() == (None if moment == 3 else state(2))
+    world.done(MODULE)
+    assert world.saved()["late"] == [late]
+    gone(world)
+
+
+def test_who_takes_our_lock_away_stops_it(on_ministack: World):
+    world = on_ministack
+    world.fill()
+
+    def force(_call: object) -> None:
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=f"{KEY}.tflock")
+
+    world.relay.on("DeleteObjects", reply=then(force))
+    result = world.run(MODULE)
+    assert result["failed"] and world.current() == state(2)
+    world.done(MODULE)
+    gone(world)
+
+
+def test_a_bucket_that_somebody_else_deletes_is_no_error(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    everything = world.everything()
+    world.relay.on("DeleteBucket", reply=overtaken("NoSuchBucket", 404))
+    world.done(MODULE)
+    gone(world)
+    assert world.saved() == everything
+
+
+# Cut short.
+
+
+def clients_are_safe(world: World, before: dict[str, Any]) -> None:
+    """Every byte is somewhere; and as soon as any of it is gone, no client can lock, nor see an older state."""
+    now, saved = world.everything(), world.saved()
+    for key, bodies in before.items():
+        there = [*now.get(key, []), *saved.get(key, [])]
+        assert [body for body in bodies if body not in there] == []
+    assert world.current() in (state(2), None)
+    if any(len(now.get(key, [])) < len(bodies) for key, bodies in before.items()) and world.exists:
+        assert world.is_closed and (world.has_lock_file() or not world.histories())
+        assert world.has_lock_item()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_a_teardown_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, step: int):
+    k, died = 1 - step, True
+    while died:
+        k += step
+        world = fresh(on_ministack, k)
+        before = world.everything()
+        died = killed_after(world, k, world.task(MODULE))
+        clients_are_safe(world, before)
+        world.done(MODULE)
+        gone(world)
+        saved = {key: bodies for key, bodies in world.saved().items() if key in before}
+        assert (k, saved[KEY], saved["README.md"]) == (k, before[KEY], before["README.md"])
+    world.unchanged(MODULE)
+    assert k > 40
+
+
+def fresh(template: World, k: int) -> World:
+    world = World(template.relay, Place(template.place.emulator, "eu-west-1"), template.home / str(k))
+    world.place.put(state(1))
+    world.place.put(state(2))
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="README.md", Body=b"# hello")
+    return world
+
+
+@pytest.mark.slow
+def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World):
+    world = fresh(on_ministack, 0)
+    world.done(MODULE)
+    writes = len(world.writes)
+    for k in range(1, writes + 1):
+        world = fresh(on_ministack, k)
+        before = world.everything()
+        lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
+        world.done(MODULE)
+        lost.times = 0
+        gone(world)
+        assert (k, world.saved()) == (k, before)
+    assert writes == 10
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+def test_every_door_tears_down_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+    world = on_ministack
+    world.fill()
+    (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
+    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task(MODULE)])
+    assert done == foreseen
+    gone(world)
+
+
+@pytest.mark.parametrize(
+    "are_states", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["markers", "states"]
+)
+def test_five_thousand_versions_go_a_thousand_at_a_time(on_ministack: World, are_states: bool):
+    world, key = on_ministack, "many/terraform.tfstate"
+    put = partial(world.place.s3.put_object, Bucket=world.place.bucket, Key=key)
+    if are_states:
+        for serial in range(5000):
+            put(Body=b"%d" % (serial % 7))
+    else:
+        for start in range(0, 5000, 1000):  # of what is not there, a request makes a thousand markers
+            markers = [{"Key": f"{start + number}"} for number in range(1000)]
+            world.place.s3.delete_objects(Bucket=world.place.bucket, Delete={"Objects": markers})
+    world.place.put(state(1))
+    done = world.done(MODULE)
+    counts = done["destroys"]["counts"]
+    assert (counts["versions"], counts["delete_markers"]) == ((5001, 0) if are_states else (1, 5000))
+    assert done["backup"]["versions"] + done["backup"]["delete_markers"] == 5001
+    gone(world)
+    deleted = [call.body.count(b"<Key>") for call in world.relay.calls if call.name == "DeleteObjects"]
+    assert max(deleted) == 1000 and sum(deleted) == 5001 + len([name for name in world.writes if name == "PutItem"])
