@@ -115,7 +115,7 @@ class _Run(Observer):
         for probe, answer in zip(probes, answers, strict=True):
             verdict = probe.verdict(answer)
             if isinstance(verdict, Refuse) and isinstance(answer, Failure):
-                return Refuse(f"{verdict.reason}, {leave_alone(change.facet)}")
+                return Refuse(verdict.reason + leave_alone(facet))
             if verdict:
                 return verdict
         return None

@@ -573,6 +573,33 @@ def test_a_lock_without_default_retention_does_not_stand_in_the_way() -> None:
     assert KIND.it(aws) is None
 
 
+GOVERNED = {
+    "ObjectLockEnabled": "Enabled",
+    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}},
+}
+UNREADABLE = ["AccessDenied", "NotImplemented", "InternalError", "NoSuchObjectLockConfiguration"]
+
+
+@pytest.mark.aws("2.1", "3.3")
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_an_object_lock_that_cannot_be_read_keeps_the_bucket_from_being_deleted(code: str) -> None:
+    found = Bucket(object_lock=GOVERNED, objects=list(STATE_OBJECTS))
+    aws = KIND.world(found, faults={"get_object_lock_configuration": [code]})
+    with pytest.raises(Refused, match=rf"{code}.*a deletion would stop half way") as refusal:
+        KIND.run(aws, {"state": "absent", **KIND.everything_allowed})
+    assert "unmanaged" not in str(refusal.value)
+    assert aws.writes == []
+
+
+@pytest.mark.aws("2.1", "2.12")
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_an_object_lock_that_cannot_be_read_keeps_versioning_on(code: str) -> None:
+    aws = KIND.world(Bucket(versioning="Enabled"), faults={"get_object_lock_configuration": [code]})
+    with pytest.raises(Refused, match=rf"{code}.*or leave it alone with unmanaged: \[versioning\]"):
+        KIND.run(aws, {"versioning": False, **KIND.everything_allowed})
+    assert aws.writes == []
+
+
 # 5. KMS
 
 
