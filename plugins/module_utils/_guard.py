@@ -212,7 +212,7 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
     for statement in added:
         if is_public(statement):
             yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
-        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}"):
+        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}", target.owner or target.account_id):
             reason = f"policy statement {_sid(statement)} could lock you out of the policy itself"
             yield Refusal(reason, "lock_out_operator")
 

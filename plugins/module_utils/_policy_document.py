@@ -84,8 +84,7 @@ NARROWING = {
     *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
     *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
 }
-#: Condition keys about the connection: whoever is denied by them can come again over a better one.
-TRANSPORT = {"aws:securetransport", "s3:tlsversion"}
+HIGHEST_TLS_VERSION = 1.3
 
 
 def _is_for_anyone(statement: Statement) -> bool:
@@ -102,16 +101,36 @@ def is_public(statement: Statement) -> bool:
     return statement.get("Effect") == "Allow" and _is_for_anyone(statement) and not tests & NARROWING
 
 
-def locks_out(statement: Statement, bucket_arn: str) -> bool:
-    """Whether it could be that nobody but the account's root user can change the policy again."""
-    tests = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
+def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> bool:
+    """Whether it could be that nobody but the root user of `account`, if that is known, can change the policy again."""
     return (
         statement.get("Effect") == "Deny"
-        and _is_for_anyone(statement)
-        and not tests & TRANSPORT
+        and (_is_for_anyone(statement) or _is_for_all_of(account, statement))
+        and not any(_is_about_transport(*test) for test in _tests(statement))
         and _is_about(statement, "Action", "s3:PutBucketPolicy")
         and _is_about(statement, "Resource", bucket_arn)
     )
+
+
+def _is_for_all_of(account: str | None, statement: Statement) -> bool:
+    """An account stands for everybody in it."""
+    root = re.compile(rf"arn:[\w-]+:iam::{account or '[0-9]{12}'}:root")
+    return any(root.fullmatch(who) for who in statement.get("Principal", {}).get("AWS", []))
+
+
+def _is_about_transport(operator: str, key: str, values: list[str]) -> bool:
+    """Whoever is denied by such a test can come again over a better connection."""
+    if (operator.removesuffix("IfExists"), key.lower()) == ("Bool", "aws:securetransport"):
+        return values == ["false"]
+    if (operator.removesuffix("IfExists"), key.lower()) == ("NumericLessThan", "s3:tlsversion"):
+        return all(re.fullmatch(r"\d\.\d", each) and float(each) <= HIGHEST_TLS_VERSION for each in values)
+    return False
+
+
+def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
+    """Operator, key and values; all tests of a statement must hold for it to speak."""
+    for operator, test in statement.get("Condition", {}).items():
+        yield from ((operator, key, values) for key, values in test.items())
 
 
 #: What AWS writes in place of the ARN of a role or user that was deleted. It takes none back.

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import TLS
 
-from tests.unit.plugins.module_utils.fake_aws import FLAGS, KEY, Bucket, Table
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import (
     ARN,
     AUDITOR,
@@ -61,6 +61,8 @@ def policy(*statements: Any) -> dict[str, Any]:
 EVERYBODY = {"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{ARN}/*"}
 NOBODY = {"Sid": "Nobody", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
 ONLY_HERE = {**NOBODY, "Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}}
+ONLY_PLAIN = {**NOBODY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+NOT_US = {**NOBODY, "Principal": {"AWS": ACCOUNT}}
 TLS_ONLY = {**tls("1.2"), "Sid": TLS, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
 LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
 DIGEST = {"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}
@@ -92,6 +94,8 @@ NEEDS_A_WORD = {
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
     "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
     "nobody may change the policy": bucket("lock_out_operator", used(), policy_statements=[NOBODY]),
+    "nobody may with TLS": bucket("lock_out_operator", used(), policy_statements=[ONLY_PLAIN]),
+    "nobody of the account may": bucket("lock_out_operator", used(), policy_statements=[NOT_US]),
     "nobody elsewhere may": bucket("lock_out_operator", used(), policy_statements=[ONLY_HERE]),
     "a lock for ever": bucket("enable_object_lock", used(), object_lock=True),
     "nobody can take the lock back": bucket(

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils.fake_aws import _reread_statement
 
-ARN = "arn:aws:s3:::tf-state"
+ARN, OWN = "arn:aws:s3:::tf-state", "111122223333"
 
 _texts = st.sampled_from(["a", "b", "c"])
 _many = _texts | st.lists(_texts, min_size=1, max_size=3)
@@ -129,7 +129,25 @@ LOCKS_OUT = {
     "objects only": (deny(Resource=f"{ARN}/*"), False),
     "reading only": (deny(Action="s3:Get*"), False),
     "without TLS": (deny(Condition={"Bool": {"aws:SecureTransport": "false"}}), False),
+    "without TLS, said otherwise": (deny(Condition={"BoolIfExists": {"AWS:securetransport": False}}), False),
+    "with TLS": (deny(Condition={"Bool": {"aws:SecureTransport": "true"}}), True),
+    "with and without TLS": (deny(Condition={"Bool": {"aws:SecureTransport": ["true", "false"]}}), True),
+    "without TLS from one network": (
+        deny(Condition={"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+        False,
+    ),
+    "whatever says how it comes": (deny(Condition={"Null": {"aws:SecureTransport": "false"}}), True),
     "with old TLS": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}}), False),
+    "with any TLS of today": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.4"}}), True),
+    "with new TLS": (deny(Condition={"NumericGreaterThan": {"s3:TlsVersion": "1.1"}}), True),
+    "with no version at all": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "new"}}), True),
+    "the account": (deny(Principal={"AWS": f"arn:aws:iam::{OWN}:root"}), True),
+    "the account by its number": (deny(Principal={"AWS": [OWN, "444455556666"]}), True),
+    "another account": (deny(Principal={"AWS": "444455556666"}), False),
+    "the account without TLS": (
+        deny(Principal={"AWS": OWN}, Condition={"Bool": {"aws:SecureTransport": "false"}}),
+        False,
+    ),
     "from anywhere but one network": (deny(Condition={"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}), True),
     "a permission": (deny(Effect="Allow"), False),
 }
@@ -137,7 +155,11 @@ LOCKS_OUT = {
 
 @pytest.mark.parametrize(("statement", "out"), LOCKS_OUT.values(), ids=LOCKS_OUT)
 def test_this_could_lock_the_operator_out(statement: Any, out: bool) -> None:
-    assert locks_out(statement, ARN) is out
+    assert locks_out(statement, ARN, OWN) is out
+
+
+def test_any_account_could_be_the_operators_as_long_as_that_is_not_known() -> None:
+    assert locks_out(deny(Principal={"AWS": "444455556666"}), ARN, None)
 
 
 @pytest.mark.parametrize(
