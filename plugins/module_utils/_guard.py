@@ -11,7 +11,8 @@ from typing import Any
 from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
 from ._lifecycle_rules import expiries
 from ._own_statements import KMS_KEY
-from ._policy_document import OURS, Statement, deleted_principals, is_public, locks_out, meaning, tls_version
+from ._policy_document import OURS, Statement, deleted_principals, meaning, tls_version
+from ._policy_reach import is_public, locks_out
 from ._table.existence import KEY
 
 #: What `allow` takes: a verb and its object each. See the module documentation for what they risk.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,62 +76,6 @@ def merge(present: Iterable[Statement], wanted: Iterable[Statement]) -> list[Sta
     return out
 
 
-#: Condition keys that say who comes, or from where: a test for fixed values of one of them keeps the public out.
-#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
-NARROWING = {
-    *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
-    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
-    *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
-}
-HIGHEST_TLS_VERSION = 1.3
-
-
-def _is_for_anyone(statement: Statement) -> bool:
-    return "*" in statement.get("Principal", {}).get("AWS", []) or "NotPrincipal" in statement
-
-
-def is_public(statement: Statement) -> bool:
-    tests = {
-        key.lower()
-        for operator, test in statement.get("Condition", {}).items()
-        for key in test
-        if "Not" not in operator and not operator.endswith("IfExists")
-    }
-    return statement.get("Effect") == "Allow" and _is_for_anyone(statement) and not tests & NARROWING
-
-
-def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> bool:
-    """Whether it could be that nobody but the root user of `account`, if that is known, can change the policy again."""
-    return (
-        statement.get("Effect") == "Deny"
-        and (_is_for_anyone(statement) or _is_for_all_of(account, statement))
-        and not any(_is_about_transport(*test) for test in _tests(statement))
-        and _is_about(statement, "Action", "s3:PutBucketPolicy")
-        and _is_about(statement, "Resource", bucket_arn)
-    )
-
-
-def _is_for_all_of(account: str | None, statement: Statement) -> bool:
-    """An account stands for everybody in it."""
-    root = re.compile(rf"arn:[\w-]+:iam::{account or '[0-9]{12}'}:root")
-    return any(root.fullmatch(who) for who in statement.get("Principal", {}).get("AWS", []))
-
-
-def _is_about_transport(operator: str, key: str, values: list[str]) -> bool:
-    """Whoever is denied by such a test can come again over a better connection."""
-    if (operator.removesuffix("IfExists"), key.lower()) == ("Bool", "aws:securetransport"):
-        return values == ["false"]
-    if (operator.removesuffix("IfExists"), key.lower()) == ("NumericLessThan", "s3:tlsversion"):
-        return all(re.fullmatch(r"\d\.\d", each) and float(each) <= HIGHEST_TLS_VERSION for each in values)
-    return False
-
-
-def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
-    """Operator, key and values; all tests of a statement must hold for it to speak."""
-    for operator, test in statement.get("Condition", {}).items():
-        yield from ((operator, key, values) for key, values in test.items())
-
-
 #: What AWS writes in place of the ARN of a role or user that was deleted. It takes none back.
 DELETED = re.compile(r"A(ROA|IDA)[0-9A-Z]+")
 
@@ -146,16 +89,6 @@ def tls_version(statement: Statement) -> str | None:
     """The TLS version below which the statement speaks, if it does."""
     versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
     return max((each for each in versions if re.fullmatch(r"\d\.\d", each)), default=None)
-
-
-def _is_about(statement: Statement, element: str, name: str) -> bool:
-    if element in statement:
-        return _covers(statement[element], name)
-    return not _covers(statement.get(f"Not{element}", []), name)
-
-
-def _covers(patterns: Iterable[str], name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 #: Actions on one kind of resource, as far as their names tell; wildcards may be about either.

@@ -89,6 +89,12 @@ NEEDS_A_WORD = {
     "a statement lets anybody in": bucket(
         "open_public_access", used(), public_access={"block_public_policy": False}, policy_statements=[EVERYBODY]
     ),
+    "a statement lets in whoever has an address": bucket(
+        "open_public_access",
+        used(),
+        public_access={"block_public_policy": False},
+        policy_statements=[{**EVERYBODY, "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}],
+    ),
     "ACLs come back": bucket("enable_acls", used(), object_ownership="ObjectWriter"),
     "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
