@@ -498,7 +498,10 @@ def _system(tags: Mapping[str, str]) -> dict[str, str]:
 def _written_tags(tag_list: Sequence[Mapping[str, str]], kept: Mapping[str, str]) -> dict[str, str]:
     if any(tag["Key"].startswith("aws:") for tag in tag_list):
         raise Rejected("InvalidTag")
-    return {**kept, **{tag["Key"]: tag["Value"] for tag in tag_list}}
+    tags = {**kept, **{tag["Key"]: tag["Value"] for tag in tag_list}}
+    if len(tags) - len(_system(tags)) > 50:
+        raise Rejected("InvalidTag", "more than 50")
+    return tags
 
 
 def _bill(table: Table, asked: Mapping[str, Any]) -> None:
