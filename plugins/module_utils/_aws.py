@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
+from ._aws_deadline import end_by
 from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
 from ._aws_lanes import side_by_side
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
@@ -56,6 +57,7 @@ class Aws:
         self._wrote, self._now, self._sleep = wrote, now, sleep
         self._deadline = now() + timeout_s
         self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -72,12 +74,15 @@ class Aws:
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
     def late(self) -> bool:
-        return self._now() >= self._deadline
+        return self.left_s() <= 0
+
+    def left_s(self) -> float:
+        return self._deadline - self._now()
 
     def pause(self, attempt: int) -> None:
         """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
         wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
-        self._sleep(max(0.0, min(wait, self._deadline - self._now())))
+        self._sleep(max(0.0, min(wait, self.left_s())))
 
     def rest(self, seconds: float) -> None:
         """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
@@ -259,7 +264,10 @@ class Aws:
                 self._session.clients[service] = client_of(self._session.botocore, service, self.connection)
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise translated(error, self._where) from None
-        return self._session.clients[service]
+        if service not in self._clients:
+            self._clients[service] = self._session.clients[service]
+            end_by(self._clients[service], self.left_s)
+        return self._clients[service]
 
 
 def _page_after(call: Call, answer: Response) -> Call | None:
