@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -18,6 +18,7 @@ from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED,
 from ._aws_lanes import side_by_side
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from ._kms_key import usable_key
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
@@ -160,7 +161,8 @@ class Aws:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
         (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
         if not isinstance(answer, Failure):
-            return _usable(name, answer["KeyMetadata"], self.connection.region) if must_exist else _arn_of(answer)
+            key = answer["KeyMetadata"]
+            return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])
         made_by_first_use = name.startswith("alias/aws/") and answer.code == "NotFoundException"
         if not must_exist or made_by_first_use:
             return name
@@ -274,22 +276,3 @@ def _page_after(call: Call, answer: Response) -> Call | None:
     marks = {asked: answer[told] for asked, told in NEXT_PAGE[call.operation].items() if answer.get(told)}
     is_last = not marks or answer.get("IsTruncated") is False
     return None if is_last else replace(call, params={**call.params, **marks})
-
-
-def _arn_of(answer: Response) -> str:
-    return str(answer["KeyMetadata"]["Arn"])
-
-
-def _usable(name: str, key: Mapping[str, Any], region: str) -> str:
-    """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
-    problems = []
-    if key.get("KeyState", "Enabled") != "Enabled":
-        problems.append(f"it is {key['KeyState']}: enable it")
-    kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
-    if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
-        problems.append("it is no symmetric encryption key")
-    if key["Arn"].split(":")[3] != region:
-        problems.append(f"it lies in {key['Arn'].split(':')[3]}, not in {region}")
-    if problems:
-        raise Invalid(f"kms_key_id {name} cannot be used: {'; '.join(problems)}")
-    return str(key["Arn"])

@@ -678,7 +678,7 @@ def test_a_key_is_known_by_its_arn() -> None:
 
 
 UNUSABLE = {
-    "pending deletion": ({"KeyState": "PendingDeletion"}, "it is PendingDeletion: enable it"),
+    "pending deletion": ({"KeyState": "PendingDeletion"}, "it is PendingDeletion: cancel its deletion"),
     "for signing": ({"KeyUsage": "SIGN_VERIFY"}, "it is no symmetric encryption key"),
     "asymmetric": ({"KeySpec": "RSA_4096"}, "it is no symmetric encryption key"),
     "elsewhere": ({"Arn": KEY.replace(REGION, "af-south-1")}, "it lies in af-south-1, not in eu-west-1"),

@@ -619,9 +619,20 @@ def test_the_key_is_written_as_its_arn() -> None:
 
 
 @pytest.mark.aws("5.1", "5.4")
-@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "PendingImport", "Unavailable", "Creating"])
-def test_only_an_enabled_key_is_taken(state: str) -> None:
-    with pytest.raises(TfstateError, match=f"it is {state}: enable it"):
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [
+        ("Disabled", "enable it"),
+        ("PendingDeletion", "cancel its deletion, which leaves it disabled, and enable it"),
+        ("PendingReplicaDeletion", "cancel its deletion"),
+        ("PendingImport", "import its key material"),
+        ("Unavailable", "connect its key store"),
+        ("Creating", "wait until it is Enabled"),
+        ("OfTomorrow", "wait until it is Enabled"),
+    ],
+)
+def test_only_an_enabled_key_is_taken(state: str, advice: str) -> None:
+    with pytest.raises(TfstateError, match=f"it is {state}: {advice}"):
         Script([described_key(KeyState=state)]).connect().key_arn("alias/state", must_exist=True)
 
 
