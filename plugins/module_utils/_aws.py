@@ -19,6 +19,7 @@ from ._aws_lanes import side_by_side
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import usable_key
+from ._own_statements import bucket_region
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
@@ -31,6 +32,8 @@ __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
+#: What GetBucketLocation says of the oldest regions. Source: its API reference.
+OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 #: operation -> where the next page begins: what is asked, by what was answered.
 NEXT_PAGE = {
     "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
@@ -202,6 +205,8 @@ class Aws:
             raise translated(error, self._where, call) from None
         if asks_who:
             self._session.identity = response
+        if call.operation == "head_bucket" and not bucket_region(response):
+            return self._located(call, response)
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
             first = kept[0]
@@ -249,6 +254,14 @@ class Aws:
         enable = f"region {region} is not enabled for the account: enable it, which takes minutes to hours"
         old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
         return enable + (old if self._session.botocore.get_credentials().token else "")
+
+    def _located(self, head: Call, response: Response) -> Answer:
+        """What HeadBucket answered, and the region that it left out."""
+        answer = self._once(Call("s3", "get_bucket_location", head.params))
+        if isinstance(answer, Failure):
+            return answer
+        named = answer.get("LocationConstraint") or ""
+        return {**response, "BucketRegion": OLD_LOCATIONS.get(named, named)}
 
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""

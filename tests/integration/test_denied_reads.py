@@ -27,7 +27,8 @@ from tests.integration.test_table import make
 from tests.support.aws_behaviours import mfa_delete_is_on
 from tests.support.aws_defaults import aws_defaults
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, error
+from tests.support.http_relay import Answer
+from tests.support.relay import Call, Proceed, Relay, error
 
 ROOMS = Path(_core.__file__).parent
 RESOURCES = {"bucket": BUCKET, "table": TABLE}
@@ -66,6 +67,7 @@ FACETS = [
 OTHERS = {
     "head_bucket": "test_who_may_not_look_for_a_resource_is_told",
     "describe_table": "test_who_may_not_look_for_a_resource_is_told",
+    "get_bucket_location": "test_a_region_that_nobody_tells_is_not_taken_for_ours",
     "list_object_versions": "test_contents_that_may_not_be_read_are_never_taken_for_none",
     "list_objects_v2": "test_contents_that_may_not_be_read_are_never_taken_for_none",
     "scan": "test_contents_that_may_not_be_read_are_never_taken_for_none",
@@ -164,6 +166,25 @@ def test_who_may_not_look_for_a_resource_is_told(
         said = subject.refused(unmanaged=unmanaged)
         assert permission in said
         assert "unmanaged" not in said
+
+
+def hide_region(call: Call, proceed: Proceed) -> Answer:
+    """As some services in the place of S3 answer HeadBucket."""
+    answer = proceed()
+    kept = {name: value for name, value in answer.headers.items() if name.lower() != "x-amz-bucket-region"}
+    return Answer(answer.status, kept, answer.body)
+
+
+@pytest.mark.aws("1.6", "6.10")
+def test_a_region_that_nobody_tells_is_not_taken_for_ours(bare_bucket: Subject) -> None:
+    make_bare(bare_bucket)
+    bare_bucket.relay.on("HeadBucket", reply=hide_region, times=math.inf)
+    bare_bucket.done()
+    assert "GetBucketLocation" in bare_bucket.calls
+    deny(bare_bucket, "get_bucket_location")
+    said = bare_bucket.refused()
+    assert "needs s3:GetBucketLocation" in said
+    assert "unmanaged" not in said
 
 
 @pytest.mark.aws("4.19", "6.10")

@@ -42,6 +42,7 @@ from tests.unit.plugins.module_utils.test_aws import (
     header,
     s3_error,
     says,
+    sts_error,
 )
 
 __all__ = ["botocore_does_not_sleep"]
@@ -172,6 +173,29 @@ def test_a_bucket_that_botocore_follows_into_another_region_is_refused_before_an
     with pytest.raises(Refused, match=r"lies in eu-central-1, not in eu-west-1; correct region"):
         reconcile(script.connect(), BUCKET, Target(NAME, REGION), {"state": "present", "unmanaged": unmanaged}, False)
     assert {request.method for request in script.requests} <= {"HEAD", "GET"}
+
+
+def located(region: str) -> Any:
+    return says(200, f"<LocationConstraint>{region}</LocationConstraint>".encode())
+
+
+@pytest.mark.aws("1.1", "1.6")
+@pytest.mark.parametrize(("location", "region"), [("", "us-east-1"), ("EU", "eu-west-1"), ("af-south-1", "af-south-1")])
+def test_a_region_that_head_bucket_leaves_out_is_asked_for(location: str, region: str) -> None:
+    script = Script(by_operation={"HeadBucket": DONE, "GetBucketLocation": located(location)})
+    (answer,) = script.connect().read([HEAD])
+    assert BUCKET.existence.value(answer, given.BUCKET) == {"region": region}
+    assert header(script, "x-amz-expected-bucket-owner") == ACCOUNT
+
+
+@pytest.mark.aws("1.6", "6.10")
+def test_a_region_that_nobody_tells_is_not_taken_for_ours() -> None:
+    denied: dict[str, Any] = {"HeadBucket": DONE, "GetBucketLocation": s3_error("AccessDenied", 403)}
+    denied["GetCallerIdentity"] = sts_error("AccessDenied")
+    with pytest.raises(
+        TfstateError, match=r"get_bucket_location on tf-state: AccessDenied; needs s3:GetBucketLocation"
+    ):
+        reconcile(Script(by_operation=denied).connect(), BUCKET, Target(NAME, REGION), {"state": "present"}, False)
 
 
 @pytest.mark.aws("1.6")
