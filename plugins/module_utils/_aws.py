@@ -172,6 +172,8 @@ class Aws:
         if answer.code in DENIED and ":key/" in name:
             self.warnings.append(f"the KMS key {name} could not be checked: {answer}")
             return name
+        if answer.code in DENIED and name.startswith("alias/aws/"):
+            raise Invalid(f"{answer}, or leave it alone with unmanaged: [encryption]")
         if answer.code in DENIED:
             raise Invalid(f"{answer}, or give the full ARN of the key as kms_key_id")
         raise Invalid(f"kms_key_id {name} cannot be used: {answer}; if the key was made a moment ago, run again")

@@ -376,3 +376,13 @@ def test_a_key_that_may_not_be_described(bare_bucket: Subject, bare_table: Subje
     assert "or give the full ARN of the key as kms_key_id" in said
     (warning,) = subject.done(kms_key_id=arn, **asked)["warnings"]
     assert "needs kms:DescribeKey" in warning
+
+
+@pytest.mark.aws("4.9", "6.10")
+def test_the_managed_key_that_may_not_be_described_names_the_permission_and_the_option(bare_table: Subject) -> None:
+    """Without it nobody knows whether the table has it already, and to ask again counts against a quota."""
+    bare_table.relay.on("DescribeKey", reply=error("AccessDeniedException"), times=math.inf)
+    said = bare_table.refused(encryption="aws_managed_key")
+    assert "needs kms:DescribeKey" in said
+    assert "or leave it alone with unmanaged: [encryption]" in said
+    assert "kms_key_id" not in said

@@ -518,6 +518,8 @@ def _bill(table: Table, asked: Mapping[str, Any]) -> None:
 def _table_key(specification: Mapping[str, Any]) -> str | None:
     if not specification["Enabled"]:
         return None
+    if specification.get("KMSMasterKeyId") == MANAGED_TABLE_KEY:
+        raise Rejected("ValidationException", "only a key other than the managed one is named")
     key = specification.get("KMSMasterKeyId", MANAGED_TABLE_KEY)
     if key not in KEYS.values():
         raise Rejected("ValidationException", "a key by any name but its ARN would be encrypted with again")
