@@ -46,6 +46,7 @@ PUT_LOCK = Call(
     "put_object_lock_configuration",
     {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
 )
+PUT_LOCK_FILE = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k.tflock", "Body": b"{}", "IfNoneMatch": "*"})
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -174,11 +175,12 @@ PASSES = {
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
     "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
+    "another lock is being taken": (PUT_LOCK_FILE, s3_error("ConditionalRequestConflict", 409), DONE),
     "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "7.1")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
