@@ -25,11 +25,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import our_statements
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import faults
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Interrupted, reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.facets import given
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, OTHER_KEY, REGION, Bucket
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, OTHER_KEY, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import ARN, KINDS, NAME, OUR_RULE, STATE_OBJECTS
 from tests.unit.plugins.module_utils.test_aws import (
     DONE,
@@ -595,6 +595,24 @@ def test_a_lock_without_default_retention_does_not_stand_in_the_way() -> None:
     aws = KIND.world(Bucket(object_lock={"ObjectLockEnabled": "Enabled"}, objects=list(STATE_OBJECTS)))
     KIND.run(aws, {"state": "absent", **KIND.everything_allowed})
     assert KIND.it(aws) is None
+
+
+@pytest.mark.aws("3.4")
+def test_a_bucket_whose_contents_are_still_there_at_the_deadline_is_not_deleted() -> None:
+    aws = KIND.world(Bucket(objects=list(STATE_OBJECTS)), stale_rounds=10**6)
+    with pytest.raises(Interrupted, match=r"contents still there past wait_timeout; run again to go on") as failure:
+        KIND.run(aws, {"state": "absent", **KIND.everything_allowed})
+    assert failure.value.has_written
+    assert [call.operation for call in aws.writes] == ["delete_objects"]
+
+
+@pytest.mark.aws("4.12")
+def test_a_table_that_is_still_protected_at_the_deadline_is_not_deleted() -> None:
+    kind = KINDS["table"]
+    aws = kind.world(Table(protected=True), stale_rounds=10**6)
+    with pytest.raises(Interrupted, match=r"deletion_protection still there past wait_timeout; run again to go on"):
+        kind.run(aws, {"state": "absent", **kind.everything_allowed})
+    assert [call.operation for call in aws.writes] == ["update_table"]
 
 
 GOVERNED = {
