@@ -211,10 +211,8 @@ class Aws:
             return self._located(call, response)
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
-            first = kept[0]
-            return Failure(
-                call, first["Code"], f"{first['Key']}: {first.get('Message')}", advice_on(call, first["Code"])
-            )
+            code, message = kept[0]["Code"], f"{kept[0]['Key']}: {kept[0].get('Message')}"
+            return Failure(call, code, message, advice_on(call, code, message))
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:

@@ -268,6 +268,15 @@ def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
     Script([error]).connect().write(call)
 
 
+@pytest.mark.aws("3.3")
+def test_a_version_that_is_held_is_told_as_such() -> None:
+    denial = b"<Key>k</Key><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock."
+    kept = b"<DeleteResult><Error>" + denial + b"</Message></Error></DeleteResult>"
+    delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": [{"Key": "k", "VersionId": "1"}]}})
+    with pytest.raises(CallFailed, match=r"AccessDenied; a retention or legal hold keeps it: wait .*k: Access Denied"):
+        Script([says(200, kept)]).connect().write(delete)
+
+
 @pytest.mark.aws("3.1", "3.2")
 def test_objects_that_were_not_deleted_are_a_failure() -> None:
     kept = b"<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
