@@ -20,10 +20,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import 
 
 from tests.integration.conftest import behind_the_shim
 from tests.integration.doors import Playbook, through_core
-from tests.integration.scenarios import S3_DENIES_WITH_403
 from tests.integration.subject import Subject, changed
 from tests.integration.test_lives import DOORS
 from tests.integration.test_table import make
+from tests.support.aws_access import denials
 from tests.support.aws_behaviours import mfa_delete_is_on
 from tests.support.aws_defaults import aws_defaults
 from tests.support.emulators import RunningEmulator
@@ -50,11 +50,8 @@ def api_name(operation: str) -> str:
 
 def deny(subject: Subject, operation: str) -> None:
     """An SCP may deny a single operation on a single resource."""
-    name = api_name(operation)
-    is_s3 = "Bucket" in name or name in S3_DENIES_WITH_403
-    code, status = ("AccessDenied", 403) if is_s3 else ("AccessDeniedException", 400)
-    resource = None if name == "DescribeScalableTargets" else subject.name  # which names many
-    subject.relay.on(name, reply=error(code, status), times=math.inf, resource=resource)
+    resource = None if operation == "describe_scalable_targets" else subject.name  # which names many
+    subject.relay.use_first(denials(api_name(operation), resource=resource))
 
 
 FACETS = [
