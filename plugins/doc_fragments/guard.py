@@ -32,6 +32,8 @@ notes:
   - A setting that cannot be read counts as unknown, never as absent. The task then fails before its first write,
     and names the missing permission and the word for O(unmanaged).
   - An option that is not given never lowers a protection that is there. An option that lowers one needs O(allow).
+  - Let one controller look after a backend, and one run at a time. AWS refuses changes of a bucket that come together,
+    which is waited for, but two runs that want different things undo each other's work.
   - When AWS fails in the middle, the result says in RV(changes) what was done until then.
     Run it again to finish.
 """

@@ -7,16 +7,19 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
+from ._aws_deadline import end_by
 from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
 from ._aws_lanes import side_by_side
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from ._kms_key import usable_key
+from ._own_statements import bucket_region
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
@@ -31,6 +34,8 @@ PIECE = 256 * 1024
 BODY_ATTEMPTS = 5
 #: So many of the errors of one call are told one by one.
 TOLD = 5
+#: What GetBucketLocation says of the oldest regions. Source: its API reference.
+OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 #: operation -> where the next page begins: what is asked, by what was answered.
 NEXT_PAGE = {
     "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
@@ -59,6 +64,7 @@ class Aws:
         self._timeout_s = timeout_s
         self.renew()
         self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -79,12 +85,15 @@ class Aws:
         self._deadline = self._now() + self._timeout_s
 
     def late(self) -> bool:
-        return self._now() >= self._deadline
+        return self.left_s() <= 0
+
+    def left_s(self) -> float:
+        return self._deadline - self._now()
 
     def pause(self, attempt: int) -> None:
         """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
         wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
-        self._sleep(max(0.0, min(wait, self._deadline - self._now())))
+        self._sleep(max(0.0, min(wait, self.left_s())))
 
     def rest(self, seconds: float) -> None:
         """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
@@ -162,13 +171,16 @@ class Aws:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
         (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
         if not isinstance(answer, Failure):
-            return _usable(name, answer["KeyMetadata"], self.connection.region) if must_exist else _arn_of(answer)
+            key = answer["KeyMetadata"]
+            return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])
         made_by_first_use = name.startswith("alias/aws/") and answer.code == "NotFoundException"
         if not must_exist or made_by_first_use:
             return name
         if answer.code in DENIED and ":key/" in name:
             self.warnings.append(f"the KMS key {name} could not be checked: {answer}")
             return name
+        if answer.code in DENIED and name.startswith("alias/aws/"):
+            raise Invalid(f"{answer}, or leave it alone with unmanaged: [encryption]")
         if answer.code in DENIED:
             raise Invalid(f"{answer}, or give the full ARN of the key as kms_key_id")
         raise Invalid(f"kms_key_id {name} cannot be used: {answer}; if the key was made a moment ago, run again")
@@ -204,12 +216,14 @@ class Aws:
             raise translated(error, self._where, call) from None
         if asks_who:
             self._session.identity = response
+        if call.operation == "head_bucket" and not bucket_region(response):
+            return self._located(call, response)
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
-            first = kept[0]
+            code = kept[0]["Code"]
             each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
-            more = [f"and {len(kept) - TOLD} more"] if kept[TOLD:] else []
-            return Failure(call, first["Code"], "; ".join([*each, *more]), advice_on(call, first["Code"]))
+            message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
+            return Failure(call, code, message, advice_on(call, code, message))
         return response
 
     def _failure(self, call: Call, error: Any) -> Failure:
@@ -252,6 +266,14 @@ class Aws:
         old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
         return enable + (old if self._session.botocore.get_credentials().token else "")
 
+    def _located(self, head: Call, response: Response) -> Answer:
+        """What HeadBucket answered, and the region that it left out."""
+        answer = self._once(Call("s3", "get_bucket_location", head.params))
+        if isinstance(answer, Failure):
+            return answer
+        named = answer.get("LocationConstraint") or ""
+        return {**response, "BucketRegion": OLD_LOCATIONS.get(named, named)}
+
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
@@ -268,29 +290,13 @@ class Aws:
                 self._session.clients[service] = client_of(self._session.botocore, service, self.connection)
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise translated(error, self._where) from None
-        return self._session.clients[service]
+        if service not in self._clients:
+            self._clients[service] = self._session.clients[service]
+            end_by(self._clients[service], self.left_s)
+        return self._clients[service]
 
 
 def _page_after(call: Call, answer: Response) -> Call | None:
     marks = {asked: answer[told] for asked, told in NEXT_PAGE[call.operation].items() if answer.get(told)}
     is_last = not marks or answer.get("IsTruncated") is False
     return None if is_last else replace(call, params={**call.params, **marks})
-
-
-def _arn_of(answer: Response) -> str:
-    return str(answer["KeyMetadata"]["Arn"])
-
-
-def _usable(name: str, key: Mapping[str, Any], region: str) -> str:
-    """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
-    problems = []
-    if key.get("KeyState", "Enabled") != "Enabled":
-        problems.append(f"it is {key['KeyState']}: enable it")
-    kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
-    if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
-        problems.append("it is no symmetric encryption key")
-    if key["Arn"].split(":")[3] != region:
-        problems.append(f"it lies in {key['Arn'].split(':')[3]}, not in {region}")
-    if problems:
-        raise Invalid(f"kms_key_id {name} cannot be used: {'; '.join(problems)}")
-    return str(key["Arn"])

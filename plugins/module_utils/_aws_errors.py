@@ -174,6 +174,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
+    if code in DENIED and "object lock" in message:
+        return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
     key = re.search(r"\bkms:\w+", message)
     if code in DENIED and key:  # the object could be read, and not be deciphered
         return f"needs {key[0]} on its KMS key"

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ._bucket.policy import document
 from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
 from ._lifecycle_rules import expiries
-from ._own_statements import KMS_KEY
-from ._policy_document import OURS, Statement, deleted_principals, is_public, locks_out, meaning, tls_version
+from ._own_statements import weakens
+from ._policy_document import MAX_BYTES, OURS, Statement, deleted_principals, meaning
+from ._policy_reach import is_public, locks_out
 from ._table.existence import KEY
+from ._tags import MOST_TAGS, tag_list
 
 #: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
 ALLOW = {
@@ -194,7 +197,7 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
     kept = {meaning(each) for each in after}
     replaced = {each.get("Sid") for each in after if each.get("Sid")}
     gone = [each for each in before if meaning(each) not in kept]
-    ours = [_sid(each) for each in gone if _is_ours(each) and _weakens(each, after)]
+    ours = [_sid(each) for each in gone if _is_ours(each) and weakens(each, after)]
     foreign = [_sid(each) for each in gone if not _is_ours(each) and each.get("Sid") not in replaced]
     if ours:
         yield Refusal(f"the policy would lose or weaken {', '.join(ours)}", "weaken_policy")
@@ -208,13 +211,20 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
                 "deleted, and AWS takes no policy that names it: replace the statement by one of policy_statements "
                 "with its Sid, or drop it with purge_policy_statements"
             )
+    if (size := len(document(change.after))) > MAX_BYTES:
+        yield Refusal(f"the policy, with the statements that are there, would have {size} bytes; AWS takes {MAX_BYTES}")
     added = [each for each in after if meaning(each) not in {meaning(other) for other in before}]
     for statement in added:
         if is_public(statement):
             yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
-        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}"):
+        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}", target.owner or target.account_id):
             reason = f"policy statement {_sid(statement)} could lock you out of the policy itself"
             yield Refusal(reason, "lock_out_operator")
+
+
+def _tags(change: Change, target: Target) -> Iterator[Refusal]:
+    if (count := len(tag_list(change.after))) > MOST_TAGS:
+        yield Refusal(f"with those that are there it would have {count} tags; AWS takes {MOST_TAGS}")
 
 
 def _sid(statement: Statement) -> str:
@@ -223,17 +233,6 @@ def _sid(statement: Statement) -> str:
 
 def _is_ours(statement: Statement) -> bool:
     return _sid(statement).startswith(OURS)
-
-
-def _weakens(gone: Statement, after: list[Statement]) -> bool:
-    """A statement of ours that comes back with a higher TLS version is stronger; another key has a word of its own."""
-    successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
-    if successor is None:
-        return True
-    if gone.get("Sid") == KMS_KEY:
-        return False
-    before, now = tls_version(gone), tls_version(successor)
-    return before is not None and (now is None or now < before)
 
 
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
@@ -283,10 +282,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("bucket", "encryption"): _bucket_encryption,
     ("bucket", "object_lock"): _object_lock,
     ("bucket", "lifecycle"): _lifecycle,
+    ("bucket", "tags"): _tags,
     ("bucket", "policy"): _policy,
     ("table", EXISTENCE): _table_existence,
     ("table", "contents"): _table_contents,
     ("table", "encryption"): _table_encryption,
     ("table", "deletion_protection"): _deletion_protection,
     ("table", "recovery"): _recovery,
+    ("table", "tags"): _tags,
 }

@@ -178,17 +178,15 @@ class Observer:
             (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
 
 
-def leave_alone(facet: str) -> str:
-    return f"or leave it alone with unmanaged: [{facet}]"
+def leave_alone(facet: Facet) -> str:
+    """The way around a facet that cannot be read, if there is one."""
+    has_a_way = facet.options and facet.name != EXISTENCE
+    return f", or leave it alone with unmanaged: [{facet.name}]" if has_a_way else ""
 
 
 def _known(values: Iterable[tuple[Facet, object]]) -> None:
     """A facet that cannot be read fails the run before its first write: unknown is never absent."""
-    ways = [
-        f"{value.failure}" + (f", {leave_alone(facet.name)}" if facet.options and facet.name != EXISTENCE else "")
-        for facet, value in values
-        if isinstance(value, Unknown)
-    ]
+    ways = [f"{value.failure}{leave_alone(facet)}" for facet, value in values if isinstance(value, Unknown)]
     if ways:
         raise Invalid(". ".join(ways))
 

@@ -72,6 +72,17 @@ def _tls_version(present: list[Statement]) -> str:
     return max(version for version in [BASELINE_TLS_VERSION, *today] if version)
 
 
+def weakens(gone: Statement, after: list[Statement]) -> bool:
+    """A statement of ours that comes back with a higher TLS version is stronger; another key has a word of its own."""
+    successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
+    if successor is None:
+        return True
+    if gone.get("Sid") == KMS_KEY:
+        return False
+    before, now = tls_version(gone), tls_version(successor)
+    return before is not None and (now is None or now < before)
+
+
 def bucket_region(response: Response) -> str | None:
     """Where HeadBucket found a bucket; botocore before 1.36 leaves the answer in the headers."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

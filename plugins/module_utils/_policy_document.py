@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,43 +76,6 @@ def merge(present: Iterable[Statement], wanted: Iterable[Statement]) -> list[Sta
     return out
 
 
-#: Condition keys that say who comes, or from where: a test for fixed values of one of them keeps the public out.
-#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
-NARROWING = {
-    *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
-    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
-    *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
-}
-#: Condition keys about the connection: whoever is denied by them can come again over a better one.
-TRANSPORT = {"aws:securetransport", "s3:tlsversion"}
-
-
-def _is_for_anyone(statement: Statement) -> bool:
-    return "*" in statement.get("Principal", {}).get("AWS", []) or "NotPrincipal" in statement
-
-
-def is_public(statement: Statement) -> bool:
-    tests = {
-        key.lower()
-        for operator, test in statement.get("Condition", {}).items()
-        for key in test
-        if "Not" not in operator and not operator.endswith("IfExists")
-    }
-    return statement.get("Effect") == "Allow" and _is_for_anyone(statement) and not tests & NARROWING
-
-
-def locks_out(statement: Statement, bucket_arn: str) -> bool:
-    """Whether it could be that nobody but the account's root user can change the policy again."""
-    tests = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
-    return (
-        statement.get("Effect") == "Deny"
-        and _is_for_anyone(statement)
-        and not tests & TRANSPORT
-        and _is_about(statement, "Action", "s3:PutBucketPolicy")
-        and _is_about(statement, "Resource", bucket_arn)
-    )
-
-
 #: What AWS writes in place of the ARN of a role or user that was deleted. It takes none back.
 DELETED = re.compile(r"A(ROA|IDA)[0-9A-Z]+")
 
@@ -127,16 +89,6 @@ def tls_version(statement: Statement) -> str | None:
     """The TLS version below which the statement speaks, if it does."""
     versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
     return max((each for each in versions if re.fullmatch(r"\d\.\d", each)), default=None)
-
-
-def _is_about(statement: Statement, element: str, name: str) -> bool:
-    if element in statement:
-        return _covers(statement[element], name)
-    return not _covers(statement.get(f"Not{element}", []), name)
-
-
-def _covers(patterns: Iterable[str], name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 #: Actions on one kind of resource, as far as their names tell; wildcards may be about either.

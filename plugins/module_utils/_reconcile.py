@@ -115,7 +115,7 @@ class _Run(Observer):
         for probe, answer in zip(probes, answers, strict=True):
             verdict = probe.verdict(answer)
             if isinstance(verdict, Refuse) and isinstance(answer, Failure):
-                return Refuse(f"{verdict.reason}, {leave_alone(change.facet)}")
+                return Refuse(verdict.reason + leave_alone(facet))
             if verdict:
                 return verdict
         return None
@@ -196,6 +196,9 @@ class _Run(Observer):
                 "run again later"
             )
         stale = ", ".join(change.facet for change in left) or "settings"
+        if self.params["state"] == "absent" and left and stale != EXISTENCE:
+            still = f"{stale} still there past wait_timeout; run again to go on with the deletion"
+            raise TfstateError(f"{self.resource.kind} {self.target.name}: {still}")
         self.world.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )

@@ -12,6 +12,8 @@ OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
 #: Tags of AWS's own services: read, never written.
 SYSTEM = "aws:"
+#: Those of AWS's services do not count.
+MOST_TAGS = 50
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
@@ -29,8 +31,8 @@ def tag_list(tags: Value) -> list[dict[str, str]]:
 
 def problems(params: Params, target: Target) -> Iterator[str]:
     tags = params.get("tags") or {}
-    if len(tags) > 50:
-        yield f"{len(tags)} tags; AWS takes 50"
+    if len(tags) > MOST_TAGS:
+        yield f"{len(tags)} tags; AWS takes {MOST_TAGS}"
     for key, value in tags.items():
         if str(key).lower().startswith(SYSTEM):
             yield f"tag {key!r}: names that start with aws: are AWS's own"

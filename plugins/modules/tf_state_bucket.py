@@ -36,6 +36,8 @@ options:
       - The name is then free for anybody, who would get what clients still send there. A warning says so. A bucket in
         the account's own namespace has no such risk, as nobody else can take its name.
       - Locks in a DynamoDB table cannot be seen from here. Delete the table first, which refuses while there are any.
+      - While object lock has a default retention, the deletion is refused. Legal holds, and retention of single
+        versions, show only when AWS refuses to delete those. Everything else in the bucket is gone then.
     type: str
     choices: [present, absent]
     default: present
@@ -168,7 +170,8 @@ options:
   logging_target_bucket:
     description:
       - The bucket that receives the server access logs. It must exist in the same region and account, be encrypted
-        with V(AES256), and let C(logging.s3.amazonaws.com) write. Its policy is not touched. Logs cost storage there.
+        with V(AES256), and let C(logging.s3.amazonaws.com) write. It must have neither a default retention of object
+        lock nor Requester Pays. None of this is touched. Logs cost storage there.
       - An empty string switches logging off.
       - Not given, logging is left as it is. A new bucket has none.
     type: str

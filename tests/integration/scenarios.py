@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.aws_access import denials
 from tests.support.http_relay import Answer, Body, HangUp
 from tests.support.relay import Call, Proceed, Relay, Reply, error
 
@@ -29,13 +30,7 @@ def scale(relay: Relay, *targets: str) -> None:
 
 
 def deny(relay: Relay, *operations: str) -> None:
-    for operation in operations:
-        status = 403 if operation in S3_DENIES_WITH_403 or "Bucket" in operation else 400
-        code = "AccessDenied" if status == 403 else "AccessDeniedException"
-        relay.on(operation, reply=error(code, status), times=math.inf)
-
-
-S3_DENIES_WITH_403 = {"GetPublicAccessBlock", "GetObjectLockConfiguration", "ListObjectVersions"}
+    relay.use_first(denials(*operations))
 
 
 def in_region(region: str) -> Reply:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,16 @@ from tests.integration.doors import Playbook
 from tests.integration.scenarios import deny
 from tests.integration.subject import Subject, changed, foretold
 from tests.integration.test_lives import DOORS, LIVES
+from tests.support.aws_access import (
+    BucketsLieIn,
+    ConcurrentPutsConflict,
+    SlowsDown,
+    clock_is_off,
+    credentials_have_expired,
+    denials,
+    global_tokens_are_unknown_in,
+    not_enabled,
+)
 from tests.support.aws_behaviours import (
     SIZE_HEADER,
     HeadBucket,
@@ -128,17 +140,72 @@ def test_through_every_door_a_bucket_is_made_among_all_that_aws_does_to_everybod
 SEEN_THROUGH = {
     "no reason at all": (HeadBucket(400), "head_bucket on {name}: 400; HeadBucket gives no reason: the session token"),
     "somebody else's": (HeadBucket(403), "the bucket belongs to another account: choose another name"),
+    "no reason, though it says where": (HeadBucket(400, "us-east-1"), "400; HeadBucket gives no reason"),
+    "somebody else's, wherever it is": (HeadBucket(403, "eu-west-1"), "the bucket belongs to another account"),
     "in another region": (HeadBucket(301, "eu-west-1"), "301"),
+    "not for these credentials": (credentials_have_expired, "the credentials have expired: get new ones"),
+    "not with this clock": (clock_is_off(3), "this machine's clock says"),
+    "not by this policy": (denials("HeadBucket", "ListBuckets"), "you need s3:ListBucket on it; list_buckets: Access"),
 }
 
 
-@pytest.mark.aws("1.4")
+@pytest.mark.aws("1.4", "6.7")
 @pytest.mark.parametrize("case", SEEN_THROUGH)
 def test_only_a_404_says_that_there_is_no_bucket(bare_bucket: Subject, case: str):
     behaviour, said = SEEN_THROUGH[case]
     bare_bucket.relay.use(behaviour)
     for state in ("present", "absent"):
         assert said.format(name=bare_bucket.name) in bare_bucket.refused(state=state)
+
+
+@pytest.mark.aws("1.6")
+@pytest.mark.parametrize("status", [301, 307, 400])
+def test_a_bucket_that_we_are_led_to_in_another_region_is_refused(bare_bucket: Subject, status: int):
+    there = {"LocationConstraint": "eu-central-1"}
+    s3 = bare_bucket.emulator.client("s3", region="eu-central-1")
+    s3.create_bucket(Bucket=bare_bucket.name, CreateBucketConfiguration=there)
+    bare_bucket.relay.use(BucketsLieIn("eu-central-1", status))
+    said = bare_bucket.refused()
+    assert "lies in eu-central-1, not in us-east-1; correct region" in said
+    assert "eu-central-1" in {call.region for call in bare_bucket.requests}
+
+
+@pytest.mark.aws("6.1", "6.2")
+@pytest.mark.parametrize("token", [None, "v1"])
+def test_a_region_that_is_not_enabled_is_told_from_bad_credentials(
+    bucket: Subject, token: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """Only without an endpoint_url is there another region to ask."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.relay.url)
+    bucket.region = "af-south-1"
+    bucket.relay.use_first(global_tokens_are_unknown_in("af-south-1") if token else not_enabled("af-south-1"))
+    said = bucket.refused(endpoint_url=None, session_token=token)
+    assert "region af-south-1 is not enabled for the account" in said
+    assert ("global STS endpoint" in said) == bool(token)
+
+
+@pytest.mark.aws("2.3", "4.16", "6.5")
+def test_who_is_asked_to_slow_down_does(subject: Subject):
+    subject.relay.use_first(SlowsDown(2, of=3))
+    assert changed(subject.done(tags={"Stage": "test"}))[0] == "existence"
+    assert subject.done(tags={"Stage": "test"})["changes"] == []
+
+
+@pytest.mark.aws("2.3")
+def test_a_change_of_somebody_else_at_the_same_time_is_waited_for(bucket: Subject):
+    bucket.done()
+    conflicts = ConcurrentPutsConflict()
+    bucket.relay.use_first(conflicts)
+    theirs = threading.Thread(
+        target=bucket.aws().put_bucket_accelerate_configuration,
+        kwargs={"Bucket": bucket.name, "AccelerateConfiguration": {"Status": "Suspended"}},
+    )
+    theirs.start()
+    while not conflicts.under_way[bucket.name]:
+        time.sleep(0.01)
+    bucket.done(tags={"Stage": "test"})
+    theirs.join()
+    assert 409 in [call.status for call in bucket.requests]
 
 
 @pytest.mark.aws("1.4")

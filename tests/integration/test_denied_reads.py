@@ -1,12 +1,13 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every read there is, denied in turn: whoever may not read a setting leaves it alone, or is told what is missing."""
+"""Every read of settings, denied in turn: whoever may not read one leaves it alone, or is told what is missing."""
 
 from __future__ import annotations
 
 import ast
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import 
 
 from tests.integration.conftest import behind_the_shim
 from tests.integration.doors import Playbook, through_core
-from tests.integration.scenarios import S3_DENIES_WITH_403
 from tests.integration.subject import Subject, changed
 from tests.integration.test_lives import DOORS
 from tests.integration.test_table import make
+from tests.support.aws_access import denials
+from tests.support.aws_behaviours import mfa_delete_is_on
 from tests.support.aws_defaults import aws_defaults
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, error
+from tests.support.http_relay import Answer
+from tests.support.relay import Call, Proceed, Relay, error
 
 ROOMS = Path(_core.__file__).parent
 RESOURCES = {"bucket": BUCKET, "table": TABLE}
@@ -47,10 +50,8 @@ def api_name(operation: str) -> str:
 
 def deny(subject: Subject, operation: str) -> None:
     """An SCP may deny a single operation on a single resource."""
-    name = api_name(operation)
-    is_s3 = "Bucket" in name or name in S3_DENIES_WITH_403
-    code, status = ("AccessDenied", 403) if is_s3 else ("AccessDeniedException", 400)
-    subject.relay.on(name, reply=error(code, status), times=math.inf, resource=subject.name)
+    resource = None if operation == "describe_scalable_targets" else subject.name  # which names many
+    subject.relay.use_first(denials(api_name(operation), resource=resource))
 
 
 FACETS = [
@@ -63,6 +64,7 @@ FACETS = [
 OTHERS = {
     "head_bucket": "test_who_may_not_look_for_a_resource_is_told",
     "describe_table": "test_who_may_not_look_for_a_resource_is_told",
+    "get_bucket_location": "test_a_region_that_nobody_tells_is_not_taken_for_ours",
     "list_object_versions": "test_contents_that_may_not_be_read_are_never_taken_for_none",
     "list_objects_v2": "test_contents_that_may_not_be_read_are_never_taken_for_none",
     "scan": "test_contents_that_may_not_be_read_are_never_taken_for_none",
@@ -75,10 +77,12 @@ OTHERS = {
 }
 
 
-def test_every_read_there_is_is_denied_here() -> None:
+def test_every_read_of_settings_is_denied_here() -> None:
+    """What the modules of states read has tests beside them."""
     written = {
         ast.literal_eval(node.args[1])
         for room in ROOMS.rglob("*.py")
+        if room.parent.name != "_state"
         for node in ast.walk(ast.parse(room.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call"
     }
@@ -161,6 +165,25 @@ def test_who_may_not_look_for_a_resource_is_told(
         assert "unmanaged" not in said
 
 
+def hide_region(call: Call, proceed: Proceed) -> Answer:
+    """As some services in the place of S3 answer HeadBucket."""
+    answer = proceed()
+    kept = {name: value for name, value in answer.headers.items() if name.lower() != "x-amz-bucket-region"}
+    return Answer(answer.status, kept, answer.body)
+
+
+@pytest.mark.aws("1.6", "6.10")
+def test_a_region_that_nobody_tells_is_not_taken_for_ours(bare_bucket: Subject) -> None:
+    make_bare(bare_bucket)
+    bare_bucket.relay.on("HeadBucket", reply=hide_region, times=math.inf)
+    bare_bucket.done()
+    assert "GetBucketLocation" in bare_bucket.calls
+    deny(bare_bucket, "get_bucket_location")
+    said = bare_bucket.refused()
+    assert "needs s3:GetBucketLocation" in said
+    assert "unmanaged" not in said
+
+
 @pytest.mark.aws("4.19", "6.10")
 @pytest.mark.parametrize(
     ("kind", "operation", "permission"),
@@ -215,43 +238,126 @@ def test_who_may_not_ask_who_he_is_does_without(
     assert subject.done()["changed"]
 
 
+def with_acls(bucket: Subject) -> None:
+    bucket.aws().create_bucket(Bucket=bucket.name, ObjectOwnership="ObjectWriter")
+
+
+def with_versions(bucket: Subject) -> None:
+    bucket.aws().create_bucket(Bucket=bucket.name)
+    bucket.aws().put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+
+
+def with_capacity(table: Subject) -> None:
+    make(table, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})
+    table.relay._rules.clear()  # of what answers for autoscaling
+
+
 @dataclass(frozen=True)
 class Look:
+    """What a facet looks at before a change, and who makes it look there."""
+
     kind: str
+    facet: str
     operation: str
     permission: str
-    facet: str
-    asked: dict[str, Any] = field(default_factory=dict)
+    make: Callable[[Subject], None]
+    asked: dict[str, Any]
 
 
 LOOKS = (
-    Look("bucket", "get_bucket_acl", "s3:GetBucketAcl", "ownership"),
-    Look("table", "describe_scalable_targets", "application-autoscaling:DescribeScalableTargets", "billing"),
+    Look(
+        "bucket",
+        "ownership",
+        "get_bucket_acl",
+        "s3:GetBucketAcl",
+        with_acls,
+        {"object_ownership": "BucketOwnerEnforced"},
+    ),
+    Look(
+        "bucket",
+        "versioning",
+        "get_object_lock_configuration",
+        "s3:GetBucketObjectLockConfiguration",
+        with_versions,
+        {"versioning": False, "allow": ["suspend_versioning"]},
+    ),
+    Look(
+        "table",
+        "billing",
+        "describe_scalable_targets",
+        "application-autoscaling:DescribeScalableTargets",
+        with_capacity,
+        {"billing_mode": "PAY_PER_REQUEST"},
+    ),
 )
+#: Every other look before a change -> the test that denies it.
+OTHER_LOOKS = {
+    ("contents", "get_object_lock_configuration"): "test_a_lock_that_may_not_be_read_is_never_taken_for_none",
+    ("logging", "head_bucket"): "test_a_log_bucket_that_may_not_be_looked_for_is_told",
+    ("_mfa_delete", "get_bucket_versioning"): "test_mfa_delete_that_may_not_be_read_is_left_to_aws",
+}
 
 
-@pytest.mark.aws("4.7", "6.10")
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.operation)
+def test_every_look_around_is_denied_here() -> None:
+    written = {
+        (room.stem, ast.literal_eval(look.args[0].args[1]))
+        for room in ROOMS.rglob("*.py")
+        for look in ast.walk(ast.parse(room.read_text()))
+        if isinstance(look, ast.Call)
+        and getattr(look.func, "id", None) == "Probe"
+        and isinstance(look.args[0], ast.Call)
+    }
+    assert written == {(look.facet, look.operation) for look in LOOKS} | {*OTHER_LOOKS}
+    assert {*OTHER_LOOKS.values()} <= {*globals()}
+
+
+@pytest.mark.aws("2.1", "4.7", "6.10")
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: f"{look.facet} {look.operation}")
 def test_a_look_around_that_is_denied_names_the_permission_and_the_option(
     bare_bucket: Subject, bare_table: Subject, look: Look
 ) -> None:
-    if look.kind == "bucket":
-        subject = bare_bucket
-        subject.aws().create_bucket(Bucket=subject.name, ObjectOwnership="ObjectWriter")
-        asked = {"object_ownership": "BucketOwnerEnforced"}
-    else:
-        subject = bare_table
-        make(
-            subject, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
-        )
-        asked = {"billing_mode": "PAY_PER_REQUEST"}
-        subject.relay._rules.clear()  # of what answers for autoscaling
-    denied = error("AccessDenied" if look.kind == "bucket" else "AccessDeniedException", 403)
-    subject.relay.on(api_name(look.operation), reply=denied, times=math.inf)
-    said = subject.refused(**asked)
+    subject = {"bucket": bare_bucket, "table": bare_table}[look.kind]
+    look.make(subject)
+    deny(subject, look.operation)
+    said = subject.refused(**look.asked)
     assert f"needs {look.permission}" in said
     assert f"or leave it alone with unmanaged: [{look.facet}]" in said
     assert look.facet not in changed(subject.done(unmanaged=[look.facet]))
+
+
+@pytest.mark.aws("2.1", "3.3", "6.10")
+def test_a_lock_that_may_not_be_read_is_never_taken_for_none(bare_bucket: Subject) -> None:
+    with_versions(bare_bucket)
+    bare_bucket.aws().put_object(Bucket=bare_bucket.name, Key="prod.tfstate", Body=b"{}")
+    deny(bare_bucket, "get_object_lock_configuration")
+    said = bare_bucket.refused(state="absent", allow=["delete_state"], confirm_name=bare_bucket.name)
+    assert "needs s3:GetBucketObjectLockConfiguration" in said
+    assert "unmanaged" not in said
+
+
+@pytest.mark.aws("2.10", "6.10")
+def test_a_log_bucket_that_may_not_be_looked_for_is_told(bare_bucket: Subject) -> None:
+    make_bare(bare_bucket)
+    logs = f"{bare_bucket.name}-logs"
+    bare_bucket.aws().create_bucket(Bucket=logs)
+    bare_bucket.relay.on("HeadBucket", reply=error("403", 403), times=math.inf, resource=logs)
+    said = bare_bucket.refused(logging_target_bucket=logs)
+    assert f"the log bucket {logs} cannot be used" in said
+    assert "you need s3:ListBucket on it" in said
+    assert "or leave it alone with unmanaged: [logging]" in said
+
+
+@pytest.mark.aws("3.6", "6.10")
+def test_mfa_delete_that_may_not_be_read_is_left_to_aws(bare_bucket: Subject) -> None:
+    """Which denies every version of it, so that nothing is lost."""
+    with_versions(bare_bucket)
+    bare_bucket.aws().put_object(Bucket=bare_bucket.name, Key="prod.tfstate", Body=b"{}")
+    bare_bucket.relay.use(mfa_delete_is_on)
+    deny(bare_bucket, "get_bucket_versioning")
+    result = bare_bucket.task(state="absent", allow=["delete_state"], confirm_name=bare_bucket.name)
+    assert "Mfa Authentication must be used" in result["msg"]
+    assert result["changed"] is False
+    assert bare_bucket.aws().get_object(Bucket=bare_bucket.name, Key="prod.tfstate")["Body"].read() == b"{}"
 
 
 @pytest.mark.aws("4.9", "6.10")
@@ -267,3 +373,13 @@ def test_a_key_that_may_not_be_described(bare_bucket: Subject, bare_table: Subje
     assert "or give the full ARN of the key as kms_key_id" in said
     (warning,) = subject.done(kms_key_id=arn, **asked)["warnings"]
     assert "needs kms:DescribeKey" in warning
+
+
+@pytest.mark.aws("4.9", "6.10")
+def test_the_managed_key_that_may_not_be_described_names_the_permission_and_the_option(bare_table: Subject) -> None:
+    """Without it nobody knows whether the table has it already, and to ask again counts against a quota."""
+    bare_table.relay.on("DescribeKey", reply=error("AccessDeniedException"), times=math.inf)
+    said = bare_table.refused(encryption="aws_managed_key")
+    assert "needs kms:DescribeKey" in said
+    assert "or leave it alone with unmanaged: [encryption]" in said
+    assert "kms_key_id" not in said

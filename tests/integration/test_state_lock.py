@@ -149,6 +149,7 @@ def test_a_lock_lives_through_either_door(backend: Backend, door: str, tmp_path:
     assert backend.holders == FREE
 
 
+@pytest.mark.aws("7.1")
 def test_what_is_held_is_what_a_client_would_have_written(backend: Backend) -> None:
     held = backend.done("held", operation="restore", info="OPS <42>")
     body, item = backend.holders

@@ -219,6 +219,7 @@ def test_what_is_no_state_gets_no_digest_whatever_is_allowed(backend: Backend, b
     assert backend.body == state(2, "a")
 
 
+@pytest.mark.aws("7.1")
 @pytest.mark.parametrize(("module", "asked"), [(DIGEST, {}), (VERSION, {"state": "undeleted"})])
 def test_whoever_holds_the_lock_is_named_and_nothing_is_done(
     backend: Backend, module: str, asked: dict[str, Any]

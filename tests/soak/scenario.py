@@ -2,9 +2,8 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One seed: a resource, what is asked of it, and runs in bad weather until the sky clears.
 
-In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator. Ten times as
-many converges fit into a minute; faults are placed by call instead of by chance of scheduling, so a seed says it all;
-many converges fit into a minute; faults are placed by call and not by chance of scheduling, so a seed says it all;
+In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator: ten times as many
+converges fit into a minute, and faults are placed by call and not by chance of scheduling, so a seed says it all.
 
     disturbed runs (0 to 3)    each ends converged, killed, or with an error that names its cause, before its deadline
     a calm run                 ends where it would have ended without the disturbed ones
@@ -36,6 +35,8 @@ Result = dict[str, Any]
 #: The requests that a run may begin behind its deadline, botocore's repetitions included: it waits for nothing any
 #: more, but finishes what it has begun, and looks once at all that it wrote.
 BELATED = 100
+#: How long it may go on behind it: an attempt that just began, and that last look, at its slowest.
+OVERSHOOT_S = 90
 TIMEOUTS_S = (60, 300)
 
 
@@ -149,7 +150,8 @@ class Scenario:
             self.figures.calls += len(self.wire.calls)
             self.figures.virtual_s += took
             self.figures.overshoot_s = max(self.figures.overshoot_s, took - self.timeout_s)
-            if self.wire.clock.overslept_s or self.wire.clock.belated > BELATED:
+            slow = took > self.timeout_s + OVERSHOOT_S
+            if slow or self.wire.clock.overslept_s or self.wire.clock.belated > BELATED:
                 self.figures.hung += 1
                 self._wrong(f"took {took:.0f} s with wait_timeout {self.timeout_s}")
 

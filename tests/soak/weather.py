@@ -194,7 +194,7 @@ TRANSIENT = tuple(kind for kind in (*BEFORE, *AFTER, *SLOW) if kind not in FATAL
 #: What a message has to say of each kind that may end a run. Two kinds of bad luck in a row may look like another.
 BLAMES: dict[str, tuple[str, ...]] = {
     "invisible": (r"NoSuchBucket|NotFoundException", r"made or deleted a moment ago", r"run again"),
-    "stale": (r"made (or deleted a|this) moment|the table is \w+, past wait_timeout", r"run again"),
+    "stale": (r"made (or deleted a|this) moment|(the table is \w+,|still there) past wait_timeout", r"run again"),
     "throttled": (r"SlowDown|ThrottlingException|: 503", r"asked too much", r"run again"),
     "server error": (r"Internal\w*Error|ServiceUnavailable|: 50[03]", r"run again"),
     "conflict": (r"OperationAborted", r"another change of this bucket is under way"),

@@ -29,8 +29,8 @@ def _busy(response: Response) -> str | None:
 
 
 def _unfinished(observed: Values) -> bool:
-    """Versioning is switched on after the lifecycle is set: as long as it never was, there is no history to keep."""
-    return "lifecycle" in observed and bool(observed.get("versioning", versioning.ABSENT) == versioning.ABSENT)
+    """Versioning is switched on after the lifecycle is set: if it never was, as far as we look, there is no history."""
+    return "lifecycle" in observed and bool(observed.get("versioning") == versioning.ABSENT)
 
 
 def _farewell(target: Target) -> str | None:

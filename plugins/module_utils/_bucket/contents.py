@@ -46,8 +46,11 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
 
 def _retained(answer: Answer) -> Refuse | None:
     """AWS would delete what is past its time, keep the rest, and leave half a bucket."""
-    lock = {} if isinstance(answer, Failure) else answer["ObjectLockConfiguration"]
-    retention = lock.get("Rule", {}).get("DefaultRetention")
+    if isinstance(answer, Failure):
+        if answer.code == "ObjectLockConfigurationNotFoundError":
+            return None
+        return Refuse(f"{answer}; with object lock, which this would tell, a deletion would stop half way")
+    retention = answer["ObjectLockConfiguration"].get("Rule", {}).get("DefaultRetention")
     if not retention:
         return None
     return Refuse(

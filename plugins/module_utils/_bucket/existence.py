@@ -27,7 +27,7 @@ def read(target: Target) -> Call:
 
 
 def normalise(response: Response, target: Target) -> Value:
-    return {"region": bucket_region(response) or target.region}
+    return {"region": bucket_region(response)}
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:

@@ -27,14 +27,19 @@ def read(target: Target) -> Call:
 def normalise(response: Response, target: Target) -> Value:
     described = response["Table"].get("SSEDescription", {})
     on = described.get("Status") not in (None, "DISABLED", "DISABLING")
-    # Asked for in passing, the managed key is created by its first use: until then only its alias is known.
-    return {"kms_key_id": target.key_arn(described.get("KMSMasterKeyArn", MANAGED_KEY)) if on else None}
+    key = target.key_arn(described.get("KMSMasterKeyArn", MANAGED_KEY))
+    return {"kms_key_id": _named(key, target) if on else None}
+
+
+def _named(key: str, target: Target) -> str:
+    """The managed key by its alias, which AWS wants to hear of no more than that it is asked for."""
+    return MANAGED_KEY if key == target.key_arn(MANAGED_KEY) else key
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
     asked = next(asked_keys(params), None)
     if asked:
-        return {"kms_key_id": target.key_arn(asked)}
+        return {"kms_key_id": _named(target.key_arn(asked), target)}
     return ABSENT if params.get("encryption") == "aws_owned_key" else observed
 
 

@@ -498,7 +498,10 @@ def _system(tags: Mapping[str, str]) -> dict[str, str]:
 def _written_tags(tag_list: Sequence[Mapping[str, str]], kept: Mapping[str, str]) -> dict[str, str]:
     if any(tag["Key"].startswith("aws:") for tag in tag_list):
         raise Rejected("InvalidTag")
-    return {**kept, **{tag["Key"]: tag["Value"] for tag in tag_list}}
+    tags = {**kept, **{tag["Key"]: tag["Value"] for tag in tag_list}}
+    if len(tags) - len(_system(tags)) > 50:
+        raise Rejected("InvalidTag", "more than 50")
+    return tags
 
 
 def _bill(table: Table, asked: Mapping[str, Any]) -> None:
@@ -515,6 +518,8 @@ def _bill(table: Table, asked: Mapping[str, Any]) -> None:
 def _table_key(specification: Mapping[str, Any]) -> str | None:
     if not specification["Enabled"]:
         return None
+    if specification.get("KMSMasterKeyId") == MANAGED_TABLE_KEY:
+        raise Rejected("ValidationException", "only a key other than the managed one is named")
     key = specification.get("KMSMasterKeyId", MANAGED_TABLE_KEY)
     if key not in KEYS.values():
         raise Rejected("ValidationException", "a key by any name but its ARN would be encrypted with again")

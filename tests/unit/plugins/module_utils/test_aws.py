@@ -46,6 +46,7 @@ PUT_LOCK = Call(
     "put_object_lock_configuration",
     {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
 )
+PUT_LOCK_FILE = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k.tflock", "Body": b"{}", "IfNoneMatch": "*"})
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -147,6 +148,7 @@ def described_key(**changed: Any) -> AWSResponse:
 
 VERSIONED = says(200, b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 DONE = says(200)
+HERE = says(200, x_amz_bucket_region=REGION)
 WHO = says(
     200,
     b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
@@ -167,17 +169,18 @@ def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
 PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
     "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
-    "slow down, says HeadBucket": (HEAD, says(503), DONE),
+    "slow down, says HeadBucket": (HEAD, says(503), HERE),
     "versioning was switched on a moment ago": (PUT_LOCK, s3_error("InvalidBucketState", 409), DONE),
     "the table is busy": (UPDATE, json_error("ResourceInUseException"), says(200, b"{}")),
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
     "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
+    "another lock is being taken": (PUT_LOCK_FILE, s3_error("ConditionalRequestConflict", 409), DONE),
     "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "7.1")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -265,6 +268,15 @@ def test_what_is_done_already_is_done(call: Call, error: AWSResponse) -> None:
     Script([error]).connect().write(call)
 
 
+@pytest.mark.aws("3.3")
+def test_a_version_that_is_held_is_told_as_such() -> None:
+    denial = b"<Key>k</Key><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock."
+    kept = b"<DeleteResult><Error>" + denial + b"</Message></Error></DeleteResult>"
+    delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": [{"Key": "k", "VersionId": "1"}]}})
+    with pytest.raises(CallFailed, match=r"AccessDenied; a retention or legal hold keeps it: wait .*k: Access Denied"):
+        Script([says(200, kept)]).connect().write(delete)
+
+
 @pytest.mark.aws("3.1", "3.2")
 def test_objects_that_were_not_deleted_are_a_failure() -> None:
     kept = b"<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
@@ -298,7 +310,7 @@ def header(script: Script, name: str) -> str:
 
 
 def test_reads_come_back_in_order_however_they_overtake_each_other() -> None:
-    script = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE, "HeadBucket": DONE})
+    script = Script(by_operation={"GetBucketVersioning": VERSIONED, "DescribeTable": TABLE, "HeadBucket": HERE})
     answers = script.connect().read([VERSIONING, DESCRIBE, HEAD, DESCRIBE, VERSIONING])
     assert ["Status" in each for each in answers] == [True, False, False, False, True]
     assert ["Table" in each for each in answers] == [False, True, False, True, False]
@@ -678,7 +690,7 @@ def test_a_key_is_known_by_its_arn() -> None:
 
 
 UNUSABLE = {
-    "pending deletion": ({"KeyState": "PendingDeletion"}, "it is PendingDeletion: enable it"),
+    "pending deletion": ({"KeyState": "PendingDeletion"}, "it is PendingDeletion: cancel its deletion"),
     "for signing": ({"KeyUsage": "SIGN_VERIFY"}, "it is no symmetric encryption key"),
     "asymmetric": ({"KeySpec": "RSA_4096"}, "it is no symmetric encryption key"),
     "elsewhere": ({"Arn": KEY.replace(REGION, "af-south-1")}, "it lies in af-south-1, not in eu-west-1"),

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -13,12 +16,14 @@ from typing import Any
 import botocore.exceptions
 import botocore.session
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, CallFailed, Failure, TfstateError
 from botocore.awsrequest import AWSResponse
 
 from tests.unit.plugins.module_utils.test_aws import (
     ACCOUNT,
     DESCRIBE,
+    HEAD,
     IDENTITY,
     PUT_VERSIONING,
     TABLE,
@@ -277,13 +282,17 @@ def test_attempts_do_not_depend_on_the_shell_or_on_the_version_of_botocore(
         monkeypatch.setenv(name, value)
     call, error, attempts = ATTEMPTS[case]
     script = Script([error])
-    (answer,) = script.connect(timeout_s=0).read([call])
+    (answer,) = script.connect().read([call])
     assert isinstance(answer, Failure)
-    assert len(script.requests) == attempts
+    assert max(attempt_of(request) for request in script.requests) == attempts
+
+
+def attempt_of(request: Any) -> int:
+    return int(request.headers["amz-sdk-request"].decode().split(";")[0].removeprefix("attempt="))
 
 
 @pytest.mark.aws("6.6")
-def test_a_network_that_swallows_everything_is_given_up_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeouts_are_short_unless_the_task_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     create = botocore.session.Session.create_client
 
@@ -295,6 +304,68 @@ def test_a_network_that_swallows_everything_is_given_up_in_seconds(monkeypatch: 
     Script([VERSIONED]).connect().read([VERSIONING])
     Script([VERSIONED]).connect(aws_config={"read_timeout": 5}).read([VERSIONING])
     assert [(each.connect_timeout, each.read_timeout) for each in told] == [(10, 30), (10, 5)]
+
+
+@pytest.mark.aws("6.6")
+def test_a_network_that_swallows_everything_is_given_up_in_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        impatient = {"connect_timeout": 0.4, "read_timeout": 0.4}
+        connection = Connection(
+            region="eu-west-1", access_key="AKIATEST", secret_key="s", endpoint_url=endpoint, aws_config=impatient
+        )
+        began = time.monotonic()
+        with pytest.raises(TfstateError, match="no answer came back"):
+            Aws(connection, timeout_s=1).read([VERSIONING])
+        assert time.monotonic() - began < 1 + 0.4 + 0.5
+
+
+TRIED_AGAIN: dict[str, tuple[Call, AWSResponse | Exception, float]] = {
+    "nobody lets us in": (VERSIONING, botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"), 10),
+    "nobody answers": (VERSIONING, botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), 30),
+    "nobody can": (VERSIONING, s3_error("InternalError", 500), 5),
+    "nobody has time": (DESCRIBE, json_error("ThrottlingException"), 5),
+}
+
+
+@pytest.mark.aws("6.5", "6.6")
+@pytest.mark.parametrize("case", TRIED_AGAIN)
+@pytest.mark.parametrize("mode", ["standard", "legacy"])
+def test_botocore_tries_nothing_again_past_the_deadline(case: str, mode: str) -> None:
+    call, reply, takes_s = TRIED_AGAIN[case]
+
+    class Slow(Script):
+        def __call__(self, request: Any, event_name: str, **more: Any) -> AWSResponse:
+            self.clock += takes_s
+            return super().__call__(request, event_name, **more)
+
+    script = Slow([reply])
+    aws = script.connect(timeout_s=40, aws_config={"retries": {"mode": mode, "total_max_attempts": 100}})
+    with suppress(TfstateError):
+        aws.read([call])
+    assert len(script.requests) > 1
+    assert script.clock <= 40 + takes_s
+
+
+@pytest.mark.aws("6.6")
+def test_the_next_task_has_a_deadline_of_its_own() -> None:
+    """Though it takes over the clients of the last one."""
+    script = Script([botocore.exceptions.ReadTimeoutError(endpoint_url="https://x")])
+    first = script.connect(timeout_s=0)
+    second = Aws(first.connection, TIMEOUT_S, now=lambda: script.clock, sleep=script.sleep)
+    second._session = first._session
+    for aws, attempts in ((first, 1), (second, 6)):
+        script.requests.clear()
+        with pytest.raises(TfstateError):
+            aws.read([VERSIONING])
+        assert len(script.requests) == attempts
+
+
+@pytest.mark.aws("1.6", "6.6")
+def test_who_has_no_time_is_still_led_to_the_region_of_a_bucket() -> None:
+    script = Script([says(301, x_amz_bucket_region="eu-central-1"), says(200, x_amz_bucket_region="eu-central-1")])
+    (answer,) = script.connect(timeout_s=0).read([HEAD])
+    assert not isinstance(answer, Failure)
 
 
 @pytest.mark.aws("6.6", "4.1")

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import backend_of, texts
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import SPEC, project_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_readme import project_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._partitions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import reconcile
 
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FakeAws
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, Bucket, FakeAws
 from tests.unit.plugins.module_utils.starting_points import KINDS, NAME
 from tests.unit.plugins.module_utils.test_aws import (
     DESCRIBE,
@@ -27,6 +29,7 @@ from tests.unit.plugins.module_utils.test_aws import (
     botocore_does_not_sleep,
     described_key,
     header,
+    s3_error,
     says,
 )
 
@@ -188,3 +191,43 @@ def test_the_files_of_a_backend_name_the_partition(region: str, partition: str) 
     written = "\n".join(texts(backend, "backends").values())
     assert f"arn:{partition}:s3:::tf-state" in written
     assert written.count("arn:") == written.count(f"arn:{partition}:")
+
+
+@pytest.mark.aws("6.3")
+@every_region
+def test_the_project_that_takes_a_backend_over_names_the_partition(
+    region: str, partition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = {"Account": ACCOUNT, "Arn": f"arn:{partition}:iam::{ACCOUNT}:user/tester"}
+    monkeypatch.setattr(FakeAws, "_sts_get_caller_identity", lambda _aws, _params: who)
+    monkeypatch.setattr(FakeAws, "partition", lambda _aws: partition)
+    key = f"arn:{partition}:kms:{region}:{ACCOUNT}:key/1111"
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    statement = {
+        **OPTIONS["bucket"]["policy_statements"][0],
+        "Principal": {"AWS": f"arn:{partition}:iam::{ACCOUNT}:root"},
+    }
+    statement["Resource"] = f"arn:{partition}:s3:::{NAME}"
+    found = Bucket(region=region, encryption=rule, policy={"Version": "2012-10-17", "Statement": [statement]})
+    defaults = {name: option.get("default") for name, option in SPEC.items()}
+    asked = {**defaults, "name": "x", "directory": "x", "region": region, "bucket": NAME}
+    written = "\n".join(project_files(project_of(FakeAws(buckets={NAME: found}), asked)).values())
+    assert key in written
+    assert f"arn:{partition}:s3:::{NAME}" in written
+    assert not [line for line in written.splitlines() if "arn:" in line and f"arn:{partition}:" not in line]
+
+
+@pytest.mark.aws("2.8", "6.3", "6.4")
+@every_region
+def test_the_tags_of_a_bucket_are_written_at_the_host_of_its_account(region: str, partition: str) -> None:
+    """Where tags grant access; S3 Control has no host but those of accounts."""
+    arn = f"arn:{partition}:s3:::{NAME}"
+    refused = s3_error("MethodNotAllowed", 405)
+    script = Script(by_operation={"GetCallerIdentity": WHO, "PutBucketTagging": refused, "TagResource": says(204)})
+    call = Call("s3control", "tag_resource", {"ResourceArn": arn, "Tags": [{"Key": "a", "Value": "1"}]})
+    whole = Call("s3", "put_bucket_tagging", {"Bucket": NAME, "Tagging": {"TagSet": []}}, instead=(call,))
+    script.connect(region=region).write(whole)
+    url = urlsplit(script.requests[-1].url)
+    assert url.hostname == f"{ACCOUNT}.s3-control.{region}.{SUFFIXES.get(partition, 'amazonaws.com')}"
+    assert unquote(url.path).endswith(arn)
+    assert f"/{region}/s3/aws4_request" in header(script, "Authorization")

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import TLS
 
-from tests.unit.plugins.module_utils.fake_aws import FLAGS, KEY, Bucket, Table
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import (
     ARN,
     AUDITOR,
@@ -58,10 +58,18 @@ def policy(*statements: Any) -> dict[str, Any]:
     return {"policy": {"Version": "2012-10-17", "Statement": [*statements]}}
 
 
+def readers(sid: str, count: int) -> dict[str, Any]:
+    roots = [f"arn:aws:iam::{400000000000 + number}:root" for number in range(count)]
+    return {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": roots}, "Action": "s3:ListBucket", "Resource": ARN}
+
+
 EVERYBODY = {"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{ARN}/*"}
 NOBODY = {"Sid": "Nobody", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
 ONLY_HERE = {**NOBODY, "Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}}
+ONLY_PLAIN = {**NOBODY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+NOT_US = {**NOBODY, "Principal": {"AWS": ACCOUNT}}
 TLS_ONLY = {**tls("1.2"), "Sid": TLS, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+MANY_TAGS = {**{f"tag-{number}": "" for number in range(48)}, "aws:servicecatalog:x": "", "aws:y": ""}
 LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
 DIGEST = {"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}
 LOCK = {"LockID": {"S": "b/k"}}
@@ -87,11 +95,19 @@ NEEDS_A_WORD = {
     "a statement lets anybody in": bucket(
         "open_public_access", used(), public_access={"block_public_policy": False}, policy_statements=[EVERYBODY]
     ),
+    "a statement lets in whoever has an address": bucket(
+        "open_public_access",
+        used(),
+        public_access={"block_public_policy": False},
+        policy_statements=[{**EVERYBODY, "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}],
+    ),
     "ACLs come back": bucket("enable_acls", used(), object_ownership="ObjectWriter"),
     "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
     "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
     "nobody may change the policy": bucket("lock_out_operator", used(), policy_statements=[NOBODY]),
+    "nobody may with TLS": bucket("lock_out_operator", used(), policy_statements=[ONLY_PLAIN]),
+    "nobody of the account may": bucket("lock_out_operator", used(), policy_statements=[NOT_US]),
     "nobody elsewhere may": bucket("lock_out_operator", used(), policy_statements=[ONLY_HERE]),
     "a lock for ever": bucket("enable_object_lock", used(), object_lock=True),
     "nobody can take the lock back": bucket(
@@ -188,6 +204,22 @@ NOTHING_PERMITS = {
         bucket(None, used(object_lock={"ObjectLockEnabled": "Enabled"}), versioning=False),
         "cannot be suspended where object lock is on",
     ),
+    "more tags than AWS takes, with those of a bucket": (
+        bucket(None, used(tags=MANY_TAGS), tags={"one": "", "two": "", "three": ""}),
+        "with those that are there it would have 51 tags; AWS takes 50",
+    ),
+    "more tags than AWS takes, with those of a table": (
+        table(None, Table(tags=MANY_TAGS, **SOUND), tags={"one": "", "two": "", "three": ""}),
+        "with those that are there it would have 51 tags; AWS takes 50",
+    ),
+    "a policy that is too long with the statements of others": (
+        bucket(None, used(**policy(readers("Theirs", 400))), policy_statements=[readers("Ours", 250)]),
+        "with the statements that are there, would have 2",
+    ),
+    "a policy that is too long with ours": (
+        bucket(None, used(**policy(readers("Theirs", 590)))),
+        "with the statements that are there, would have 20",
+    ),
     "a public statement under the block": (
         bucket(None, used(), policy_statements=[EVERYBODY]),
         "AWS takes no policy with Everybody",
@@ -199,7 +231,7 @@ NOTHING_PERMITS = {
 }
 
 
-@pytest.mark.aws("1.6", "2.5", "2.7", "2.12")
+@pytest.mark.aws("1.6", "2.5", "2.7", "2.8", "2.12", "4.14")
 @pytest.mark.parametrize(("case", "said"), NOTHING_PERMITS.values(), ids=NOTHING_PERMITS)
 def test_nothing_permits_it(case: Case, said: str) -> None:
     with pytest.raises(Refused) as refusal:
@@ -227,6 +259,8 @@ FINE = {
     "a human manages it": bucket(None, used(tags={"ManagedBy": "Ansible"})),
     "retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=1),
     "an unused bucket stays unversioned": bucket(None, Bucket(), versioning=False),
+    "as many tags as AWS takes": bucket(None, used(tags=MANY_TAGS), tags={"one": "", "two": ""}),
+    "many tags in place of others": bucket(None, used(tags=MANY_TAGS), tags={"one": ""}, purge_tags=True),
     "an empty bucket goes": bucket(None, Bucket(), state="absent"),
     "an empty table goes": table(None, Table(), state="absent"),
     "recovery reaches further": table(None, Table(protected=True, recovery_days=7), recovery_period_days=35),

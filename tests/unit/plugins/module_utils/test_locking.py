@@ -157,6 +157,7 @@ def test_without_a_table_there_is_the_file_alone(stores: Stores) -> None:
     assert {call.service for call in stores.reads} == {"s3"}
 
 
+@pytest.mark.aws("7.1")
 @pytest.mark.parametrize(("file", "table"), [(True, True), (True, False), (False, True)])
 def test_a_lock_of_somebody_else_in_either_store_keeps_us_out_and_stays(
     stores: Stores, file: bool, table: bool
@@ -389,6 +390,7 @@ def test_a_lock_that_changes_hands_between_look_and_release_is_not_touched(
     assert not {lock.id for lock in look(stores, PLACE)} & {lock.id for lock in done.done}
 
 
+@pytest.mark.aws("7.1")
 @settings(max_examples=1000, deadline=None)
 @given(
     seed=st.integers(),

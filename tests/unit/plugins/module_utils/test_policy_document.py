@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import (
     canonical,
-    is_public,
-    locks_out,
     meaning,
     merge,
     statements_of,
     tls_version,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_reach import is_public, locks_out
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils.fake_aws import _reread_statement
 
-ARN = "arn:aws:s3:::tf-state"
+ARN, OWN = "arn:aws:s3:::tf-state", "111122223333"
 
 _texts = st.sampled_from(["a", "b", "c"])
 _many = _texts | st.lists(_texts, min_size=1, max_size=3)
@@ -102,6 +101,39 @@ PUBLIC = {
 }
 
 
+def only(operator: str, key: str, *values: str) -> Any:
+    return allow(Condition={operator: {key: [*values]}})
+
+
+ACCESS_POINTS = "arn:aws:s3:eu-west-1:444455556666:accesspoint"
+PUBLIC |= {
+    "one role": (only("ArnEquals", "aws:PrincipalArn", "arn:aws:iam::444455556666:role/admin"), False),
+    "roles by pattern": (only("StringLike", "aws:PrincipalArn", "*"), True),
+    "roles by another pattern": (only("ArnLike", "aws:PrincipalArn", "arn:aws:iam::444455556666:role/a?min"), True),
+    "whoever is himself": (only("StringEquals", "aws:PrincipalArn", "${aws:PrincipalArn}"), True),
+    "one role or all": (only("StringLike", "aws:PrincipalArn", "arn:aws:iam::444455556666:role/admin", "*"), True),
+    "one network": (only("IpAddress", "aws:SourceIp", "203.0.113.0/24", "2001:db8::/32"), False),
+    "one address": (only("IpAddress", "AWS:SOURCEIP", "203.0.113.7"), False),
+    "a network of one's own": (only("IpAddress", "aws:SourceIp", "10.0.0.0/8"), False),
+    "the internet": (only("IpAddress", "aws:SourceIp", "0.0.0.0/0"), True),
+    "half of the internet": (only("IpAddress", "aws:SourceIp", "203.0.113.0/24", "128.0.0.0/7"), True),
+    "a lot of the new internet": (only("IpAddress", "aws:SourceIp", "2001:db8::/31"), True),
+    "no network": (only("IpAddress", "aws:SourceIp", "home"), True),
+    "everybody outside of one network": (only("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"), True),
+    "one VPC": (only("StringEquals", "aws:SourceVpc", "vpc-91237329"), False),
+    "every VPC": (only("StringLike", "aws:SourceVpc", "vpc-*"), True),
+    "whoever comes from a VPC": (only("Null", "aws:SourceVpc", "false"), True),
+    "all of none": (only("ForAllValues:StringEquals", "aws:PrincipalOrgID", "o-1"), True),
+    "a branch of one organisation": (only("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-1/*"), False),
+    "a branch of any": (only("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-*/r-1/*"), True),
+    "access points of one account": (only("ArnLike", "s3:DataAccessPointArn", f"{ACCESS_POINTS}/*"), False),
+    "access points": (only("ArnLike", "s3:DataAccessPointArn", ACCESS_POINTS.replace("444455556666", "*")), True),
+    "sessions of one role": (only("StringLike", "aws:userid", "AROAEXAMPLE:*"), True),
+    "whoever says so": (only("StringEquals", "aws:UserAgent", "me"), True),
+}
+
+
+@pytest.mark.aws("2.5")
 @pytest.mark.parametrize(("statement", "public"), PUBLIC.values(), ids=PUBLIC)
 def test_this_is_public(statement: Any, public: bool) -> None:
     assert is_public(statement) is public
@@ -129,15 +161,38 @@ LOCKS_OUT = {
     "objects only": (deny(Resource=f"{ARN}/*"), False),
     "reading only": (deny(Action="s3:Get*"), False),
     "without TLS": (deny(Condition={"Bool": {"aws:SecureTransport": "false"}}), False),
+    "without TLS, said otherwise": (deny(Condition={"BoolIfExists": {"AWS:securetransport": False}}), False),
+    "with TLS": (deny(Condition={"Bool": {"aws:SecureTransport": "true"}}), True),
+    "with and without TLS": (deny(Condition={"Bool": {"aws:SecureTransport": ["true", "false"]}}), True),
+    "without TLS from one network": (
+        deny(Condition={"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+        False,
+    ),
+    "whatever says how it comes": (deny(Condition={"Null": {"aws:SecureTransport": "false"}}), True),
     "with old TLS": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}}), False),
+    "with any TLS of today": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.4"}}), True),
+    "with new TLS": (deny(Condition={"NumericGreaterThan": {"s3:TlsVersion": "1.1"}}), True),
+    "with no version at all": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "new"}}), True),
+    "the account": (deny(Principal={"AWS": f"arn:aws:iam::{OWN}:root"}), True),
+    "the account by its number": (deny(Principal={"AWS": [OWN, "444455556666"]}), True),
+    "another account": (deny(Principal={"AWS": "444455556666"}), False),
+    "the account without TLS": (
+        deny(Principal={"AWS": OWN}, Condition={"Bool": {"aws:SecureTransport": "false"}}),
+        False,
+    ),
     "from anywhere but one network": (deny(Condition={"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}), True),
     "a permission": (deny(Effect="Allow"), False),
 }
 
 
+@pytest.mark.aws("2.5")
 @pytest.mark.parametrize(("statement", "out"), LOCKS_OUT.values(), ids=LOCKS_OUT)
 def test_this_could_lock_the_operator_out(statement: Any, out: bool) -> None:
-    assert locks_out(statement, ARN) is out
+    assert locks_out(statement, ARN, OWN) is out
+
+
+def test_any_account_could_be_the_operators_as_long_as_that_is_not_known() -> None:
+    assert locks_out(deny(Principal={"AWS": "444455556666"}), ARN, None)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, Bucket, FakeAws, Killed, Table
-from tests.unit.plugins.module_utils.starting_points import KINDS, NAME, STATE_OBJECTS, TARGET, Kind, strength
+from tests.unit.plugins.module_utils.starting_points import KINDS, NAME, OUR_RULE, STATE_OBJECTS, TARGET, Kind, strength
 
 settings.register_profile(
     "tfstate",
@@ -180,13 +180,25 @@ def test_a_new_bucket_is_versioned_private_and_lasting_before_anything_can_be_lo
     ]
 
 
-def test_killed_while_versioning_is_unmanaged_it_converges() -> None:
+def test_killed_while_versioning_is_unmanaged_it_keeps_every_version() -> None:
+    """Nobody knows then that there never were any."""
     kind, aws = KINDS["bucket"], KINDS["bucket"].world(None, killed_after=1)
     with pytest.raises(Killed):
         kind.run(aws, {"unmanaged": ["versioning"]})
     aws.killed_after = None
     kind.run(aws, {"unmanaged": ["versioning"]})
-    assert aws.buckets[NAME].lifecycle
+    assert aws.buckets[NAME].lifecycle is None
+    assert kind.run(aws, {"unmanaged": ["versioning"]}).changes == ()
+
+
+@pytest.mark.aws("2.6")
+@pytest.mark.parametrize("versioning", [None, "Enabled", "Suspended"])
+def test_retention_that_was_asked_for_once_stays_although_versioning_is_unmanaged(versioning: str | None) -> None:
+    kind, aws = KINDS["bucket"], KINDS["bucket"].world(Bucket(versioning=versioning, lifecycle=[OUR_RULE]))
+    kind.run(aws, {"unmanaged": ["versioning"]})
+    assert aws.buckets[NAME].lifecycle == [OUR_RULE]
+    with pytest.raises(Refused, match="shorten_retention"):
+        kind.run(aws, {"unmanaged": ["versioning"], "noncurrent_version_expiration_days": 90})
 
 
 @pytest.mark.aws("4.1")

@@ -25,11 +25,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import our_statements
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import faults
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Interrupted, reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.facets import given
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, OTHER_KEY, REGION, Bucket
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, OTHER_KEY, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import ARN, KINDS, NAME, OUR_RULE, STATE_OBJECTS
 from tests.unit.plugins.module_utils.test_aws import (
     DONE,
@@ -42,6 +42,7 @@ from tests.unit.plugins.module_utils.test_aws import (
     header,
     s3_error,
     says,
+    sts_error,
 )
 
 __all__ = ["botocore_does_not_sleep"]
@@ -172,6 +173,29 @@ def test_a_bucket_that_botocore_follows_into_another_region_is_refused_before_an
     with pytest.raises(Refused, match=r"lies in eu-central-1, not in eu-west-1; correct region"):
         reconcile(script.connect(), BUCKET, Target(NAME, REGION), {"state": "present", "unmanaged": unmanaged}, False)
     assert {request.method for request in script.requests} <= {"HEAD", "GET"}
+
+
+def located(region: str) -> Any:
+    return says(200, f"<LocationConstraint>{region}</LocationConstraint>".encode())
+
+
+@pytest.mark.aws("1.1", "1.6")
+@pytest.mark.parametrize(("location", "region"), [("", "us-east-1"), ("EU", "eu-west-1"), ("af-south-1", "af-south-1")])
+def test_a_region_that_head_bucket_leaves_out_is_asked_for(location: str, region: str) -> None:
+    script = Script(by_operation={"HeadBucket": DONE, "GetBucketLocation": located(location)})
+    (answer,) = script.connect().read([HEAD])
+    assert BUCKET.existence.value(answer, given.BUCKET) == {"region": region}
+    assert header(script, "x-amz-expected-bucket-owner") == ACCOUNT
+
+
+@pytest.mark.aws("1.6", "6.10")
+def test_a_region_that_nobody_tells_is_not_taken_for_ours() -> None:
+    denied: dict[str, Any] = {"HeadBucket": DONE, "GetBucketLocation": s3_error("AccessDenied", 403)}
+    denied["GetCallerIdentity"] = sts_error("AccessDenied")
+    with pytest.raises(
+        TfstateError, match=r"get_bucket_location on tf-state: AccessDenied; needs s3:GetBucketLocation"
+    ):
+        reconcile(Script(by_operation=denied).connect(), BUCKET, Target(NAME, REGION), {"state": "present"}, False)
 
 
 @pytest.mark.aws("1.6")
@@ -573,6 +597,51 @@ def test_a_lock_without_default_retention_does_not_stand_in_the_way() -> None:
     assert KIND.it(aws) is None
 
 
+@pytest.mark.aws("3.4")
+def test_a_bucket_whose_contents_are_still_there_at_the_deadline_is_not_deleted() -> None:
+    aws = KIND.world(Bucket(objects=list(STATE_OBJECTS)), stale_rounds=10**6)
+    with pytest.raises(Interrupted, match=r"contents still there past wait_timeout; run again to go on") as failure:
+        KIND.run(aws, {"state": "absent", **KIND.everything_allowed})
+    assert failure.value.has_written
+    assert [call.operation for call in aws.writes] == ["delete_objects"]
+
+
+@pytest.mark.aws("4.12")
+def test_a_table_that_is_still_protected_at_the_deadline_is_not_deleted() -> None:
+    kind = KINDS["table"]
+    aws = kind.world(Table(protected=True), stale_rounds=10**6)
+    with pytest.raises(Interrupted, match=r"deletion_protection still there past wait_timeout; run again to go on"):
+        kind.run(aws, {"state": "absent", **kind.everything_allowed})
+    assert [call.operation for call in aws.writes] == ["update_table"]
+
+
+GOVERNED = {
+    "ObjectLockEnabled": "Enabled",
+    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}},
+}
+UNREADABLE = ["AccessDenied", "NotImplemented", "InternalError", "NoSuchObjectLockConfiguration"]
+
+
+@pytest.mark.aws("2.1", "3.3")
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_an_object_lock_that_cannot_be_read_keeps_the_bucket_from_being_deleted(code: str) -> None:
+    found = Bucket(object_lock=GOVERNED, objects=list(STATE_OBJECTS))
+    aws = KIND.world(found, faults={"get_object_lock_configuration": [code]})
+    with pytest.raises(Refused, match=rf"{code}.*a deletion would stop half way") as refusal:
+        KIND.run(aws, {"state": "absent", **KIND.everything_allowed})
+    assert "unmanaged" not in str(refusal.value)
+    assert aws.writes == []
+
+
+@pytest.mark.aws("2.1", "2.12")
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_an_object_lock_that_cannot_be_read_keeps_versioning_on(code: str) -> None:
+    aws = KIND.world(Bucket(versioning="Enabled"), faults={"get_object_lock_configuration": [code]})
+    with pytest.raises(Refused, match=rf"{code}.*or leave it alone with unmanaged: \[versioning\]"):
+        KIND.run(aws, {"versioning": False, **KIND.everything_allowed})
+    assert aws.writes == []
+
+
 # 5. KMS
 
 
@@ -592,9 +661,20 @@ def test_the_key_is_written_as_its_arn() -> None:
 
 
 @pytest.mark.aws("5.1", "5.4")
-@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "PendingImport", "Unavailable", "Creating"])
-def test_only_an_enabled_key_is_taken(state: str) -> None:
-    with pytest.raises(TfstateError, match=f"it is {state}: enable it"):
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [
+        ("Disabled", "enable it"),
+        ("PendingDeletion", "cancel its deletion, which leaves it disabled, and enable it"),
+        ("PendingReplicaDeletion", "cancel its deletion"),
+        ("PendingImport", "import its key material"),
+        ("Unavailable", "connect its key store"),
+        ("Creating", "wait until it is Enabled"),
+        ("OfTomorrow", "wait until it is Enabled"),
+    ],
+)
+def test_only_an_enabled_key_is_taken(state: str, advice: str) -> None:
+    with pytest.raises(TfstateError, match=f"it is {state}: {advice}"):
         Script([described_key(KeyState=state)]).connect().key_arn("alias/state", must_exist=True)
 
 

@@ -1,0 +1,41 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""KMS keys: which of them can encrypt a backend, and what the others need for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._core import Invalid
+
+#: Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+ENABLED = "Enabled"
+CANCEL = "cancel its deletion, which leaves it disabled, and enable it"
+REMEDIES = {
+    "Disabled": "enable it",
+    "PendingDeletion": CANCEL,
+    "PendingReplicaDeletion": CANCEL,
+    "PendingImport": "import its key material",
+    "Unavailable": "connect its key store",
+}
+WAIT = f"wait until it is {ENABLED}"
+
+
+def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
+    """The ARN of a key as DescribeKey tells of it. Raises Invalid if it cannot encrypt here.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    problems = []
+    state = key.get("KeyState", ENABLED)
+    if state != ENABLED:
+        problems.append(f"it is {state}: {REMEDIES.get(state, WAIT)}")
+    kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
+    if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
+        problems.append("it is no symmetric encryption key")
+    if key["Arn"].split(":")[3] != region:
+        problems.append(f"it lies in {key['Arn'].split(':')[3]}, not in {region}")
+    if problems:
+        raise Invalid(f"kms_key_id {name} cannot be used: {'; '.join(problems)}")
+    return str(key["Arn"])
