@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ._aws_deadline import end_by
 from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
 from ._aws_lanes import side_by_side
+from ._aws_pages import page_after
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import usable_key
@@ -36,13 +37,6 @@ BODY_ATTEMPTS = 5
 TOLD = 5
 #: What GetBucketLocation says of the oldest regions. Source: its API reference.
 OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
-#: operation -> where the next page begins: what is asked, by what was answered.
-NEXT_PAGE = {
-    "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
-    "list_object_versions": {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"},
-    "scan": {"ExclusiveStartKey": "LastEvaluatedKey"},
-}
-
 T = TypeVar("T")
 
 
@@ -111,7 +105,7 @@ class Aws:
         while asked:
             answer = self._answer(asked, young=False)
             yield answer
-            asked = None if isinstance(answer, Failure) else _page_after(asked, answer)
+            asked = None if isinstance(answer, Failure) else page_after(asked, answer)
 
     def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer:
         """The answer to a call, its body shown piece by piece to what `begin` returns: anew each time it breaks off."""
@@ -294,9 +288,3 @@ class Aws:
             self._clients[service] = self._session.clients[service]
             end_by(self._clients[service], self.left_s)
         return self._clients[service]
-
-
-def _page_after(call: Call, answer: Response) -> Call | None:
-    marks = {asked: answer[told] for asked, told in NEXT_PAGE[call.operation].items() if answer.get(told)}
-    is_last = not marks or answer.get("IsTruncated") is False
-    return None if is_last else replace(call, params={**call.params, **marks})
