@@ -125,6 +125,13 @@ def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     return {option: found[name] for option, name in variables(kind).items() if name in found}
 
 
+def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
+    bucket = arguments("bucket", found)
+    table = {"table": found[f"{PREFIX}table_name"]} if has_table(found) else {}
+    return {**{name: bucket[name] for name in SHARED if name in bucket}, "bucket": bucket["name"], **table}
+
+
 def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
     """What the files say of the bucket and the table, as they were found or made."""
     bucket = results["bucket"]["bucket"]

@@ -19,7 +19,14 @@ from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 #: What differs between the emulators in here is told by few tests; the others need one.
-ONE_IS_ENOUGH = ("test_state_mending", "test_state_move", "test_state_lock", "test_backend_info", "test_handover")
+ONE_IS_ENOUGH = (
+    "test_state_mending",
+    "test_state_move",
+    "test_state_lock",
+    "test_backend_info",
+    "test_handover",
+    "test_lock_mode",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
     _handover_files,
+    _lock_mode,
     _state_digest,
     _state_lock,
     _state_move,
@@ -43,6 +44,7 @@ EDGES = {
     "tf_state_digest": _state_digest.EDGE,
     "tf_state_version": _state_version.EDGE,
     "tf_state_move": _state_move.EDGE,
+    "tf_lock_mode": _lock_mode.EDGE,
 }
 
 

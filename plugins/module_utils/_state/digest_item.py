@@ -58,7 +58,11 @@ def put_digest(world: World, place: Place, seen: DigestItem, md5: str) -> None:
 
 
 def remove_digest(world: World, place: Place, seen: DigestItem) -> None:
-    _write(world, place, Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)}), None)
+    _write(world, place, removal(place, seen), None)
+
+
+def removal(place: Place, seen: DigestItem) -> Call:
+    return Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)})
 
 
 def _write(world: World, place: Place, call: Call, wanted: str | None) -> None:
