@@ -114,6 +114,9 @@ TRANSIENT = {
 }
 #: Answers that end well if one waits for what was created a moment ago.
 NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
+#: AWS takes one change of tags in about two seconds, and one of a table's policy in fifteen.
+#: Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html
+ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
 #: Answers to a creation that is none: what there is has to be looked at first.
 ALREADY_THERE = {"BucketAlreadyOwnedByYou", "ResourceInUseException"}
 #: Answers that let a call be sent in another form. Source: the API reference of PutBucketTagging, on ABAC.
@@ -162,8 +165,8 @@ def passes(failure: Failure, young: bool) -> bool:
         return young
     if code == "ResourceInUseException":  # of CreateTable it means that the table exists
         return operation != "create_table"
-    if code == "LimitExceededException":  # AWS takes one change of tags at a time, for about two seconds each
-        return operation in ("tag_resource", "untag_resource") or "simultaneous" in failure.message
+    if code == "LimitExceededException":
+        return operation in ONE_AT_A_TIME or "simultaneous" in failure.message
     if code == "InvalidBucketState":  # versioning was switched on a moment ago
         return operation == "put_object_lock_configuration"
     return code in TRANSIENT

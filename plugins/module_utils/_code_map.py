@@ -8,9 +8,10 @@ Pure. The only room that imports python-hcl2, and only once there is a backend b
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._core import TfstateError
@@ -25,6 +26,7 @@ FLAGS = ("use_lockfile", "encrypt")
 #: What a backend needs before it can be initialised; `-backend-config` may bring it.
 NEEDED = ("bucket", "key", "region")
 
+REQUIRED = "required_version"
 CHECKOUT, TFBACKEND, BLOCK, TERRAGRUNT = "checkout", "tfbackend", "block", "terragrunt"
 
 
@@ -88,6 +90,8 @@ class Unreadable:
 class CodeMap:
     layers: tuple[Layer, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    #: Directory of layers -> every `required_version` in it; a client has to satisfy them all.
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def source_of(path: str) -> str | None:
@@ -107,8 +111,12 @@ def code_map(files: Iterable[tuple[str, str]], unreadable: Iterable[Unreadable] 
     """The map of these files, as (path, text)."""
     failed = list(unreadable)
     by_directory: dict[str, list[Layer]] = defaultdict(list)
+    required: dict[str, tuple[str, ...]] = {}
     for path, text in files:
         try:
+            folder = path.rpartition("/")[0]
+            if versions := tuple(_required_versions(path, text)):
+                required[folder] = (*required.get(folder, ()), *versions)
             for layer in layers_of(path, text):
                 by_directory[layer.directory].append(layer)
         except _Nonsense as problem:
@@ -117,6 +125,7 @@ def code_map(files: Iterable[tuple[str, str]], unreadable: Iterable[Unreadable] 
     return CodeMap(
         tuple(sorted(found, key=lambda each: (each.path, each.source))),
         tuple(sorted(failed, key=lambda each: each.path)),
+        {directory: versions for directory, versions in required.items() if directory in by_directory},
     )
 
 
@@ -188,6 +197,17 @@ def _of_checkout(state: Any) -> Iterator[Any]:
 def _of_block(terraform: Any) -> Iterator[Any]:
     for backend in _listed(_member(terraform, "backend")):
         yield from _listed(_member(backend, "s3"))
+
+
+def _required_versions(path: str, text: str) -> Iterator[str]:
+    if source_of(path) != BLOCK or REQUIRED not in text:
+        return
+    if path.endswith(".json"):
+        told = (_text(_member(block, REQUIRED)) for block in _listed(_member(_json(text), "terraform")))
+        yield from (each for each in told if each)
+        return
+    for block in blocks_in(text, "terraform"):
+        yield from re.findall(rf'^\s*{REQUIRED}\s*=\s*"([^"]*)"', block, re.MULTILINE)
 
 
 def _of_remote_state(block: Any) -> Iterator[Any]:

@@ -1,32 +1,28 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The digest of one state, from a task's options to a task's result."""
+"""The digest of one state, or those that are missing, from a task's options to a task's result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ._aws import Aws
-from ._core import CallFailed, Failure, Invalid, Params, TfstateError, Wrote, unheard
-from ._guard import Refused
+from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._lock_record import DEFAULT_WORKSPACE
 from ._module import Edge, connection_of
 from ._reconcile import unless_checking
-from ._state.contents import GONE, fingerprint
-from ._state.digest_item import DigestItem, digest_of, put_digest, remove_digest
-from ._state.digests import SETTLE_S
-from ._state.history import Content, History, Keeper, content_of, history_of
-from ._state.listing import clock
 from ._state.lock_stores import Place
-from ._state.maintenance import alone, excluded
-from ._state.scope import Scope
+from ._state.maintenance import excluded
+from ._state.mending import ACCEPT, FORGET, Plan, StateDigest
+from ._state.rebuilding import Rebuilding, Row
 from ._state_options import STATE_SPEC, place_of, scope_of
 
-ACCEPT, FORGET = "accept_state", "forget_state"
 SPEC: dict[str, dict[str, Any]] = {
     **STATE_SPEC,
     "table": {"required": True},
+    "key": {"no_log": False},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
     "state": {"choices": ["present", "absent"], "default": "present"},
     "lock_id": {},
     "allow": {"type": "list", "elements": "str", "choices": [ACCEPT, FORGET]},
@@ -34,137 +30,43 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Plan:
-    """From the digest that is there to the one that shall be; None: to none."""
-
-    item: DigestItem
-    wanted: str | None
-    #: As in the result of tf_backend_info.
-    status: str
-    content: Content | None = None
-
-    @property
-    def is_done(self) -> bool:
-        return not self.item.exists if self.wanted is None else self.item.text == self.wanted
-
-
-@dataclass(frozen=True)
-class _State:
-    """The state that a task is about, and what it may do."""
-
-    aws: Keeper
-    scope: Scope
-    place: Place
-    allow: frozenset[str]
-
-    def plan(self, state: str) -> Plan:
-        """Raises Refused where a digest must not be written."""
-        item, md5 = self._compared()
-        if state == "absent" and not item.exists:
-            return Plan(item, None, "missing")
-        if item.text and item.text == md5:
-            return Plan(item, None if state == "absent" else md5, "match")
-        history = history_of(self.aws, self.scope, self.place.path)
-        content = content_of(self.aws, self.scope, self.place.path)
-        if content is None:
-            return Plan(item, *self._without_a_state(item, history, state))
-        status = {"known": "mismatch"}.get(item.status, item.status)
-        self._judge(content, history)
-        if item.text == content.md5:  # written while we looked
-            status = "match"
-        return Plan(item, None if state == "absent" else content.md5, status, content)
-
-    def _compared(self) -> tuple[DigestItem, str | None]:
-        """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
-        item, md5, is_young = self._compared_once()
-        if md5 and item.text != md5 and is_young:
-            self.aws.rest(SETTLE_S)
-            item, md5, _unused = self._compared_once()
-        return item, md5
-
-    def _compared_once(self) -> tuple[DigestItem, str | None, bool]:
-        """The state first: so whoever writes between the two looks is noticed."""
-        answer = fingerprint(self.aws, self.scope, self.place.path)
-        item = digest_of(self.aws, self.place)
-        if isinstance(answer, Failure) and answer.code not in GONE:
-            raise CallFailed(answer)
-        if isinstance(answer, Failure):
-            return item, None, False
-        age_s = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds()
-        return item, answer["md5"], age_s < SETTLE_S
-
-    def _without_a_state(self, item: DigestItem, history: History, state: str) -> tuple[None, str]:
-        status = "deleted" if history.newest else "orphan"
-        if state == "absent" and FORGET in self.allow:
-            return None, status
-        if status == "deleted":
-            raise Refused(
-                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
-                "with state: undeleted). Without its digest clients would take it for empty and make everything anew"
-                f"{_word(FORGET) if state == 'absent' else ''}"
-            )
-        raise Refused(
-            f"there is no state {self.place.path}, nor any version of it: is the key right, and the workspace? A "
-            f"digest without a state keeps clients out; state: absent removes it{_word(FORGET)}"
-        )
-
-    def _judge(self, content: Content, history: History) -> None:
-        document = content.document
-        if document is None:
-            raise Refused(
-                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
-                "version of it with tf_state_version"
-            )
-        unknown = "it does not tell its lineage and serial" if None in (document.lineage, document.serial) else None
-        why = unknown or history.disagreement()
-        if why and ACCEPT not in self.allow:
-            raise Refused(
-                f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
-                f"tf_state_version{_word(ACCEPT)} if this is the right one"
-            )
-
-    def mend(self, state: str, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, "digest repair", lock_id):
-            plan = self.plan(state)
-            if plan.wanted and not plan.is_done:
-                put_digest(self.aws, self.place, plan.item, plan.wanted)
-            elif not plan.is_done:
-                remove_digest(self.aws, self.place, plan.item)
-        return plan
-
-
-def _word(word: str) -> str:
-    return f"; allow: [{word}] permits it"
-
-
-def _why(content: Content) -> str:
-    return getattr(content.said, "reason", "")
-
-
-def mend_digest(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+def mend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
+    work = mend_digest if params["key"] else rebuild_digests
     aws = None
     try:
-        place = place_of(params)
-        aws = Aws(connection_of(params), params["wait_timeout"], wrote)
-        if not place.table:
+        if not params["table"]:
             raise Invalid("table is empty: digests lie in the lock table")
-        state = _State(aws, scope_of(params), place, frozenset(params["allow"] or ()))
-        plan = state.plan(params["state"])
-        is_changed = not plan.is_done
-        if is_changed:
-            excluded(aws, place, params["lock_id"])
-            plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+        aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+        return work(aws, params, check_mode, diff) | {"warnings": list(aws.warnings)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "warnings": list(aws.warnings) if aws else []}
-    return _result(place, plan, is_changed, diff) | {"warnings": list(aws.warnings)}
+
+
+def mend_digest(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+    place = place_of(params)
+    state = StateDigest(aws, scope_of(params), place, frozenset(params["allow"] or ()))
+    plan = state.plan(params["state"])
+    is_changed = not plan.is_done
+    if is_changed:
+        excluded(aws, place, params["lock_id"])
+        plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+    return _result(place, plan, is_changed, diff)
+
+
+def rebuild_digests(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+    if params["state"] == "absent" or params["lock_id"] or params["workspace"] != DEFAULT_WORKSPACE:
+        raise Invalid("key is missing: state: absent, lock_id and workspace are about one state")
+    rebuilding = Rebuilding(aws, scope_of(params), frozenset(params["allow"] or ()))
+    rebuilding.foresee()
+    unless_checking(check_mode, None, rebuilding.carry_out)
+    return _told(rebuilding, diff)
 
 
 EDGE = Edge(
     SPEC,
-    mend_digest,
-    mutually_exclusive=(("profile", "access_key"),),
+    mend,
+    mutually_exclusive=(("profile", "access_key"), ("key", "keys")),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
 )
@@ -187,3 +89,29 @@ def _result(place: Place, plan: Plan, is_changed: bool, diff: bool) -> dict[str,
     if diff:
         result["diff"] = {"before": f"{plan.item.shown or ''}\n", "after": f"{plan.wanted or ''}\n"}
     return result
+
+
+def _told(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
+    rows = rebuilding.rows
+    written = [row for row in rows if row.is_due and not row.problem]
+    problems = [row for row in rows if row.problem and not row.is_foreign]
+    rebuilding.aws.warnings.extend(f"left alone: {row.problem}" for row in rows if row.is_foreign)
+    result: dict[str, Any] = {
+        "changed": bool(written or rebuilding.ours),
+        "msg": "; ".join(str(row.problem) for row in problems) or f"{len(rows)} states have digests that fit",
+        "states": [row.told() for row in rows],
+        "progress": _progress(rows, written, problems),
+    }
+    if problems:
+        result["failed"] = True
+    if diff:
+        after = "".join(f"{row.path} {row.digest}\n" for row in written)
+        result["diff"] = {"before": "", "after": after}
+    return result
+
+
+def _progress(rows: list[Row], written: list[Row], problems: list[Row]) -> dict[str, int]:
+    foreign = [row for row in rows if row.is_foreign]
+    unchanged = len(rows) - len(written) - len(problems) - len(foreign)
+    counts = {"written": len(written), "unchanged": unchanged, "failed": len(problems), "foreign": len(foreign)}
+    return {"states": len(rows), **counts}

@@ -33,4 +33,5 @@ def place_of(params: Params) -> Place:
 
 
 def scope_of(params: Params) -> Scope:
-    return Scope(target_of(params, "bucket"), params["table"] or None)
+    keys, prefix = tuple(params.get("keys") or ()), params["workspace_key_prefix"].rstrip("/")
+    return Scope(target_of(params, "bucket"), params["table"] or None, keys, prefix)

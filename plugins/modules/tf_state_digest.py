@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tf_state_digest
-short_description: Repair the digest of a Terraform or OpenTofu state
+short_description: Repair the digest of a Terraform or OpenTofu state, or write all that are missing
 version_added: 0.2.0
 description:
   - "Mends what stops clients with C(state data in S3 does not have the expected content). In the lock table lies a
@@ -15,6 +15,8 @@ description:
   - A state that was deleted is not given a digest. It must be undeleted first, by
     M(cornerstone.tfstate.tf_state_version).
   - Of a state that was written a moment ago, the digest may be on its way. It is looked at again after 12 seconds.
+  - Without O(key) it writes a digest for every state of the bucket that has none, as after the table was lost, each
+    under the locks of its state. Digests that are there stay as they are; wrong ones are told, and the task fails.
   - The digest is written only over the one that was seen. Nothing of the state is returned but its lineage and serial.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -26,6 +28,7 @@ options:
   bucket:
     description:
       - The state bucket.
+      - Not given, as far as the task runs on the controller, the backend is that of the role's variables.
     type: str
     required: true
   account_id:
@@ -42,8 +45,13 @@ options:
     description:
       - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
         a C(backend) block. The rest of the path of another workspace is added.
+      - Not given, it is about all states of the bucket, of all workspaces.
     type: str
-    required: true
+  keys:
+    description:
+      - Instead of O(key), shell patterns of the keys or paths of the states that it is about, such as V(network/*).
+    type: list
+    elements: str
   workspace:
     description:
       - The workspace whose state it is.
@@ -111,6 +119,12 @@ EXAMPLES = r"""
   check_mode: true
   register: digest
 
+- name: Write the digests that are missing, of all states
+  cornerstone.tfstate.tf_state_digest:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+
 - name: Say it
   ansible.builtin.debug:
     var: digest.status
@@ -129,41 +143,79 @@ msg:
   sample: network/terraform.tfstate has the digest 28b36030a7887f4c55d8ea4c7670499a, which fits
 path:
   description: Where the state lies in the bucket, with the path of its workspace.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: network/terraform.tfstate
 status:
   description:
     - How the digest was found. V(match), V(mismatch), V(missing), V(malformed), or of a state that does not exist
       V(deleted) and V(orphan), as in the result of M(cornerstone.tfstate.tf_backend_info).
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: mismatch
 before:
   description: The digest that was there. None if there was none.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: "00000000000000000000000000000000"
 digest:
   description: The digest that is there now, the MD5 of the state. None with O(state=absent).
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: 28b36030a7887f4c55d8ea4c7670499a
 version_id:
   description: The version of the state that was read. None if it was not read whole, as the digest fitted it.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: 3HL4kqtJvjVBH40Nrjfkd
 lineage:
   description: The lineage of the state, if it was read.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: 2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2
 serial:
   description: The serial of the state, if it was read.
-  returned: success
+  returned: success, with O(key)
   type: int
   sample: 12
+states:
+  description: The states of the bucket, and digests without a state.
+  returned: success, without O(key)
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Where it lies.
+      type: str
+      sample: network/terraform.tfstate
+    status:
+      description: How the digest was found, as RV(status), or V(unknown) and V(in_progress).
+      type: str
+      sample: missing
+    action:
+      description: V(write), or V(none).
+      type: str
+      sample: write
+    digest:
+      description: The digest that fits, if it is there now.
+      type: str
+      sample: 28b36030a7887f4c55d8ea4c7670499a
+    problem:
+      description: Why it was left alone.
+      type: str
+      sample: null
+progress:
+  description:
+    - How many states there are, of how many the digest was written, how many needed nothing, how many failed, and how
+      many objects are no states.
+  returned: success, without O(key)
+  type: dict
+  sample:
+    states: 12
+    written: 10
+    unchanged: 1
+    failed: 0
+    foreign: 1
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module

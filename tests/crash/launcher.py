@@ -25,7 +25,13 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar
-from ansible_collections.cornerstone.tfstate.plugins.action import tf_backend, tf_lock_table, tf_state_bucket
+from ansible_collections.cornerstone.tfstate.plugins.action import (
+    tf_backend,
+    tf_lock_mode,
+    tf_lock_table,
+    tf_state_bucket,
+    tf_state_digest,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
 from botocore.retries.standard import ExponentialBackoff
@@ -36,7 +42,13 @@ from tests.support.clean_environment import clean_environment
 Result = dict[str, Any]
 
 
-ACTIONS = {"tf_backend": tf_backend, "tf_lock_table": tf_lock_table, "tf_state_bucket": tf_state_bucket}
+ACTIONS = {
+    "tf_backend": tf_backend,
+    "tf_lock_mode": tf_lock_mode,
+    "tf_lock_table": tf_lock_table,
+    "tf_state_bucket": tf_state_bucket,
+    "tf_state_digest": tf_state_digest,
+}
 
 
 def as_action(
@@ -88,6 +100,7 @@ def as_module(name: str, arguments: Mapping[str, Any], modes: Mapping[str, bool]
 def main() -> None:
     # Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds.
     Aws.pause = lambda self, attempt: time.sleep(0.002)  # type: ignore[method-assign]
+    Aws.rest = lambda self, seconds: time.sleep(0.002)  # type: ignore[method-assign]
     ExponentialBackoff.delay_amount = lambda self, context: 0.002
     with clean_environment(Path(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what Ansible displays is no answer

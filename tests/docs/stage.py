@@ -38,6 +38,17 @@ STATE = {
     "resources": [],
 }
 
+STEPPING = """terraform {
+  backend "s3" {
+    bucket         = "stepping-terraform-state"
+    key            = "network/terraform.tfstate"
+    region         = "eu-west-1"
+    use_lockfile   = true
+    dynamodb_table = "stepping-terraform-locks"
+  }
+}
+"""
+
 LEGACY_POLICY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -79,6 +90,9 @@ class Stage:
             self._make_states_to_move("old-terraform-state", "old-terraform-locks", "af-south-1", "billing")
         if "retired-terraform-" in everything:
             self._make_retired("retired-terraform-state", "retired-terraform-locks", "eu-west-1")
+        if "stepping-terraform-" in everything:
+            self._make_pair("stepping-terraform-state", "stepping-terraform-locks", "eu-west-1")
+            self.write("stepping/code/backend.tf", STEPPING)
         if "harmed-terraform-" in everything:
             self._make_harmed("harmed-terraform-state", "harmed-terraform-locks", "eu-west-1")
 

@@ -150,8 +150,13 @@ def test_who_migrates_needs_exactly_this():
 def test_who_mends_needs_exactly_this():
     rooms_of_it = ("contents", "listing", "digest_item", "restoring", "lock_stores")
     needed = {action for room in rooms_of_it for _unused, action in calls_in(f"_state/{room}")}
-    scans = {"dynamodb:Scan"}  # of the table, for the listing of a whole backend
-    assert actions(policy("Mend")) == needed - scans | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
+    assert actions(policy("Mend")) == needed | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
+
+
+def test_who_changes_the_lock_mode_needs_exactly_this():
+    rooms_of_it = ("contents", "listing", "digests", "digest_fence", "digest_sweep", "probing", "stepping")
+    needed = {action for room in (*rooms_of_it, "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
+    assert actions(policy("Change the lock mode")) == needed | OF_VERSIONS | {"s3:DeleteObjectVersion"}
 
 
 def in_rooms(folder: str, *names: str) -> set[str]:

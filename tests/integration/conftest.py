@@ -21,7 +21,7 @@ from tests.support.relay import Relay
 #: What differs between the emulators in here is told by few tests; the others need one.
 ONE_IS_ENOUGH = (
     *("test_state_mending", "test_state_move", "test_state_lock", "test_backend_info", "test_handover"),
-    *("test_backend_backup", "test_backend_teardown", "test_backend_restore"),
+    *("test_backend_backup", "test_backend_teardown", "test_backend_restore", "test_lock_mode"),
 )
 
 

@@ -19,6 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
     _backend_restore,
     _backend_teardown,
     _handover_files,
+    _lock_mode,
     _state_digest,
     _state_lock,
     _state_move,
@@ -49,6 +50,7 @@ EDGES = {
     "tf_state_digest": _state_digest.EDGE,
     "tf_state_version": _state_version.EDGE,
     "tf_state_move": _state_move.EDGE,
+    "tf_lock_mode": _lock_mode.EDGE,
 }
 
 

@@ -63,7 +63,11 @@ def put_item(world: World, place: Place, seen: DigestItem, attributes: Mapping[s
 
 
 def remove_digest(world: World, place: Place, seen: DigestItem) -> None:
-    _write(world, place, Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)}), None)
+    _write(world, place, removal(place, seen), None)
+
+
+def removal(place: Place, seen: DigestItem) -> Call:
+    return Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)})
 
 
 def _write(world: World, place: Place, call: Call, wanted: Mapping[str, Any] | None) -> None:

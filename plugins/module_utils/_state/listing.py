@@ -176,6 +176,16 @@ def every_version_of(aws: Backend, scope: Scope, path: str) -> list[Version] | F
     return found
 
 
+def versions_under(aws: Backend, scope: Scope, prefix: str) -> list[tuple[str, Version]] | Failure:
+    """All versions with such keys, with their keys."""
+    found: list[tuple[str, Version]] = []
+    for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": prefix})):
+        if isinstance(page, Failure):
+            return page
+        found += _versions_on(page)
+    return found
+
+
 def _versions_on(page: Response) -> list[tuple[str, Version]]:
     marked = [(each, False) for each in page.get("Versions", [])]
     marked += [(each, True) for each in page.get("DeleteMarkers", [])]

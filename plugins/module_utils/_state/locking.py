@@ -7,9 +7,10 @@ The file comes first, then the table, as in clients that take both. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .._core import CallFailed, TfstateError
 from .._lock_record import LockInfo, marshal
@@ -19,6 +20,8 @@ from .lock_stores import File, Lock, Place, Store, World, stores
 UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
 #: Stores other than AWS that know no conditional delete.
 UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
+#: Waits once more for a lock that somebody else holds, or says that it was long enough.
+Patience: TypeAlias = Callable[[int], bool]
 #: Between a refused write and the look at who holds the lock it may have been released; then it is tried again.
 TRIES = 3
 
@@ -68,6 +71,22 @@ def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) 
         raise
 
 
+def impatient(_attempt: int) -> bool:
+    return False
+
+
+def take_in_time(world: World, place: Place, info: LockInfo, patience: Patience) -> tuple[Lock, ...]:
+    """As `take`, once more as long as somebody else holds the lock and `patience` waits."""
+    attempt = 0
+    while True:
+        try:
+            return take(world, place, info)
+        except Taken:
+            if not patience(attempt):
+                raise
+            attempt += 1
+
+
 def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
     """Releases each of these locks if it is still the one that was seen, whatever becomes of the others."""
     done, problems = [], []
@@ -87,9 +106,9 @@ def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
 
 
 @contextmanager
-def held(world: World, place: Place, info: LockInfo) -> Iterator[tuple[Lock, ...]]:
+def held(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Iterator[tuple[Lock, ...]]:
     """Every lock of a state is held inside. Raises at the end if somebody else holds one of them then."""
-    locks = take(world, place, info)
+    locks = take_in_time(world, place, info, patience)
     try:
         yield locks
     except BaseException:

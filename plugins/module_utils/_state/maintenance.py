@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -
 
 def named(info: LockInfo) -> LockInfo:
     return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
+
+
+def claimed(place: Place, operation: str, now: datetime) -> LockInfo:
+    """A lock whose id follows from what it is for: whoever goes on with that after a kill knows it for its own."""
+    name = f"{CLIENT} {operation} {lock_id(place.bucket, place.path)}"
+    return ours(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
 
 
 def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...]:

@@ -10,26 +10,23 @@ says that all before it is done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from .._core import TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, uuid_of
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
-from .locking import Taken, look, release, take
+from .locking import Patience, look, release, take_in_time
 from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
 #: What two requests show of a state that is being written may be half old and half new: so often it is read again.
 LOOKS = 3
-
-#: Waits once more for a lock that somebody else holds, or says that it was long enough.
-Patience: TypeAlias = Callable[[int], bool]
 
 
 class Source(Protocol):
@@ -207,7 +204,7 @@ class Move:
     def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
         """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends."""
         info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
-        locks = _taken(side, info, patience)
+        locks = take_in_time(side.world, side.place, info, patience)
         try:
             yield
         except BaseException:
@@ -219,14 +216,3 @@ class Move:
 
     def _released(self, side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
         return release(side.world, side.place, self._ours(locks)).problems
-
-
-def _taken(side: Stored, info: LockInfo, patience: Patience) -> tuple[Lock, ...]:
-    attempt = 0
-    while True:
-        try:
-            return take(side.world, side.place, info)
-        except Taken:
-            if not patience(attempt):
-                raise
-            attempt += 1

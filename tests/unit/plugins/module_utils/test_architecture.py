@@ -16,19 +16,10 @@ FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") an
 SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules", ".._mfa_delete"}
 PURE_NAMES = (
     *("_core", "_guard", "_tags", "_policy_document", "_policy_reach", "_own_statements", "_lifecycle_rules"),
-    *(
-        "_mfa_delete",
-        "_backend_block",
-        "_backend_config",
-        "_hcl",
-        "_summary",
-        "_fleet",
-        "_fleet_file",
-        "_partitions",
-        "_lock_record",
-    ),
+    *("_mfa_delete", "_backend_block", "_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file"),
+    *("_partitions", "_lock_record"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
-    *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices"),
+    *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
@@ -44,7 +35,7 @@ LONGEST_ROOM, LONGEST_FACET = 300, 110
 EDGES = (
     *("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py", "_backend_info.py", "_backend_audit.py"),
     *("_state_lock.py", "_state_move.py", "_state_digest.py", "_state_version.py", "_handover_files.py"),
-    *("_backend_backup.py", "_backend_teardown.py", "_backend_restore.py"),
+    *("_backend_backup.py", "_backend_teardown.py", "_backend_restore.py", "_lock_mode.py"),
 )
 
 

@@ -1,0 +1,34 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _lock_mode
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX, whereabouts
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+
+
+class ActionModule(RoleDoor):
+    EDGE = _lock_mode.EDGE
+
+    def arguments(self) -> dict[str, Any]:
+        """Relative directories are those of the shell, as for any command, and not where a module happens to run."""
+        given = super().arguments()
+        code = given.get("code")
+        directories = code.split(",") if isinstance(code, str) and code else code
+        if not isinstance(directories, list) or not self._is_local():
+            return given
+        return {**given, "code": [str(Path(str(each).strip()).expanduser().absolute()) for each in directories]}
+
+    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The table is named whatever the lock mode is: a step away from lock files leads to it."""
+        table = found.get(f"{PREFIX}table_name")
+        if not table:
+            raise Invalid(f"{PREFIX}table_name is not set: name the lock table, in lock mode lockfile, too")
+        return {**whereabouts(found), "table": table, "declared": found.get(f"{PREFIX}lock_mode", "both")}

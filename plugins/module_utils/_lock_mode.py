@@ -1,0 +1,152 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A step from lock mode to lock mode, from a task's options to a task's result."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ._aws import Aws
+from ._code_map import CodeMap
+from ._code_tree import read_code
+from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._lock_steps import (
+    DYNAMODB,
+    LOCKFILE,
+    MODES,
+    UNFENCED,
+    UNPROTECT,
+    UNSEEN_CODE,
+    Backend,
+    Step,
+    namings,
+    next_step,
+    reasons,
+    several,
+)
+from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._reconcile import reconcile, unless_checking
+from ._state.probing import Probe, probe
+from ._state.scope import Scope
+from ._state.stepping import Crossing, Outcome
+from ._table import TABLE
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "account_id": {},
+    "bucket": {"required": True},
+    "table": {"required": True},
+    "lock_mode": {"choices": list(MODES), "required": True},
+    "declared": {"choices": list(MODES)},
+    "code": {"type": "list", "elements": "path"},
+    "soak": {"type": "int", "default": 5},
+    "probe": {"type": "bool", "default": False},
+    "remove_table": {"type": "bool", "default": False},
+    "allow": {"type": "list", "elements": "str", "choices": [UNSEEN_CODE, UNFENCED, UNPROTECT]},
+    "lock_timeout": {"type": "int", "default": 0},
+    "wait_timeout": {"type": "int", "default": 60},
+}
+
+
+def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    crossing: Crossing | None = None
+    try:
+        code = read_code(params["code"]) if params["code"] else None
+        crossing = _crossing(params, wrote)
+        found = unless_checking(check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
+        crossing.look(params["soak"])
+        step = _step(params, crossing, code)
+        missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
+        missing += _of_removal(step, crossing) if params["remove_table"] else []
+        outcome = Outcome() if missing else unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
+        if params["remove_table"] and not missing:
+            outcome.removes_table = _is_table_removed(params, crossing, check_mode)
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), **_done(crossing)}
+    return _result(step, crossing, missing, outcome, found, diff)
+
+
+def _crossing(params: Params, wrote: Wrote) -> Crossing:
+    if not params["table"]:
+        raise Invalid("table is empty: every step has a lock table on one of its sides")
+    if params["remove_table"] and params["lock_mode"] != LOCKFILE:
+        raise Invalid("remove_table goes with lock_mode: lockfile")
+    scope = Scope(target_of(params, "bucket"), params["table"])
+    timeout_s = params["wait_timeout"] + params["soak"] + params["lock_timeout"]
+    aws = Aws(connection_of(params), timeout_s, wrote)
+    return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], UNFENCED in _allowed(params))
+
+
+def _step(params: Params, crossing: Crossing, code: CodeMap | None) -> Step:
+    backend = Backend(crossing.scope.bucket.name, params["table"], crossing.scope.bucket.region)
+    return Step(backend, params["lock_mode"], params["declared"], code, crossing.is_fenced)
+
+
+EDGE = Edge(
+    SPEC,
+    change_lock_mode,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)
+
+
+def _allowed(params: Params) -> frozenset[str]:
+    return frozenset(params["allow"] or ())
+
+
+def _of_probe(step: Step, found: Probe | None) -> list[str]:
+    is_harmful = found and found.problem and step.target != DYNAMODB
+    return [f"{step.backend.bucket} takes no lock files: {found.problem}"] if found and is_harmful else []
+
+
+def _of_removal(step: Step, crossing: Crossing) -> list[str]:
+    """What would be lost with the table. Nobody sees whether a step that is still to be taken empties it."""
+    first = ["there is something left to do before the table can go: take the step without remove_table first"]
+    return [*several(namings(step)), *(first if crossing.foreseen().is_changed else crossing.kept_by_table())]
+
+
+def _is_table_removed(params: Params, crossing: Crossing, check_mode: bool) -> bool:
+    words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
+    asked = {"state": "absent", "unmanaged": None, **words}
+    return bool(reconcile(crossing.aws, TABLE, target_of(params, "table"), asked, check_mode).changes)
+
+
+def _done(crossing: Crossing | None) -> dict[str, Any]:
+    """What is known of a step that was cut short."""
+    if crossing is None:
+        return {"changed": False}
+    return {"changed": crossing.outcome.is_changed, "warnings": list(crossing.aws.warnings)}
+
+
+def _result(
+    step: Step, crossing: Crossing, missing: list[str], outcome: Outcome, found: Probe | None, diff: bool
+) -> dict[str, Any]:
+    problems = [*missing, *outcome.problems]
+    origin = step.origin
+    result: dict[str, Any] = {
+        "changed": outcome.is_changed,
+        "msg": "; ".join(problems) or _said(step, crossing, outcome),
+        "from": origin,
+        "to": step.target,
+        "missing": missing,
+        "fence": crossing.shown_fence(outcome),
+        "digests": sorted(outcome.removed),
+        "layers": len(step.layers) if step.code else None,
+        "probe": found and found.told,
+        "table_removed": outcome.removes_table,
+        "warnings": [*crossing.aws.warnings, *crossing.cautions()],
+    }
+    if problems:
+        result["failed"] = True
+    if diff:
+        result["diff"] = crossing.diff(outcome)
+    return result
+
+
+def _said(step: Step, crossing: Crossing, outcome: Outcome) -> str:
+    if outcome.removes_table or crossing.is_tableless:
+        return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
+    return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"

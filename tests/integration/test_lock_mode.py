@@ -1,0 +1,712 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Steps from lock mode to lock mode: what is missing for them is told, and what they do harms no client."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+
+from tests.integration.doors import Playbook, Result, Task, through_core
+from tests.support.aws_wire import error_answer
+from tests.support.emulators import RunningEmulator
+from tests.support.http_relay import Answer, Body
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply, stale
+
+DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
+SECRET = "hunter2-in-a-state"
+ONE, TWO, QA = "app/one.tfstate", "app/two.tfstate", "env:/qa/app/one.tfstate"
+FOREIGN = {
+    "Sid": "Team",
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+    "Action": "dynamodb:Scan",
+}
+
+
+def state(serial: int = 1) -> bytes:
+    told = {"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": "2d29fd45", "outputs": {}}
+    return json.dumps({**told, "resources": [], "note": SECRET}).encode()
+
+
+def digest(body: bytes) -> str:
+    return md5(body, usedforsecurity=False).hexdigest()
+
+
+def info(name: str = "theirs") -> LockInfo:
+    return LockInfo(name, "OperationTypeApply", "", "ann@runner-7", "1.11.4", "2026-01-02T03:04:05Z", "x")
+
+
+class AsIam:
+    """Denies what the stored policy of the table denies, as AWS would; emulators evaluate none."""
+
+    def __init__(self, emulator: RunningEmulator) -> None:
+        self.emulator = emulator
+        self.denied: list[str] = []
+
+    def __call__(self, call: Call, proceed: Proceed) -> Answer:
+        if call.name not in ("GetItem", "PutItem") or not self._is_behind(call):
+            return proceed()
+        self.denied.append(call.name)
+        status, headers, body = error_answer(call.operation, "POST", "AccessDeniedException", 400, "explicit deny")
+        return Answer(status, headers, Body((body,)))
+
+    def _is_behind(self, call: Call) -> bool:
+        key = (call.params.get("Key") or call.params.get("Item"))["LockID"]["S"]
+        buckets = fence(self.emulator, call.region, call.params["TableName"])
+        return key.endswith("-md5") and key.partition("/")[0] in buckets
+
+
+def policy(emulator: RunningEmulator, region: str, table: str) -> list[dict[str, Any]]:
+    dynamodb = emulator.client("dynamodb", region=region)
+    arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
+    try:
+        found: list[dict[str, Any]] = json.loads(dynamodb.get_resource_policy(ResourceArn=arn)["Policy"])["Statement"]
+    except dynamodb.exceptions.PolicyNotFoundException:
+        return []
+    return found
+
+
+def fence(emulator: RunningEmulator, region: str, table: str) -> list[str]:
+    """The buckets whose digests nobody may read or write."""
+    ours = [each for each in policy(emulator, region, table) if each["Sid"] == "CornerstoneTfstateDigests"]
+    for each in ours:
+        assert (each["Effect"], each["Principal"]) == ("Deny", "*")
+        assert each["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
+    names = [name for each in ours for name in each["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]]
+    return [name.removesuffix("/*-md5") for name in names]
+
+
+@dataclass
+class Backend:
+    """Two states and another workspace's, all with digests, and code that says how their clients lock."""
+
+    relay: Relay
+    emulator: RunningEmulator
+    bucket: str
+    table: str
+    code: Path
+    versioned: bool = True
+
+    def __post_init__(self) -> None:
+        self.s3, self.dynamodb = self.emulator.client("s3"), self.emulator.client("dynamodb")
+        self.s3.create_bucket(Bucket=self.bucket)
+        if self.versioned:
+            self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.dynamodb.create_table(
+            TableName=self.table,
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        for path in (ONE, TWO, QA):
+            self.write(path, state())
+        self.iam = AsIam(self.emulator)
+        self.relay.use_first(self.iam)
+
+    def write(self, path: str, body: bytes, digest_too: bool = True) -> None:
+        """As a client does: of mode dynamodb or both, or of mode lockfile, which writes no digest."""
+        self.s3.put_object(Bucket=self.bucket, Key=path, Body=body)
+        if digest_too:
+            self.item(f"{path}-md5", Digest={"S": digest(body)})
+
+    def item(self, name: str, **attributes: Any) -> None:
+        self.dynamodb.put_item(TableName=self.table, Item={"LockID": {"S": f"{self.bucket}/{name}"}, **attributes})
+
+    def lock(self, path: str, *stores: str, name: str = "theirs") -> None:
+        if "file" in stores:
+            self.s3.put_object(Bucket=self.bucket, Key=f"{path}.tflock", Body=marshal(info(name)).encode())
+        if "table" in stores:
+            self.item(path, Info={"S": marshal(info(name))})
+
+    def unlock(self, path: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=f"{path}.tflock")
+        self.dynamodb.delete_item(TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{path}"}})
+
+    def use(self, name: str, mode: str, **more: str) -> None:
+        """A root configuration whose clients lock so."""
+        says = {"dynamodb_table": f'"{self.table}"'} if mode in ("dynamodb", "both") else {}
+        says |= {"use_lockfile": "true"} if mode in ("lockfile", "both") else {}
+        says = {"bucket": f'"{self.bucket}"', "key": f'"{name}.tfstate"', "region": '"us-east-1"', **says, **more}
+        lines = "".join(f"    {argument} = {value}\n" for argument, value in says.items())
+        self.file(f"{name}/backend.tf", f'terraform {{\n  backend "s3" {{\n{lines}  }}\n}}\n')
+
+    def file(self, name: str, text: str) -> None:
+        path = self.code / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    @property
+    def items(self) -> dict[str, Any]:
+        found = self.dynamodb.scan(TableName=self.table, ConsistentRead=True)["Items"]
+        return {each.pop("LockID")["S"].partition("/")[2]: each for each in found}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {name.removesuffix("-md5"): item["Digest"]["S"] for name, item in self.items.items() if "Digest" in item}
+
+    @property
+    def versions(self) -> list[str]:
+        listed = self.s3.list_object_versions(Bucket=self.bucket)
+        found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+        return sorted(f"{each['Key']} {each['VersionId']}" for each in found)
+
+    @property
+    def objects(self) -> list[str]:
+        return [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+    @property
+    def fence(self) -> bool:
+        return self.bucket in fence(self.emulator, "us-east-1", self.table)
+
+    @property
+    def all(self) -> Any:
+        return self.versions, self.items, policy(self.emulator, "us-east-1", self.table)
+
+    def as_task(self, lock_mode: str, check_mode: bool = False, **params: Any) -> Task:
+        connection = {"endpoint_url": self.relay.url, "region": "us-east-1", "access_key": "test", "secret_key": "x"}
+        given = {"bucket": self.bucket, "table": self.table, "code": [str(self.code)], "wait_timeout": 5, **connection}
+        asked = {**given, "lock_mode": lock_mode, **params}
+        return Task("tf_lock_mode", {name: value for name, value in asked.items() if value is not None}, check_mode)
+
+    def task(self, lock_mode: str, check_mode: bool = False, **params: Any) -> Result:
+        before = self.all
+        (result,) = through_core([self.as_task(lock_mode, check_mode, **params)])
+        assert not check_mode or self.all == before
+        assert SECRET not in json.dumps(result)
+        return result
+
+    def step(self, lock_mode: str, **params: Any) -> Result:
+        """Check mode foretells it; done twice it writes nothing; no lock is left."""
+        foretold = self.task(lock_mode, check_mode=True, **params)
+        result = self.task(lock_mode, **params)
+        assert not result.get("failed"), result["msg"]
+        assert foretold == result
+        after = self.all
+        calls = len(self.relay.writes)
+        again = self.task(lock_mode, **params)
+        assert (again["changed"], again["missing"], self.all) == (False, [], after)
+        assert len(self.relay.writes) == calls
+        assert not [each for each in self.objects if each.endswith(".tflock")]
+        assert all("Digest" in item for item in self.items.values())
+        return result
+
+    def missing(self, lock_mode: str, **params: Any) -> list[str]:
+        """What is in the way, alike in check mode; nothing is written."""
+        before, writes = self.all, len(self.relay.writes)
+        results = [self.task(lock_mode, check_mode, **params) for check_mode in (True, False)]
+        assert [(each["failed"], each["changed"]) for each in results] == [(True, False)] * 2, results
+        alike = [[re.sub(", for [^,]*,", ",", said) for said in each["missing"]] for each in results]
+        assert alike[0] == alike[1] != []
+        assert (self.all, len(self.relay.writes)) == (before, writes)
+        assert results[0]["msg"] == "; ".join(results[0]["missing"])
+        told: list[str] = results[0]["missing"]
+        return told
+
+
+@pytest.fixture
+def backend(relay: Relay, emulator: RunningEmulator, bucket_name: str, table_name: str, tmp_path: Path) -> Backend:
+    backend = Backend(relay, emulator, bucket_name, table_name, tmp_path / "code")
+    backend.use("one", "both")
+    return backend
+
+
+def test_there_and_back(backend: Backend) -> None:
+    backend.use("one", "dynamodb")
+    assert backend.step("both")["changed"] is False
+    backend.use("one", "both")
+    there = backend.step("lockfile")
+    assert (there["from"], there["to"], there["fence"]) == ("both", "lockfile", "up")
+    assert there["digests"] == [ONE, TWO, QA] and backend.digests == {} and backend.fence
+    assert "the table can go" in there["msg"]
+    backend.write(ONE, state(2), digest_too=False)
+    backend.use("one", "lockfile")
+    assert "one/backend.tf locks by file alone" in backend.missing("both")[0]
+    backend.use("one", "both")
+    back = backend.step("both")
+    assert (back["from"], back["fence"], back["changed"], backend.fence) == ("lockfile", "down", True, False)
+    assert backend.step("dynamodb")["changed"] is False
+    assert backend.digests == {}
+
+
+def test_a_digest_that_lock_files_left_behind_goes_before_anybody_reads_it(backend: Backend) -> None:
+    """On a store without fences, or after somebody switched all code at once."""
+    backend.write(ONE, state(2), digest_too=False)
+    result = backend.step("both")
+    assert result["digests"] == [ONE]
+    assert backend.digests == {TWO: digest(state()), QA: digest(state())}
+
+
+def test_behind_the_fence_every_digest_goes_before_it_is_lifted(backend: Backend) -> None:
+    backend.step("lockfile")
+    backend.item(f"{ONE}-md5", Digest={"S": "0" * 32})
+    backend.item(f"{TWO}-md5", Digest={"S": digest(state())})
+    assert backend.step("lockfile")["digests"] == [ONE, TWO]
+    backend.item(f"{ONE}-md5", Digest={"S": "0" * 32})
+    assert backend.step("both")["digests"] == [ONE]
+
+
+def test_a_digest_that_is_written_while_the_fence_goes_is_looked_at_again(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somewhere the fence is gone, somewhere else it is not: a client wrote its digest once, and once not."""
+    backend.step("lockfile")
+
+    def meanwhile(self: Aws, seconds: float) -> None:
+        if seconds > 10:
+            backend.write(ONE, state(7), digest_too=False)
+            backend.item(f"{ONE}-md5", Digest={"S": digest(state(6))})
+
+    monkeypatch.setattr(Aws, "rest", meanwhile)
+    assert backend.task("both")["digests"] == [ONE]
+    assert backend.digests == {}
+
+
+def test_statements_of_others_and_the_digests_of_other_buckets_stay(backend: Backend, bucket_name: str) -> None:
+    arn = backend.dynamodb.describe_table(TableName=backend.table)["Table"]["TableArn"]
+    theirs = {**FOREIGN, "Resource": arn}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [theirs]})
+    backend.dynamodb.put_resource_policy(ResourceArn=arn, Policy=text)
+    other = {"LockID": {"S": "another-bucket/app/one.tfstate-md5"}, "Digest": {"S": "0" * 32}}
+    backend.dynamodb.put_item(TableName=backend.table, Item=other)
+    backend.step("lockfile")
+    assert backend.dynamodb.get_item(TableName=backend.table, Key={"LockID": other["LockID"]})["Item"] == other
+    assert theirs in policy(backend.emulator, "us-east-1", backend.table)
+    assert fence(backend.emulator, "us-east-1", backend.table) == [bucket_name]
+    backend.step("both")
+    assert policy(backend.emulator, "us-east-1", backend.table) == [theirs]
+
+
+def test_buckets_that_share_a_table_share_the_fence(backend: Backend) -> None:
+    sharing = f"{backend.bucket}-b"
+    backend.s3.create_bucket(Bucket=sharing)
+    both = {"code": None, "allow": ["unseen_code"]}
+    backend.step("lockfile")
+    backend.step("lockfile", bucket=sharing, **both)
+    assert fence(backend.emulator, "us-east-1", backend.table) == [backend.bucket, sharing]
+    backend.step("both", bucket=sharing, **both)
+    assert fence(backend.emulator, "us-east-1", backend.table) == [backend.bucket]
+
+
+CODE: dict[str, tuple[str, str, dict[str, str], str]] = {
+    "table alone": ("lockfile", "dynamodb", {}, "locks in the table alone"),
+    "file alone": ("both", "lockfile", {}, "locks by file alone"),
+    "file alone, going to the table": ("dynamodb", "lockfile", {}, "locks by file alone"),
+    "nothing": ("lockfile", "none", {}, "locks nothing"),
+    "not said": ("lockfile", "both", {"use_lockfile": "var.lock"}, "does not say how it locks"),
+    "another table": (
+        "lockfile",
+        "both",
+        {"dynamodb_table": '"elsewhere"'},
+        "locks in the table elsewhere, and not in",
+    ),
+    "no bucket": ("lockfile", "both", {"bucket": "var.bucket"}, "does not say which bucket it uses"),
+}
+
+
+@pytest.mark.parametrize(("target", "mode", "more", "said"), CODE.values(), ids=list(CODE))
+def test_code_that_is_not_ready_is_in_the_way(
+    backend: Backend, target: str, mode: str, more: dict[str, str], said: str
+) -> None:
+    backend.use("two", mode, **more)
+    (told,) = backend.missing(target)
+    assert "two/backend.tf" in told and said in told
+
+
+def test_every_kind_of_code_is_looked_at_and_everything_is_told_at_once(backend: Backend) -> None:
+    backend.file("three/main.tf", 'terraform {\n  backend "s3" {\n')
+    config = {"bucket": backend.bucket, "key": "k", "region": "us-east-1", "dynamodb_table": backend.table}
+    checkout = {"version": 3, "backend": {"type": "s3", "config": config}}
+    backend.file("one/.terraform/terraform.tfstate", json.dumps(checkout))
+    backend.file("one/versions.tf", 'terraform {\n  required_version = ">= 1.5, < 2.0"\n}\n')
+    backend.use("elsewhere", "dynamodb", bucket='"not-ours"')
+    backend.lock(TWO, "file", "table")
+    told = backend.missing("lockfile", declared="dynamodb")
+    assert len(told) == 5, told
+    assert "goes by way of both" in told[0]
+    assert "three/main.tf cannot be read" in told[1]
+    assert "init -reconfigure" in told[2] and ".terraform/terraform.tfstate locks in the table alone" in told[2]
+    assert "required_version >= 1.5, < 2.0" in told[3]
+    assert f"{TWO} is locked by ann@runner-7" in told[4]
+
+
+def test_code_that_nobody_saw_is_in_the_way_but_by_word(backend: Backend) -> None:
+    assert "nobody has looked at the code" in backend.missing("lockfile", code=None)[0]
+    (backend.code / "one" / "backend.tf").unlink()
+    assert "none of the code that was read uses" in backend.missing("lockfile")[0]
+    assert backend.step("lockfile", code=None, allow=["unseen_code"])["layers"] is None
+
+
+def test_no_step_leaves_both_out(backend: Backend) -> None:
+    assert "by way of both" in backend.missing("lockfile", declared="dynamodb")[0]
+    assert "by way of both" in backend.missing("dynamodb", declared="lockfile")[0]
+    backend.step("lockfile", declared="both")
+    assert "from lockfile to dynamodb it goes by way of both" in backend.missing("dynamodb", declared="both")[0]
+
+
+@pytest.mark.parametrize("target", ["dynamodb", "both", "lockfile"])
+def test_a_run_that_does_not_end_is_in_the_way(backend: Backend, target: str) -> None:
+    backend.lock(ONE, "file", "table")
+    (told,) = backend.missing(target)
+    assert told.startswith(f"{ONE} is locked by ann@runner-7 since 2026-01-02T03:04:05Z")
+    backend.unlock(ONE)
+    backend.step(target)
+
+
+OLDER = {
+    "lockfile": ("table", "the table alone"),
+    "both": ("file", "a lock file alone"),
+    "dynamodb": ("file", "a lock"),
+}
+
+
+@pytest.mark.parametrize("target", OLDER)
+def test_a_client_of_the_older_kind_is_seen_though_it_has_ended(
+    backend: Backend, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, said = OLDER[target]
+    rests: list[float] = []
+
+    def meanwhile(self: Aws, seconds: float) -> None:
+        """It locks during the second pause, stays for the look that makes sure of it, and ends."""
+        rests.append(seconds)
+        if len(rests) == 2:
+            backend.lock(TWO, store)
+        if len(rests) == 4:
+            backend.unlock(TWO)
+
+    monkeypatch.setattr(Aws, "rest", meanwhile)
+    (result,) = through_core([backend.as_task(target, soak=10)])
+    assert result["failed"] and len(result["missing"]) == 1, result
+    assert said in result["missing"][0] and f"{TWO} is locked by ann@runner-7" in result["missing"][0]
+    assert rests[3:] == [2.0, 2.0, 2.0] and sum(rests) == 13
+
+
+def test_a_client_that_locks_both_ways_is_not_taken_for_an_older_one(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its two locks it is seen with one of them, and later with both or none."""
+    backend.lock(TWO, "table")
+
+    def meanwhile(self: Aws, seconds: float) -> None:
+        backend.unlock(TWO)
+
+    monkeypatch.setattr(Aws, "rest", meanwhile)
+    assert backend.task("lockfile")["changed"]
+
+
+DIGESTS: dict[str, tuple[str, str, str]] = {
+    "of nothing known": ("lockfile", "0" * 32, "does not fit, and stops clients already"),
+    "of nothing known, coming back": ("both", "0" * 32, "does not fit, and stops clients already"),
+    "of an older version": ("lockfile", "older", "does not fit, and stops clients already"),
+}
+
+
+@pytest.mark.parametrize(("target", "found", "said"), DIGESTS.values(), ids=list(DIGESTS))
+def test_a_digest_that_nobody_can_explain_is_mended_first(backend: Backend, target: str, found: str, said: str) -> None:
+    backend.write(ONE, state(2), digest_too=False)
+    if found != "older":
+        backend.item(f"{ONE}-md5", Digest={"S": found})
+    (told,) = backend.missing(target)
+    assert f"the digest of {ONE}" in told and said in told
+
+
+def test_what_keeps_clients_from_starting_over_is_kept(backend: Backend) -> None:
+    backend.s3.delete_object(Bucket=backend.bucket, Key=ONE)
+    assert f"{ONE} has a digest and no state" in backend.missing("lockfile")[0]
+    assert backend.step("both")["changed"] is False
+    assert ONE in backend.digests
+
+
+def test_a_digest_whose_state_goes_behind_the_fence_is_kept(backend: Backend) -> None:
+    backend.step("lockfile")
+    backend.item(f"{ONE}-md5", Digest={"S": digest(state())})
+    backend.s3.delete_object(Bucket=backend.bucket, Key=ONE)
+    assert backend.step("lockfile")["changed"] is False
+    assert backend.step("both")["fence"] == "down"
+    assert backend.digests == {ONE: digest(state())}
+
+
+def test_malformed_digests_go_too(backend: Backend) -> None:
+    backend.item(f"{ONE}-md5", Digest={"S": "none of your business"})
+    backend.item(f"{TWO}-md5", Digest={"N": "7"})
+    backend.item(f"{QA}-md5")
+    assert backend.step("lockfile")["digests"] == [ONE, TWO, QA]
+    assert backend.items == {}
+
+
+def test_a_lock_that_is_named_like_a_digest_forbids_the_fence(backend: Backend) -> None:
+    backend.write(f"{ONE}-md5", state(), digest_too=False)
+    (told,) = backend.missing("lockfile")
+    assert f"the lock of {ONE}-md5 would be taken for the digest of {ONE}" in told and "unfenced" in told
+    result = backend.step("lockfile", allow=["unfenced"])
+    assert (result["fence"], backend.fence) == (None, False)
+    assert "there is no fence" in result["warnings"][0]
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "NotImplemented"])
+def test_where_tables_have_no_policies_the_step_is_taken_with_a_warning(backend: Backend, code: str) -> None:
+    backend.relay.on("*ResourcePolicy", reply=error(code), times=math.inf)
+    result = backend.step("lockfile")
+    assert (result["fence"], result["digests"]) == (None, [ONE, TWO, QA])
+    assert "there is no fence" in result["warnings"][0]
+    backend.write(ONE, state(2))
+    assert backend.step("lockfile")["digests"] == [ONE]
+
+
+def test_a_fence_that_may_not_be_built_is_told_before_anything_is_written(backend: Backend) -> None:
+    backend.relay.on("GetResourcePolicy", reply=error("AccessDeniedException"))
+    before = backend.all
+    result = backend.task("lockfile")
+    assert result["failed"] and "needs dynamodb:GetResourcePolicy" in result["msg"]
+    backend.relay.on("PutResourcePolicy", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile")
+    assert result["failed"] and "needs dynamodb:PutResourcePolicy" in result["msg"]
+    assert backend.all == before and result["changed"] is False
+
+
+def test_a_policy_that_somebody_else_changes_meanwhile_is_merged(backend: Backend) -> None:
+    arn = backend.dynamodb.describe_table(TableName=backend.table)["Table"]["TableArn"]
+    theirs = {**FOREIGN, "Resource": arn}
+    seen: list[str] = []
+
+    def meddle(call: Call, proceed: Proceed) -> Answer:
+        if not seen:
+            text = json.dumps({"Version": "2012-10-17", "Statement": [theirs]})
+            backend.dynamodb.put_resource_policy(ResourceArn=arn, Policy=text)
+        seen.append(call.name)
+        return proceed()
+
+    if backend.emulator.emulator.name == "moto":
+        pytest.skip("moto takes NO_POLICY for no condition where there is none, and races are its own affair")
+    backend.relay.on("PutResourcePolicy", reply=meddle, times=math.inf)
+    backend.task("lockfile")
+    assert backend.fence and theirs in policy(backend.emulator, "us-east-1", backend.table)
+    assert len(seen) == 2
+
+
+def test_a_policy_that_shows_late_is_waited_for_and_written_once(backend: Backend) -> None:
+    """Reads are older than writes for a while."""
+    backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=3, reply=stale)
+    backend.relay.on("PutResourcePolicy", reply=error("LimitExceededException"), times=2)
+    assert backend.task("lockfile")["fence"] == "up"
+    assert backend.relay.operations.count("PutResourcePolicy") == 3
+
+
+def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_one_goes_on(backend: Backend) -> None:
+    rule = backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=math.inf, reply=stale)
+    result = backend.task("lockfile", wait_timeout=1, soak=0)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "does not show what was written to it" in result["msg"]
+    assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
+    rule.times = 0
+    assert backend.step("lockfile")["fence"] == "up"
+
+
+@pytest.mark.parametrize("target", ["lockfile", "both"])
+def test_a_state_that_is_locked_when_its_turn_comes_is_named_and_the_next_run_completes(
+    backend: Backend, target: str
+) -> None:
+    if target == "both":
+        backend.step("lockfile")
+        backend.item(f"{ONE}-md5", Digest={"S": "0" * 32})
+        backend.item(f"{TWO}-md5", Digest={"S": "0" * 32})
+
+    def meddle(call: Call, proceed: Proceed) -> Answer:
+        if call.params["Key"] == f"{ONE}.tflock":
+            backend.lock(ONE, "file", "table")
+        return proceed()
+
+    backend.relay.on("PutObject", reply=meddle)
+    backend.relay.on("PutObject", reply=meddle, nth=2, times=9)
+    result = backend.task(target)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert f"{ONE} is locked by ann@runner-7" in result["msg"]
+    assert ONE in backend.digests and TWO not in backend.digests
+    assert backend.fence, "it comes first, and goes last"
+    backend.relay._rules.clear()
+    backend.unlock(ONE)
+    assert backend.step(target)["digests"] == [ONE]
+
+
+LOST = ["PutResourcePolicy", "DeleteResourcePolicy", "PutObject", "PutItem", "DeleteItem", "DeleteObject"]
+
+
+@pytest.mark.parametrize("operation", LOST)
+@pytest.mark.parametrize("target", ["lockfile", "both"])
+def test_a_reply_that_is_lost_on_the_way_is_made_out(backend: Backend, target: str, operation: str) -> None:
+    if target == "both":
+        backend.step("lockfile")
+        backend.item(f"{ONE}-md5", Digest={"S": "0" * 32})
+    rule = backend.relay.on(operation, reply=lose_reply, times=2)
+    result = backend.task(target)
+    assert not result.get("failed"), result["msg"]
+    goes = "PutResourcePolicy" if target == "lockfile" else "DeleteResourcePolicy"
+    assert rule.fired == (0 if operation.endswith("ResourcePolicy") and operation != goes else 2)
+    assert (backend.digests, backend.fence) == ({}, target == "lockfile")
+    assert not [each for each in backend.objects if each.endswith(".tflock")]
+
+
+def ignore(*headers: str) -> Any:
+    """A store that knows nothing of a condition, and answers as if there was none."""
+
+    def reply(call: Call, proceed: Proceed) -> Answer:
+        head = call.request.head
+        head[:] = [line for line in head if line.partition(b":")[0].lower().decode() not in headers]
+        return proceed()
+
+    return reply
+
+
+@pytest.fixture(params=[True, False], ids=["versioned", "unversioned"])
+def any_backend(
+    request: pytest.FixtureRequest,
+    relay: Relay,
+    emulator: RunningEmulator,
+    bucket_name: str,
+    table_name: str,
+    tmp_path: Path,
+) -> Iterator[Backend]:
+    backend = Backend(relay, emulator, bucket_name, table_name, tmp_path / "code", versioned=request.param)
+    backend.use("one", "both")
+    yield backend
+    assert not [each for each in backend.versions if each.startswith("cornerstone.tfstate/")], "nothing is left of it"
+
+
+GOOD = {"creates_once": True, "creates_again": True, "deletes_as_seen": True}
+
+
+def test_a_store_that_keeps_conditions_takes_lock_files(any_backend: Backend) -> None:
+    before = any_backend.versions
+    for target in ("both", "lockfile", "both", "dynamodb"):
+        result = any_backend.task(target, probe=True)
+        assert (result.get("failed"), result["probe"]) == (None, GOOD)
+    kept = [each for each in any_backend.versions if ".tflock " not in each]
+    assert kept == before
+
+
+def test_a_store_that_ignores_conditions_takes_none(any_backend: Backend) -> None:
+    any_backend.relay.on("PutObject", reply=ignore("if-none-match"), times=math.inf)
+    for target in ("both", "lockfile"):
+        result = any_backend.task(target, probe=True)
+        assert result["failed"] and not result["changed"]
+        assert "the store ignores If-None-Match" in result["missing"][0]
+        assert result["probe"] == {**GOOD, "creates_once": False}
+    assert any_backend.task("dynamodb", probe=True)["missing"] == []
+
+
+def test_a_store_that_deletes_whatever_is_there_takes_lock_files_all_the_same(any_backend: Backend) -> None:
+    any_backend.relay.on("DeleteObject", reply=ignore("if-match"), times=math.inf)
+    result = any_backend.task("both", probe=True)
+    assert result["probe"] == {**GOOD, "deletes_as_seen": False} and result["missing"] == []
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "DeleteObject"])
+def test_lost_replies_do_not_mislead_the_probe(any_backend: Backend, operation: str) -> None:
+    lost: list[Call] = []
+
+    def every_other(call: Call, proceed: Proceed) -> Answer:
+        lost.append(call)
+        return lose_reply(call, proceed) if len(lost) % 2 else proceed()
+
+    any_backend.relay.on(operation, reply=every_other, times=math.inf)
+    result = any_backend.task("dynamodb", probe=True)
+    assert result["probe"] == GOOD and len(lost) > 2
+
+
+def test_the_probe_is_left_out_where_nothing_may_be_written(any_backend: Backend) -> None:
+    writes = len(any_backend.relay.writes)
+    result = any_backend.task("both", check_mode=True, probe=True)
+    assert result["probe"] is None and len(any_backend.relay.writes) == writes
+
+
+def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
+    any_backend.relay.on("PutObject", reply=error("AccessDenied", 403))
+    result = any_backend.task("both", probe=True)
+    assert result["failed"] and "needs s3:PutObject" in result["msg"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.slow
+def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variables(
+    backend: Backend, door: str, tmp_path: Path
+) -> None:
+    role = {
+        "terraform_backend_bucket_name": backend.bucket,
+        "terraform_backend_table_name": backend.table,
+        "terraform_backend_lock_mode": "both",
+        **{
+            f"terraform_backend_{name}": value
+            for name, value in backend.as_task("both").params.items()
+            if name in ("endpoint_url", "region", "access_key", "secret_key")
+        },
+    }
+    bare = Task("tf_lock_mode", {"lock_mode": "lockfile", "code": "code", "soak": 0})
+    backend.lock(ONE, "table")
+    held = Playbook(tmp_path, {**role, **DOORS[door]})([bare])
+    assert held[0]["failed"] and "the table alone" in held[0]["msg"]
+    backend.unlock(ONE)
+    results = Playbook(tmp_path, {**role, **DOORS[door]})(
+        [
+            Task(bare.module, bare.params, check_mode=True),
+            bare,
+            bare,
+            Task("tf_lock_mode", {**bare.params, "lock_mode": "dynamodb"}),
+            backend.as_task("both", soak=0),
+        ]
+    )
+    assert [(each["changed"], each.get("failed", False)) for each in results] == [
+        (True, False),
+        (True, False),
+        (False, False),
+        (False, True),
+        (True, False),
+    ], results
+    assert "by way of both" in results[3]["msg"]
+    assert results[1]["digests"] == [ONE, TWO, QA]
+    assert SECRET not in json.dumps(results)
+
+
+WORD = {"allow": ["disable_deletion_protection"]}
+
+
+def test_the_table_goes_once_nothing_names_it_and_nothing_is_in_it(backend: Backend) -> None:
+    backend.dynamodb.update_table(TableName=backend.table, DeletionProtectionEnabled=True)
+    told = backend.missing("lockfile", remove_table=True, **WORD)
+    assert "one/backend.tf names the table" in told[0] and "take the step without remove_table first" in told[1]
+    backend.step("lockfile")
+    backend.use("one", "lockfile")
+    backend.use("other", "both", bucket='"elsewhere"')
+    other = {"LockID": {"S": "elsewhere/app.tfstate-md5"}, "Digest": {"S": "0" * 32}}
+    backend.dynamodb.put_item(TableName=backend.table, Item=other)
+    told = backend.missing("lockfile", remove_table=True, **WORD)
+    assert "other/backend.tf names the table" in told[0] and "elsewhere/app.tfstate-md5 is still in" in told[1]
+    (backend.code / "other" / "backend.tf").unlink()
+    backend.dynamodb.delete_item(TableName=backend.table, Key={"LockID": other["LockID"]})
+    refused = backend.task("lockfile", remove_table=True)
+    assert refused["failed"] and "allow: [disable_deletion_protection]" in refused["msg"]
+    foretold = backend.task("lockfile", check_mode=True, remove_table=True, **WORD)
+    (result,) = through_core([backend.as_task("lockfile", remove_table=True, **WORD)])
+    assert result == foretold and result["changed"] and result["table_removed"]
+    assert backend.table not in backend.dynamodb.list_tables()["TableNames"]
+    for params in ({"remove_table": True}, {}):
+        (again,) = through_core([backend.as_task("lockfile", **params)])
+        assert (again.get("failed"), again["changed"]) == (None, False)
+        assert "the table" in again["msg"] and "is gone" in again["msg"]
+    (back,) = through_core([backend.as_task("both")])
+    assert back["failed"]
+
+
+def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
+    result = backend.task("both", remove_table=True)
+    assert result["failed"] and "remove_table goes with lock_mode: lockfile" in result["msg"]

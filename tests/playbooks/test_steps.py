@@ -1,0 +1,90 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The playbooks that take a step from lock mode to lock mode, and that make anew what was lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.playbooks.project import ROOT, Project
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay
+
+REGION, KEY = "eu-west-1", "app/one.tfstate"
+STATE = json.dumps({"version": 4, "serial": 1, "lineage": "2d29fd45", "terraform_version": "1.11.4", "resources": []})
+
+
+@pytest.fixture
+def names(project: Project, unique: str) -> dict[str, str]:
+    """Of a backend that was bootstrapped, of mode both, with a state in it."""
+    names = {"bucket": f"step-{unique}", "table": f"step-{unique}"}
+    inventory(project, names, "both")
+    run = project.play("cornerstone.tfstate.bootstrap")
+    assert run.code == 0, run.output
+    return names
+
+
+def inventory(project: Project, names: dict[str, str], lock_mode: str) -> None:
+    known = {f"terraform_backend_{kind}_name": name for kind, name in names.items()}
+    project.inventory({"here": {**known, "terraform_backend_lock_mode": lock_mode}})
+
+
+def put_state(emulator: RunningEmulator, names: dict[str, str]) -> None:
+    emulator.client("s3", region=REGION).put_object(Bucket=names["bucket"], Key=KEY, Body=STATE.encode())
+
+
+def digests(emulator: RunningEmulator, names: dict[str, str]) -> list[Any]:
+    found = emulator.client("dynamodb", region=REGION).scan(TableName=names["table"], ConsistentRead=True)["Items"]
+    return [each["LockID"]["S"] for each in found]
+
+
+WAYS = {"by name": "cornerstone.tfstate.{}", "by file": str(ROOT / "playbooks" / "{}.yml")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
+    project: Project, emulator: RunningEmulator, names: dict[str, str], way: str
+) -> None:
+    put_state(emulator, names)
+    dynamodb = emulator.client("dynamodb", region=REGION)
+    dynamodb.update_table(TableName=names["table"], DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName=names["table"])
+    run = project.play(WAYS[way].format("rebuild"))
+    assert run.code == 0, run.output
+    assert digests(emulator, names) == [f"{names['bucket']}/{KEY}-md5"]
+    again = project.play(WAYS[way].format("rebuild"))
+    assert (again.code, again.recap["here"]["changed"]) == (0, 0), again.output
+
+
+def test_where_files_lock_there_are_no_digests_to_make(project: Project, relay: Relay, unique: str) -> None:
+    inventory(project, {"bucket": f"files-{unique}"}, "lockfile")
+    run = project.play("cornerstone.tfstate.rebuild")
+    assert (run.code, run.recap["here"]["failed"]) == (0, 0), run.output
+    assert "Scan" not in relay.operations
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_is_taken_for_the_backends_of_an_inventory(
+    project: Project, emulator: RunningEmulator, names: dict[str, str], way: str, tmp_path: Path
+) -> None:
+    put_state(emulator, names)
+    assert project.play("cornerstone.tfstate.rebuild").code == 0
+    playbook = WAYS[way].format("lock_mode")
+    (project.home / "code").mkdir()
+    files = project.home / "backends" / "here"
+    (project.home / "code" / "backend.tf").write_text((files / "backend.tf").read_text())
+    asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "soak=0")
+    unseen = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "soak=0")
+    assert unseen.code == 2 and "nobody has looked at the code" in unseen.output, unseen.output
+    foretold = project.play(playbook, *asked, "--check")
+    assert (foretold.code, len(digests(emulator, names))) == (0, 1), foretold.output
+    run = project.play(playbook, *asked)
+    assert (run.code, digests(emulator, names)) == (0, []), run.output
+    assert "code may drop dynamodb_table" in run.output
+    inventory(project, names, "lockfile")
+    straight_back = project.play(playbook, "-e", "lock_mode=dynamodb", "-e", "code=code", "-e", "soak=0")
+    assert straight_back.code == 2 and "by way of both" in straight_back.output, straight_back.output

@@ -1,0 +1,99 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fence is one statement of ours for all buckets of a table, and nothing else in the policy changes with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.digest_fence import NO_POLICY, SID, Fence
+from hypothesis import given
+from hypothesis import strategies as st
+
+ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/acme-locks"
+TEAM = {"Sid": "Team", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "dynamodb:*", "Resource": ARN}
+NAMES = st.lists(st.sampled_from(["acme-a", "acme-b", "acme-c"]), max_size=6)
+
+
+def after(seen: Fence, call: Call) -> Fence:
+    """The policy as it is once a call was taken."""
+    assert call.params["ExpectedRevisionId"] == seen.revision
+    if call.operation == "delete_resource_policy":
+        return Fence(ARN)
+    return Fence(ARN, call.params["Policy"], f"{seen.revision}+")
+
+
+def statements(fence: Fence) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(fence.policy)["Statement"] if fence.policy else []
+    return found
+
+
+@given(up=NAMES, down=NAMES, is_shared=st.booleans())
+def test_each_bucket_goes_and_comes_by_itself_and_others_statements_stay(
+    up: list[str], down: list[str], is_shared: bool
+) -> None:
+    theirs = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": [TEAM]})
+    fence = Fence(ARN, theirs, "r") if is_shared else Fence(ARN)
+    for name in up:
+        fence = after(fence, fence.changed(name, up=True))
+        assert name in fence.buckets
+    assert fence.buckets == set(up)
+    assert len([each for each in statements(fence) if each["Sid"] == SID]) == bool(up)
+    for name in down:
+        fence = after(fence, fence.changed(name, up=False))
+    assert fence.buckets == set(up) - set(down)
+    assert [each for each in statements(fence) if each["Sid"] != SID] == ([TEAM] if is_shared else [])
+
+
+def test_the_last_statement_goes_with_the_policy() -> None:
+    fence = after(Fence(ARN), Fence(ARN).changed("acme-a", up=True))
+    call = fence.changed("acme-a", up=False)
+    assert (call.operation, call.params) == (
+        "delete_resource_policy",
+        {"ResourceArn": ARN, "ExpectedRevisionId": fence.revision},
+    )
+    assert Fence(ARN).revision == NO_POLICY
+
+
+def ours() -> dict[str, Any]:
+    fence = after(Fence(ARN), Fence(ARN).changed("acme-a", up=True))
+    (statement,) = statements(fence)
+    return statement
+
+
+#: As others write the same, and what is not the same.
+SAME: dict[str, dict[str, Any]] = {
+    "principal": {"Principal": {"AWS": "*"}},
+    "order": {"Action": ["dynamodb:PutItem", "dynamodb:GetItem"]},
+    "one key": {"Condition": {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "acme-a/*-md5"}}},
+}
+OTHER: dict[str, dict[str, Any]] = {
+    "allows": {"Effect": "Allow"},
+    "less": {"Action": "dynamodb:PutItem"},
+    "all keys": {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme-a/*-md5"]}}},
+    "more keys": {"Condition": {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["acme-a/*-md5", "acme-a/*"]}}},
+    "another table": {"Resource": f"{ARN}-2"},
+}
+
+
+@pytest.mark.parametrize("written", SAME.values(), ids=list(SAME))
+def test_the_fence_is_known_however_it_is_written(written: dict[str, Any]) -> None:
+    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    assert fence.buckets == {"acme-a"}
+
+
+@pytest.mark.parametrize("written", OTHER.values(), ids=list(OTHER))
+def test_what_is_not_quite_the_fence_is_none_and_is_made_one(written: dict[str, Any]) -> None:
+    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    assert fence.buckets == set()
+    assert after(fence, fence.changed("acme-a", up=True)).buckets == {"acme-a"}
+
+
+def test_a_policy_without_room_is_told() -> None:
+    large = {**TEAM, "Principal": {"AWS": [f"arn:aws:iam::111122223333:role/{number:060}" for number in range(250)]}}
+    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [large]}), "r")
+    with pytest.raises(Invalid, match="longer than the 20480 bytes"):
+        fence.changed("acme-a", up=True)
