@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ._audit import Expectations, audit, summary
+from ._audit import audit, summary
 from ._backend_info import INFO, KINDS, look_into
 from ._bucket import BUCKET
 from ._code_check import check_code
 from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._cost_facts import cost_in_use
+from ._expectations import Expectations
 from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
 from ._module import CONNECTION_SPEC, Edge
 from ._table import TABLE

@@ -198,7 +198,12 @@ backend:
         is_wedged: {description: Whether no client can read and so none can release it., type: bool, sample: false}
         is_canonical: {description: Whether OpenTofu could release it from the table., type: bool, sample: true}
         problem: {description: Why it cannot be read. Null if it can., type: str, sample: "it is not JSON"}
-        seen: {description: Changes with every byte of the lock., type: str, sample: 8f14e45fceea167a5a36dedd4bea2543}
+        seen:
+          description:
+            - Changes with every byte of the lock. A wedged one is released by it, as the C(lock_id) of
+              M(cornerstone.tfstate.tf_state_lock).
+          type: str
+          sample: 8f14e45fceea167a5a36dedd4bea2543
     digests:
       description: Every digest of a state in scope, and states without one.
       type: list

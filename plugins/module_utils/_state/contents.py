@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from .._core import Answer, Call, Failure, Response
-from .._lock_record import LockInfo, Wedged, is_canonical, lock_file, parsed
+from .._lock_record import LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .document import Document, Unreadable, head_of
 from .listing import Backend, Item, Object, Objects, clock
 from .reading import Reading
@@ -174,9 +174,8 @@ def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
 
 def _table_lock(item: Item, now: datetime) -> Lock:
     info = parsed(item.info)
-    seen = None if item.info is None else hashlib.sha256(item.info.encode("utf-8", "surrogatepass")).hexdigest()
     age_s = int((now - info.since).total_seconds()) if isinstance(info, LockInfo) else None
-    return Lock(item.path, "table", info, is_canonical(item.info), seen, age_s)
+    return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
 
 
 def orphan_lock_files(found: Objects) -> list[str]:

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure
-from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed
+from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 
 ABSENT = {"NoSuchKey", "404"}
 #: More of a lock file is not read: nothing so long is a record.
@@ -61,8 +59,7 @@ class Lock:
             return self.record.id
         if self.store == File.NAME:
             return str(self.condition).strip('"')
-        seen = json.dumps(self.condition, sort_keys=True, default=str) if self.text is None else self.text
-        return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
+        return seen_id(self.condition)
 
 
 class File:

@@ -19,6 +19,9 @@ PURE_NAMES = (
     *("_backend_block", "_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file", "_partitions", "_lock_record"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices"),
+    *("_code_map", "_code_check", "_finding_kinds", "_findings", "_report", "_report_page"),
+    *("_expectations", "_audit", "_audit_contents"),
+    *("_handover", "_handover_settings", "_handover_readme", "_cost", "_prices"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")

@@ -9,9 +9,11 @@ from datetime import date
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import Expectations, audit, duration
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit_contents import duration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._finding_kinds import KINDS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import (
     SEVERITIES,
@@ -24,6 +26,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings impo
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
+from tests.support.commands import command_of
 from tests.unit.plugins.module_utils.audited import LOCK, TODAY, facts, resource
 
 US = Expectations("us-east-1")
@@ -110,7 +113,63 @@ def test_this_is_found(case: str) -> None:
     found = audit(facts(**more), US)
     assert ids(found) == expected
     for each in found:
-        assert each.why and each.detail and shlex.split(each.fix, comments=True)
+        assert each.why and each.detail and command_of(each.fix).problems == []
+
+
+A = "a/terraform.tfstate"
+VERSIONS = [
+    {"version_id": "now", "is_latest": True, "size": 9},
+    {"version_id": "gone", "is_latest": False, "size": None},
+    {"version_id": "before", "is_latest": False, "size": 9},
+]
+BROKEN = state(problem="it is empty")
+RESTORED = {"state": "restored", "version_id": "v"}
+MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
+    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "seen": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
+    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "seen": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
+    "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
+    "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
+    "an orphan digest": (digest("orphan"), "tf_state_digest", {"state": "absent", "allow": ["forget_state"]}),
+    "a malformed digest": ({**digest("malformed"), **state()}, "tf_state_digest", {}),
+    "a malformed digest of nothing": (digest("malformed"), "tf_state_digest", {"state": "absent"}),
+    "a deleted state": (digest("deleted"), "tf_state_version", {"state": "undeleted"}),
+    "a deleted state without digest": (state(is_deleted=True), "tf_state_version", {"state": "undeleted"}),
+    "a broken state": (BROKEN, "tf_backend_info", {"keys": [A], "gather": ["states", "versions"]}),
+    "a broken state with a whole one before": (
+        state(problem="it is empty", versions=VERSIONS),
+        "tf_state_version",
+        {"state": "restored", "version_id": "before"},
+    ),
+    "a broken state whose digest knows a whole one": (
+        {**BROKEN, **digest("mismatch", matches_version="v")},
+        "tf_state_version",
+        RESTORED,
+    ),
+    "no lifecycle": (
+        bucket(lifecycle={}),
+        "bootstrap",
+        {
+            "terraform_backend_bucket_newer_noncurrent_versions": 20,
+            "terraform_backend_bucket_allow": ["shorten_retention"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MENDED)
+def test_the_command_asks_for_what_mends_it(case: str) -> None:
+    more, name, given = MENDED[case]
+    commands = [command_of(each.fix) for each in audit(facts(**more), US)]
+    assert commands
+    for each in commands:
+        assert (each.name, {**each.given, **given}) == (name, each.given)
+        assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+def test_a_path_is_no_pattern() -> None:
+    (found,) = audit(facts(states=[{"path": "a[1]*", "problem": "it is empty"}]), US)
+    assert command_of(found.fix).given["keys"] == ["a[[]1][*]"]
 
 
 def test_a_missing_table_is_critical_and_mended_by_one_command() -> None:
@@ -139,6 +198,7 @@ ASKED: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "object lock": ({"object_lock": True}, {}, ["bucket.object_lock"]),
     "tags": ({"tags": {"team": "net"}}, {}, ["bucket.tags"]),
     "somebody else's": ({"unmanaged": ["versioning"]}, {"versioning": "Suspended"}, []),
+    "no lifecycle at all": (dict.fromkeys(lifecycle.OPTIONS, 0), {"lifecycle": {}}, []),
     "a longer history": ({"noncurrent_version_expiration_days": 365}, {}, ["bucket.lifecycle"]),
 }
 

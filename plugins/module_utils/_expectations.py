@@ -1,0 +1,47 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a backend is held against, and the commands that mend it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._core import Params
+from ._findings import command
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What the backend is held against."""
+
+    #: What the inventory calls it.
+    name: str
+    #: Options of tf_state_bucket and tf_lock_table; none at all is the baseline.
+    bucket: Params = field(default_factory=dict)
+    table: Params = field(default_factory=dict)
+    stale_lock_s: float = 4 * 3600
+
+    @property
+    def converge(self) -> str:
+        return self.play("bootstrap")
+
+    def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
+        """A playbook on this backend alone."""
+        told = ["-e", json.dumps(variables)] if variables else []
+        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
+
+    def release(self, path: str, **which: str) -> str:
+        return self.play("unlock", key=path, **which)
+
+
+def operate(module: str, facts: Facts, note: str = "", **options: Any) -> str:
+    """An ad-hoc command: it needs no inventory."""
+    table = {"table": facts["table"]["name"]} if facts.get("table") else {}
+    given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **options}
+    words = ("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", json.dumps(given))
+    return command(*words, note=note)
