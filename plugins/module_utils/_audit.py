@@ -128,7 +128,7 @@ def _unknown(facts: Facts) -> Iterator[Finding]:
 
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report tells of a backend, and what code is compared with."""
-    counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks")}
+    counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
     return {
         "name": wanted.name,
         "region": facts["region"],
