@@ -55,7 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
-        report = reported({host: _audited(host, facts) for host, facts in hosts.items()}, params)
+        tuning = tuning_of(params)
+        report = reported({host: _audited(host, facts, tuning) for host, facts in hosts.items()}, params, tuning)
         changes: tuple[Change, ...] = ()
         paths: list[str] = []
         if params.get("directory"):
@@ -72,7 +73,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {"changed": bool(changes), "files": paths, "counts": report.counts, "failing": failing(report, params)}
 
 
-def _audited(host: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _audited(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str, Any]:
     """What the audit of a host registered; if nothing, a result that says so."""
     result = facts.get(RESULT) or {}
     if result.get("backend"):
@@ -89,13 +90,12 @@ def _audited(host: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
             "table": {"name": names["table"], "exists": None} if names["table"] else None,
             "counts": {},
         },
-        "findings": [found("audit.failed", host, why, fix).told()],
+        "findings": [each.told() for each in judged([found("audit.failed", host, why, fix)], host, tuning)],
     }
 
 
-def reported(audited: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> Report:
+def reported(audited: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any], tuning: Tuning) -> Report:
     """The audits of all hosts as one report, with what the code adds to them."""
-    tuning = tuning_of(params)
     code = read_code(params["code"]) if params.get("code") else None
     backends = [each["backend"] for each in audited.values()]
     about = check_code(code, backends) if code else []

@@ -97,6 +97,10 @@ def test_a_backend_that_cannot_be_looked_at_fails_and_stops_no_other(empty: Proj
     run = empty.play(AUDIT, "-l", AF, "-e", json.dumps({"terraform_backend_endpoint_url": "http://127.0.0.1:9"}))
     assert (run.code, failed(run)) == (2, {AF}), run.output
     assert found(empty, AF)["audit.failed"] == "critical"
+    waiver = {"id": "audit.failed", "backend": AF, "reason": "no network yet", "until": "2999-01-01"}
+    unreachable = {"terraform_backend_endpoint_url": "http://127.0.0.1:9", "terraform_backend_audit_waivers": [waiver]}
+    run = empty.play(AUDIT, "-l", AF, "-e", json.dumps(unreachable))
+    assert (run.code, "audit.failed" in found(empty, AF)) == (0, False), run.output
 
 
 def test_what_is_misspelt_is_said_before_anything_is_written(empty: Project) -> None:
