@@ -86,6 +86,7 @@ def _audited(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str
             "name": host,
             "region": facts.get("terraform_backend_region") or "",
             "account_id": facts.get("terraform_backend_account_id"),
+            "lock_mode": facts.get("terraform_backend_lock_mode") or "both",
             "bucket": {"name": names["bucket"], "exists": None, "encryption": None},
             "table": {"name": names["table"], "exists": None} if names["table"] else None,
             "counts": {},

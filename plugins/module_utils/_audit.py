@@ -133,6 +133,7 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "name": wanted.name,
         "region": facts["region"],
         "account_id": facts.get("account_id"),
+        "lock_mode": wanted.lock_mode,
         "bucket": {name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},

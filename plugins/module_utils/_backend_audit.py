@@ -44,6 +44,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "bucket": {},
     "table": {},
     "account_id": {},
+    "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
     "facts": {"type": "dict"},
@@ -131,7 +132,8 @@ def _expectations(params: Params) -> Expectations:
     if (params.get("runs_per_month") or 0) < 0:
         raise Invalid(f"runs_per_month is {params['runs_per_month']}; nobody runs less than never")
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
-    return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60)
+    lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
+    return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60, lock_mode)
 
 
 def _gathered(params: Params) -> Mapping[str, Any]:

@@ -100,6 +100,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
         yield found("code.region", layer.path, detail, edit(layer.path, note))
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
+    yield from _lock_mode(layer, backend)
     encryption = bucket.get("encryption") or {}
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
@@ -113,10 +114,25 @@ def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend
     if known.get(name, {}).get("exists") is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
         yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
-    elif name != own.get("name"):
-        expected = f"the backend's is {own['name']}" if own.get("name") else "the backend has none"
-        note = f'dynamodb_table = "{own["name"]}"' if own.get("name") else "use_lockfile = true"
-        yield found("code.table_differs", layer.path, f"It locks in {name}; {expected}.", edit(layer.path, note))
+    elif own and name != own["name"]:
+        detail = f"It locks in {name}; the backend's is {own['name']}."
+        yield found("code.table_differs", layer.path, detail, edit(layer.path, f'dynamodb_table = "{own["name"]}"'))
+
+
+def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
+    """Only who locks in both ways excludes everybody."""
+    mode = backend["lock_mode"]
+    if layer.lock_mode in (mode, "none", "unknown"):
+        return
+    kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
+    table = f'dynamodb_table = "{(backend["table"] or {}).get("name")}"'
+    ways = {
+        "dynamodb": f"{table} alone",
+        "lockfile": "use_lockfile = true alone",
+        "both": f"{table}, use_lockfile = true",
+    }
+    detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
+    yield found(kind, layer.path, detail, edit(layer.path, ways[mode]))
 
 
 def _are_near(one: Backend, other: Backend) -> bool:

@@ -25,6 +25,8 @@ class Expectations:
     bucket: Params = field(default_factory=dict)
     table: Params = field(default_factory=dict)
     stale_lock_s: float = 4 * 3600
+    #: How clients shall lock: dynamodb, lockfile or both.
+    lock_mode: str = "both"
 
     @property
     def converge(self) -> str:

@@ -176,6 +176,16 @@ KINDS: dict[str, Kind] = {
         "Code locks one bucket in ways that do not exclude each other",
         "A client that locks in the table only, and one that locks by file only, do not see each other's locks.",
     ),
+    "code.lock_mode": Kind(
+        "high",
+        "Code locks where the backend's clients do not look",
+        "A client that locks in the table only, and one that locks by file only, do not see each other's locks.",
+    ),
+    "code.lock_mode_differs": Kind(
+        "medium",
+        "Code locks in another way than the backend's",
+        "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
+    ),
     "code.table_differs": Kind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."
     ),

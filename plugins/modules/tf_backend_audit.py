@@ -56,6 +56,12 @@ options:
       - The 12 digits of the account that must own everything. Quote them in YAML.
       - Not given, whatever account the credentials belong to is right.
     type: str
+  lock_mode:
+    description:
+      - How clients of the backend shall lock, which O(code) is held against.
+      - Not given, it is V(both) with a table, and V(lockfile) without.
+    type: str
+    choices: [dynamodb, lockfile, both]
   bucket_options:
     description:
       - What the bucket shall be like beyond the baseline, as options of M(cornerstone.tfstate.tf_state_bucket).

@@ -22,13 +22,15 @@ def backend(name: str = "us-east-1", **more: Any) -> Backend:
         "account_id": "111122223333",
         "bucket": {"name": f"state-{name}", "exists": True, "encryption": {"kms_key_id": None}},
         "table": {"name": "locks", "exists": True},
+        "lock_mode": "lockfile",
         **more,
     }
 
 
 US, EU = backend(), backend("eu-west-1")
 WITH_KEY = backend(bucket={"name": "state-us-east-1", "exists": True, "encryption": {"kms_key_id": KEY}})
-WITHOUT_TABLE = backend(table={"name": "locks", "exists": False})
+BOTH = backend(lock_mode="both")
+WITHOUT_TABLE = backend(lock_mode="both", table={"name": "locks", "exists": False})
 GOOD = {"bucket": "state-us-east-1", "key": "k", "region": "us-east-1", "use_lockfile": True}
 
 
@@ -56,7 +58,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
         [backend(bucket={"name": "state-us-east-1", "exists": None})],
         set(),
     ),
-    "a table that is there": ([layer(dynamodb_table="locks")], [US], {("us-east-1", "code.deprecated")}),
+    "a table that is there": ([layer(dynamodb_table="locks")], [BOTH], {("us-east-1", "code.deprecated")}),
     "no table": (
         [layer(dynamodb_table="locks")],
         [WITHOUT_TABLE],
@@ -64,13 +66,13 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
     ),
     "another table": (
         [layer(dynamodb_table="others")],
-        [US],
+        [BOTH],
         {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
     ),
     "a table where there is none": (
         [layer(dynamodb_table="locks")],
         [backend(table=None)],
-        {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
+        {("us-east-1", "code.lock_mode_differs"), ("us-east-1", "code.deprecated")},
     ),
     "a table that only runs tell": ([layer(dynamodb_table="${var.t}")], [US], {("us-east-1", "code.deprecated")}),
     "another region": ([layer(region="eu-west-1")], [US], {("us-east-1", "code.region")}),
@@ -88,18 +90,32 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
     "two prefixes": ([layer(), layer("b/main.tf.json", workspace_key_prefix="w")], [US], set()),
     "two ways to lock": (
         [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
-        [US],
-        {("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")},
+        [BOTH],
+        {
+            *(("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")),
+            ("us-east-1", "code.lock_mode_differs"),
+        },
     ),
+    "a file where others lock in the table": (
+        [layer()],
+        [backend(lock_mode="dynamodb")],
+        {("us-east-1", "code.lock_mode")},
+    ),
+    "the table where others lock by file": (
+        [layer(use_lockfile=None, dynamodb_table="locks")],
+        [US],
+        {("us-east-1", "code.lock_mode"), ("us-east-1", "code.deprecated")},
+    ),
+    "a file where others lock in both": ([layer()], [BOTH], {("us-east-1", "code.lock_mode_differs")}),
     "a checkout that still locks as of old": (
         [layer(), checkout(use_lockfile=None, dynamodb_table="locks")],
         [US],
-        {("us-east-1", "code.mixed_locking")},
+        {("us-east-1", "code.mixed_locking"), ("us-east-1", "code.lock_mode")},
     ),
     "both ways beside one": (
         [layer(), layer("b/main.tf.json", key="l", dynamodb_table="locks")],
         [US],
-        {("us-east-1", "code.deprecated")},
+        {("us-east-1", "code.deprecated"), ("us-east-1", "code.lock_mode_differs")},
     ),
     "encrypt without the bucket's key": ([layer(encrypt=True)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
     "encrypt with it": ([layer(encrypt=True, kms_key_id=KEY)], [WITH_KEY], set()),
