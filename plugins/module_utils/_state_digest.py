@@ -16,7 +16,7 @@ from ._reconcile import unless_checking
 from ._state.contents import GONE, fingerprint
 from ._state.digest_item import DigestItem, digest_of, put_digest, remove_digest
 from ._state.digests import SETTLE_S
-from ._state.history import Content, History, Keeper, content_of, history_of
+from ._state.history import Content, History, Keeper, content_of, history_of, rivals
 from ._state.listing import clock
 from ._state.lock_stores import Place
 from ._state.maintenance import alone, excluded
@@ -57,6 +57,7 @@ class _State:
     scope: Scope
     place: Place
     allow: frozenset[str]
+    done: list[str]
 
     def plan(self, state: str) -> Plan:
         """Raises Refused where a digest must not be written."""
@@ -70,7 +71,7 @@ class _State:
         if content is None:
             return Plan(item, *self._without_a_state(item, history, state))
         status = {"known": "mismatch"}.get(item.status, item.status)
-        self._judge(content, history)
+        self._judge(content, history, item)
         if item.text == content.md5:  # written while we looked
             status = "match"
         return Plan(item, None if state == "absent" else content.md5, status, content)
@@ -109,7 +110,7 @@ class _State:
             f"digest without a state keeps clients out; state: absent removes it{_word(FORGET)}"
         )
 
-    def _judge(self, content: Content, history: History) -> None:
+    def _judge(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
         if document is None:
             raise Refused(
@@ -117,20 +118,33 @@ class _State:
                 "version of it with tf_state_version"
             )
         unknown = "it does not tell its lineage and serial" if None in (document.lineage, document.serial) else None
-        why = unknown or history.disagreement()
+        why = unknown or history.disagreement() or self._rivalry(content, history, item)
         if why and ACCEPT not in self.allow:
             raise Refused(
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
 
+    def _rivalry(self, content: Content, history: History, item: DigestItem) -> str | None:
+        found = rivals(self.aws, self.scope, self.place.path, history, content)
+        if not found:
+            return None
+        fitting = [f"{version_id}, which the digest is of," for version_id, md5 in found.items() if md5 == item.text]
+        which = next(iter([*fitting, *(f"{version_id}," for version_id in found)]))
+        return (
+            f"an older version, {which} has the same serial and other content: two clients wrote without seeing each "
+            "other's lock"
+        )
+
     def mend(self, state: str, lock_id: str | None) -> Plan:
         with alone(self.aws, self.place, "digest repair", lock_id):
             plan = self.plan(state)
             if plan.wanted and not plan.is_done:
                 put_digest(self.aws, self.place, plan.item, plan.wanted)
+                self.done.append("digest written")
             elif not plan.is_done:
                 remove_digest(self.aws, self.place, plan.item)
+                self.done.append("digest removed")
         return plan
 
 
@@ -144,20 +158,23 @@ def _why(content: Content) -> str:
 
 def mend_digest(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
+    done: list[str] = []
     aws = None
     try:
         place = place_of(params)
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
         if not place.table:
             raise Invalid("table is empty: digests lie in the lock table")
-        state = _State(aws, scope_of(params), place, frozenset(params["allow"] or ()))
+        state = _State(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
         plan = state.plan(params["state"])
         is_changed = not plan.is_done
         if is_changed:
             excluded(aws, place, params["lock_id"])
             plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
     except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False, "warnings": list(aws.warnings) if aws else []}
+        so_far = f" (done before: {', '.join(done)})" if done else ""
+        warnings = list(aws.warnings) if aws else []
+        return {"failed": True, "msg": f"{error}{so_far}", "changed": bool(done), "warnings": warnings}
     return _result(place, plan, is_changed, diff) | {"warnings": list(aws.warnings)}
 
 

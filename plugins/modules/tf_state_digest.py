@@ -71,7 +71,8 @@ options:
     description:
       - What may be done although it was refused.
       - V(accept_state) takes the state for right although its lineage is not that of the version before it, its
-        serial is below that of an older one, or it tells neither.
+        serial is below that of an older one, an older one bears the same serial with other content, as after two
+        clients wrote at the same time, or it tells neither.
       - V(forget_state) removes the digest of a state that does not exist, with O(state=absent). Clients then take the
         state for empty, and plan to create everything.
     type: list
@@ -118,12 +119,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether the digest was written or removed, or in check mode would be.
+  description:
+    - Whether the digest was written or removed, or in check mode would be. After a failure, whether it was before that.
   returned: always
   type: bool
   sample: true
 msg:
-  description: What is true now, in a sentence. After a failure, what went wrong.
+  description: What is true now, in a sentence. After a failure, what went wrong, and what was done before.
   returned: always
   type: str
   sample: network/terraform.tfstate has the digest 28b36030a7887f4c55d8ea4c7670499a, which fits

@@ -194,6 +194,10 @@ def test_a_digest_without_a_state_goes_only_by_word(backend: Backend) -> None:
 
 HISTORIES: dict[str, tuple[tuple[bytes, ...], str]] = {
     "another lineage": ((state(1, "a"), state(2, "a", lineage="other")), "its lineage is other"),
+    "the serial of another version": (
+        (state(1), state(2, "a"), state(2, "b")),
+        "has the same serial and other content: two clients wrote without seeing each other's lock",
+    ),
     "a serial that went back": ((state(1), state(7, "a"), state(3, "a"), state(5)), "its serial is 5"),
 }
 
@@ -207,6 +211,18 @@ def test_a_state_that_does_not_agree_with_its_history_is_accepted_only_by_word(
     refusal = backend.refused(DIGEST)
     assert said in refusal and "allow: [accept_state]" in refusal
     assert backend.done(DIGEST, allow=["accept_state"])["digest"] == md5(bodies[-1])
+
+
+def test_of_two_writers_that_is_named_whose_digest_it_is(backend: Backend) -> None:
+    (_first, theirs, _ours) = backend.put(state(1), state(2, "a"), state(2, "b"))
+    backend.put_digest(md5(state(2, "a")))
+    assert f"an older version, {theirs}, which the digest is of, has the same serial" in backend.refused(DIGEST)
+
+
+def test_a_version_that_was_written_twice_is_no_other(backend: Backend) -> None:
+    backend.put(state(1), state(2, "a"), state(1), state(2, "a"))
+    backend.put_digest("0" * 32)
+    assert backend.done(DIGEST)["digest"] == md5(state(2, "a"))
 
 
 @pytest.mark.parametrize("body", [b"", b"not a state", state(2, "a")[:-40], b"{}"])
@@ -261,6 +277,20 @@ def test_a_digest_that_is_changed_under_our_hands_is_left_as_it_is(backend: Back
     result = backend.task(DIGEST)
     assert result["failed"] and "somebody else changed the digest" in result["msg"]
     assert backend.items == {f"{KEY}-md5": {"Digest": {"S": "1" * 32}}}
+
+
+@pytest.mark.parametrize(("module", "asked"), [(DIGEST, {}), (VERSION, {"state": "undeleted"})])
+def test_a_lock_that_cannot_be_released_is_named_with_what_was_done(
+    backend: Backend, module: str, asked: dict[str, Any]
+) -> None:
+    backend.put(state(1, "a"))
+    backend.put_digest("0" * 32)
+    backend.relay.on("DeleteItem", reply=error("AccessDeniedException"), times=9)
+    result = backend.task(module, **asked)
+    (lock,) = [json.loads(item["Info"]["S"]) for item in backend.items.values() if "Info" in item]
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "needs dynamodb:DeleteItem" in result["msg"] and "done before: digest written" in result["msg"]
+    assert f"the lock {lock['ID']} of {KEY} may still be held" in result["msg"]
 
 
 def test_a_restored_version_has_a_serial_above_all_others_and_everything_else_as_it_was(backend: Backend) -> None:
