@@ -58,7 +58,7 @@ def digests(facts: Facts) -> Iterator[Finding]:
 def _mending(status: str, path: str, facts: Facts) -> str:
     """Nothing but a state that is whole is given a digest."""
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
-    if status != "deleted" and states.get(path, {}).get("problem"):
+    if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts)
     is_gone = facts.get("states") is not None and path not in states
     module, asked = MENDED_BY["orphan" if status == "malformed" and is_gone else status]
@@ -81,7 +81,7 @@ def states(facts: Facts) -> Iterator[Finding]:
         if state.get("is_deleted") and path not in told:
             fix = operate("tf_state_version", facts, key=path, state="undeleted")
             yield found("state.deleted", path, "Its newest version is a delete marker.", fix)
-        elif state.get("problem") and not state.get("is_deleted"):
+        elif state.get("is_readable") is False:
             yield found("state.unreadable", path, str(state["problem"]), _restoration(path, facts))
 
 

@@ -110,13 +110,15 @@ class _Backend:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
-        told: dict[str, Any] = dict.fromkeys(("states", "locks", "digests", "orphan_lock_files", "usage"))
+        told: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
         seen: dict[str, contents.Look] = {}
         if found and self._asks("states", "resources"):
             seen = contents.looks(self.aws, scope, found, self._asks("resources"))
-            found.states = {path: each for path, each in found.states.items() if not seen[path].is_gone}
+            told["others"] = contents.others(scope, found, seen, items or ())
+            passed = {*told["others"], *(path for path, look in seen.items() if look.is_gone)}
+            found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in seen.values() if not look.is_gone])
         versions = self._versions(scope, bucket)
         if found and self._asks("states", "resources", "versions"):

@@ -153,7 +153,8 @@ backend:
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
         size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
     states:
-      description: Every object in scope but lock files.
+      description:
+        - Every object in scope but lock files and RV(backend.others).
       type: list
       elements: dict
       contains:
@@ -181,7 +182,15 @@ backend:
         data_resources: {description: Instances of data sources., type: int, sample: 3}
         is_encrypted: {description: Whether OpenTofu encrypted it., type: bool, sample: false}
         is_deleted: {description: Whether it was deleted and may be brought back., type: bool, sample: false}
+        is_readable: {description: Whether it is a state. Null if that is unknown., type: bool, sample: true}
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
+    others:
+      description:
+        - The objects in scope that are no states. They do not begin as one, are not called C(*.tfstate), and have
+          neither lock, digest nor workspace. Known only where states were looked at.
+      type: list
+      elements: str
+      sample: [modules/vpc.zip]
     locks:
       description: Every lock on a state in scope. A client of lock mode V(both) holds two with the same id.
       type: list

@@ -40,9 +40,10 @@ class Document:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Why bytes are no state that a client would take."""
+    """Why bytes are no state that a client would take. `is_foreign`: they do not even begin as one."""
 
     reason: str
+    is_foreign: bool = False
 
 
 class _Broken(Exception):
@@ -63,6 +64,7 @@ class Reading:
         self._members: dict[str, Any] = {}
         self._counts = {"managed": 0, "data": 0}
         self._problem: str | None = None
+        self._is_foreign = False
         #: Where serials lie in the text, from its first character.
         self.serials: list[tuple[int, int]] = []
         self._steps: Generator[None, None, None] | None = self._document()
@@ -107,7 +109,7 @@ class Reading:
         members = self._members
         version = members.get("version")
         if self._problem:
-            return Unreadable(self._problem)
+            return Unreadable(self._problem, self._is_foreign)
         if self._is_encrypted and self._is_whole and self._last != b"}":
             return Unreadable(CUT_OFF)
         if self._is_encrypted:
@@ -131,6 +133,7 @@ class Reading:
 
     def _document(self) -> Generator[None, None, None]:
         if not (yield from self._takes("{")):
+            self._is_foreign = bool(self._last)
             raise _Broken("it is not JSON" if self._last else "it is empty")
         if (yield from self._takes("}")):
             return

@@ -50,7 +50,9 @@ def digest(status: str, **more: Any) -> dict[str, Any]:
 
 
 def state(**more: Any) -> dict[str, Any]:
-    return {"states": [{"path": "a/terraform.tfstate", "is_deleted": False, "problem": None, **more}]}
+    return {
+        "states": [{"path": "a/terraform.tfstate", "is_deleted": False, "is_readable": "problem" not in more, **more}]
+    }
 
 
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
@@ -104,6 +106,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a malformed digest": (digest("malformed"), ["digest.malformed"]),
     "no digest": (digest("missing"), ["digest.missing"]),
     "a broken state": (state(problem="it is not JSON"), ["state.unreadable"]),
+    "a state that may not be read": (
+        {**state(is_readable=None, problem="AccessDenied"), "unknown": [{"what": "states", "why": "AccessDenied"}]},
+        ["audit.unknown"],
+    ),
 }
 
 
@@ -168,7 +174,7 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
 
 
 def test_a_path_is_no_pattern() -> None:
-    (found,) = audit(facts(states=[{"path": "a[1]*", "problem": "it is empty"}]), US)
+    (found,) = audit(facts(states=[{"path": "a[1]*", "is_readable": False, "problem": "it is empty"}]), US)
     assert command_of(found.fix).given["keys"] == ["a[[]1][*]"]
 
 

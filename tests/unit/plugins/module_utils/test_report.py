@@ -135,7 +135,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def hostile() -> Page:
-    about = facts("us-east-1", HOSTILE, states=[{"path": HOSTILE, "is_deleted": False, "problem": HOSTILE}])
+    about = facts("us-east-1", HOSTILE, states=[{"path": HOSTILE, "is_readable": False, "problem": HOSTILE}])
     return Page(page_text(report_of([row(HOSTILE, about)], [], HOSTILE)))
 
 
