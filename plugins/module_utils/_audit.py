@@ -14,7 +14,7 @@ from typing import Any
 from ._audit_contents import digests, locks, states
 from ._bucket import BUCKET, lifecycle
 from ._core import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
-from ._expectations import Expectations, Facts
+from ._expectations import Expectations, Facts, asked_keys
 from ._findings import Finding, command, found
 from ._table import TABLE
 from ._table.existence import KEY
@@ -42,6 +42,7 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
         yield found(f"{resource.kind}.missing", name, f"There is no {where}.", wanted.converge)
     elif there.get("exists"):
         yield from _misplaced(resource, there, facts)
+        yield from _unnamed_keys(resource, there, facts, params)
         for change in changes(resource, there, facts, params):
             detail = _difference(change)
             yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
@@ -74,7 +75,7 @@ def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
     facets = tuple(each for each in known if each.is_managed(params))
     observed = {each.name: there[each.name] for each in facets}
-    target = _target(there, facts, params)
+    target = _target(resource, there, facts, params)
     planned = plan(facets, target, observed, desire(facets, target, params, observed))
     untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
     if untouched and not _asks_for_lifecycle(params):
@@ -88,17 +89,37 @@ def _asks_for_lifecycle(params: Params) -> bool:
     return any(params.get(name) is not None for name in lifecycle.OPTIONS)
 
 
-def _target(there: Values, facts: Facts, params: Params) -> Target:
+def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | None]:
+    """The keys that are asked for, by ARN; None: it is not known whether it is the one that is in use."""
+    seen, known = _seen_key(there), there.get("keys") or {}
+    keys: dict[str, str | None] = {}
+    for name in asked_keys(resource, params):
+        by_id = seen if seen.endswith(f"/{name}") else None
+        keys[name] = known.get(name) or by_id or (name if not seen or ":key/" in name else None)
+    return keys
+
+
+def _seen_key(there: Values) -> str:
+    return str((there.get("encryption") or {}).get("kms_key_id") or "")
+
+
+def _unnamed_keys(resource: Resource, there: Values, facts: Facts, params: Params) -> Iterator[Finding]:
+    for name, arn in _keys(resource, there, params).items():
+        if arn is None:
+            fix = command("aws", "kms", "describe-key", "--key-id", name, "--region", facts["region"])
+            detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
+            yield found("audit.unknown", f"{resource.kind}.encryption", detail, fix)
+
+
+def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> Target:
     arn = there.get("arn") or ""
-    key, seen = params.get("kms_key_id"), (there.get("encryption") or {}).get("kms_key_id")
-    is_same = key and seen and (seen.endswith(f":{key}") or seen.endswith(f"/{key}") or key.startswith("alias/"))
     return Target(
         there["name"],
         facts["region"],
         partition=arn.split(":")[1] if arn.count(":") > 1 else "aws",
         account_id=facts.get("account_id"),
         arn=arn,
-        keys={str(key): str(seen)} if is_same else {},  # which key an alias stands for cannot be told from here
+        keys={name: known or _seen_key(there) for name, known in _keys(resource, there, params).items()},
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ._audit import audit, summary
-from ._backend_info import INFO, KINDS, look_into
+from ._backend_info import INFO, KINDS, gathered
 from ._bucket import BUCKET
 from ._code_check import check_code
 from ._code_tree import read_code
@@ -87,7 +87,7 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
     try:
         tuning = tuning_of(params)
         expected = _expectations(params)
-        facts = params.get("facts") or _gathered(params)
+        facts = params.get("facts") or _gathered(params, expected)
         try:
             found, told = audit(facts, expected), summary(facts, expected)
             told["cost"] = cost_in_use(facts, params.get("runs_per_month"))
@@ -136,14 +136,10 @@ def _expectations(params: Params) -> Expectations:
     return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60, lock_mode)
 
 
-def _gathered(params: Params) -> Mapping[str, Any]:
+def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     defaults = {name: option.get("default") for name, option in INFO.spec.items()}
     given = {name: params[name] for name in INFO.spec if params.get(name) is not None}
-    result = look_into({**defaults, **given}, check_mode=False, diff=False)
-    if result.get("failed"):
-        raise TfstateError(result["msg"])
-    backend: Mapping[str, Any] = result["backend"]
-    return backend
+    return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 
 
 AUDIT = Edge(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._core import Params
+from ._core import Params, Resource
 from ._findings import command
 
 Facts = Mapping[str, Any]
@@ -39,6 +39,12 @@ class Expectations:
 
     def release(self, path: str, **which: str) -> str:
         return self.play("unlock", key=path, **which)
+
+
+def asked_keys(resource: Resource, params: Params) -> set[str]:
+    """The KMS keys that are asked for, by whatever name."""
+    managed = [facet for facet in resource.facets if facet.is_managed(params)]
+    return {name for facet in managed for name in facet.asked_keys(params)}
 
 
 def operate(module: str, facts: Facts, note: str = "", **options: Any) -> str:

@@ -76,7 +76,7 @@ options:
   facts:
     description:
       - What M(cornerstone.tfstate.tf_backend_info) returned as RV(cornerstone.tfstate.tf_backend_info#module:backend).
-        Nothing is read from AWS then. That a KMS key is the one that an alias stands for is taken for granted.
+        Nothing is read from AWS then. Whether a KMS key is the one that an alias stands for is unknown.
       - Not given, it is gathered.
     type: dict
   gather:

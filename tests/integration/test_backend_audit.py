@@ -61,6 +61,25 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
     assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
 
 
+def test_a_key_is_compared_by_what_its_alias_stands_for(params: dict[str, Any], emulator: RunningEmulator) -> None:
+    kms = emulator.client("kms")
+    right, wrong = (kms.create_key()["KeyMetadata"] for _unused in range(2))
+    aliases = {f"alias/{name}-{uuid4().hex}": key for name, key in (("right", right), ("wrong", wrong))}
+    for name, key in aliases.items():
+        kms.create_alias(AliasName=name, TargetKeyId=key["KeyId"])
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": right["Arn"]}
+    rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+    emulator.client("s3").put_bucket_encryption(
+        Bucket=params["bucket"], ServerSideEncryptionConfiguration={"Rules": [rule]}
+    )
+    found = []
+    for name in aliases:
+        asked = {**params, "gather": ["settings"], "bucket_options": {"kms_key_id": name}}
+        (result,) = through_core([Task("tf_backend_audit", asked)])
+        found.append([each["id"] for each in result["findings"] if "encryption" in each["id"] + each["resource"]])
+    assert found == [[], ["bucket.encryption"]]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
