@@ -307,6 +307,24 @@ def test_a_restored_version_has_a_serial_above_all_others_and_everything_else_as
     assert backend.items == {f"{KEY}-md5": {"Digest": {"S": md5(state(10, "a", "b"))}}}
 
 
+def test_two_versions_are_compared_by_addresses_whoever_holds_the_lock(backend: Backend) -> None:
+    first, second, third = backend.put(state(1, "a", "b"), state(2, "b", "c"), state(3, "c"))
+    info = LockInfo("008fc466", "OperationTypeApply", "", "ann@runner-7", "1.11.4", "2026-01-02T03:04:05Z", "x")
+    backend.item(suffix="", Info={"S": marshal(info)})
+    before = backend.all
+    result = backend.task(VERSION, state="compared", version_id=first, with_version_id=second)
+    assert (result["changed"], result["serial"], result["serial_before"]) == (False, 1, 2)
+    assert (result["added"], result["removed"]) == (["terraform_data.a"], ["terraform_data.c"])
+    assert f"has 1 resources that version {second} has not, and lacks 1 that it has" in result["msg"]
+    assert result["diff"]["after"] == "serial 1\nterraform_data.a\nterraform_data.b\n"
+    now = backend.task(VERSION, state="compared", version_id=third, table=None)
+    assert (now["added"], now["removed"], now["digest"]) == ([], [], None)
+    backend.delete()
+    gone = backend.task(VERSION, state="compared", version_id=third)
+    assert (gone["added"], gone["serial_before"]) == (["terraform_data.c"], None)
+    assert backend.all[1] == before[1] and not [call for call in backend.relay.calls if call.is_write]
+
+
 def test_a_version_of_a_deleted_state_is_restored(backend: Backend) -> None:
     (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
     backend.delete()
@@ -356,6 +374,12 @@ def test_where_a_delete_marker_must_stay_a_copy_is_written_over_it(backend: Back
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown version": ({"state": "restored", "version_id": "none-such"}, "none-such"),
     "no version": ({"state": "restored"}, "version_id goes with state: restored"),
+    "nothing to compare": ({"state": "compared"}, "version_id goes with state: restored and compared"),
+    "two versions to restore": (
+        {"state": "restored", "version_id": "x", "with_version_id": "y"},
+        "with_version_id goes with state: compared",
+    ),
+    "unknown version to compare": ({"state": "compared", "version_id": "none-such"}, "none-such"),
     "a version to undelete": ({"state": "undeleted", "version_id": "x"}, "version_id goes with state: restored"),
     "another key": ({"state": "undeleted", "key": "app/two.tfstate"}, "there is no version of app/two.tfstate"),
 }
@@ -404,6 +428,7 @@ def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend)
     (first,) = backend.put(encrypted)
     backend.delete()
     assert "encrypted by OpenTofu" in backend.refused(VERSION, state="restored", version_id=first)
+    assert "a client encrypted it" in backend.refused(VERSION, state="compared", version_id=first)
     backend.done(VERSION, state="undeleted")
     assert backend.body == encrypted
     backend.put_digest("0" * 32)

@@ -19,6 +19,7 @@ from .listing import Version
 from .lock_stores import Place
 from .locking import UNMET
 from .maintenance import alone
+from .reading import CURRENT
 from .scope import Scope
 
 CHANGE_LINEAGE = "change_lineage"
@@ -71,6 +72,15 @@ class Restoring:
         if version_id is None:
             return self._undeleting(history, current, item)
         return self._restoring(history, current, item, version_id)
+
+    def compared(self, version_id: str, with_id: str | None) -> Plan:
+        """How a version differs from another one, or from the state that there is. It needs no lock."""
+        wanted = self._version(version_id, keeps=False)
+        other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
+        document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
+        before = other.addresses if other else frozenset()
+        serial_before = known.serial if known else None
+        return Plan(version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None)
 
     def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
         newest = history.versions[len(history.markers)]
@@ -187,6 +197,15 @@ def _readable(content: Content, version_id: str) -> Document:
         reason = getattr(content.said, "reason", "")
         raise Refused(f"version {version_id} is no state that a client could read: {reason}; restore another one")
     return content.document
+
+
+def _addressed(content: Content, version_id: str) -> Document:
+    document = _readable(content, version_id)
+    if document.version != CURRENT:
+        raise Refused(
+            f"what version {version_id} holds is not known: a client encrypted it, or one of long ago wrote it"
+        )
+    return document
 
 
 def _numbered(content: Content, serial: int | None) -> bytes:
