@@ -48,12 +48,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
     "facts": {"type": "dict"},
-    "gather": {
-        "type": "list",
-        "elements": "str",
-        "choices": list(KINDS),
-        "default": ["settings", "states", "locks", "digests", "usage"],
-    },
+    "gather": {"type": "list", "elements": "str", "choices": list(KINDS)},
     "keys": {"type": "list", "elements": "str", "no_log": False},
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
@@ -138,6 +133,9 @@ def _expectations(params: Params) -> Expectations:
 
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     defaults = {name: option.get("default") for name, option in INFO.spec.items()}
+    # That a state was deleted is told by its digest, or where there is none, by its versions.
+    told_by_versions = [] if params.get("table") else ["versions"]
+    defaults["gather"] = ["settings", "states", "locks", "digests", "usage", *told_by_versions]
     given = {name: params[name] for name in INFO.spec if params.get(name) is not None}
     return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 

@@ -83,10 +83,11 @@ options:
     description:
       - What to look at, as in O(cornerstone.tfstate.tf_backend_info#module:gather). What is not looked at is not
         found wanting.
+      - Not given, it is V(settings), V(states), V(locks), V(usage) and V(digests). The last tell of deleted states, too.
+        Without a table V(versions) do, and are looked at besides.
     type: list
     elements: str
     choices: [settings, states, resources, versions, locks, digests, usage]
-    default: [settings, states, locks, digests, usage]
   keys:
     description:
       - Shell patterns. Only states whose key fits one of them are looked at.

@@ -155,6 +155,15 @@ def task_of(command: Command, params: dict[str, Any]) -> Task:
     return Task("tf_state_bucket", {"name": params["bucket"], **options, **connection})
 
 
+def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], emulator: RunningEmulator) -> None:
+    s3, where = emulator.client("s3"), {"Bucket": params["bucket"], "Key": "a.tfstate"}
+    s3.put_bucket_versioning(Bucket=params["bucket"], VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(**where, Body=STATE)
+    s3.delete_object(**where)
+    (result,) = through_core([Task("tf_backend_audit", {**params, "table": None})])
+    assert "state.deleted" in {each["id"] for each in result["findings"]}
+
+
 @pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
 def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any]) -> None:
     (before,) = through_core([Task("tf_backend_audit", troubled)])

@@ -87,8 +87,10 @@ def test_the_limit_and_a_waiver_are_the_users(seeded: Project) -> None:
     waiver = {"id": "table.missing", "backend": US, "reason": "moving to lock files", "until": "2999-01-01"}
     waived = seeded.play(AUDIT, "-e", json.dumps({"terraform_backend_audit_waivers": [waiver]}))
     assert (waived.code, "table.missing" in found(seeded, US)) == (0, False), waived.output
-    never = seeded.play(AUDIT, "-e", "terraform_backend_audit_fail_on=never")
+    asked = {"terraform_backend_audit_fail_on": "never", "terraform_backend_audit_gather": ["settings", "locks"]}
+    never = seeded.play(AUDIT, "-e", json.dumps(asked))
     assert (never.code, "table.missing" in found(seeded, US)) == (0, True), never.output
+    assert report(seeded)["backends"][0]["counts"] == {"states": None, "locks": 0, "digests": None}
     strict = seeded.play(AUDIT, "-l", AF, "-e", "terraform_backend_audit_fail_on=info")
     assert (strict.code, failed(strict)) == (2, {AF}), strict.output
 
