@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ._audit_contents import digests, locks, states
+from ._audit_hazards import hazards
 from ._bucket import BUCKET, lifecycle
 from ._core import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from ._expectations import Expectations, Facts, asked_keys
@@ -25,6 +26,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     return [
         *_of_resource(BUCKET, facts, wanted.bucket, wanted),
         *_of_resource(TABLE, facts, wanted.table, wanted),
+        *hazards(facts, wanted),
         *locks(facts, wanted),
         *digests(facts),
         *states(facts),

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ._aws import Aws
-from ._bucket import BUCKET
-from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, Unknown, Wrote, unheard
+from ._bucket import BUCKET, mfa
+from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, Unknown, Wrote, facet_of, unheard
 from ._expectations import asked_keys
 from ._lock_record import WORKSPACE_KEY_PREFIX
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
@@ -22,12 +22,14 @@ from ._state.digests import Digest, digests
 from ._state.listing import Item, Objects, Versions
 from ._state.rows import deleted_row, digest_row, lock_row, state_row
 from ._state.scope import Scope
-from ._table import TABLE
+from ._table import TABLE, time_to_live
 from ._table.existence import KEY
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
 #: Those that need a list of the objects.
 _OF_OBJECTS = KINDS[1:-1]
+#: What no run writes, and whoever audits wants to know.
+BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
 #: So long answers are asked for again that end well if one waits.
 PATIENCE_S = 300
 
@@ -105,7 +107,7 @@ class _Backend:
     def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
         observer = Observer(self.aws, resource, target, {})
         observer.meet(identity)
-        values = observer.look(resource.facets[1:] if self._asks("settings") else ())
+        values = observer.look((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
         for name, value in values.items():
             if isinstance(value, Unknown):
                 self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)

@@ -102,6 +102,21 @@ def is_public(statement: Statement) -> bool:
     return statement.get("Effect") == "Allow" and _is_for_anyone(statement) and not tests & NARROWING
 
 
+#: What lets another account take a bucket's protection away. Source: AWS Security Hub, control S3.6
+CONTROL = (
+    *("s3:DeleteBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPolicy"),
+    *("s3:PutEncryptionConfiguration", "s3:PutObjectAcl"),
+)
+
+
+def lends_control(statement: Statement, account: str) -> bool:
+    """Whether it lets accounts other than this one change what protects the bucket."""
+    named = statement.get("Principal", {}).get("AWS", [])
+    others = [who for who in named if who.startswith("arn:") and who.split(":")[4] != account]
+    is_control = any(_is_about(statement, "Action", action) for action in CONTROL)
+    return statement.get("Effect") == "Allow" and bool(others) and is_control
+
+
 def locks_out(statement: Statement, bucket_arn: str) -> bool:
     """Whether it could be that nobody but the account's root user can change the policy again."""
     tests = {key.lower() for test in statement.get("Condition", {}).values() for key in test}

@@ -140,6 +140,7 @@ backend:
         arn: {description: Its ARN., type: str, sample: "arn:aws:s3:::usest1-terraform-state-ezra"}
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         region: {description: Where it lies., type: str, sample: us-east-1}
+        mfa_delete: {description: With V(settings) whether MFA delete is on., type: bool, sample: false}
     table:
       description:
         - The lock table in the same form, with the facets of M(cornerstone.tfstate.tf_lock_table).
@@ -152,6 +153,10 @@ backend:
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
         size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
+        time_to_live:
+          description: With V(settings) the attribute that says when items vanish. Null if none does.
+          type: str
+          sample: null
     states:
       description:
         - Every object in scope but lock files and RV(backend.others).

@@ -323,6 +323,19 @@ def test_without_permission_to_list_nothing_is_taken_for_absent(made: World) -> 
     }
 
 
+def test_what_no_run_writes_is_told_beside_the_facets(made: World) -> None:
+    ttl = {"Enabled": True, "AttributeName": "expires"}
+    made.dynamodb.update_time_to_live(TableName=made.table, TimeToLiveSpecification=ttl)
+    told = made.look(gather=["settings"])
+    assert (told["bucket"]["mfa_delete"], told["table"]["time_to_live"]) == (False, "expires")
+    versioning = [call for call in made.relay.calls if call.name == "GetBucketVersioning"]
+    assert len(versioning) == 1
+    deny(made.relay, "DescribeTimeToLive")
+    told = made.look(gather=["settings"])
+    assert told["table"]["time_to_live"] is None
+    assert "needs dynamodb:DescribeTimeToLive" in whys(told)["table.time_to_live"]
+
+
 def test_a_facet_that_is_denied_is_null_and_named(made: World) -> None:
     deny(made.relay, "GetBucketPolicy", "DescribeContinuousBackups")
     told = made.look()

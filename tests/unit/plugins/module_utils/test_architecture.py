@@ -20,7 +20,7 @@ PURE_NAMES = (
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_report", "_report_page"),
-    *("_expectations", "_audit", "_audit_contents"),
+    *("_expectations", "_audit", "_audit_contents", "_audit_hazards"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_prices"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [

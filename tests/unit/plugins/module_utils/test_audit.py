@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import date
 from typing import Any
@@ -55,6 +56,18 @@ def state(**more: Any) -> dict[str, Any]:
     }
 
 
+def expiring(expiration: dict[str, Any], **where: Any) -> dict[str, Any]:
+    rule = {"Status": "Enabled", "Filter": where, "Expiration": expiration}
+    return bucket(lifecycle={"old": rule, "kept": {**rule, "Expiration": {"ExpiredObjectDeleteMarker": True}}})
+
+
+def allowing(principal: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A bucket whose policy has one statement more than a run leaves there."""
+    policy = resource(BUCKET, "state-us", "us-east-1")["policy"]
+    statement = {"Sid": "More", "Effect": "Allow", "Principal": principal, "Action": ["s3:GetObject"], **more}
+    return bucket(policy={**policy, "statements": [*policy["statements"], statement]})
+
+
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
 KMS = {"algorithm": "aws:kms", "kms_key_id": KEY_ARN, "bucket_key_enabled": True, "blocked_encryption_types": None}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -87,6 +100,31 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "no protection": (table(deletion_protection=False), ["table.deletion_protection"]),
     "no recovery": (table(recovery={"enabled": False, "period_days": None}), ["table.recovery"]),
+    "states that expire": (expiring({"Days": 30}), ["bucket.expiration"]),
+    "states that expire on a day": (expiring({"Date": "2027-01-01T00:00:00+00:00"}), ["bucket.expiration"]),
+    "states of a folder that expire": ({**expiring({"Days": 1}, Prefix="a/"), **state()}, ["bucket.expiration"]),
+    "expiry elsewhere": ({**expiring({"Days": 1}, Prefix="logs/"), **state()}, []),
+    "expiry of what is larger": ({**expiring({"Days": 1}, ObjectSizeGreaterThan=99), **state(size=9)}, []),
+    "expiry of lock files by tag": (expiring({"Days": 1}, Tags=[{"Key": "lock", "Value": "1"}]), []),
+    "delete markers that expire": (expiring({"ExpiredObjectDeleteMarker": True}), []),
+    "a policy for everybody": (allowing({"AWS": ["*"]}), ["bucket.policy_public"]),
+    "a policy for an organization": (
+        allowing({"AWS": ["*"]}, Condition={"StringEquals": {"aws:PrincipalOrgID": ["o-1"]}}),
+        [],
+    ),
+    "control for another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:*"]),
+        ["bucket.policy_foreign"],
+    ),
+    "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
+    "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
+    "no MFA delete and no lifecycle": (
+        bucket(mfa_delete=False, lifecycle={}),
+        ["bucket.lifecycle", "bucket.mfa_delete"],
+    ),
+    "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
+    "a table that forgets": (table(time_to_live="expires"), ["table.time_to_live"]),
+    "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
@@ -171,6 +209,22 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
     for each in commands:
         assert (each.name, {**each.given, **given}) == (name, each.given)
         assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
+    (found,) = audit(facts(**expiring({"Days": 30})), US)
+    words = shlex.split(found.fix)
+    (kept,) = json.loads(words[-1])["Rules"]
+    assert (words[:3], kept["ID"]) == (["aws", "s3api", "put-bucket-lifecycle-configuration"], "kept")
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    (found,) = audit(facts(**bucket(lifecycle=alone)), US)
+    assert found.fix == "aws s3api delete-bucket-lifecycle --bucket state-us --region us-east-1"
+
+
+def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
+    (found,) = audit(facts(**allowing({"AWS": ["*"]})), US)
+    statements = json.loads(shlex.split(found.fix)[-1])["Statement"]
+    assert statements == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
 
 
 def test_a_path_is_no_pattern() -> None:
