@@ -36,7 +36,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         release = wanted.release(path, lock_id=str(lock.get("lock_id")))
         if age_s is not None and age_s > wanted.stale_lock_s:
             yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
-        elif lock.get("is_canonical") is False:
+        elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
     for path in facts.get("orphan_lock_files") or ():
         yield found("lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h"))

@@ -134,6 +134,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [],
     ),
     "a lock with spaces": ({"locks": [{**LOCK, "is_canonical": False}]}, ["lock.not_canonical"]),
+    "a lock file with spaces": ({"locks": [{**LOCK, "is_canonical": False, "store": "file"}]}, []),
     "litter": ({"orphan_lock_files": ["a.tfstate.tflock"]}, ["lock.orphan_file"]),
     "a digest that fits": (digest("match"), []),
     "a digest while somebody writes": (digest("in_progress"), []),
