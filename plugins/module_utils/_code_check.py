@@ -14,6 +14,7 @@ from typing import Any
 
 from ._code_map import CHECKOUT, CodeMap, Layer
 from ._findings import Finding, command, edit, found
+from ._lock_record import WORKSPACE_KEY_PREFIX
 
 #: As `_audit.summary` tells it.
 Backend = Mapping[str, Any]
@@ -23,7 +24,7 @@ About = tuple[str, Finding]
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
 DEPRECATED = {
     *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
-    "shared_credentials_file",
+    *("shared_credentials_file", "endpoints.dynamodb"),
 }
 #: Gone since Terraform 1.10; OpenTofu still takes them.
 REMOVED = {
@@ -84,7 +85,8 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
 
 
 def _instead(used: Sequence[str]) -> str:
-    instead = {"dynamodb_table": "use_lockfile = true", "force_path_style": "use_path_style = true"}
+    lock = "use_lockfile = true"
+    instead = {"dynamodb_table": lock, "endpoints.dynamodb": lock, "force_path_style": "use_path_style = true"}
     return "; ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
 
 
@@ -141,21 +143,22 @@ def _are_near(one: Backend, other: Backend) -> bool:
 
 def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
     """What only shows when layers are seen together."""
-    by_key: dict[tuple[Any, ...], list[Layer]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[Layer]] = defaultdict(list)
     by_bucket: dict[str, list[Layer]] = defaultdict(list)
     for layer in layers:
         bucket, key = layer.arguments.get("bucket"), layer.arguments.get("key")
         if bucket:
             by_bucket[bucket].append(layer)
         if bucket and key:
-            by_key[bucket, key, layer.arguments.get("workspace_key_prefix")].append(layer)
-    for (bucket, key, _prefix), sharing in sorted(by_key.items(), key=str):
+            by_key[bucket, key].append(layer)  # whatever their prefixes: the default workspace has none
+    for (bucket, key), sharing in sorted(by_key.items(), key=str):
         directories = sorted({normpath(each.directory) for each in sharing if each.source != CHECKOUT})
         if len(directories) > 1:
             detail = f"{bucket}/{key} is the state of {', '.join(directories)}."
             fix = edit(sharing[-1].path, "a key of its own, then: terraform init -migrate-state")
             yield sharing, found("code.shared_key", f"{bucket}/{key}", detail, fix)
     for bucket, using in sorted(by_bucket.items()):
+        yield from _nested(bucket, using)
         modes = {
             mode: sorted({each.path for each in using if each.lock_mode == mode}) for mode in ("dynamodb", "lockfile")
         }
@@ -166,6 +169,28 @@ def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
             ]
             fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
             yield using, found("code.mixed_locking", bucket, f"{'; '.join(told)}.", fix)
+
+
+def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
+    """Keys that a workspace of another layer would have."""
+    trees = {(_prefix(each), each.arguments.get("key")): each for each in layers if each.source != CHECKOUT}
+    for inner in sorted({str(key) for _unused, key in trees if key}):
+        for prefix in sorted({prefix for prefix, _unused in trees if prefix is not None}):
+            begin = f"{prefix}/" if prefix else ""
+            workspace, _slash, key = inner.removeprefix(begin).partition("/")
+            outer = trees.get((prefix, key)) if inner.startswith(begin) else None
+            if outer and workspace:
+                within = next(each for each in layers if each.arguments.get("key") == inner)
+                detail = f"It is the key of {within.path}, and that of the workspace {workspace} of {outer.path}."
+                fix = edit(within.path, f"a key that does not begin with {begin}{workspace}/")
+                yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
+
+
+def _prefix(layer: Layer) -> str | None:
+    """None if only runs tell it."""
+    if "workspace_key_prefix" in layer.unknown:
+        return None
+    return str(layer.arguments.get("workspace_key_prefix", WORKSPACE_KEY_PREFIX))
 
 
 def _name_of(named: Mapping[Any, Backend], layers: Sequence[Layer]) -> str:

@@ -204,6 +204,11 @@ KINDS: dict[str, Kind] = {
         "Two configurations keep their state under one key",
         "Each plans to destroy what the other has made.",
     ),
+    "code.nested_key": Kind(
+        "high",
+        "A key lies among the workspaces of another configuration",
+        "As soon as that has a workspace of this name, both keep their state under one key.",
+    ),
     "code.no_locking": Kind("high", "Code locks nothing", "Two people who apply at once overwrite each other's state."),
     "code.mixed_locking": Kind(
         "high",

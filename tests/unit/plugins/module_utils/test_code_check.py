@@ -87,7 +87,36 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
         {("", "code.shared_key"), ("", "code.not_audited")},
     ),
     "two keys": ([layer(), layer("b/main.tf.json", key="l")], [US], set()),
-    "two prefixes": ([layer(), layer("b/main.tf.json", workspace_key_prefix="w")], [US], set()),
+    "two prefixes on one key, which the default workspaces share": (
+        [
+            layer(workspace_key_prefix="env:"),
+            layer("b/main.tf.json", workspace_key_prefix="w"),
+            layer("c/main.tf.json"),
+        ],
+        [US],
+        {("us-east-1", "code.shared_key")},
+    ),
+    "a key among another's workspaces": (
+        [layer(), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        {("us-east-1", "code.nested_key")},
+    ),
+    "a key among workspaces without prefix": (
+        [layer(workspace_key_prefix=""), layer("b/main.tf.json", key="qa/k", workspace_key_prefix="w")],
+        [US],
+        {("us-east-1", "code.nested_key")},
+    ),
+    "a key of another prefix": (
+        [layer(workspace_key_prefix="w"), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        set(),
+    ),
+    "a key beside workspaces": ([layer(), layer("b/main.tf.json", key="env:/qa/l")], [US], set()),
+    "a prefix that only runs tell": (
+        [layer(workspace_key_prefix="${var.w}"), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        set(),
+    ),
     "two ways to lock": (
         [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
         [BOTH],
@@ -122,6 +151,12 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
     "encrypt where there is no key": ([layer(encrypt=True)], [US], set()),
     "a key without encrypt": ([layer(kms_key_id=KEY)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
     "a key, and encrypt as runs tell": ([layer(kms_key_id=KEY, encrypt="${var.e}")], [WITH_KEY], set()),
+    "a deprecated endpoint": (
+        [layer(endpoints={"s3": "https://s3", "dynamodb": "https://dynamodb"})],
+        [US],
+        {("us-east-1", "code.deprecated")},
+    ),
+    "an endpoint": ([layer(endpoints={"s3": "https://s3", "dynamodb": None})], [US], set()),
     "deprecated": ([layer(force_path_style=True)], [US], {("us-east-1", "code.deprecated")}),
     "removed": ([layer(role_arn="arn:aws:iam::1:role/x")], [US], {("us-east-1", "code.removed")}),
 }
