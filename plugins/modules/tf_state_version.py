@@ -57,6 +57,17 @@ options:
       - What comes before the states of other workspaces than V(default), as clients have it configured.
     type: str
     default: "env:"
+  encryption:
+    description:
+      - What the upload of a lock file and of a state asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block do.
+        A bucket whose policy demands that needs it.
+      - Not given, lock files take the bucket's default, and a state keeps what it had.
+    type: str
+    choices: [AES256, "aws:kms", "aws:kms:dsse"]
+  kms_key_id:
+    description:
+      - The KMS key as ARN, for the O(encryption) with KMS.
+    type: str
   state:
     description:
       - V(restored) makes the content of the version O(version_id) current, whether the state exists or was deleted.
@@ -102,7 +113,8 @@ notes:
     C(dynamodb:PutItem) on the table, and what M(cornerstone.tfstate.tf_state_lock) needs to hold the lock."
   - A version of more than 128 MiB is not restored, as it is held in memory. It can be undeleted.
   - A state that OpenTofu encrypted has its serial inside as well, and is not restored. It can be undeleted.
-  - The new version is encrypted as the current one was, or if that was deleted, as the restored one.
+  - Without O(encryption) the new version is encrypted as the current one was, or if that was deleted, as the restored
+    one.
   - Run again after it was cut short, it goes on. Its lock may have to be released first.
 seealso:
   - module: cornerstone.tfstate.tf_backend_info

@@ -293,6 +293,35 @@ def test_a_lock_that_cannot_be_released_is_named_with_what_was_done(
     assert f"the lock {lock['ID']} of {KEY} may still be held" in result["msg"]
 
 
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a lock": ("tf_state_lock", {"state": "held"}),
+    "a digest": (DIGEST, {}),
+    "a version": (VERSION, {"state": "restored"}),
+}
+
+
+@pytest.mark.parametrize(("module", "asked"), ASKED.values(), ids=list(ASKED))
+def test_where_a_policy_asks_for_encryption_uploads_do_as_clients(
+    backend: Backend, module: str, asked: dict[str, Any]
+) -> None:
+    (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
+    backend.put_digest("0" * 32)
+
+    def demand(call: Any, proceed: Any) -> Any:
+        is_right = call.request.headers.get("x-amz-server-side-encryption") == "aws:kms"
+        return proceed() if is_right else error("AccessDenied", 403)(call, proceed)
+
+    backend.relay.on("PutObject", reply=demand, times=99)
+    asked = {**asked, **({"version_id": first} if module == VERSION else {})}
+    assert "needs s3:PutObject" in backend.task(module, **asked)["msg"]
+    result = backend.task(module, encryption="aws:kms", kms_key_id="arn:aws:kms:us-east-1:000000000000:key/1", **asked)
+    assert not result.get("failed"), result["msg"]
+    keys = [call.request.headers.get("x-amz-server-side-encryption-aws-kms-key-id") for call in backend.relay.writes]
+    assert "arn:aws:kms:us-east-1:000000000000:key/1" in keys
+    refusal = backend.task(module, kms_key_id="x", **asked)
+    assert "kms_key_id needs encryption" in refusal["msg"]
+
+
 def test_a_restored_version_has_a_serial_above_all_others_and_everything_else_as_it_was(backend: Backend) -> None:
     (first, *_unused) = backend.put(state(4, "a", "b"), state(9, "c"), state(5, "b", "c"))
     result = backend.done(VERSION, state="restored", version_id=first)

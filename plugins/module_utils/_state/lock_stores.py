@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -36,6 +36,8 @@ class Place:
     table: str | None = None
     #: The account that must own the bucket.
     owner: str | None = None
+    #: What an upload says of it, as clients do where a policy asks for it.
+    encryption: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class File:
     NAME: ClassVar[str] = "file"
 
     def __init__(self, place: Place) -> None:
-        self._path = place.path
+        self._path, self._encryption = place.path, place.encryption
         owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
@@ -84,6 +86,7 @@ class File:
 
     def take(self, text: str) -> Call:
         content = {"Body": text.encode(), "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        content |= self._encryption
         return Call("s3", "put_object", {**self._object, **content, "IfNoneMatch": "*"})
 
     def release(self, lock: Lock) -> Call:

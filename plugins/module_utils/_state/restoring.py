@@ -108,7 +108,6 @@ class Restoring:
         if not (current and serial == history.highest_serial and current.md5 == _md5(_numbered(wanted, serial))):
             serial = history.highest_serial + 1
             body = _numbered(wanted, serial)
-        like = (current or wanted).answer
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
         return Plan(
             version_id,
@@ -120,7 +119,7 @@ class Restoring:
             (current.md5 if current and body is None else _md5(body or b"")) if item else None,
             item,
             body,
-            terms=condition | {name: like[name] for name in ENCRYPTION if like.get(name)},
+            terms=condition | self._encrypted_like(current or wanted),
         )
 
     def _check_lineage(self, history: History, current: Content | None, wanted: Document) -> None:
@@ -160,8 +159,12 @@ class Restoring:
                 raise
             self.aws.warnings.append(f"the delete marker stays, and a copy was written over it: {refused}")
             content = self._version(plan.version_id, keeps=True)
-            like = {name: content.answer[name] for name in ENCRYPTION if content.answer.get(name)}
-            self._write(content.body or b"", {"IfNoneMatch": "*", **like})
+            self._write(content.body or b"", {"IfNoneMatch": "*", **self._encrypted_like(content)})
+
+    def _encrypted_like(self, content: Content) -> dict[str, Any]:
+        """As is asked, or else as that was."""
+        told = content.answer
+        return dict(self.place.encryption) or {name: told[name] for name in ENCRYPTION if told.get(name)}
 
     def _write(self, body: bytes, terms: Mapping[str, Any]) -> None:
         content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
