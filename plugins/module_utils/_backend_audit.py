@@ -11,12 +11,14 @@ from typing import Any
 from ._audit import audit, summary
 from ._backend_info import INFO, KINDS, gathered
 from ._bucket import BUCKET
-from ._code_check import check_code
+from ._code_check import check_code, further_tables
+from ._code_map import CodeMap
+from ._code_tables import tables_there
 from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._cost_facts import cost_in_use
 from ._expectations import Expectations
-from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
+from ._findings import SEVERITIES, Finding, Tuning, judged, reaches, waivers_of, worst
 from ._module import CONNECTION_SPEC, Edge
 from ._table import TABLE
 
@@ -90,18 +92,28 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
             if not params.get("facts"):
                 raise
             raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
-        layers = 0
-        if params.get("code"):
-            code = read_code(params["code"])
-            found += [finding for name, finding in check_code(code, [told]) if name or finding.id == "code.unreadable"]
-            layers = sum(each.arguments.get("bucket") == told["bucket"]["name"] for each in code.layers)
+        code = read_code(params["code"]) if params.get("code") else None
+        found += _in_code(code, told, params) if code else []
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
     findings = [each.told() for each in judged(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
-    result["layers"] = layers if params.get("code") else None
+    result["layers"] = layers_of(code, told["bucket"]["name"])
     failing = too_bad(findings, params.get("fail_on"))
     return {**result, "failed": True, "msg": failing} if failing else result
+
+
+def _in_code(code: CodeMap, told: Mapping[str, Any], params: Params) -> list[Finding]:
+    """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
+    names = set() if params.get("facts") else further_tables(code, [told]).get(told["name"], set())
+    tables = tables_there(params, sorted(names), told["account_id"])
+    about = check_code(code, [{**told, "tables": tables}])
+    return [finding for name, finding in about if name or finding.id == "code.unreadable"]
+
+
+def layers_of(code: CodeMap | None, bucket: str) -> int | None:
+    """How many layers use the bucket; None if no code was read."""
+    return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
 
 
 def too_bad(findings: Iterable[Mapping[str, Any]], limit: str | None) -> str | None:

@@ -110,10 +110,25 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
         yield found("code.encrypt", layer.path, detail, edit(layer.path, note))
 
 
+def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[str]]:
+    """By the name of a backend, the tables of its layers of which nobody knows yet whether they exist."""
+    found: dict[str, set[str]] = {}
+    for backend in (each for each in backends if each["bucket"]["exists"]):
+        using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
+        named = {str(each.arguments["dynamodb_table"]) for each in using if each.arguments.get("dynamodb_table")}
+        found[backend["name"]] = named - _known_tables(backend, backends).keys()
+    return {name: tables for name, tables in found.items() if tables}
+
+
+def _known_tables(backend: Backend, backends: Iterable[Backend]) -> dict[str, bool | None]:
+    """Whether they exist, of those near it: what was audited, and what was looked up for its code."""
+    near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
+    return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
+
+
 def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
     own = backend["table"] or {}
-    known = {each["table"]["name"]: each["table"] for each in backends if each["table"] and _are_near(each, backend)}
-    if known.get(name, {}).get("exists") is False:
+    if _known_tables(backend, backends).get(name) is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
         yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
     elif own and name != own["name"]:

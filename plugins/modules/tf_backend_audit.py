@@ -152,6 +152,7 @@ options:
       - Directories of Terraform or OpenTofu code. Every backend block in C(.tf), C(.tofu), C(.tf.json) and
         C(.tfbackend) files, terragrunt's C(remote_state), and every initialised checkout that names this bucket is
         compared with it. The directories are read where the task runs. Links to directories are not followed.
+      - A table that the code names beside O(table) is looked up, unless there are O(facts).
       - What is no static text is unknown, and contradicts nothing.
       - Not given, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
         once instead.

@@ -59,8 +59,8 @@ options:
     default: "env:"
   encryption:
     description:
-      - What the upload of a lock file and of a state asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block do.
-        A bucket whose policy demands that needs it.
+      - What the upload of a lock file and of a state asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block
+        do. A bucket whose policy demands that needs it.
       - Not given, lock files take the bucket's default, and a state keeps what it had.
     type: str
     choices: [AES256, "aws:kms", "aws:kms:dsse"]

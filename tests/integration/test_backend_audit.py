@@ -16,7 +16,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record i
 from tests.integration.doors import Playbook, Task, through_core
 from tests.support.commands import Command, command_of
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay
+from tests.support.relay import Relay, error
 
 CODE = 'terraform {\n  backend "s3" {\n    bucket = "%s"\n    key = "k"\n    region = "eu-west-1"\n  }\n}\n'
 
@@ -59,6 +59,22 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
     (again,) = through_core([Task("tf_backend_audit", {"facts": info["backend"], "runs_per_month": 5})])
     assert (again["findings"], again["backend"], relay.calls) == (live["findings"], live["backend"], [])
     assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
+
+
+def test_a_table_that_only_code_names_is_looked_up(params: dict[str, Any], tmp_path: Path, relay: Relay) -> None:
+    through_core([Task("tf_lock_table", {**params_of_the_connection(params), "name": params["table"]})])
+    code = 'terraform {\n  backend "s3" {\n    bucket = "%s"\n    key = "k"\n    dynamodb_table = "no-such"\n  }\n}\n'
+    (tmp_path / "code" / "main.tf").write_text(code % params["bucket"])
+    asked = {**params, "gather": ["settings"]}
+    (result,) = through_core([Task("tf_backend_audit", asked)])
+    assert "code.table_missing" in {each["id"] for each in result["findings"]}
+
+    def deny(call: Any, proceed: Any) -> Any:
+        return error("AccessDeniedException")(call, proceed) if b"no-such" in call.body else proceed()
+
+    relay.on("DescribeTable", reply=deny, times=9)
+    (result,) = through_core([Task("tf_backend_audit", asked)])
+    assert "code.table_differs" in {each["id"] for each in result["findings"]}
 
 
 def test_a_key_is_compared_by_what_its_alias_stands_for(params: dict[str, Any], emulator: RunningEmulator) -> None:

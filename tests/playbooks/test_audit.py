@@ -83,6 +83,14 @@ def test_a_region_without_locks_is_found_mended_and_green(seeded: Project, relay
     assert f"terraform-locks-us-east-1-{unique}" in (seeded.home / "audit" / "audit.html").read_text()
 
 
+def test_a_table_that_only_code_names_is_looked_up_where_its_bucket_is(seeded: Project, unique: str) -> None:
+    bucket = f"cptwn-terraform-state-ezra-{unique}"
+    config = {"bucket": bucket, "key": "k", "region": AF, "dynamodb_table": f"mistyped-{unique}", "use_lockfile": True}
+    seeded.write("backends/b/main.tf.json", {"terraform": {"backend": {"s3": config}}})
+    run = seeded.play(AUDIT, "-l", AF)
+    assert (run.code, found(seeded, AF)["code.table_missing"]) == (2, "critical"), run.output
+
+
 def test_the_limit_and_a_waiver_are_the_users(seeded: Project) -> None:
     waiver = {"id": "table.missing", "backend": US, "reason": "moving to lock files", "until": "2999-01-01"}
     waived = seeded.play(AUDIT, "-e", json.dumps({"terraform_backend_audit_waivers": [waiver]}))

@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import Unreadable, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
@@ -183,6 +183,14 @@ def test_tables_of_other_regions_are_not_taken_for_ours() -> None:
         code_map([layer(dynamodb_table="others"), layer("e/x.tf.json", bucket="state-eu-west-1")]), [US, elsewhere]
     )
     assert "code.table_missing" not in {each.id for _name, each in about}
+
+
+@pytest.mark.parametrize(("exists", "said"), [(False, "code.table_missing"), (True, "code.table_differs")])
+def test_a_table_that_only_code_names_is_looked_up(exists: bool, said: str) -> None:
+    code = code_map([layer(dynamodb_table="lokcs"), layer("b/x.tf.json", key="l", dynamodb_table="locks")])
+    assert further_tables(code, [BOTH, EU]) == {"us-east-1": {"lokcs"}}
+    about = check_code(code, [backend(lock_mode="both", tables={"lokcs": exists})])
+    assert {each.id for _name, each in about} == {"code.deprecated", said}
 
 
 def test_what_cannot_be_read_is_a_finding() -> None:
