@@ -28,8 +28,8 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *_of_resource(TABLE, facts, wanted.table, wanted),
         *hazards(facts, wanted),
         *locks(facts, wanted),
-        *digests(facts),
-        *states(facts),
+        *digests(facts, wanted),
+        *states(facts, wanted),
         *_unknown(facts),
     ]
 

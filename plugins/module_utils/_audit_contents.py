@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from glob import escape
 from typing import Any
 
-from ._expectations import Expectations, Facts, operate
+from ._expectations import Expectations, Facts
 from ._findings import Finding, found
 
 Row = Mapping[str, Any]
@@ -48,21 +48,21 @@ def duration(age_s: float) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
 
 
-def digests(facts: Facts) -> Iterator[Finding]:
+def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for digest in facts.get("digests") or ():
         status, path = digest["status"], digest["path"]
         if status in MENDED_BY:
-            yield found(f"digest.{status}", path, _said_of(digest), _mending(status, path, facts))
+            yield found(f"digest.{status}", path, _said_of(digest), _mending(status, path, facts, wanted))
 
 
-def _mending(status: str, path: str, facts: Facts) -> str:
+def _mending(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
     """Nothing but a state that is whole is given a digest."""
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
-        return _restoration(path, facts)
+        return _restoration(path, facts, wanted)
     is_gone = facts.get("states") is not None and path not in states
     module, asked = MENDED_BY["orphan" if status == "malformed" and is_gone else status]
-    return operate(module, facts, key=path, **asked)
+    return wanted.operate(module, facts, key=path, **asked)
 
 
 def _said_of(digest: Row) -> str:
@@ -74,23 +74,23 @@ def _said_of(digest: Row) -> str:
     return f"The table says {expected}, the state has {actual}."
 
 
-def states(facts: Facts) -> Iterator[Finding]:
+def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     told = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
     for state in facts.get("states") or ():
         path = state["path"]
         if state.get("is_deleted") and path not in told:
-            fix = operate("tf_state_version", facts, key=path, state="undeleted")
+            fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
             yield found("state.deleted", path, "Its newest version is a delete marker.", fix)
         elif state.get("is_readable") is False:
-            yield found("state.unreadable", path, str(state["problem"]), _restoration(path, facts))
+            yield found("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
 
 
-def _restoration(path: str, facts: Facts) -> str:
+def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:
     version_id = _version_before(path, facts)
     if version_id:
-        return operate("tf_state_version", facts, key=path, state="restored", version_id=version_id)
+        return wanted.operate("tf_state_version", facts, key=path, state="restored", version_id=version_id)
     note = "then tf_state_version with state: restored and the version_id of one that is whole"
-    return operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[escape(path)])
+    return wanted.operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[escape(path)])
 
 
 def _version_before(path: str, facts: Facts) -> str | None:

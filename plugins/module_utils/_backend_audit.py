@@ -140,7 +140,8 @@ def _expectations(params: Params) -> Expectations:
         raise Invalid(f"runs_per_month is {params['runs_per_month']}; nobody runs less than never")
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
     lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
-    return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60, lock_mode)
+    stale_lock_s = params["stale_lock_minutes"] * 60
+    return Expectations(name, asked["bucket"], asked["table"], stale_lock_s, lock_mode, params.get("account_id"))
 
 
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:

@@ -27,6 +27,8 @@ class Expectations:
     stale_lock_s: float = 4 * 3600
     #: How clients shall lock: dynamodb, lockfile or both.
     lock_mode: str = "both"
+    #: The account that must own it, if one was declared.
+    account_id: str | None = None
 
     @property
     def converge(self) -> str:
@@ -40,16 +42,16 @@ class Expectations:
     def release(self, path: str, **which: str) -> str:
         return self.play("unlock", key=path, **which)
 
+    def operate(self, module: str, facts: Facts, note: str = "", **options: Any) -> str:
+        """An ad-hoc command: it needs no inventory."""
+        table = {"table": facts["table"]["name"]} if facts.get("table") else {}
+        owner = {"account_id": self.account_id} if self.account_id else {}
+        given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
+        words = ("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", json.dumps(given))
+        return command(*words, note=note)
+
 
 def asked_keys(resource: Resource, params: Params) -> set[str]:
     """The KMS keys that are asked for, by whatever name."""
     managed = [facet for facet in resource.facets if facet.is_managed(params)]
     return {name for facet in managed for name in facet.asked_keys(params)}
-
-
-def operate(module: str, facts: Facts, note: str = "", **options: Any) -> str:
-    """An ad-hoc command: it needs no inventory."""
-    table = {"table": facts["table"]["name"]} if facts.get("table") else {}
-    given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **options}
-    words = ("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", json.dumps(given))
-    return command(*words, note=note)

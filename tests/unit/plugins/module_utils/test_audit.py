@@ -228,6 +228,13 @@ def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
     assert statements == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
 
 
+def test_the_account_that_was_declared_is_declared_by_the_command() -> None:
+    for account_id, given in (("111122223333", {"account_id": "111122223333"}), (None, {})):
+        (found,) = audit(facts(**digest("mismatch")), Expectations("us-east-1", account_id=account_id))
+        asked = command_of(found.fix).given
+        assert {name: asked[name] for name in asked if name == "account_id"} == given
+
+
 def test_a_path_is_no_pattern() -> None:
     (found,) = audit(facts(states=[{"path": "a[1]*", "is_readable": False, "problem": "it is empty"}]), US)
     assert command_of(found.fix).given["keys"] == ["a[[]1][*]"]
@@ -352,9 +359,11 @@ def test_a_waiver_covers_no_more_than_it_says(other: dict[str, str]) -> None:
 def test_what_is_misspelt_is_an_error() -> None:
     with pytest.raises(Invalid, match="no date such as"):
         waivers_of([waiver(until="next week")])
-    assert list(Tuning(date(2026, 1, 1), {"bucket.versoning": "worst"}, ["nosuch"]).problems()) == [
+    waivers = waivers_of([waiver(id="bucket.versionig"), waiver(id="bucket.*")])
+    assert list(Tuning(date(2026, 1, 1), {"bucket.versoning": "worst"}, ["nosuch"], waivers).problems()) == [
         "there is no finding 'bucket.versoning'",
         "there is no finding 'nosuch'",
+        "there is no finding 'bucket.versionig'",
         "severity of bucket.versoning is 'worst'; choose one of critical, high, medium, low, info",
     ]
 
