@@ -112,13 +112,14 @@ class _State:
 
     def _judge(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
-        if document is None:
+        if document is None and not content.is_unjudged:
             raise Refused(
                 f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
                 "version of it with tf_state_version"
             )
-        unknown = "it does not tell its lineage and serial" if None in (document.lineage, document.serial) else None
-        why = unknown or history.disagreement() or self._rivalry(content, history, item)
+        unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
+        unjudged = _why(content) if document is None else None
+        why = unjudged or unknown or history.disagreement() or self._rivalry(content, history, item)
         if why and ACCEPT not in self.allow:
             raise Refused(
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history, reading
 
 from tests.integration.doors import Playbook, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, error, lose_reply
+from tests.support.relay import Answer, Body, Relay, error, lose_reply
 
 KEY = "app/one.tfstate"
 DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
@@ -448,6 +449,37 @@ def test_a_state_too_large_to_be_held_is_undeleted_but_not_restored(
     backend.delete()
     backend.done(VERSION, state="undeleted")
     assert backend.body == state(2, "b")
+
+
+def test_a_state_too_large_to_judge_is_undeleted_and_its_digest_mended_by_word(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = state(1, "x" * 600_000)
+    backend.put(body)
+    backend.delete()
+    monkeypatch.setattr(reading, "LARGEST_VALUE", 100_000)
+    assert backend.done(VERSION, state="undeleted", table=None)["serial"] is None
+    backend.put_digest("0" * 32)
+    assert "it is too large to judge" in backend.refused(DIGEST)
+    assert backend.done(DIGEST, allow=["accept_state"])["digest"] == md5(body)
+
+
+def in_one_second(call: Any, proceed: Any) -> Any:
+    """Seconds are all the time that S3 tells."""
+    answer = proceed()
+    same = b"<LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+    body = re.sub(rb"<LastModified>[^<]*</LastModified>", same, answer.body.read())
+    return Answer(answer.status, {**answer.headers, "content-length": str(len(body))}, Body((body,)))
+
+
+def test_a_state_that_was_deleted_twice_in_a_second_is_undeleted(backend: Backend) -> None:
+    backend.put(state(1, "a"))
+    for _unused in range(3):
+        backend.delete()
+    backend.relay.on("ListObjectVersions", reply=in_one_second, times=99)
+    result = backend.task(VERSION, state="undeleted")
+    assert not result.get("failed"), result["msg"]
+    assert backend.body == state(1, "a")
 
 
 def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend) -> None:

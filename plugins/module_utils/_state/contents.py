@@ -43,6 +43,14 @@ class Look:
     def is_foreign(self) -> bool:
         return isinstance(self.document, Unreadable) and self.document.is_foreign
 
+    @property
+    def is_readable(self) -> bool | None:
+        """Whether it is a state; None: unknown."""
+        said = self.document
+        return (
+            None if said is None or (isinstance(said, Unreadable) and said.is_unjudged) else isinstance(said, Document)
+        )
+
 
 @dataclass(frozen=True)
 class Lock:

@@ -105,6 +105,10 @@ class Content:
     body: bytes | None
 
     @property
+    def is_unjudged(self) -> bool:
+        return isinstance(self.said, Unreadable) and self.said.is_unjudged
+
+    @property
     def document(self) -> Document | None:
         return self.said if isinstance(self.said, Document) else None
 

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._aws_errors import DENIED
-from .._core import Call, CallFailed, TfstateError
+from .._core import Call, CallFailed, Failure, TfstateError
 from .._guard import Refused
+from .contents import fingerprint
 from .digest_item import DigestItem, digest_of, put_digest
 from .document import Document, with_serial
 from .history import Content, History, Keeper, content_of, history_of
@@ -85,13 +86,14 @@ class Restoring:
     def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
-        document = _readable(content, newest.version.version_id)
+        document = None if content.is_unjudged else _readable(content, newest.version.version_id)
         before = current.addresses if current else frozenset()
+        lineage, serial = (document.lineage, document.serial) if document else (None, None)
         return Plan(
             newest.version.version_id,
-            document.lineage,
-            document.serial,
-            document.serial if current else None,
+            lineage,
+            serial,
+            serial if current else None,
             before,
             content.addresses,
             content.md5 if item else None,
@@ -149,17 +151,24 @@ class Restoring:
         return plan
 
     def _undelete(self, plan: Plan) -> None:
+        """Until the state is there: of markers of one second, nobody can say which of them lie above it."""
+        markers = plan.markers
         try:
-            for marker in plan.markers:
-                where = {**self._object, "VersionId": marker.version_id}
-                self.aws.write(Call("s3", "delete_object", where))
-                self.done.append(f"delete marker {marker.version_id} removed")
+            while markers:
+                self._remove(markers)
+                is_there = not isinstance(fingerprint(self.aws, self.scope, self.place.path), Failure)
+                markers = () if is_there else history_of(self.aws, self.scope, self.place.path).markers
         except CallFailed as refused:
             if refused.failure.code not in DENIED:
                 raise
             self.aws.warnings.append(f"the delete marker stays, and a copy was written over it: {refused}")
             content = self._version(plan.version_id, keeps=True)
             self._write(content.body or b"", {"IfNoneMatch": "*", **self._encrypted_like(content)})
+
+    def _remove(self, markers: Iterable[Version]) -> None:
+        for marker in markers:
+            self.aws.write(Call("s3", "delete_object", {**self._object, "VersionId": marker.version_id}))
+            self.done.append(f"delete marker {marker.version_id} removed")
 
     def _encrypted_like(self, content: Content) -> dict[str, Any]:
         """As is asked, or else as that was."""

@@ -34,7 +34,7 @@ def state_row(scope: Scope, found: Objects, path: str, look: Look | None, versio
         "data_resources": document and document.data_resources,
         "is_encrypted": document and document.is_encrypted,
         "is_deleted": False,
-        "is_readable": None if look is None or look.failure else document is not None,
+        "is_readable": look and look.is_readable,
         "problem": str(problem) if problem else None,
     }
 
