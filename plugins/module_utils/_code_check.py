@@ -189,13 +189,12 @@ def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
 def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
     """Keys that a workspace of another layer would have."""
     trees = {(_prefix(each), each.arguments.get("key")): each for each in layers if each.source != CHECKOUT}
-    for inner in sorted({str(key) for _unused, key in trees if key}):
+    for inner, within in sorted({str(key): each for (_unused, key), each in trees.items() if key}.items()):
         for prefix in sorted({prefix for prefix, _unused in trees if prefix is not None}):
             begin = f"{prefix}/" if prefix else ""
             workspace, _slash, key = inner.removeprefix(begin).partition("/")
             outer = trees.get((prefix, key)) if inner.startswith(begin) else None
             if outer and workspace:
-                within = next(each for each in layers if each.arguments.get("key") == inner)
                 detail = f"It is the key of {within.path}, and that of the workspace {workspace} of {outer.path}."
                 fix = edit(within.path, f"a key that does not begin with {begin}{workspace}/")
                 yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
