@@ -70,7 +70,7 @@ class Row:
         """Of a month; of a bucket that is missing, none."""
         cost = self.backend.get("cost")
         is_missing = (self.backend.get("bucket") or {}).get("exists") is False
-        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else "unknown"
+        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else UNKNOWN
 
     def cell(self, check: str) -> str:
         """What a reader wants to know first of this check."""

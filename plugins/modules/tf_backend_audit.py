@@ -83,8 +83,8 @@ options:
     description:
       - What to look at, as in O(cornerstone.tfstate.tf_backend_info#module:gather). What is not looked at is not
         found wanting.
-      - Not given, it is V(settings), V(states), V(locks), V(usage) and V(digests). The last tell of deleted states, too.
-        Without a table V(versions) do, and are looked at besides.
+      - Not given, it is V(settings), V(states), V(locks), V(digests) and V(usage). Without a table it is V(versions)
+        besides, as there are no digests that tell of deleted states.
     type: list
     elements: str
     choices: [settings, states, resources, versions, locks, digests, usage]
