@@ -41,7 +41,7 @@ def _of_the_role(found: dict[str, Any]) -> dict[str, Any]:
     bucket = _role.arguments("bucket", found)
     table = _role.arguments("table", found) if _role.has_table(found) else {}
     shared = {name: bucket[name] for name in (*CONNECTION_SPEC, "account_id") if name in bucket}
-    more = {"workspace_key_prefix": found.get("terraform_backend_workspace_key_prefix")}
+    more = {name: found.get(f"terraform_backend_{name}") for name in ("workspace_key_prefix", "lock_mode")}
     return {
         **shared,
         **{name: value for name, value in more.items() if value is not None},

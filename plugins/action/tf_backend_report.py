@@ -12,13 +12,20 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import TUNING_SPEC, too_bad, tuning_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
+    TUNING_SPEC,
+    layers_of,
+    too_bad,
+    tuning_of,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
     Report,
@@ -29,6 +36,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import
     table,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
 
 RESULT = "__terraform_backend_audit"
 SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_SPEC}
@@ -54,8 +62,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {**result, **told}
 
     def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        tuning = tuning_of(params)
+        code = read_code(params["code"]) if params.get("code") else None
         hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
-        report = reported({host: _audited(host, facts) for host, facts in hosts.items()}, params)
+        audited = {host: _audited(host, facts, tuning) for host, facts in hosts.items()}
+        backends = [each["backend"] for each in audited.values()]
+        names = further_tables(code, backends) if code else {}
+        tables = {each["name"]: self._tables(hosts.get(each["name"]), each, names) for each in backends}
+        report = reported(audited, code, tables, tuning)
         changes: tuple[Change, ...] = ()
         paths: list[str] = []
         if params.get("directory"):
@@ -71,8 +85,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         Display().display(table(report, None if self._task.check_mode else next(iter(paths[2:]), None)))
         return {"changed": bool(changes), "files": paths, "counts": report.counts, "failing": failing(report, params)}
 
+    def _tables(
+        self, facts: Mapping[str, Any] | None, backend: Mapping[str, Any], wanted: Mapping[str, set[str]]
+    ) -> dict[str, bool]:
+        """Which of the tables exist that only code names, by the host's own connection; no answer leaves it unknown."""
+        names = wanted.get(backend["name"])
+        if not facts or not names:
+            return {}
+        try:
+            found = _role.arguments("table", _role.typed(_role.given(facts, self._templar)))
+            given = {name: value for name, value in found.items() if name in CONNECTION_SPEC}
+            params = ArgumentSpecValidator(CONNECTION_SPEC).validate(given).validated_parameters
+            return tables_there(params, sorted(names), backend["account_id"])
+        except TfstateError:
+            return {}
 
-def _audited(host: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+
+def _audited(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str, Any]:
     """What the audit of a host registered; if nothing, a result that says so."""
     result = facts.get(RESULT) or {}
     if result.get("backend"):
@@ -85,25 +114,29 @@ def _audited(host: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
             "name": host,
             "region": facts.get("terraform_backend_region") or "",
             "account_id": facts.get("terraform_backend_account_id"),
+            "lock_mode": facts.get("terraform_backend_lock_mode") or "both",
             "bucket": {"name": names["bucket"], "exists": None, "encryption": None},
             "table": {"name": names["table"], "exists": None} if names["table"] else None,
             "counts": {},
         },
-        "findings": [found("audit.failed", host, why, fix).told()],
+        "findings": [each.told() for each in judged([found("audit.failed", host, why, fix)], host, tuning)],
     }
 
 
-def reported(audited: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> Report:
+def reported(
+    audited: Mapping[str, Mapping[str, Any]],
+    code: CodeMap | None,
+    tables: Mapping[str, Mapping[str, bool]],
+    tuning: Tuning,
+) -> Report:
     """The audits of all hosts as one report, with what the code adds to them."""
-    tuning = tuning_of(params)
-    code = read_code(params["code"]) if params.get("code") else None
-    backends = [each["backend"] for each in audited.values()]
+    backends = [{**each["backend"], "tables": tables.get(each["backend"]["name"])} for each in audited.values()]
     about = check_code(code, backends) if code else []
     rows = [
         Row(
             each["backend"],
             tuple(each["findings"]) + _judged(about, each["backend"]["name"], tuning),
-            _layers(code, each["backend"]["bucket"]["name"]),
+            layers_of(code, each["backend"]["bucket"]["name"]),
         )
         for each in audited.values()
     ]
@@ -113,10 +146,6 @@ def reported(audited: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]
 
 def _judged(about: list[Any], name: str, tuning: Tuning) -> tuple[dict[str, Any], ...]:
     return tuple(each.told() for each in judged([finding for of, finding in about if of == name], name, tuning))
-
-
-def _layers(code: CodeMap | None, bucket: str) -> int | None:
-    return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
 
 
 def failing(report: Report, params: Mapping[str, Any]) -> dict[str, str]:

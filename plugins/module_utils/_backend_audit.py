@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ._audit import Expectations, audit, summary
-from ._backend_info import INFO, KINDS, look_into
+from ._audit import audit, summary
+from ._backend_info import INFO, KINDS, gathered
 from ._bucket import BUCKET
-from ._code_check import check_code
+from ._code_check import check_code, further_tables
+from ._code_map import CodeMap
+from ._code_tables import tables_there
 from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._cost_facts import cost_in_use
-from ._findings import SEVERITIES, Tuning, judged, reaches, waivers_of, worst
+from ._expectations import Expectations
+from ._findings import SEVERITIES, Finding, Tuning, judged, reaches, waivers_of, worst
 from ._module import CONNECTION_SPEC, Edge
 from ._table import TABLE
 
@@ -43,15 +46,11 @@ SPEC: dict[str, dict[str, Any]] = {
     "bucket": {},
     "table": {},
     "account_id": {},
+    "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
     "facts": {"type": "dict"},
-    "gather": {
-        "type": "list",
-        "elements": "str",
-        "choices": list(KINDS),
-        "default": ["settings", "states", "locks", "digests", "usage"],
-    },
+    "gather": {"type": "list", "elements": "str", "choices": list(KINDS)},
     "keys": {"type": "list", "elements": "str", "no_log": False},
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
@@ -85,7 +84,7 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
     try:
         tuning = tuning_of(params)
         expected = _expectations(params)
-        facts = params.get("facts") or _gathered(params)
+        facts = params.get("facts") or _gathered(params, expected)
         try:
             found, told = audit(facts, expected), summary(facts, expected)
             told["cost"] = cost_in_use(facts, params.get("runs_per_month"))
@@ -93,18 +92,28 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
             if not params.get("facts"):
                 raise
             raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
-        layers = 0
-        if params.get("code"):
-            code = read_code(params["code"])
-            found += [finding for name, finding in check_code(code, [told]) if name or finding.id == "code.unreadable"]
-            layers = sum(each.arguments.get("bucket") == told["bucket"]["name"] for each in code.layers)
+        code = read_code(params["code"]) if params.get("code") else None
+        found += _in_code(code, told, params) if code else []
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
     findings = [each.told() for each in judged(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
-    result["layers"] = layers if params.get("code") else None
+    result["layers"] = layers_of(code, told["bucket"]["name"])
     failing = too_bad(findings, params.get("fail_on"))
     return {**result, "failed": True, "msg": failing} if failing else result
+
+
+def _in_code(code: CodeMap, told: Mapping[str, Any], params: Params) -> list[Finding]:
+    """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
+    names = set() if params.get("facts") else further_tables(code, [told]).get(told["name"], set())
+    tables = tables_there(params, sorted(names), told["account_id"])
+    about = check_code(code, [{**told, "tables": tables}])
+    return [finding for name, finding in about if name or finding.id == "code.unreadable"]
+
+
+def layers_of(code: CodeMap | None, bucket: str) -> int | None:
+    """How many layers use the bucket; None if no code was read."""
+    return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
 
 
 def too_bad(findings: Iterable[Mapping[str, Any]], limit: str | None) -> str | None:
@@ -130,17 +139,18 @@ def _expectations(params: Params) -> Expectations:
     if (params.get("runs_per_month") or 0) < 0:
         raise Invalid(f"runs_per_month is {params['runs_per_month']}; nobody runs less than never")
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
-    return Expectations(name, asked["bucket"], asked["table"], params["stale_lock_minutes"] * 60)
+    lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
+    stale_lock_s = params["stale_lock_minutes"] * 60
+    return Expectations(name, asked["bucket"], asked["table"], stale_lock_s, lock_mode, params.get("account_id"))
 
 
-def _gathered(params: Params) -> Mapping[str, Any]:
+def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     defaults = {name: option.get("default") for name, option in INFO.spec.items()}
+    # That a state was deleted is told by its digest, or where there is none, by its versions.
+    told_by_versions = [] if params.get("table") else ["versions"]
+    defaults["gather"] = ["settings", "states", "locks", "digests", "usage", *told_by_versions]
     given = {name: params[name] for name in INFO.spec if params.get(name) is not None}
-    result = look_into({**defaults, **given}, check_mode=False, diff=False)
-    if result.get("failed"):
-        raise TfstateError(result["msg"])
-    backend: Mapping[str, Any] = result["backend"]
-    return backend
+    return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 
 
 AUDIT = Edge(

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 from ._aws import Aws
-from ._bucket import BUCKET
-from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, Unknown, Wrote, unheard
+from ._bucket import BUCKET, mfa
+from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, Unknown, Wrote, facet_of, unheard
+from ._expectations import asked_keys
 from ._lock_record import WORKSPACE_KEY_PREFIX
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._observe import IDENTITY, Observer
@@ -20,12 +22,14 @@ from ._state.digests import Digest, digests
 from ._state.listing import Item, Objects, Versions
 from ._state.rows import deleted_row, digest_row, lock_row, state_row
 from ._state.scope import Scope
-from ._table import TABLE
+from ._table import TABLE, time_to_live
 from ._table.existence import KEY
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
 #: Those that need a list of the objects.
 _OF_OBJECTS = KINDS[1:-1]
+#: What no run writes, and whoever audits wants to know.
+BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
 #: So long answers are asked for again that end well if one waits.
 PATIENCE_S = 300
 
@@ -44,8 +48,7 @@ SPEC: dict[str, dict[str, Any]] = {
 def look_into(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out. It only reads, so that check mode is no different."""
     try:
-        target = target_of(params, "bucket")
-        backend = _Backend(Aws(connection_of(params), PATIENCE_S, wrote), params, target).told()
+        backend = gathered(params, wrote=wrote)
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
     return {"changed": False, "backend": backend}
@@ -60,6 +63,14 @@ INFO = Edge(
 )
 
 
+def gathered(
+    params: Params, asked: Mapping[str, Params] = MappingProxyType({}), wrote: Wrote = unheard
+) -> dict[str, Any]:
+    """What can be known of a backend. `asked`: by kind of resource, the options whose KMS keys are looked up, too."""
+    aws = Aws(connection_of(params), PATIENCE_S, wrote)
+    return _Backend(aws, params, target_of(params, "bucket"), asked).told()
+
+
 @dataclass
 class _Backend:
     """One backend under inspection."""
@@ -67,6 +78,7 @@ class _Backend:
     aws: Aws
     params: Params
     target: Target
+    asked: Mapping[str, Params]
     unknown: list[dict[str, str]] = field(default_factory=list)
 
     def told(self) -> dict[str, Any]:
@@ -95,28 +107,37 @@ class _Backend:
     def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
         observer = Observer(self.aws, resource, target, {})
         observer.meet(identity)
-        values = observer.look(resource.facets[1:] if self._asks("settings") else ())
+        values = observer.look((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
         for name, value in values.items():
             if isinstance(value, Unknown):
                 self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)
         known = {name: None if isinstance(value, Unknown) else value for name, value in values.items()}
+        known |= self._keys(resource, observer)
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
         about |= _size(observer.answer)
         return about if found["exists"] is False else {**about, **known}
 
+    def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
+        names = asked_keys(resource, self.asked.get(resource.kind, {}))
+        observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
+        keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
+        return {"keys": keys} if keys else {}
+
     def _contents(self, bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
-        told: dict[str, Any] = dict.fromkeys(("states", "locks", "digests", "orphan_lock_files", "usage"))
+        told: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
         seen: dict[str, contents.Look] = {}
         if found and self._asks("states", "resources"):
             seen = contents.looks(self.aws, scope, found, self._asks("resources"))
-            found.states = {path: each for path, each in found.states.items() if not seen[path].is_gone}
+            told["others"] = contents.others(scope, found, seen, items or ())
+            passed = {*told["others"], *(path for path, look in seen.items() if look.is_gone)}
+            found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in seen.values() if not look.is_gone])
         versions = self._versions(scope, bucket)
         if found and self._asks("states", "resources", "versions"):

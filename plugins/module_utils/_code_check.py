@@ -14,6 +14,7 @@ from typing import Any
 
 from ._code_map import CHECKOUT, CodeMap, Layer
 from ._findings import Finding, command, edit, found
+from ._lock_record import WORKSPACE_KEY_PREFIX
 
 #: As `_audit.summary` tells it.
 Backend = Mapping[str, Any]
@@ -23,7 +24,7 @@ About = tuple[str, Finding]
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
 DEPRECATED = {
     *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
-    "shared_credentials_file",
+    *("shared_credentials_file", "endpoints.dynamodb"),
 }
 #: Gone since Terraform 1.10; OpenTofu still takes them.
 REMOVED = {
@@ -84,7 +85,8 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
 
 
 def _instead(used: Sequence[str]) -> str:
-    instead = {"dynamodb_table": "use_lockfile = true", "force_path_style": "use_path_style = true"}
+    lock = "use_lockfile = true"
+    instead = {"dynamodb_table": lock, "endpoints.dynamodb": lock, "force_path_style": "use_path_style = true"}
     return "; ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
 
 
@@ -100,6 +102,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
         yield found("code.region", layer.path, detail, edit(layer.path, note))
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
+    yield from _lock_mode(layer, backend)
     encryption = bucket.get("encryption") or {}
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
@@ -107,16 +110,46 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
         yield found("code.encrypt", layer.path, detail, edit(layer.path, note))
 
 
+def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[str]]:
+    """By the name of a backend, the tables of its layers of which nobody knows yet whether they exist."""
+    found: dict[str, set[str]] = {}
+    for backend in (each for each in backends if each["bucket"]["exists"]):
+        using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
+        named = {str(each.arguments["dynamodb_table"]) for each in using if each.arguments.get("dynamodb_table")}
+        found[backend["name"]] = named - _known_tables(backend, backends).keys()
+    return {name: tables for name, tables in found.items() if tables}
+
+
+def _known_tables(backend: Backend, backends: Iterable[Backend]) -> dict[str, bool | None]:
+    """Whether they exist, of those near it: what was audited, and what was looked up for its code."""
+    near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
+    return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
+
+
 def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
     own = backend["table"] or {}
-    known = {each["table"]["name"]: each["table"] for each in backends if each["table"] and _are_near(each, backend)}
-    if known.get(name, {}).get("exists") is False:
+    if _known_tables(backend, backends).get(name) is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
         yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
-    elif name != own.get("name"):
-        expected = f"the backend's is {own['name']}" if own.get("name") else "the backend has none"
-        note = f'dynamodb_table = "{own["name"]}"' if own.get("name") else "use_lockfile = true"
-        yield found("code.table_differs", layer.path, f"It locks in {name}; {expected}.", edit(layer.path, note))
+    elif own and name != own["name"]:
+        detail = f"It locks in {name}; the backend's is {own['name']}."
+        yield found("code.table_differs", layer.path, detail, edit(layer.path, f'dynamodb_table = "{own["name"]}"'))
+
+
+def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
+    """Only who locks in both ways excludes everybody."""
+    mode = backend["lock_mode"]
+    if layer.lock_mode in (mode, "none", "unknown"):
+        return
+    kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
+    table = f'dynamodb_table = "{(backend["table"] or {}).get("name")}"'
+    ways = {
+        "dynamodb": f"{table} alone",
+        "lockfile": "use_lockfile = true alone",
+        "both": f"{table}, use_lockfile = true",
+    }
+    detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
+    yield found(kind, layer.path, detail, edit(layer.path, ways[mode]))
 
 
 def _are_near(one: Backend, other: Backend) -> bool:
@@ -125,21 +158,22 @@ def _are_near(one: Backend, other: Backend) -> bool:
 
 def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
     """What only shows when layers are seen together."""
-    by_key: dict[tuple[Any, ...], list[Layer]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[Layer]] = defaultdict(list)
     by_bucket: dict[str, list[Layer]] = defaultdict(list)
     for layer in layers:
         bucket, key = layer.arguments.get("bucket"), layer.arguments.get("key")
         if bucket:
             by_bucket[bucket].append(layer)
         if bucket and key:
-            by_key[bucket, key, layer.arguments.get("workspace_key_prefix")].append(layer)
-    for (bucket, key, _prefix), sharing in sorted(by_key.items(), key=str):
+            by_key[bucket, key].append(layer)  # whatever their prefixes: the default workspace has none
+    for (bucket, key), sharing in sorted(by_key.items(), key=str):
         directories = sorted({normpath(each.directory) for each in sharing if each.source != CHECKOUT})
         if len(directories) > 1:
             detail = f"{bucket}/{key} is the state of {', '.join(directories)}."
             fix = edit(sharing[-1].path, "a key of its own, then: terraform init -migrate-state")
             yield sharing, found("code.shared_key", f"{bucket}/{key}", detail, fix)
     for bucket, using in sorted(by_bucket.items()):
+        yield from _nested(bucket, using)
         modes = {
             mode: sorted({each.path for each in using if each.lock_mode == mode}) for mode in ("dynamodb", "lockfile")
         }
@@ -150,6 +184,27 @@ def _between(layers: Iterable[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
             ]
             fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
             yield using, found("code.mixed_locking", bucket, f"{'; '.join(told)}.", fix)
+
+
+def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
+    """Keys that a workspace of another layer would have."""
+    trees = {(_prefix(each), each.arguments.get("key")): each for each in layers if each.source != CHECKOUT}
+    for inner, within in sorted({str(key): each for (_unused, key), each in trees.items() if key}.items()):
+        for prefix in sorted({prefix for prefix, _unused in trees if prefix is not None}):
+            begin = f"{prefix}/" if prefix else ""
+            workspace, _slash, key = inner.removeprefix(begin).partition("/")
+            outer = trees.get((prefix, key)) if inner.startswith(begin) else None
+            if outer and workspace:
+                detail = f"It is the key of {within.path}, and that of the workspace {workspace} of {outer.path}."
+                fix = edit(within.path, f"a key that does not begin with {begin}{workspace}/")
+                yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
+
+
+def _prefix(layer: Layer) -> str | None:
+    """None if only runs tell it."""
+    if "workspace_key_prefix" in layer.unknown:
+        return None
+    return str(layer.arguments.get("workspace_key_prefix", WORKSPACE_KEY_PREFIX))
 
 
 def _name_of(named: Mapping[Any, Backend], layers: Sequence[Layer]) -> str:

@@ -48,7 +48,7 @@ class Layer:
     source: str
     #: Static values by name, of `KEPT` only.
     arguments: Mapping[str, Any]
-    #: Every argument that is given, static or not.
+    #: Every argument that is given, static or not; those of `endpoints` as `endpoints.dynamodb`.
     given: frozenset[str]
     #: Those of `KEPT` that are given, but only known when Terraform runs.
     unknown: frozenset[str] = frozenset()
@@ -219,12 +219,14 @@ def _layer(path: str, source: str, config: Any) -> Layer:
     given = {_name(name): value for name, value in config.items()} if isinstance(config, dict) else {}
     given.pop("__is_block__", None)
     named = {name: value for name, value in given.items() if value is not None}
+    inner = [each for each in _listed(named.get("endpoints")) if isinstance(each, dict)]
+    nested = {f"endpoints.{_name(name)}" for each in inner for name, value in each.items() if value is not None}
     static = {name: _static(name, named[name]) for name in KEPT if name in named}
     return Layer(
         path=path,
         source=source,
         arguments={name: value for name, value in static.items() if value is not None},
-        given=frozenset(named),
+        given=frozenset({*named, *nested}),
         unknown=frozenset(name for name, value in static.items() if value is None),
     )
 

@@ -62,6 +62,30 @@ KINDS: dict[str, Kind] = {
         "Each lock file leaves a version and a delete marker: listings grow slow, and old versions cost for ever.",
         ("S3.10", "S3.13", "CKV_AWS_300", "CKV2_AWS_61"),
     ),
+    "bucket.expiration": Kind(
+        "critical",
+        "A lifecycle rule deletes states",
+        "When its time is over a state is gone, and the next plan wants to create everything again.",
+    ),
+    "bucket.policy_public": Kind(
+        "high",
+        "The bucket policy lets everybody in",
+        "A state holds secrets in clear text. Blocked public access may keep people out, until somebody lifts it.",
+        ("S3.2", "S3.3", "CKV_AWS_70"),
+    ),
+    "bucket.policy_foreign": Kind(
+        "high",
+        "Another account may change what protects the bucket",
+        "Whoever may write policy, ACLs or encryption can give himself all the rest.",
+        ("S3.6",),
+    ),
+    "bucket.mfa_delete": Kind(
+        "info",
+        "MFA delete is off",
+        "Versions can be deleted without a second factor. Only the account's root user can switch it on, and AWS takes "
+        "it only where there is no lifecycle.",
+        ("S3.20", "CIS 2.1.2"),
+    ),
     "bucket.object_lock": Kind(
         "low",
         "Object lock is not what was asked",
@@ -105,6 +129,16 @@ KINDS: dict[str, Kind] = {
     "table.table_class": Kind("info", "The table class is not the one asked for", "It costs more than it has to."),
     "table.tags": Kind(
         "low", "Tags of the table differ", "Owner and cost cannot be told by its tags.", ("DynamoDB.5",)
+    ),
+    "table.time_to_live": Kind(
+        "high",
+        "The lock table forgets",
+        "Locks and digests vanish when their time is over, while somebody applies.",
+    ),
+    "table.replicas": Kind(
+        "medium",
+        "The lock table has replicas",
+        "Two regions may both get one lock. Every client has to use the table of one region.",
     ),
     "lock.wedged": Kind(
         "high",
@@ -170,11 +204,26 @@ KINDS: dict[str, Kind] = {
         "Two configurations keep their state under one key",
         "Each plans to destroy what the other has made.",
     ),
+    "code.nested_key": Kind(
+        "high",
+        "A key lies among the workspaces of another configuration",
+        "As soon as that has a workspace of this name, both keep their state under one key.",
+    ),
     "code.no_locking": Kind("high", "Code locks nothing", "Two people who apply at once overwrite each other's state."),
     "code.mixed_locking": Kind(
         "high",
         "Code locks one bucket in ways that do not exclude each other",
         "A client that locks in the table only, and one that locks by file only, do not see each other's locks.",
+    ),
+    "code.lock_mode": Kind(
+        "high",
+        "Code locks where the backend's clients do not look",
+        "A client that locks in the table only, and one that locks by file only, do not see each other's locks.",
+    ),
+    "code.lock_mode_differs": Kind(
+        "medium",
+        "Code locks in another way than the backend's",
+        "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
     ),
     "code.table_differs": Kind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."

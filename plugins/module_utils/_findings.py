@@ -94,7 +94,7 @@ class Tuning:
     waivers: Sequence[Waiver] = ()
 
     def problems(self) -> Iterator[str]:
-        for name in (*self.severities, *self.disabled):
+        for name in (*self.severities, *self.disabled, *(waiver.id for waiver in self.waivers)):
             if not any(fnmatchcase(kind, name) for kind in KINDS):
                 yield f"there is no finding {name!r}"
         for name, severity in self.severities.items():

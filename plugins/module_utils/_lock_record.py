@@ -7,11 +7,14 @@ Source: internal/states/statemgr/locker.go and internal/backend/remote-state/s3 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
 
@@ -94,6 +97,12 @@ def is_canonical(text: str | None) -> bool:
     """Whether OpenTofu can release a table's lock: it deletes what equals its own re-marshalled JSON."""
     info = parsed(text)
     return isinstance(info, LockInfo) and marshal(info) == text
+
+
+def seen_id(info: Mapping[str, Any] | None) -> str:
+    """What a table's lock without an id goes by: its `Info` as DynamoDB gives it, hashed. None: it has none."""
+    text = info["S"] if info and "S" in info else json.dumps(info, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def rfc3339nano(moment: datetime) -> str:

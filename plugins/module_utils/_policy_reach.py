@@ -69,6 +69,21 @@ def _is_somebodys_network(value: str) -> bool:
     return network.prefixlen >= WIDEST_PREFIX[network.version]
 
 
+#: What lets another account take a bucket's protection away. Source: AWS Security Hub, control S3.6
+CONTROL = (
+    *("s3:DeleteBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPolicy"),
+    *("s3:PutEncryptionConfiguration", "s3:PutObjectAcl"),
+)
+
+
+def lends_control(statement: Statement, account: str) -> bool:
+    """Whether it lets accounts other than this one change what protects the bucket."""
+    named = statement.get("Principal", {}).get("AWS", [])
+    others = [who for who in named if who.startswith("arn:") and who.split(":")[4] != account]
+    is_control = any(_is_about(statement, "Action", action) for action in CONTROL)
+    return statement.get("Effect") == "Allow" and bool(others) and is_control
+
+
 def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> bool:
     """Whether it could be that nobody but the root user of `account`, if that is known, can change the policy again."""
     return (

@@ -106,7 +106,7 @@ class Side:
         return state_path(self.key or "", workspace, self.workspace_key_prefix)
 
     def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
-        return Stored(self.aws, Place(self.bucket.name, path, self.table, self.bucket.owner), encryption)
+        return Stored(self.aws, Place(self.bucket.name, path, self.table, self.bucket.owner, encryption), encryption)
 
 
 @dataclass

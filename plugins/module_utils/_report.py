@@ -24,6 +24,8 @@ CHECKS = {
     "code": "Setup code",
     "audit": "Audit",
 }
+#: Said of what nobody looked at, or could: it is not the same as fine.
+UNKNOWN = "unknown"
 #: Past so many backends only those with findings are printed.
 LONGEST_TABLE = 40
 
@@ -68,19 +70,25 @@ class Row:
         """Of a month; of a bucket that is missing, none."""
         cost = self.backend.get("cost")
         is_missing = (self.backend.get("bucket") or {}).get("exists") is False
-        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else "unknown"
+        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else UNKNOWN
 
     def cell(self, check: str) -> str:
         """What a reader wants to know first of this check."""
-        kind = self.backend.get(check)
         if check in ("bucket", "table"):
-            missing = " (missing)" if (kind or {}).get("exists") is False else ""
-            return f"{(kind or {}).get('name') or 'none'}{missing}"
+            return _named(self.backend.get(check))
         if check == "code":
             return {None: "not read", 0: "none", 1: "1 layer"}.get(self.layers, f"{self.layers} layers")
-        counts = self.backend.get("counts") or {}
-        counted = {"lock": counts.get("locks"), "state": counts.get("states"), "digest": None}.get(check)
-        return str(counted) if counted is not None else ""
+        if check == "audit":
+            return ""
+        count = self.backend["counts"].get(f"{check}s")
+        return UNKNOWN if count is None else "" if check == "digest" else str(count)
+
+
+def _named(resource: Mapping[str, Any] | None) -> str:
+    if not resource or not resource["name"]:
+        return "none"
+    said = {False: " (missing)", None: f" ({UNKNOWN})"}.get(resource["exists"], "")
+    return f"{resource['name']}{said}"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ from typing import Any
 
 from ._cost import COLUMN
 from ._findings import SEVERITIES, rank, worst
-from ._report import CHECKS, Report, Row, headline
+from ._report import CHECKS, UNKNOWN, Report, Row, headline
 
 #: Past so many items a group starts closed.
 LONGEST_OPEN_GROUP = 12
-COLUMNS = {check: heading for check, heading in CHECKS.items() if check != "audit"}
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#16202c;--soft:#526071;--line:#dde2e8;--link:#0b57a8;
@@ -144,7 +143,7 @@ show();
 def page_text(report: Report) -> str:
     """The whole page."""
     rows = sorted(report.rows, key=lambda row: (row.is_ok, rank(row.severity or "info"), row.name))
-    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *COLUMNS.values(), COLUMN))
+    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *CHECKS.values(), COLUMN))
     lines = "\n".join(_row(row) for row in rows)
     groups = "\n".join(_group(group) for group in report.groups) or '<p class="soft">Nothing was found.</p>'
     policy = f"default-src 'none'; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; img-src data:"
@@ -226,11 +225,9 @@ def _bar(report: Report) -> str:
 def _row(row: Row) -> str:
     region = row.backend["region"] if row.backend["region"] != row.name else None
     where = " ".join(str(part) for part in (region, row.backend.get("account_id")) if part)
-    cells = "".join(_cell(row, check, heading) for check, heading in COLUMNS.items())
+    cells = "".join(_cell(row, check, heading) for check, heading in CHECKS.items())
     levels = " ".join(sorted({each["severity"] for each in row.open}))
-    searched = _searched(
-        row.name, where, *(row.cell(check) for check in COLUMNS), *(each["title"] for each in row.open)
-    )
+    searched = _searched(row.name, where, *(row.cell(check) for check in CHECKS), *(each["title"] for each in row.open))
     return (
         f'<tr data-text="{searched}" data-levels="{levels}">'
         f'<td><a href="#findings" data-name="{_e(row.name)}">{_e(row.name)}</a>'
@@ -244,7 +241,7 @@ def _cell(row: Row, check: str, heading: str) -> str:
     level, told = worst(row.of(check)), row.cell(check)
     badge = _badge(level) if level else "" if told else '<span class="soft">ok</span>'
     told = f"{_e(told)} " if told else ""
-    calm = "" if level or check in ("bucket", "table", "code") else ' class="calm"'
+    calm = "" if level or UNKNOWN in told or check in ("bucket", "table", "code") else ' class="calm"'
     return f'<td{calm} data-label="{_e(heading)}"><span>{told}{badge}</span></td>'
 
 

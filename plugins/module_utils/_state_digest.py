@@ -50,7 +50,12 @@ def mend_digest(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[
     is_changed = not plan.is_done
     if is_changed:
         excluded(aws, place, params["lock_id"])
-        plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+        try:
+            plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+        except TfstateError as error:
+            if not state.done:
+                raise
+            return {"failed": True, "msg": f"{error} (done before: {', '.join(state.done)})", "changed": True}
     return _result(place, plan, is_changed, diff)
 
 

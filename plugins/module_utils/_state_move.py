@@ -21,6 +21,7 @@ from ._reconcile import unless_checking
 from ._relocation import Relocation, Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
+from ._state_options import encryption_of
 
 #: What only the other side's connection decides; certificates and the like are of this machine.
 OWN = (
@@ -121,7 +122,7 @@ def _relocation(params: Params, wrote: Wrote) -> Relocation:
         source=_side(_source_params(params), wrote) if params["source_bucket"] else None,
         target=target,
         keys=tuple(params["keys"] or ()),
-        encryption=_encryption(params),
+        encryption=encryption_of(params),
         fence=params["fence"],
         lock_timeout_s=params["lock_timeout"],
         info=_info(),
@@ -157,12 +158,6 @@ def _source_params(params: Params) -> dict[str, Any]:
     given["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
     named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
     return {**params, **(own if any(own.values()) else {}), **given, **named}
-
-
-def _encryption(params: Params) -> dict[str, str]:
-    """What clients say that are told so; nothing leaves it to the bucket."""
-    key = {"SSEKMSKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
-    return {"ServerSideEncryption": params["encryption"], **key} if params["encryption"] else {}
 
 
 def _backend(params: Params) -> Backend:

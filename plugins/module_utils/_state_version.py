@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An older version of one state made its current one, from a task's options to a task's result."""
+"""Versions of one state: one made its current one, or two compared, from a task's options to a task's result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from ._state.maintenance import excluded
 from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
 from ._state_options import STATE_SPEC, place_of, scope_of
 
+COMPARED = "compared"
 SPEC: dict[str, dict[str, Any]] = {
     **STATE_SPEC,
-    "state": {"choices": ["restored", "undeleted"], "required": True},
+    "state": {"choices": ["restored", "undeleted", COMPARED], "required": True},
     "version_id": {},
+    "with_version_id": {},
     "lock_id": {},
     "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE]},
     "wait_timeout": {"type": "int", "default": 300},
@@ -31,11 +33,13 @@ def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
     aws = None
     try:
         place = place_of(params)
-        if (params["state"] == "restored") != bool(params["version_id"]):
-            raise Invalid("version_id goes with state: restored, which cannot do without it")
+        _check(params)
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
         work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
-        plan = work.plan(params["version_id"])
+        if params["state"] == COMPARED:
+            plan = work.compared(params["version_id"], params["with_version_id"])
+        else:
+            plan = work.plan(params["version_id"])
         is_changed = not plan.is_done
         if is_changed:
             excluded(aws, place, params["lock_id"])
@@ -44,7 +48,16 @@ def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
         so_far = f" (done before: {', '.join(done)}; run again to go on)" if done else ""
         warnings = list(aws.warnings) if aws else []
         return {"failed": True, "msg": f"{error}{so_far}", "changed": bool(done), "warnings": warnings}
-    return _result(place.path, plan, is_changed, diff) | {"warnings": list(aws.warnings)}
+    told = _difference(place.path, plan, params["with_version_id"]) if params["state"] == COMPARED else {}
+    return _result(place.path, plan, is_changed, diff) | told | {"warnings": list(aws.warnings)}
+
+
+def _check(params: Params) -> None:
+    """Raises Invalid."""
+    if (params["state"] == "undeleted") == bool(params["version_id"]):
+        raise Invalid("version_id goes with state: restored and compared, which cannot do without it")
+    if params["with_version_id"] and params["state"] != COMPARED:
+        raise Invalid("with_version_id goes with state: compared")
 
 
 EDGE = Edge(
@@ -72,6 +85,15 @@ def _result(path: str, plan: Plan, is_changed: bool, diff: bool) -> dict[str, An
     if diff:
         result["diff"] = {"before": _lines(plan.serial_before, plan.before), "after": _lines(plan.serial, plan.after)}
     return result
+
+
+def _difference(path: str, plan: Plan, with_version_id: str | None) -> dict[str, Any]:
+    other = f"version {with_version_id}" if with_version_id else "the state now"
+    more, fewer = len(plan.after - plan.before), len(plan.before - plan.after)
+    msg = (
+        f"version {plan.version_id} of {path} has {more} resources that {other} has not, and lacks {fewer} that it has"
+    )
+    return {"msg": msg}
 
 
 def _lines(serial: int | None, addresses: frozenset[str]) -> str:

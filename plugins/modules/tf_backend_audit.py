@@ -56,6 +56,12 @@ options:
       - The 12 digits of the account that must own everything. Quote them in YAML.
       - Not given, whatever account the credentials belong to is right.
     type: str
+  lock_mode:
+    description:
+      - How clients of the backend shall lock, which O(code) is held against.
+      - Not given, it is V(both) with a table, and V(lockfile) without.
+    type: str
+    choices: [dynamodb, lockfile, both]
   bucket_options:
     description:
       - What the bucket shall be like beyond the baseline, as options of M(cornerstone.tfstate.tf_state_bucket).
@@ -70,17 +76,18 @@ options:
   facts:
     description:
       - What M(cornerstone.tfstate.tf_backend_info) returned as RV(cornerstone.tfstate.tf_backend_info#module:backend).
-        Nothing is read from AWS then. That a KMS key is the one that an alias stands for is taken for granted.
+        Nothing is read from AWS then. Whether a KMS key is the one that an alias stands for is unknown.
       - Not given, it is gathered.
     type: dict
   gather:
     description:
       - What to look at, as in O(cornerstone.tfstate.tf_backend_info#module:gather). What is not looked at is not
         found wanting.
+      - Not given, it is V(settings), V(states), V(locks), V(digests) and V(usage). Without a table it is V(versions)
+        besides, as there are no digests that tell of deleted states.
     type: list
     elements: str
     choices: [settings, states, resources, versions, locks, digests, usage]
-    default: [settings, states, locks, digests, usage]
   keys:
     description:
       - Shell patterns. Only states whose key fits one of them are looked at.
@@ -145,6 +152,7 @@ options:
       - Directories of Terraform or OpenTofu code. Every backend block in C(.tf), C(.tofu), C(.tf.json) and
         C(.tfbackend) files, terragrunt's C(remote_state), and every initialised checkout that names this bucket is
         compared with it. The directories are read where the task runs. Links to directories are not followed.
+      - A table that the code names beside O(table) is looked up, unless there are O(facts).
       - What is no static text is unknown, and contradicts nothing.
       - Not given, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
         once instead.

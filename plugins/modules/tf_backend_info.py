@@ -140,6 +140,7 @@ backend:
         arn: {description: Its ARN., type: str, sample: "arn:aws:s3:::usest1-terraform-state-ezra"}
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         region: {description: Where it lies., type: str, sample: us-east-1}
+        mfa_delete: {description: With V(settings) whether MFA delete is on., type: bool, sample: false}
     table:
       description:
         - The lock table in the same form, with the facets of M(cornerstone.tfstate.tf_lock_table).
@@ -152,8 +153,13 @@ backend:
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
         size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
+        time_to_live:
+          description: With V(settings) the attribute that says when items vanish. Null if none does.
+          type: str
+          sample: null
     states:
-      description: Every object in scope but lock files.
+      description:
+        - Every object in scope but lock files and RV(backend.others).
       type: list
       elements: dict
       contains:
@@ -181,7 +187,15 @@ backend:
         data_resources: {description: Instances of data sources., type: int, sample: 3}
         is_encrypted: {description: Whether OpenTofu encrypted it., type: bool, sample: false}
         is_deleted: {description: Whether it was deleted and may be brought back., type: bool, sample: false}
+        is_readable: {description: Whether it is a state. Null if that is unknown., type: bool, sample: true}
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
+    others:
+      description:
+        - The objects in scope that are no states. They do not begin as one, are not called C(*.tfstate), and have
+          neither lock, digest nor workspace. Known only where states were looked at.
+      type: list
+      elements: str
+      sample: [modules/vpc.zip]
     locks:
       description: Every lock on a state in scope. A client of lock mode V(both) holds two with the same id.
       type: list
@@ -198,7 +212,12 @@ backend:
         is_wedged: {description: Whether no client can read and so none can release it., type: bool, sample: false}
         is_canonical: {description: Whether OpenTofu could release it from the table., type: bool, sample: true}
         problem: {description: Why it cannot be read. Null if it can., type: str, sample: "it is not JSON"}
-        seen: {description: Changes with every byte of the lock., type: str, sample: 8f14e45fceea167a5a36dedd4bea2543}
+        seen:
+          description:
+            - Changes with every byte of the lock. A wedged one is released by it, as the C(lock_id) of
+              M(cornerstone.tfstate.tf_state_lock).
+          type: str
+          sample: 8f14e45fceea167a5a36dedd4bea2543
     digests:
       description: Every digest of a state in scope, and states without one.
       type: list

@@ -12,7 +12,9 @@ description:
   - Takes what M(cornerstone.tfstate.tf_backend_audit) registered as C(__terraform_backend_audit) on every host of the
     play, and writes it as C(audit.json), C(audit.md) and C(audit.html). It prints an overview besides.
   - A host without such a result is reported as one that could not be audited.
-  - With O(code), Terraform code is read once and compared with all backends.
+  - With O(code), Terraform code is read once and compared with all backends. AWS is asked for one thing only, whether
+    tables exist that code names and no backend has. That is done from the controller, by the role's variables of the
+    host whose bucket the code uses.
   - The page needs nothing but itself. It can be mailed, or kept as an artifact of a pipeline.
   - This is an action plugin. Nothing runs on the host. Run it once for all hosts.
 author:
@@ -55,6 +57,7 @@ options:
   severities:
     description:
       - As in O(cornerstone.tfstate.tf_backend_audit#module:severities), for what is found in the code.
+        Audits have judged the rest.
     type: dict
   disabled:
     description:

@@ -62,6 +62,17 @@ options:
       - What comes before the states of other workspaces than V(default), as clients have it configured.
     type: str
     default: "env:"
+  encryption:
+    description:
+      - What the upload of a lock file asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block do.
+        A bucket whose policy demands that needs it.
+      - Not given, the bucket's default is used.
+    type: str
+    choices: [AES256, "aws:kms", "aws:kms:dsse"]
+  kms_key_id:
+    description:
+      - The KMS key as ARN, for the O(encryption) with KMS.
+    type: str
   state:
     description:
       - V(present) makes the digest fit the state, whether it is wrong, missing or malformed.
@@ -79,7 +90,8 @@ options:
     description:
       - What may be done although it was refused.
       - V(accept_state) takes the state for right although its lineage is not that of the version before it, its
-        serial is below that of an older one, or it tells neither.
+        serial is below that of an older one, an older one bears the same serial with other content, as after two
+        clients wrote at the same time, or it tells neither.
       - V(forget_state) removes the digest of a state that does not exist, with O(state=absent). Clients then take the
         state for empty, and plan to create everything.
     type: list
@@ -132,12 +144,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether the digest was written or removed, or in check mode would be.
+  description:
+    - Whether the digest was written or removed, or in check mode would be. After a failure, whether it was before that.
   returned: always
   type: bool
   sample: true
 msg:
-  description: What is true now, in a sentence. After a failure, what went wrong.
+  description: What is true now, in a sentence. After a failure, what went wrong, and what was done before.
   returned: always
   type: str
   sample: network/terraform.tfstate has the digest 28b36030a7887f4c55d8ea4c7670499a, which fits

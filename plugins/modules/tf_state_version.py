@@ -6,13 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tf_state_version
-short_description: Restore an older version of a Terraform or OpenTofu state, or undelete it
+short_description: Restore an older version of a Terraform or OpenTofu state, undelete it, or compare versions
 version_added: 0.2.0
 description:
   - Makes an older version of a state the current one. It is written as a new version with a serial above that of all
     others, so no client and no saved plan takes it for one that it knew. Everything else in it stays, byte for byte.
   - Or brings back a state that was deleted, by removing its delete marker.
-  - Both are done while every client is kept out by its lock, and the digest of the state follows.
+  - Or only tells by which resources two versions differ.
+  - The first two are done while every client is kept out by its lock, and the digest of the state follows.
   - The addresses of resources that come back and that vanish are shown, also in check mode. Values never are.
   - Nothing is removed but delete markers. What was the current version is the one before, and can be restored as well.
   - Versions are listed by M(cornerstone.tfstate.tf_backend_info).
@@ -56,18 +57,36 @@ options:
       - What comes before the states of other workspaces than V(default), as clients have it configured.
     type: str
     default: "env:"
+  encryption:
+    description:
+      - What the upload of a lock file and of a state asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block
+        do. A bucket whose policy demands that needs it.
+      - Not given, lock files take the bucket's default, and a state keeps what it had.
+    type: str
+    choices: [AES256, "aws:kms", "aws:kms:dsse"]
+  kms_key_id:
+    description:
+      - The KMS key as ARN, for the O(encryption) with KMS.
+    type: str
   state:
     description:
       - V(restored) makes the content of the version O(version_id) current, whether the state exists or was deleted.
         If it is current already, with the highest serial, nothing is changed.
       - V(undeleted) brings back the version that was deleted, as it was. A state that exists is left as it is.
         Where removing the delete marker is denied, a copy is written over it.
+      - V(compared) tells by which resources the version O(version_id) differs from another, and writes nothing. It
+        takes no lock and minds none, so it works while somebody applies.
     type: str
-    choices: [restored, undeleted]
+    choices: [restored, undeleted, compared]
     required: true
   version_id:
     description:
-      - The version to restore. Required with O(state=restored), and only then.
+      - The version to restore or to compare. Required with O(state=restored) and O(state=compared), and only then.
+    type: str
+  with_version_id:
+    description:
+      - The version to compare with, for O(state=compared).
+      - Not given, it is the state as it is now.
     type: str
   lock_id:
     description:
@@ -88,12 +107,14 @@ options:
     type: int
     default: 300
 notes:
+  - O(state=compared) needs C(s3:GetObjectVersion) on the state, and C(s3:GetObject) to compare with what it is now.
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
     and C(s3:PutObject) on the state, to undelete C(s3:DeleteObjectVersion) on it, C(dynamodb:GetItem) and
     C(dynamodb:PutItem) on the table, and what M(cornerstone.tfstate.tf_state_lock) needs to hold the lock."
   - A version of more than 128 MiB is not restored, as it is held in memory. It can be undeleted.
   - A state that OpenTofu encrypted has its serial inside as well, and is not restored. It can be undeleted.
-  - The new version is encrypted as the current one was, or if that was deleted, as the restored one.
+  - Without O(encryption) the new version is encrypted as the current one was, or if that was deleted, as the restored
+    one.
   - Run again after it was cut short, it goes on. Its lock may have to be released first.
 seealso:
   - module: cornerstone.tfstate.tf_backend_info
@@ -129,6 +150,18 @@ EXAMPLES = r"""
     state: restored
     version_id: "{{ (info.backend.states | selectattr('workspace', 'eq', 'default') | first).versions[1].version_id }}"
 
+- name: Show which resources the last run made and removed
+  cornerstone.tfstate.tf_state_version:
+    bucket: harmed-terraform-state
+    region: eu-west-1
+    key: network/terraform.tfstate
+    state: compared
+    version_id: "{{ versions[0].version_id }}"
+    with_version_id: "{{ versions[1].version_id }}"
+  vars:
+    versions: "{{ (info.backend.states | selectattr('workspace', 'eq', 'default') | first).versions }}"
+  register: compared
+
 - name: Undelete the state of another workspace
   cornerstone.tfstate.tf_state_version:
     bucket: harmed-terraform-state
@@ -156,39 +189,44 @@ path:
   type: str
   sample: network/terraform.tfstate
 version_id:
-  description: The version that was brought back.
+  description: The version that was brought back, or compared.
   returned: success
   type: str
   sample: 3HL4kqtJvjVBH40Nrjfkd
 lineage:
-  description: The lineage of the state now.
+  description: The lineage of the state now, or of the version that was compared.
   returned: success
   type: str
   sample: 2d29fd45-64c5-43d3-9c37-3ff2e1a4e7d2
 serial:
-  description: The serial of the state now.
+  description: The serial of the state now, or of the version that was compared.
   returned: success
   type: int
   sample: 14
 serial_before:
-  description: The serial that it had. None if it was deleted, or could not be read.
+  description:
+    - The serial that it had, or of what was compared with. None if it was deleted, or could not be read.
   returned: success
   type: int
   sample: 13
 added:
-  description: The addresses of resources that the state has now and had not before.
+  description:
+    - The addresses of resources that the state has now and had not before. With O(state=compared) those that
+      O(version_id) has and the other has not.
   returned: success
   type: list
   elements: str
   sample: [aws_instance.bastion]
 removed:
-  description: The addresses of resources that the state had before and has not now.
+  description:
+    - The addresses of resources that the state had before and has not now. With O(state=compared) those that the other
+      has and O(version_id) has not.
   returned: success
   type: list
   elements: str
   sample: ['module.app["blue"].aws_lb.this[0]']
 digest:
-  description: The digest in the table now. None without O(table).
+  description: The digest in the table now. None without O(table), and with O(state=compared).
   returned: success
   type: str
   sample: 28b36030a7887f4c55d8ea4c7670499a

@@ -28,10 +28,14 @@ class Backend:
     """A backend as bootstrapped, and an independent look into it."""
 
     lock_mode: str
-    files: Path
+    project: Project
     relay: Relay
     s3: Any
     dynamodb: Any
+
+    @property
+    def files(self) -> Path:
+        return self.project.home / "backends" / self.lock_mode
 
     @property
     def bucket(self) -> str:
@@ -86,10 +90,7 @@ def backends(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         run = project.play(BOOTSTRAP)
         assert run.code == 0, run.output
         s3, dynamodb = (emulator.client(service, region=REGION) for service in ("s3", "dynamodb"))
-        yield {
-            lock_mode: Backend(lock_mode, project.home / "backends" / lock_mode, relay, s3, dynamodb)
-            for lock_mode in LOCK_MODES
-        }
+        yield {lock_mode: Backend(lock_mode, project, relay, s3, dynamodb) for lock_mode in LOCK_MODES}
 
 
 @pytest.fixture(params=LOCK_MODES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import getpass
 import json
 import re
+import shlex
 import socket
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ def lock(backend: Backend, key: str, state: str, check_mode: bool = False, **par
     return through_core([Task("tf_state_lock", asked, check_mode)])[0]
 
 
+def told(backend: Backend, module: str, **params: Any) -> Result:
+    """What a module tells of a backend that it only looks at."""
+    connection = {"endpoint_url": backend.relay.url, "region": REGION, "access_key": "test", "secret_key": "test"}
+    table = {} if backend.lock_mode == "lockfile" else {"table": backend.table}
+    (result,) = through_core([Task(module, {**connection, **table, "bucket": backend.bucket, **params})])
+    assert not result.get("failed"), result["msg"]
+    return result
+
+
+def stale(backend: Backend, key: str) -> list[dict[str, Any]]:
+    asked = {"gather": ["locks"], "keys": [key], "stale_lock_minutes": 0, "name": backend.lock_mode}
+    found = told(backend, "tf_backend_audit", **asked)["findings"]
+    return [each for each in found if each["id"] == "lock.stale"]
+
+
 def initialised(backend: Backend, workspace: Workspace, instance: str) -> str:
     key = state_key(PROJECT, instance)
     succeeded(workspace.init(backend.tfbackend, f"-backend-config=key={key}"))
@@ -49,6 +65,7 @@ def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
     with workspace.started(*apply(wait_for=str(release))) as process:
         assert becomes_true(lambda: workspace.is_applying)
         during = lock(backend, key, "released", check_mode=True)
+        known = told(backend, "tf_backend_info", gather=["locks"], keys=[key])["backend"]["locks"]
         process.kill()
         process.wait()
     release.touch()  # the provisioner outlives it
@@ -63,12 +80,25 @@ def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
         assert re.fullmatch(r"1\.\d+\.\d+.*", each["client"])
         assert 0 <= each["age_s"] < 600
         assert each["is_canonical"] and not each["is_wedged"]
+    shared = ("store", "lock_id", "who", "operation", "client", "created")
+    assert [[each[name] for name in shared] for each in known] == [[each[name] for name in shared] for each in seen]
     refused = workspace.apply()
     assert refused.code == 1 and REFUSED in refused.output and lock_id in refused.output
     assert lock(backend, key, "released", lock_id="another")["failed"]
-    assert lock(backend, key, "released", lock_id=lock_id)["changed"]
-    assert backend.lock_infos(key) == []
+    assert becomes_true(lambda: len(stale(backend, key)) == len(seen))
+    (fix,) = {each["fix"] for each in stale(backend, key)}
+    released = backend.project.play(*shlex.split(fix)[1:])
+    assert released.code == 0, released.output
+    assert (backend.lock_infos(key), stale(backend, key)) == ([], [])
     succeeded(workspace.apply())
+
+
+def test_a_checkout_that_terraform_initialised_is_on_the_map(backend: Backend, workspace: Workspace) -> None:
+    initialised(backend, workspace, "on-the-map")
+    asked = {"gather": ["settings"], "code": [str(workspace.folder)], "lock_mode": backend.lock_mode}
+    audit = told(backend, "tf_backend_audit", **asked)
+    assert audit["layers"] > 0
+    assert {each["id"] for each in audit["findings"] if each["id"].startswith("code.")} <= {"code.deprecated"}
 
 
 def test_our_lock_keeps_terraform_out_until_it_is_released(backend: Backend, workspace: Workspace) -> None:

@@ -107,6 +107,7 @@ def test_an_older_version_is_restored_and_the_plan_is_the_difference(backend: Ba
         assert digest(backend, key)["Digest"]["S"] == hashlib.md5(body, usedforsecurity=False).hexdigest()
     planned = workspace.plan()
     assert planned.code == 2
-    assert re.findall(r"# (\S+) will be (\w+)", planned.output) == [("terraform_data.another", "created")]
+    assert re.findall(r"# (\S+) (?:will|must) be (\w+)", planned.output) == [("terraform_data.another", "created")]
+    assert "Plan: 1 to add, 0 to change, 0 to destroy" in planned.output
     succeeded(workspace.apply())
     succeeded(workspace.plan())

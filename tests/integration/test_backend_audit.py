@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
 from tests.integration.doors import Playbook, Task, through_core
+from tests.support.commands import Command, command_of
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay
+from tests.support.relay import Relay, error
 
 CODE = 'terraform {\n  backend "s3" {\n    bucket = "%s"\n    key = "k"\n    region = "eu-west-1"\n  }\n}\n'
 
@@ -57,6 +61,41 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
     assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
 
 
+def test_a_table_that_only_code_names_is_looked_up(params: dict[str, Any], tmp_path: Path, relay: Relay) -> None:
+    through_core([Task("tf_lock_table", {**params_of_the_connection(params), "name": params["table"]})])
+    code = 'terraform {\n  backend "s3" {\n    bucket = "%s"\n    key = "k"\n    dynamodb_table = "no-such"\n  }\n}\n'
+    (tmp_path / "code" / "main.tf").write_text(code % params["bucket"])
+    asked = {**params, "gather": ["settings"]}
+    (result,) = through_core([Task("tf_backend_audit", asked)])
+    assert "code.table_missing" in {each["id"] for each in result["findings"]}
+
+    def deny(call: Any, proceed: Any) -> Any:
+        return error("AccessDeniedException")(call, proceed) if b"no-such" in call.body else proceed()
+
+    relay.on("DescribeTable", reply=deny, times=9)
+    (result,) = through_core([Task("tf_backend_audit", asked)])
+    assert "code.table_differs" in {each["id"] for each in result["findings"]}
+
+
+def test_a_key_is_compared_by_what_its_alias_stands_for(params: dict[str, Any], emulator: RunningEmulator) -> None:
+    kms = emulator.client("kms")
+    right, wrong = (kms.create_key()["KeyMetadata"] for _unused in range(2))
+    aliases = {f"alias/{name}-{uuid4().hex}": key for name, key in (("right", right), ("wrong", wrong))}
+    for name, key in aliases.items():
+        kms.create_alias(AliasName=name, TargetKeyId=key["KeyId"])
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": right["Arn"]}
+    rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+    emulator.client("s3").put_bucket_encryption(
+        Bucket=params["bucket"], ServerSideEncryptionConfiguration={"Rules": [rule]}
+    )
+    found = []
+    for name in aliases:
+        asked = {**params, "gather": ["settings"], "bucket_options": {"kms_key_id": name}}
+        (result,) = through_core([Task("tf_backend_audit", asked)])
+        found.append([each["id"] for each in result["findings"] if "encryption" in each["id"] + each["resource"]])
+    assert found == [[], ["bucket.encryption"]]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -73,3 +112,84 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
 def test_what_cannot_be_is_said(params: dict[str, Any], wrong: dict[str, Any], said: str) -> None:
     (result,) = through_core([Task("tf_backend_audit", {**params, **wrong})])
     assert result["failed"] and said in result["msg"]
+
+
+STATE = json.dumps({"version": 4, "serial": 1, "lineage": "x", "resources": []}).encode()
+MD5 = hashlib.md5(STATE, usedforsecurity=False).hexdigest()
+STALE = LockInfo("008fc466", "plan", "", "ann@ci", "1.11.4", "2026-01-02T03:04:05Z", "x")
+#: By path: the versions of a state (None: a delete marker), its digest, and what lies in its lock.
+TROUBLE: dict[str, tuple[tuple[bytes | None, ...], Any, Any]] = {
+    "digest.mismatch": ((STATE,), {"S": "0" * 32}, None),
+    "digest.malformed": ((STATE,), {"S": "none of yours"}, None),
+    "digest.missing": ((STATE,), None, None),
+    "digest.orphan": ((), {"S": "0" * 32}, None),
+    "digest.deleted": ((STATE, None), {"S": MD5}, None),
+    "state.deleted": ((STATE, None), None, None),
+    "state.unreadable": ((STATE, b"{"), {"S": MD5}, None),
+    "lock.stale": ((STATE,), {"S": MD5}, {"Info": {"S": marshal(STALE)}}),
+    "lock.wedged, no Info": ((STATE,), {"S": MD5}, {}),
+    "lock.wedged, no text": ((STATE,), {"S": MD5}, {"Info": {"N": "7"}}),
+    "lock.wedged, no JSON": ((STATE,), {"S": MD5}, {"Info": {"S": "?"}}),
+    "lock.wedged, a file": ((STATE,), {"S": MD5}, b"?"),
+}
+
+
+@pytest.fixture
+def troubled(params: dict[str, Any], emulator: RunningEmulator) -> dict[str, Any]:
+    """One state in each kind of trouble."""
+    s3, dynamodb = emulator.client("s3"), emulator.client("dynamodb")
+    bucket, table = params["bucket"], params["table"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    through_core([Task("tf_lock_table", {**params_of_the_connection(params), "name": table})])
+    for path, (versions, digest, lock) in TROUBLE.items():
+        for body in versions:
+            where = {"Bucket": bucket, "Key": path}
+            s3.delete_object(**where) if body is None else s3.put_object(**where, Body=body)
+        if isinstance(lock, bytes):
+            s3.put_object(Bucket=bucket, Key=f"{path}.tflock", Body=lock)
+        items = {"-md5": digest and {"Digest": digest}, "": None if isinstance(lock, bytes) else lock}
+        for suffix, item in items.items():
+            if item is not None:
+                dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}{suffix}"}, **item})
+    asked = {"gather": ["settings", "states", "versions", "locks", "digests"]}
+    return {**{name: value for name, value in params.items() if name != "code"}, **asked}
+
+
+def params_of_the_connection(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: params[name] for name in ("endpoint_url", "access_key", "secret_key", "region")}
+
+
+def task_of(command: Command, params: dict[str, Any]) -> Task:
+    """The module that a printed command enters."""
+    connection = params_of_the_connection(params)
+    if command.program == "ansible":
+        return Task(command.name, {**command.given, **connection})
+    if command.name == "unlock":
+        backend = {"bucket": params["bucket"], "table": params["table"], "state": "released"}
+        return Task("tf_state_lock", {**command.given, **backend, **connection})
+    options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
+    return Task("tf_state_bucket", {"name": params["bucket"], **options, **connection})
+
+
+def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], emulator: RunningEmulator) -> None:
+    s3, where = emulator.client("s3"), {"Bucket": params["bucket"], "Key": "a.tfstate"}
+    s3.put_bucket_versioning(Bucket=params["bucket"], VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(**where, Body=STATE)
+    s3.delete_object(**where)
+    (result,) = through_core([Task("tf_backend_audit", {**params, "table": None})])
+    assert "state.deleted" in {each["id"] for each in result["findings"]}
+
+
+@pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
+def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any]) -> None:
+    (before,) = through_core([Task("tf_backend_audit", troubled)])
+    found = {(each["id"], each["resource"].partition(" (")[0]) for each in before["findings"]}
+    assert found >= {(path.partition(",")[0], path) for path in TROUBLE} | {("bucket.lifecycle", troubled["bucket"])}
+    last = ("bucket.lifecycle", "bucket.mfa_delete")  # the first mends the second
+    commands = dict.fromkeys(each["fix"] for each in before["findings"] if each["id"] not in last)
+    (lifecycle,) = [each["fix"] for each in before["findings"] if each["id"] == "bucket.lifecycle"]
+    for fix in [*commands, lifecycle]:
+        (result,) = through_core([task_of(command_of(fix), troubled)])
+        assert not result.get("failed"), (fix, result["msg"])
+    (after,) = through_core([Task("tf_backend_audit", troubled)])
+    assert after["findings"] == []

@@ -224,11 +224,43 @@ BAD_STATES = {
 
 def test_bad_states_are_told_one_by_one(made: World) -> None:
     for name, (body, _unused) in BAD_STATES.items():
-        made.put(name, body)
+        made.put(f"{name}.tfstate", body)
     told = by_path(made.look()["states"])
     for name, (_unused, problem) in BAD_STATES.items():
-        assert problem in told[name]["problem"]
-        assert (told[name]["lineage"], told[name]["serial"]) == (None, None)
+        row = told[f"{name}.tfstate"]
+        assert problem in row["problem"] and row["is_readable"] is False
+        assert (row["lineage"], row["serial"]) == (None, None)
+
+
+OTHERS = {
+    "c.zip": b"PK\x03\x04",
+    "README.md": b"# States",
+    "long.zip": b"PK" * 100_000,
+}
+#: By name, by what they begin with, by their lock, their digest, and their workspace.
+TAKEN_FOR_STATES = {
+    "a.tfstate": b"?",
+    "begins": b' {"version',
+    "empty": b"",
+    "locked": b"?",
+    "digested": b"?",
+    "env:/dev/x": b"?",
+}
+
+
+def test_what_is_no_state_is_told_apart_and_not_read_on(made: World) -> None:
+    for name, body in {**OTHERS, **TAKEN_FOR_STATES}.items():
+        made.put(name, body)
+    made.put("locked.tflock", marshal(info("x")).encode())
+    made.digest("digested", md5(b"?"))
+    told = made.look()
+    assert told["others"] == sorted(OTHERS)
+    assert {path: each["is_readable"] for path, each in by_path(told["states"]).items()} == dict.fromkeys(
+        TAKEN_FOR_STATES, False
+    )
+    assert not {*by_path(told["digests"])} & {*OTHERS}
+    reads = [call for call in made.relay.calls if call.params.get("Key") == "long.zip" and call.name == "GetObject"]
+    assert [call.request.headers["range"] for call in reads] == ["bytes=0-65535"]
 
 
 def test_a_long_state_is_read_in_pieces(made: World) -> None:
@@ -259,6 +291,7 @@ def test_a_state_whose_key_is_denied_is_unknown_and_hides_no_other(made: World) 
     states, digests = by_path(told["states"]), by_path(told["digests"])
     assert "needs kms:Decrypt on its KMS key" in states[BILLING]["problem"]
     assert (states[BILLING]["serial"], states[NETWORK]["serial"]) == (None, 1)
+    assert (states[BILLING]["is_readable"], states[NETWORK]["is_readable"]) == (None, True)
     assert (digests[BILLING]["status"], digests[NETWORK]["status"]) == ("unknown", "match")
     assert BILLING in whys(told)["states"] and BILLING in whys(told)["digests"]
 
@@ -288,6 +321,19 @@ def test_without_permission_to_list_nothing_is_taken_for_absent(made: World) -> 
         NETWORK: "match",
         BILLING: "unknown",
     }
+
+
+def test_what_no_run_writes_is_told_beside_the_facets(made: World) -> None:
+    ttl = {"Enabled": True, "AttributeName": "expires"}
+    made.dynamodb.update_time_to_live(TableName=made.table, TimeToLiveSpecification=ttl)
+    told = made.look(gather=["settings"])
+    assert (told["bucket"]["mfa_delete"], told["table"]["time_to_live"]) == (False, "expires")
+    versioning = [call for call in made.relay.calls if call.name == "GetBucketVersioning"]
+    assert len(versioning) == 1
+    deny(made.relay, "DescribeTimeToLive")
+    told = made.look(gather=["settings"])
+    assert told["table"]["time_to_live"] is None
+    assert "needs dynamodb:DescribeTimeToLive" in whys(told)["table.time_to_live"]
 
 
 def test_a_facet_that_is_denied_is_null_and_named(made: World) -> None:

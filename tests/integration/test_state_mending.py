@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history, reading
 
 from tests.integration.doors import Playbook, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, error, lose_reply
+from tests.support.relay import Answer, Body, Relay, error, lose_reply
 
 KEY = "app/one.tfstate"
 DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
@@ -194,6 +195,10 @@ def test_a_digest_without_a_state_goes_only_by_word(backend: Backend) -> None:
 
 HISTORIES: dict[str, tuple[tuple[bytes, ...], str]] = {
     "another lineage": ((state(1, "a"), state(2, "a", lineage="other")), "its lineage is other"),
+    "the serial of another version": (
+        (state(1), state(2, "a"), state(2, "b")),
+        "has the same serial and other content: two clients wrote without seeing each other's lock",
+    ),
     "a serial that went back": ((state(1), state(7, "a"), state(3, "a"), state(5)), "its serial is 5"),
 }
 
@@ -207,6 +212,18 @@ def test_a_state_that_does_not_agree_with_its_history_is_accepted_only_by_word(
     refusal = backend.refused(DIGEST)
     assert said in refusal and "allow: [accept_state]" in refusal
     assert backend.done(DIGEST, allow=["accept_state"])["digest"] == md5(bodies[-1])
+
+
+def test_of_two_writers_that_is_named_whose_digest_it_is(backend: Backend) -> None:
+    (_first, theirs, _ours) = backend.put(state(1), state(2, "a"), state(2, "b"))
+    backend.put_digest(md5(state(2, "a")))
+    assert f"an older version, {theirs}, which the digest is of, has the same serial" in backend.refused(DIGEST)
+
+
+def test_a_version_that_was_written_twice_is_no_other(backend: Backend) -> None:
+    backend.put(state(1), state(2, "a"), state(1), state(2, "a"))
+    backend.put_digest("0" * 32)
+    assert backend.done(DIGEST)["digest"] == md5(state(2, "a"))
 
 
 @pytest.mark.parametrize("body", [b"", b"not a state", state(2, "a")[:-40], b"{}"])
@@ -264,6 +281,49 @@ def test_a_digest_that_is_changed_under_our_hands_is_left_as_it_is(backend: Back
     assert backend.items == {f"{KEY}-md5": {"Digest": {"S": "1" * 32}}}
 
 
+@pytest.mark.parametrize(("module", "asked"), [(DIGEST, {}), (VERSION, {"state": "undeleted"})])
+def test_a_lock_that_cannot_be_released_is_named_with_what_was_done(
+    backend: Backend, module: str, asked: dict[str, Any]
+) -> None:
+    backend.put(state(1, "a"))
+    backend.put_digest("0" * 32)
+    backend.relay.on("DeleteItem", reply=error("AccessDeniedException"), times=9)
+    result = backend.task(module, **asked)
+    (lock,) = [json.loads(item["Info"]["S"]) for item in backend.items.values() if "Info" in item]
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "needs dynamodb:DeleteItem" in result["msg"] and "done before: digest written" in result["msg"]
+    assert f"the lock {lock['ID']} of {KEY} may still be held" in result["msg"]
+
+
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a lock": ("tf_state_lock", {"state": "held"}),
+    "a digest": (DIGEST, {}),
+    "a version": (VERSION, {"state": "restored"}),
+}
+
+
+@pytest.mark.parametrize(("module", "asked"), ASKED.values(), ids=list(ASKED))
+def test_where_a_policy_asks_for_encryption_uploads_do_as_clients(
+    backend: Backend, module: str, asked: dict[str, Any]
+) -> None:
+    (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
+    backend.put_digest("0" * 32)
+
+    def demand(call: Any, proceed: Any) -> Any:
+        is_right = call.request.headers.get("x-amz-server-side-encryption") == "aws:kms"
+        return proceed() if is_right else error("AccessDenied", 403)(call, proceed)
+
+    backend.relay.on("PutObject", reply=demand, times=99)
+    asked = {**asked, **({"version_id": first} if module == VERSION else {})}
+    assert "needs s3:PutObject" in backend.task(module, **asked)["msg"]
+    result = backend.task(module, encryption="aws:kms", kms_key_id="arn:aws:kms:us-east-1:000000000000:key/1", **asked)
+    assert not result.get("failed"), result["msg"]
+    keys = [call.request.headers.get("x-amz-server-side-encryption-aws-kms-key-id") for call in backend.relay.writes]
+    assert "arn:aws:kms:us-east-1:000000000000:key/1" in keys
+    refusal = backend.task(module, kms_key_id="x", **asked)
+    assert "kms_key_id needs encryption" in refusal["msg"]
+
+
 def test_a_restored_version_has_a_serial_above_all_others_and_everything_else_as_it_was(backend: Backend) -> None:
     (first, *_unused) = backend.put(state(4, "a", "b"), state(9, "c"), state(5, "b", "c"))
     result = backend.done(VERSION, state="restored", version_id=first)
@@ -276,6 +336,24 @@ def test_a_restored_version_has_a_serial_above_all_others_and_everything_else_as
     assert backend.body == state(10, "a", "b")
     assert backend.s3.head_object(Bucket=backend.bucket, Key=KEY)["ContentType"] == "application/json"
     assert backend.items == {f"{KEY}-md5": {"Digest": {"S": md5(state(10, "a", "b"))}}}
+
+
+def test_two_versions_are_compared_by_addresses_whoever_holds_the_lock(backend: Backend) -> None:
+    first, second, third = backend.put(state(1, "a", "b"), state(2, "b", "c"), state(3, "c"))
+    info = LockInfo("008fc466", "OperationTypeApply", "", "ann@runner-7", "1.11.4", "2026-01-02T03:04:05Z", "x")
+    backend.item(suffix="", Info={"S": marshal(info)})
+    before = backend.all
+    result = backend.task(VERSION, state="compared", version_id=first, with_version_id=second)
+    assert (result["changed"], result["serial"], result["serial_before"]) == (False, 1, 2)
+    assert (result["added"], result["removed"]) == (["terraform_data.a"], ["terraform_data.c"])
+    assert f"has 1 resources that version {second} has not, and lacks 1 that it has" in result["msg"]
+    assert result["diff"]["after"] == "serial 1\nterraform_data.a\nterraform_data.b\n"
+    now = backend.task(VERSION, state="compared", version_id=third, table=None)
+    assert (now["added"], now["removed"], now["digest"]) == ([], [], None)
+    backend.delete()
+    gone = backend.task(VERSION, state="compared", version_id=third)
+    assert (gone["added"], gone["serial_before"]) == (["terraform_data.c"], None)
+    assert backend.all[1] == before[1] and not [call for call in backend.relay.calls if call.is_write]
 
 
 def test_a_version_of_a_deleted_state_is_restored(backend: Backend) -> None:
@@ -327,6 +405,12 @@ def test_where_a_delete_marker_must_stay_a_copy_is_written_over_it(backend: Back
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown version": ({"state": "restored", "version_id": "none-such"}, "none-such"),
     "no version": ({"state": "restored"}, "version_id goes with state: restored"),
+    "nothing to compare": ({"state": "compared"}, "version_id goes with state: restored and compared"),
+    "two versions to restore": (
+        {"state": "restored", "version_id": "x", "with_version_id": "y"},
+        "with_version_id goes with state: compared",
+    ),
+    "unknown version to compare": ({"state": "compared", "version_id": "none-such"}, "none-such"),
     "a version to undelete": ({"state": "undeleted", "version_id": "x"}, "version_id goes with state: restored"),
     "another key": ({"state": "undeleted", "key": "app/two.tfstate"}, "there is no version of app/two.tfstate"),
 }
@@ -368,6 +452,37 @@ def test_a_state_too_large_to_be_held_is_undeleted_but_not_restored(
     assert backend.body == state(2, "b")
 
 
+def test_a_state_too_large_to_judge_is_undeleted_and_its_digest_mended_by_word(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = state(1, "x" * 600_000)
+    backend.put(body)
+    backend.delete()
+    monkeypatch.setattr(reading, "LARGEST_VALUE", 100_000)
+    assert backend.done(VERSION, state="undeleted", table=None)["serial"] is None
+    backend.put_digest("0" * 32)
+    assert "it is too large to judge" in backend.refused(DIGEST)
+    assert backend.done(DIGEST, allow=["accept_state"])["digest"] == md5(body)
+
+
+def in_one_second(call: Any, proceed: Any) -> Any:
+    """Seconds are all the time that S3 tells."""
+    answer = proceed()
+    same = b"<LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+    body = re.sub(rb"<LastModified>[^<]*</LastModified>", same, answer.body.read())
+    return Answer(answer.status, {**answer.headers, "content-length": str(len(body))}, Body((body,)))
+
+
+def test_a_state_that_was_deleted_twice_in_a_second_is_undeleted(backend: Backend) -> None:
+    backend.put(state(1, "a"))
+    for _unused in range(3):
+        backend.delete()
+    backend.relay.on("ListObjectVersions", reply=in_one_second, times=99)
+    result = backend.task(VERSION, state="undeleted")
+    assert not result.get("failed"), result["msg"]
+    assert backend.body == state(1, "a")
+
+
 def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend) -> None:
     encrypted = (
         b'{"serial":1,"lineage":"%s","meta":{},"encrypted_data":"x","encryption_version":"v0"}' % LINEAGE.encode()
@@ -375,6 +490,7 @@ def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend)
     (first,) = backend.put(encrypted)
     backend.delete()
     assert "encrypted by OpenTofu" in backend.refused(VERSION, state="restored", version_id=first)
+    assert "a client encrypted it" in backend.refused(VERSION, state="compared", version_id=first)
     backend.done(VERSION, state="undeleted")
     assert backend.body == encrypted
     backend.put_digest("0" * 32)

@@ -83,12 +83,22 @@ def test_a_region_without_locks_is_found_mended_and_green(seeded: Project, relay
     assert f"terraform-locks-us-east-1-{unique}" in (seeded.home / "audit" / "audit.html").read_text()
 
 
+def test_a_table_that_only_code_names_is_looked_up_where_its_bucket_is(seeded: Project, unique: str) -> None:
+    bucket = f"cptwn-terraform-state-ezra-{unique}"
+    config = {"bucket": bucket, "key": "k", "region": AF, "dynamodb_table": f"mistyped-{unique}", "use_lockfile": True}
+    seeded.write("backends/b/main.tf.json", {"terraform": {"backend": {"s3": config}}})
+    run = seeded.play(AUDIT, "-l", AF)
+    assert (run.code, found(seeded, AF)["code.table_missing"]) == (2, "critical"), run.output
+
+
 def test_the_limit_and_a_waiver_are_the_users(seeded: Project) -> None:
     waiver = {"id": "table.missing", "backend": US, "reason": "moving to lock files", "until": "2999-01-01"}
     waived = seeded.play(AUDIT, "-e", json.dumps({"terraform_backend_audit_waivers": [waiver]}))
     assert (waived.code, "table.missing" in found(seeded, US)) == (0, False), waived.output
-    never = seeded.play(AUDIT, "-e", "terraform_backend_audit_fail_on=never")
+    asked = {"terraform_backend_audit_fail_on": "never", "terraform_backend_audit_gather": ["settings", "locks"]}
+    never = seeded.play(AUDIT, "-e", json.dumps(asked))
     assert (never.code, "table.missing" in found(seeded, US)) == (0, True), never.output
+    assert report(seeded)["backends"][0]["counts"] == {"states": None, "locks": 0, "digests": None}
     strict = seeded.play(AUDIT, "-l", AF, "-e", "terraform_backend_audit_fail_on=info")
     assert (strict.code, failed(strict)) == (2, {AF}), strict.output
 
@@ -97,6 +107,10 @@ def test_a_backend_that_cannot_be_looked_at_fails_and_stops_no_other(empty: Proj
     run = empty.play(AUDIT, "-l", AF, "-e", json.dumps({"terraform_backend_endpoint_url": "http://127.0.0.1:9"}))
     assert (run.code, failed(run)) == (2, {AF}), run.output
     assert found(empty, AF)["audit.failed"] == "critical"
+    waiver = {"id": "audit.failed", "backend": AF, "reason": "no network yet", "until": "2999-01-01"}
+    unreachable = {"terraform_backend_endpoint_url": "http://127.0.0.1:9", "terraform_backend_audit_waivers": [waiver]}
+    run = empty.play(AUDIT, "-l", AF, "-e", json.dumps(unreachable))
+    assert (run.code, "audit.failed" in found(empty, AF)) == (0, False), run.output
 
 
 def test_what_is_misspelt_is_said_before_anything_is_written(empty: Project) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from .._core import Answer, Call, Failure, Response
-from .._lock_record import LockInfo, Wedged, is_canonical, lock_file, parsed
+from .._lock_record import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .document import Document, Unreadable, head_of
 from .listing import Backend, Item, Object, Objects, clock
 from .reading import Reading
@@ -22,6 +22,8 @@ from .scope import Scope
 HEAD_BYTES = 65536
 #: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
+#: Whatever bears this name is taken for a state.
+NAMED = ".tfstate"
 #: The empty answers of HeadObject and GetObject.
 GONE = {"404", "NoSuchKey", "NotFound"}
 EMPTY = Unreadable("it is empty, which clients take for no state at all")
@@ -36,6 +38,18 @@ class Look:
     version_id: str | None
     failure: Failure | None = None
     is_gone: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        return isinstance(self.document, Unreadable) and self.document.is_foreign
+
+    @property
+    def is_readable(self) -> bool | None:
+        """Whether it is a state; None: unknown."""
+        said = self.document
+        return (
+            None if said is None or (isinstance(said, Unreadable) and said.is_unjudged) else isinstance(said, Document)
+        )
 
 
 @dataclass(frozen=True)
@@ -87,8 +101,28 @@ class _Bodies:
 def looks(aws: Backend, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
     """A look at each state. `wants_counts`: to its end, however long it is."""
     paths = sorted(found.states)
-    works = [partial(look, aws, scope, path, found.states[path].size, wants_counts) for path in paths]
+    works = [partial(_counted if wants_counts else _told, aws, scope, path, found.states[path].size) for path in paths]
     return dict(zip(paths, aws.together(works), strict=True))
+
+
+def _told(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+    return look(aws, scope, path, size, wants_counts=False)
+
+
+def _counted(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+    """What is long and bears no state's name may be anything: it is read on if it begins as a state does."""
+    if size > HEAD_BYTES and not path.endswith(NAMED):
+        head = _told(aws, scope, path, size)
+        if head.is_foreign:
+            return head
+    return look(aws, scope, path, size, wants_counts=True)
+
+
+def others(scope: Scope, found: Objects, seen: Mapping[str, Look], items: Iterable[Item]) -> list[str]:
+    """What lies beside the states: it does not begin as one, and neither name, lock nor digest say that it is one."""
+    claimed = {*found.lock_files, *(item.path for item in items)}
+    strange = [path for path, each in seen.items() if each.is_foreign and path not in claimed]
+    return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
 
 
 def look(aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
@@ -174,9 +208,8 @@ def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
 
 def _table_lock(item: Item, now: datetime) -> Lock:
     info = parsed(item.info)
-    seen = None if item.info is None else hashlib.sha256(item.info.encode("utf-8", "surrogatepass")).hexdigest()
     age_s = int((now - info.since).total_seconds()) if isinstance(info, LockInfo) else None
-    return Lock(item.path, "table", info, is_canonical(item.info), seen, age_s)
+    return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
 
 
 def orphan_lock_files(found: Objects) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from .._core import CallFailed, Failure, Invalid, Response
-from .contents import EMPTY, GONE, Look, get, look
+from .contents import EMPTY, GONE, Look, fingerprint, get, look
 from .document import Document, Unreadable, addresses_of
 from .listing import Backend, Version, every_version_of
 from .lock_stores import World
@@ -69,6 +69,12 @@ class History:
     def highest_serial(self) -> int:
         return max((document.serial or 0 for _unused, document in self.documents), default=0)
 
+    def like(self, wanted: Document) -> list[Version]:
+        """The versions before the newest one that bear this lineage and this serial."""
+        older = [(each.version, each.document) for each in self.versions[len(self.markers) + 1 :]]
+        numbers = (wanted.lineage, wanted.serial)
+        return [version for version, said in older if said and (said.lineage, said.serial) == numbers]
+
     def disagreement(self) -> str | None:
         """Why the newest version does not look like the last of those before it."""
         newest, *older = self.versions[len(self.markers) :]
@@ -97,6 +103,10 @@ class Content:
     answer: Response
     #: None unless it was asked for.
     body: bytes | None
+
+    @property
+    def is_unjudged(self) -> bool:
+        return isinstance(self.said, Unreadable) and self.said.is_unjudged
 
     @property
     def document(self) -> Document | None:
@@ -166,3 +176,14 @@ def content_of(
     said = body.reading.end() if body.length else EMPTY
     kept = None if body.kept is None else bytes(body.kept)
     return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
+
+
+def rivals(aws: Keeper, scope: Scope, path: str, history: History, content: Content) -> dict[str, str | None]:
+    """The MD5 of each older version, by its id, that bears the serial of the state and is another."""
+    found = {}
+    for version in history.like(content.document) if content.document else ():
+        answer = fingerprint(aws, scope, path, version.version_id, reads=True)
+        if isinstance(answer, Failure):
+            raise CallFailed(answer)
+        found[version.version_id] = answer["md5"]
+    return {version_id: md5 for version_id, md5 in found.items() if md5 != content.md5}

@@ -105,6 +105,8 @@ class Item:
     path: str
     info: str | None
     digest: str | None
+    #: The `Info` of a lock as DynamoDB gives it, which may be no text.
+    attribute: Response | None = None
 
     @property
     def is_digest(self) -> bool:
@@ -215,7 +217,8 @@ def item_of(told: Response) -> tuple[str, Item]:
     bucket, path = split_id(_attribute(told, "LockID") or "")
     if path.endswith(MARK) and ("Digest" in told or "Info" not in told):
         return bucket, Item(path.removesuffix(MARK), None, _attribute(told, "Digest") or "")
-    return bucket, Item(path, _attribute(told, "Info"), None)  # without Info: it wedges whatever else it says
+    # Without Info it wedges, whatever else it says.
+    return bucket, Item(path, _attribute(told, "Info"), None, told.get("Info"))
 
 
 def _attribute(told: Response, name: str) -> str | None:

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure
-from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed
+from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 
 ABSENT = {"NoSuchKey", "404"}
 #: More of a lock file is not read: nothing so long is a record.
@@ -38,6 +36,8 @@ class Place:
     table: str | None = None
     #: The account that must own the bucket.
     owner: str | None = None
+    #: What an upload says of it, as clients do where a policy asks for it.
+    encryption: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,14 @@ class Lock:
             return self.record.id
         if self.store == File.NAME:
             return str(self.condition).strip('"')
-        seen = json.dumps(self.condition, sort_keys=True, default=str) if self.text is None else self.text
-        return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
+        return seen_id(self.condition)
 
 
 class File:
     NAME: ClassVar[str] = "file"
 
     def __init__(self, place: Place) -> None:
-        self._path = place.path
+        self._path, self._encryption = place.path, place.encryption
         owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
@@ -87,6 +86,7 @@ class File:
 
     def take(self, text: str) -> Call:
         content = {"Body": text.encode(), "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        content |= self._encryption
         return Call("s3", "put_object", {**self._object, **content, "IfNoneMatch": "*"})
 
     def release(self, lock: Lock) -> Call:

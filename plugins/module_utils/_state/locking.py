@@ -94,8 +94,10 @@ def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
         try:
             _release(world, next(store for store in stores(place) if lock.store == store.NAME), lock)
             done.append(lock)
-        except TfstateError as error:
+        except ChangedHands as error:
             problems.append(str(error))
+        except TfstateError as error:
+            problems.append(f"{error}; the lock {lock.id} of {lock.path} may still be held ({lock.store})")
     return Released(tuple(done), tuple(problems))
 
 

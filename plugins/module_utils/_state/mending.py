@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core import CallFailed, Failure
 from .._guard import Refused
 from .contents import GONE, fingerprint
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest
 from .digests import SETTLE_S
-from .history import Content, History, Keeper, content_of, history_of
+from .history import Content, History, Keeper, content_of, history_of, rivals
 from .listing import clock
 from .lock_stores import Place
 from .maintenance import alone
@@ -47,6 +47,8 @@ class StateDigest:
     allow: frozenset[str]
     #: Looks again, after a while, where the digest of a young state may be on its way.
     is_patient: bool = True
+    #: What was written, as a run that fails has to tell.
+    done: list[str] = field(default_factory=list)
 
     def plan(self, state: str) -> Plan:
         """Raises Refused where a digest must not be written."""
@@ -60,7 +62,7 @@ class StateDigest:
         if content is None:
             return Plan(item, *self._without_a_state(item, history, state))
         status = {"known": "mismatch"}.get(item.status, item.status)
-        self._judge(content, history)
+        self._judge(content, history, item)
         if item.text == content.md5:  # written while we looked
             status = "match"
         return Plan(item, None if state == "absent" else content.md5, status, content)
@@ -99,20 +101,32 @@ class StateDigest:
             f"digest without a state keeps clients out; state: absent removes it{_word(FORGET)}"
         )
 
-    def _judge(self, content: Content, history: History) -> None:
+    def _judge(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
-        if document is None:
+        if document is None and not content.is_unjudged:
             raise NotAState(
                 f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
                 "version of it with tf_state_version"
             )
-        unknown = "it does not tell its lineage and serial" if None in (document.lineage, document.serial) else None
-        why = unknown or history.disagreement()
+        unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
+        unjudged = _why(content) if document is None else None
+        why = unjudged or unknown or history.disagreement() or self._rivalry(content, history, item)
         if why and ACCEPT not in self.allow:
             raise Refused(
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
+
+    def _rivalry(self, content: Content, history: History, item: DigestItem) -> str | None:
+        found = rivals(self.aws, self.scope, self.place.path, history, content)
+        if not found:
+            return None
+        fitting = [f"{version_id}, which the digest is of," for version_id, md5 in found.items() if md5 == item.text]
+        which = next(iter([*fitting, *(f"{version_id}," for version_id in found)]))
+        return (
+            f"an older version, {which} has the same serial and other content: two clients wrote without seeing each "
+            "other's lock"
+        )
 
     def mend(self, state: str, lock_id: str | None) -> Plan:
         with alone(self.aws, self.place, "digest repair", lock_id):
@@ -123,8 +137,10 @@ class StateDigest:
     def write(self, plan: Plan) -> None:
         if plan.wanted and not plan.is_done:
             put_digest(self.aws, self.place, plan.item, plan.wanted)
+            self.done.append("digest written")
         elif not plan.is_done:
             remove_digest(self.aws, self.place, plan.item)
+            self.done.append("digest removed")
 
 
 def _word(word: str) -> str:

@@ -37,12 +37,21 @@ class Document:
     #: 1 to 4; None where it is encrypted.
     version: int | None = None
 
+    @property
+    def is_bare(self) -> bool:
+        """It does not tell where it stands in its history."""
+        return None in (self.lineage, self.serial)
+
 
 @dataclass(frozen=True)
 class Unreadable:
     """Why bytes are no state that a client would take."""
 
     reason: str
+    #: They do not even begin as one.
+    is_foreign: bool = False
+    #: They may be one: it was too large to tell.
+    is_unjudged: bool = False
 
 
 class _Broken(Exception):
@@ -63,6 +72,7 @@ class Reading:
         self._members: dict[str, Any] = {}
         self._counts = {"managed": 0, "data": 0}
         self._problem: str | None = None
+        self._is_foreign = self._is_unjudged = False
         #: Where serials lie in the text, from its first character.
         self.serials: list[tuple[int, int]] = []
         self._steps: Generator[None, None, None] | None = self._document()
@@ -107,7 +117,7 @@ class Reading:
         members = self._members
         version = members.get("version")
         if self._problem:
-            return Unreadable(self._problem)
+            return Unreadable(self._problem, self._is_foreign, self._is_unjudged)
         if self._is_encrypted and self._is_whole and self._last != b"}":
             return Unreadable(CUT_OFF)
         if self._is_encrypted:
@@ -131,6 +141,7 @@ class Reading:
 
     def _document(self) -> Generator[None, None, None]:
         if not (yield from self._takes("{")):
+            self._is_foreign = bool(self._last)
             raise _Broken("it is not JSON" if self._last else "it is empty")
         if (yield from self._takes("}")):
             return
@@ -198,7 +209,8 @@ class Reading:
                     raise self._cut_off() from None
             enough = 2 * (len(self._text) - self._at)  # so that what is long is not tried too often
             if enough > LARGEST_VALUE:
-                raise _Broken(f"it holds a value of more than {LARGEST_VALUE // 1048576} MiB, or is not JSON")
+                self._is_unjudged = True
+                raise _Broken(f"it is too large to judge: it holds a value of more than {LARGEST_VALUE // 1048576} MiB")
             while len(self._text) - self._at < enough and not self._is_whole:
                 yield
 

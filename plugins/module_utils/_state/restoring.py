@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._aws_errors import DENIED
-from .._core import Call, CallFailed, TfstateError
+from .._core import Call, CallFailed, Failure, TfstateError
 from .._guard import Refused
+from .contents import fingerprint
 from .digest_item import DigestItem, digest_of, put_digest
 from .document import Document, with_serial
 from .history import Content, History, Keeper, content_of, history_of
@@ -19,6 +20,7 @@ from .listing import Version
 from .lock_stores import Place
 from .locking import UNMET
 from .maintenance import alone
+from .reading import CURRENT
 from .scope import Scope
 
 CHANGE_LINEAGE = "change_lineage"
@@ -72,16 +74,26 @@ class Restoring:
             return self._undeleting(history, current, item)
         return self._restoring(history, current, item, version_id)
 
+    def compared(self, version_id: str, with_id: str | None) -> Plan:
+        """How a version differs from another one, or from the state that there is. It needs no lock."""
+        wanted = self._version(version_id, keeps=False)
+        other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
+        document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
+        before = other.addresses if other else frozenset()
+        serial_before = known.serial if known else None
+        return Plan(version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None)
+
     def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
-        document = _readable(content, newest.version.version_id)
+        document = None if content.is_unjudged else _readable(content, newest.version.version_id)
         before = current.addresses if current else frozenset()
+        lineage, serial = (document.lineage, document.serial) if document else (None, None)
         return Plan(
             newest.version.version_id,
-            document.lineage,
-            document.serial,
-            document.serial if current else None,
+            lineage,
+            serial,
+            serial if current else None,
             before,
             content.addresses,
             content.md5 if item else None,
@@ -98,7 +110,6 @@ class Restoring:
         if not (current and serial == history.highest_serial and current.md5 == _md5(_numbered(wanted, serial))):
             serial = history.highest_serial + 1
             body = _numbered(wanted, serial)
-        like = (current or wanted).answer
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
         return Plan(
             version_id,
@@ -110,7 +121,7 @@ class Restoring:
             (current.md5 if current and body is None else _md5(body or b"")) if item else None,
             item,
             body,
-            terms=condition | {name: like[name] for name in ENCRYPTION if like.get(name)},
+            terms=condition | self._encrypted_like(current or wanted),
         )
 
     def _check_lineage(self, history: History, current: Content | None, wanted: Document) -> None:
@@ -140,18 +151,29 @@ class Restoring:
         return plan
 
     def _undelete(self, plan: Plan) -> None:
+        """Until the state is there: of markers of one second, nobody can say which of them lie above it."""
+        markers = plan.markers
         try:
-            for marker in plan.markers:
-                where = {**self._object, "VersionId": marker.version_id}
-                self.aws.write(Call("s3", "delete_object", where))
-                self.done.append(f"delete marker {marker.version_id} removed")
+            while markers:
+                self._remove(markers)
+                is_there = not isinstance(fingerprint(self.aws, self.scope, self.place.path), Failure)
+                markers = () if is_there else history_of(self.aws, self.scope, self.place.path).markers
         except CallFailed as refused:
             if refused.failure.code not in DENIED:
                 raise
             self.aws.warnings.append(f"the delete marker stays, and a copy was written over it: {refused}")
             content = self._version(plan.version_id, keeps=True)
-            like = {name: content.answer[name] for name in ENCRYPTION if content.answer.get(name)}
-            self._write(content.body or b"", {"IfNoneMatch": "*", **like})
+            self._write(content.body or b"", {"IfNoneMatch": "*", **self._encrypted_like(content)})
+
+    def _remove(self, markers: Iterable[Version]) -> None:
+        for marker in markers:
+            self.aws.write(Call("s3", "delete_object", {**self._object, "VersionId": marker.version_id}))
+            self.done.append(f"delete marker {marker.version_id} removed")
+
+    def _encrypted_like(self, content: Content) -> dict[str, Any]:
+        """As is asked, or else as that was."""
+        told = content.answer
+        return dict(self.place.encryption) or {name: told[name] for name in ENCRYPTION if told.get(name)}
 
     def _write(self, body: bytes, terms: Mapping[str, Any]) -> None:
         content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
@@ -187,6 +209,15 @@ def _readable(content: Content, version_id: str) -> Document:
         reason = getattr(content.said, "reason", "")
         raise Refused(f"version {version_id} is no state that a client could read: {reason}; restore another one")
     return content.document
+
+
+def _addressed(content: Content, version_id: str) -> Document:
+    document = _readable(content, version_id)
+    if document.version != CURRENT:
+        raise Refused(
+            f"what version {version_id} holds is not known: a client encrypted it, or one of long ago wrote it"
+        )
+    return document
 
 
 def _numbered(content: Content, serial: int | None) -> bytes:

@@ -34,6 +34,7 @@ def state_row(scope: Scope, found: Objects, path: str, look: Look | None, versio
         "data_resources": document and document.data_resources,
         "is_encrypted": document and document.is_encrypted,
         "is_deleted": False,
+        "is_readable": look and look.is_readable,
         "problem": str(problem) if problem else None,
     }
 
@@ -43,7 +44,7 @@ _UNREAD = dict.fromkeys(("lineage", "serial", "terraform_version", "resources", 
 
 def deleted_row(scope: Scope, path: str, kept: Sequence[Version], versions: Versions) -> dict[str, Any]:
     about = {**_about(scope, path, versions), "size": None, "last_modified": _iso(kept[0].last_modified)}
-    return {**about, **_UNREAD, "is_deleted": True, "problem": None}
+    return {**about, **_UNREAD, "is_deleted": True, "is_readable": None, "problem": None}
 
 
 def _about(scope: Scope, path: str, versions: Versions | None) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import Expectations, audit, summary
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Resource, Target, desire
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import cost_in_use
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import Report, Row, report_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import date
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import Expectations, audit, duration
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit_contents import duration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._finding_kinds import KINDS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import (
     SEVERITIES,
@@ -24,6 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings impo
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
+from tests.support.commands import command_of
 from tests.unit.plugins.module_utils.audited import LOCK, TODAY, facts, resource
 
 US = Expectations("us-east-1")
@@ -47,7 +51,21 @@ def digest(status: str, **more: Any) -> dict[str, Any]:
 
 
 def state(**more: Any) -> dict[str, Any]:
-    return {"states": [{"path": "a/terraform.tfstate", "is_deleted": False, "problem": None, **more}]}
+    return {
+        "states": [{"path": "a/terraform.tfstate", "is_deleted": False, "is_readable": "problem" not in more, **more}]
+    }
+
+
+def expiring(expiration: dict[str, Any], **where: Any) -> dict[str, Any]:
+    rule = {"Status": "Enabled", "Filter": where, "Expiration": expiration}
+    return bucket(lifecycle={"old": rule, "kept": {**rule, "Expiration": {"ExpiredObjectDeleteMarker": True}}})
+
+
+def allowing(principal: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A bucket whose policy has one statement more than a run leaves there."""
+    policy = resource(BUCKET, "state-us", "us-east-1")["policy"]
+    statement = {"Sid": "More", "Effect": "Allow", "Principal": principal, "Action": ["s3:GetObject"], **more}
+    return bucket(policy={**policy, "statements": [*policy["statements"], statement]})
 
 
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
@@ -82,6 +100,31 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "no protection": (table(deletion_protection=False), ["table.deletion_protection"]),
     "no recovery": (table(recovery={"enabled": False, "period_days": None}), ["table.recovery"]),
+    "states that expire": (expiring({"Days": 30}), ["bucket.expiration"]),
+    "states that expire on a day": (expiring({"Date": "2027-01-01T00:00:00+00:00"}), ["bucket.expiration"]),
+    "states of a folder that expire": ({**expiring({"Days": 1}, Prefix="a/"), **state()}, ["bucket.expiration"]),
+    "expiry elsewhere": ({**expiring({"Days": 1}, Prefix="logs/"), **state()}, []),
+    "expiry of what is larger": ({**expiring({"Days": 1}, ObjectSizeGreaterThan=99), **state(size=9)}, []),
+    "expiry of lock files by tag": (expiring({"Days": 1}, Tags=[{"Key": "lock", "Value": "1"}]), []),
+    "delete markers that expire": (expiring({"ExpiredObjectDeleteMarker": True}), []),
+    "a policy for everybody": (allowing({"AWS": ["*"]}), ["bucket.policy_public"]),
+    "a policy for an organization": (
+        allowing({"AWS": ["*"]}, Condition={"StringEquals": {"aws:PrincipalOrgID": ["o-1"]}}),
+        [],
+    ),
+    "control for another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:*"]),
+        ["bucket.policy_foreign"],
+    ),
+    "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
+    "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
+    "no MFA delete and no lifecycle": (
+        bucket(mfa_delete=False, lifecycle={}),
+        ["bucket.lifecycle", "bucket.mfa_delete"],
+    ),
+    "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
+    "a table that forgets": (table(time_to_live="expires"), ["table.time_to_live"]),
+    "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
@@ -91,6 +134,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [],
     ),
     "a lock with spaces": ({"locks": [{**LOCK, "is_canonical": False}]}, ["lock.not_canonical"]),
+    "a lock file with spaces": ({"locks": [{**LOCK, "is_canonical": False, "store": "file"}]}, []),
     "litter": ({"orphan_lock_files": ["a.tfstate.tflock"]}, ["lock.orphan_file"]),
     "a digest that fits": (digest("match"), []),
     "a digest while somebody writes": (digest("in_progress"), []),
@@ -101,6 +145,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a malformed digest": (digest("malformed"), ["digest.malformed"]),
     "no digest": (digest("missing"), ["digest.missing"]),
     "a broken state": (state(problem="it is not JSON"), ["state.unreadable"]),
+    "a state that may not be read": (
+        {**state(is_readable=None, problem="AccessDenied"), "unknown": [{"what": "states", "why": "AccessDenied"}]},
+        ["audit.unknown"],
+    ),
 }
 
 
@@ -110,7 +158,86 @@ def test_this_is_found(case: str) -> None:
     found = audit(facts(**more), US)
     assert ids(found) == expected
     for each in found:
-        assert each.why and each.detail and shlex.split(each.fix, comments=True)
+        assert each.why and each.detail and command_of(each.fix).problems == []
+
+
+A = "a/terraform.tfstate"
+VERSIONS = [
+    {"version_id": "now", "is_latest": True, "size": 9},
+    {"version_id": "gone", "is_latest": False, "size": None},
+    {"version_id": "before", "is_latest": False, "size": 9},
+]
+BROKEN = state(problem="it is empty")
+RESTORED = {"state": "restored", "version_id": "v"}
+MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
+    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "seen": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
+    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "seen": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
+    "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
+    "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
+    "an orphan digest": (digest("orphan"), "tf_state_digest", {"state": "absent", "allow": ["forget_state"]}),
+    "a malformed digest": ({**digest("malformed"), **state()}, "tf_state_digest", {}),
+    "a malformed digest of nothing": (digest("malformed"), "tf_state_digest", {"state": "absent"}),
+    "a deleted state": (digest("deleted"), "tf_state_version", {"state": "undeleted"}),
+    "a deleted state without digest": (state(is_deleted=True), "tf_state_version", {"state": "undeleted"}),
+    "a broken state": (BROKEN, "tf_backend_info", {"keys": [A], "gather": ["states", "versions"]}),
+    "a broken state with a whole one before": (
+        state(problem="it is empty", versions=VERSIONS),
+        "tf_state_version",
+        {"state": "restored", "version_id": "before"},
+    ),
+    "a broken state whose digest knows a whole one": (
+        {**BROKEN, **digest("mismatch", matches_version="v")},
+        "tf_state_version",
+        RESTORED,
+    ),
+    "no lifecycle": (
+        bucket(lifecycle={}),
+        "bootstrap",
+        {
+            "terraform_backend_bucket_newer_noncurrent_versions": 20,
+            "terraform_backend_bucket_allow": ["shorten_retention"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MENDED)
+def test_the_command_asks_for_what_mends_it(case: str) -> None:
+    more, name, given = MENDED[case]
+    commands = [command_of(each.fix) for each in audit(facts(**more), US)]
+    assert commands
+    for each in commands:
+        assert (each.name, {**each.given, **given}) == (name, each.given)
+        assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
+    (found,) = audit(facts(**expiring({"Days": 30})), US)
+    words = shlex.split(found.fix)
+    (kept,) = json.loads(words[-1])["Rules"]
+    assert (words[:3], kept["ID"]) == (["aws", "s3api", "put-bucket-lifecycle-configuration"], "kept")
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    (found,) = audit(facts(**bucket(lifecycle=alone)), US)
+    assert found.fix == "aws s3api delete-bucket-lifecycle --bucket state-us --region us-east-1"
+
+
+def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
+    (found,) = audit(facts(**allowing({"AWS": ["*"]})), US)
+    statements = json.loads(shlex.split(found.fix)[-1])["Statement"]
+    assert statements == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
+
+
+def test_the_account_that_was_declared_is_declared_by_the_command() -> None:
+    for account_id, given in (("111122223333", {"account_id": "111122223333"}), (None, {})):
+        (found,) = audit(facts(**digest("mismatch")), Expectations("us-east-1", account_id=account_id))
+        asked = command_of(found.fix).given
+        assert {name: asked[name] for name in asked if name == "account_id"} == given
+
+
+def test_a_path_is_no_pattern() -> None:
+    (found,) = audit(facts(states=[{"path": "a[1]*", "is_readable": False, "problem": "it is empty"}]), US)
+    assert command_of(found.fix).given["keys"] == ["a[[]1][*]"]
 
 
 def test_a_missing_table_is_critical_and_mended_by_one_command() -> None:
@@ -132,13 +259,25 @@ ASKED: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "KMS": ({"encryption": "aws:kms"}, {}, ["bucket.encryption"]),
     "KMS, and it is": ({"encryption": "aws:kms"}, {"encryption": KMS}, []),
     "that key by its id": ({"kms_key_id": KEY_ARN.rpartition("/")[2]}, {"encryption": KMS}, []),
-    "a key by an alias, which nobody can resolve": ({"kms_key_id": "alias/state"}, {"encryption": KMS}, []),
+    "a key by an alias that nobody looked up": (
+        {"kms_key_id": "alias/state"},
+        {"encryption": KMS},
+        ["audit.unknown"],
+    ),
+    "a key by its alias": ({"kms_key_id": "alias/a"}, {"encryption": KMS, "keys": {"alias/a": KEY_ARN}}, []),
+    "another key by its alias": (
+        {"kms_key_id": "alias/a"},
+        {"encryption": KMS, "keys": {"alias/a": f"{KEY_ARN}0"}},
+        ["bucket.encryption"],
+    ),
+    "a key by an alias, and there is none": ({"kms_key_id": "alias/state"}, {}, ["bucket.encryption"]),
     "another key": ({"kms_key_id": f"{KEY_ARN}0"}, {"encryption": KMS}, ["bucket.encryption"]),
     "no versioning": ({"versioning": False}, {"versioning": "Suspended"}, []),
     "logging": ({"logging_target_bucket": "logs"}, {}, ["bucket.logging"]),
     "object lock": ({"object_lock": True}, {}, ["bucket.object_lock"]),
     "tags": ({"tags": {"team": "net"}}, {}, ["bucket.tags"]),
     "somebody else's": ({"unmanaged": ["versioning"]}, {"versioning": "Suspended"}, []),
+    "no lifecycle at all": (dict.fromkeys(lifecycle.OPTIONS, 0), {"lifecycle": {}}, []),
     "a longer history": ({"noncurrent_version_expiration_days": 365}, {}, ["bucket.lifecycle"]),
 }
 
@@ -220,9 +359,11 @@ def test_a_waiver_covers_no_more_than_it_says(other: dict[str, str]) -> None:
 def test_what_is_misspelt_is_an_error() -> None:
     with pytest.raises(Invalid, match="no date such as"):
         waivers_of([waiver(until="next week")])
-    assert list(Tuning(date(2026, 1, 1), {"bucket.versoning": "worst"}, ["nosuch"]).problems()) == [
+    waivers = waivers_of([waiver(id="bucket.versionig"), waiver(id="bucket.*")])
+    assert list(Tuning(date(2026, 1, 1), {"bucket.versoning": "worst"}, ["nosuch"], waivers).problems()) == [
         "there is no finding 'bucket.versoning'",
         "there is no finding 'nosuch'",
+        "there is no finding 'bucket.versionig'",
         "severity of bucket.versoning is 'worst'; choose one of critical, high, medium, low, info",
     ]
 

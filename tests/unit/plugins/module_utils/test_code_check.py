@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import Unreadable, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
@@ -22,13 +22,15 @@ def backend(name: str = "us-east-1", **more: Any) -> Backend:
         "account_id": "111122223333",
         "bucket": {"name": f"state-{name}", "exists": True, "encryption": {"kms_key_id": None}},
         "table": {"name": "locks", "exists": True},
+        "lock_mode": "lockfile",
         **more,
     }
 
 
 US, EU = backend(), backend("eu-west-1")
 WITH_KEY = backend(bucket={"name": "state-us-east-1", "exists": True, "encryption": {"kms_key_id": KEY}})
-WITHOUT_TABLE = backend(table={"name": "locks", "exists": False})
+BOTH = backend(lock_mode="both")
+WITHOUT_TABLE = backend(lock_mode="both", table={"name": "locks", "exists": False})
 GOOD = {"bucket": "state-us-east-1", "key": "k", "region": "us-east-1", "use_lockfile": True}
 
 
@@ -56,7 +58,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
         [backend(bucket={"name": "state-us-east-1", "exists": None})],
         set(),
     ),
-    "a table that is there": ([layer(dynamodb_table="locks")], [US], {("us-east-1", "code.deprecated")}),
+    "a table that is there": ([layer(dynamodb_table="locks")], [BOTH], {("us-east-1", "code.deprecated")}),
     "no table": (
         [layer(dynamodb_table="locks")],
         [WITHOUT_TABLE],
@@ -64,13 +66,13 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
     ),
     "another table": (
         [layer(dynamodb_table="others")],
-        [US],
+        [BOTH],
         {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
     ),
     "a table where there is none": (
         [layer(dynamodb_table="locks")],
         [backend(table=None)],
-        {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
+        {("us-east-1", "code.lock_mode_differs"), ("us-east-1", "code.deprecated")},
     ),
     "a table that only runs tell": ([layer(dynamodb_table="${var.t}")], [US], {("us-east-1", "code.deprecated")}),
     "another region": ([layer(region="eu-west-1")], [US], {("us-east-1", "code.region")}),
@@ -85,27 +87,76 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]
         {("", "code.shared_key"), ("", "code.not_audited")},
     ),
     "two keys": ([layer(), layer("b/main.tf.json", key="l")], [US], set()),
-    "two prefixes": ([layer(), layer("b/main.tf.json", workspace_key_prefix="w")], [US], set()),
+    "two prefixes on one key, which the default workspaces share": (
+        [
+            layer(workspace_key_prefix="env:"),
+            layer("b/main.tf.json", workspace_key_prefix="w"),
+            layer("c/main.tf.json"),
+        ],
+        [US],
+        {("us-east-1", "code.shared_key")},
+    ),
+    "a key among another's workspaces": (
+        [layer(), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        {("us-east-1", "code.nested_key")},
+    ),
+    "a key among workspaces without prefix": (
+        [layer(workspace_key_prefix=""), layer("b/main.tf.json", key="qa/k", workspace_key_prefix="w")],
+        [US],
+        {("us-east-1", "code.nested_key")},
+    ),
+    "a key of another prefix": (
+        [layer(workspace_key_prefix="w"), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        set(),
+    ),
+    "a key beside workspaces": ([layer(), layer("b/main.tf.json", key="env:/qa/l")], [US], set()),
+    "a prefix that only runs tell": (
+        [layer(workspace_key_prefix="${var.w}"), layer("b/main.tf.json", key="env:/qa/k")],
+        [US],
+        set(),
+    ),
     "two ways to lock": (
         [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
-        [US],
-        {("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")},
+        [BOTH],
+        {
+            *(("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")),
+            ("us-east-1", "code.lock_mode_differs"),
+        },
     ),
+    "a file where others lock in the table": (
+        [layer()],
+        [backend(lock_mode="dynamodb")],
+        {("us-east-1", "code.lock_mode")},
+    ),
+    "the table where others lock by file": (
+        [layer(use_lockfile=None, dynamodb_table="locks")],
+        [US],
+        {("us-east-1", "code.lock_mode"), ("us-east-1", "code.deprecated")},
+    ),
+    "a file where others lock in both": ([layer()], [BOTH], {("us-east-1", "code.lock_mode_differs")}),
     "a checkout that still locks as of old": (
         [layer(), checkout(use_lockfile=None, dynamodb_table="locks")],
         [US],
-        {("us-east-1", "code.mixed_locking")},
+        {("us-east-1", "code.mixed_locking"), ("us-east-1", "code.lock_mode")},
     ),
     "both ways beside one": (
         [layer(), layer("b/main.tf.json", key="l", dynamodb_table="locks")],
         [US],
-        {("us-east-1", "code.deprecated")},
+        {("us-east-1", "code.deprecated"), ("us-east-1", "code.lock_mode_differs")},
     ),
     "encrypt without the bucket's key": ([layer(encrypt=True)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
     "encrypt with it": ([layer(encrypt=True, kms_key_id=KEY)], [WITH_KEY], set()),
     "encrypt where there is no key": ([layer(encrypt=True)], [US], set()),
     "a key without encrypt": ([layer(kms_key_id=KEY)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
     "a key, and encrypt as runs tell": ([layer(kms_key_id=KEY, encrypt="${var.e}")], [WITH_KEY], set()),
+    "a deprecated endpoint": (
+        [layer(endpoints={"s3": "https://s3", "dynamodb": "https://dynamodb"})],
+        [US],
+        {("us-east-1", "code.deprecated")},
+    ),
+    "an endpoint": ([layer(endpoints={"s3": "https://s3", "dynamodb": None})], [US], set()),
     "deprecated": ([layer(force_path_style=True)], [US], {("us-east-1", "code.deprecated")}),
     "removed": ([layer(role_arn="arn:aws:iam::1:role/x")], [US], {("us-east-1", "code.removed")}),
 }
@@ -132,6 +183,14 @@ def test_tables_of_other_regions_are_not_taken_for_ours() -> None:
         code_map([layer(dynamodb_table="others"), layer("e/x.tf.json", bucket="state-eu-west-1")]), [US, elsewhere]
     )
     assert "code.table_missing" not in {each.id for _name, each in about}
+
+
+@pytest.mark.parametrize(("exists", "said"), [(False, "code.table_missing"), (True, "code.table_differs")])
+def test_a_table_that_only_code_names_is_looked_up(exists: bool, said: str) -> None:
+    code = code_map([layer(dynamodb_table="lokcs"), layer("b/x.tf.json", key="l", dynamodb_table="locks")])
+    assert further_tables(code, [BOTH, EU]) == {"us-east-1": {"lokcs"}}
+    about = check_code(code, [backend(lock_mode="both", tables={"lokcs": exists})])
+    assert {each.id for _name, each in about} == {"code.deprecated", said}
 
 
 def test_what_cannot_be_read_is_a_finding() -> None:

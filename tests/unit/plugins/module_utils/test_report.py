@@ -10,8 +10,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, waivers_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, found, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+    CHECKS,
+    Row,
     json_text,
     markdown_text,
     report_of,
@@ -77,6 +79,24 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
 
 
+UNREAD = facts("eu-west-1", "state-eu", **dict.fromkeys(("states", "locks", "digests")))
+FAILED = Row(
+    {**AF.backend, "bucket": {"name": "b", "exists": None}, "table": {"name": "t", "exists": None}, "counts": {}},
+    (found("audit.failed", "af-south-1", "unreachable", "x").told(),),
+)
+
+
+def test_what_nobody_looked_at_is_nowhere_said_to_be_fine() -> None:
+    assert [row("eu-west-1", UNREAD).cell(check) for check in ("lock", "digest", "state")] == ["unknown"] * 3
+    assert [FAILED.cell(check) for check in CHECKS] == ["b (unknown)", "t (unknown)", *["unknown"] * 3, "not read", ""]
+    report = report_of([FAILED], [], "today")
+    read = "| b \\(unknown\\) | t \\(unknown\\) | unknown | unknown | unknown | not read | **critical** |"
+    assert read in markdown_text(report)
+    cells = re.findall(r'<td[^>]*data-label="([^"]*)"><span>(.*?)</span></td>', page_text(report))
+    assert dict(cells)["Locks"] == "unknown " and "critical" in dict(cells)["Audit"]
+    assert '<td class="calm"' not in page_text(report)
+
+
 def test_what_is_waived_is_told_and_counts_for_nothing() -> None:
     waivers = waivers_of([{"id": "table.missing", "reason": "being built", "until": "2027-01-01"}])
     report = report_of([row("us-east-1", facts(table=MISSING), Tuning(TODAY, waivers=waivers))], [], "today")
@@ -113,7 +133,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def hostile() -> Page:
-    about = facts("us-east-1", HOSTILE, states=[{"path": HOSTILE, "is_deleted": False, "problem": HOSTILE}])
+    about = facts("us-east-1", HOSTILE, states=[{"path": HOSTILE, "is_readable": False, "problem": HOSTILE}])
     return Page(page_text(report_of([row(HOSTILE, about)], [], HOSTILE)))
 
 

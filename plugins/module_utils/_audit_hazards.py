@@ -1,0 +1,91 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings that no run writes and that lose or open states, to findings. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ._bucket import policy
+from ._core import Values
+from ._expectations import Expectations, Facts
+from ._findings import Finding, command, found
+from ._lifecycle_rules import SMALLEST, as_written
+from ._policy_reach import is_public, lends_control
+
+
+def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
+    left_alone = wanted.bucket.get("unmanaged") or ()
+    if "lifecycle" not in left_alone:
+        yield from _expirations(bucket, facts)
+    if "policy" not in left_alone:
+        yield from _open_statements(bucket, facts)
+    # AWS takes either MFA delete or a lifecycle.
+    if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
+        asked = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
+        fix = _s3("put-bucket-versioning", bucket, facts, *asked, note="as the account's root user")
+        yield found("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
+    yield from _forgetting(table, facts)
+
+
+def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
+    rules = bucket.get("lifecycle") or {}
+    losing = {name: rule for name, rule in rules.items() if name != SMALLEST and _loses(rule, facts)}
+    for name, rule in losing.items():
+        days, day = (rule["Expiration"].get(unit) for unit in ("Days", "Date"))
+        when = f"{days} days after they were written" if days else f"on {day}"
+        detail = f"The rule {name} deletes states {when}."
+        yield found("bucket.expiration", bucket["name"], detail, _without_expiration(bucket, facts, losing))
+
+
+def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether it deletes current versions of states. States bear no tags, unless by OpenTofu."""
+    where, expiration = rule.get("Filter", {}), rule.get("Expiration", {})
+    if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*expiration} or where.get("Tags"):
+        return False
+    least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
+    states = [state for state in facts.get("states") or () if least < (state.get("size") or 0) < most]
+    return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
+
+
+def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any]) -> str:
+    bare = {name: {key: each for key, each in rule.items() if key != "Expiration"} for name, rule in losing.items()}
+    rules = {name: rule for name, rule in {**bucket["lifecycle"], **bare}.items() if {*rule} - {"Status", "Filter"}}
+    size = rules.pop(SMALLEST, None)
+    if not rules:
+        return _s3("delete-bucket-lifecycle", bucket, facts)
+    kept = ("--transition-default-minimum-object-size", size) if size else ()
+    told = json.dumps({"Rules": as_written(rules)})
+    return _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", told, *kept)
+
+
+def _open_statements(bucket: Values, facts: Facts) -> Iterator[Finding]:
+    present = (bucket.get("policy") or policy.ABSENT)["statements"]
+    account = str(facts.get("account_id") or "")
+    opened = [("bucket.policy_public", each) for each in present if is_public(each)]
+    opened += [("bucket.policy_foreign", each) for each in present if account and lends_control(each, account)]
+    kept = [each for each in present if each not in [statement for _kind, statement in opened]]
+    document = policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept})
+    fix = ("put-bucket-policy", ("--policy", document)) if kept else ("delete-bucket-policy", ())
+    for kind, each in opened:
+        detail = f"The statement {each.get('Sid') or json.dumps(each)} allows {', '.join(each.get('Action', ['it']))}."
+        yield found(kind, bucket["name"], detail, _s3(fix[0], bucket, facts, *fix[1]))
+
+
+def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
+    name, here = table["name"], ("--table-name", table["name"], "--region", facts["region"])
+    if attribute := table.get("time_to_live"):
+        off = json.dumps({"Enabled": False, "AttributeName": attribute})
+        fix = command("aws", "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
+        yield found("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
+    for region in table.get("replicas") or ():
+        update = json.dumps([{"Delete": {"RegionName": region}}])
+        fix = command("aws", "dynamodb", "update-table", *here, "--replica-updates", update)
+        yield found("table.replicas", name, f"It has a replica in {region}.", fix)
+
+
+def _s3(operation: str, bucket: Values, facts: Facts, *more: str, note: str = "") -> str:
+    return command("aws", "s3api", operation, "--bucket", bucket["name"], "--region", facts["region"], *more, note=note)

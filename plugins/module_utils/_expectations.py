@@ -1,0 +1,57 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a backend is held against, and the commands that mend it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._core import Params, Resource
+from ._findings import command
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What the backend is held against."""
+
+    #: What the inventory calls it.
+    name: str
+    #: Options of tf_state_bucket and tf_lock_table; none at all is the baseline.
+    bucket: Params = field(default_factory=dict)
+    table: Params = field(default_factory=dict)
+    stale_lock_s: float = 4 * 3600
+    #: How clients shall lock: dynamodb, lockfile or both.
+    lock_mode: str = "both"
+    #: The account that must own it, if one was declared.
+    account_id: str | None = None
+
+    @property
+    def converge(self) -> str:
+        return self.play("bootstrap")
+
+    def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
+        """A playbook on this backend alone."""
+        told = ["-e", json.dumps(variables)] if variables else []
+        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
+
+    def release(self, path: str, **which: str) -> str:
+        return self.play("unlock", key=path, **which)
+
+    def operate(self, module: str, facts: Facts, note: str = "", **options: Any) -> str:
+        """An ad-hoc command: it needs no inventory."""
+        table = {"table": facts["table"]["name"]} if facts.get("table") else {}
+        owner = {"account_id": self.account_id} if self.account_id else {}
+        given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
+        words = ("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", json.dumps(given))
+        return command(*words, note=note)
+
+
+def asked_keys(resource: Resource, params: Params) -> set[str]:
+    """The KMS keys that are asked for, by whatever name."""
+    managed = [facet for facet in resource.facets if facet.is_managed(params)]
+    return {name for facet in managed for name in facet.asked_keys(params)}
