@@ -33,10 +33,6 @@ class Stored:
         return f"s3://{self.place.bucket}/{self.place.path}"
 
     @property
-    def bears_marks(self) -> bool:
-        return True
-
-    @property
     def is_set_aside(self) -> bool:
         return False
 
