@@ -15,6 +15,7 @@ from typing import Any
 from ._bucket import BUCKET
 from ._core import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from ._findings import Finding, command, found
+from ._lock_record import MOVING
 from ._table import TABLE
 from ._table.existence import KEY
 
@@ -129,6 +130,9 @@ def _locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield found("lock.wedged", where, detail, _release(wanted, path, older_than="1h"))
             continue
+        if lock.get("operation") == MOVING:
+            yield found("lock.fence", where, f"{lock.get('info') or 'No word of where to'}.", _come_along())
+            continue
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
         if age_s is not None and age_s > wanted.stale_lock_s:
@@ -139,6 +143,10 @@ def _locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
     for path in facts.get("orphan_lock_files") or ():
         yield found("lock.orphan_file", path, "There is no state beside it.", _release(wanted, path, older_than="1d"))
+
+
+def _come_along() -> str:
+    return command("terraform", "init", "-reconfigure", note="in each checkout of it, then retire the old bucket")
 
 
 def duration(age_s: float) -> str:

@@ -84,6 +84,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no recovery": (table(recovery={"enabled": False, "period_days": None}), ["table.recovery"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
+    "the fence of a state that moved": (
+        {"locks": [{**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}]},
+        ["lock.fence"],
+    ),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
     "a lock that could not be read": (
