@@ -178,3 +178,12 @@ def project_in(tmp_path: Path) -> Path:
     (folder / "terraform.tfstate.backup").write_bytes(state(3))
     (folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate").write_bytes(state(7))
     return folder
+
+
+def client_in(tmp_path: Path, *commands: str, code: int = 0) -> str:
+    """A client that writes down what it was asked, and does this besides."""
+    client = tmp_path / "client"
+    lines = ["#!/bin/sh", f'echo "$TF_WORKSPACE" "$@" >> {tmp_path / "said"}', *commands, f"exit {code}"]
+    client.write_text("\n".join(lines) + "\n")
+    client.chmod(0o755)
+    return str(client)

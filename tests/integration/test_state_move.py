@@ -8,10 +8,13 @@ import fcntl
 import json
 import math
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
 from tests.integration.doors import Playbook, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, World, killed_after, md5, refused, state
@@ -296,16 +299,6 @@ def test_a_project_that_followed_its_local_state_is_left_in_peace(world: World, 
     assert result["failed"] and "nothing is overwritten" in result["msg"]
 
 
-def test_code_that_is_not_simple_is_left_alone_and_so_is_the_local_state(world: World, project: Path):
-    (project / "two.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n' * 2)
-    result = world.moved(project=str(project))
-    assert (project / "terraform.tfstate").read_bytes() == state()
-    assert result["project"]["edits"] == []
-    assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
-    assert result["project"]["block"].startswith('backend "s3" {\n')
-    assert world.new.bodies() == [state()]
-
-
 def test_a_project_whose_states_come_from_a_bucket_has_none_of_its_own(world: World, project: Path):
     world.old.put(state())
     refused(
@@ -368,24 +361,47 @@ def test_source_and_destination_are_two(on_ministack: World):
     assert on_ministack.move(source_bucket=bucket, key=None)["msg"] == "source and destination are the same"
 
 
-def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):
+@contextmanager
+def locked(path: Path) -> Iterator[Callable[[], object]]:
+    """Somebody else holds the lock of a file, until the function is called. POSIX asks who does by process."""
     told, release = os.pipe(), os.pipe()
     child = os.fork()
-    if child == 0:  # POSIX asks who holds a lock by process
-        with (project / "terraform.tfstate").open("r+b") as file:
+    if child == 0:
+        with path.open("r+b") as file:
             fcntl.lockf(file, fcntl.LOCK_EX)
             os.write(told[1], b"1")
             os.read(release[0], 1)
         os._exit(0)
     os.read(told[0], 1)
     try:
-        result = world.move(project=str(project))
+        yield lambda: os.write(release[1], b"1")
     finally:
         os.write(release[1], b"1")
         os.waitpid(child, 0)
+
+
+def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):
+    with locked(project / "terraform.tfstate"):
+        result = world.move(project=str(project))
     assert result["failed"] and "somebody else holds the lock of" in result["msg"]
     assert world.new.bodies() == []
     assert world.moved(project=str(project))["changed"]
+
+
+def test_it_waits_for_a_local_lock(on_ministack: World, project: Path, monkeypatch: pytest.MonkeyPatch):
+    with locked(project / "terraform.tfstate") as release:
+        monkeypatch.setattr(Aws, "pause", lambda self, attempt: release())
+        assert on_ministack.moved(project=str(project), lock_timeout=60)["changed"]
+
+
+def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    overwrites = then(lambda _call: world.new.put(state(9), digest=False))
+    world.relay.on("PutItem", nth=3, reply=overwrites)
+    result = world.move()
+    assert result["failed"] and "reads back other than it was written: somebody else writes there" in result["msg"]
+    assert (world.old.mark(), len(world.old.locks()), world.new.locks()) == (None, 2, [])
 
 
 # Killed after any call, or deaf to any answer.

@@ -21,7 +21,7 @@ from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
 from .locking import Taken, look, release, take, take_over
-from .stored import TAG, Stored, digest_of, mark_of
+from .stored import TAG, Stored, digest_of, is_foreign, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
@@ -93,8 +93,8 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"{source} holds no state")
     document = document_of(seen.body)
     if isinstance(document, Unreadable):
-        foreign = not seen.body.lstrip().startswith(b"{")
-        raise (NotAState if foreign else Refused)(f"{source} is no state that could be moved: {document.reason}")
+        kind = NotAState if document.is_foreign or is_foreign(seen.body) else Refused
+        raise kind(f"{source} is no state that could be moved: {document.reason}")
     if seen.mark and seen.there is None:
         raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")
     digest = digest_of(seen.body)
@@ -137,11 +137,14 @@ class Move:
     target: Stored
     info: LockInfo
     keeps_lock: bool = False
+    #: Of source and destination, where they differ: at each of them, buckets may have the same names.
+    endpoints: tuple[str, ...] = ()
 
     @property
     def lock_name(self) -> str:
         """The id that all locks of this move bear, whoever carries it out."""
-        return uuid_of(hashlib.sha256(f"{self.source.url} -> {self.target.url}".encode()).digest()[:16])
+        way = " -> ".join([*self.endpoints, self.source.url, self.target.url])
+        return uuid_of(hashlib.sha256(way.encode()).digest()[:16])
 
     def foresee(self) -> Verdict:
         """What carrying it out would do."""
