@@ -48,6 +48,7 @@ def test_a_state_moves_and_the_code_in_a_relative_folder_follows(
     assert run.code == 0 and run.recap["new"]["changed"] == 1, run.output
     assert s3.get_object(Bucket=f"new-{unique}", Key=KEY)["Body"].read() == STATE
     assert f'"new-{unique}"' in (project.home / "shop" / "main.tf").read_text()
+    assert (f"moved: s3://old-{unique}/{KEY}\n" in run.output) is is_fast
     assert '"moved": 1' in run.output and "Show the backend block to paste" in run.output
 
 

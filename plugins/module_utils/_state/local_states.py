@@ -82,7 +82,8 @@ class LocalState:
     def leftovers(self) -> list[Path]:
         """What holds states, and is of no more use once the move was proven: by the last of them it is found again."""
         backups = sorted(self.path.parent.glob(f"{FILE}*{BACKUP}"))
-        return [*backups, *([self.aside] if self.aside.exists() else [])]
+        drafts = sorted(self.path.parent.glob(f".{FILE}*"))  # of a run that was killed while it wrote
+        return [*drafts, *backups, *([self.aside] if self.aside.exists() else [])]
 
     @contextmanager
     def held(self, info: LockInfo, patience: Callable[[int], bool]) -> Iterator[None]:
