@@ -130,7 +130,7 @@ def _locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield found("lock.wedged", where, detail, _release(wanted, path, older_than="1h"))
             continue
-        if lock.get("operation") == MOVING:
+        if _is_fence(lock, facts):
             yield found("lock.fence", where, f"{lock.get('info') or 'No word of where to'}.", _come_along())
             continue
         age_s = lock.get("age_s")
@@ -143,6 +143,12 @@ def _locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
     for path in facts.get("orphan_lock_files") or ():
         yield found("lock.orphan_file", path, "There is no state beside it.", _release(wanted, path, older_than="1d"))
+
+
+def _is_fence(lock: Values, facts: Facts) -> bool:
+    """Where a move that was cut short leads to, its lock is none."""
+    there = f" to s3://{(facts.get('bucket') or {}).get('name')}/{lock['path']}"
+    return lock.get("operation") == MOVING and not str(lock.get("info")).endswith(there)
 
 
 def _come_along() -> str:

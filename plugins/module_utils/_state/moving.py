@@ -218,7 +218,12 @@ class Move:
             ours = [lock if lock in made else take_over(side.world, side.place, lock, info) for lock in locks]
             yield
         except BaseException:
-            side.world.warnings.extend(() if begun and side is self.source else _released(side, made))
+            mine = [] if begun and side is self.source else made
+            side.world.warnings.extend(_released(side, mine))
+            if len(mine) < len(locks):
+                side.world.warnings.append(
+                    f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again, or release it"
+                )
             raise
         problems = () if self._stays(side) else _released(side, ours)
         if problems:

@@ -88,6 +88,19 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"locks": [{**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}]},
         ["lock.fence"],
     ),
+    "what a move that was cut short left at its destination": (
+        {
+            "locks": [
+                {
+                    **LOCK,
+                    "age_s": 14401,
+                    "operation": "tf_state_move",
+                    "info": f"from x to s3://state-us/{LOCK['path']}",
+                }
+            ]
+        },
+        ["lock.stale"],
+    ),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
     "a lock that could not be read": (
