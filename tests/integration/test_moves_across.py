@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
 
+from tests.integration.doors import Task, through_core
 from tests.integration.moves import KEY, Place, World, state
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Call, Relay, error
@@ -110,3 +111,15 @@ def test_encryption_that_cannot_be_read_is_a_warning(on_ministack: World, projec
     world.relay.on("GetBucketEncryption", reply=error("AccessDenied", 403))
     result = world.moved(project=str(project))
     assert [text for text in result["warnings"] if "s3:GetEncryptionConfiguration" in text and "AES256" in text]
+
+
+def test_the_audit_tells_what_has_moved_and_where_to(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    world.moved()
+    connection = {"endpoint_url": world.relay.url, "access_key": "test", "secret_key": "test"}
+    old = {"region": world.old.region, "bucket": world.old.bucket, "table": world.old.table}
+    (result,) = through_core([Task("tf_backend_audit", {**connection, **old})])
+    found = [each for each in result["findings"] if each["id"].startswith("lock.")]
+    assert [(each["id"], each["severity"]) for each in found] == [("lock.fence", "info")] * 2
+    assert f"to s3://{world.new.bucket}/{KEY}" in found[0]["detail"]
