@@ -228,11 +228,14 @@ def test_what_a_colleague_applies_meanwhile_is_never_lost(
     assert outcomes == {(True, 1), (False, 0), (True, 0)}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("dynamodb", "lockfile"), *(pytest.param(*way, marks=pytest.mark.thorough) for way in WAYS[1:])]
+)
 def test_whenever_a_colleague_applies_during_a_move_it_is_never_lost(
-    backends: dict[str, Backend], workspace: Workspace
+    backends: dict[str, Backend], workspace: Workspace, old: str, new: str
 ) -> None:
     """The other way round: after each call of the move in turn, a colleague applies from beginning to end."""
-    template = Migration(backends["dynamodb"], backends["lockfile"], "during/terraform.tfstate")
+    template = Migration(backends[old], backends[new], f"during-{old}-{new}/terraform.tfstate")
     succeeded(workspace.init(template.source.tfbackend, f"-backend-config=key={template.key}"))
     succeeded(workspace.apply(content="first"))
     first = bytes_at(template.source, template.key)
@@ -241,7 +244,7 @@ def test_whenever_a_colleague_applies_during_a_move_it_is_never_lost(
     k, came = 0, True
     while came:
         k += 1
-        migration = replace(template, key=f"during-{k}/terraform.tfstate")
+        migration = replace(template, key=f"during-{old}-{new}-{k}/terraform.tfstate")
         place(migration.source, migration.key, first)
         succeeded(workspace.init("-reconfigure", template.source.tfbackend, f"-backend-config=key={migration.key}"))
         runs: list[Run] = []

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.integration.doors import through_core
+from tests.integration.doors import Task, through_core
 from tests.integration.moves import World, killed_after, md5, state
 from tests.support.relay import error, then
 
@@ -26,9 +27,21 @@ def arrived(world: World, key: str, fence: str) -> bool:
     return found == ([state()], md5(state()), [], 0 if fence == "tag" else 2) and bool(world.old.mark(key))
 
 
+def errs(world: World, k: int, task: Task) -> bool:
+    """Whether the task had its k-th call denied."""
+    world.relay.calls.clear()
+    rule = world.relay.on("*", nth=k, reply=error("AccessDenied", 403))
+    through_core([task])
+    rule.times = 0
+    return bool(rule.fired)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fence", FENCES)
-def test_an_error_at_any_call_of_the_next_run_leaves_the_fence_of_a_dead_one(on_ministack: World, fence: str):
+@pytest.mark.parametrize("ends", [errs, pytest.param(killed_after, marks=pytest.mark.thorough)])
+def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
+    on_ministack: World, fence: str, ends: Callable[[World, int, Task], bool]
+):
     world = on_ministack
     world.old.put(state())
     world.moved(fence=fence)
@@ -40,10 +53,7 @@ def test_an_error_at_any_call_of_the_next_run_leaves_the_fence_of_a_dead_one(on_
         world.old.put(state(), key)
         assert killed_after(world, last, world.task(fence=fence, key=key))
         assert (world.new.bodies(key), world.old.mark(key)) == ([state()], None)
-        rule = world.relay.on("*", nth=k, reply=error("AccessDenied", 403))
-        world.move(fence=fence, key=key)
-        came = bool(rule.fired)
-        rule.times = 0
+        came = ends(world, k, world.task(fence=fence, key=key))
         assert (k, is_fenced(world, key)) == (k, True)
         world.moved(fence=fence, key=key)
         assert (k, arrived(world, key, fence)) == (k, True)
@@ -85,6 +95,7 @@ def test_a_source_without_its_mark_stays_locked_whatever_the_fence(on_ministack:
     result = world.move(fence="tag")
     rule.times = 0
     assert result["failed"] and "s3:PutObjectTagging" in result["msg"]
+    assert any("stays, as it may fence a copy: run again, or release it" in text for text in result["warnings"])
     assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
     world.moved(fence="tag")
     assert world.old.mark() and world.old.locks() == []
