@@ -15,7 +15,7 @@ from typing import Any
 from ._aws import Aws
 from ._aws_errors import DENIED
 from ._backend_config import Backend
-from ._core import CallFailed, Failure, Target, TfstateError
+from ._core import CallFailed, Failure, Invalid, Target, TfstateError
 from ._following import PASTE, Following, Named, follow
 from ._guard import Refused
 from ._lock_record import LockInfo, state_path
@@ -226,12 +226,20 @@ class Relocation:
             due = [row for row in self.rows if row.action != NOTHING]
             self.target.aws.together([partial(self._carry, row, patience) for row in due] or [_nothing])
             if self.fence == "deny":
-                self._fenced(deny)
+                self._deny()
             self.complain()
             if self.following:
                 self.following.bring(self.local.values())
         if self.following and not self.following.not_simple:
             self._prove(self.following)
+
+    def _deny(self) -> None:
+        """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
+        try:
+            self._fenced(deny)
+        except Invalid:
+            if not any(row.problem for row in self.rows):
+                raise
 
     def _carry(self, row: Row, patience: Patience) -> None:
         try:

@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any
 
+import pytest
+
 from tests.integration.moves import KEY, World, md5, state
 from tests.support.relay import error
 
@@ -100,11 +102,25 @@ def test_a_whole_bucket_is_denied_as_a_whole(on_ministack: World):
     assert not world.moved(key=None, fence="deny")["changed"]
 
 
+def many_long_keys(world: World) -> list[str]:
+    keys = [f"p/{'x' * 240}/{number}/terraform.tfstate" for number in range(45)]
+    for key in keys:
+        world.old.put(state(), key, digest=False)
+    return keys
+
+
+@pytest.mark.thorough
+def test_a_bucket_that_cannot_be_denied_yet_tells_what_did_not_move(on_ministack: World):
+    world = on_ministack
+    world.old.lock(many_long_keys(world)[0])
+    result = world.move(key=None, fence="deny")
+    assert result["failed"] and result["msg"].startswith("somebody else holds the lock of")
+    assert result["progress"]["moved"] == 44
+
+
 def test_a_fence_that_is_too_long_is_refused_before_anything_moves(on_ministack: World):
     world = on_ministack
-    padding = "x" * 240
-    for number in range(45):
-        world.old.put(state(), f"p/{padding}/{number}/terraform.tfstate", digest=False)
+    many_long_keys(world)
     result = world.move(key=None, keys=["p/*"], fence="deny")
     assert result["failed"] and "policy would be longer" in result["msg"]
     assert world.relay.writes == []

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
 
 from tests.integration.doors import Task, through_core
-from tests.integration.moves import KEY, World, client_in, killed_after, md5, project_in, state
+from tests.integration.moves import KEY, World, client_in, killed_after, project_in, state
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +92,7 @@ def test_a_project_that_follows_from_a_bucket_survives_a_kill_before_any_change_
 
 @pytest.mark.parametrize("kind", ["a whole bucket", pytest.param("workspaces", marks=pytest.mark.thorough)])
 def test_many_states_that_move_side_by_side_survive_a_kill_after_any_call(on_ministack: World, kind: str):
+    """Locks in tables, and digests, are proven with one state."""
     world = on_ministack
     k, died = 0, True
     while died:
@@ -100,18 +101,19 @@ def test_many_states_that_move_side_by_side_survive_a_kill_after_any_call(on_min
         key = f"{folder}/{KEY}"
         paths = [key, f"env:/dev/{key}" if kind == "workspaces" else f"{folder}/b.tfstate"]
         for number, path in enumerate(paths):
-            world.old.put(state(number), path)
+            world.old.put(state(number), path, digest=False)
         before = [world.old.versions(path) for path in paths]
         wanted = {"key": key} if kind == "workspaces" else {"key": None, "keys": [f"{folder}/*"]}
+        wanted |= {"table": None, "source_table": ""}
         died = killed_after(world, k, world.task(**wanted))
         for path in paths:
             if world.new.bodies(path) and not world.old.mark(path):
-                assert (k, path, len(world.old.locks(path))) == (k, path, 2)
+                assert (k, path, len(world.old.locks(path))) == (k, path, 1)
         world.moved(**wanted)
         for number, path in enumerate(paths):
-            found = world.new.bodies(path), world.new.digest(path), world.new.locks(path), len(world.old.locks(path))
-            assert (k, *found) == (k, [state(number)], md5(state(number)), [], 2)
+            found = world.new.bodies(path), world.new.locks(path), len(world.old.locks(path))
+            assert (k, *found) == (k, [state(number)], [], 1)
         assert (k, [world.old.versions(path) for path in paths]) == (k, before)
         for path in paths:  # so that a whole bucket stays small
             world.old.s3.delete_object(Bucket=world.old.bucket, Key=path)
-    assert k > 40
+    assert k > 25
