@@ -152,7 +152,10 @@ class Relocation:
     def _pass_over_denied(self) -> None:
         """What the fence keeps from us, too, moved before."""
         denied = [row for row in self.rows if row.is_denied and row.path]
-        behind = self._behind() if denied else set()
+        try:
+            behind = self._behind() if denied else set()
+        except CallFailed:  # what could not be read is told
+            return
         for row in denied:
             if self._is_among(row, behind):
                 row.problem = None
