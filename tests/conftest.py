@@ -10,11 +10,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from tests.support.aws_defaults import aws_defaults
 from tests.support.clean_environment import clean_environment, without_aws
 from tests.support.emulators import MINISTACK, MOTO, RunningEmulator, running
 from tests.support.relay import Relay
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

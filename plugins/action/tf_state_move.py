@@ -7,12 +7,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_move
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
 
 
 class ActionModule(Door):
     EDGE = _state_move.EDGE
+
+    def heard(self, written: str) -> None:
+        """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""
+        operation, _on, place = written.partition(" on ")
+        if operation == "put_object_tagging":
+            Display().display(f"moved: s3://{place}", stderr=True)
 
     def arguments(self) -> dict[str, Any]:
         """A relative folder is that of the shell, as for any command, and not where a module happens to run."""

@@ -9,7 +9,8 @@ from glob import escape
 from typing import Any
 
 from ._expectations import Expectations, Facts
-from ._findings import Finding, found
+from ._findings import Finding, command, found
+from ._lock_record import MOVING
 
 Row = Mapping[str, Any]
 
@@ -31,6 +32,9 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield found("lock.wedged", where, detail, wanted.release(path, **seen))
             continue
+        if _is_fence(lock, facts):
+            yield found("lock.fence", where, f"{lock.get('info') or 'No word of where to'}.", _come_along())
+            continue
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
         release = wanted.release(path, lock_id=str(lock.get("lock_id")))
@@ -40,6 +44,16 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
     for path in facts.get("orphan_lock_files") or ():
         yield found("lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h"))
+
+
+def _is_fence(lock: Row, facts: Facts) -> bool:
+    """Where a move that was cut short leads to, its lock is none."""
+    there = f" to s3://{(facts.get('bucket') or {}).get('name')}/{lock['path']}"
+    return lock.get("operation") == MOVING and not str(lock.get("info")).endswith(there)
+
+
+def _come_along() -> str:
+    return command("terraform", "init", "-reconfigure", note="in each checkout of it, then retire the old bucket")
 
 
 def duration(age_s: float) -> str:

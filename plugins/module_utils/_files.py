@@ -23,6 +23,11 @@ def read_text(path: str) -> str | None:
 
 def write_text(path: str, text: str, mode_if_new: int = 0o644) -> None:
     """Replaces the file in one step: whoever reads it sees the old text or the new one, never half of it."""
+    write_bytes(path, text.encode(), mode_if_new)
+
+
+def write_bytes(path: str, body: bytes, mode_if_new: int = 0o644) -> None:
+    """As `write_text`. A file that is there keeps its mode."""
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +35,8 @@ def write_text(path: str, text: str, mode_if_new: int = 0o644) -> None:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         draft = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(body)
                 stream.flush()
                 os.fsync(stream.fileno())
             draft.chmod(mode)

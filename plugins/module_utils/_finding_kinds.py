@@ -150,6 +150,11 @@ KINDS: dict[str, Kind] = {
         "A lock is held for very long",
         "Locks never expire. A client that was killed leaves its lock behind, and nobody else can apply.",
     ),
+    "lock.fence": Kind(
+        "info",
+        "A state has moved, and its old place is fenced",
+        "Whoever went on here would work with a state that nobody else sees: the lock keeps them from it.",
+    ),
     "lock.not_canonical": Kind(
         "low", "A lock is written in an unusual form", "OpenTofu cannot release a lock that differs from its own JSON."
     ),

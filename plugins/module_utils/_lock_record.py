@@ -18,6 +18,9 @@ from typing import Any
 
 DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
 
+#: The operation of locks that fence a state which has moved, or is on its way.
+MOVING = "tf_state_move"
+
 #: The members of a record, in Go's order and that of LockInfo.
 MEMBERS = ("ID", "Operation", "Info", "Who", "Version", "Created", "Path")
 _PLACES = {name.casefold(): place for place, name in enumerate(MEMBERS)}

@@ -7,21 +7,33 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ._backend_block import SUFFIXES, Edit, NotSimple, with_block
+from ._backend_block import SUFFIXES, Edit, NotSimple, found_in, with_block
 from ._backend_config import Backend, arguments, tfbackend_text
+from ._backend_reader import arguments_in
 from ._core import TfstateError
 from ._files import write_text
 from ._hcl import Block, hcl_text
 
-#: What of a checkout's configuration decides where its state lies and how it is locked.
-DECIDING = ("bucket", "key", "region", "workspace_key_prefix", "dynamodb_table", "use_lockfile")
 #: Of what a client says when it fails, as much is told.
 LINES = 12
+#: What a client gets for its way out.
+GRACE_S = 30
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which backend a project says that it has, and where: its code by file, or its checkout."""
+
+    place: Path
+    backend: str
+    #: Of a checkout, all that were given; of code, None for what is no plain string.
+    arguments: Mapping[str, Any]
+    is_checkout: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Project:
     client: str
     tfbackend: str | None = None
     plan_arguments: Sequence[str] = ()
+    timeout_s: int = 3600
 
     def edits(self, backend: Backend) -> list[Edit] | NotSimple:
         """What its files need so that they say `backend`; nothing, if they do."""
@@ -54,19 +67,30 @@ class Project:
         endings = (*SUFFIXES, *(f"{suffix}.json" for suffix in SUFFIXES))
         return {each.name: _text(each) or "" if each.name.endswith(endings) else "" for each in names}
 
+    def claims(self) -> Iterator[Claim]:
+        """All that it says of its backend."""
+        checkout = self._checkout
+        if checkout:
+            yield checkout
+        found = found_in(self._files())
+        more = arguments_in(_text(self.folder / self.tfbackend) or "") if self.tfbackend else {}
+        for name, block in found if not isinstance(found, NotSimple) else ():
+            yield Claim(self.folder / name, block.backend, {**block.arguments, **more})
+
     @property
-    def initialised(self) -> dict[str, Any] | None:
-        """The arguments of the `s3` backend that the checkout is initialised to; None: it is to none."""
+    def _checkout(self) -> Claim | None:
+        """What it is initialised to; None: to nothing."""
         text = _text(self.folder / os.environ.get("TF_DATA_DIR", ".terraform") / "terraform.tfstate")
         try:
             backend = json.loads(text or "{}").get("backend") or {}
         except (ValueError, AttributeError):
             return None
-        return dict(backend.get("config") or {}) if backend.get("type") == "s3" else None
+        given = _given(dict(backend.get("config") or {}))
+        return Claim(self.folder, str(backend["type"]), given, is_checkout=True) if backend.get("type") else None
 
     def is_initialised_to(self, backend: Backend) -> bool:
-        config, wanted = self.initialised, arguments(backend)
-        return config is not None and all((config.get(name) or None) == wanted.get(name) for name in DECIDING)
+        checkout = self._checkout
+        return checkout is not None and checkout.backend == "s3" and checkout.arguments == arguments(backend)
 
     def init(self) -> None:
         """Forgets the old backend and copies nothing: the state is where it belongs already."""
@@ -90,20 +114,48 @@ class Project:
     def _run(self, *command: str, **environment: str) -> tuple[int, str]:
         """Exit code, and what it said of errors."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [self.client, *command],
                 cwd=self.folder,
                 env={**os.environ, "TF_IN_AUTOMATION": "true", **environment},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                check=False,
             )
         except OSError as error:
             raise TfstateError(f"{self.client} cannot be run: {error.strerror}; set client to its path") from None
-        lines = [line.strip(" │╷╵") for line in done.stderr.splitlines()]
-        return done.returncode, " ".join([line for line in lines if line][:LINES])
+        with process:
+            try:
+                said = process.communicate(timeout=self.timeout_s)[1]
+            except subprocess.TimeoutExpired:
+                _end(process)
+                raise TfstateError(
+                    f"{self.client} {command[0]} in {self.folder} took more than {self.timeout_s} s: raise "
+                    "client_timeout, or find out what it waits for"
+                ) from None
+            except BaseException:
+                _end(process)
+                raise
+        lines = [line.strip(" │╷╵") for line in said.splitlines()]
+        return process.returncode, " ".join([line for line in lines if line][:LINES])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """First by the signal at which a client releases its locks."""
+    process.terminate()
+    try:
+        process.communicate(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _given(value: Any) -> Any:
+    """Without what a checkout lists as not given."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _given(each) for name, each in value.items() if each is not None}
 
 
 def block_text(backend: Backend, tfbackend: str | None) -> str:

@@ -10,23 +10,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from glob import escape
-from pathlib import Path
 from typing import Any
 
 from ._aws import Aws
-from ._backend_block import Edit, NotSimple
+from ._aws_errors import DENIED
 from ._backend_config import Backend
-from ._core import CallFailed, Failure, Target, TfstateError
+from ._core import CallFailed, Failure, Invalid, Target, TfstateError
+from ._following import PASTE, Following, Named, follow
 from ._guard import Refused
 from ._lock_record import LockInfo, state_path
-from ._project import Project, block_text
+from ._project import Project
 from ._state import listing
-from ._state.fencing import denied_in, deny
-from ._state.local_states import LocalState, local_states, remove
+from ._state.fencing import EVERYTHING, Fence, check_deny, denied_in, deny
+from ._state.local_states import LocalState, local_states
 from ._state.lock_stores import Place
+from ._state.locking import Patience
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
 from ._state.scope import Scope
-from ._state.stored import Stored
+from ._state.stored import Stored, digest_of
 
 #: So many refusals are told one by one.
 TOLD = 5
@@ -42,6 +43,8 @@ class Row:
     problem: str | None = None
     #: No state at all, and nobody said that it was one.
     is_foreign: bool = False
+    #: Whether it cannot be read, for lack of permission.
+    is_denied: bool = False
     is_done: bool = False
 
     @property
@@ -68,36 +71,13 @@ class Row:
         }
 
 
-@dataclass
-class Following:
-    """What a project needs so as to follow its states, and what came of it."""
-
-    project: Project
-    backend: Backend
-    edits: list[Edit]
-    not_simple: NotSimple | None
-    must_init: bool
-    is_written: bool = False
-    is_proven: bool = False
-    removed: list[Path] = field(default_factory=list)
-
-    def told(self) -> dict[str, Any]:
-        return {
-            "edits": [edit.name for edit in self.edits],
-            "not_simple": self.not_simple.reason if self.not_simple else None,
-            "block": block_text(self.backend, self.project.tfbackend),
-            "init": self.must_init,
-            "proven": self.is_proven,
-            "removed": [str(path) for path in self.removed],
-        }
-
-
 @dataclass(frozen=True)
 class Side:
     """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
 
     aws: Aws
     bucket: Target
+    #: None: nobody said whether there is one; empty: there is none.
     table: str | None
     key: str | None
     workspace_key_prefix: str
@@ -105,8 +85,13 @@ class Side:
     def path(self, workspace: str) -> str:
         return state_path(self.key or "", workspace, self.workspace_key_prefix)
 
+    @property
+    def named(self) -> Named:
+        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.table or None)
+
     def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
-        return Stored(self.aws, Place(self.bucket.name, path, self.table, self.bucket.owner, encryption), encryption)
+        place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
+        return Stored(self.aws, place, encryption)
 
 
 @dataclass
@@ -135,17 +120,25 @@ class Relocation:
 
     def foresee(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
-        behind = denied_in(self.source.aws, self.source.bucket) if self.source and self.fence == "deny" else set()
+        behind = self._behind() if self.fence == "deny" else set()
         self.rows = list(self._rows())
-        open_ones = [row for row in self.rows if row.path not in behind]
+        open_ones = [row for row in self.rows if not self._is_among(row, behind)]
         for row in open_ones[:1]:  # makes the clients of both sides, which is not safe in threads
             self._judge(row)
         self.target.aws.together([partial(self._judge, row) for row in open_ones[1:]] or [_nothing])
-        refused = [row.problem for row in self.rows if row.problem and not row.is_foreign]
-        if refused:
-            raise Refused("; ".join(refused[:TOLD]) + (f"; and {len(refused) - TOLD} more" if refused[TOLD:] else ""))
+        self._pass_over_denied()
+        if self.target.key:
+            self.complain(Refused)
+        if self.fence == "deny":
+            self._fenced(check_deny)
         if self.project and self.backend:
-            self.following = self._follow(self.project, self.backend)
+            self._follow(self.project, self.backend)
+
+    def complain(self, kind: type[TfstateError] = TfstateError) -> None:
+        """Raises if there is something that cannot be moved, or could not."""
+        problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
+        if problems:
+            raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
     def _judge(self, row: Row) -> None:
         try:
@@ -153,12 +146,45 @@ class Relocation:
         except Refused as reason:
             row.problem = str(reason)
             row.is_foreign = isinstance(reason, NotAState) and not self.target.key
+        except CallFailed as error:
+            row.problem, row.is_denied = str(error), error.failure.code in DENIED
+        except TfstateError as error:
+            row.problem = str(error)
+
+    def _pass_over_denied(self) -> None:
+        """What the fence keeps from us, too, moved before."""
+        denied = [row for row in self.rows if row.is_denied and row.path]
+        try:
+            behind = self._behind() if denied else set()
+        except CallFailed:  # what could not be read is told
+            return
+        for row in denied:
+            if self._is_among(row, behind):
+                row.problem = None
+
+    def _behind(self) -> set[str]:
+        return denied_in(self.source.aws, self.source.bucket) if self.source else set()
+
+    def _is_among(self, row: Row, paths: set[str]) -> bool:
+        return row.path in paths or (EVERYTHING in paths and row.path is not None)
+
+    def _fenced(self, fence: Fence) -> None:
+        """All that the source shall be denied: a bucket that held nothing but these states, as a whole."""
+        if not self.source:
+            return
+        paths = {row.path for row in self.rows if row.path and not row.problem}
+        is_all = not (self.source.key or self.keys) and len(paths) == len(self.rows)
+        fence(self.source.aws, self.source.bucket, {EVERYTHING} if is_all else paths)
 
     def _rows(self) -> Iterator[Row]:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
             target = self.target.stored(path, self.encryption)
             info = replace(self.info, info=f"moved, or on its way, from {source.url} to {target.url}")
-            yield Row(workspace, Move(source, target, info, keeps_lock=self.fence != "tag"))
+            yield Row(workspace, Move(source, target, info, self.fence != "tag", self._endpoints()))
+
+    def _endpoints(self) -> tuple[str, ...]:
+        sides = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
+        return tuple(sides) if len(set(sides)) > 1 else ()
 
     def _local_sources(self) -> Iterator[tuple[str, str, Source]]:
         self.local = local_states(self.project.folder) if self.project else {}
@@ -168,7 +194,7 @@ class Relocation:
     def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
         """Workspace, path at the destination, and the state."""
         patterns = (escape(side.key),) if side.key else self.keys
-        scope = Scope(side.bucket, side.table, patterns, side.workspace_key_prefix)
+        scope = Scope(side.bucket, side.table or None, patterns, side.workspace_key_prefix)
         found = listing.objects(side.aws, scope)
         if isinstance(found, Failure):
             raise CallFailed(found)
@@ -179,85 +205,68 @@ class Relocation:
             workspace = scope.split(path)[1]
             yield workspace, self.target.path(workspace) if side.key else path, side.stored(path, {})
 
-    def _follow(self, project: Project, backend: Backend) -> Following:
-        found = project.edits(backend)
-        not_simple = found if isinstance(found, NotSimple) else None
-        edits = [] if isinstance(found, NotSimple) else found
-        if not self.rows and not self.source and (edits or not_simple):
+    def _follow(self, project: Project, backend: Backend) -> None:
+        source = self.source.named if self.source else None
+        self.following = following = follow(project, backend, source, self.init)
+        if not self.rows and not self.source and (following.edits or following.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
-        self._check_checkout(project, backend)
-        must_init = self.init and not not_simple and not project.is_initialised_to(backend)
-        return Following(project, backend, edits, not_simple, must_init)
-
-    def _check_checkout(self, project: Project, backend: Backend) -> None:
-        """The code shall follow its own states, and no state shall lie where a client would stumble over it."""
-        in_the_way = local_states(project.folder).values() if self.source else ()
-        used = [state.url for state in in_the_way if state.is_in_use]
-        if used:
-            raise Refused(
-                f"{', '.join(used)} would be taken for the state by {project.client} init: move it away first"
-            )
-        config = project.initialised
-        if config is None or project.is_initialised_to(backend):
-            return
-        here = config.get("bucket"), config.get("key")
-        of = (self.source.bucket.name, self.source.key) if self.source else None
-        if here not in (of, (backend.bucket, backend.key)):
-            raise Refused(f"{project.folder} is initialised to s3://{here[0]}/{here[1]}, which is not what moves here")
+        if self.rows and not self.source and following.not_simple and not project.is_initialised_to(backend):
+            raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
 
     # What is done.
 
     def carry_out(self) -> None:
         """Moves every state that can be moved. Raises once that is done if one of them could not."""
         until = time.monotonic() + self.lock_timeout_s
-        with ExitStack() as locks:
-            for state in self.local.values():
-                locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url)))
-            due = [row for row in self.rows if row.action != NOTHING]
-            self.target.aws.together([partial(self._carry, row, until) for row in due] or [_nothing])
-            if self.source and self.fence == "deny":
-                arrived = {row.path for row in self.rows if row.path and not row.problem}
-                deny(self.source.aws, self.source.bucket, arrived)
-            failed = [row.problem for row in due if row.problem]
-            if failed:
-                raise TfstateError("; ".join(failed))
-            if self.following:
-                self._bring(self.following)
-        if self.following and not self.following.not_simple:
-            self._prove(self.following)
 
-    def _carry(self, row: Row, until: float) -> None:
         def patience(attempt: int) -> bool:
             is_left = time.monotonic() < until
             if is_left:
                 self.target.aws.pause(attempt)
             return is_left
 
+        with ExitStack() as locks:
+            for state in self.local.values():
+                locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url), patience))
+            due = [row for row in self.rows if row.action != NOTHING]
+            self.target.aws.together([partial(self._carry, row, patience) for row in due] or [_nothing])
+            if self.fence == "deny":
+                self._deny()
+            self.complain()
+            if self.following:
+                self.following.bring(self.local.values())
+        if self.following and not self.following.not_simple:
+            self._prove(self.following)
+
+    def _deny(self) -> None:
+        """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
+        try:
+            self._fenced(deny)
+        except Invalid:
+            if not any(row.problem for row in self.rows):
+                raise
+
+    def _carry(self, row: Row, patience: Patience) -> None:
         try:
             row.verdict = row.move.carry_out(patience)
             row.is_done = True
         except TfstateError as error:
             row.problem = str(error)
 
-    def _bring(self, following: Following) -> None:
-        """The code first: from then on clients ask for `init`, and look no longer for the local state."""
-        following.project.write(following.edits)
-        following.is_written = True
-        for state in self.local.values() if not following.not_simple else ():
-            if state.is_in_use:
-                state.set_aside()
-
     def _prove(self, following: Following) -> None:
         if following.must_init:
             following.project.init()
         if self.prove:
-            for row in self.rows:
-                following.project.prove(row.workspace)
-            following.is_proven = True
+            following.prove(row.workspace for row in self.rows)
         if self.remove_local:
-            leftovers = [path for state in self.local.values() for path in state.leftovers]
-            remove(leftovers)
-            following.removed = leftovers
+            self._check_aside()
+            following.remove(self.local.values())
+
+    def _check_aside(self) -> None:
+        for row in self.rows:
+            source, verdict = row.move.source, row.verdict
+            if isinstance(source, LocalState) and verdict and digest_of(source.body() or b"") != verdict.digest:
+                raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
 
 
 def _nothing() -> None:

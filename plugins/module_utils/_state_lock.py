@@ -12,7 +12,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import LockInfo
+from ._lock_record import MOVING, LockInfo
 from ._module import Edge, connection_of
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
@@ -101,6 +101,8 @@ def _free(world: World, place: Place, params: Params, now: datetime, check_mode:
         return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
     meant = []
     for lock in named:
+        if not meant_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
+            return _refused(place, before, now, f"and is the fence of a state that moved: name it, lock_id: {lock.id}")
         age = age_s(lock, before, now)
         if older_than_s is not None and age is None:
             return _refused(

@@ -13,8 +13,9 @@ from typing import Any
 
 from ._aws import Aws
 from ._backend_config import Backend, problems
-from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
+from ._bucket import encryption
+from ._core import Failure, Invalid, Params, TfstateError, Wrote, unheard
+from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._project import Project
 from ._reconcile import unless_checking
@@ -27,6 +28,10 @@ from ._state_options import encryption_of
 OWN = (
     *("profile", "access_key", "secret_key", "session_token"),
     *("assume_role_arn", "assume_role_external_id", "assume_role_session_name"),
+)
+
+NO_TABLE = (
+    "source_table is not given: clients that lock in a table are not kept out; if there is none, say source_table: ''"
 )
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -59,6 +64,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "client_assume_role_arn": {},
     "client_assume_role_external_id": {},
     "client_assume_role_session_name": {},
+    "client_timeout": {"type": "int", "default": 3600},
     "init": {"type": "bool", "default": False},
     "prove": {"type": "bool", "default": False},
     "plan_arguments": {"type": "list", "elements": "str", "default": []},
@@ -69,15 +75,18 @@ SPEC: dict[str, dict[str, Any]] = {
 def move_states(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     relocation: Relocation | None = None
+    is_foreseen = False
     try:
         found = list(_problems(params))
         if found:
             raise Invalid("; ".join(found))
         relocation = _relocation(params, wrote)
         relocation.foresee()
+        is_foreseen = True
         unless_checking(check_mode, None, relocation.carry_out)
+        relocation.complain()
     except TfstateError as error:
-        told = _told(relocation, done_only=True) if relocation else {"changed": False}
+        told = _told(relocation, done_only=not (check_mode and is_foreseen)) if relocation else {"changed": False}
         return {"failed": True, "msg": str(error), **told}
     result = _told(relocation, done_only=False)
     return {**result, "diff": _diff(result)} if diff else result
@@ -108,7 +117,8 @@ def _problems(params: Params) -> Iterator[str]:
         yield "remove_local goes with prove: nothing is removed that was not proven"
     if params["tfbackend"] and (not project or Path(params["tfbackend"]).name != params["tfbackend"]):
         yield "tfbackend is the name of a file in project, without a folder"
-    if source == params["bucket"] and (params["source_key"] or key) == key:
+    is_elsewhere = params["source_endpoint_url"] not in (None, params["endpoint_url"])
+    if source == params["bucket"] and (params["source_key"] or key) == key and not is_elsewhere:
         yield "source and destination are the same"
     if project and key and params["region"]:
         yield from problems(_backend(params))
@@ -126,25 +136,28 @@ def _relocation(params: Params, wrote: Wrote) -> Relocation:
         fence=params["fence"],
         lock_timeout_s=params["lock_timeout"],
         info=_info(),
-        project=Project(Path(project), params["client"], params["tfbackend"], params["plan_arguments"])
-        if project
-        else None,
-        backend=_backend(params) if project else None,
+        project=_project(params) if project else None,
+        backend=_backend(_with_default(params, target)) if project else None,
         init=params["init"],
         prove=params["prove"],
         remove_local=params["remove_local"],
     )
 
 
+def _project(params: Params) -> Project:
+    names = ("client", "tfbackend", "plan_arguments", "client_timeout")
+    return Project(Path(params["project"]), *(params[name] for name in names))
+
+
 def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
     aws = Aws(connection_of(params), params["wait_timeout"] + params["lock_timeout"], wrote)
-    return Side(aws, target, params["table"] or None, params["key"], params["workspace_key_prefix"].rstrip("/"))
+    return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"))
 
 
 def _info() -> LockInfo:
     now = rfc3339nano(datetime.now(timezone.utc))
-    return LockInfo(uuid_of(os.urandom(16)), "tf_state_move", "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
+    return LockInfo(uuid_of(os.urandom(16)), MOVING, "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
 
 
 def _source_params(params: Params) -> dict[str, Any]:
@@ -158,6 +171,19 @@ def _source_params(params: Params) -> dict[str, Any]:
     given["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
     named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
     return {**params, **(own if any(own.values()) else {}), **given, **named}
+
+
+def _with_default(params: Params, target: Side) -> Params:
+    """With the encryption of the bucket, if none is given: clients that ask for another weaken it, or are denied."""
+    if params["encryption"]:
+        return params
+    (answer,) = target.aws.read([encryption.read(target.bucket)])
+    if isinstance(answer, Failure):
+        if answer.code not in encryption.NOT_FOUND:
+            target.aws.warnings.append(f"{answer}; without encryption given, the code asks for AES256")
+        return params
+    default = encryption.normalise(answer, target.bucket)
+    return {**params, "encryption": default["algorithm"], "kms_key_id": default["kms_key_id"]}
 
 
 def _backend(params: Params) -> Backend:
@@ -203,11 +229,9 @@ def _told(relocation: Relocation, done_only: bool) -> dict[str, Any]:
     }
     warnings = [*relocation.target.aws.warnings, *(relocation.source.aws.warnings if relocation.source else ())]
     warnings += [f"left alone: {row.problem}" for row in rows if row.is_foreign]
-    if following and following.not_simple:
-        warnings.append(
-            f"the code of {following.project.folder} was left alone: {following.not_simple.reason}; "
-            "replace its backend block by the one in project.block, then run again"
-        )
+    warnings += following.warnings() if following else ()
+    if relocation.source and relocation.source.table is None:
+        warnings.append(NO_TABLE)
     return {**result, "warnings": warnings}
 
 

@@ -205,6 +205,7 @@ backend:
         store: {description: V(table) or V(file)., type: str, sample: table}
         lock_id: {description: Its id., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
         operation: {description: What its holder does., type: str, sample: OperationTypeApply}
+        info: {description: What else its holder says., type: str, sample: ""}
         who: {description: Its holder., type: str, sample: deploy@runner-7}
         client: {description: The version of the client., type: str, sample: 1.11.4}
         created: {description: Since when by the holder's clock., type: str, sample: "2026-11-21T01:18:05.568742401Z"}

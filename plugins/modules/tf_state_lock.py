@@ -98,6 +98,8 @@ options:
       - The age of a lock file is that of the object. The age of an item is by the clock of the client that made it.
         What does not say since when, is not released so.
       - Together with O(lock_id) both must be true.
+      - The lock by which M(cornerstone.tfstate.tf_state_move) fences a state that moved is only released by its
+        O(lock_id).
       - Choose it longer than any apply can take.
     type: str
   operation:

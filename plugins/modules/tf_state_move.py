@@ -66,7 +66,7 @@ options:
   encryption:
     description:
       - What uploads ask for, and with O(project) what the clients are told to ask for.
-      - Not given, uploads take the default of the bucket, and the clients are told V(AES256).
+      - Not given, uploads take the default of the bucket, and the clients are told the same.
     type: str
     choices: [AES256, "aws:kms", "aws:kms:dsse"]
   kms_key_id:
@@ -82,6 +82,7 @@ options:
   source_table:
     description:
       - The lock table of O(source_bucket). Name it if its clients lock there, or they are not kept out.
+      - If there is none, an empty text says so, and ends a warning.
     type: str
   source_key:
     description:
@@ -150,6 +151,7 @@ options:
           What works without a lock, such as reading, still works.
       deny:
         - Besides, a statement in the policy of O(source_bucket) denies everybody to read and write the state.
+          Where a whole bucket moves that holds nothing else, it denies the whole bucket.
       tag:
         - The state only gets the tag C(cornerstone.tfstate:moved-to), as it does with the others too.
           Clients that still use the source write there, and this module will not move that any more.
@@ -157,7 +159,7 @@ options:
   lock_timeout:
     description:
       - How many seconds to wait for locks that somebody else holds. After that the state is not moved, and the task
-        fails once it has moved all the others.
+        fails once it has moved all the others. Locks of local states count, too.
     type: int
     default: 0
   wait_timeout:
@@ -172,7 +174,7 @@ options:
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
       - Code that was generated, that makes its backend with variables, or that has two of them, is left alone.
-        So are local states then.
+        Local states then stay where they are, and the task fails.
     type: path
   tfbackend:
     description:
@@ -190,6 +192,11 @@ options:
       - The program of O(project), by name or path, such as V(tofu).
     type: path
     default: terraform
+  client_timeout:
+    description:
+      - How many seconds O(client) may take to initialise, and for each plan.
+    type: int
+    default: 3600
   client_profile:
     description:
       - The AWS profile that clients use. Not given, they find credentials themselves.

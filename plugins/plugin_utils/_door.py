@@ -55,11 +55,15 @@ class Doors(ActionBase):  # type: ignore[misc]
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
         self._fast = self._is_fast()
-        return {**result, **(apart(self.work, self._cut_short) if self._fast and self.NEEDS_BOTOCORE else self.work())}
+        is_apart = self._fast and self.NEEDS_BOTOCORE
+        return {**result, **(apart(self.work, self._cut_short, self.heard) if is_apart else self.work())}
 
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
         """The result of the task, by way of `enter`; `wrote` is told of each write that the fast door lets through."""
         raise NotImplementedError
+
+    def heard(self, written: str) -> None:
+        """Of each write, as it happens in the process of the fast door."""
 
     def enter(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
         """The result of a module."""
@@ -173,7 +177,11 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str]], None]) -> dict[str, Any]:
+def apart(
+    work: Callable[[Wrote], dict[str, Any]],
+    cut_short: Callable[[list[str]], None],
+    heard: Callable[[str], None] = lambda _written: None,
+) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along."""
     reader, writer = os.pipe()
     gc.freeze()  # as `warm` says
@@ -191,6 +199,7 @@ def apart(work: Callable[[Wrote], dict[str, Any]], cut_short: Callable[[list[str
                 result = message
             else:
                 written.append(message)
+                heard(message)
     except BaseException:  # a timeout of the task, or the user
         os.kill(child, signal.SIGKILL)
         cut_short(written)

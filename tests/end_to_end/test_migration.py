@@ -7,7 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,7 @@ def test_local_states_move_with_their_code_and_go_when_that_was_proven(
     succeeded(local.run("workspace", "new", "dev"))
     succeeded(local.apply(content="two"))
     succeeded(local.apply())
+    succeeded(local.plan())
     states = [local.folder / "terraform.tfstate", local.folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate"]
     before = [path.read_bytes() for path in states]
     params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
@@ -131,6 +134,42 @@ def test_local_states_move_with_their_code_and_go_when_that_was_proven(
     succeeded(local.run("workspace", "select", "default"))
     succeeded(local.plan())
     assert not migration.moved(**params, prove=True, remove_local=True)["changed"]
+
+
+def test_a_colleague_who_waits_for_a_local_state_stops_once_it_has_moved(
+    backends: dict[str, Backend], tmp_path: Path, terraform: str
+) -> None:
+    """Terraform opens the file before it waits, and then has the lock of one that nobody else finds any more."""
+    migration = Migration(backends["both"], backends["both"], "waited-for/terraform.tfstate")
+    local = Workspace.make(tmp_path / "local", terraform, "# No backend yet.\n")
+    (local.folder / "backend.tf").unlink()
+    succeeded(local.init())
+    succeeded(local.apply())
+    before = (local.folder / "terraform.tfstate").read_bytes()
+    waits = tuple("-lock-timeout=60s" if each.startswith("-lock-timeout") else each for each in apply(content="lost"))
+    waiting = ExitStack()
+    processes: list[subprocess.Popen[str]] = []
+
+    def begins_to_wait(_call: object) -> None:
+        processes.append(waiting.enter_context(local.started(*waits)))
+        assert becomes_true(lambda: is_open(processes[0].pid, local.folder / "terraform.tfstate"))
+
+    with waiting:
+        migration.source.relay.on("PutObject", reply=then(begins_to_wait))
+        params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
+        migration.moved(**params, prove=True)
+        said, _unused = processes[0].communicate(timeout=90)
+    assert processes[0].returncode == 1 and "Unsupported state file format" in said, said
+    assert (local.folder / "terraform.tfstate.moved").read_bytes() == before
+    assert bytes_at(migration.target, migration.key) == before
+    succeeded(local.plan())
+
+
+def is_open(pid: int, path: Path) -> bool:
+    """Whether the process, or one that it began, has the file open."""
+    began = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    mine = any(path.samefile(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists())
+    return mine or any(is_open(int(each), path) for each in began)
 
 
 def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
@@ -189,11 +228,14 @@ def test_what_a_colleague_applies_meanwhile_is_never_lost(
     assert outcomes == {(True, 1), (False, 0), (True, 0)}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("dynamodb", "lockfile"), *(pytest.param(*way, marks=pytest.mark.thorough) for way in WAYS[1:])]
+)
 def test_whenever_a_colleague_applies_during_a_move_it_is_never_lost(
-    backends: dict[str, Backend], workspace: Workspace
+    backends: dict[str, Backend], workspace: Workspace, old: str, new: str
 ) -> None:
     """The other way round: after each call of the move in turn, a colleague applies from beginning to end."""
-    template = Migration(backends["dynamodb"], backends["lockfile"], "during/terraform.tfstate")
+    template = Migration(backends[old], backends[new], f"during-{old}-{new}/terraform.tfstate")
     succeeded(workspace.init(template.source.tfbackend, f"-backend-config=key={template.key}"))
     succeeded(workspace.apply(content="first"))
     first = bytes_at(template.source, template.key)
@@ -202,7 +244,7 @@ def test_whenever_a_colleague_applies_during_a_move_it_is_never_lost(
     k, came = 0, True
     while came:
         k += 1
-        migration = replace(template, key=f"during-{k}/terraform.tfstate")
+        migration = replace(template, key=f"during-{old}-{new}-{k}/terraform.tfstate")
         place(migration.source, migration.key, first)
         succeeded(workspace.init("-reconfigure", template.source.tfbackend, f"-backend-config=key={migration.key}"))
         runs: list[Run] = []

@@ -7,12 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from botocore.retries.standard import ExponentialBackoff
 
+from tests.integration.moves import World, project_in
 from tests.integration.scenarios import scale
 from tests.integration.subject import Subject
 from tests.support.emulators import RunningEmulator
@@ -70,6 +72,24 @@ def bare_table(emulator: RunningEmulator, relay: Relay) -> Subject:
 @pytest.fixture(params=["bucket", "table"])
 def bare_subject(request: pytest.FixtureRequest, emulator: RunningEmulator, relay: Relay) -> Subject:
     return bare(request.param, emulator, relay)
+
+
+@pytest.fixture
+def world(emulator: RunningEmulator, relay: Relay) -> World:
+    """Two backends between which states move."""
+    return World(relay, emulator)
+
+
+@pytest.fixture
+def on_ministack(ministack: RunningEmulator) -> Iterator[World]:
+    with Relay(ministack.url) as relay:
+        yield World(relay, ministack)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with local states of two workspaces."""
+    return project_in(tmp_path)
 
 
 def behind_the_shim(kind: str, emulator: RunningEmulator, relay: Relay) -> Subject:

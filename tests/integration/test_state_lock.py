@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,12 @@ def test_a_wedged_item_is_shown_and_released_as_it_was_seen(
     backend.item(**attributes)
     backend.done("released", lock_id=seen["lock_id"])
     assert backend.holders == FREE
+
+
+def test_the_fence_of_a_state_that_moved_never_grows_too_old(backend: Backend, apply: LockInfo) -> None:
+    backend.lock(replace(apply, operation="tf_state_move"))
+    assert "is the fence of a state that moved" in backend.refused("released", older_than="1s")
+    assert backend.done("released", lock_id=apply.id)["changed"]
 
 
 @pytest.mark.parametrize("body", [b"", b"held by Bob", b"\xff\xfe\x00"])

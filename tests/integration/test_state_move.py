@@ -5,157 +5,21 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import math
 import os
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
-from tests.integration.doors import Playbook, Task, through_core
+from tests.integration.doors import Playbook, through_core
+from tests.integration.moves import DEV, KEY, LINEAGE, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
-from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, then
-
-LINEAGE = "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56"
-SECRET = "a-value-of-a-state-that-nobody-may-see"
-KEY, DEV = "app/terraform.tfstate", "env:/dev/app/terraform.tfstate"
-MARK = "cornerstone.tfstate:moved-to"
-
-
-def state(serial: int = 4, lineage: str = LINEAGE) -> bytes:
-    known = {"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage}
-    outputs = {"secret": {"value": SECRET, "type": "string"}}
-    return json.dumps({**known, "outputs": outputs, "resources": [], "check_results": None}, indent=2).encode() + b"\n"
-
-
-def md5(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
-
-
-@dataclass
-class Place:
-    """A backend as others see it."""
-
-    emulator: RunningEmulator
-    region: str
-    bucket: str = field(default_factory=lambda: f"tf-{uuid4().hex[:12]}")
-    table: str = field(default_factory=lambda: f"tf-{uuid4().hex[:12]}")
-
-    def __post_init__(self) -> None:
-        self.s3, self.dynamodb = (self.emulator.client(name, region=self.region) for name in ("s3", "dynamodb"))
-        where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
-        self.s3.create_bucket(Bucket=self.bucket, **({} if self.region == "us-east-1" else where))
-        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.dynamodb.create_table(
-            TableName=self.table,
-            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-
-    def put(self, body: bytes, key: str = KEY, digest: bool = True) -> None:
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-        if digest:
-            item = {"LockID": {"S": f"{self.bucket}/{key}-md5"}, "Digest": {"S": md5(body)}}
-            self.dynamodb.put_item(TableName=self.table, Item=item)
-
-    def versions(self, key: str = KEY) -> list[tuple[str, bytes | None]]:
-        """Ids and bodies of all versions and markers, the newest first."""
-        found = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key)
-        ids = [each["VersionId"] for each in found.get("Versions", []) if each["Key"] == key]
-        markers = [(each["VersionId"], None) for each in found.get("DeleteMarkers", []) if each["Key"] == key]
-        read = self.s3.get_object
-        return markers + [(each, read(Bucket=self.bucket, Key=key, VersionId=each)["Body"].read()) for each in ids]
-
-    def bodies(self, key: str = KEY) -> list[bytes | None]:
-        return [body for _id, body in self.versions(key)]
-
-    def digest(self, key: str = KEY) -> str | None:
-        return self._item(f"{self.bucket}/{key}-md5").get("Digest", {}).get("S")
-
-    def locks(self, key: str = KEY) -> list[dict[str, Any]]:
-        """What the lock file and the table's item say."""
-        found = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{key}.tflock").get("Contents", [])
-        files = [self.s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found]
-        item = self._item(f"{self.bucket}/{key}").get("Info", {}).get("S")
-        return [json.loads(text) for text in [*files, *([item] if item else [])]]
-
-    def mark(self, key: str = KEY) -> str | None:
-        tags = self.s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
-        return {tag["Key"]: tag["Value"] for tag in tags}.get(MARK)
-
-    def lock(self, key: str = KEY) -> None:
-        """As a colleague's terraform does."""
-        path = f"{self.bucket}/{key}"
-        info = LockInfo("theirs", "OperationTypeApply", "", "you@there", "1.11.4", "2026-11-21T10:03:50Z", path)
-        self.dynamodb.put_item(TableName=self.table, Item={"LockID": {"S": path}, "Info": {"S": marshal(info)}})
-
-    def unlock(self, key: str = KEY) -> None:
-        self.dynamodb.delete_item(TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{key}"}})
-
-    def _item(self, lock_id: str) -> dict[str, Any]:
-        asked = {"TableName": self.table, "Key": {"LockID": {"S": lock_id}}, "ConsistentRead": True}
-        found: dict[str, Any] = self.dynamodb.get_item(**asked).get("Item", {})
-        return found
-
-
-@dataclass
-class World:
-    """Two backends in two regions, and the module between them."""
-
-    relay: Relay
-    emulator: RunningEmulator
-
-    def __post_init__(self) -> None:
-        self.old, self.new = Place(self.emulator, "us-east-1"), Place(self.emulator, "eu-west-1")
-
-    def task(self, check_mode: bool = False, diff: bool = False, **params: Any) -> Task:
-        given = {
-            "endpoint_url": self.relay.url,
-            "access_key": "test",
-            "secret_key": "test",
-            "region": self.new.region,
-            "bucket": self.new.bucket,
-            "table": self.new.table,
-            "key": KEY,
-        }
-        source = {"source_bucket": self.old.bucket, "source_table": self.old.table, "source_region": self.old.region}
-        local = {} if "project" in params and "source_bucket" not in params else source
-        wanted = {**given, **local, **params}
-        return Task(
-            "tf_state_move", {name: value for name, value in wanted.items() if value is not None}, check_mode, diff
-        )
-
-    def move(self, **params: Any) -> dict[str, Any]:
-        self.relay.calls.clear()
-        (result,) = through_core([self.task(**params)])
-        assert SECRET not in json.dumps(result)
-        return result
-
-    def moved(self, **params: Any) -> dict[str, Any]:
-        result = self.move(**params)
-        assert not result.get("failed"), result["msg"]
-        return result
-
-
-@pytest.fixture
-def world(emulator: RunningEmulator, relay: Relay) -> World:
-    return World(relay, emulator)
-
-
-@pytest.fixture
-def on_ministack(ministack: RunningEmulator) -> Iterator[World]:
-    with Relay(ministack.url) as relay:
-        yield World(relay, ministack)
+from tests.support.relay import then
 
 
 def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_fenced(world: World):
@@ -297,15 +161,6 @@ def test_the_policy_can_deny_the_source(on_ministack: World):
     assert not world.moved(fence="deny")["changed"]
 
 
-def refused(world: World, reason: str, **params: Any) -> None:
-    """In check mode and without, and nothing was written."""
-    for check_mode in (True, False):
-        result = world.move(check_mode=check_mode, **params)
-        assert result.get("failed") and not result["changed"], result
-        assert reason in result["msg"]
-        assert world.relay.writes == []
-
-
 def test_another_state_is_never_overwritten(world: World):
     world.old.put(state())
     world.new.put(state(9))
@@ -417,19 +272,6 @@ def test_every_door_moves_alike(on_ministack: World, tmp_path: Path, is_fast: bo
 # Local states.
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A folder with local states of two workspaces."""
-    folder = tmp_path / "project"
-    (folder / "terraform.tfstate.d" / "dev").mkdir(parents=True)
-    (folder / "terraform.tfstate.d" / "empty").mkdir(parents=True)
-    (folder / "main.tf").write_text('resource "terraform_data" "this" {\n}\n')
-    (folder / "terraform.tfstate").write_bytes(state())
-    (folder / "terraform.tfstate.backup").write_bytes(state(3))
-    (folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate").write_bytes(state(7))
-    return folder
-
-
 def test_local_states_of_all_workspaces_move_and_are_set_aside(world: World, project: Path):
     foreseen = world.moved(project=str(project), check_mode=True)
     assert world.relay.writes == [] and (project / "terraform.tfstate").exists()
@@ -455,16 +297,6 @@ def test_a_project_that_followed_its_local_state_is_left_in_peace(world: World, 
     world.new.put(state(5, lineage="another"))
     result = world.move(project=str(project))
     assert result["failed"] and "nothing is overwritten" in result["msg"]
-
-
-def test_code_that_is_not_simple_is_left_alone_and_so_is_the_local_state(world: World, project: Path):
-    (project / "two.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n' * 2)
-    result = world.moved(project=str(project))
-    assert (project / "terraform.tfstate").read_bytes() == state()
-    assert result["project"]["edits"] == []
-    assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
-    assert result["project"]["block"].startswith('backend "s3" {\n')
-    assert world.new.bodies() == [state()]
 
 
 def test_a_project_whose_states_come_from_a_bucket_has_none_of_its_own(world: World, project: Path):
@@ -529,24 +361,47 @@ def test_source_and_destination_are_two(on_ministack: World):
     assert on_ministack.move(source_bucket=bucket, key=None)["msg"] == "source and destination are the same"
 
 
-def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):
+@contextmanager
+def locked(path: Path) -> Iterator[Callable[[], object]]:
+    """Somebody else holds the lock of a file, until the function is called. POSIX asks who does by process."""
     told, release = os.pipe(), os.pipe()
     child = os.fork()
-    if child == 0:  # POSIX asks who holds a lock by process
-        with (project / "terraform.tfstate").open("r+b") as file:
+    if child == 0:
+        with path.open("r+b") as file:
             fcntl.lockf(file, fcntl.LOCK_EX)
             os.write(told[1], b"1")
             os.read(release[0], 1)
         os._exit(0)
     os.read(told[0], 1)
     try:
-        result = world.move(project=str(project))
+        yield lambda: os.write(release[1], b"1")
     finally:
         os.write(release[1], b"1")
         os.waitpid(child, 0)
+
+
+def test_a_local_lock_that_somebody_holds_stops_the_move(world: World, project: Path):
+    with locked(project / "terraform.tfstate"):
+        result = world.move(project=str(project))
     assert result["failed"] and "somebody else holds the lock of" in result["msg"]
     assert world.new.bodies() == []
     assert world.moved(project=str(project))["changed"]
+
+
+def test_it_waits_for_a_local_lock(on_ministack: World, project: Path, monkeypatch: pytest.MonkeyPatch):
+    with locked(project / "terraform.tfstate") as release:
+        monkeypatch.setattr(Aws, "pause", lambda self, attempt: release())
+        assert on_ministack.moved(project=str(project), lock_timeout=60)["changed"]
+
+
+def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    overwrites = then(lambda _call: world.new.put(state(9), digest=False))
+    world.relay.on("PutItem", nth=3, reply=overwrites)
+    result = world.move()
+    assert result["failed"] and "reads back other than it was written: somebody else writes there" in result["msg"]
+    assert (world.old.mark(), len(world.old.locks()), world.new.locks()) == (None, 2, [])
 
 
 # Killed after any call, or deaf to any answer.
@@ -568,24 +423,6 @@ def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: W
         assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state()], md5(state()))
         assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
         assert (k, world.moved(fence=fence, key=key)["changed"]) == (k, False)
-
-
-def killed_after(world: World, k: int, task: Task) -> bool:
-    """Whether the task, in a process of its own, died right after its k-th call."""
-    ready = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.read(ready[0], 1)
-        _aws_session._last = None  # whose connections are those of the parent
-        through_core([task])
-        os._exit(0)
-    rule = world.relay.kill_after(k, lambda _call: os.kill(child, signal.SIGKILL))
-    os.write(ready[1], b"1")
-    _pid, status = os.waitpid(child, 0)
-    rule.times = 0
-    for end in ready:
-        os.close(end)
-    return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
 @pytest.mark.slow

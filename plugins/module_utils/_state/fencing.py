@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
 from .._lock_record import lock_file
@@ -15,6 +15,8 @@ from .._policy_document import MAX_BYTES, OURS, VERSION
 SID = f"{OURS}Moved"
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+#: In the place of a path: all that there is in a bucket.
+EVERYTHING = "*"
 
 
 class World(Protocol):
@@ -33,8 +35,17 @@ def denied_in(world: World, bucket: Target) -> set[str]:
 def deny(world: World, bucket: Target, paths: set[str]) -> None:
     """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
     policy, arn = policy_of(world, bucket), arn_of(world, bucket)
-    if not paths <= denied(policy, arn):
+    behind = denied(policy, arn)
+    if not (paths <= behind or EVERYTHING in behind):
         world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
+
+
+def check_deny(world: World, bucket: Target, paths: set[str]) -> None:
+    """Raises Invalid if there is no room for these states."""
+    fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
+
+
+Fence: TypeAlias = Callable[[World, Target, set[str]], None]
 
 
 def policy_of(world: World, bucket: Target) -> str | None:
@@ -55,10 +66,11 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
-    behind = sorted({*denied(policy, bucket_arn), *paths})
+    wanted = {*denied(policy, bucket_arn), *paths}
+    behind = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
     resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
     ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
-    text = json.dumps({**document, "Statement": [*kept, ours]})
+    text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
         raise Invalid(
             f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: "

@@ -8,6 +8,7 @@ Source: internal/states/statemgr/filesystem.go and internal/backend/local of has
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .._core import TfstateError
+from .._files import write_bytes
 from .._lock_record import DEFAULT_WORKSPACE, LockInfo, marshal
 
 FILE, FOLDER = "terraform.tfstate", "terraform.tfstate.d"
 BACKUP, ASIDE = ".backup", ".moved"
+#: What a state is overwritten with before its file goes. Terraform opens the file, and then waits for the lock: who
+#: gets it afterwards finds no state that could be read, and stops, instead of going on with one that is gone.
+TOMB = b"This state was moved into a bucket. If this file stays, run cornerstone.tfstate.tf_state_move once more.\n"
 
 
 @dataclass
@@ -37,10 +42,6 @@ class LocalState:
     def aside(self) -> Path:
         return self.path.with_name(self.path.name + ASIDE)
 
-    @property
-    def backup(self) -> Path:
-        return self.path.with_name(self.path.name + BACKUP)
-
     def body(self) -> bytes | None:
         """That of the file in use, or else of the one that was set aside; None where there is none."""
         return self._in_use() or _read(self.aside)
@@ -52,10 +53,6 @@ class LocalState:
         return None
 
     @property
-    def bears_marks(self) -> bool:
-        return False
-
-    @property
     def is_in_use(self) -> bool:
         return self._in_use() is not None
 
@@ -65,28 +62,38 @@ class LocalState:
 
     def set_aside(self) -> None:
         """So that clients no longer find it: they would want to move it themselves, and lose its lineage on the way."""
+        body = self._in_use()
+        if body is not None:
+            self._bury(body)
+        if _is_tomb(_read(self.path)):
+            _tried(self.path, self.path.unlink)
+
+    def _bury(self, body: bytes) -> None:
+        file = self._file
+        if file is None:
+            raise TfstateError(f"{self.path} was written while the others moved: run again")
         before = _read(self.aside)
-        if before not in (None, self._in_use()):
+        if before not in (None, body):
             raise TfstateError(f"{self.aside} is there from an earlier move: save it elsewhere, then run again")
-        _tried(self.aside, lambda: self.path.replace(self.aside))
+        write_bytes(str(self.aside), body, os.fstat(file.fileno()).st_mode & 0o777)
+        _tried(self.path, lambda: _overwrite(file, TOMB))
 
     @property
     def leftovers(self) -> list[Path]:
-        """What holds states, and is of no more use once the move was proven."""
-        return [path for path in (self.aside, self.backup) if path.exists()]
+        """What holds states, and is of no more use once the move was proven: by the last of them it is found again."""
+        backups = sorted(self.path.parent.glob(f"{FILE}*{BACKUP}"))
+        drafts = sorted(self.path.parent.glob(f".{FILE}*"))  # of a run that was killed while it wrote
+        return [*drafts, *backups, *([self.aside] if self.aside.exists() else [])]
 
     @contextmanager
-    def held(self, info: LockInfo) -> Iterator[None]:
+    def held(self, info: LockInfo, patience: Callable[[int], bool]) -> Iterator[None]:
         """The lock of the clients, if it is in use. It ends with the process, so nobody ever has to release it."""
         if not self.is_in_use:
             yield
             return
         told = self.path.with_name(f".{self.path.name}.lock.info")
         with self.path.open("r+b") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise TfstateError(f"somebody else holds the lock of {self.path}: wait until it is released") from None
+            self._lock(file, patience)
             self._file = file
             try:
                 _tried(told, lambda: told.write_text(marshal(info), encoding="utf-8"))
@@ -95,11 +102,23 @@ class LocalState:
                 self._file = None
                 told.unlink(missing_ok=True)
 
+    def _lock(self, file: BinaryIO, patience: Callable[[int], bool]) -> None:
+        attempt = 0
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if not patience(attempt):
+                    told = f"somebody else holds the lock of {self.path}: wait until it is released"
+                    raise TfstateError(told) from None
+                attempt += 1
+
     def _in_use(self) -> bytes | None:
         if self._file is None:
-            return _read(self.path)
+            return _unless_tomb(_read(self.path))
         self._file.seek(0)
-        return self._file.read() or None
+        return _unless_tomb(self._file.read())
 
 
 def local_states(project: Path) -> dict[str, LocalState]:
@@ -122,6 +141,23 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise TfstateError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
+
+
+def _is_tomb(body: bytes | None) -> bool:
+    return body is not None and body.startswith(TOMB)
+
+
+def _unless_tomb(body: bytes | None) -> bytes | None:
+    return None if _is_tomb(body) else body or None
+
+
+def _overwrite(file: BinaryIO, body: bytes) -> None:
+    """Whoever reads it meanwhile, or after a crash, sees these bytes first."""
+    file.seek(0)
+    file.write(body)
+    file.flush()
+    file.truncate()
+    os.fsync(file.fileno())
 
 
 def _tried(path: Path, change: Callable[[], object]) -> None:

@@ -85,9 +85,15 @@ class File:
         return lock_of_file(self._path, _known(answer), bytes(body))
 
     def take(self, text: str) -> Call:
+        return self._put(text, {"IfNoneMatch": "*"})
+
+    def take_over(self, lock: Lock, text: str) -> Call:
+        return self._put(text, {"IfMatch": lock.condition})
+
+    def _put(self, text: str, condition: Mapping[str, str]) -> Call:
         content = {"Body": text.encode(), "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
         content |= self._encryption
-        return Call("s3", "put_object", {**self._object, **content, "IfNoneMatch": "*"})
+        return Call("s3", "put_object", {**self._object, **content, **condition})
 
     def release(self, lock: Lock) -> Call:
         return Call("s3", "delete_object", {**self._object, "IfMatch": lock.condition})
@@ -110,26 +116,27 @@ class Item:
         return lock_of_item(self._path, _known(answer).get("Item", {}))
 
     def take(self, text: str) -> Call:
+        return self._put(text, {"ConditionExpression": "attribute_not_exists(LockID)"})
+
+    def take_over(self, lock: Lock, text: str) -> Call:
+        return self._put(text, _as_seen(lock))
+
+    def _put(self, text: str, condition: Mapping[str, Any]) -> Call:
         item = {**self._key, "Info": {"S": text}}
-        return Call(
-            "dynamodb",
-            "put_item",
-            {
-                "TableName": self._item["TableName"],
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(LockID)",
-            },
-        )
+        return Call("dynamodb", "put_item", {"TableName": self._item["TableName"], "Item": item, **condition})
 
     def release(self, lock: Lock) -> Call:
         if lock.condition is None:
             bare = "attribute_exists(LockID) AND attribute_not_exists(Info) AND attribute_not_exists(Digest)"
             return Call("dynamodb", "delete_item", {**self._item, "ConditionExpression": bare})
-        seen = {"ConditionExpression": "Info = :seen", "ExpressionAttributeValues": {":seen": lock.condition}}
-        return Call("dynamodb", "delete_item", {**self._item, **seen})
+        return Call("dynamodb", "delete_item", {**self._item, **_as_seen(lock)})
 
 
 Store: TypeAlias = "File | Item"
+
+
+def _as_seen(lock: Lock) -> dict[str, Any]:
+    return {"ConditionExpression": "Info = :seen", "ExpressionAttributeValues": {":seen": lock.condition}}
 
 
 def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:

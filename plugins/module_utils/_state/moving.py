@@ -17,11 +17,11 @@ from typing import Protocol
 
 from .._core import TfstateError
 from .._guard import Refused
-from .._lock_record import LockInfo, lock_id, uuid_of
+from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
-from .locking import Patience, look, release, take_in_time
-from .stored import TAG, Stored, digest_of, mark_of
+from .locking import Patience, look, release, take_in_time, take_over
+from .stored import TAG, Stored, digest_of, is_foreign, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
@@ -37,8 +37,6 @@ class Source(Protocol):
     def body(self) -> bytes | None: ...
     def digest(self) -> str | None: ...
     def mark(self) -> str | None: ...
-    @property
-    def bears_marks(self) -> bool: ...
     @property
     def is_set_aside(self) -> bool: ...
 
@@ -57,8 +55,7 @@ class Seen:
     digest_there: str | None
     mark: str | None
     mark_there: str | None = None
-    #: Whether a state that was moved bears a mark; else its project follows it, and then it is set aside.
-    bears_marks: bool = True
+    #: Of a local state, which bears no mark: whether its project has followed it.
     is_set_aside: bool = False
 
     @property
@@ -74,12 +71,14 @@ class Verdict:
     action: str
     document: Document
     size: int
+    digest: str
 
 
 def seen(source: Source, target: Stored) -> Seen:
-    there = target.body()
-    sides = source.body(), there, source.digest(), target.digest(), source.mark(), target.mark() if there else None
-    return Seen(*sides, source.bears_marks, source.is_set_aside)
+    mark = source.mark()  # first: if it is there, so is the copy, even while another run is at work
+    body, there, digest, digest_there = source.body(), target.body(), source.digest(), target.digest()
+    mark_there = target.mark() if there else None
+    return Seen(body, there, digest, digest_there, mark, mark_there, source.is_set_aside)
 
 
 def judged(seen: Seen, source: str, target: Stored) -> Verdict:
@@ -91,26 +90,26 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"{source} holds no state")
     document = document_of(seen.body)
     if isinstance(document, Unreadable):
-        foreign = not seen.body.lstrip().startswith(b"{")
-        raise (NotAState if foreign else Refused)(f"{source} is no state that could be moved: {document.reason}")
+        kind = NotAState if document.is_foreign or is_foreign(seen.body) else Refused
+        raise kind(f"{source} is no state that could be moved: {document.reason}")
     if seen.mark and seen.there is None:
         raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")
-    if seen.mark:
-        return Verdict(NOTHING, document, len(seen.body))
     digest = digest_of(seen.body)
+    found = Verdict(MOVE if seen.there is None else FINISH, document, len(seen.body), digest)
+    if seen.mark:
+        return replace(found, action=NOTHING)
     if not seen.is_consistent:
         raise Refused(f"{source} is not what the digest in its lock table says: repair that first")
     if seen.mark_there:
         raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
     if seen.is_set_aside and seen.there and _goes_on(seen.there, document):
-        return Verdict(NOTHING, document, len(seen.body))
+        return replace(found, action=NOTHING)
     if seen.there not in (None, seen.body):
         raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
     if seen.digest_there not in (None, digest):
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
-    is_there = seen.there is not None and (seen.digest_there or not target.place.table)
-    rest = FINISH if seen.bears_marks or not is_there else NOTHING
-    return Verdict(MOVE if seen.there is None else rest, document, len(seen.body))
+    is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
+    return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
 
 
 def _goes_on(body: bytes, document: Document) -> bool:
@@ -135,11 +134,14 @@ class Move:
     target: Stored
     info: LockInfo
     keeps_lock: bool = False
+    #: Of source and destination, where they differ: at each of them, buckets may have the same names.
+    endpoints: tuple[str, ...] = ()
 
     @property
     def lock_name(self) -> str:
         """The id that all locks of this move bear, whoever carries it out."""
-        return uuid_of(hashlib.sha256(f"{self.source.url} -> {self.target.url}".encode()).digest()[:16])
+        way = " -> ".join([*self.endpoints, self.source.url, self.target.url])
+        return uuid_of(hashlib.sha256(way.encode()).digest()[:16])
 
     def foresee(self) -> Verdict:
         """What carrying it out would do."""
@@ -202,17 +204,28 @@ class Move:
 
     @contextmanager
     def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
-        """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends."""
+        """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends.
+
+        What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
+        """
         info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
         locks = take_in_time(side.world, side.place, info, patience)
+        made = [lock for lock in locks if lock.text == marshal(info)]
         try:
+            ours = [lock if lock in made else take_over(side.world, side.place, lock, info) for lock in locks]
             yield
         except BaseException:
-            side.world.warnings.extend(() if begun and self._stays(side) else self._released(side, locks))
+            mine = [] if begun and side is self.source else made
+            side.world.warnings.extend(_released(side, mine))
+            if len(mine) < len(locks):
+                side.world.warnings.append(
+                    f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again, or release it"
+                )
             raise
-        problems = () if self._stays(side) else self._released(side, locks)
+        problems = () if self._stays(side) else _released(side, ours)
         if problems:
             raise TfstateError("; ".join(problems))
 
-    def _released(self, side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
-        return release(side.world, side.place, self._ours(locks)).problems
+
+def _released(side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
+    return release(side.world, side.place, locks).problems

@@ -48,7 +48,7 @@ class Unreadable:
     """Why bytes are no state that a client would take."""
 
     reason: str
-    #: They do not even begin as one.
+    #: Nothing about them, such as a lineage, looks like a state.
     is_foreign: bool = False
     #: They may be one: it was too large to tell.
     is_unjudged: bool = False
@@ -126,7 +126,8 @@ class Reading:
             return Unreadable(
                 "it is JSON, but no state: it has no version"
                 if version is None
-                else f"it has version {version!r}, and states of today have {CURRENT}: a newer client wrote it"
+                else f"it has version {version!r}, and states of today have {CURRENT}: a newer client wrote it",
+                is_foreign=version is None and "lineage" not in members,
             )
         lineage, serial = _text(members.get("lineage")), _number(members.get("serial"))
         if version == CURRENT and (serial is None or lineage is None):

@@ -78,6 +78,7 @@ def lock_row(lock: Lock) -> dict[str, Any]:
         "store": lock.store,
         "lock_id": info and info.id,
         "operation": info and info.operation,
+        "info": info and info.info,
         "who": info and info.who,
         "client": info and info.version,
         "created": info and info.created,

@@ -8,16 +8,15 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from .._core import Call, CallFailed, Failure
-from .._lock_record import digest_id
+from . import digest_item
 from .lock_stores import ABSENT, Place, World
 from .locking import UNMET
 
 TAG = "cornerstone.tfstate:moved-to"
+BEGINNING = 64
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
-_DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,6 @@ class Stored:
         return f"s3://{self.place.bucket}/{self.place.path}"
 
     @property
-    def bears_marks(self) -> bool:
-        return True
-
-    @property
     def is_set_aside(self) -> bool:
         return False
 
@@ -46,14 +41,22 @@ class Stored:
         return 2 if self.place.table else 1
 
     def body(self) -> bytes | None:
-        """None where there is none; an empty one is none to the clients either."""
+        """None where there is none; an empty one is none to the clients either. Of what is no state, its beginning."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
             body.clear()
-            return body.extend
+            return take
 
-        answer = self.world.stream(Call("s3", "get_object", self._object()), begin)
+        def take(piece: bytes) -> None:
+            body.extend(piece)
+            if is_foreign(body[:BEGINNING]):  # it may be a log of many GB
+                raise _Enough
+
+        try:
+            answer = self.world.stream(Call("s3", "get_object", self._object()), begin)
+        except _Enough:
+            return bytes(body)
         if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
         return bytes(body) or None
@@ -65,17 +68,16 @@ class Stored:
 
     def digest(self) -> str | None:
         """As the table has it; None: it has none, or one that clients would not heed."""
-        if not self.place.table:
-            return None
-        asked = {"Key": self._digest_key(), "ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
-        answer = _given(self.world, Call("dynamodb", "get_item", {"TableName": self.place.table, **asked}))
-        digest = str(answer.get("Item", {}).get("Digest", {}).get("S", "")).lower()
-        return digest if _DIGEST.fullmatch(digest) else None
+        return self._digest().text if self.place.table else None
 
     def create_digest(self, digest: str) -> None:
-        item = {**self._digest_key(), "Digest": {"S": digest}}
-        asked = {"TableName": self.place.table, "Item": item, "ConditionExpression": "attribute_not_exists(Digest)"}
-        _unless_met(lambda: self.world.write(Call("dynamodb", "put_item", asked)))
+        """Never over one that clients heed: what is there is read next, and judged by what it is."""
+        seen = self._digest()
+        if seen.text is None:
+            digest_item.put_digest(self.world, self.place, seen, digest)
+
+    def _digest(self) -> digest_item.DigestItem:
+        return digest_item.digest_of(self.world, self.place)
 
     def mark(self) -> str | None:
         """Where it was moved to, if it was."""
@@ -97,8 +99,14 @@ class Stored:
         owner = {"ExpectedBucketOwner": self.place.owner} if self.place.owner else {}
         return {"Bucket": self.place.bucket, "Key": self.place.path, **owner}
 
-    def _digest_key(self) -> dict[str, Any]:
-        return {"LockID": {"S": digest_id(self.place.bucket, self.place.path)}}
+
+class _Enough(Exception):
+    """What was read of an object tells what it is."""
+
+
+def is_foreign(body: bytes | bytearray) -> bool:
+    """Whether these bytes begin no state."""
+    return not body.lstrip().startswith(b"{")
 
 
 def mark_of(target: Stored) -> str:
@@ -109,13 +117,6 @@ def mark_of(target: Stored) -> str:
 
 def digest_of(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
-
-
-def _given(world: World, call: Call) -> Any:
-    (answer,) = world.read([call])
-    if isinstance(answer, Failure):
-        raise CallFailed(answer)
-    return answer
 
 
 def _unless_met(write: Callable[[], None]) -> None:

@@ -16,7 +16,8 @@ FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") an
 SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules", ".._mfa_delete"}
 PURE_NAMES = (
     *("_core", "_guard", "_tags", "_policy_document", "_policy_reach", "_own_statements", "_lifecycle_rules"),
-    *("_mfa_delete", "_backend_block", "_backend_config", "_hcl", "_summary", "_fleet", "_fleet_file"),
+    *("_mfa_delete", "_backend_block", "_backend_reader", "_backend_config", "_hcl", "_summary", "_fleet"),
+    "_fleet_file",
     *("_partitions", "_lock_record"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),

@@ -127,6 +127,23 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
+    "the fence of a state that moved": (
+        {"locks": [{**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}]},
+        ["lock.fence"],
+    ),
+    "what a move that was cut short left at its destination": (
+        {
+            "locks": [
+                {
+                    **LOCK,
+                    "age_s": 14401,
+                    "operation": "tf_state_move",
+                    "info": f"from x to s3://state-us/{LOCK['path']}",
+                }
+            ]
+        },
+        ["lock.stale"],
+    ),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
     "a lock that could not be read": (

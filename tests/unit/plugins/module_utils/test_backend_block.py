@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_block import (
-    Edit,
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_block import Edit, replaced, with_block
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_reader import (
     Found,
     NotSimple,
+    arguments_in,
     backends_in,
-    replaced,
-    with_block,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,3 +214,16 @@ def test_whatever_comes_is_answered(noise: str):
     if not isinstance(found, NotSimple):
         for each in found:
             assert replaced(f'terraform {{\nbackend "s3" {{\n{noise}', each, NEW)
+
+
+def test_what_a_block_says_as_plain_strings_is_known():
+    text = (
+        'terraform {\n  cloud {\n    a = "b"\n  }\n  backend "s3" {\n    bucket = "a\\"b" # why\n    key = var.key\n'
+        '    profile = "${x}"\n    assume_role {\n      role_arn = "r"\n    }\n    encrypt = true\n  }\n}\n'
+    )
+    found = backends_in(text)
+    assert not isinstance(found, NotSimple)
+    assert [each.backend for each in found] == ["cloud", "s3"]
+    assert found[1].arguments == {"bucket": 'a"b', "key": None, "profile": None, "assume_role": None, "encrypt": None}
+    assert arguments_in('# x\nbucket = "a"\nkey="b"') == {"bucket": "a", "key": "b"}
+    assert arguments_in('bucket = "a\n') == arguments_in("}") == {}

@@ -27,6 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.locking
     look,
     release,
     take,
+    take_over,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,9 +80,10 @@ class Stores(FakeAws):
         return {"Body": body, "ETag": etag(body), "LastModified": NOW}
 
     def _s3_put_object(self, params: Any) -> None:
-        assert params["IfNoneMatch"] == "*"
-        if params["Key"] in self.files:
-            raise Rejected("PreconditionFailed")
+        body = self.files.get(params["Key"])
+        assert "IfMatch" in params or params["IfNoneMatch"] == "*"
+        if (body and etag(body)) != params.get("IfMatch"):
+            raise Rejected("PreconditionFailed" if body is not None else "NoSuchKey")
         self.files[params["Key"]] = params["Body"]
 
     def _s3_delete_object(self, params: Any) -> None:
@@ -96,8 +98,9 @@ class Stores(FakeAws):
         return {"Item": item} if item else {}
 
     def _dynamodb_put_item(self, params: Any) -> None:
-        assert params["ConditionExpression"] == "attribute_not_exists(LockID)"
-        if params["Item"]["LockID"]["S"] in self.items:
+        item, values = self.items.get(params["Item"]["LockID"]["S"]), params.get("ExpressionAttributeValues")
+        assert params["ConditionExpression"] == ("Info = :seen" if values else "attribute_not_exists(LockID)")
+        if item if not values else (item or {}).get("Info") != values[":seen"]:
             raise Rejected("ConditionalCheckFailedException")
         self.items[params["Item"]["LockID"]["S"]] = params["Item"]
 
@@ -324,6 +327,41 @@ def test_a_lock_that_was_stolen_inside_the_block_is_told_at_its_end(stores: Stor
     with pytest.raises(TfstateError, match="changed hands: it is theirs now"), held(stores, PLACE, OURS):
         stores.lock(THEIRS)
     assert {lock.id for lock in look(stores, PLACE)} == {"theirs"}
+
+
+LATER = replace(OURS, created="2026-11-21T11:00:00Z")
+
+
+@pytest.mark.parametrize("lost", [{}, {"put_object": 1}, {"put_item": 1}], ids=str)
+def test_a_lock_that_was_taken_over_is_no_longer_released_by_who_took_it(stores: Stores, lost: dict[str, int]) -> None:
+    earlier = take(stores, PLACE, OURS)
+    stores.lost = lost
+    ours = [take_over(stores, PLACE, lock, LATER) for lock in earlier]
+    assert len(release(stores, PLACE, earlier).problems) == 2
+    assert look(stores, PLACE) == tuple(ours)
+    assert release(stores, PLACE, ours).problems == () and look(stores, PLACE) == ()
+
+
+def test_a_store_without_conditional_writes_leaves_the_lock_as_it_was(stores: Stores) -> None:
+    (file, _item) = take(stores, PLACE, OURS)
+    stores.faults = {"put_object": ["NotImplemented"]}
+    assert take_over(stores, PLACE, file, LATER) == file
+
+
+def test_a_lock_that_is_gone_cannot_be_taken_over(stores: Stores) -> None:
+    locks = take(stores, PLACE, OURS)
+    release(stores, PLACE, locks)
+    for lock in locks:
+        with pytest.raises(TfstateError, match="changed hands: run again"):
+            take_over(stores, PLACE, lock, LATER)
+
+
+def test_what_bore_our_id_before_is_not_given_back(stores: Stores) -> None:
+    earlier = take(stores, FILE_ONLY, OURS)
+    stores.faults = {"put_item": ["AccessDeniedException"]}
+    with pytest.raises(CallFailed):
+        take(stores, PLACE, LATER)
+    assert look(stores, FILE_ONLY) == earlier
 
 
 class Foreigner:

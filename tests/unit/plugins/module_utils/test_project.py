@@ -61,7 +61,8 @@ def test_code_without_a_backend_gets_a_file_for_it(tmp_path: Path):
     ("changed", "is_it"),
     [
         ({}, True),
-        ({"encrypt": None, "profile": "mine"}, True),
+        ({"encrypt": None}, False),
+        ({"profile": "mine"}, False),
         ({"use_lockfile": False}, False),
         ({"key": "other"}, False),
         ({"workspace_key_prefix": "teams"}, False),
@@ -70,7 +71,7 @@ def test_code_without_a_backend_gets_a_file_for_it(tmp_path: Path):
 def test_a_checkout_knows_what_it_is_initialised_to(tmp_path: Path, changed: dict[str, Any], is_it: bool):
     project = Project(tmp_path, "terraform")
     assert not project.is_initialised_to(BACKEND)
-    config = {"bucket": "new-state", "key": "app.tfstate", "region": "eu-west-1", "use_lockfile": True}
+    config = {"bucket": "new-state", "key": "app.tfstate", "region": "eu-west-1", "use_lockfile": True, "encrypt": True}
     config |= {"dynamodb_table": "new-locks", "workspace_key_prefix": None} | changed
     (tmp_path / ".terraform").mkdir()
     told = {"version": 3, "backend": {"type": "s3", "config": config, "hash": 1}}
@@ -81,6 +82,14 @@ def test_a_checkout_knows_what_it_is_initialised_to(tmp_path: Path, changed: dic
 def test_a_client_that_is_missing_is_told(tmp_path: Path):
     with pytest.raises(TfstateError, match="no-such-client cannot be run: No such file or directory; set client"):
         Project(tmp_path, "no-such-client").init()
+
+
+def test_a_client_that_hangs_is_told(tmp_path: Path):
+    client = tmp_path / "client"
+    client.write_text("#!/bin/sh\nexec sleep 60\n")
+    client.chmod(0o755)
+    with pytest.raises(TfstateError, match=r"client init in .* took more than 0 s: raise client_timeout"):
+        Project(tmp_path, str(client), timeout_s=0).init()
 
 
 def test_what_a_client_says_of_its_failure_is_told(tmp_path: Path):

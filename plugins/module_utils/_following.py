@@ -1,0 +1,131 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A project that follows its states into a bucket: whether they are its own, what its code comes to say, the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ._backend_block import Edit, NotSimple
+from ._backend_config import Backend, arguments
+from ._guard import Refused
+from ._lock_record import WORKSPACE_KEY_PREFIX
+from ._project import Claim, Project, block_text
+from ._state.local_states import LocalState, local_states, remove
+
+#: What the lock mode decides.
+LOCKING = {"dynamodb_table", "use_lockfile"}
+PASTE = "replace its backend block by the one in project.block, then run again"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A backend as its clients name it."""
+
+    bucket: str
+    key: str | None
+    workspace_key_prefix: str
+    dynamodb_table: str | None = None
+
+
+@dataclass
+class Following:
+    """What a project needs so as to follow its states, and what came of it."""
+
+    project: Project
+    backend: Backend
+    edits: list[Edit]
+    not_simple: NotSimple | None
+    must_init: bool
+    #: Arguments of the backend as it was that the destination does not have, by name.
+    dropped: list[str]
+    is_written: bool = False
+    is_proven: bool = False
+    removed: list[Path] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "edits": [edit.name for edit in self.edits],
+            "not_simple": self.not_simple.reason if self.not_simple else None,
+            "block": block_text(self.backend, self.project.tfbackend),
+            "init": self.must_init,
+            "proven": self.is_proven,
+            "removed": [str(path) for path in self.removed],
+        }
+
+    def warnings(self) -> Iterator[str]:
+        if self.not_simple:
+            yield f"the code of {self.project.folder} was left alone: {self.not_simple.reason}; {PASTE}"
+        if self.dropped:
+            yield (
+                f"the backend of {self.project.folder} also said {', '.join(self.dropped)}, and does no more: "
+                "add what is still needed"
+            )
+
+    def bring(self, states: Iterable[LocalState]) -> None:
+        """The code first: from then on clients ask for `init`, and look no longer for the local state."""
+        self.project.write(self.edits)
+        self.is_written = True
+        for state in states:
+            state.set_aside()
+
+    def prove(self, workspaces: Iterable[str]) -> None:
+        for workspace in workspaces:
+            self.project.prove(workspace)
+        self.is_proven = True
+
+    def remove(self, states: Iterable[LocalState]) -> None:
+        leftovers = [path for state in states for path in state.leftovers]
+        remove(leftovers)
+        self.removed = leftovers
+
+
+def follow(project: Project, backend: Backend, source: Named | None, init: bool) -> Following:
+    """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
+    _check_way(project, source)
+    claims = list(project.claims())
+    target = Named(backend.bucket, backend.key, backend.workspace_key_prefix or WORKSPACE_KEY_PREFIX)
+    for claim in claims:
+        _check(claim, source, target)
+    found = project.edits(backend)
+    not_simple = found if isinstance(found, NotSimple) else None
+    edits = [] if isinstance(found, NotSimple) else found
+    must_init = init and not not_simple and bool(edits or not project.is_initialised_to(backend))
+    return Following(project, backend, edits, not_simple, must_init, _dropped(claims, backend) if edits else [])
+
+
+def _check_way(project: Project, source: Named | None) -> None:
+    """No state shall lie where a client would stumble over it."""
+    used = [state.url for state in local_states(project.folder).values() if state.is_in_use] if source else []
+    if used:
+        raise Refused(f"{', '.join(used)} would be taken for the state by {project.client} init: move it away first")
+
+
+def _check(claim: Claim, source: Named | None, target: Named) -> None:
+    """The code shall follow its own states."""
+    if claim.backend == "local" and not claim.arguments:
+        return
+    verb = "is initialised to" if claim.is_checkout else "names"
+    if claim.backend != "s3":
+        raise Refused(f"{claim.place} {verb} the backend {claim.backend}, whose states this module does not move")
+    if not any(_fits(claim, named) for named in (source, target) if named):
+        said = (claim.arguments.get(name) or "?" for name in ("bucket", "key"))
+        raise Refused(f"{claim.place} {verb} s3://{'/'.join(said)}, which is not what moves here")
+    table = claim.arguments.get("dynamodb_table")
+    if source and table not in (None, source.dynamodb_table) and not _fits(claim, target):
+        raise Refused(f"{claim.place} {verb} the lock table {table}: give it as source_table, so that its locks count")
+
+
+def _fits(claim: Claim, named: Named) -> bool:
+    whole = {"workspace_key_prefix": WORKSPACE_KEY_PREFIX} if claim.is_checkout else {}
+    said = {**whole, **claim.arguments}
+    where = {name: value for name, value in asdict(named).items() if name != "dynamodb_table"}
+    return all(said.get(name) in (None, value) for name, value in where.items())
+
+
+def _dropped(claims: Iterable[Claim], backend: Backend) -> list[str]:
+    said = {name for claim in claims if claim.backend == "s3" for name in claim.arguments}
+    return sorted(said - set(arguments(backend)) - LOCKING)

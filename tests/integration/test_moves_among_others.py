@@ -1,0 +1,139 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States move out of buckets and into tables in which other things lie, too."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from tests.integration.moves import KEY, World, md5, state
+from tests.support.relay import error
+
+KEYS = ["a/terraform.tfstate", "b/terraform.tfstate", "c/terraform.tfstate"]
+
+
+def put_item(world: World, name: str, **attributes: str) -> None:
+    item = {"LockID": {"S": f"{world.new.bucket}/{name}"}, **{each: {"S": text} for each, text in attributes.items()}}
+    world.new.dynamodb.put_item(TableName=world.new.table, Item=item)
+
+
+def test_a_lock_with_the_name_of_the_digest_survives(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    world.new.lock(f"{KEY}-md5")
+    result = world.move()
+    assert result["failed"] and "would bear the name of the lock" in result["msg"]
+    assert [lock["ID"] for lock in world.new.locks(f"{KEY}-md5")] == ["theirs"]
+
+
+def test_a_digest_that_no_client_heeds_is_written_over(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    put_item(world, f"{KEY}-md5", Digest="abc")
+    assert world.moved(check_mode=True)["changed"]
+    world.moved()
+    assert (world.new.bodies(), world.new.digest()) == ([state()], md5(state()))
+
+
+def bucket_of_states(world: World) -> None:
+    for key in KEYS:
+        world.old.put(state(), key)
+
+
+def test_json_that_is_no_state_is_left_alone(on_ministack: World):
+    world = on_ministack
+    bucket_of_states(world)
+    world.old.s3.put_object(Bucket=world.old.bucket, Key="team.auto.tfvars.json", Body=b'{"team": "x"}')
+    result = world.moved(key=None)
+    assert result["progress"]["moved"] == 3
+    assert any("team.auto.tfvars.json is no state" in text for text in result["warnings"])
+
+
+def test_one_state_that_cannot_be_moved_does_not_keep_the_others(on_ministack: World):
+    world = on_ministack
+    bucket_of_states(world)
+    world.old.put(b'{"version": 4, "serial', KEYS[1])
+    world.relay.on("GetObject", reply=denied_of(KEYS[2]), times=math.inf)
+    foreseen = world.move(key=None, check_mode=True)
+    assert world.relay.writes == []
+    done = world.move(key=None)
+    assert (foreseen["msg"], foreseen["states"], foreseen["progress"]) == (
+        done["msg"],
+        done["states"],
+        done["progress"],
+    )
+    assert done["failed"] and "it is cut off" in done["msg"] and "AccessDenied" in done["msg"]
+    assert (done["progress"]["moved"], done["progress"]["failed"]) == (1, 2)
+    assert [bool(world.new.bodies(key)) for key in KEYS] == [True, False, False]
+
+
+def denied_of(key: str) -> Any:
+    denies = error("AccessDenied", 403)
+    return lambda call, proceed: denies(call, proceed) if call.request.target.split("?")[0].endswith(key) else proceed()
+
+
+def test_an_object_that_is_no_state_is_read_no_further_than_its_beginning(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    world.old.s3.put_object(Bucket=world.old.bucket, Key="app.log", Body=b"2026-11-21 a line\n" * 2_000_000)
+    result = world.moved(key=None)
+    assert result["progress"]["moved"] == 1
+    (size,) = [row["size"] for row in result["states"] if row["problem"]] or [0]
+    assert size is None
+
+
+def policy_of(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(world.old.s3.get_bucket_policy(Bucket=world.old.bucket)["Policy"])[
+        "Statement"
+    ]
+    return found
+
+
+def test_a_whole_bucket_is_denied_as_a_whole(on_ministack: World):
+    world = on_ministack
+    bucket_of_states(world)
+    world.moved(key=None, fence="deny")
+    arn = f"arn:aws:s3:::{world.old.bucket}"
+    assert policy_of(world)[-1]["Resource"] == [f"{arn}/*", f"{arn}/*.tflock"]
+    assert not world.moved(key=None, fence="deny")["changed"]
+
+
+def many_long_keys(world: World) -> list[str]:
+    keys = [f"p/{'x' * 240}/{number}/terraform.tfstate" for number in range(45)]
+    for key in keys:
+        world.old.put(state(), key, digest=False)
+    return keys
+
+
+@pytest.mark.thorough
+def test_a_bucket_that_cannot_be_denied_yet_tells_what_did_not_move(on_ministack: World):
+    world = on_ministack
+    world.old.lock(many_long_keys(world)[0])
+    result = world.move(key=None, fence="deny")
+    assert result["failed"] and result["msg"].startswith("somebody else holds the lock of")
+    assert result["progress"]["moved"] == 44
+
+
+def test_a_fence_that_is_too_long_is_refused_before_anything_moves(on_ministack: World):
+    world = on_ministack
+    many_long_keys(world)
+    result = world.move(key=None, keys=["p/*"], fence="deny")
+    assert result["failed"] and "policy would be longer" in result["msg"]
+    assert world.relay.writes == []
+
+
+def test_what_is_denied_already_is_passed_over_whatever_the_fence(on_ministack: World):
+    world = on_ministack
+    bucket_of_states(world)
+    world.moved(key=None, keys=["a/*"], fence="deny")
+    world.relay.on("GetObject", reply=denied_of(KEYS[0]), times=math.inf)
+    unread = world.relay.on("GetBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.move(key=None, check_mode=True)
+    assert result["failed"] and result["msg"].startswith("get_object on ") and result["progress"]["moved"] == 2
+    unread.times = 0
+    result = world.moved(key=None)
+    assert [row["action"] for row in result["states"]] == ["none", "move", "move"]

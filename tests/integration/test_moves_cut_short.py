@@ -1,0 +1,101 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A move that dies, fails or runs twice leaves no copy whose source anybody could go on with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.doors import Task, through_core
+from tests.integration.moves import World, killed_after, md5, state
+from tests.support.relay import error, then
+
+FENCES = ["lock", pytest.param("tag", marks=pytest.mark.thorough)]
+
+
+def is_fenced(world: World, key: str) -> bool:
+    """Whether nobody can work with a source that has a copy."""
+    return not world.new.bodies(key) or bool(world.old.mark(key)) or len(world.old.locks(key)) == 2
+
+
+def arrived(world: World, key: str, fence: str) -> bool:
+    found = world.new.bodies(key), world.new.digest(key), world.new.locks(key), len(world.old.locks(key))
+    return found == ([state()], md5(state()), [], 0 if fence == "tag" else 2) and bool(world.old.mark(key))
+
+
+def errs(world: World, k: int, task: Task) -> bool:
+    """Whether the task had its k-th call denied."""
+    world.relay.calls.clear()
+    rule = world.relay.on("*", nth=k, reply=error("AccessDenied", 403))
+    through_core([task])
+    rule.times = 0
+    return bool(rule.fired)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fence", FENCES)
+@pytest.mark.parametrize("ends", [errs, pytest.param(killed_after, marks=pytest.mark.thorough)])
+def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
+    on_ministack: World, fence: str, ends: Callable[[World, int, Task], bool]
+):
+    world = on_ministack
+    world.old.put(state())
+    world.moved(fence=fence)
+    last = world.relay.operations.index("PutObjectTagging")  # the call before the mark
+    k, came = 0, True
+    while came:
+        k += 1
+        key = f"k{k}/terraform.tfstate"
+        world.old.put(state(), key)
+        assert killed_after(world, last, world.task(fence=fence, key=key))
+        assert (world.new.bodies(key), world.old.mark(key)) == ([state()], None)
+        came = ends(world, k, world.task(fence=fence, key=key))
+        assert (k, is_fenced(world, key)) == (k, True)
+        world.moved(fence=fence, key=key)
+        assert (k, arrived(world, key, fence)) == (k, True)
+    assert k > 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fence", FENCES)
+def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str):
+    """The second one runs from beginning to end after each call of the first."""
+    world = on_ministack
+    k, came = 0, True
+    while came:
+        k += 1
+        key = f"k{k}/terraform.tfstate"
+        world.old.put(state(), key)
+        seconds: list[dict[str, Any]] = []
+
+        def runs(_call: object, key: str = key, seconds: list[dict[str, Any]] = seconds) -> None:
+            seconds.extend(through_core([world.task(fence=fence, key=key)]))
+
+        rule = world.relay.on("*", nth=k, reply=then(runs))
+        first = world.move(fence=fence, key=key)
+        rule.times = 0
+        came = bool(seconds)
+        assert (k, [result["msg"] for result in seconds if result.get("failed")]) == (k, [])
+        assert (k, is_fenced(world, key)) == (k, True)
+        if first.get("failed"):
+            assert "was released by somebody else as soon as it was taken" in first["msg"]
+            world.moved(fence=fence, key=key)
+        assert (k, arrived(world, key, fence)) == (k, True)
+    assert k > 20
+
+
+def test_a_source_without_its_mark_stays_locked_whatever_the_fence(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    rule = world.relay.on("PutObjectTagging", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.move(fence="tag")
+    rule.times = 0
+    assert result["failed"] and "s3:PutObjectTagging" in result["msg"]
+    assert any("stays, as it may fence a copy: run again, or release it" in text for text in result["warnings"])
+    assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
+    world.moved(fence="tag")
+    assert world.old.mark() and world.old.locks() == []

@@ -1,0 +1,95 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Local states are set aside and removed so that no client, and no kill, makes two of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.document import Unreadable, document_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.local_states import TOMB
+
+from tests.integration.moves import DEV, World, client_in, state
+from tests.support.relay import then
+
+FILE, ASIDE = "terraform.tfstate", "terraform.tfstate.moved"
+
+
+def folders(project: Path) -> list[Path]:
+    return [project, project / "terraform.tfstate.d" / "dev"]
+
+
+def back_in_use(project: Path) -> None:
+    """As after a kill between the code and the states."""
+    for folder in folders(project):
+        (folder / ASIDE).rename(folder / FILE)
+
+
+def left(project: Path) -> list[str]:
+    return sorted(str(path.relative_to(project)) for path in project.rglob("*tfstate*") if path.is_file())
+
+
+def test_who_opened_a_state_before_it_moved_finds_none_afterwards(on_ministack: World, project: Path):
+    with (project / FILE).open("rb") as waiting:
+        on_ministack.moved(project=str(project))
+        found = waiting.read()
+    assert found == TOMB and isinstance(document_of(found), Unreadable)
+    assert (project / ASIDE).read_bytes() == state()
+
+
+def test_the_file_that_is_set_aside_is_as_private_as_it_was(on_ministack: World, project: Path):
+    (project / FILE).chmod(0o600)
+    on_ministack.moved(project=str(project))
+    assert (project / ASIDE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("rest", [b"", state()[len(TOMB) :]], ids=["whole", "not cut to its length"])
+def test_what_a_kill_leaves_in_the_place_of_a_state_goes_with_the_next_run(
+    on_ministack: World, project: Path, rest: bytes
+):
+    on_ministack.moved(project=str(project))
+    (project / FILE).write_bytes(TOMB + rest)
+    result = on_ministack.moved(project=str(project))
+    assert [row["action"] for row in result["states"]] == ["none", "none"]
+    assert not (project / FILE).exists() and (project / ASIDE).read_bytes() == state()
+
+
+def test_a_state_that_is_applied_before_it_is_locked_is_not_set_aside(on_ministack: World, project: Path):
+    world = on_ministack
+    world.moved(project=str(project))
+    back_in_use(project)
+    world.moved(project=str(project), check_mode=True)
+    applies = then(lambda _call: (project / FILE).write_bytes(state(5)))
+    world.relay.on("*", nth=len(world.relay.calls), reply=applies)
+    result = world.move(project=str(project))
+    assert result["failed"] and "nothing is overwritten" in result["msg"]
+    assert (project / FILE).read_bytes() == state(5) and not (project / ASIDE).exists()
+
+
+def test_a_state_that_is_only_set_aside_is_a_change(on_ministack: World, project: Path):
+    world = on_ministack
+    world.moved(project=str(project))
+    back_in_use(project)
+    assert world.moved(project=str(project), check_mode=True)["changed"]
+    assert world.moved(project=str(project))["changed"]
+    assert not world.moved(project=str(project))["changed"]
+
+
+def test_what_was_set_aside_is_removed_only_as_it_moved(on_ministack: World, project: Path, tmp_path: Path):
+    client = client_in(tmp_path, f"echo more >> {project / ASIDE}")
+    result = on_ministack.move(project=str(project), client=client, prove=True, remove_local=True)
+    assert result["failed"] and f"{ASIDE} is not what was moved" in result["msg"]
+    assert (project / ASIDE).exists()
+
+
+def test_every_backup_goes_and_before_its_state(on_ministack: World, project: Path, tmp_path: Path):
+    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "prove": True}
+    (project / "terraform.tfstate.1700000000.backup").write_bytes(state(2))
+    result = on_ministack.moved(**params, remove_local=True)
+    names = ["terraform.tfstate.1700000000.backup", "terraform.tfstate.backup", ASIDE, ASIDE]
+    assert [Path(path).name for path in result["project"]["removed"]] == names
+    assert left(project) == []
+    assert json.loads(on_ministack.new.bodies(DEV)[0] or b"")["serial"] == 7
