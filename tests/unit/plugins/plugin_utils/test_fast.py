@@ -48,7 +48,7 @@ def entered(
         given.update(module_args)
         return dict(SLOW)
 
-    monkeypatch.setattr(_door, "apart", lambda work, _cut_short: work(lambda _call: None))
+    monkeypatch.setattr(_door, "apart", lambda work, *_unused: work(lambda _call: None))
     monkeypatch.setattr(_door.Doors, "_carried_out", carried_out)
     monkeypatch.setattr(tf_lock_table.ActionModule, "_execute_module", executed)
     loader, context = DataLoader(), PlayContext()
