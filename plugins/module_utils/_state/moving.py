@@ -21,7 +21,7 @@ from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
 from .locking import Patience, look, release, take_in_time, take_over
-from .stored import TAG, Stored, digest_of, is_foreign, mark_of
+from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
@@ -90,7 +90,7 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"{source} holds no state")
     document = document_of(seen.body)
     if isinstance(document, Unreadable):
-        kind = NotAState if document.is_foreign or is_foreign(seen.body) else Refused
+        kind = NotAState if document.is_foreign or document.is_other else Refused
         raise kind(f"{source} is no state that could be moved: {document.reason}")
     if seen.mark and seen.there is None:
         raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")

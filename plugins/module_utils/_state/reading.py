@@ -48,10 +48,12 @@ class Unreadable:
     """Why bytes are no state that a client would take."""
 
     reason: str
-    #: Nothing about them, such as a lineage, looks like a state.
+    #: They do not even begin as one.
     is_foreign: bool = False
     #: They may be one: it was too large to tell.
     is_unjudged: bool = False
+    #: They are JSON of something else.
+    is_other: bool = False
 
 
 class _Broken(Exception):
@@ -127,7 +129,7 @@ class Reading:
                 "it is JSON, but no state: it has no version"
                 if version is None
                 else f"it has version {version!r}, and states of today have {CURRENT}: a newer client wrote it",
-                is_foreign=version is None and "lineage" not in members,
+                is_other=version is None and "lineage" not in members,
             )
         lineage, serial = _text(members.get("lineage")), _number(members.get("serial"))
         if version == CURRENT and (serial is None or lineage is None):
