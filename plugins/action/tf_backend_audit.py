@@ -4,49 +4,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
-    AUDIT,
-    options_of,
-)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT, options_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
 
 
-class ActionModule(Door):
+class ActionModule(RoleDoor):
     EDGE = AUDIT
 
-    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
-        try:
-            return super().work(wrote)
-        except Invalid as problem:
-            return {"failed": True, "msg": str(problem)}
+    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
+        return super().is_of_the_role(given) and not given.get("facts")
 
-    def arguments(self) -> dict[str, Any]:
-        given = super().arguments()
-        if given.get("bucket") or given.get("facts"):
-            return given
-        with self.environment():
-            found = _role.typed(_role.given(self.known, self._templar))
-        return {**_of_the_role(found), "name": self.known["inventory_hostname"], **given}
-
-
-def _of_the_role(found: dict[str, Any]) -> dict[str, Any]:
-    """The backend as the role would make it: what it would change is what is found."""
-    bucket = _role.arguments("bucket", found)
-    table = _role.arguments("table", found) if _role.has_table(found) else {}
-    shared = {name: bucket[name] for name in (*CONNECTION_SPEC, "account_id") if name in bucket}
-    more = {name: found.get(f"terraform_backend_{name}") for name in ("workspace_key_prefix", "lock_mode")}
-    return {
-        **shared,
-        **{name: value for name, value in more.items() if value is not None},
-        "bucket": bucket["name"],
-        **({"table": table["name"]} if table else {}),
-        "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},
-        "table_options": {name: table[name] for name in options_of(TABLE) if name in table},
-    }
+    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The backend as the role would make it: what it would change is what is found."""
+        bucket = _role.arguments("bucket", found)
+        table = _role.arguments("table", found) if _role.has_table(found) else {}
+        shared = {name: bucket[name] for name in (*CONNECTION_SPEC, "account_id") if name in bucket}
+        more = {name: found.get(f"{_role.PREFIX}{name}") for name in ("workspace_key_prefix", "lock_mode")}
+        return {
+            **shared,
+            **{name: value for name, value in more.items() if value is not None},
+            "name": self.known["inventory_hostname"],
+            "bucket": bucket["name"],
+            **({"table": table["name"]} if table else {}),
+            "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},
+            "table_options": {name: table[name] for name in options_of(TABLE) if name in table},
+        }

@@ -1,12 +1,12 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name, which without a bucket is about that of the role's variables."""
+"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
 
 from __future__ import annotations
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_backup
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._backend_door import BackendDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
 
 
-class ActionModule(BackendDoor):
+class ActionModule(RoleDoor):
     EDGE = _backend_backup.EDGE

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
@@ -14,6 +12,3 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import D
 class ActionModule(Door):
     EDGE = Edge(SPEC, write_backend)
     NEEDS_BOTOCORE = False
-
-    def arguments(self) -> dict[str, Any]:
-        return self.from_here(super().arguments())

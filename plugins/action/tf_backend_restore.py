@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_restore
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._backend_door import BackendDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
 
 
-class ActionModule(BackendDoor):
+class ActionModule(RoleDoor):
     EDGE = _backend_restore.EDGE
 
-    def is_of_the_role(self) -> bool:
-        return "terraform_backend_bucket_name" in self.known
+    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
+        return super().is_of_the_role(given) and f"{PREFIX}bucket_name" in self.known

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _lock_mode
@@ -16,15 +15,6 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door imp
 
 class ActionModule(RoleDoor):
     EDGE = _lock_mode.EDGE
-
-    def arguments(self) -> dict[str, Any]:
-        """Relative directories are those of the shell, as for any command, and not where a module happens to run."""
-        given = super().arguments()
-        code = given.get("code")
-        directories = code.split(",") if isinstance(code, str) and code else code
-        if not isinstance(directories, list) or not self._is_local():
-            return given
-        return {**given, "code": [str(Path(str(each).strip()).expanduser().absolute()) for each in directories]}
 
     def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """The table is named whatever the lock mode is: a step away from lock files leads to it."""

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_move
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
@@ -20,11 +17,3 @@ class ActionModule(Door):
         operation, _on, place = written.partition(" on ")
         if operation == "put_object_tagging":
             Display().display(f"moved: s3://{place}", stderr=True)
-
-    def arguments(self) -> dict[str, Any]:
-        """A relative folder is that of the shell, as for any command, and not where a module happens to run."""
-        given = super().arguments()
-        project = given.get("project")
-        if isinstance(project, str) and project and self._is_local():
-            return {**given, "project": str(Path(project).expanduser().absolute())}
-        return given

@@ -30,6 +30,8 @@ INTERPRETER = "ansible_python_interpreter"
 #: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
 SWITCH = "cornerstone_tfstate_fast_door"
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+#: The options of modules that name something on the disk of this machine.
+PATHS = ("directory", "project", "code", "backup")
 #: The option by which a module limits itself. Of the time of its task, a third is left for starting and ending it.
 WAIT = "wait_timeout"
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
@@ -86,11 +88,10 @@ class Doors(ActionBase):  # type: ignore[misc]
         return applied(self._environment)
 
     def from_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A relative directory is that of the shell, as for any command, and not where a module happens to run."""
-        directory = arguments.get("directory")
-        if isinstance(directory, str) and self._is_local():
-            return {**arguments, "directory": str(Path(directory).expanduser().absolute())}
-        return arguments
+        """Relative paths are those of the shell, as for any command, and not where a module happens to run."""
+        if not self._is_local():
+            return arguments
+        return {**arguments, **{name: _from_here(arguments[name]) for name in PATHS if arguments.get(name)}}
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to
@@ -139,7 +140,7 @@ class Door(Doors):
     _supports_async = True
 
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
-        return self.enter(self.EDGE, self._task.action, self.arguments(), wrote)
+        return self.enter(self.EDGE, self._task.action, self.from_here(self.arguments()), wrote)
 
     def arguments(self) -> dict[str, Any]:
         """What the task says, before validation."""
@@ -151,6 +152,15 @@ def _told(module: str, error: Any) -> str:
     if isinstance(error, UnsupportedError):
         return f"Unsupported parameters for ({module}) module: {error.msg}"
     return str(error.msg)
+
+
+def _from_here(value: Any) -> Any:
+    """`value`: a path, or several, as a list or with commas between them; a URL is none."""
+    if isinstance(value, list):
+        return [_from_here(each) for each in value]
+    if not isinstance(value, str) or "://" in value:
+        return value
+    return ",".join(str(Path(each.strip()).expanduser().absolute()) for each in value.split(","))
 
 
 def _absolute(path: str) -> str:

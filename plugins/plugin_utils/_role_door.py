@@ -21,11 +21,15 @@ class RoleDoor(Door):
 
     def arguments(self) -> dict[str, Any]:
         given = super().arguments()
-        if given.get("bucket"):
+        if not self.is_of_the_role(given):
             return given
         with self.environment():
             found = _role.typed(_role.given(self.known, self._templar))
         return {**self.of_the_role(found), **given}
+
+    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
+        """Whether the role's variables say which backend is meant."""
+        return not given.get("bucket")
 
     def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """The role's variables as options of the module."""

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Vault(Protocol):
     def keep_manifest(self, text: str) -> None: ...
     def keep(self, sha256: str, body: BinaryIO) -> None: ...
     def sha256_of(self, sha256: str) -> str | None: ...
+    @abstractmethod
     def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
 
 

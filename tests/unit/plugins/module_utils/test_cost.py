@@ -168,11 +168,11 @@ USAGE = {"current_bytes": GB, "noncurrent_bytes": GB, "version_count": 900, "sta
 EXPIRY = {"NoncurrentVersionExpiration": {"NoncurrentDays": 90}, "Status": "Enabled", "Filter": {}}
 
 
-def in_use(usage: dict[str, Any] | None = None, table: dict[str, Any] | None = TABLE, **facets: Any) -> dict[str, Any]:
+def in_use(usage: dict[str, Any] | None = None, locks: dict[str, Any] | None = None, **facets: Any) -> dict[str, Any]:
     """What tf_backend_info tells of a backend whose versions stay."""
     bucket = {**BUCKET, "exists": True, "versioning": "Enabled", "lifecycle": {"old": EXPIRY}, **facets}
-    locks = {"exists": True, "size_bytes": 0, **table} if table is not None else None
-    return {"region": "us-east-1", "bucket": bucket, "table": locks, "usage": {**USAGE, **(usage or {})}}
+    table = {"exists": True, "size_bytes": 0, **(TABLE if locks is None else locks)}
+    return {"region": "us-east-1", "bucket": bucket, "table": table, "usage": {**USAGE, **(usage or {})}}
 
 
 def test_a_backend_in_use_is_counted_from_what_was_gathered() -> None:
@@ -185,10 +185,10 @@ def test_a_backend_in_use_is_counted_from_what_was_gathered() -> None:
 SHORT = {"old": {**EXPIRY, "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}}
 RUNS: dict[str, tuple[dict[str, Any], str, int | None]] = {
     "each run leaves a lock file": (in_use(), "both", 400),
-    "without a table, too": (in_use(table=None), "lockfile", 400),
+    "without a table, too": ({**in_use(), "table": None}, "lockfile", 400),
     "with a table alone, only a state that changed": (in_use({"lock_writes": 0}), "dynamodb", 250),
     "nobody ran": (in_use({"lock_writes": 0, "state_writes": 0}), "both", 0),
-    "the table is missing": (in_use(table={"exists": False}), "lockfile", 400),
+    "the table is missing": (in_use(locks={"exists": False}), "lockfile", 400),
     "versions do not stay for a month": (in_use(lifecycle=SHORT), "both", None),
     "nobody knows for how long they stay": (in_use(lifecycle=None), "both", None),
     "there are no versions": (in_use(versioning="Suspended"), "both", None),
