@@ -21,6 +21,7 @@ from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, Tfsta
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import unless_checking
+from ._state_options import ENCRYPTION_SPEC, encryption_of
 from ._table import TABLE
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -30,8 +31,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "table": {},
     "account_id": {},
     "keys": {"type": "list", "elements": "str", "no_log": False},
-    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
-    "kms_key_id": {"no_log": False},
+    **ENCRYPTION_SPEC,
     "wait_timeout": {"type": "int", "default": 300},
 }
 
@@ -92,11 +92,9 @@ def _check_bucket(aws: Aws, bucket: Target) -> None:
 
 
 def _encryption(aws: Aws, params: Params) -> dict[str, str]:
-    """What clients say that are told so; nothing leaves it to the bucket."""
-    if not params["encryption"]:
-        return {}
+    """With the ARN of the key, which is what policies compare."""
     key = params["kms_key_id"] and aws.key_arn(params["kms_key_id"], must_exist=True)
-    return {"ServerSideEncryption": params["encryption"], **({"SSEKMSKeyId": key} if key else {})}
+    return encryption_of({**params, "kms_key_id": key})
 
 
 def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ._core import Params, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._reconcile import unless_checking
+from ._state_options import ENCRYPTION_SPEC, encryption_of
 
 #: Those of either that have to do with an end.
 WORDS = ("delete_state", "break_lock", "disable_deletion_protection", "take_over_resource")
@@ -28,6 +29,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "keep_table": {"type": "bool", "default": False},
     "account_id": {},
     **BACKUP_SPEC,
+    **ENCRYPTION_SPEC,
     "code": {"type": "list", "elements": "path"},
     "allow": {"type": "list", "elements": "str", "choices": list(WORDS)},
     "confirm_name": {},
@@ -61,7 +63,7 @@ def _teardown(params: Params, wrote: Wrote) -> Teardown:
     vault = vault_of(params, wrote) if params["backup"] else None
     aws = Aws(connection_of(params), params["wait_timeout"], wrote)
     allow = frozenset(params["allow"] or ())
-    found = doomed(aws, bucket, table, params["keep_table"])
+    found = doomed(aws, bucket, table, params["keep_table"], encryption_of(params))
     against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
     if against:
         raise Refused(". ".join(dict.fromkeys(against)))

@@ -30,6 +30,7 @@ from ._reconcile import reconcile, unless_checking
 from ._state.probing import Probe, probe
 from ._state.scope import Scope
 from ._state.stepping import Crossing, Outcome
+from ._state_options import ENCRYPTION_SPEC, encryption_of
 from ._table import TABLE
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -37,6 +38,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "account_id": {},
     "bucket": {"required": True},
     "table": {"required": True},
+    **ENCRYPTION_SPEC,
     "lock_mode": {"choices": list(MODES), "required": True},
     "declared": {"choices": list(MODES)},
     "code": {"type": "list", "elements": "path"},
@@ -73,7 +75,7 @@ def _crossing(params: Params, wrote: Wrote) -> Crossing:
         raise Invalid("table is empty: every step has a lock table on one of its sides")
     if params["remove_table"] and params["lock_mode"] != LOCKFILE:
         raise Invalid("remove_table goes with lock_mode: lockfile")
-    scope = Scope(target_of(params, "bucket"), params["table"])
+    scope = Scope(target_of(params, "bucket"), params["table"], encryption=encryption_of(params))
     timeout_s = params["wait_timeout"] + params["soak"] + params["lock_timeout"]
     aws = Aws(connection_of(params), timeout_s, wrote)
     return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], UNFENCED in _allowed(params))

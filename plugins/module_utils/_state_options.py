@@ -12,6 +12,11 @@ from ._module import CONNECTION_SPEC, target_of
 from ._state.lock_stores import Place
 from ._state.scope import Scope
 
+#: What clients are told by `encrypt` and `kms_key_id`.
+ENCRYPTION_SPEC: dict[str, dict[str, Any]] = {
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+}
 STATE_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "account_id": {},
@@ -20,8 +25,7 @@ STATE_SPEC: dict[str, dict[str, Any]] = {
     "key": {"required": True, "no_log": False},
     "workspace": {"default": DEFAULT_WORKSPACE},
     "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
-    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
-    "kms_key_id": {"no_log": False},
+    **ENCRYPTION_SPEC,
 }
 
 
@@ -31,17 +35,17 @@ def place_of(params: Params) -> Place:
     if not params["key"] or params["key"] != params["key"].strip("/"):
         raise Invalid(f"key {params['key']!r} must be a path without a slash at either end")
     path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
-    if params["kms_key_id"] and not str(params["encryption"]).startswith("aws:kms"):
-        raise Invalid("kms_key_id needs encryption: aws:kms or aws:kms:dsse")
     return Place(target.name, path, params["table"] or None, target.owner, encryption_of(params))
 
 
 def encryption_of(params: Params) -> dict[str, str]:
-    """What clients say that are told so; nothing leaves it to the bucket."""
+    """What clients say that are told so; nothing leaves it to the bucket. Raises Invalid."""
+    if params["kms_key_id"] and not str(params["encryption"]).startswith("aws:kms"):
+        raise Invalid("kms_key_id needs encryption: aws:kms or aws:kms:dsse")
     key = {"SSEKMSKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
     return {"ServerSideEncryption": params["encryption"], **key} if params["encryption"] else {}
 
 
 def scope_of(params: Params) -> Scope:
     keys, prefix = tuple(params.get("keys") or ()), params["workspace_key_prefix"].rstrip("/")
-    return Scope(target_of(params, "bucket"), params["table"] or None, keys, prefix)
+    return Scope(target_of(params, "bucket"), params["table"] or None, keys, prefix, encryption_of(params))

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.backup
   - cornerstone.tfstate.connection
+  - cornerstone.tfstate.lock_file
 requirements:
   - python-hcl2, if O(code) holds backend blocks in HCL
 options:

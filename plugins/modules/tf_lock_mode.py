@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.connection
+  - cornerstone.tfstate.lock_file
 options:
   bucket:
     description:

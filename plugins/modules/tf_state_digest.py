@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.connection
+  - cornerstone.tfstate.lock_file
 options:
   bucket:
     description:
@@ -62,17 +63,6 @@ options:
       - What comes before the states of other workspaces than V(default), as clients have it configured.
     type: str
     default: "env:"
-  encryption:
-    description:
-      - What the upload of a lock file asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block do.
-        A bucket whose policy demands that needs it.
-      - Not given, the bucket's default is used.
-    type: str
-    choices: [AES256, "aws:kms", "aws:kms:dsse"]
-  kms_key_id:
-    description:
-      - The KMS key as ARN, for the O(encryption) with KMS.
-    type: str
   state:
     description:
       - V(present) makes the digest fit the state, whether it is wrong, missing or malformed.

@@ -129,7 +129,9 @@ def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
     bucket = arguments("bucket", found)
     table = {"table": found[f"{PREFIX}table_name"]} if has_table(found) else {}
-    return {**{name: bucket[name] for name in SHARED if name in bucket}, "bucket": bucket["name"], **table}
+    key = {"kms_key_id": bucket["kms_key_id"], "encryption": "aws:kms"} if bucket.get("kms_key_id") else {}
+    names = (*SHARED, "encryption")
+    return {**key, **{name: bucket[name] for name in names if name in bucket}, "bucket": bucket["name"], **table}
 
 
 def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,8 @@ class RoleDoor(Door):
         if not self.is_of_the_role(given):
             return given
         with self.environment():
-            found = _role.typed(_role.given(self.known, self._templar))
-        return {**self.of_the_role(found), **given}
+            told = self.of_the_role(_role.typed(_role.given(self.known, self._templar)))
+        return {**{name: value for name, value in told.items() if name in self.EDGE.spec}, **given}
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
         """Whether the role's variables say which backend is meant."""

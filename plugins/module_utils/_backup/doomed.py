@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .._bucket import BUCKET
@@ -31,6 +31,8 @@ class Doomed:
     has_table: bool
     #: The table serves other buckets: only what is about this one goes.
     keeps_table: bool
+    #: What uploads of lock files say of theirs.
+    encryption: Mapping[str, str]
     #: A run before this one has begun to delete.
     is_begun: bool = False
     #: The states whose lock files are ours, from a run before this one.
@@ -46,7 +48,8 @@ class Doomed:
 
     @property
     def fence(self) -> Fence:
-        return Fence(self.aws, self.bucket, self.table_name, WORK, f"s3://{self.bucket.name} is being torn down")
+        info = f"s3://{self.bucket.name} is being torn down"
+        return Fence(self.aws, self.bucket, self.table_name, WORK, info, self.encryption)
 
     @cached_property
     def losses(self) -> Losses:
@@ -70,7 +73,9 @@ class Doomed:
         return sorted(named - {self.bucket.name})
 
 
-def doomed(aws: Keeper, bucket: Target, table: Target | None, keeps_table: bool) -> Doomed:
+def doomed(
+    aws: Keeper, bucket: Target, table: Target | None, keeps_table: bool, encryption: Mapping[str, str]
+) -> Doomed:
     """Raises TfstateError where something cannot be read, or is not what it was said to be."""
     bucket, has_bucket = whereabouts(aws, BUCKET, bucket)
     has_table = False
@@ -79,9 +84,10 @@ def doomed(aws: Keeper, bucket: Target, table: Target | None, keeps_table: bool)
     found = versions(aws, bucket) if has_bucket else []
     held = items(aws, table.name) if table and has_table else []
     is_begun = has_bucket and is_closed(aws, bucket)
-    unread = Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, is_begun, versions=found, items=held)
+    what = aws, bucket, has_bucket, table, has_table, keeps_table, encryption
+    unread = Doomed(*what, is_begun, versions=found, items=held)
     fenced, theirs = _holders(unread)
-    return Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, is_begun, fenced, theirs, found, held)
+    return replace(unread, fenced=fenced, theirs=theirs)
 
 
 def _holders(found: Doomed) -> tuple[frozenset[str], frozenset[str]]:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .._core import Target, TfstateError
@@ -29,13 +29,14 @@ class Fence:
     table: str | None
     work: str
     info: str
+    encryption: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: str) -> Place:
-        return Place(self.bucket.name, path, self.table, self.bucket.owner)
+        return self.scope.place(path)
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.bucket, self.table)
+        return Scope(self.bucket, self.table, encryption=self.encryption)
 
     def id_of(self, path: str) -> str:
         hashed = hashlib.sha256(f"{self.work} s3://{self.bucket.name}/{path}".encode())

@@ -80,7 +80,7 @@ class Restoring:
     @property
     def fence(self) -> Fence:
         info = f"being restored from {self.to.vault.url}"
-        return Fence(self.to.aws, self.to.bucket, self.to.table, WORK, info)
+        return Fence(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
 
     # What is to be done.
 

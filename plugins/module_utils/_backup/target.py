@@ -30,7 +30,7 @@ class Destination:
     encryption: Mapping[str, str]
 
     def place(self, path: str) -> Place:
-        return Place(self.bucket.name, path, self.table, self.bucket.owner)
+        return Place(self.bucket.name, path, self.table, self.bucket.owner, self.encryption)
 
     def progress(self, path: str, wanted: Sequence[Entry]) -> Progress | None:
         """By every byte that is there. None: what is there is something else."""

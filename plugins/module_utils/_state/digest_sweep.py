@@ -73,7 +73,7 @@ class Sweep:
         return self.aws.together(works) if works else []
 
     def _carried(self, path: str, seen: DigestItem) -> Swept:
-        place = Place(self.scope.bucket.name, path, self.scope.table, self.scope.bucket.owner)
+        place = self.scope.place(path)
         now = datetime.now(timezone.utc)
         try:
             with held(self.aws, place, claimed(place, OPERATION, now), self.patience):

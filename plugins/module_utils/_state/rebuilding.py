@@ -90,7 +90,7 @@ class Rebuilding:
             self.aws.together([partial(work, row) for row in rows])
 
     def _judge(self, row: Row) -> None:
-        place = self._place(row.path)
+        place = self.scope.place(row.path)
         try:
             row.digest = self._state(place).plan("present").wanted
             theirs = [lock for lock in look(self.aws, place) if lock.id != self._claim_id(place)]
@@ -100,7 +100,7 @@ class Rebuilding:
             row.problem, row.is_foreign = str(error), isinstance(error, NotAState)
 
     def _write(self, row: Row) -> None:
-        place, now = self._place(row.path), datetime.now(timezone.utc)
+        place, now = self.scope.place(row.path), datetime.now(timezone.utc)
         try:
             with held(self.aws, place, claimed(place, OPERATION, now)):
                 row.is_done = row.is_due and self._is_written(row, place)
@@ -122,11 +122,8 @@ class Rebuilding:
     def _state(self, place: Place) -> StateDigest:
         return StateDigest(self.aws, self.scope, place, self.allow, is_patient=False)
 
-    def _place(self, path: str) -> Place:
-        return Place(self.scope.bucket.name, path, self.scope.table, self.scope.bucket.owner)
-
     def _is_ours(self, path: str) -> bool:
-        place = self._place(path)
+        place = self.scope.place(path)
         return any(lock.id == self._claim_id(place) for lock in look(self.aws, place))
 
     @staticmethod

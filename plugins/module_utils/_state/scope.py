@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from .._core import Target
 from .._lock_record import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX
+from .lock_stores import Place
 
 SUFFIX = ".tflock"
 
@@ -23,6 +25,11 @@ class Scope:
     #: Shell patterns; none means all.
     keys: tuple[str, ...] = ()
     workspace_key_prefix: str = WORKSPACE_KEY_PREFIX
+    #: What uploads of lock files say of theirs.
+    encryption: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, path: str) -> Place:
+        return Place(self.bucket.name, path, self.table, self.bucket.owner, self.encryption)
 
     def takes(self, path: str) -> bool:
         names = {path, self.split(path)[0]}

@@ -84,12 +84,9 @@ class Watch:
 
     def _locks(self, paths: Iterable[str]) -> Locks:
         wanted = sorted(paths)
-        works = [partial(look, self.aws, self._place(path)) for path in wanted]
+        works = [partial(look, self.aws, self.scope.place(path)) for path in wanted]
         found = self.aws.together(works) if works else []
         return {path: locks for path, locks in zip(wanted, found, strict=True) if locks}
-
-    def _place(self, path: str) -> Place:
-        return Place(self.scope.bucket.name, path, self.scope.table, self.scope.bucket.owner)
 
     def _alone(self, seen: Locks) -> Locks:
         """Of these locks, those that stay in one store."""
@@ -102,7 +99,7 @@ class Watch:
         return {lock.store for lock in locks} == {self.store} and not self._ours(path, locks)
 
     def _ours(self, path: str, locks: tuple[Lock, ...]) -> list[Lock]:
-        return [lock for lock in locks if self.is_ours(lock, self._place(path))]
+        return [lock for lock in locks if self.is_ours(lock, self.scope.place(path))]
 
 
 def _known(answer: T | Failure) -> T:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX, arguments, asked, told_by
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import (
+    PREFIX,
+    arguments,
+    asked,
+    told_by,
+    typed,
+    whereabouts,
+)
 
 GOOD = {
     "name": "eu",
@@ -103,3 +110,21 @@ def test_the_files_say_what_was_found_and_not_what_was_asked() -> None:
         "table": "locks-eu",
     }
     assert told_by({"bucket": {"bucket": {"name": "a", "region": "b"}}}, {}) == {"bucket": "a", "region": "b"}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {}),
+        ({"bucket_encryption": "AES256"}, {"encryption": "AES256"}),
+        ({"bucket_kms_key_id": "k"}, {"encryption": "aws:kms", "kms_key_id": "k"}),
+        (
+            {"bucket_kms_key_id": "k", "bucket_encryption": "aws:kms:dsse"},
+            {"encryption": "aws:kms:dsse", "kms_key_id": "k"},
+        ),
+    ],
+)
+def test_lock_files_are_encrypted_as_the_states_of_the_backend_are(given: dict[str, str], told: dict[str, str]) -> None:
+    names = {"bucket_name": "b", "region": "eu-west-1", "lock_mode": "lockfile", **given}
+    found = whereabouts(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
+    assert {name: found[name] for name in ("encryption", "kms_key_id") if name in found} == told
