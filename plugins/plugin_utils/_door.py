@@ -211,7 +211,7 @@ def apart(
                 written.append(message)
                 heard(message)
     except BaseException:  # a timeout of the task, or the user
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, signal.SIGTERM)  # after the file that it may be writing
         cut_short(written)
         raise
     finally:

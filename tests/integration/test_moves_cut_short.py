@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ def is_fenced(world: World, key: str) -> bool:
 def arrived(world: World, key: str, fence: str) -> bool:
     found = world.new.bodies(key), world.new.digest(key), world.new.locks(key), len(world.old.locks(key))
     return found == ([state()], md5(state()), [], 0 if fence == "tag" else 2) and bool(world.old.mark(key))
+
+
+def runs_too(task: Task, results: list[dict[str, Any]], _call: object) -> None:
+    results.extend(through_core([task]))
 
 
 def errs(world: World, k: int, task: Task) -> bool:
@@ -72,10 +77,7 @@ def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str):
         world.old.put(state(), key)
         seconds: list[dict[str, Any]] = []
 
-        def runs(_call: object, key: str = key, seconds: list[dict[str, Any]] = seconds) -> None:
-            seconds.extend(through_core([world.task(fence=fence, key=key)]))
-
-        rule = world.relay.on("*", nth=k, reply=then(runs))
+        rule = world.relay.on("*", nth=k, reply=then(partial(runs_too, world.task(fence=fence, key=key), seconds)))
         first = world.move(fence=fence, key=key)
         rule.times = 0
         came = bool(seconds)

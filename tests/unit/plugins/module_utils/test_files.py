@@ -1,0 +1,50 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files written whole or not at all, whatever comes in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_the_middle_of_a_file_leaves_it_whole_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    replace = Path.replace
+
+    def interrupted(self: Path, target: Any) -> Path:
+        os.kill(os.getpid(), number)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    child = os.fork()
+    if child == 0:
+        signal.signal(number, signal.SIG_DFL)
+        write_text(str(tmp_path / "backend.tf"), "terraform {}\n")
+        os._exit(0)
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -number
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"backend.tf": "terraform {}\n"}
+
+
+def test_what_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "backend.tf").mkdir()
+    with pytest.raises(TfstateError, match=r"backend\.tf cannot be written"):
+        write_text(str(tmp_path / "backend.tf"), "terraform {}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["backend.tf"]
+
+
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "backend.tf"
+    path.write_text("")
+    path.chmod(0o600)
+    write_text(str(path), "terraform {}\n")
+    assert (path.stat().st_mode & 0o777, read_text(str(path))) == (0o600, "terraform {}\n")
