@@ -111,10 +111,13 @@ def rebuilt(victim: Victim) -> str:
     return ""
 
 
-@pytest.mark.parametrize("prepare", [there, back, rebuilt, pytest.param(unfenced_back, marks=pytest.mark.thorough)])
-def test_a_step_that_is_killed_after_any_call_harms_nobody_and_is_completed(fresh: Any, prepare: Any) -> None:
+@pytest.mark.parametrize("stride", [pytest.param(7, id="some"), pytest.param(1, id="any", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("prepare", [there, back, rebuilt, unfenced_back])
+def test_a_step_that_is_killed_after_a_call_harms_nobody_and_is_completed(
+    fresh: Any, prepare: Any, stride: int
+) -> None:
     written = 0
-    for kills in range(1, 200):
+    for kills in range(1, 200, stride):
         victim: Victim = fresh()
         target = prepare(victim)
         stopped_before = set(victim.wrong)
@@ -124,7 +127,7 @@ def test_a_step_that_is_killed_after_any_call_harms_nobody_and_is_completed(fres
         written += sum(victim.client_writes(path, 9) for path in STATES if path not in stopped_before)
         assert set(victim.wrong) <= stopped_before, kills
         completed(victim, target, kills)
-    assert kills > LEAST_CALLS and written > kills, "most states are not locked at most moments"
+    assert kills > LEAST_CALLS and written > kills // stride, "most states are not locked at most moments"
 
 
 def killed(victim: Victim, target: str, k: int) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.end_to_end.terraform import Run, Workspace
 from tests.integration.backups import World
-from tests.integration.test_state_move import Place, md5
+from tests.integration.moves import Place, md5
 from tests.playbooks.project import BOOTSTRAP, ROOT, Project
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.doors import Task, through_core
-from tests.integration.test_state_move import DEV, KEY, SECRET, Place, state
+from tests.integration.moves import DEV, KEY, SECRET, Place, state
 from tests.support.relay import Relay
 
-#: Between one kill and the next one, in calls.
-STEPS = [pytest.param(3, id="every third call"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
 #: A version of an object by its bytes; None for a delete marker.
 Body = bytes | None
 GOING = {"allow": ["delete_state", "disable_deletion_protection"]}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
@@ -21,6 +22,8 @@ from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 LINEAGE = "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56"
+#: From one interruption to the next one, in calls.
+STRIDES = [pytest.param(4, id="some calls"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
 SECRET = "a-value-of-a-state-that-nobody-may-see"
 KEY, DEV = "app/terraform.tfstate", "env:/dev/app/terraform.tfstate"
 MARK = "cornerstone.tfstate:moved-to"

@@ -14,8 +14,8 @@ import pytest
 
 from tests.integration.backups import World
 from tests.integration.doors import Playbook, through_core
+from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
-from tests.integration.test_state_move import KEY, Place, md5, state
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
 from tests.support.relay import Call, Proceed, Relay, error, then

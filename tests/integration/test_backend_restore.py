@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backups import STEPS, World
+from tests.integration.backups import World
 from tests.integration.doors import Playbook, through_core
+from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply
-from tests.integration.test_state_move import DEV, KEY, Place, killed_after, md5, state
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error, then
 
@@ -214,11 +214,11 @@ def clients_are_safe(world: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
-def test_a_restore_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, step: int):
-    k, died = 1 - step, True
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_restore_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, stride: int):
+    k, died = 1 - stride, True
     while died:
-        k += step
+        k += stride
         world = on_ministack.at(Place(on_ministack.place.emulator, "us-east-1"))
         died = killed_after(world, k, world.task(MODULE, keys=["app/*"]))
         clients_are_safe(world)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.doors import Task, through_core
-from tests.integration.moves import World, killed_after, md5, state
+from tests.integration.moves import STRIDES, World, killed_after, md5, state
 from tests.support.relay import error, then
 
 FENCES = ["lock", pytest.param("tag", marks=pytest.mark.thorough)]
@@ -44,16 +44,17 @@ def errs(world: World, k: int, task: Task) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("fence", FENCES)
 @pytest.mark.parametrize("ends", [errs, pytest.param(killed_after, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("stride", STRIDES)
 def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
-    on_ministack: World, fence: str, ends: Callable[[World, int, Task], bool]
+    on_ministack: World, fence: str, ends: Callable[[World, int, Task], bool], stride: int
 ):
     world = on_ministack
     world.old.put(state())
     world.moved(fence=fence)
     last = world.relay.operations.index("PutObjectTagging")  # the call before the mark
-    k, came = 0, True
+    k, came = 1 - stride, True
     while came:
-        k += 1
+        k += stride
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
         assert killed_after(world, last, world.task(fence=fence, key=key))
@@ -67,12 +68,13 @@ def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fence", FENCES)
-def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str, stride: int):
     """The second one runs from beginning to end after each call of the first."""
     world = on_ministack
-    k, came = 0, True
+    k, came = 1 - stride, True
     while came:
-        k += 1
+        k += stride
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
         seconds: list[dict[str, Any]] = []

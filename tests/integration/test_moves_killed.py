@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
 
 from tests.integration.doors import Task, through_core
-from tests.integration.moves import KEY, World, client_in, killed_after, project_in, state
+from tests.integration.moves import KEY, STRIDES, World, client_in, killed_after, project_in, state
 
 pytestmark = pytest.mark.slow
 
@@ -91,12 +91,13 @@ def test_a_project_that_follows_from_a_bucket_survives_a_kill_before_any_change_
 
 
 @pytest.mark.parametrize("kind", ["a whole bucket", pytest.param("workspaces", marks=pytest.mark.thorough)])
-def test_many_states_that_move_side_by_side_survive_a_kill_after_any_call(on_ministack: World, kind: str):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_many_states_that_move_side_by_side_survive_a_kill_after_any_call(on_ministack: World, kind: str, stride: int):
     """Locks in tables, and digests, are proven with one state."""
     world = on_ministack
-    k, died = 0, True
+    k, died = 1 - stride, True
     while died:
-        k += 1
+        k += stride
         folder = f"k{k}"
         key = f"{folder}/{KEY}"
         paths = [key, f"env:/dev/{key}" if kind == "workspaces" else f"{folder}/b.tfstate"]

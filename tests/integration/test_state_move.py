@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
 from tests.integration.doors import Playbook, through_core
-from tests.integration.moves import DEV, KEY, LINEAGE, World, killed_after, md5, refused, state
+from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
 from tests.support.relay import then
 
@@ -427,11 +427,14 @@ def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: W
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fence", ["tag", "deny"])
-def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(on_ministack: World, fence: str):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(
+    on_ministack: World, fence: str, stride: int
+):
     world = on_ministack
-    k, died = 0, True
+    k, died = 1 - stride, True
     while died:
-        k += 1
+        k += stride
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(3), key)
         world.old.put(state(4), key)
@@ -448,11 +451,14 @@ def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(on_mi
 
 
 @pytest.mark.slow
-def test_local_states_whose_move_is_killed_after_any_call_arrive_with_the_next_run(on_ministack: World, project: Path):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_local_states_whose_move_is_killed_after_any_call_arrive_with_the_next_run(
+    on_ministack: World, project: Path, stride: int
+):
     world = on_ministack
-    k, died = 0, True
+    k, died = 1 - stride, True
     while died:
-        k += 1
+        k += stride
         key = f"k{k}/terraform.tfstate"
         (project / "backend.tf").unlink(missing_ok=True)
         for folder in (project, project / "terraform.tfstate.d" / "dev"):

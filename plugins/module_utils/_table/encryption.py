@@ -33,7 +33,7 @@ def normalise(response: Response, target: Target) -> Value:
 
 def _named(key: str, target: Target) -> str:
     """The managed key by its alias, which AWS wants to hear of no more than that it is asked for."""
-    return MANAGED_KEY if key == target.key_arn(MANAGED_KEY) else key
+    return MANAGED_KEY if key == target.key_arn(MANAGED_KEY) or key.endswith(f":{MANAGED_KEY}") else key
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
