@@ -228,7 +228,7 @@ def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
 
 
-@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["fast", "module"])
 def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, tmp_path: Path, is_fast: bool):
     world = on_ministack
     world.fill()

@@ -268,7 +268,7 @@ def test_a_restore_that_comes_too_late_gives_its_lock_back(on_ministack: World):
     assert not world.has_lock_file(DEV) and not world.has_lock_item(DEV)
 
 
-@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
+@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["fast", "module"])
 def test_every_door_restores_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
     world = on_ministack
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])

@@ -173,7 +173,7 @@ def test_what_is_about_one_state_needs_its_key(backend: Backend, asked: dict[str
     assert result["failed"] and "key is missing" in result["msg"]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["fast", pytest.param("module", marks=pytest.mark.thorough)])
 @pytest.mark.slow
 def test_digests_are_rebuilt_through_either_door_by_the_role_s_variables(
     backend: Backend, door: str, tmp_path: Path

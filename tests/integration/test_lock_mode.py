@@ -636,7 +636,7 @@ def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
     assert result["failed"] and "needs s3:PutObject" in result["msg"]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["fast", pytest.param("module", marks=pytest.mark.thorough)])
 @pytest.mark.slow
 def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variables(
     backend: Backend, door: str, tmp_path: Path

@@ -497,7 +497,7 @@ def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend)
     assert backend.done(DIGEST)["digest"] == md5(encrypted)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["fast", pytest.param("module", marks=pytest.mark.thorough)])
 @pytest.mark.slow
 def test_a_state_is_mended_through_either_door(backend: Backend, door: str, tmp_path: Path) -> None:
     (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
