@@ -53,7 +53,7 @@ def emulator(ministack: RunningEmulator) -> RunningEmulator:
     return ministack
 
 
-@pytest.fixture(params=["in the worker", "as a module"])
+@pytest.fixture(params=["in the worker", pytest.param("as a module", marks=pytest.mark.thorough)])
 def door(request: pytest.FixtureRequest, launcher: subprocess.Popen[str]) -> Door:
     return door_of(launcher, is_fast=request.param == "in the worker")
 

@@ -17,10 +17,10 @@ from tests.support.relay import Relay, then
 #: After which calls the process that made them dies, in the order in which a creation makes them.
 MOMENTS = ("HeadBucket", "CreateBucket", "PutBucketVersioning", "CreateTable", "UpdateContinuousBackups")
 OF_TABLES = {"CreateTable", "UpdateContinuousBackups"}
-DOORS = {"in the worker": "true", "as a module": "false"}
+DOORS = ("in the worker", "as a module")
 
 
-@pytest.mark.parametrize("is_fast", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("is_fast", ["true", pytest.param("false", marks=pytest.mark.thorough)], ids=DOORS)
 def test_a_playbook_that_is_killed_again_and_again_gets_through_in_the_end(
     emulator: RunningEmulator, aws_like: Relay, bucket_name: str, table_name: str, tmp_path: Path, is_fast: str
 ):

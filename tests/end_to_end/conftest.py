@@ -93,6 +93,12 @@ def backends(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield {lock_mode: Backend(lock_mode, project, relay, s3, dynamodb) for lock_mode in LOCK_MODES}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem == "test_backup" and "[both]" not in item.name:
+            item.add_marker("thorough")
+
+
 @pytest.fixture(params=LOCK_MODES)
 def backend(request: pytest.FixtureRequest, backends: dict[str, Backend]) -> Backend:
     return backends[request.param]

@@ -72,8 +72,10 @@ def expired(relay: Relay) -> Iterator[set[str]]:
 
 @pytest.mark.parametrize(
     ("is_fast", "accounts", "theirs"),
-    [(True, 12, {"000000000003", "000000000009"}), (False, 3, {"000000000003"})],
-    ids=["in the worker", "as a module"],
+    [
+        pytest.param(True, 12, {"000000000003", "000000000009"}, id="in the worker"),
+        pytest.param(False, 3, {"000000000003"}, id="as a module", marks=pytest.mark.thorough),
+    ],
 )
 def test_accounts_whose_credentials_expired_fail_at_once_and_alone(
     project, relay, unique, expired, is_fast, accounts, theirs
