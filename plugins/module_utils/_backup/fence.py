@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from .._core import Target, TfstateError
 from .._lock_record import parsed, uuid_of
 from .._state.listing import item_of
-from .._state.lock_stores import File, Item, Place
+from .._state.lock_stores import File, Item, Place, place_in
 from .._state.locking import look, release, take
 from .._state.maintenance import ours
 from .._state.scope import SUFFIX, Scope
@@ -32,7 +32,7 @@ class Fence:
     encryption: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: str) -> Place:
-        return self.scope.place(path)
+        return place_in(self.scope, path)
 
     @property
     def scope(self) -> Scope:

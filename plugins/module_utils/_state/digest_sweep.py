@@ -19,7 +19,7 @@ from .digest_item import DigestItem, removal
 from .history import Keeper
 from .holders import sentence
 from .listing import item_of
-from .lock_stores import Lock, Place
+from .lock_stores import Lock, Place, place_in
 from .locking import UNMET, Patience, Taken, held
 from .maintenance import claimed
 from .scope import Scope
@@ -73,7 +73,7 @@ class Sweep:
         return self.aws.together(works) if works else []
 
     def _carried(self, path: str, seen: DigestItem) -> Swept:
-        place = self.scope.place(path)
+        place = place_in(self.scope, path)
         now = datetime.now(timezone.utc)
         try:
             with held(self.aws, place, claimed(place, OPERATION, now), self.patience):

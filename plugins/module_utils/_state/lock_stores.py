@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure
 from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
+from .scope import Scope
 
 ABSENT = {"NoSuchKey", "404"}
 #: More of a lock file is not read: nothing so long is a record.
@@ -38,6 +39,10 @@ class Place:
     owner: str | None = None
     #: What an upload says of it, as clients do where a policy asks for it.
     encryption: Mapping[str, str] = field(default_factory=dict)
+
+
+def place_in(scope: Scope, path: str) -> Place:
+    return Place(scope.bucket.name, path, scope.table, scope.bucket.owner, scope.encryption)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from . import listing
 from .digests import Digest, digests
 from .history import Keeper
 from .holders import sentence
-from .lock_stores import Lock, Place
+from .lock_stores import Lock, Place, place_in
 from .locking import Taken, held, look
 from .maintenance import claimed
 from .mending import StateDigest
@@ -90,7 +90,7 @@ class Rebuilding:
             self.aws.together([partial(work, row) for row in rows])
 
     def _judge(self, row: Row) -> None:
-        place = self.scope.place(row.path)
+        place = place_in(self.scope, row.path)
         try:
             row.digest = self._state(place).plan("present").wanted
             theirs = [lock for lock in look(self.aws, place) if lock.id != self._claim_id(place)]
@@ -100,7 +100,7 @@ class Rebuilding:
             row.problem, row.is_foreign = str(error), isinstance(error, NotAState)
 
     def _write(self, row: Row) -> None:
-        place, now = self.scope.place(row.path), datetime.now(timezone.utc)
+        place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)
         try:
             with held(self.aws, place, claimed(place, OPERATION, now)):
                 row.is_done = row.is_due and self._is_written(row, place)
@@ -123,7 +123,7 @@ class Rebuilding:
         return StateDigest(self.aws, self.scope, place, self.allow, is_patient=False)
 
     def _is_ours(self, path: str) -> bool:
-        place = self.scope.place(path)
+        place = place_in(self.scope, path)
         return any(lock.id == self._claim_id(place) for lock in look(self.aws, place))
 
     @staticmethod

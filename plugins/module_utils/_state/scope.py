@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 
 from .._core import Target
 from .._lock_record import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX
-from .lock_stores import Place
 
 SUFFIX = ".tflock"
 
@@ -27,9 +26,6 @@ class Scope:
     workspace_key_prefix: str = WORKSPACE_KEY_PREFIX
     #: What uploads of lock files say of theirs.
     encryption: Mapping[str, str] = field(default_factory=dict)
-
-    def place(self, path: str) -> Place:
-        return Place(self.bucket.name, path, self.table, self.bucket.owner, self.encryption)
 
     def takes(self, path: str) -> bool:
         names = {path, self.split(path)[0]}

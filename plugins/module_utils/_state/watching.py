@@ -20,7 +20,7 @@ from . import listing
 from .history import Keeper
 from .holders import sentence
 from .listing import Item, Objects
-from .lock_stores import File, Lock, Place
+from .lock_stores import File, Lock, Place, place_in
 from .locking import look
 from .scope import Scope
 
@@ -84,7 +84,7 @@ class Watch:
 
     def _locks(self, paths: Iterable[str]) -> Locks:
         wanted = sorted(paths)
-        works = [partial(look, self.aws, self.scope.place(path)) for path in wanted]
+        works = [partial(look, self.aws, place_in(self.scope, path)) for path in wanted]
         found = self.aws.together(works) if works else []
         return {path: locks for path, locks in zip(wanted, found, strict=True) if locks}
 
@@ -99,7 +99,7 @@ class Watch:
         return {lock.store for lock in locks} == {self.store} and not self._ours(path, locks)
 
     def _ours(self, path: str, locks: tuple[Lock, ...]) -> list[Lock]:
-        return [lock for lock in locks if self.is_ours(lock, self.scope.place(path))]
+        return [lock for lock in locks if self.is_ours(lock, place_in(self.scope, path))]
 
 
 def _known(answer: T | Failure) -> T:
