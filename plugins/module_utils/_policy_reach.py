@@ -16,6 +16,7 @@ NARROWING = {
     *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
     *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
     *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
+    "s3:x-amz-server-side-encryption-aws-kms-key-id",
 }
 #: Operators that hold only where the key is there, and has one of the values. ForAllValues holds without it, too.
 EQUAL = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress"}
@@ -32,12 +33,18 @@ def is_public(statement: Statement) -> bool:
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
     """
-    allows_anyone = statement.get("Effect") == "Allow" and _is_for_anyone(statement)
-    return allows_anyone and not any(_keeps_the_public_out(*test) for test in _tests(statement))
+    allows_anyone = _is_for_anyone(statement) or _is_for_users_of_a_web_site(statement)
+    is_narrowed = any(_keeps_the_public_out(*test) for test in _tests(statement))
+    return statement.get("Effect") == "Allow" and allows_anyone and not is_narrowed
 
 
 def _is_for_anyone(statement: Statement) -> bool:
     return "*" in statement.get("Principal", {}).get("AWS", []) or "NotPrincipal" in statement
+
+
+def _is_for_users_of_a_web_site(statement: Statement) -> bool:
+    """Whose identity provider has no ARN belongs to no account."""
+    return any(not who.startswith("arn:") for who in statement.get("Principal", {}).get("Federated", []))
 
 
 def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:

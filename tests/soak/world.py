@@ -329,7 +329,15 @@ class _Raw:
 
 
 def seen(it: Bucket | Table | None) -> str | None:
-    """All that an outsider can tell about it, comparable; a summary that AWS keeps of the past is no setting."""
+    """All that an outsider can tell about it, comparable; a summary that AWS keeps of the past is no setting.
+
+    A KMS key is the same by any of its names: one that we may not look up keeps the name that it was found by.
+    """
     if it is None:
         return None
-    return json.dumps({name: value for name, value in vars(it).items() if name != "was_on_demand"}, sort_keys=True)
+    told = json.dumps({name: value for name, value in vars(it).items() if name != "was_on_demand"})
+    return json.dumps(json.loads(told, object_hook=_with_key_arn), sort_keys=True)
+
+
+def _with_key_arn(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: KEYS.get(value, value) if name == "KMSMasterKeyID" else value for name, value in told.items()}

@@ -91,6 +91,8 @@ PUBLIC = {
     "an account": (allow(Principal={"AWS": "444455556666"}), False),
     "a service": (allow(Principal={"Service": "logging.s3.amazonaws.com"}), False),
     "a refusal": (allow(Effect="Deny"), False),
+    "users of a web site": (allow(Principal={"Federated": "graph.facebook.com"}), True),
+    "a directory of one account": (allow(Principal={"Federated": "arn:aws:iam::444455556666:saml-provider/hr"}), False),
     "an organisation": (allow(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}), False),
     "whoever comes over TLS": (allow(Condition={"Bool": {"aws:SecureTransport": "true"}}), True),
     "whoever is not of one organisation": (allow(Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}), True),
@@ -128,6 +130,12 @@ PUBLIC |= {
     "a branch of any": (only("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-*/r-1/*"), True),
     "access points of one account": (only("ArnLike", "s3:DataAccessPointArn", f"{ACCESS_POINTS}/*"), False),
     "access points": (only("ArnLike", "s3:DataAccessPointArn", ACCESS_POINTS.replace("444455556666", "*")), True),
+    "whoever writes with one key": (
+        only(
+            "StringEquals", "s3:x-amz-server-side-encryption-aws-kms-key-id", "arn:aws:kms:eu-west-1:444455556666:key/1"
+        ),
+        False,
+    ),
     "sessions of one role": (only("StringLike", "aws:userid", "AROAEXAMPLE:*"), True),
     "whoever says so": (only("StringEquals", "aws:UserAgent", "me"), True),
 }
