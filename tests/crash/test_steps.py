@@ -16,8 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.crash.conftest import door_of
-from tests.integration.doors import Door, Result
+from tests.integration.doors import Door, Fork, Result
 from tests.integration.test_digest_rebuild import as_task
 from tests.integration.test_lock_mode import ONE, QA, TWO, Backend, digest, state
 from tests.support.callers import kill_caller
@@ -74,7 +73,7 @@ class Victim:
 
 @pytest.fixture
 def fresh(emulator: RunningEmulator, relay: Relay, launcher: subprocess.Popen[str], tmp_path: Path) -> Any:
-    door = door_of(launcher, is_fast=True)
+    door = Fork(launcher, True, tmp_path)
 
     def make() -> Victim:
         name = uuid4().hex[:16]

@@ -4,23 +4,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.crash.conftest import door_of, impatient, launcher
-from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Door, Result, plain, through_core
+from tests.integration.conftest import behind_the_shim, door, entrance, impatient, launcher
+from tests.integration.doors import Door, Result, plain
 from tests.integration.subject import Subject
 from tests.integration.test_facets import BUCKET_TURNS, TABLE_TURNS, Turn, make_log_bucket, make_managed_key, named
 from tests.integration.test_lives import under_one_name
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
-__all__ = ["impatient", "launcher"]
+__all__ = ["door", "entrance", "impatient", "launcher"]
 
 #: The others repeat what the doors do with these.
 BRIEFLY = ("ownership", "logging", "statements", "recovery", "tags")
@@ -38,23 +36,21 @@ def emulator(ministack: RunningEmulator) -> RunningEmulator:
 
 @pytest.mark.parametrize("case", cases(BUCKET_TURNS))
 def test_an_option_of_a_bucket_has_the_same_results(
-    emulator: RunningEmulator, aws_like: Relay, launcher: subprocess.Popen[str], case: str
+    emulator: RunningEmulator, aws_like: Relay, door: Door, case: str
 ) -> None:
-    agree("bucket", BUCKET_TURNS[case], emulator, aws_like, launcher)
+    agree(behind_the_shim("bucket", emulator, aws_like), BUCKET_TURNS[case], door)
 
 
 @pytest.mark.parametrize("case", cases(TABLE_TURNS))
 def test_an_option_of_a_table_has_the_same_results(
-    emulator: RunningEmulator, aws_like: Relay, launcher: subprocess.Popen[str], case: str
+    emulator: RunningEmulator, aws_like: Relay, door: Door, case: str
 ) -> None:
-    agree("table", TABLE_TURNS[case], emulator, aws_like, launcher)
+    agree(behind_the_shim("table", emulator, aws_like), TABLE_TURNS[case], door)
 
 
-def agree(kind: str, case: Turn, emulator: RunningEmulator, relay: Relay, launcher: subprocess.Popen[str]) -> None:
-    doors: list[Door] = [through_core, *(door_of(launcher, is_fast) for is_fast in (True, False))]
-    core, worker, module = (results(replace(behind_the_shim(kind, emulator, relay), door=door), case) for door in doors)
-    assert worker == core
-    assert module == core
+def agree(subject: Subject, case: Turn, door: Door) -> None:
+    another = replace(subject, name=f"{subject.name}-core")
+    assert results(replace(subject, door=door), case) == results(another, case)
 
 
 def results(subject: Subject, case: Turn) -> list[Result]:

@@ -4,21 +4,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from botocore.retries.standard import ExponentialBackoff
 
+from tests.integration.doors import Door, Fork, Playbook
 from tests.integration.moves import World, project_in
 from tests.integration.scenarios import scale
 from tests.integration.subject import Subject
+from tests.support.clean_environment import without_aws
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
+
+ROOT = Path(__file__).parents[2]
+Entrance = Callable[[Mapping[str, Any]], Door]
 
 #: What differs between the emulators in here is told by few tests; the others need one.
 ONE_IS_ENOUGH = (
@@ -42,6 +51,51 @@ def impatient() -> Iterator[None]:
         patch.setattr(Aws, "rest", lambda self, seconds: time.sleep(0.002))
         patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.002)
         yield
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    home = tmp_path_factory.mktemp("launcher")
+    with (
+        (home / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.launcher", str(home)],
+            cwd=ROOT,
+            env=without_aws(os.environ, home),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        yield process
+
+
+#: Whether a task goes through the fast door, and whether Ansible itself is started for it.
+WAYS = {
+    "in the worker": (True, False),
+    "as a module": (False, False),
+    "in the worker of a playbook": (True, True),
+    "as a module of a playbook": (False, True),
+}
+
+
+@pytest.fixture(params=[pytest.param(way, marks=[pytest.mark.thorough] * WAYS[way][1]) for way in WAYS])
+def entrance(request: pytest.FixtureRequest, launcher: subprocess.Popen[str], tmp_path: Path) -> Entrance:
+    """Every door of a module in turn, opened with the variables of the play."""
+    is_fast, by_ansible = WAYS[request.param]
+
+    def opened(variables: Mapping[str, Any]) -> Door:
+        if by_ansible:
+            return Playbook(tmp_path, {**variables, "cornerstone_tfstate_fast_door": is_fast})
+        return Fork(launcher, is_fast, tmp_path, variables)
+
+    return opened
+
+
+@pytest.fixture
+def door(entrance: Entrance) -> Door:
+    return entrance({})
 
 
 @pytest.fixture

@@ -81,6 +81,29 @@ def _carried_out(task: Task) -> Result:
     return edge.work(validated.validated_parameters, task.check_mode, task.diff)
 
 
+@dataclass(frozen=True)
+class Fork:
+    """Each task in a fork of a process that has Ansible loaded: see `tests.integration.launcher`."""
+
+    launcher: subprocess.Popen[str]
+    is_fast: bool
+    home: Path
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, tasks: Sequence[Task]) -> list[Result]:
+        return [plain(self._carried_out(task)) for task in tasks]
+
+    def _carried_out(self, task: Task) -> Result:
+        assert self.launcher.stdin and self.launcher.stdout
+        where = {"home": str(self.home), "variables": dict(self.variables), "is_fast": self.is_fast}
+        asked = {**vars(task), "params": dict(task.params), **where}
+        print(json.dumps(asked), file=self.launcher.stdin, flush=True)
+        line = self.launcher.stdout.readline()
+        assert line, "the launcher itself has died"
+        result: Result = json.loads(line)
+        return result
+
+
 class Playbook:
     """All tasks in one play on localhost, by ansible-playbook."""
 

@@ -8,16 +8,15 @@ import json
 import math
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Playbook
+from tests.integration.doors import Door
 from tests.integration.scenarios import deny
 from tests.integration.subject import Subject, changed, foretold
-from tests.integration.test_lives import DOORS, LIVES
+from tests.integration.test_lives import LIVES
 from tests.support.aws_access import (
     BucketsLieIn,
     ConcurrentPutsConflict,
@@ -120,15 +119,14 @@ def test_an_adopted_bucket_is_modified_among_all_that_aws_does_to_everybody(adop
     assert (adopted.done(**asked)["changes"], adopted.writes) == ([], [])
 
 
-@pytest.mark.parametrize("door", DOORS)
 def test_through_every_door_a_bucket_is_made_among_all_that_aws_does_to_everybody(
-    ministack: RunningEmulator, door: str, tmp_path: Path
+    ministack: RunningEmulator, door: Door
 ):
     with Relay(ministack.url) as relay:
         relay.use(*benign(ministack))
         subject = behind_the_shim("bucket", ministack, relay)
         tasks = [subject.as_task(tags={"Stage": "test"}), subject.as_task(tags={"Stage": "prod"})]
-        made, modified, again = Playbook(tmp_path, DOORS[door])([*tasks, tasks[-1]])
+        made, modified, again = door([*tasks, tasks[-1]])
     assert changed(made) == ["existence", "lifecycle", "versioning", "tags", "policy"]
     assert changed(modified) == ["tags"]
     assert again["changes"] == []

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
-from tests.integration.doors import Playbook, Task, through_core
+from tests.integration.doors import Door, Task, through_core
 from tests.support.commands import Command, command_of
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error
@@ -33,14 +33,13 @@ def params(relay: Relay, emulator: RunningEmulator, tmp_path: Path) -> dict[str,
     return {**connection, "bucket": bucket, "table": f"{bucket}-locks", "code": [str(tmp_path / "code")]}
 
 
-def test_every_door_finds_the_same_and_writes_nothing(params: dict[str, Any], relay: Relay, tmp_path: Path) -> None:
+def test_every_door_finds_the_same_and_writes_nothing(params: dict[str, Any], relay: Relay, door: Door) -> None:
     task = Task("tf_backend_audit", params)
     (expected,) = through_core([task])
     found = {each["id"]: each["severity"] for each in expected["findings"]}
     assert found.items() >= {"table.missing": "critical", "bucket.versioning": "high", "code.region": "high"}.items()
-    for is_fast in (True, False):
-        (result,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([task])
-        assert {name: result.get(name) for name in expected} == expected
+    (result,) = door([task])
+    assert {name: result.get(name) for name in expected} == expected
     assert relay.writes == []
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.integration.backups import World
-from tests.integration.doors import Playbook, through_core
+from tests.integration.conftest import Entrance
+from tests.integration.doors import through_core
 from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.emulators import RunningEmulator
@@ -228,8 +229,7 @@ def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
 
 
-@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["fast", "module"])
-def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, tmp_path: Path, is_fast: bool):
+def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, entrance: Entrance):
     world = on_ministack
     world.fill()
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
@@ -239,7 +239,7 @@ def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, tm
     variables = {f"terraform_backend_{name}": value for name, value in names.items()}
     variables |= {f"terraform_backend_{name}": given[name] for name in options}
     task = world.task(MODULE, bucket=None, table=None, backup="backup", **dict.fromkeys(options))
-    (done,) = Playbook(tmp_path, {**variables, "cornerstone_tfstate_fast_door": is_fast})([task])
+    (done,) = entrance(variables)([task])
     assert done.pop("warnings", []) == foreseen.pop("warnings")
     assert done == foreseen
     assert world.saved() == world.everything()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.backups import World
-from tests.integration.doors import Playbook, through_core
+from tests.integration.doors import Door, through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply
 from tests.support.emulators import RunningEmulator
@@ -268,10 +268,9 @@ def test_a_restore_that_comes_too_late_gives_its_lock_back(on_ministack: World):
     assert not world.has_lock_file(DEV) and not world.has_lock_item(DEV)
 
 
-@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["fast", "module"])
-def test_every_door_restores_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+def test_every_door_restores_alike(on_ministack: World, door: Door):
     world = on_ministack
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
-    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task(MODULE)])
+    (done,) = door([world.task(MODULE)])
     assert {"warnings": [], **done} == foreseen
     is_as_saved(world)

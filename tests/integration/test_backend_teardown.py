@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.backups import World
-from tests.integration.doors import Playbook, through_core
+from tests.integration.doors import Door, through_core
 from tests.integration.moves import KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply, overtaken
 from tests.support.emulators import RunningEmulator
@@ -377,12 +377,11 @@ def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministac
     assert writes == 10
 
 
-@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
-def test_every_door_tears_down_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+def test_every_door_tears_down_alike(on_ministack: World, door: Door):
     world = on_ministack
     world.fill()
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
-    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task(MODULE)])
+    (done,) = door([world.task(MODULE)])
     assert done == foreseen
     gone(world)
 

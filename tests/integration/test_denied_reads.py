@@ -19,9 +19,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import E
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Playbook, through_core
+from tests.integration.doors import Door
 from tests.integration.subject import Subject, changed
-from tests.integration.test_lives import DOORS
 from tests.integration.test_table import make
 from tests.support.aws_access import denials
 from tests.support.aws_behaviours import mfa_delete_is_on
@@ -93,13 +92,9 @@ def test_every_read_of_settings_is_denied_here() -> None:
 
 
 @pytest.mark.aws("4.19", "6.10")
-@pytest.mark.parametrize("door", ["core", *DOORS])
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_a_facet_that_may_not_be_read_is_left_alone_or_told(
-    ministack: RunningEmulator, kind: str, door: str, tmp_path: Path
-) -> None:
+def test_a_facet_that_may_not_be_read_is_left_alone_or_told(ministack: RunningEmulator, kind: str, door: Door) -> None:
     """Through every door; what else changes meanwhile is the business of test_facets."""
-    enter = through_core if door == "core" else Playbook(tmp_path, DOORS[door])
     facets = [facet for facet in RESOURCES[kind].facets if own_read(kind, facet)]
     with Relay(ministack.url) as relay:
         relay.use(*aws_defaults(ministack))
@@ -114,7 +109,7 @@ def test_a_facet_that_may_not_be_read_is_left_alone_or_told(
             asked = ASKED.get(facet.name, {})
             tasks += [subject.as_task(**asked), subject.as_task(**asked, unmanaged=[facet.name])]
         start = len(relay.calls)
-        results = enter(tasks)
+        results = door(tasks)
         assert not [call for call in relay.calls[start:] if call.is_write]
     for place, facet in enumerate(facets):
         told, left = results[2 * place : 2 * place + 2]

@@ -6,15 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Playbook, through_core
+from tests.integration.doors import Door
 from tests.integration.subject import changed
-from tests.integration.test_lives import DOORS
 from tests.support import dynalite
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
@@ -37,16 +35,12 @@ def tables_url() -> Iterator[str]:
 
 
 @pytest.mark.aws("4.1", "4.3", "4.5")
-@pytest.mark.parametrize("door", ["core", *DOORS])
-def test_a_table_is_created_modified_and_deleted(
-    ministack: RunningEmulator, tables_url: str, door: str, tmp_path: Path
-) -> None:
-    enter = through_core if door == "core" else Playbook(tmp_path, DOORS[door])
+def test_a_table_is_created_modified_and_deleted(ministack: RunningEmulator, tables_url: str, door: Door) -> None:
     with Relay(ministack.url) as relay:
         tables = dynalite.DynaliteTables(tables_url)
         relay.use(tables)
         table = behind_the_shim("table", ministack, relay)
-        results = enter([table.as_task(**asked, **UNMANAGED) for asked, _unused in LIFE for _unused in range(2)])
+        results = door([table.as_task(**asked, **UNMANAGED) for asked, _unused in LIFE for _unused in range(2)])
     for (_unused, facets), first, again in zip(LIFE, results[::2], results[1::2], strict=True):
         assert not first.get("failed"), first["msg"]
         assert changed(first) == facets

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import SWITCH
 
 from tests.integration.conftest import bare, behind_the_shim
 from tests.integration.doors import Door, Playbook, Result, Task, through_core
@@ -19,7 +18,6 @@ from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 # Variables of a play by which its tasks go through each door.
-DOORS = {"worker": {SWITCH: True}, "module process": {SWITCH: False}}
 
 # Step, what is asked for, and what has to change.
 Life = tuple[tuple[str, dict[str, Any], list[str]], ...]
@@ -171,13 +169,12 @@ END_STATES = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("kind", LIVES)
-def test_every_door_gives_the_results_of_the_core(ministack: RunningEmulator, kind: str, door: str, tmp_path: Path):
+def test_every_door_gives_the_results_of_the_core(ministack: RunningEmulator, kind: str, door: Door):
     with Relay(ministack.url) as relay:
         relay.use(*aws_defaults(ministack))
         expected = _whole_life(behind_the_shim(kind, ministack, relay), through_core)
-        found = _whole_life(behind_the_shim(kind, ministack, relay), Playbook(tmp_path, DOORS[door]))
+        found = _whole_life(behind_the_shim(kind, ministack, relay), door)
     for one, other in zip(expected, found, strict=True):
         assert other.keys() == one.keys()
         for name in one:

@@ -17,13 +17,13 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 
-from tests.integration.doors import Playbook, Result, Task, through_core
+from tests.integration.conftest import Entrance
+from tests.integration.doors import Result, Task, through_core
 from tests.support.aws_wire import error_answer
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
 from tests.support.relay import Call, Proceed, Relay, error, lose_reply, stale
 
-DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
 SECRET = "hunter2-in-a-state"
 ONE, TWO, QA = "app/one.tfstate", "app/two.tfstate", "env:/qa/app/one.tfstate"
 FOREIGN = {
@@ -636,10 +636,8 @@ def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
     assert result["failed"] and "needs s3:PutObject" in result["msg"]
 
 
-@pytest.mark.parametrize("door", ["fast", pytest.param("module", marks=pytest.mark.thorough)])
-@pytest.mark.slow
 def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variables(
-    backend: Backend, door: str, tmp_path: Path
+    backend: Backend, entrance: Entrance
 ) -> None:
     role = {
         "terraform_backend_bucket_name": backend.bucket,
@@ -653,10 +651,10 @@ def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variable
     }
     bare = Task("tf_lock_mode", {"lock_mode": "lockfile", "code": "code", "soak": 0})
     backend.lock(ONE, "table")
-    held = Playbook(tmp_path, {**role, **DOORS[door]})([bare])
+    held = entrance(role)([bare])
     assert held[0]["failed"] and "the table alone" in held[0]["msg"]
     backend.unlock(ONE)
-    results = Playbook(tmp_path, {**role, **DOORS[door]})(
+    results = entrance(role)(
         [
             Task(bare.module, bare.params, check_mode=True),
             bare,

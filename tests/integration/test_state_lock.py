@@ -7,19 +7,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, is_canonical, marshal
 
-from tests.integration.doors import Playbook, Result, Task, through_core
+from tests.integration.doors import Door, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error, lose_reply, then
 
 KEY = "app/one.tfstate"
 LOCK_FILE = f"{KEY}.tflock"
-DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
 
 
 @dataclass
@@ -115,14 +113,12 @@ def apply(backend: Backend) -> LockInfo:
     )
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.slow
-def test_a_lock_lives_through_either_door(backend: Backend, door: str, tmp_path: Path) -> None:
+def test_a_lock_lives_through_either_door(backend: Backend, door: Door) -> None:
     def of(state: str, check_mode: bool = False, **params: Any) -> Task:
         return backend.as_task(state, check_mode, **params)
 
     mine = {"lock_id": "ours"}
-    results = Playbook(tmp_path, DOORS[door])(
+    results = door(
         [
             of("held", check_mode=True),
             of("held", **mine),

@@ -8,19 +8,17 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history, reading
 
-from tests.integration.doors import Playbook, Result, Task, through_core
+from tests.integration.doors import Door, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Answer, Body, Relay, error, lose_reply
 
 KEY = "app/one.tfstate"
-DOORS = {"fast": {}, "module": {"cornerstone_tfstate_fast_door": False}}
 SECRET = "hunter2-in-a-state"
 LINEAGE = "8fb33170-0000-4000-8000-000000000001"
 
@@ -497,11 +495,9 @@ def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend)
     assert backend.done(DIGEST)["digest"] == md5(encrypted)
 
 
-@pytest.mark.parametrize("door", ["fast", pytest.param("module", marks=pytest.mark.thorough)])
-@pytest.mark.slow
-def test_a_state_is_mended_through_either_door(backend: Backend, door: str, tmp_path: Path) -> None:
+def test_a_state_is_mended_through_either_door(backend: Backend, door: Door) -> None:
     (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
-    results = Playbook(tmp_path, DOORS[door])(
+    results = door(
         [
             backend.as_task(DIGEST, check_mode=True),
             backend.as_task(DIGEST),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
-from tests.integration.doors import Playbook, through_core
+from tests.integration.doors import Door, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
 from tests.support.relay import then
@@ -259,12 +259,11 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     assert not world.moved(key=None, keys=["p*"])["changed"]
 
 
-@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "module"])
-def test_every_door_moves_alike(on_ministack: World, tmp_path: Path, is_fast: bool):
+def test_every_door_moves_alike(on_ministack: World, door: Door):
     world = on_ministack
     world.old.put(state())
     (foreseen,) = through_core([world.task(check_mode=True)])
-    (done,) = Playbook(tmp_path, {"cornerstone_tfstate_fast_door": is_fast})([world.task()])
+    (done,) = door([world.task()])
     assert {**done, "warnings": []} == {**foreseen, "warnings": []}
     assert world.new.bodies() == [state()]
 

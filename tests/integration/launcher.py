@@ -2,10 +2,10 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A process without threads that carries out tasks, each in a fork of its own that may be killed.
 
-    python -m tests.crash.launcher HOME     a task a line in, a result a line out, as JSON
+    python -m tests.integration.launcher HOME     a task a line in, a result a line out, as JSON
 
-Starting Ansible for every single call that a run could die at would take hours. What dies here is what dies there: the
-child of the action plugin's fast door, or the module process, entered where `ansible-playbook` would enter it.
+What happens here happens in a worker of `ansible-playbook`, by the same action plugins and from the same modules. But
+starting Ansible for every case would take hours, and for every single call that a run could die at, days.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,6 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar
-from ansible_collections.cornerstone.tfstate.plugins.action import (
-    tf_backend,
-    tf_lock_mode,
-    tf_lock_table,
-    tf_state_bucket,
-    tf_state_digest,
-)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
 from botocore.retries.standard import ExponentialBackoff
@@ -42,24 +37,19 @@ from tests.support.clean_environment import clean_environment
 Result = dict[str, Any]
 
 
-ACTIONS = {
-    "tf_backend": tf_backend,
-    "tf_lock_mode": tf_lock_mode,
-    "tf_lock_table": tf_lock_table,
-    "tf_state_bucket": tf_state_bucket,
-    "tf_state_digest": tf_state_digest,
-}
-
-
-def as_action(
-    name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], modes: Mapping[str, bool]
-) -> Result:
-    """The action plugin as a worker of Ansible runs it, by the fast door."""
+def carried_out(asked: Mapping[str, Any]) -> Result:
+    """By the action plugin, as a worker of Ansible runs it."""
+    name, variables = asked["module"], asked["variables"]
+    modes = {mode: asked[mode] for mode in ("check_mode", "diff")}
     loader, context, task = DataLoader(), PlayContext(), Task()
-    task.action, task.args = f"{COLLECTION}.{name}", dict(arguments)
+    task.action, task.args = f"{COLLECTION}.{name}", asked["params"]
     task.check_mode, task.diff = modes["check_mode"], modes["diff"]
-    known = {**variables, "cornerstone_tfstate_fast_door": True, "ansible_python_interpreter": sys.executable}
-    action = ACTIONS[name].ActionModule(
+    known = {
+        **variables,
+        "cornerstone_tfstate_fast_door": asked["is_fast"],
+        "ansible_python_interpreter": sys.executable,
+    }
+    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{name}").ActionModule(
         task=task,
         connection=Connection(context, None),
         play_context=context,
@@ -67,22 +57,27 @@ def as_action(
         templar=Templar(loader=loader, variables=known),
         shared_loader_obj=None,
     )
+    action._execute_module = partial(as_module, modes)
     result: Result = action.run(None, known)
     return result
 
 
-def as_module(name: str, arguments: Mapping[str, Any], modes: Mapping[str, bool]) -> Result:
+def as_module(
+    modes: Mapping[str, bool], module_name: str, module_args: Mapping[str, Any], **_of_ansible: Any
+) -> Result:
     """The module's process, from the arguments that Ansible hands it to the JSON that it prints."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         os.dup2(writer, 1)
-        given = {**arguments, **{f"_ansible_{mode}": is_on for mode, is_on in modes.items()}}
+        given = {**module_args, **{f"_ansible_{mode}": is_on for mode, is_on in modes.items()}}
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
         basic._ANSIBLE_PROFILE = "legacy"  # which ansible-core from 2.19 on asks for
+        if internal := sys.modules.get("ansible.module_utils._internal"):
+            internal.is_controller = False  # or warnings would go to the screen
         try:
-            run_module(EDGES[name])
+            run_module(EDGES[module_name.rpartition(".")[2]])
         finally:
             sys.stdout.flush()
             os._exit(0)
@@ -94,6 +89,8 @@ def as_module(name: str, arguments: Mapping[str, Any], modes: Mapping[str, bool]
     if code < 0:
         return {"failed": True, "msg": f"the module died ({signal.Signals(-code).name})"}
     result: Result = json.loads(said)
+    if "warnings" in result:  # as callbacks show them, whatever ansible-core wraps them in
+        result["warnings"] = [each if isinstance(each, str) else each["event"]["msg"] for each in result["warnings"]]
     return result
 
 
@@ -106,15 +103,8 @@ def main() -> None:
         os.dup2(2, 1)  # what Ansible displays is no answer
         for line in sys.stdin:
             asked = json.loads(line)
-            name, arguments = asked["module"], asked["params"]
-            modes = {mode: asked[mode] for mode in ("check_mode", "diff")}
-            if name == "tf_backend":
-                result = as_action(name, {}, arguments, modes)
-            elif asked["is_fast"]:
-                result = as_action(name, arguments, {}, modes)
-            else:
-                result = as_module(name, arguments, modes)
-            print(json.dumps(result, default=str), file=answers, flush=True)
+            os.chdir(asked["home"])
+            print(json.dumps(carried_out(asked), default=str), file=answers, flush=True)
 
 
 if __name__ == "__main__":
