@@ -23,6 +23,8 @@ from tests.support.relay import Call, Proceed, lose_reply, reset_connection
 CASES = [(kind, what) for kind, starts in STARTS.items() for what in starts]
 ONE_ATTEMPT = {"aws_config": {"retries": {"total_max_attempts": 1}}}
 ATTEMPTS = {"botocore tries again": {}, "nobody tries again": ONE_ATTEMPT}
+#: That botocore tries again is for botocore to prove.
+FEWER = [pytest.param({}, id="botocore tries again", marks=pytest.mark.thorough), ONE_ATTEMPT]
 #: What a cut connection is no sign of.
 WRONGLY_BLAMED = ("credential", "permission", "needs ", "quota", "signature", "too old", "another account", "denied")
 
@@ -56,7 +58,7 @@ def test_a_write_whose_reply_is_lost_is_found_done_by_the_same_run(subject: Subj
 
 
 @cases
-@attempts
+@pytest.mark.parametrize("options", FEWER)
 def test_a_connection_that_is_reset_before_a_write_blames_nothing_else_and_the_next_run_completes_it(
     subject: Subject, what: str, options: Any
 ):

@@ -66,7 +66,14 @@ def run(case: Case, project: Project, relay: Relay, unique: str) -> Run:
     return project.play("cornerstone.tfstate.bootstrap", *case.arguments, **case.environment)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+#: The others differ from these in the strategy or the number of hosts.
+BRIEFLY = ("one_fails_with_strategy_free", "all_fail_one_after_the_other", "every_kind_at_once", "all_are_unreachable")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(CASES[name], id=name, marks=[] if name in BRIEFLY else pytest.mark.thorough) for name in CASES],
+)
 def test_the_summary_comes_once_and_tells_what_became_of_each(
     case: Case, project: Project, relay: Relay, unique: str
 ) -> None:

@@ -43,9 +43,11 @@ def digests(emulator: RunningEmulator, names: dict[str, str]) -> list[Any]:
 
 
 WAYS = {"by name": "cornerstone.tfstate.{}", "by file": str(ROOT / "playbooks" / "{}.yml")}
+#: A playbook that is found either way does the same.
+FOUND = ["by name", pytest.param("by file", marks=pytest.mark.thorough)]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FOUND)
 def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
     project: Project, emulator: RunningEmulator, names: dict[str, str], way: str
 ) -> None:
@@ -67,7 +69,7 @@ def test_where_files_lock_there_are_no_digests_to_make(project: Project, relay: 
     assert "Scan" not in relay.operations
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FOUND)
 def test_a_step_is_taken_for_the_backends_of_an_inventory(
     project: Project, emulator: RunningEmulator, names: dict[str, str], way: str, tmp_path: Path
 ) -> None:

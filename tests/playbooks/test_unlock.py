@@ -40,7 +40,7 @@ def locks(s3: Any, unique: str) -> list[str]:
     return [f"{host}:{each['Key']}" for host, found in listed.items() for each in found]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param("by name", marks=pytest.mark.thorough), "by file"])
 def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s3: Any, unique: str, way: str) -> None:
     before = locks(s3, unique)
     run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}")
