@@ -37,7 +37,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "no-number": (
         {"terraform_backend_bucket_noncurrent_version_expiration_days": "many"},
-        ("terraform_backend_bucket_noncurrent_version_expiration_days", "many"),
+        ("terraform_backend_bucket_noncurrent_version_expiration_days", "convert to int"),
     ),
     "no-good-state-key": ({"terraform_backend_state_key": "/app/terraform.tfstate"}, ("/app/terraform.tfstate",)),
 }
