@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
@@ -766,6 +767,11 @@ def test_a_bucket_of_the_accounts_own_namespace_is_created_in_it() -> None:
     assert not [*BUCKET.existence.problems({}, target)]
     (create,) = BUCKET.existence.calls(target, None, {"region": REGION})
     script = Script([DONE])
+    creation = botocore.session.get_session().get_service_model("s3").operation_model("CreateBucket")
+    if "BucketNamespace" not in creation.input_shape.members:
+        with pytest.raises(TfstateError, match="this botocore is too old for the request: update botocore"):
+            script.connect().write(create)
+        return
     script.connect().write(create)
     assert header(script, "x-amz-bucket-namespace") == "account-regional"
 
