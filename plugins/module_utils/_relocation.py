@@ -8,25 +8,24 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from glob import escape
 from typing import Any
 
-from ._aws import Aws
 from ._aws_errors import DENIED
 from ._backend_config import Backend
-from ._core import CallFailed, Failure, Invalid, Target, TfstateError
-from ._following import PASTE, Following, Named, follow
+from ._core import CallFailed, Failure, Invalid, TfstateError
+from ._following import PASTE, Following, follow
 from ._guard import Refused
-from ._lock_record import LockInfo, state_path
+from ._lock_record import LockInfo
 from ._project import Project
+from ._sides import Side
+from ._source_fence import SourceFence
 from ._state import listing
-from ._state.fencing import EVERYTHING, Fence, check_deny, denied_in, deny
+from ._state.fencing import is_behind
 from ._state.local_states import LocalState, local_states
-from ._state.lock_stores import Place
 from ._state.locking import Patience
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
-from ._state.scope import Scope
 from ._state.stored import Stored, digest_of
 
 #: So many refusals are told one by one.
@@ -71,29 +70,6 @@ class Row:
         }
 
 
-@dataclass(frozen=True)
-class Side:
-    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
-
-    aws: Aws
-    bucket: Target
-    #: None: nobody said whether there is one; empty: there is none.
-    table: str | None
-    key: str | None
-    workspace_key_prefix: str
-
-    def path(self, workspace: str) -> str:
-        return state_path(self.key or "", workspace, self.workspace_key_prefix)
-
-    @property
-    def named(self) -> Named:
-        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.table or None)
-
-    def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
-        place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
-        return Stored(self.aws, place, encryption)
-
-
 @dataclass
 class Relocation:
     """One task: all of its states, then its project. Without a source they are the local states of the project."""
@@ -118,19 +94,23 @@ class Relocation:
 
     # What is to be done.
 
+    @cached_property
+    def _source_fence(self) -> SourceFence | None:
+        return SourceFence(self.source, not (self.source.key or self.keys)) if self.source else None
+
     def foresee(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
         behind = self._behind() if self.fence == "deny" else set()
         self.rows = list(self._rows())
-        open_ones = [row for row in self.rows if not self._is_among(row, behind)]
-        for row in open_ones[:1]:  # makes the clients of both sides, which is not safe in threads
-            self._judge(row)
-        self.target.aws.together([partial(self._judge, row) for row in open_ones[1:]] or [_nothing])
-        self._pass_over_denied()
+        rows = sorted(self.rows, key=partial(_is_among, behind))
+        for row in rows[:1]:  # makes the clients of both sides, which is not safe in threads
+            self._judge(behind, row)
+        self.target.aws.together([partial(self._judge, behind, row) for row in rows[1:]])
+        self._judge_denied()
         if self.target.key:
             self.complain(Refused)
-        if self.fence == "deny":
-            self._fenced(check_deny)
+        if self.fence == "deny" and self._source_fence:
+            self._source_fence.foresee(self._moved_paths())
         if self.project and self.backend:
             self._follow(self.project, self.backend)
 
@@ -140,9 +120,13 @@ class Relocation:
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
-    def _judge(self, row: Row) -> None:
+    def _judge(self, behind: set[str], row: Row) -> None:
+        row.problem, row.is_denied = None, False
         try:
-            row.verdict = row.move.foresee()
+            if _is_among(behind, row):
+                row.move.confirm()
+            else:
+                row.verdict = row.move.foresee()
         except Refused as reason:
             row.problem = str(reason)
             row.is_foreign = isinstance(reason, NotAState) and not self.target.key
@@ -151,30 +135,22 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _pass_over_denied(self) -> None:
-        """What the fence keeps from us, too, moved before."""
+    def _judge_denied(self) -> None:
+        """What an earlier fence keeps from us, too, whatever the fence is now."""
         denied = [row for row in self.rows if row.is_denied and row.path]
         try:
             behind = self._behind() if denied else set()
         except CallFailed:  # what could not be read is told
             return
         for row in denied:
-            if self._is_among(row, behind):
-                row.problem = None
+            if _is_among(behind, row):
+                self._judge(behind, row)
 
     def _behind(self) -> set[str]:
-        return denied_in(self.source.aws, self.source.bucket) if self.source else set()
+        return self._source_fence.behind() if self._source_fence else set()
 
-    def _is_among(self, row: Row, paths: set[str]) -> bool:
-        return row.path in paths or (EVERYTHING in paths and row.path is not None)
-
-    def _fenced(self, fence: Fence) -> None:
-        """All that the source shall be denied: a bucket that held nothing but these states, as a whole."""
-        if not self.source:
-            return
-        paths = {row.path for row in self.rows if row.path and not row.problem}
-        is_all = not (self.source.key or self.keys) and len(paths) == len(self.rows)
-        fence(self.source.aws, self.source.bucket, {EVERYTHING} if is_all else paths)
+    def _moved_paths(self) -> set[str]:
+        return {row.path for row in self.rows if row.path and not row.problem}
 
     def _rows(self) -> Iterator[Row]:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
@@ -194,7 +170,7 @@ class Relocation:
     def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
         """Workspace, path at the destination, and the state."""
         patterns = (escape(side.key),) if side.key else self.keys
-        scope = Scope(side.bucket, side.table or None, patterns, side.workspace_key_prefix)
+        scope = side.scope(patterns)
         found = listing.objects(side.aws, scope)
         if isinstance(found, Failure):
             raise CallFailed(found)
@@ -229,7 +205,7 @@ class Relocation:
             for state in self.local.values():
                 locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url), patience))
             due = [row for row in self.rows if row.action != NOTHING]
-            self.target.aws.together([partial(self._carry, row, patience) for row in due] or [_nothing])
+            self.target.aws.together([partial(self._carry, row, patience) for row in due])
             if self.fence == "deny":
                 self._deny()
             self.complain()
@@ -241,7 +217,8 @@ class Relocation:
     def _deny(self) -> None:
         """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
         try:
-            self._fenced(deny)
+            if self._source_fence:
+                self._source_fence.put(self._moved_paths())
         except Invalid:
             if not any(row.problem for row in self.rows):
                 raise
@@ -269,5 +246,5 @@ class Relocation:
                 raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
 
 
-def _nothing() -> None:
-    """For a task that has nothing to do side by side."""
+def _is_among(behind: set[str], row: Row) -> bool:
+    return row.path is not None and is_behind(row.path, behind)

@@ -19,7 +19,8 @@ from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, u
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._project import Project
 from ._reconcile import unless_checking
-from ._relocation import Relocation, Side
+from ._relocation import Relocation
+from ._sides import Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
 from ._state_options import encryption_of

@@ -151,7 +151,8 @@ options:
           What works without a lock, such as reading, still works.
       deny:
         - Besides, a statement in the policy of O(source_bucket) denies everybody to read and write the state.
-          Where a whole bucket moves that holds nothing else, it denies the whole bucket.
+          Where a whole bucket moves, and holds neither another object nor another lock by then, it denies the whole
+          bucket. What is denied counts as moved only if its tag names the destination, and it is there.
       tag:
         - The state only gets the tag C(cornerstone.tfstate:moved-to), as it does with the others too.
           Clients that still use the source write there, and this module will not move that any more.

@@ -130,7 +130,7 @@ def test_what_is_denied_already_is_passed_over_whatever_the_fence(on_ministack: 
     world = on_ministack
     bucket_of_states(world)
     world.moved(key=None, keys=["a/*"], fence="deny")
-    world.relay.on("GetObject", reply=denied_of(KEYS[0]), times=math.inf)
+    world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{KEYS[0]}"), times=math.inf)
     unread = world.relay.on("GetBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
     result = world.move(key=None, check_mode=True)
     assert result["failed"] and result["msg"].startswith("get_object on ") and result["progress"]["moved"] == 2

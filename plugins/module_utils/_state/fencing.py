@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
 from .._lock_record import lock_file
@@ -32,20 +32,31 @@ def denied_in(world: World, bucket: Target) -> set[str]:
     return denied(policy_of(world, bucket), arn_of(world, bucket))
 
 
-def deny(world: World, bucket: Target, paths: set[str]) -> None:
-    """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
+def is_behind(path: str, behind: set[str]) -> bool:
+    return bool({path, EVERYTHING} & behind)
+
+
+def undenied(world: World, bucket: Target, paths: set[str]) -> set[str]:
+    """Those of these states that are not behind the fence yet. Raises Invalid if they cannot be put there."""
     policy, arn = policy_of(world, bucket), arn_of(world, bucket)
     behind = denied(policy, arn)
-    if not (paths <= behind or EVERYTHING in behind):
-        world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
+    found = {path for path in paths if not is_behind(path, behind)}
+    if found:
+        fenced(policy, arn, found)
+    return found
 
 
-def check_deny(world: World, bucket: Target, paths: set[str]) -> None:
-    """Raises Invalid if there is no room for these states."""
-    fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
+def deny(world: World, bucket: Target, paths: set[str]) -> set[str]:
+    """Puts these states behind the fence, and tells which were not there yet. Raises Invalid if they cannot be."""
+    missing = undenied(world, bucket, paths)
+    if missing:
+        _put(world, bucket, paths)
+    return missing
 
 
-Fence: TypeAlias = Callable[[World, Target, set[str]], None]
+def _put(world: World, bucket: Target, paths: set[str]) -> None:
+    text = fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
+    world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": text}))
 
 
 def policy_of(world: World, bucket: Target) -> str | None:

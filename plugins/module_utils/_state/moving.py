@@ -19,6 +19,7 @@ from .._core import TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
+from .fencing import SID
 from .lock_stores import Lock
 from .locking import Patience, look, release, take_in_time, take_over
 from .stored import TAG, Stored, digest_of, mark_of
@@ -83,9 +84,8 @@ def seen(source: Source, target: Stored) -> Seen:
 
 def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     """What is left to do. Raises Refused where there could be something to lose."""
-    wanted, url = mark_of(target), target.url
-    if seen.mark not in (None, wanted):
-        raise Refused(f"{source} was moved to {seen.mark} before: move it on from there")
+    url = target.url
+    _check_mark(seen.mark, source, target)
     if seen.body is None:
         raise Refused(f"{source} holds no state")
     document = document_of(seen.body)
@@ -93,7 +93,7 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         kind = NotAState if document.is_foreign or document.is_other else Refused
         raise kind(f"{source} is no state that could be moved: {document.reason}")
     if seen.mark and seen.there is None:
-        raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")
+        raise _gone(source, target)
     digest = digest_of(seen.body)
     found = Verdict(MOVE if seen.there is None else FINISH, document, len(seen.body), digest)
     if seen.mark:
@@ -110,6 +110,15 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
     is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
     return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
+
+
+def _check_mark(mark: str | None, source: str, target: Stored) -> None:
+    if mark not in (None, mark_of(target)):
+        raise Refused(f"{source} was moved to {mark} before: move it on from there")
+
+
+def _gone(source: str, target: Stored) -> Refused:
+    return Refused(f"{source} was moved to {target.url} before, and is not there any more: restore it there")
 
 
 def _goes_on(body: bytes, document: Document) -> bool:
@@ -147,6 +156,18 @@ class Move:
         """What carrying it out would do."""
         verdict = judged(self._at_rest(), self.source.url, self.target)
         return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
+
+    def confirm(self) -> None:
+        """That it moved here before, if its source is denied to everybody. Its mark can be read all the same."""
+        mark = self.source.mark()
+        _check_mark(mark, self.source.url, self.target)
+        if mark is None:
+            raise Refused(
+                f"{self.source.url} did not move, and yet the policy denies it as if it had: "
+                f"take it out of the statement {SID}, then run again"
+            )
+        if self.target.body() is None:
+            raise _gone(self.source.url, self.target)
 
     def _at_rest(self) -> Seen:
         """Both sides, but not as they are between a client's writing the state and its digest."""
