@@ -242,6 +242,7 @@ options:
 notes:
   - Versions of a state other than the current one stay at the source.
   - Every state is read whole into memory, three at a time.
+  - The lock file at the source asks for the encryption that its state has, as a policy may demand it of every upload.
 seealso:
   - module: cornerstone.tfstate.tf_backend_config
   - module: cornerstone.tfstate.tf_state_lock

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .._core import TfstateError
+from .._aws_errors import BROKEN
+from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
@@ -208,20 +209,30 @@ class Move:
             begun.append(judged(now, self.source.url, self.target))
             if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
                 return replace(begun[0], action=FINISH)
-            self._write(now)
+            self._write(now, begun)
         return begun[0]
 
-    def _write(self, now: Seen) -> None:
+    def _write(self, now: Seen, begun: list[Verdict]) -> None:
         body = now.body or b""
         digest = digest_of(body)
         if now.there is None:
-            self.target.create(body)
+            self._create(body, begun)
         if now.digest_there is None and self.target.place.table:
             self.target.create_digest(digest)
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
             raise TfstateError(f"{self.target.url} reads back other than it was written: somebody else writes there")
         if isinstance(self.source, Stored):
             self.source.put_mark(mark_of(self.target))
+
+    def _create(self, body: bytes, begun: list[Verdict]) -> None:
+        """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence."""
+        try:
+            self.target.create(body)
+        except CallFailed as refused:
+            with suppress(TfstateError):  # what cannot be looked at may be there
+                if refused.failure.code not in BROKEN and self.target.body() is None:
+                    begun.clear()
+            raise
 
     @contextmanager
     def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
@@ -230,10 +241,11 @@ class Move:
         What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
         """
         info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
-        locks = take_in_time(side.world, side.place, info, patience)
+        place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
+        locks = take_in_time(side.world, place, info, patience)
         made = [lock for lock in locks if lock.text == marshal(info)]
         try:
-            ours = [lock if lock in made else take_over(side.world, side.place, lock, info) for lock in locks]
+            ours = [lock if lock in made else take_over(side.world, place, lock, info) for lock in locks]
             yield
         except BaseException:
             mine = [] if begun and side is self.source else made
