@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -24,9 +23,9 @@ from ._source_fence import SourceFence
 from ._state import listing
 from ._state.fencing import is_behind
 from ._state.local_states import LocalState, local_states
-from ._state.locking import Patience
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
 from ._state.stored import Stored, digest_of
+from ._state.waiting import Waiting
 
 #: So many refusals are told one by one.
 TOLD = 5
@@ -122,6 +121,7 @@ class Relocation:
 
     def _judge(self, behind: set[str], row: Row) -> None:
         row.problem, row.is_denied = None, False
+        self._renew()
         try:
             if _is_among(behind, row):
                 row.move.confirm()
@@ -193,19 +193,14 @@ class Relocation:
 
     def carry_out(self) -> None:
         """Moves every state that can be moved. Raises once that is done if one of them could not."""
-        until = time.monotonic() + self.lock_timeout_s
-
-        def patience(attempt: int) -> bool:
-            is_left = time.monotonic() < until
-            if is_left:
-                self.target.aws.pause(attempt)
-            return is_left
-
+        self._renew()
         with ExitStack() as locks:
             for state in self.local.values():
-                locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url), patience))
+                info = replace(self.info, info="being moved", path=state.url)
+                locks.enter_context(state.held(info, self._waiting()))
             due = [row for row in self.rows if row.action != NOTHING]
-            self.target.aws.together([partial(self._carry, row, patience) for row in due])
+            self.target.aws.together([partial(self._carry, row) for row in due])
+            self._renew()
             if self.fence == "deny":
                 self._deny()
             self.complain()
@@ -223,9 +218,23 @@ class Relocation:
             if not any(row.problem for row in self.rows):
                 raise
 
-    def _carry(self, row: Row, patience: Patience) -> None:
+    def _waiting(self) -> Waiting:
+        return Waiting(self.lock_timeout_s, self._rest)
+
+    def _rest(self, attempt: int) -> None:
+        self._renew()
+        self.target.aws.pause(attempt)
+
+    def _renew(self) -> None:
+        """A task is late only where one of its states is."""
+        for side in (self.source, self.target):
+            if side:
+                side.aws.renew()
+
+    def _carry(self, row: Row) -> None:
+        self._renew()
         try:
-            row.verdict = row.move.carry_out(patience)
+            row.verdict = row.move.carry_out(self._waiting())
             row.is_done = True
         except TfstateError as error:
             row.problem = str(error)

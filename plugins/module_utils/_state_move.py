@@ -152,7 +152,7 @@ def _project(params: Params) -> Project:
 
 def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
-    aws = Aws(connection_of(params), params["wait_timeout"] + params["lock_timeout"], wrote)
+    aws = Aws(connection_of(params), params["wait_timeout"], wrote)
     return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"))
 
 

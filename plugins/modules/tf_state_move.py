@@ -159,13 +159,13 @@ options:
     default: lock
   lock_timeout:
     description:
-      - How many seconds to wait for locks that somebody else holds. After that the state is not moved, and the task
-        fails once it has moved all the others. Locks of local states count, too.
+      - How many seconds to wait for the locks of each state, from when somebody else was found to hold one. After that
+        the state is not moved, and the task fails once it has moved all the others. Locks of local states count, too.
     type: int
     default: 0
   wait_timeout:
     description:
-      - How many seconds AWS may take besides, if it asks to slow down or is out of order.
+      - How many seconds AWS may take besides for each state, if it asks to slow down or is out of order.
     type: int
     default: 300
   project:

@@ -9,9 +9,10 @@ import math
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
 from tests.integration.moves import KEY, World, md5, state
-from tests.support.relay import error
+from tests.support.relay import error, then
 
 KEYS = ["a/terraform.tfstate", "b/terraform.tfstate", "c/terraform.tfstate"]
 
@@ -137,3 +138,21 @@ def test_what_is_denied_already_is_passed_over_whatever_the_fence(on_ministack: 
     unread.times = 0
     result = world.moved(key=None)
     assert [row["action"] for row in result["states"]] == ["none", "move", "move"]
+
+
+def test_each_state_has_all_the_time_however_long_the_others_took(on_ministack: World, monkeypatch: pytest.MonkeyPatch):
+    world = on_ministack
+    for number in range(6):
+        world.old.put(state(), f"p{number}/terraform.tfstate")
+    clock = [0.0]
+    monkeypatch.setattr(Aws, "left_s", lambda self: self._deadline - clock[0])
+    monkeypatch.setattr(Aws, "renew", lambda self: setattr(self, "_deadline", clock[0] + self._timeout_s))
+
+    def takes_long(_call: object) -> None:
+        clock[0] += 200
+
+    world.relay.on("PutObjectTagging", reply=then(takes_long), times=math.inf)
+    # Two states at least have moved by then, of which each puts three items, and three move side by side.
+    busy = world.relay.on("PutItem", nth=13, reply=error("ThrottlingException", 400), times=6)
+    assert world.moved(key=None, wait_timeout=300)["progress"]["moved"] == 6
+    assert busy.fired == 6
