@@ -90,6 +90,8 @@ class Relocation:
     rows: list[Row] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
     following: Following | None = None
+    #: Whether what is told is yet to be done.
+    is_plan: bool = False
 
     # What is to be done.
 
@@ -112,10 +114,12 @@ class Relocation:
             self._source_fence.foresee(self._moved_paths())
         if self.project and self.backend:
             self._follow(self.project, self.backend)
+        self.is_plan = True
 
     def complain(self, kind: type[TfstateError] = TfstateError) -> None:
         """Raises if there is something that cannot be moved, or could not."""
         problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
+        problems += [self.following.problem] if self.following and self.following.problem else []
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
@@ -183,16 +187,19 @@ class Relocation:
 
     def _follow(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init)
+        self.following = following = follow(project, backend, source, self.init, self.prove)
         if not self.rows and not self.source and (following.edits or following.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
-        if self.rows and not self.source and following.not_simple and not project.is_initialised_to(backend):
+        if self.rows and not self.source and following.not_simple:
             raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
+        if self.remove_local:
+            following.leftovers = [path for state in self.local.values() for path in state.leftovers]
 
     # What is done.
 
     def carry_out(self) -> None:
         """Moves every state that can be moved. Raises once that is done if one of them could not."""
+        self.is_plan = False
         self._renew()
         with ExitStack() as locks:
             for state in self.local.values():
@@ -206,7 +213,7 @@ class Relocation:
             self.complain()
             if self.following:
                 self.following.bring(self.local.values())
-        if self.following and not self.following.not_simple:
+        if self.following:
             self._prove(self.following)
 
     def _deny(self) -> None:
@@ -217,6 +224,30 @@ class Relocation:
         except Invalid:
             if not any(row.problem for row in self.rows):
                 raise
+
+    def _changes(self) -> Iterator[bool]:
+        """For each change whether it is done."""
+        yield from (row.is_done for row in self.rows if row.action != NOTHING and not row.problem)
+        if self._source_fence and self._source_fence.foreseen:
+            yield bool(self._source_fence.done)
+        yield from self.following.changes() if self.following else ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was written that lasts, also by what failed then; of a plan, whether anything will be."""
+        lasts = any(side.written.subjects for side in (self.source, self.target) if side)
+        return lasts or any(is_done or self.is_plan for is_done in self._changes())
+
+    def unlisted(self) -> list[str]:
+        """States that are due, and whose digests the source's table lacks."""
+        due = [row for row in self.rows if row.action != NOTHING and self.source and self.source.table]
+        return [row.move.source.url for row in due if row.verdict and not row.verdict.is_in_table]
+
+    @property
+    def denied(self) -> list[str]:
+        """What the policy of the source comes to deny."""
+        fence = self._source_fence
+        return sorted((fence.foreseen if self.is_plan else fence.done) if fence else ())
 
     def _waiting(self) -> Waiting:
         return Waiting(self.lock_timeout_s, self._rest)
@@ -240,8 +271,7 @@ class Relocation:
             row.problem = str(error)
 
     def _prove(self, following: Following) -> None:
-        if following.must_init:
-            following.project.init()
+        following.initialise()
         if self.prove:
             following.prove(row.workspace for row in self.rows)
         if self.remove_local:

@@ -82,7 +82,8 @@ options:
   source_table:
     description:
       - The lock table of O(source_bucket). Name it if its clients lock there, or they are not kept out.
-      - If there is none, an empty text says so, and ends a warning.
+      - If there is none, an empty text says so, and ends a warning. A table without the digest of a state is
+        warned of, too, as it may be the wrong one.
     type: str
   source_key:
     description:
@@ -174,7 +175,8 @@ options:
         O(key) and all else. Without a backend block, C(backend.tf) is written.
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
-      - Code that was generated, that makes its backend with variables, or that has two of them, is left alone.
+      - Code that was generated, that makes its backend with variables, that has two of them, or that is a link, is left
+        alone, unless it names the destination already.
         Local states then stay where they are, and the task fails.
     type: path
   tfbackend:
@@ -218,12 +220,15 @@ options:
     description:
       - Run C(init -reconfigure) in O(project) where it is not initialised to the destination yet. It copies nothing.
         The client finds credentials in the environment of the task.
+      - Where the code was left alone, the task fails once the states have moved, until the code names the destination.
     type: bool
     default: false
   prove:
     description:
       - Run C(plan) in O(project) for every workspace that was moved, and fail unless it is empty.
         What it shows is never told.
+      - Where the project is not initialised to the destination, it goes with O(init). Where the code was left alone,
+        the task fails once the states have moved, until the code names the destination.
       - A plan that was not empty before is not empty afterwards.
     type: bool
     default: false
@@ -311,8 +316,15 @@ progress:
   returned: once the states are known
   type: dict
   sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, bytes: 36460}
+denied:
+  description:
+    - The paths that the policy of O(source_bucket) comes to deny besides those that it denied before. V(*) is all.
+  returned: once the states are known
+  type: list
+  elements: str
+  sample: []
 project:
-  description: What became of O(project). Null without one.
+  description: What became of O(project), and in check mode what would become of it. Null without one.
   returned: once the states are known
   type: dict
   contains:

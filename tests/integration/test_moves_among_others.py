@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
-from tests.integration.moves import KEY, World, md5, state
+from tests.integration.moves import KEY, World, denied_of, md5, state
 from tests.support.relay import error, then
 
 KEYS = ["a/terraform.tfstate", "b/terraform.tfstate", "c/terraform.tfstate"]
@@ -70,11 +70,6 @@ def test_one_state_that_cannot_be_moved_does_not_keep_the_others(on_ministack: W
     assert done["failed"] and "it is cut off" in done["msg"] and "AccessDenied" in done["msg"]
     assert (done["progress"]["moved"], done["progress"]["failed"]) == (1, 2)
     assert [bool(world.new.bodies(key)) for key in KEYS] == [True, False, False]
-
-
-def denied_of(key: str) -> Any:
-    denies = error("AccessDenied", 403)
-    return lambda call, proceed: denies(call, proceed) if call.request.target.split("?")[0].endswith(key) else proceed()
 
 
 def test_an_object_that_is_no_state_is_read_no_further_than_its_beginning(on_ministack: World):

@@ -8,12 +8,11 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.moves import World, refused, state
-from tests.support.relay import Call, Proceed, error, then
+from tests.integration.moves import World, denied_of, refused, state
+from tests.support.relay import error, then
 
 KEYS = ["a/terraform.tfstate", "b/terraform.tfstate"]
 LATE = "late/terraform.tfstate"
@@ -24,12 +23,8 @@ def denied_states(world: World) -> None:
     for key in KEYS:
         world.old.put(state(), key)
     world.moved(key=None, fence="deny")
-    denies = error("AccessDenied", 403)
-
-    def reply(call: Call, proceed: Proceed) -> Any:
-        return denies(call, proceed) if call.request.target.startswith(f"/{world.old.bucket}/") else proceed()
-
-    world.relay.on("GetObject", reply=reply, times=math.inf)
+    for key in [*KEYS, LATE]:
+        world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{key}"), times=math.inf)
 
 
 def resources(world: World) -> list[str]:
@@ -106,3 +101,24 @@ def test_a_bucket_that_nobody_can_look_through_is_denied_state_by_state(on_minis
         unseen.nth = 1
     world.moved(key=None, fence="deny")
     assert resources(world) == KEYS
+
+
+def test_a_fence_that_is_only_raised_is_a_change(on_ministack: World):
+    world = on_ministack
+    world.old.put(state(), KEYS[0])
+    world.moved(key=KEYS[0])
+    for check_mode in (True, False):
+        result = world.moved(key=KEYS[0], fence="deny", check_mode=check_mode, diff=True)
+        assert (result["changed"], result["denied"], result["states"][0]["action"]) == (True, [KEYS[0]], "none")
+        assert result["diff"]["after"] == f"denied: {KEYS[0]}\n"
+    result = world.moved(key=KEYS[0], fence="deny")
+    assert (result["changed"], result["denied"]) == (False, [])
+
+
+def test_a_policy_that_could_not_be_written_is_no_change(on_ministack: World):
+    world = on_ministack
+    world.old.put(state(), KEYS[0])
+    world.moved(key=KEYS[0])
+    world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.move(key=KEYS[0], fence="deny")
+    assert result["failed"] and (result["changed"], result["denied"]) == (False, [])

@@ -83,7 +83,7 @@ class LocalState:
         """What holds states, and is of no more use once the move was proven: by the last of them it is found again."""
         backups = sorted(self.path.parent.glob(f"{FILE}*{BACKUP}"))
         drafts = sorted(self.path.parent.glob(f".{FILE}*"))  # of a run that was killed while it wrote
-        return [*drafts, *backups, *([self.aside] if self.aside.exists() else [])]
+        return [*drafts, *backups, self.aside]
 
     @contextmanager
     def held(self, info: LockInfo, patience: Callable[[int], bool]) -> Iterator[None]:
@@ -129,9 +129,8 @@ def local_states(project: Path) -> dict[str, LocalState]:
     return {workspace: state for workspace, state in found.items() if state.body() is not None}
 
 
-def remove(paths: list[Path]) -> None:
-    for path in paths:
-        _tried(path, path.unlink)
+def remove(path: Path) -> None:
+    _tried(path, path.unlink)
 
 
 def _read(path: Path) -> bytes | None:

@@ -74,6 +74,8 @@ class Verdict:
     document: Document
     size: int
     digest: str
+    #: Whether the source's table has its digest, as it has of every state whose clients lock there.
+    is_in_table: bool = False
 
 
 def seen(source: Source, target: Stored) -> Seen:
@@ -96,7 +98,8 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     if seen.mark and seen.there is None:
         raise _gone(source, target)
     digest = digest_of(seen.body)
-    found = Verdict(MOVE if seen.there is None else FINISH, document, len(seen.body), digest)
+    action = MOVE if seen.there is None else FINISH
+    found = Verdict(action, document, len(seen.body), digest, is_in_table=seen.digest is not None)
     if seen.mark:
         return replace(found, action=NOTHING)
     if not seen.is_consistent:
@@ -178,7 +181,7 @@ class Move:
                 break
             locks = look(self.source.world, self.source.place)
             if len(self._ours(locks)) < len(locks):
-                return replace(now, digest=None)  # somebody is at work: the locks will tell
+                return replace(now, digest=digest_of(now.body or b""))  # somebody is at work: the locks will tell
         return now
 
     def _is_settled(self) -> bool:
