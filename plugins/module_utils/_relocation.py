@@ -169,6 +169,7 @@ class Relocation:
     def _local_sources(self) -> Iterator[tuple[str, str, Source]]:
         self.local = local_states(self.project.folder) if self.project else {}
         for workspace, state in self.local.items():
+            state.check()
             yield workspace, self.target.path(workspace), state
 
     def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
