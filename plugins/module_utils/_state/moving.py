@@ -168,7 +168,7 @@ class Move:
         if mark is None:
             raise Refused(
                 f"{self.source.url} did not move, and yet the policy denies it as if it had: "
-                f"take it out of the statement {SID}, then run again"
+                f"remove the statement {SID} from the policy, then run again"
             )
         if self.target.body() is None:
             raise _gone(self.source.url, self.target)
