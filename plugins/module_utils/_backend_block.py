@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ._backend_reader import Found, NotSimple, backends_in
 
-__all__ = ["NEW_FILE", "SUFFIXES", "Edit", "NotSimple", "found_in", "replaced", "with_block"]
+__all__ = ["NEW_FILE", "SUFFIXES", "Edit", "NotSimple", "found_in", "replaced", "says", "with_block"]
 
 SUFFIXES = (".tf", ".tofu")
 NEW_FILE = "backend.tf"
@@ -51,6 +51,15 @@ def with_block(files: Mapping[str, str], block: str, new_file: str) -> Edit | No
     ((name, one),) = found
     after = replaced(files[name], one, block)
     return NotSimple(f"{name}: {after.reason}") if isinstance(after, NotSimple) else Edit(name, files[name], after)
+
+
+def says(files: Mapping[str, str], block: str) -> bool:
+    """Whether `block` is the one backend block of a project, in whatever layout, and however it came there."""
+    found = found_in(files)
+    if isinstance(found, NotSimple) or len(found) != 1:
+        return False
+    ((name, one),) = found
+    return files[name][one.start : one.end].split() == block.split()
 
 
 def found_in(files: Mapping[str, str]) -> list[tuple[str, Found]] | NotSimple:

@@ -28,6 +28,7 @@ class Named:
     bucket: str
     key: str | None
     workspace_key_prefix: str
+    region: str
     dynamodb_table: str | None = None
 
 
@@ -42,19 +43,32 @@ class Following:
     must_init: bool
     #: Arguments of the backend as it was that the destination does not have, by name.
     dropped: list[str]
-    is_written: bool = False
+    #: Why what was asked for cannot be done.
+    problem: str | None
+    #: Local files that go once the plan was proven to be empty.
+    leftovers: list[Path] = field(default_factory=list)
+    #: What is done of all this.
+    written: list[str] = field(default_factory=list)
+    is_initialised: bool = False
     is_proven: bool = False
     removed: list[Path] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
+    def told(self, is_plan: bool) -> dict[str, Any]:
+        """What was done; as long as it is a plan, what will be."""
         return {
-            "edits": [edit.name for edit in self.edits],
+            "edits": [edit.name for edit in self.edits] if is_plan else self.written,
             "not_simple": self.not_simple.reason if self.not_simple else None,
             "block": block_text(self.backend, self.project.tfbackend),
-            "init": self.must_init,
+            "init": self.must_init if is_plan else self.is_initialised,
             "proven": self.is_proven,
-            "removed": [str(path) for path in self.removed],
+            "removed": [str(path) for path in (self.leftovers if is_plan else self.removed)],
         }
+
+    def changes(self) -> list[bool]:
+        """For each change whether it is done."""
+        edits = [edit.name in self.written for edit in self.edits]
+        inits = [self.is_initialised] if self.must_init else []
+        return edits + inits + [path in self.removed for path in self.leftovers]
 
     def warnings(self) -> Iterator[str]:
         if self.not_simple:
@@ -67,10 +81,16 @@ class Following:
 
     def bring(self, states: Iterable[LocalState]) -> None:
         """The code first: from then on clients ask for `init`, and look no longer for the local state."""
-        self.project.write(self.edits)
-        self.is_written = True
+        for edit in self.edits:
+            self.project.write([edit])
+            self.written.append(edit.name)
         for state in states:
             state.set_aside()
+
+    def initialise(self) -> None:
+        if self.must_init:
+            self.project.init()
+            self.is_initialised = True
 
     def prove(self, workspaces: Iterable[str]) -> None:
         for workspace in workspaces:
@@ -78,23 +98,36 @@ class Following:
         self.is_proven = True
 
     def remove(self, states: Iterable[LocalState]) -> None:
-        leftovers = [path for state in states for path in state.leftovers]
-        remove(leftovers)
-        self.removed = leftovers
+        for path in [path for state in states for path in state.leftovers]:
+            remove(path)
+            self.removed.append(path)
 
 
-def follow(project: Project, backend: Backend, source: Named | None, init: bool) -> Following:
+def follow(project: Project, backend: Backend, source: Named | None, init: bool, prove: bool) -> Following:
     """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
     _check_way(project, source)
     claims = list(project.claims())
-    target = Named(backend.bucket, backend.key, backend.workspace_key_prefix or WORKSPACE_KEY_PREFIX)
+    prefix = backend.workspace_key_prefix
+    whole = WORKSPACE_KEY_PREFIX if prefix is None else prefix
+    target = Named(backend.bucket, backend.key, whole, backend.region)
     for claim in claims:
         _check(claim, source, target)
     found = project.edits(backend)
-    not_simple = found if isinstance(found, NotSimple) else None
+    not_simple = found if isinstance(found, NotSimple) and not project.says(backend) else None
     edits = [] if isinstance(found, NotSimple) else found
-    must_init = init and not not_simple and bool(edits or not project.is_initialised_to(backend))
-    return Following(project, backend, edits, not_simple, must_init, _dropped(claims, backend) if edits else [])
+    is_there = project.is_initialised_to(backend)
+    if prove and not (init or is_there or not_simple):
+        raise Refused(
+            f"{project.folder} is not initialised to the destination, so no plan can prove it: set init: true"
+        )
+    must_init = init and not not_simple and bool(edits or not is_there)
+    dropped = _dropped(claims, backend) if edits else []
+    problem = _undone(project, not_simple) if not_simple and (init or prove) else None
+    return Following(project, backend, edits, not_simple, must_init, dropped, problem)
+
+
+def _undone(project: Project, not_simple: NotSimple) -> str:
+    return f"the code of {project.folder} can be neither initialised nor proven: {not_simple.reason}; {PASTE}"
 
 
 def _check_way(project: Project, source: Named | None) -> None:
@@ -112,8 +145,10 @@ def _check(claim: Claim, source: Named | None, target: Named) -> None:
     if claim.backend != "s3":
         raise Refused(f"{claim.place} {verb} the backend {claim.backend}, whose states this module does not move")
     if not any(_fits(claim, named) for named in (source, target) if named):
-        said = (claim.arguments.get(name) or "?" for name in ("bucket", "key"))
-        raise Refused(f"{claim.place} {verb} s3://{'/'.join(said)}, which is not what moves here")
+        said = "/".join(claim.arguments.get(name) or "?" for name in ("bucket", "key"))
+        region = claim.arguments.get("region")
+        where = f"s3://{said} in {region}" if region else f"s3://{said}"
+        raise Refused(f"{claim.place} {verb} {where}, which is not what moves here")
     table = claim.arguments.get("dynamodb_table")
     if source and table not in (None, source.dynamodb_table) and not _fits(claim, target):
         raise Refused(f"{claim.place} {verb} the lock table {table}: give it as source_table, so that its locks count")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ._backend_block import SUFFIXES, Edit, NotSimple, found_in, with_block
+from ._backend_block import SUFFIXES, Edit, NotSimple, found_in, says, with_block
 from ._backend_config import Backend, arguments, tfbackend_text
 from ._backend_reader import arguments_in
 from ._core import TfstateError
@@ -56,14 +56,23 @@ class Project:
             before = _text(self.folder / self.tfbackend)
             # The file first: until the code names the backend, nobody reads it.
             edits.insert(0, Edit(self.tfbackend, before, tfbackend_text(backend)))
-        return [edit for edit in edits if edit.before != edit.after]
+        due = [edit for edit in edits if edit.before != edit.after]
+        links = [edit.name for edit in due if (self.folder / edit.name).is_symlink()]
+        return NotSimple(f"{links[0]} is a link, and others may read what it leads to") if links else due
+
+    def says(self, backend: Backend) -> bool:
+        """Whether it says `backend` already, simple or not: by its one block, or by what it is initialised to."""
+        is_told = not self.tfbackend or _text(self.folder / self.tfbackend) == tfbackend_text(backend)
+        is_said = is_told and says(self._files(), block_text(backend, self.tfbackend))
+        return is_said or self.is_initialised_to(backend)
 
     def write(self, edits: Sequence[Edit]) -> None:
         for edit in edits:
             write_text(str(self.folder / edit.name), edit.after)
 
     def _files(self) -> dict[str, str]:
-        names = sorted(each for each in _listed(self.folder) if each.is_file())
+        """Those that clients read: none whose name begins with a dot."""
+        names = sorted(each for each in _listed(self.folder) if each.is_file() and not each.name.startswith("."))
         endings = (*SUFFIXES, *(f"{suffix}.json" for suffix in SUFFIXES))
         return {each.name: _text(each) or "" if each.name.endswith(endings) else "" for each in names}
 

@@ -4,30 +4,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from glob import escape
 from typing import Any
 
-from ._aws import Aws
 from ._aws_errors import DENIED
 from ._backend_config import Backend
-from ._core import CallFailed, Failure, Invalid, Target, TfstateError
-from ._following import PASTE, Following, Named, follow
+from ._core import CallFailed, Failure, Invalid, TfstateError
+from ._following import PASTE, Following, follow
 from ._guard import Refused
-from ._lock_record import LockInfo, state_path
+from ._lock_record import LockInfo
 from ._project import Project
+from ._sides import Side
+from ._source_fence import SourceFence
 from ._state import listing
-from ._state.fencing import EVERYTHING, Fence, check_deny, denied_in, deny
+from ._state.fencing import is_behind
 from ._state.local_states import LocalState, local_states
-from ._state.lock_stores import Place
-from ._state.locking import Patience
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
-from ._state.scope import Scope
 from ._state.stored import Stored, digest_of
+from ._state.waiting import Waiting
 
 #: So many refusals are told one by one.
 TOLD = 5
@@ -71,29 +69,6 @@ class Row:
         }
 
 
-@dataclass(frozen=True)
-class Side:
-    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
-
-    aws: Aws
-    bucket: Target
-    #: None: nobody said whether there is one; empty: there is none.
-    table: str | None
-    key: str | None
-    workspace_key_prefix: str
-
-    def path(self, workspace: str) -> str:
-        return state_path(self.key or "", workspace, self.workspace_key_prefix)
-
-    @property
-    def named(self) -> Named:
-        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.table or None)
-
-    def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
-        place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
-        return Stored(self.aws, place, encryption)
-
-
 @dataclass
 class Relocation:
     """One task: all of its states, then its project. Without a source they are the local states of the project."""
@@ -115,34 +90,47 @@ class Relocation:
     rows: list[Row] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
     following: Following | None = None
+    #: Whether what is told is yet to be done.
+    is_plan: bool = False
 
     # What is to be done.
+
+    @cached_property
+    def _source_fence(self) -> SourceFence | None:
+        return SourceFence(self.source, not (self.source.key or self.keys)) if self.source else None
 
     def foresee(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
         behind = self._behind() if self.fence == "deny" else set()
         self.rows = list(self._rows())
-        open_ones = [row for row in self.rows if not self._is_among(row, behind)]
-        for row in open_ones[:1]:  # makes the clients of both sides, which is not safe in threads
-            self._judge(row)
-        self.target.aws.together([partial(self._judge, row) for row in open_ones[1:]] or [_nothing])
-        self._pass_over_denied()
+        rows = sorted(self.rows, key=partial(_is_among, behind))
+        for row in rows[:1]:  # makes the clients of both sides, which is not safe in threads
+            self._judge(behind, row)
+        self.target.aws.together([partial(self._judge, behind, row) for row in rows[1:]])
+        self._judge_denied()
         if self.target.key:
             self.complain(Refused)
-        if self.fence == "deny":
-            self._fenced(check_deny)
+        if self.fence == "deny" and self._source_fence:
+            self._source_fence.foresee(self._moved_paths())
         if self.project and self.backend:
             self._follow(self.project, self.backend)
+        self.is_plan = True
 
     def complain(self, kind: type[TfstateError] = TfstateError) -> None:
         """Raises if there is something that cannot be moved, or could not."""
         problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
+        problems += [self.following.problem] if self.following and self.following.problem else []
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
-    def _judge(self, row: Row) -> None:
+    def _judge(self, behind: set[str], row: Row) -> None:
+        row.problem, row.is_denied = None, False
+        self._renew()
         try:
-            row.verdict = row.move.foresee()
+            if _is_among(behind, row):
+                row.move.confirm()
+            else:
+                row.verdict = row.move.foresee()
         except Refused as reason:
             row.problem = str(reason)
             row.is_foreign = isinstance(reason, NotAState) and not self.target.key
@@ -151,30 +139,22 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _pass_over_denied(self) -> None:
-        """What the fence keeps from us, too, moved before."""
+    def _judge_denied(self) -> None:
+        """What an earlier fence keeps from us, too, whatever the fence is now."""
         denied = [row for row in self.rows if row.is_denied and row.path]
         try:
             behind = self._behind() if denied else set()
         except CallFailed:  # what could not be read is told
             return
         for row in denied:
-            if self._is_among(row, behind):
-                row.problem = None
+            if _is_among(behind, row):
+                self._judge(behind, row)
 
     def _behind(self) -> set[str]:
-        return denied_in(self.source.aws, self.source.bucket) if self.source else set()
+        return self._source_fence.behind() if self._source_fence else set()
 
-    def _is_among(self, row: Row, paths: set[str]) -> bool:
-        return row.path in paths or (EVERYTHING in paths and row.path is not None)
-
-    def _fenced(self, fence: Fence) -> None:
-        """All that the source shall be denied: a bucket that held nothing but these states, as a whole."""
-        if not self.source:
-            return
-        paths = {row.path for row in self.rows if row.path and not row.problem}
-        is_all = not (self.source.key or self.keys) and len(paths) == len(self.rows)
-        fence(self.source.aws, self.source.bucket, {EVERYTHING} if is_all else paths)
+    def _moved_paths(self) -> set[str]:
+        return {row.path for row in self.rows if row.path and not row.problem}
 
     def _rows(self) -> Iterator[Row]:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
@@ -189,12 +169,13 @@ class Relocation:
     def _local_sources(self) -> Iterator[tuple[str, str, Source]]:
         self.local = local_states(self.project.folder) if self.project else {}
         for workspace, state in self.local.items():
+            state.check()
             yield workspace, self.target.path(workspace), state
 
     def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
         """Workspace, path at the destination, and the state."""
         patterns = (escape(side.key),) if side.key else self.keys
-        scope = Scope(side.bucket, side.table or None, patterns, side.workspace_key_prefix)
+        scope = side.scope(patterns)
         found = listing.objects(side.aws, scope)
         if isinstance(found, Failure):
             raise CallFailed(found)
@@ -207,55 +188,91 @@ class Relocation:
 
     def _follow(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init)
+        self.following = following = follow(project, backend, source, self.init, self.prove)
         if not self.rows and not self.source and (following.edits or following.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
-        if self.rows and not self.source and following.not_simple and not project.is_initialised_to(backend):
+        if self.rows and not self.source and following.not_simple:
             raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
+        if self.remove_local:
+            following.leftovers = [path for state in self.local.values() for path in state.leftovers]
 
     # What is done.
 
     def carry_out(self) -> None:
         """Moves every state that can be moved. Raises once that is done if one of them could not."""
-        until = time.monotonic() + self.lock_timeout_s
-
-        def patience(attempt: int) -> bool:
-            is_left = time.monotonic() < until
-            if is_left:
-                self.target.aws.pause(attempt)
-            return is_left
-
+        self.is_plan = False
+        self._renew()
         with ExitStack() as locks:
             for state in self.local.values():
-                locks.enter_context(state.held(replace(self.info, info="being moved", path=state.url), patience))
+                info = replace(self.info, info="being moved", path=state.url)
+                locks.enter_context(state.held(info, self._waiting()))
             due = [row for row in self.rows if row.action != NOTHING]
-            self.target.aws.together([partial(self._carry, row, patience) for row in due] or [_nothing])
+            self.target.aws.together([partial(self._carry, row) for row in due])
+            self._renew()
             if self.fence == "deny":
                 self._deny()
             self.complain()
             if self.following:
                 self.following.bring(self.local.values())
-        if self.following and not self.following.not_simple:
+        if self.following:
             self._prove(self.following)
 
     def _deny(self) -> None:
         """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
         try:
-            self._fenced(deny)
+            if self._source_fence:
+                self._source_fence.put(self._moved_paths())
         except Invalid:
             if not any(row.problem for row in self.rows):
                 raise
 
-    def _carry(self, row: Row, patience: Patience) -> None:
+    def _changes(self) -> Iterator[bool]:
+        """For each change whether it is done."""
+        yield from (row.is_done for row in self.rows if row.action != NOTHING and not row.problem)
+        if self._source_fence and self._source_fence.foreseen:
+            yield bool(self._source_fence.done)
+        yield from self.following.changes() if self.following else ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was written that lasts, also by what failed then; of a plan, whether anything will be."""
+        lasts = any(side.written.subjects for side in (self.source, self.target) if side)
+        return lasts or any(is_done or self.is_plan for is_done in self._changes())
+
+    def unlisted(self) -> list[str]:
+        """States that are due, and whose digests the source's table lacks."""
+        due = [row for row in self.rows if row.action != NOTHING and self.source and self.source.table]
+        return [row.move.source.url for row in due if row.verdict and not row.verdict.is_in_table]
+
+    @property
+    def denied(self) -> list[str]:
+        """What the policy of the source comes to deny."""
+        fence = self._source_fence
+        return sorted((fence.foreseen if self.is_plan else fence.done) if fence else ())
+
+    def _waiting(self) -> Waiting:
+        return Waiting(self.lock_timeout_s, self._rest)
+
+    def _rest(self, attempt: int) -> None:
+        self._renew()
+        self.target.aws.pause(attempt)
+
+    def _renew(self) -> None:
+        """A task is late only where one of its states is."""
+        for side in (self.source, self.target):
+            if side:
+                side.aws.renew()
+
+    def _carry(self, row: Row) -> None:
+        self._renew()
         try:
-            row.verdict = row.move.carry_out(patience)
+            row.verdict = row.move.carry_out(self._waiting())
             row.is_done = True
         except TfstateError as error:
             row.problem = str(error)
 
     def _prove(self, following: Following) -> None:
-        if following.must_init:
-            following.project.init()
+        following.initialise()
         if self.prove:
             following.prove(row.workspace for row in self.rows)
         if self.remove_local:
@@ -269,5 +286,5 @@ class Relocation:
                 raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
 
 
-def _nothing() -> None:
-    """For a task that has nothing to do side by side."""
+def _is_among(behind: set[str], row: Row) -> bool:
+    return row.path is not None and is_behind(row.path, behind)

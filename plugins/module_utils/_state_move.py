@@ -19,7 +19,8 @@ from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, u
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._project import Project
 from ._reconcile import unless_checking
-from ._relocation import Relocation, Side
+from ._relocation import Relocation
+from ._sides import Lasting, Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
 from ._state_options import encryption_of
@@ -75,20 +76,18 @@ SPEC: dict[str, dict[str, Any]] = {
 def move_states(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     relocation: Relocation | None = None
-    is_foreseen = False
     try:
         found = list(_problems(params))
         if found:
             raise Invalid("; ".join(found))
         relocation = _relocation(params, wrote)
         relocation.foresee()
-        is_foreseen = True
         unless_checking(check_mode, None, relocation.carry_out)
         relocation.complain()
     except TfstateError as error:
-        told = _told(relocation, done_only=not (check_mode and is_foreseen)) if relocation else {"changed": False}
+        told = _told(relocation) if relocation else {"changed": False}
         return {"failed": True, "msg": str(error), **told}
-    result = _told(relocation, done_only=False)
+    result = _told(relocation)
     return {**result, "diff": _diff(result)} if diff else result
 
 
@@ -151,8 +150,9 @@ def _project(params: Params) -> Project:
 
 def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
-    aws = Aws(connection_of(params), params["wait_timeout"] + params["lock_timeout"], wrote)
-    return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"))
+    written = Lasting(wrote)
+    aws = Aws(connection_of(params), params["wait_timeout"], written)
+    return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"), written)
 
 
 def _info() -> LockInfo:
@@ -207,15 +207,13 @@ def _backend(params: Params) -> Backend:
     )
 
 
-def _told(relocation: Relocation, done_only: bool) -> dict[str, Any]:
+def _told(relocation: Relocation) -> dict[str, Any]:
     """The result: what was done and what is left, or in check mode what would be done."""
-    rows, following = relocation.rows, relocation.following
-    counted = [row for row in rows if row.is_done or not done_only]
-    actions = [row.action for row in counted if not row.problem]
-    follows = bool(following and (following.is_written or not done_only))
-    result: dict[str, Any] = {
-        "changed": any(action != NOTHING for action in actions)
-        or bool(follows and following and (following.edits or following.must_init or following.removed)),
+    rows, following, is_plan = relocation.rows, relocation.following, relocation.is_plan
+    counted = [row for row in rows if (row.is_done or is_plan) and not row.problem]
+    actions = [row.action for row in counted]
+    return {
+        "changed": relocation.is_changed,
         "states": [row.told() for row in rows],
         "progress": {
             "states": len(rows),
@@ -225,25 +223,34 @@ def _told(relocation: Relocation, done_only: bool) -> dict[str, Any]:
             "failed": len([row for row in rows if row.problem]),
             "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
         },
-        "project": following.told() if following else None,
+        "denied": relocation.denied,
+        "project": following.told(is_plan) if following else None,
+        "warnings": list(_warnings(relocation)),
     }
-    warnings = [*relocation.target.aws.warnings, *(relocation.source.aws.warnings if relocation.source else ())]
-    warnings += [f"left alone: {row.problem}" for row in rows if row.is_foreign]
-    warnings += following.warnings() if following else ()
+
+
+def _warnings(relocation: Relocation) -> Iterator[str]:
+    yield from relocation.target.aws.warnings
+    yield from relocation.source.aws.warnings if relocation.source else ()
+    yield from (f"left alone: {row.problem}" for row in relocation.rows if row.is_foreign)
+    yield from relocation.following.warnings() if relocation.following else ()
     if relocation.source and relocation.source.table is None:
-        warnings.append(NO_TABLE)
-    return {**result, "warnings": warnings}
+        yield NO_TABLE
+    unlisted = relocation.unlisted()
+    if relocation.source and unlisted:
+        more = f" and {len(unlisted) - 1} more" if unlisted[1:] else ""
+        yield (
+            f"the table {relocation.source.table} has no digest of {unlisted[0]}{more}: clients that lock in another "
+            "table are not kept out; if they lock by files alone, say source_table: ''"
+        )
 
 
 def _diff(result: dict[str, Any]) -> dict[str, str]:
     """Where states lie and which files change; what stood in a file may have been a secret."""
     due = [row for row in result["states"] if row["action"] != NOTHING]
-    edits = [f"{name}: {{}}\n" for name in (result["project"] or {}).get("edits", ())]
-    return {
-        "before": "".join(
-            [f"{row['source']}\n" for row in due] + [each.format("the backend as it was") for each in edits]
-        ),
-        "after": "".join(
-            [f"{row['destination']}\n" for row in due] + [each.format("the destination") for each in edits]
-        ),
-    }
+    project = result["project"] or {"edits": [], "removed": []}
+    before = [row["source"] for row in due] + [f"{name}: the backend as it was" for name in project["edits"]]
+    after = [row["destination"] for row in due] + [f"{name}: the destination" for name in project["edits"]]
+    after += [f"denied: {path}" for path in result["denied"]]
+    sides = {"before": before + project["removed"], "after": after}
+    return {name: "".join(f"{line}\n" for line in lines) for name, lines in sides.items()}

@@ -82,7 +82,8 @@ options:
   source_table:
     description:
       - The lock table of O(source_bucket). Name it if its clients lock there, or they are not kept out.
-      - If there is none, an empty text says so, and ends a warning.
+      - If there is none, an empty text says so, and ends a warning. A table without the digest of a state is
+        warned of, too, as it may be the wrong one.
     type: str
   source_key:
     description:
@@ -151,20 +152,21 @@ options:
           What works without a lock, such as reading, still works.
       deny:
         - Besides, a statement in the policy of O(source_bucket) denies everybody to read and write the state.
-          Where a whole bucket moves that holds nothing else, it denies the whole bucket.
+          Where a whole bucket moves, and holds neither another object nor another lock by then, it denies the whole
+          bucket. What is denied counts as moved only if its tag names the destination, and it is there.
       tag:
         - The state only gets the tag C(cornerstone.tfstate:moved-to), as it does with the others too.
           Clients that still use the source write there, and this module will not move that any more.
     default: lock
   lock_timeout:
     description:
-      - How many seconds to wait for locks that somebody else holds. After that the state is not moved, and the task
-        fails once it has moved all the others. Locks of local states count, too.
+      - How many seconds to wait for the locks of each state, from when somebody else was found to hold one. After that
+        the state is not moved, and the task fails once it has moved all the others. Locks of local states count, too.
     type: int
     default: 0
   wait_timeout:
     description:
-      - How many seconds AWS may take besides, if it asks to slow down or is out of order.
+      - How many seconds AWS may take besides for each state, if it asks to slow down or is out of order.
     type: int
     default: 300
   project:
@@ -173,7 +175,8 @@ options:
         O(key) and all else. Without a backend block, C(backend.tf) is written.
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
-      - Code that was generated, that makes its backend with variables, or that has two of them, is left alone.
+      - Code that was generated, that makes its backend with variables, that has two of them, or that is a link, is left
+        alone, unless it names the destination already.
         Local states then stay where they are, and the task fails.
     type: path
   tfbackend:
@@ -217,12 +220,15 @@ options:
     description:
       - Run C(init -reconfigure) in O(project) where it is not initialised to the destination yet. It copies nothing.
         The client finds credentials in the environment of the task.
+      - Where the code was left alone, the task fails once the states have moved, until the code names the destination.
     type: bool
     default: false
   prove:
     description:
       - Run C(plan) in O(project) for every workspace that was moved, and fail unless it is empty.
         What it shows is never told.
+      - Where the project is not initialised to the destination, it goes with O(init). Where the code was left alone,
+        the task fails once the states have moved, until the code names the destination.
       - A plan that was not empty before is not empty afterwards.
     type: bool
     default: false
@@ -241,6 +247,7 @@ options:
 notes:
   - Versions of a state other than the current one stay at the source.
   - Every state is read whole into memory, three at a time.
+  - The lock file at the source asks for the encryption that its state has, as a policy may demand it of every upload.
 seealso:
   - module: cornerstone.tfstate.tf_backend_config
   - module: cornerstone.tfstate.tf_state_lock
@@ -309,8 +316,15 @@ progress:
   returned: once the states are known
   type: dict
   sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, bytes: 36460}
+denied:
+  description:
+    - The paths that the policy of O(source_bucket) comes to deny besides those that it denied before. V(*) is all.
+  returned: once the states are known
+  type: list
+  elements: str
+  sample: []
 project:
-  description: What became of O(project). Null without one.
+  description: What became of O(project), and in check mode what would become of it. Null without one.
   returned: once the states are known
   type: dict
   contains:

@@ -145,6 +145,8 @@ def test_who_unlocks_needs_exactly_this():
 #: The rooms that move states.
 MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
 MOVES |= facet_actions("_bucket/encryption")[0]
+#: Whether somebody is at work in a bucket that is to be denied as a whole.
+MOVES |= {"dynamodb:Scan"}
 
 
 def test_who_migrates_needs_exactly_this():

@@ -19,7 +19,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record i
 
 from tests.integration.doors import Task, through_core
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay
+from tests.support.http_relay import Answer
+from tests.support.relay import Call, Proceed, Relay, Reply, error
 
 LINEAGE = "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56"
 #: From one interruption to the next one, in calls.
@@ -152,6 +153,17 @@ def refused(world: World, reason: str, **params: Any) -> None:
         assert result.get("failed") and not result["changed"], result
         assert reason in result["msg"]
         assert world.relay.writes == []
+
+
+def denied_of(path: str) -> Reply:
+    """Deny a call that is about an object so named, by the end of its path or all of it."""
+    denies = error("AccessDenied", 403)
+
+    def reply(call: Call, proceed: Proceed) -> Answer:
+        is_it = call.request.target.split("?")[0].endswith(path)
+        return denies(call, proceed) if is_it else proceed()
+
+    return reply
 
 
 def killed_after(world: World, k: int, task: Task) -> bool:

@@ -9,9 +9,10 @@ import math
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 
-from tests.integration.moves import KEY, World, md5, state
-from tests.support.relay import error
+from tests.integration.moves import KEY, World, denied_of, md5, state
+from tests.support.relay import error, then
 
 KEYS = ["a/terraform.tfstate", "b/terraform.tfstate", "c/terraform.tfstate"]
 
@@ -71,11 +72,6 @@ def test_one_state_that_cannot_be_moved_does_not_keep_the_others(on_ministack: W
     assert [bool(world.new.bodies(key)) for key in KEYS] == [True, False, False]
 
 
-def denied_of(key: str) -> Any:
-    denies = error("AccessDenied", 403)
-    return lambda call, proceed: denies(call, proceed) if call.request.target.split("?")[0].endswith(key) else proceed()
-
-
 def test_an_object_that_is_no_state_is_read_no_further_than_its_beginning(on_ministack: World):
     world = on_ministack
     world.old.put(state())
@@ -130,10 +126,28 @@ def test_what_is_denied_already_is_passed_over_whatever_the_fence(on_ministack: 
     world = on_ministack
     bucket_of_states(world)
     world.moved(key=None, keys=["a/*"], fence="deny")
-    world.relay.on("GetObject", reply=denied_of(KEYS[0]), times=math.inf)
+    world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{KEYS[0]}"), times=math.inf)
     unread = world.relay.on("GetBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
     result = world.move(key=None, check_mode=True)
     assert result["failed"] and result["msg"].startswith("get_object on ") and result["progress"]["moved"] == 2
     unread.times = 0
     result = world.moved(key=None)
     assert [row["action"] for row in result["states"]] == ["none", "move", "move"]
+
+
+def test_each_state_has_all_the_time_however_long_the_others_took(on_ministack: World, monkeypatch: pytest.MonkeyPatch):
+    world = on_ministack
+    for number in range(6):
+        world.old.put(state(), f"p{number}/terraform.tfstate")
+    clock = [0.0]
+    monkeypatch.setattr(Aws, "left_s", lambda self: self._deadline - clock[0])
+    monkeypatch.setattr(Aws, "renew", lambda self: setattr(self, "_deadline", clock[0] + self._timeout_s))
+
+    def takes_long(_call: object) -> None:
+        clock[0] += 200
+
+    world.relay.on("PutObjectTagging", reply=then(takes_long), times=math.inf)
+    # Two states at least have moved by then, of which each puts three items, and three move side by side.
+    busy = world.relay.on("PutItem", nth=13, reply=error("ThrottlingException", 400), times=6)
+    assert world.moved(key=None, wait_timeout=300)["progress"]["moved"] == 6
+    assert busy.fired == 6

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.doors import Task, through_core
-from tests.integration.moves import STRIDES, World, killed_after, md5, state
+from tests.integration.moves import KEY, STRIDES, World, denied_of, killed_after, md5, state
 from tests.support.relay import error, then
 
 FENCES = ["lock", pytest.param("tag", marks=pytest.mark.thorough)]
@@ -98,8 +98,18 @@ def test_a_source_without_its_mark_stays_locked_whatever_the_fence(on_ministack:
     rule = world.relay.on("PutObjectTagging", reply=error("AccessDenied", 403), times=math.inf)
     result = world.move(fence="tag")
     rule.times = 0
-    assert result["failed"] and "s3:PutObjectTagging" in result["msg"]
+    assert result["failed"] and result["changed"] and "s3:PutObjectTagging" in result["msg"]
     assert any("stays, as it may fence a copy: run again, or release it" in text for text in result["warnings"])
     assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
     world.moved(fence="tag")
     assert world.old.mark() and world.old.locks() == []
+
+
+def test_a_copy_that_is_refused_changes_nothing(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    world.relay.on("PutObject", reply=denied_of(KEY), times=math.inf)
+    result = world.move()
+    assert result["failed"] and not result["changed"] and result["warnings"] == []
+    assert [call.status for call in world.relay.calls if call.name == "PutObject"] == [200, 200, 403]
+    assert (world.old.locks(), world.new.locks(), world.new.bodies()) == ([], [], [])

@@ -80,16 +80,27 @@ def test_a_state_that_is_only_set_aside_is_a_change(on_ministack: World, project
 
 def test_what_was_set_aside_is_removed_only_as_it_moved(on_ministack: World, project: Path, tmp_path: Path):
     client = client_in(tmp_path, f"echo more >> {project / ASIDE}")
-    result = on_ministack.move(project=str(project), client=client, prove=True, remove_local=True)
+    result = on_ministack.move(project=str(project), client=client, init=True, prove=True, remove_local=True)
     assert result["failed"] and f"{ASIDE} is not what was moved" in result["msg"]
     assert (project / ASIDE).exists()
 
 
 def test_every_backup_goes_and_before_its_state(on_ministack: World, project: Path, tmp_path: Path):
-    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "prove": True}
+    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "prove": True}
     (project / "terraform.tfstate.1700000000.backup").write_bytes(state(2))
     result = on_ministack.moved(**params, remove_local=True)
     names = ["terraform.tfstate.1700000000.backup", "terraform.tfstate.backup", ASIDE, ASIDE]
     assert [Path(path).name for path in result["project"]["removed"]] == names
     assert left(project) == []
     assert json.loads(on_ministack.new.bodies(DEV)[0] or b"")["serial"] == 7
+
+
+def test_files_that_a_later_run_removes_are_foreseen(on_ministack: World, project: Path, tmp_path: Path):
+    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "prove": True}
+    on_ministack.moved(**params)
+    foreseen = on_ministack.moved(**params, remove_local=True, check_mode=True, diff=True)
+    assert left(project) != []
+    done = on_ministack.moved(**params, remove_local=True, diff=True)
+    assert foreseen["project"]["removed"] == done["project"]["removed"] != []
+    assert foreseen["diff"] == done["diff"] and str(project / ASIDE) in done["diff"]["before"]
+    assert left(project) == []

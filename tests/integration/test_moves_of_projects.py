@@ -93,6 +93,16 @@ def test_who_names_no_lock_table_of_the_source_is_warned(on_ministack: World):
     assert not any(warned in text for text in world.moved(source_table="")["warnings"])
 
 
+def test_who_names_a_table_that_knows_nothing_of_the_states_is_warned(on_ministack: World):
+    world = on_ministack
+    world.old.put(state())
+    world.old.put(state(), f"env:/dev/{KEY}", digest=False)
+    for check_mode in (True, False):
+        (warning,) = world.moved(check_mode=check_mode)["warnings"]
+        assert f"has no digest of s3://{world.old.bucket}/env:/dev/{KEY}: clients" in warning
+    assert world.moved()["warnings"] == []
+
+
 def test_a_checkout_is_initialised_anew_whatever_differs(on_ministack: World, tmp_path: Path):
     world = on_ministack
     world.old.put(state())
@@ -121,3 +131,30 @@ def test_local_states_stay_where_their_code_would_not_follow(on_ministack: World
     assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
     assert (project / "terraform.tfstate").read_bytes() == state()
     assert on_ministack.new.bodies() == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_code_that_is_not_simple_and_shall_be_proven_is_a_failure_until_it_says_the_destination(
+    on_ministack: World, tmp_path: Path, check_mode: bool
+):
+    world = on_ministack
+    world.old.put(state())
+    clone = code(tmp_path / "clone", EMPTY)
+    (clone / "terragrunt.hcl").touch()
+    params = from_bucket(world, clone, client=client_in(tmp_path), init=True, prove=True)
+    result = world.move(check_mode=check_mode, **params)
+    assert result["failed"] and result["changed"] and result["progress"]["moved"] == 1
+    assert "can be neither initialised nor proven: terragrunt.hcl is there" in result["msg"]
+    assert not (tmp_path / "said").exists()
+    (clone / "main.tf").write_text(f"terraform {{\n{result['project']['block']}}}\n")
+    result = world.moved(check_mode=check_mode, **params)
+    assert (result["project"]["init"], result["project"]["proven"]) == (True, not check_mode)
+
+
+def test_nothing_moves_if_the_plan_would_be_one_of_the_old_backend(on_ministack: World, tmp_path: Path):
+    world = on_ministack
+    world.old.put(state())
+    clone = code(tmp_path / "clone", EMPTY)
+    initialised(clone, "s3", {"bucket": world.old.bucket, "key": KEY, "region": world.old.region})
+    params = from_bucket(world, clone, client=client_in(tmp_path), tfbackend="p.tfbackend", prove=True)
+    refused(world, "is not initialised to the destination, so no plan can prove it: set init: true", **params)

@@ -8,6 +8,8 @@ import json
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_move import EDGE
 
 from tests.playbooks.project import ROOT, Project
 from tests.support.emulators import RunningEmulator
@@ -15,6 +17,12 @@ from tests.support.emulators import RunningEmulator
 WAYS = {"by name": "cornerstone.tfstate.migrate", "by file": str(ROOT / "playbooks" / "migrate.yml")}
 KEY = "network/terraform.tfstate"
 STATE = json.dumps({"version": 4, "serial": 4, "lineage": "2d29fd45", "outputs": {}, "resources": []}).encode()
+
+
+def test_every_option_of_the_module_can_be_given() -> None:
+    (play,) = yaml.safe_load((ROOT / "playbooks" / "migrate.yml").read_text())
+    task = play["tasks"][0]["block"][0]
+    assert set(task["cornerstone.tfstate.tf_state_move"]) == set(EDGE.spec)
 
 
 @pytest.fixture

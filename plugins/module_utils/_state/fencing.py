@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
+from .._core import Answer, Call, CallFailed, Failure, Invalid, Target, TfstateError
 from .._lock_record import lock_file
-from .._policy_document import MAX_BYTES, OURS, VERSION
+from .._policy_document import MAX_BYTES, OURS, VERSION, Statement, canonical, deleted_principals
 
 SID = f"{OURS}Moved"
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 #: In the place of a path: all that there is in a bucket.
 EVERYTHING = "*"
+#: A policy that was put is looked for so often, which is some 15 seconds, and is there once it was seen twice in a row.
+LOOKS, TWICE = 7, 2
 
 
 class World(Protocol):
@@ -27,25 +29,64 @@ class World(Protocol):
     def write(self, call: Call) -> None: ...
 
 
+class Patient(World, Protocol):
+    """AWS, and the time that it may take."""
+
+    def pause(self, attempt: int) -> None: ...
+    def late(self) -> bool: ...
+
+
 def denied_in(world: World, bucket: Target) -> set[str]:
     """The states of a bucket that are behind the fence."""
     return denied(policy_of(world, bucket), arn_of(world, bucket))
 
 
-def deny(world: World, bucket: Target, paths: set[str]) -> None:
-    """Puts these states behind the fence too. Raises Invalid if the policy has no room for them."""
+def is_behind(path: str, behind: set[str]) -> bool:
+    return bool({path, EVERYTHING} & behind)
+
+
+def undenied(world: World, bucket: Target, paths: set[str]) -> set[str]:
+    """Those of these states that are not behind the fence yet. Raises Invalid if they cannot be put there."""
     policy, arn = policy_of(world, bucket), arn_of(world, bucket)
     behind = denied(policy, arn)
-    if not (paths <= behind or EVERYTHING in behind):
-        world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": fenced(policy, arn, paths)}))
+    found = {path for path in paths if not is_behind(path, behind)}
+    if found:
+        fenced(policy, arn, found)
+    return found
 
 
-def check_deny(world: World, bucket: Target, paths: set[str]) -> None:
-    """Raises Invalid if there is no room for these states."""
-    fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
+def deny(world: Patient, bucket: Target, paths: set[str]) -> set[str]:
+    """Puts these states behind the fence, and tells which were not there yet. Raises Invalid if they cannot be.
+
+    AWS shows old policies for a while, and whoever writes at the same time may have read one: what it does not come to
+    show is put once more, with what it shows instead.
+    """
+    missing = undenied(world, bucket, paths)
+    is_shown = not missing
+    while not is_shown:
+        _put(world, bucket, paths)
+        is_shown = _comes_to_show(world, bucket, paths)
+        if not is_shown and world.late():
+            raise TfstateError(
+                f"the policy of {bucket.name} does not come to deny what moved: somebody else writes it; run again"
+            )
+    return missing
 
 
-Fence: TypeAlias = Callable[[World, Target, set[str]], None]
+def _put(world: World, bucket: Target, paths: set[str]) -> None:
+    text = fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
+    world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": text}))
+
+
+def _comes_to_show(world: Patient, bucket: Target, paths: set[str]) -> bool:
+    """Whether the fence is seen twice in a row."""
+    in_a_row = 0
+    for attempt in range(LOOKS):
+        world.pause(attempt)
+        in_a_row = 0 if undenied(world, bucket, paths) else in_a_row + 1
+        if in_a_row == TWICE:
+            return True
+    return False
 
 
 def policy_of(world: World, bucket: Target) -> str | None:
@@ -66,6 +107,7 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
+    _check_principals(kept, bucket_arn)
     wanted = {*denied(policy, bucket_arn), *paths}
     behind = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
     resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
@@ -77,6 +119,16 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
             "use fence lock, and deny the bucket as a whole once everybody has moved"
         )
     return text
+
+
+def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
+    """AWS takes back no policy that names what it makes of a role or user that was deleted."""
+    for each in statements:
+        for who in deleted_principals(canonical(each, bucket_arn.split(":")[1])):
+            raise Invalid(
+                f"the statement {each.get('Sid', '(without Sid)')} in the policy of {bucket_arn} names {who}, which "
+                "was deleted, and AWS takes no policy that names it: take it out first, or use fence lock"
+            )
 
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:

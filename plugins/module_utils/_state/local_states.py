@@ -7,13 +7,14 @@ Source: internal/states/statemgr/filesystem.go and internal/backend/local of has
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from .._core import TfstateError
 from .._files import write_bytes
@@ -24,6 +25,10 @@ BACKUP, ASIDE = ".backup", ".moved"
 #: What a state is overwritten with before its file goes. Terraform opens the file, and then waits for the lock: who
 #: gets it afterwards finds no state that could be read, and stops, instead of going on with one that is gone.
 TOMB = b"This state was moved into a bucket. If this file stays, run cornerstone.tfstate.tf_state_move once more.\n"
+
+#: What POSIX says where somebody else holds the lock of a file.
+HELD = {errno.EACCES, errno.EAGAIN}
+T = TypeVar("T")
 
 
 @dataclass
@@ -78,12 +83,18 @@ class LocalState:
         write_bytes(str(self.aside), body, os.fstat(file.fileno()).st_mode & 0o777)
         _tried(self.path, lambda: _overwrite(file, TOMB))
 
+    def check(self) -> None:
+        """Raises if it cannot be locked, or not be set aside."""
+        for path in (self.path, self.path.parent) if self.is_in_use else ():
+            if not os.access(path, os.W_OK):
+                raise TfstateError(f"{path} cannot be changed, and the state has to be set aside: see to its owner")
+
     @property
     def leftovers(self) -> list[Path]:
         """What holds states, and is of no more use once the move was proven: by the last of them it is found again."""
         backups = sorted(self.path.parent.glob(f"{FILE}*{BACKUP}"))
         drafts = sorted(self.path.parent.glob(f".{FILE}*"))  # of a run that was killed while it wrote
-        return [*drafts, *backups, *([self.aside] if self.aside.exists() else [])]
+        return [*drafts, *backups, self.aside]
 
     @contextmanager
     def held(self, info: LockInfo, patience: Callable[[int], bool]) -> Iterator[None]:
@@ -92,7 +103,7 @@ class LocalState:
             yield
             return
         told = self.path.with_name(f".{self.path.name}.lock.info")
-        with self.path.open("r+b") as file:
+        with _tried(self.path, lambda: self.path.open("r+b")) as file:
             self._lock(file, patience)
             self._file = file
             try:
@@ -100,7 +111,7 @@ class LocalState:
                 yield
             finally:
                 self._file = None
-                told.unlink(missing_ok=True)
+                _tried(told, lambda: told.unlink(missing_ok=True))
 
     def _lock(self, file: BinaryIO, patience: Callable[[int], bool]) -> None:
         attempt = 0
@@ -108,7 +119,9 @@ class LocalState:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno not in HELD:
+                    raise _unchanged(self.path, error) from None
                 if not patience(attempt):
                     told = f"somebody else holds the lock of {self.path}: wait until it is released"
                     raise TfstateError(told) from None
@@ -129,9 +142,8 @@ def local_states(project: Path) -> dict[str, LocalState]:
     return {workspace: state for workspace, state in found.items() if state.body() is not None}
 
 
-def remove(paths: list[Path]) -> None:
-    for path in paths:
-        _tried(path, path.unlink)
+def remove(path: Path) -> None:
+    _tried(path, path.unlink)
 
 
 def _read(path: Path) -> bytes | None:
@@ -160,8 +172,12 @@ def _overwrite(file: BinaryIO, body: bytes) -> None:
     os.fsync(file.fileno())
 
 
-def _tried(path: Path, change: Callable[[], object]) -> None:
+def _tried(path: Path, change: Callable[[], T]) -> T:
     try:
-        change()
+        return change()
     except OSError as error:
-        raise TfstateError(f"{path} cannot be changed: {error.strerror}; check its permissions") from None
+        raise _unchanged(path, error) from None
+
+
+def _unchanged(path: Path, error: OSError) -> TfstateError:
+    return TfstateError(f"{path} cannot be changed: {error.strerror}; check its permissions and file system")

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .._core import TfstateError
+from .._aws_errors import BROKEN
+from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, marshal, uuid_of
 from .document import Document, Unreadable, document_of
+from .fencing import SID
 from .lock_stores import Lock
 from .locking import Patience, look, release, take_in_time, take_over
 from .stored import TAG, Stored, digest_of, mark_of
@@ -72,6 +74,8 @@ class Verdict:
     document: Document
     size: int
     digest: str
+    #: Whether the source's table has its digest, as it has of every state whose clients lock there.
+    is_in_table: bool = False
 
 
 def seen(source: Source, target: Stored) -> Seen:
@@ -83,9 +87,8 @@ def seen(source: Source, target: Stored) -> Seen:
 
 def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     """What is left to do. Raises Refused where there could be something to lose."""
-    wanted, url = mark_of(target), target.url
-    if seen.mark not in (None, wanted):
-        raise Refused(f"{source} was moved to {seen.mark} before: move it on from there")
+    url = target.url
+    _check_mark(seen.mark, source, target)
     if seen.body is None:
         raise Refused(f"{source} holds no state")
     document = document_of(seen.body)
@@ -93,9 +96,10 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         kind = NotAState if document.is_foreign or document.is_other else Refused
         raise kind(f"{source} is no state that could be moved: {document.reason}")
     if seen.mark and seen.there is None:
-        raise Refused(f"{source} was moved to {url} before, and is not there any more: restore it there")
+        raise _gone(source, target)
     digest = digest_of(seen.body)
-    found = Verdict(MOVE if seen.there is None else FINISH, document, len(seen.body), digest)
+    action = MOVE if seen.there is None else FINISH
+    found = Verdict(action, document, len(seen.body), digest, is_in_table=seen.digest is not None)
     if seen.mark:
         return replace(found, action=NOTHING)
     if not seen.is_consistent:
@@ -110,6 +114,15 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
     is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
     return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
+
+
+def _check_mark(mark: str | None, source: str, target: Stored) -> None:
+    if mark not in (None, mark_of(target)):
+        raise Refused(f"{source} was moved to {mark} before: move it on from there")
+
+
+def _gone(source: str, target: Stored) -> Refused:
+    return Refused(f"{source} was moved to {target.url} before, and is not there any more: restore it there")
 
 
 def _goes_on(body: bytes, document: Document) -> bool:
@@ -148,6 +161,18 @@ class Move:
         verdict = judged(self._at_rest(), self.source.url, self.target)
         return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
 
+    def confirm(self) -> None:
+        """That it moved here before, if its source is denied to everybody. Its mark can be read all the same."""
+        mark = self.source.mark()
+        _check_mark(mark, self.source.url, self.target)
+        if mark is None:
+            raise Refused(
+                f"{self.source.url} did not move, and yet the policy denies it as if it had: "
+                f"remove the statement {SID} from the policy, then run again"
+            )
+        if self.target.body() is None:
+            raise _gone(self.source.url, self.target)
+
     def _at_rest(self) -> Seen:
         """Both sides, but not as they are between a client's writing the state and its digest."""
         for _unused in range(LOOKS):
@@ -156,7 +181,7 @@ class Move:
                 break
             locks = look(self.source.world, self.source.place)
             if len(self._ours(locks)) < len(locks):
-                return replace(now, digest=None)  # somebody is at work: the locks will tell
+                return replace(now, digest=digest_of(now.body or b""))  # somebody is at work: the locks will tell
         return now
 
     def _is_settled(self) -> bool:
@@ -187,20 +212,30 @@ class Move:
             begun.append(judged(now, self.source.url, self.target))
             if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
                 return replace(begun[0], action=FINISH)
-            self._write(now)
+            self._write(now, begun)
         return begun[0]
 
-    def _write(self, now: Seen) -> None:
+    def _write(self, now: Seen, begun: list[Verdict]) -> None:
         body = now.body or b""
         digest = digest_of(body)
         if now.there is None:
-            self.target.create(body)
+            self._create(body, begun)
         if now.digest_there is None and self.target.place.table:
             self.target.create_digest(digest)
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
             raise TfstateError(f"{self.target.url} reads back other than it was written: somebody else writes there")
         if isinstance(self.source, Stored):
             self.source.put_mark(mark_of(self.target))
+
+    def _create(self, body: bytes, begun: list[Verdict]) -> None:
+        """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence."""
+        try:
+            self.target.create(body)
+        except CallFailed as refused:
+            with suppress(TfstateError):  # what cannot be looked at may be there
+                if refused.failure.code not in BROKEN and self.target.body() is None:
+                    begun.clear()
+            raise
 
     @contextmanager
     def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
@@ -209,10 +244,11 @@ class Move:
         What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
         """
         info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
-        locks = take_in_time(side.world, side.place, info, patience)
+        place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
+        locks = take_in_time(side.world, place, info, patience)
         made = [lock for lock in locks if lock.text == marshal(info)]
         try:
-            ours = [lock if lock in made else take_over(side.world, side.place, lock, info) for lock in locks]
+            ours = [lock if lock in made else take_over(side.world, place, lock, info) for lock in locks]
             yield
         except BaseException:
             mine = [] if begun and side is self.source else made

@@ -7,15 +7,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .._core import Call, CallFailed, Failure
+from .._core import Call, CallFailed, Failure, Response
 from . import digest_item
 from .lock_stores import ABSENT, Place, World
 from .locking import UNMET
 
 TAG = "cornerstone.tfstate:moved-to"
 BEGINNING = 64
+#: What an upload can say of its encryption, and S3 of an object.
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
 
 
@@ -63,8 +65,14 @@ class Stored:
 
     def create(self, body: bytes) -> None:
         """Writes it where there is none. If there is one, by somebody else or by us, the next look tells."""
-        content = {"Body": body, "ContentType": "application/json", "IfNoneMatch": "*", **self.encryption}
+        content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        content |= {"IfNoneMatch": "*", **self.encryption}
         _unless_met(lambda: self.world.write(Call("s3", "put_object", {**self._object(), **content})))
+
+    def lock_place(self) -> Place:
+        """For a lock that says of its encryption what the state's client said: a policy may demand it of any upload."""
+        said = self._known(Call("s3", "head_object", self._object()))
+        return replace(self.place, encryption={name: said[name] for name in ENCRYPTION if name in said})
 
     def digest(self) -> str | None:
         """As the table has it; None: it has none, or one that clients would not heed."""
@@ -88,12 +96,15 @@ class Stored:
         self.world.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
 
     def _tags(self) -> dict[str, str]:
-        answer = self.world.read([Call("s3", "get_object_tagging", self._object())])[0]
-        if isinstance(answer, Failure) and answer.code in ABSENT:
-            return {}
-        if isinstance(answer, Failure):
+        tags = self._known(Call("s3", "get_object_tagging", self._object())).get("TagSet", [])
+        return {tag["Key"]: tag["Value"] for tag in tags}
+
+    def _known(self, call: Call) -> Response:
+        """What S3 says of it; nothing where there is none."""
+        (answer,) = self.world.read([call])
+        if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
-        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
+        return {} if isinstance(answer, Failure) else answer
 
     def _object(self) -> dict[str, str]:
         owner = {"ExpectedBucketOwner": self.place.owner} if self.place.owner else {}

@@ -98,3 +98,18 @@ def test_what_a_client_says_of_its_failure_is_told(tmp_path: Path):
     client.chmod(0o755)
     with pytest.raises(TfstateError, match=r"client plan in .* failed for workspace dev: Error: no way$"):
         Project(tmp_path, str(client)).prove("dev")
+
+
+def test_files_that_no_client_reads_are_left_alone(tmp_path: Path):
+    (tmp_path / ".old.tf").write_text('terraform {\n  backend "s3" {\n  }\n}\n')
+    (tmp_path / "._main.tf").write_bytes(b"\x00\x05\x16\x07\xff")
+    (edit,) = edits(Project(tmp_path, "terraform"))
+    assert (edit.name, edit.before) == ("backend.tf", None)
+
+
+def test_a_link_is_left_to_people(tmp_path: Path):
+    (tmp_path / "shared.tf").write_text('terraform {\n  backend "s3" {\n  }\n}\n')
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "backend.tf").symlink_to("../shared.tf")
+    found = Project(tmp_path / "project", "terraform").edits(BACKEND)
+    assert found == NotSimple("backend.tf is a link, and others may read what it leads to")

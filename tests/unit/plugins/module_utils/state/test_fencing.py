@@ -8,10 +8,20 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import denied, fenced
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import (
+    LOOKS,
+    denied,
+    denied_in,
+    deny,
+    fenced,
+    undenied,
+)
+
+from tests.unit.plugins.module_utils.fake_aws import Bucket, FakeAws
 
 ARN = "arn:aws:s3:::old"
+OLD = Target("old", "eu-west-1")
 FOREIGN: dict[str, Any] = {"Sid": "Foreign", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
 
 
@@ -49,3 +59,52 @@ def test_nobody_else_s_statement_is_taken_for_the_fence():
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():
     with pytest.raises(Invalid, match="20480 bytes that AWS takes: use fence lock"):
         fenced(None, ARN, [f"{number:03}/terraform.tfstate" for number in range(300)])
+
+
+def bucket_of(policy: str | None = None) -> FakeAws:
+    return FakeAws({"old": Bucket(policy=json.loads(policy) if policy else None)})
+
+
+def put(aws: FakeAws, policy: str) -> None:
+    aws.buckets["old"].policy = json.loads(policy)
+
+
+def test_what_is_denied_already_is_not_written_again():
+    aws = bucket_of()
+    assert deny(aws, OLD, {"a", "b"}) == {"a", "b"} and denied_in(aws, OLD) == {"a", "b"}
+    assert deny(aws, OLD, {"a"}) == set()
+    assert len(aws.writes) == 1
+
+
+@pytest.mark.aws("2.2")
+def test_an_old_policy_is_no_reason_to_put_it_again():
+    aws = bucket_of()
+    aws.stale_rounds = LOOKS - 2
+    deny(aws, OLD, {"a"})
+    assert denied_in(aws, OLD) == {"a"} and len(aws.writes) == 1
+
+
+@pytest.mark.aws("2.2")
+def test_a_fence_that_somebody_overwrites_is_put_once_more_beside_what_he_wrote():
+    aws = bucket_of()
+    theirs = [fenced(json.dumps({"Version": "2012-10-17", "Statement": [FOREIGN]}), ARN, ["b"])]
+    aws.watch = lambda world: put(world, theirs.pop()) if theirs else None
+    deny(aws, OLD, {"a"})
+    assert denied_in(aws, OLD) == {"a", "b"}
+    assert (aws.buckets["old"].policy or {})["Statement"][0] == FOREIGN
+
+
+def test_a_fence_that_never_shows_is_a_failure():
+    aws = bucket_of()
+    aws.watch = lambda world: put(world, fenced(None, ARN, ["b"]))
+    with pytest.raises(TfstateError, match="old does not come to deny what moved: somebody else writes it; run again"):
+        deny(aws, OLD, {"a"})
+
+
+@pytest.mark.aws("2.5")
+def test_a_statement_of_somebody_who_was_deleted_is_told_before_anything_moves():
+    gone = {**FOREIGN, "Principal": {"AWS": "AROAEXAMPLE"}}
+    aws = bucket_of(json.dumps({"Version": "2012-10-17", "Statement": [gone]}))
+    with pytest.raises(Invalid, match=r"the statement Foreign in the policy of .* names AROAEXAMPLE"):
+        undenied(aws, OLD, {"a"})
+    assert aws.writes == []

@@ -1,0 +1,67 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The two backends of a move: the one that states come from, and the one that they go to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ._aws import Aws
+from ._core import Call, Target, Wrote
+from ._following import Named
+from ._lock_record import state_path
+from ._state.lock_stores import Place
+from ._state.scope import Scope
+from ._state.stored import Stored
+
+#: Nothing else is deleted by a move.
+RELEASES = {"delete_object", "delete_item"}
+
+
+@dataclass
+class Lasting:
+    """Hears of every write, and knows what of it lasts: not the locks that were taken and released again."""
+
+    wrote: Wrote
+    subjects: set[str] = field(default_factory=set)
+
+    def __call__(self, call: Call) -> None:
+        self.wrote(call)
+        if call.operation in RELEASES:
+            self.subjects.discard(_subject(call))
+        else:
+            self.subjects.add(_subject(call))
+
+
+def _subject(call: Call) -> str:
+    """An object, an item or a bucket."""
+    key = call.params.get("Key") or call.params.get("Item", {})
+    return key if isinstance(key, str) else str(key.get("LockID"))
+
+
+@dataclass(frozen=True)
+class Side:
+    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
+
+    aws: Aws
+    bucket: Target
+    #: None: nobody said whether there is one; empty: there is none.
+    table: str | None
+    key: str | None
+    workspace_key_prefix: str
+    written: Lasting
+
+    def path(self, workspace: str) -> str:
+        return state_path(self.key or "", workspace, self.workspace_key_prefix)
+
+    @property
+    def named(self) -> Named:
+        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.bucket.region, self.table or None)
+
+    def scope(self, keys: tuple[str, ...] = ()) -> Scope:
+        return Scope(self.bucket, self.table or None, keys, self.workspace_key_prefix)
+
+    def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
+        place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
+        return Stored(self.aws, place, encryption)

@@ -1,0 +1,124 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the policy denies at the source is what has moved, and nothing counts as moved because it is denied."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.moves import World, denied_of, refused, state
+from tests.support.relay import error, then
+
+KEYS = ["a/terraform.tfstate", "b/terraform.tfstate"]
+LATE = "late/terraform.tfstate"
+
+
+def denied_states(world: World) -> None:
+    """Two states that moved with all of their bucket, which nobody can read any more."""
+    for key in KEYS:
+        world.old.put(state(), key)
+    world.moved(key=None, fence="deny")
+    for key in [*KEYS, LATE]:
+        world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{key}"), times=math.inf)
+
+
+def resources(world: World) -> list[str]:
+    """What the policy denies, without the lock files."""
+    policy = json.loads(world.old.s3.get_bucket_policy(Bucket=world.old.bucket)["Policy"])
+    (statement,) = policy["Statement"]
+    names = [name.removeprefix(f"arn:aws:s3:::{world.old.bucket}/") for name in statement["Resource"]]
+    return [name for name in names if not name.endswith(".tflock")]
+
+
+@pytest.mark.parametrize("fence", ["lock", "deny"])
+def test_what_is_denied_has_moved_only_to_where_its_mark_says(on_ministack: World, tmp_path: Path, fence: str):
+    world = on_ministack
+    denied_states(world)
+    assert not world.moved(key=None, fence=fence)["changed"]
+    source = {"source_bucket": world.old.bucket, "source_table": world.old.table, "source_region": world.old.region}
+    elsewhere = {"source_key": KEYS[0], "key": "team/shop.tfstate", "project": str(tmp_path), **source}
+    refused(world, f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it on", fence=fence, **elsewhere)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fence", ["lock", "deny"])
+def test_what_is_denied_and_no_longer_at_the_destination_is_told(on_ministack: World, fence: str):
+    world = on_ministack
+    denied_states(world)
+    world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEYS[1])
+    refused(world, f"{KEYS[1]} before, and is not there any more", key=None, fence=fence)
+
+
+@pytest.mark.parametrize("fence", ["lock", "deny"])
+def test_what_is_denied_and_never_moved_is_told(on_ministack: World, fence: str):
+    world = on_ministack
+    denied_states(world)
+    world.old.put(state(), LATE)
+    refused(world, f"s3://{world.old.bucket}/{LATE} did not move, and yet the policy denies it", key=None, fence=fence)
+
+
+def lock_by_file(world: World) -> None:
+    world.old.s3.put_object(Bucket=world.old.bucket, Key=f"{LATE}.tflock", Body=b"{}")
+
+
+def begin_with_nothing(world: World) -> None:
+    world.old.s3.put_object(Bucket=world.old.bucket, Key=LATE, Body=b"")
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        lambda world: world.old.put(state(), LATE, digest=False),
+        lambda world: world.old.lock(LATE),
+        lock_by_file,
+        begin_with_nothing,
+    ],
+    ids=["a state", "a lock in the table", "a lock file", "an empty object"],
+)
+def test_who_begins_in_a_bucket_while_all_of_it_moves_is_not_denied(
+    on_ministack: World, begins: Callable[[World], object]
+):
+    world = on_ministack
+    for key in KEYS:
+        world.old.put(state(), key)
+    world.relay.on("PutObjectTagging", nth=2, reply=then(lambda _call: begins(world)))
+    world.moved(key=None, fence="deny")
+    assert resources(world) == KEYS
+
+
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "Scan"])
+def test_a_bucket_that_nobody_can_look_through_is_denied_state_by_state(on_ministack: World, operation: str):
+    world = on_ministack
+    for key in KEYS:
+        world.old.put(state(), key)
+    unseen = world.relay.on(operation, nth=2, reply=error("AccessDenied", 403), times=math.inf)
+    if operation == "Scan":
+        unseen.nth = 1
+    world.moved(key=None, fence="deny")
+    assert resources(world) == KEYS
+
+
+def test_a_fence_that_is_only_raised_is_a_change(on_ministack: World):
+    world = on_ministack
+    world.old.put(state(), KEYS[0])
+    world.moved(key=KEYS[0])
+    for check_mode in (True, False):
+        result = world.moved(key=KEYS[0], fence="deny", check_mode=check_mode, diff=True)
+        assert (result["changed"], result["denied"], result["states"][0]["action"]) == (True, [KEYS[0]], "none")
+        assert result["diff"]["after"] == f"denied: {KEYS[0]}\n"
+    result = world.moved(key=KEYS[0], fence="deny")
+    assert (result["changed"], result["denied"]) == (False, [])
+
+
+def test_a_policy_that_could_not_be_written_is_no_change(on_ministack: World):
+    world = on_ministack
+    world.old.put(state(), KEYS[0])
+    world.moved(key=KEYS[0])
+    world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.move(key=KEYS[0], fence="deny")
+    assert result["failed"] and (result["changed"], result["denied"]) == (False, [])
