@@ -16,6 +16,8 @@ description:
     stays if the run is cut short, so that no client takes an older version for the current one. Run it again.
   - Nothing is overwritten. What is there of a state is the beginning of what has to be there, or all of it, or the
     task fails. Where somebody went on from the newest version of the backup, there is nothing to do.
+  - Where somebody went back to an older version, the task fails, too. A part of a history is only gone on with under
+    the lock of the run that wrote it.
   - Lock files, and locks that were held when the backup was made, are left out.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)

@@ -112,6 +112,36 @@ def test_what_is_something_else_is_never_overwritten(world: World):
     world.done(MODULE, keys=["README.md"])
 
 
+def test_who_went_back_to_an_older_version_is_left_in_peace(world: World):
+    world.done(MODULE)
+    newest, _older = world.place.versions()
+    world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=newest[0])
+    marker = world.place.versions(DEV)[0]
+    world.place.s3.delete_object(Bucket=world.place.bucket, Key=DEV, VersionId=marker[0])
+    world.refused(MODULE, f"holds only the older versions of {KEY}, {DEV}", "save the backend again")
+    assert (world.current(), world.current(DEV)) == (state(1), state(7))
+    world.done(MODULE, keys=["README.md"])
+
+
+def test_a_state_that_was_undeleted_or_rolled_back_comes_back_as_it_was(world: World):
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    for key in (KEY, DEV):
+        source.place.put(state(1), key)
+        source.place.put(state(2), key)
+    source.place.s3.delete_object(Bucket=source.place.bucket, Key=DEV)
+    there = {"backup": str(source.home / "another")}
+    source.done(BACKUP, **there)
+    for key in (KEY, DEV):
+        version, _body = source.place.versions(key)[0]
+        source.place.s3.delete_object(Bucket=source.place.bucket, Key=key, VersionId=version)
+    assert source.done(BACKUP, check_mode=True, **there)["changed"]
+    assert source.done(BACKUP, **there)["changed"]
+    source.unchanged(BACKUP, **there)
+    world.done(MODULE, **there)
+    assert (world.current(), world.current(DEV)) == (state(1), state(2))
+    world.unchanged(MODULE, **there)
+
+
 def test_a_damaged_backup_is_refused_whole(world: World):
     told = json.loads((world.backup / "backup.json").read_text())["versions"]
     body = world.backup / "objects" / next(each["sha256"] for each in told if each["key"] == "README.md")

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
@@ -118,9 +118,12 @@ def oldest_first(versions: Iterable[Listed], markers: Iterable[Listed]) -> list[
     return sorted(both, key=lambda each: (each.key, each.is_latest, each.last_modified))
 
 
-def grown(known: Iterable[Entry], more: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Both together. What was found later was written later."""
-    return tuple(sorted([*known, *more], key=lambda each: each.key))
+def grown(known: Iterable[Entry], more: Iterable[Entry], current: Collection[Identity] = ()) -> tuple[Entry, ...]:
+    """Both together. What was found later was written later.
+
+    What is current now comes last of its key: whoever deletes the newest version makes an older one current again.
+    """
+    return tuple(sorted([*known, *more], key=lambda each: (each.key, each.identity in current)))
 
 
 def is_same(one: Manifest, other: Manifest) -> bool:
@@ -209,7 +212,8 @@ def progress(there: Sequence[str], markers: int, is_deleted: bool, wanted: Seque
     first, last = _stretch(wanted, count)
     earlier = first - count
     if markers < earlier:
-        return None
+        # The newest version was deleted for good when the backup was made: where it stayed so, all is as it was.
+        return Progress(len(wanted), True) if count == len(bodies) > 0 and wanted[-1] and not is_deleted else None
     if not is_deleted:
         return Progress(first)
     if first == last:

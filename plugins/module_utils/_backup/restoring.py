@@ -43,6 +43,8 @@ class Row:
     done: Progress | None
     #: Nothing is left of it but our lock, or its digest.
     is_unfinished: bool = False
+    #: A lock of ours, from a run before this one, is on it.
+    is_fenced: bool = False
     is_restored: bool = False
 
     @property
@@ -50,6 +52,11 @@ class Row:
         if self.done is None or self.done.count < len(self.wanted):
             return RESTORE
         return FINISH if self.is_unfinished else NOTHING
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Only a part is there, and it is no work of ours: somebody has deleted the newest versions, or a marker."""
+        return self.action == RESTORE and bool(self.done and self.done.count) and not self.is_fenced
 
     @property
     def left(self) -> tuple[Entry, ...]:
@@ -105,6 +112,13 @@ class Restoring:
                 f"{self.to.bucket.name} holds other versions of {some(refused)} than the backup: nothing is "
                 "overwritten; restore into another bucket, or name other keys"
             )
+        rolled_back = [row.path for row in self.rows if row.is_rolled_back]
+        if rolled_back:
+            raise Refused(
+                f"{self.to.bucket.name} holds only the older versions of {some(rolled_back)}, and no lock of a restore "
+                "that was cut short: somebody went back to them, and nothing is written on top; save the backend "
+                "again, restore into another bucket, or name other keys"
+            )
         self._check_locks(listed, present)
 
     def _verify(self, entries: Sequence[Entry]) -> None:
@@ -146,7 +160,8 @@ class Restoring:
         has_file = bool(_held_file(path, listed)) and self.fence.has_file(path)
         if digest and not fits(wanted, digest):
             self.to.aws.warnings.append(f"the digest of {path} in the backup does not fit it: see tf_state_digest")
-        return Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or has_item or has_file)
+        is_fenced = has_item or has_file
+        return Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or is_fenced, is_fenced)
 
     def _check_locks(self, listed: ByKey, present: Present) -> None:
         """Raises Refused if somebody else holds one."""

@@ -37,6 +37,10 @@ class Present:
     def identities(self) -> frozenset[Identity]:
         return frozenset(each.identity for each in self.versions)
 
+    @property
+    def current(self) -> frozenset[Identity]:
+        return frozenset(each.identity for each in self.versions if each.is_latest)
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -104,7 +108,8 @@ class Saving:
         known, now = self.check(), self.present()
         due = self._due(known, now, self._broken(known))
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
-        grown_by = tuple(each for each in entries if not known or each.identity not in known.identities)
+        known_ones = known.identities if known else frozenset()
+        grown_by = [each for each in entries if each.identity not in known_ones]
         manifest = self._manifest(known, grown_by, now)
         return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
 
@@ -118,7 +123,8 @@ class Saving:
             more = self._fetch(self._due(manifest, now, broken))
             broken -= {entry.sha256 for entry in more}
             fetched += more
-            new = [entry for entry in more if entry.identity not in manifest.identities]
+            known_ones = manifest.identities
+            new = [entry for entry in more if entry.identity not in known_ones]
             manifest = self._manifest(manifest, new, now)
             before, now = now, self.present()
             if now.identities == before.identities and now.items == before.items:
@@ -155,7 +161,7 @@ class Saving:
             base,
             table=base.table or self.table,
             account_id=base.account_id or self.bucket.account_id,
-            entries=grown(base.entries, more),
+            entries=grown(base.entries, more, now.current),
             items=base.items if now.items is None else now.items,
         )
 
