@@ -17,7 +17,7 @@ from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import vault_of
 from ._bucket import BUCKET, versioning
-from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, unheard
+from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, recorded, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import unless_checking
@@ -39,13 +39,15 @@ SPEC: dict[str, dict[str, Any]] = {
 def restore(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     restoring: Restoring | None = None
+    writes, heard = recorded(wrote)
     try:
-        restoring = _restoring(params, wrote)
-        restoring.foresee()
+        restoring = _restoring(params, heard)
+        restoring.look()
         unless_checking(check_mode, None, restoring.carry_out)
+        restoring.verify()
     except TfstateError as error:
-        is_changed = any(row.is_restored for row in restoring.rows) if restoring else False
-        return {"failed": True, "msg": str(error), "changed": is_changed}
+        warnings = [*dict.fromkeys(restoring.to.aws.warnings)] if restoring else []
+        return {"failed": True, "msg": str(error), "changed": bool(writes), "warnings": warnings}
     return _told(restoring, diff)
 
 
@@ -102,7 +104,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
     due = [row for row in rows if row["action"] != NOTHING]
     actions = Counter(row["action"] for row in rows)
     result: dict[str, Any] = {
-        "changed": bool(due or restoring.foreign),
+        "changed": bool(due),
         "objects": rows,
         "progress": {
             "objects": len(rows),
@@ -111,7 +113,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
             "unchanged": actions[NOTHING],
             "versions": sum(row["written"] for row in rows),
             "bytes": sum(row["bytes"] for row in rows),
-            "other_digests": len(restoring.foreign),
+            "other_digests": restoring.foreign,
             "left_out": restoring.left_out,
         },
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},

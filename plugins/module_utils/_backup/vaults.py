@@ -30,6 +30,8 @@ MANIFEST, BODIES = "backup.json", "objects"
 #: What lies in a backup is as secret as the states.
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 PIECE = 256 * 1024
+#: No single PutObject takes more bytes. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
+LARGEST = 5 * 1024**3
 
 
 class Vault(Protocol):
