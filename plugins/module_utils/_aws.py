@@ -214,6 +214,8 @@ class Aws:
             return self._located(call, response)
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
+            if len(kept) < len(call.params["Delete"]["Objects"]):
+                self._wrote(call)
             code = kept[0]["Code"]
             each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
             message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])

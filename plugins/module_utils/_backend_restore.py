@@ -9,7 +9,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.census import whereabouts
-from ._backup.closing import SID, is_closed
+from ._backup.closing import check_open
 from ._backup.manifest import Manifest, manifest_of
 from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
@@ -82,10 +82,7 @@ def _existing(aws: Aws, resource: Resource, target: Target) -> Target:
 
 
 def _check_bucket(aws: Aws, bucket: Target) -> None:
-    if is_closed(aws, bucket):
-        raise Refused(
-            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
-        )
+    check_open(aws, bucket)
     (answer,) = aws.read([versioning.read(bucket)])
     if isinstance(answer, Failure):
         raise CallFailed(answer)

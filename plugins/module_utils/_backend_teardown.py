@@ -14,7 +14,7 @@ from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import named_target, told, vault_of
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import Params, TfstateError, Wrote, unheard
+from ._core import Params, TfstateError, Wrote, recorded, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._reconcile import unless_checking
@@ -40,17 +40,18 @@ SPEC: dict[str, dict[str, Any]] = {
 def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     teardown: Teardown | None = None
+    writes, heard = recorded(wrote)
     try:
-        teardown = _teardown(params, wrote)
+        teardown = _teardown(params, heard)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
         saved = teardown.saved or teardown.foresee()
     except TfstateError as error:
-        done = {"changed": bool(teardown and teardown.done), "done": teardown.done if teardown else []}
-        return {"failed": True, "msg": str(error), **done}
+        done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
+        return {"failed": True, "msg": str(error), "changed": bool(writes), "done": done, "warnings": warnings}
     found = teardown.found
     backup = told(teardown.vault, saved) if teardown.vault and saved else None
-    warnings = [*dict.fromkeys(teardown.aws.warnings)]
+    warnings = _warnings(teardown)
     result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
     return {**result, "diff": _diff(found)} if diff else result
 
@@ -68,6 +69,10 @@ def _teardown(params: Params, wrote: Wrote) -> Teardown:
     if against:
         raise Refused(". ".join(dict.fromkeys(against)))
     return Teardown(found, allow, vault)
+
+
+def _warnings(teardown: Teardown) -> list[str]:
+    return [*dict.fromkeys(teardown.aws.warnings)]
 
 
 def _destroys(found: Doomed) -> dict[str, Any]:

@@ -15,11 +15,11 @@ import pytest
 
 from tests.integration.backups import World
 from tests.integration.doors import Playbook, through_core
-from tests.integration.moves import KEY, STRIDES, Place, killed_after, md5, state
-from tests.integration.scenarios import LostReply, overtaken
+from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
+from tests.integration.scenarios import LostReply, answering, overtaken
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
-from tests.support.relay import Call, Proceed, Relay, error, then
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
 
 MODULE, RESTORE = "tf_backend_teardown", "tf_backend_restore"
 
@@ -236,7 +236,7 @@ def test_a_backup_that_fails_gives_the_locks_back_and_deletes_nothing(world: Wor
     rule = world.relay.on("GetObject", reply=denied, times=math.inf)
     result = world.run(MODULE)
     rule.times = 0
-    assert result["failed"] and not result["changed"]
+    assert result["failed"] and result["changed"], "locks were taken and given back"
     assert "needs kms:Decrypt on its KMS key" in result["msg"]
     assert world.histories() == {key: each for key, each in everything.items() if not key.endswith(".tflock")}
     assert world.items() == items
@@ -269,7 +269,8 @@ def test_batch_errors_are_errors_and_the_locks_stay(world: World):
     world.fill()
     world.relay.on("DeleteObjects", reply=half_refused, nth=2)
     result = world.run(MODULE)
-    assert result["failed"] and result["changed"] and result["done"] == ["4 versions"]
+    assert result["failed"] and result["changed"]
+    assert result["done"] == ["the policy denies writing", "4 versions"]
     assert "AccessDenied; needs s3:DeleteObjectVersion" in result["msg"]
     assert "kept-0: Access Denied; " in result["msg"] and "kept-4: Access Denied; and 2 more" in result["msg"]
     assert world.has_lock_file() and world.has_lock_item() and world.is_closed
@@ -318,6 +319,159 @@ def test_a_bucket_that_somebody_else_deletes_is_no_error(on_ministack: World):
     world.done(MODULE)
     gone(world)
     assert world.saved() == everything
+
+
+class WhileSaving:
+    """Does something as soon as the backup reads its first version."""
+
+    def __init__(self, deed: Any) -> None:
+        self.deeds = [deed]
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        if "versionId" in call.request.target and self.deeds:
+            self.deeds.pop()()
+        return proceed()
+
+
+def while_saving(world: World, deed: Any) -> None:
+    world.relay.on("GetObject", reply=WhileSaving(deed), times=math.inf)
+
+
+NEW = "new/terraform.tfstate"
+
+
+@pytest.mark.parametrize("store", ["table", "file"])
+def test_who_locks_a_new_state_while_all_is_saved_stops_it(on_ministack: World, store: str):
+    world = on_ministack
+    world.fill()
+    histories = world.histories()
+
+    def lock() -> None:
+        if store == "table":
+            world.place.lock(NEW)
+        else:
+            world.place.s3.put_object(Bucket=world.place.bucket, Key=f"{NEW}.tflock", Body=b'{"ID":"theirs"}')
+
+    while_saving(world, lock)
+    result = world.run(MODULE)
+    assert result["failed"] and result["done"] == []
+    assert f"somebody holds a lock: {NEW}" in result["msg"] and "nothing was deleted" in result["msg"]
+    assert world.histories() == histories and not world.is_closed
+    assert (world.has_lock_item(NEW), world.has_lock_file(NEW)) == (store == "table", store == "file")
+    assert not world.has_lock_file() and not world.has_lock_item()
+    world.refused(MODULE, f"somebody holds a lock: {NEW}")
+    world.done(MODULE, allow=["delete_state", "break_lock"])
+    gone(world)
+
+
+def test_a_state_that_is_made_while_all_is_saved_is_locked_and_saved_too(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    while_saving(world, lambda: world.place.put(state(1), NEW))
+    world.done(MODULE)
+    gone(world)
+    assert world.saved()[NEW] == [state(1)]
+    locked = [call.body.decode() for call in world.relay.calls if call.name == "PutItem"]
+    assert len([body for body in locked if NEW in body]) == 1
+
+
+@pytest.mark.parametrize("reply", [lose_reply, error("InternalError", 500)], ids=["lost", "broken"])
+def test_without_a_definite_answer_to_the_policy_the_locks_stay(on_ministack: World, reply: Any):
+    world = on_ministack
+    world.fill()
+    rule = world.relay.on("PutBucketPolicy", reply=reply, times=math.inf)
+    result = world.run(MODULE, wait_timeout=1)
+    rule.times = 0
+    assert result["failed"] and result["changed"]
+    assert world.has_lock_file() and world.has_lock_item() and world.current() == state(2)
+    world.done(MODULE)
+    gone(world)
+
+
+def test_a_policy_that_aws_refuses_gives_the_locks_back(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403))
+    world.relay.on("DeleteItem", reply=error("AccessDeniedException", 400))
+    result = world.run(MODULE)
+    assert result["failed"] and "needs s3:PutBucketPolicy" in result["msg"]
+    assert "may still be held (table)" in " ".join(result["warnings"])
+    assert not world.is_closed and not world.has_lock_file()
+    world.done(MODULE)
+    gone(world)
+
+
+def closed(world: World) -> None:
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    resource = {"Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement | resource]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+
+
+def test_what_goes_on_in_a_closed_bucket_locks_in_the_table_what_is_not_locked_there(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    closed(world)
+    world.place.lock()
+    world.refused(MODULE, f"somebody holds a lock: {KEY}")
+    world.place.unlock()
+    world.done(MODULE)
+    gone(world)
+    assert world.writes[:2] == ["PutItem", "PutItem"] and "DeleteObjects" in world.writes
+
+
+def test_a_lock_that_is_taken_in_a_closed_bucket_stops_it(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    closed(world)
+    world.relay.on("DeleteObjects", reply=then(lambda _call: world.place.lock(NEW)))
+    result = world.run(MODULE)
+    assert result["failed"] and f"or holds one: {NEW}" in result["msg"]
+    assert world.current() == state(2) and world.has_lock_item(NEW)
+    world.place.unlock(NEW)
+    world.done(MODULE)
+    gone(world)
+
+
+@pytest.mark.parametrize("policy", ["long", "of a role that was deleted"])
+def test_a_policy_that_cannot_be_extended_is_refused_before_any_lock(on_ministack: World, policy: str):
+    world = on_ministack
+    world.fill()
+    about = {"Effect": "Deny", "Action": "s3:PutObjectAcl", "Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    who = "AROAEXAMPLEEXAMPLEEXA" if policy != "long" else "arn:aws:iam::111122223333:root"
+    statements = [
+        {**about, "Sid": f"Long{n}", "Principal": {"AWS": who}} for n in range(150 if policy == "long" else 1)
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world.relay.on("GetBucketPolicy", reply=answering(document), times=math.inf)
+    reason = {"long": "the policy would be longer than the 20480 bytes"}.get(policy, f"names {who}, which is what AWS")
+    world.refused(MODULE, reason)
+
+
+def test_some_versions_that_are_gone_are_a_change(on_ministack: World):
+    """In a run that only goes on, and writes nothing before."""
+    world = on_ministack
+    world.fill()
+    closed(world)
+    said = "<Error><Key>a</Key><VersionId>1</VersionId><Code>AccessDenied</Code><Message>no</Message></Error>"
+    body = f'<?xml version="1.0"?><DeleteResult>{said}</DeleteResult>'.encode()
+    answer = Answer(200, {"content-type": "application/xml"}, Body((body,)))
+    rule = world.relay.on("DeleteObjects", reply=lambda _call, _proceed: answer)
+    result = world.run(MODULE, table=None)
+    assert rule.fired and result["failed"] and result["changed"] and result["done"] == []
+
+
+def test_digests_that_were_taken_out_of_a_table_stay_in_the_backup(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    world.place.put(state(7), DEV)
+    items = world.items()
+    world.relay.on("DeleteItem", reply=error("AccessDeniedException", 400), nth=2)
+    assert world.run(MODULE, keep_table=True)["failed"]
+    assert not world.exists and len(world.items()) == 3
+    world.done(MODULE, keep_table=True)
+    assert world.items() == []
+    assert json.loads((world.backup / "backup.json").read_text())["items"] == items
 
 
 # Cut short.

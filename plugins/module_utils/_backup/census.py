@@ -85,12 +85,21 @@ def items(aws: Backend, table: str) -> list[RawItem]:
         if isinstance(page, Failure):
             raise CallFailed(page)
         found += page.get("Items", [])
-    return sorted(found, key=lambda item: str(item.get("LockID", {}).get("S")))
+    return sorted(found, key=lambda item: str(name_of(item)))
 
 
 def of_bucket(items: Sequence[RawItem], bucket: str) -> list[Item]:
     read = [item_of(each) for each in items]
     return [item for name, item in read if name == bucket]
+
+
+def about(items: Iterable[RawItem], bucket: str) -> list[RawItem]:
+    return [each for each in items if item_of(each)[0] == bucket]
+
+
+def name_of(item: RawItem) -> str | None:
+    name: str | None = item.get("LockID", {}).get("S")
+    return name
 
 
 def id_of(record: object) -> str | None:

@@ -21,7 +21,7 @@ from .._lock_record import digest_id, lock_id
 from .._state.digest_item import DigestItem, digest_of, put_item
 from .._state.listing import item_of
 from .._state.scope import SUFFIX, Scope
-from .census import items, versions
+from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
 from .manifest import Entry, Listed, Manifest, Progress, RawItem
 from .objections import some
@@ -112,7 +112,7 @@ class Restoring:
             key: each for key, each in self.manifest.histories().items() if scope.takes(key.removesuffix(SUFFIX))
         }
         wanted = {key: history for key, history in histories.items() if not key.endswith(SUFFIX)}
-        present = {_name(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
+        present = {name_of(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
         listed = _by_key(versions(self.to.aws, self.to.bucket))
         digests = self._digests(scope)
         seen = [partial(self._row, key, history, digests.get(key), listed, present) for key, history in wanted.items()]
@@ -252,11 +252,6 @@ def _by_key(listed: Iterable[Listed]) -> dict[str, list[Listed]]:
 
 def _held_file(path: str, listed: ByKey) -> list[Listed]:
     return [each for each in listed.get(f"{path}{SUFFIX}", []) if is_lock_file(each, (path,))]
-
-
-def _name(raw: RawItem) -> str | None:
-    name: str | None = raw.get("LockID", {}).get("S")
-    return name
 
 
 def _text(raw: RawItem | None) -> str | None:

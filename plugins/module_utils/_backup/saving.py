@@ -14,7 +14,7 @@ from typing import Any
 from .._core import Call, Failure, Target, TfstateError
 from .._guard import Refused
 from .._state.contents import etag_md5
-from .census import Keeper, items, versions
+from .census import Keeper, about, items, name_of, versions
 from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, text_of
 from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
 
@@ -60,7 +60,10 @@ class Saved:
 
 @dataclass(frozen=True)
 class Saving:
-    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not."""
+    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not.
+
+    `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
+    """
 
     aws: Keeper
     bucket: Target
@@ -69,6 +72,7 @@ class Saving:
     has_bucket: bool = True
     leaves_out: Callable[[Listed], bool] = lambda _listed: False
     leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
+    keeps_items: bool = False
 
     def known(self) -> Manifest | None:
         """What was saved before. Raises Refused if it is of something else."""
@@ -155,15 +159,24 @@ class Saving:
         return [each for each in now.versions if each.identity not in whole]
 
     def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
-        """Versions are only ever added. Items are as the table has them; where it is gone, as it had them last."""
+        """Versions are only ever added."""
         base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
         return replace(
             base,
             table=base.table or self.table,
             account_id=base.account_id or self.bucket.account_id,
             entries=grown(base.entries, more, now.current),
-            items=base.items if now.items is None else now.items,
+            items=self._items(base, now),
         )
+
+    def _items(self, base: Manifest, now: Present) -> tuple[RawItem, ...]:
+        """As the table has them; where it is gone, as it had them last."""
+        if now.items is None:
+            return base.items
+        names = {name_of(each) for each in now.items}
+        mine = about(base.items, self.bucket.name) if self.keeps_items else []
+        gone = [each for each in mine if name_of(each) not in names]
+        return tuple(sorted([*now.items, *gone], key=lambda each: str(name_of(each))))
 
     def _keep(self, known: Manifest | None, manifest: Manifest) -> None:
         if known and is_same(known, manifest):
