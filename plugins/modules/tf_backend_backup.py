@@ -12,6 +12,9 @@ description:
   - Saves all versions and delete markers of a state bucket, and all items of its lock table.
   - Every body is read back and compared with what S3 says of it. C(backup.json) is written last, so where it is the
     backup is whole.
+  - Where two runs save into one place at the same time, the later one fails rather than drop what the other one has
+    saved. Run it again.
+  - A bucket that is being torn down is saved by that alone.
   - A backup only grows. Run again, it fetches what is new, keeps what AWS no longer has, and reads every body again.
     The items are those that the table had last.
   - Without O(bucket), the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role).

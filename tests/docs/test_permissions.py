@@ -175,7 +175,8 @@ OF_TAGS = {"s3:GetObjectVersionTagging"}
 def test_who_backs_up_needs_exactly_this():
     saves = in_rooms("_backup", "census", "saving") - {"s3:GetObject", "s3:GetObjectTagging"}
     keeps = in_rooms("_backup", "vaults") | {"s3:GetBucketPublicAccessBlock"}
-    assert actions(policy("Back up")) == saves | keeps | FINDS | OF_VERSIONS | OF_TAGS
+    looks = {"s3:GetBucketPolicy"}
+    assert actions(policy("Back up")) == saves | keeps | looks | FINDS | OF_VERSIONS | OF_TAGS
 
 
 def test_who_restores_needs_exactly_this():

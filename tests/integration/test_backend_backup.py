@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.vaults import Folder
 
 from tests.integration.backups import World
 from tests.integration.doors import Playbook, through_core
@@ -18,7 +21,7 @@ from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
-from tests.support.relay import Call, Proceed, Relay, error, then
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
 
 MODULE = "tf_backend_backup"
 EMPTY = {"versions": 0, "bytes": 0}
@@ -183,6 +186,8 @@ def test_a_backup_is_of_one_backend(world: World):
         ("bucket nobody-has-it does not exist", {"bucket": "nobody-has-it"}),
         ("dynamodb", {"table": "nobody-has-it"}),
         ("is no folder", {"backup": __file__}),
+        ("begins with a user whom this machine does not know", {"backup": "~nobody-is-called-so/x"}),
+        ("File name too long; check its permissions", {"backup": "x" * 300}),
     ],
 )
 def test_what_cannot_be_right_is_refused(on_ministack: World, reason: str, params: dict[str, Any]):
@@ -190,6 +195,42 @@ def test_what_cannot_be_right_is_refused(on_ministack: World, reason: str, param
     assert result["failed"] and not result["changed"]
     assert reason in result["msg"] or reason == "dynamodb"
     assert not on_ministack.backup.exists()
+
+
+def test_what_another_run_saved_meanwhile_is_never_dropped(world: World):
+    world.fill()
+    world.done(MODULE)
+    for version, _body in world.place.versions(KEY)[:1]:
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    world.place.put(state(3))
+    while_listing(world, lambda: overtaken_by_another(world))
+    result = world.run(MODULE)
+    assert result["failed"] and f"somebody else saved into {world.backup} meanwhile: run again" in result["msg"]
+    assert state(9) in world.saved()["late"]
+    world.done(MODULE)
+    assert state(9) in world.saved()["late"] and state(3) in world.saved()[KEY]
+
+
+def while_listing(world: World, deed: Callable[[], object]) -> None:
+    world.relay.on("Scan", reply=then(lambda _call: deed()))
+
+
+def overtaken_by_another(world: World, **there: Any) -> None:
+    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
+    (result,) = through_core([world.task(MODULE, **there)])
+    assert not result.get("failed"), result
+    for version, _body in world.place.versions("late"):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
+
+
+def test_a_bucket_that_is_being_torn_down_is_saved_by_that_alone(on_ministack: World):
+    world = on_ministack
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    resource = {"Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement | resource]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+    world.refused(MODULE, f"bucket {world.place.bucket} is being torn down")
 
 
 # In another bucket.
@@ -218,6 +259,40 @@ def test_a_backup_in_another_bucket_is_the_same(world: World, vault: Place):
     assert new.histories() == world.histories()
 
 
+def test_what_another_run_saved_meanwhile_is_never_dropped_from_another_bucket(world: World, vault: Place):
+    world.fill()
+    there = {"backup": f"s3://{vault.bucket}/one", "backup_region": vault.region}
+    said = f"somebody else saved into s3://{vault.bucket}/one/ meanwhile: run again"
+    while_listing(world, lambda: overtaken_by_another(world, **there))
+    assert said in world.run(MODULE, **there)["msg"]
+    put = vault.s3.put_object
+    for name, reply in (("theirs", first), ("ours", lose_reply)):
+        world.place.put(state(3), name)
+        world.relay.on("PutObject", reply=OfTheManifest(reply), times=math.inf, resource=vault.bucket)
+        before = vault.s3.get_object(Bucket=vault.bucket, Key="one/backup.json")["Body"].read()
+        OfTheManifest.deed = lambda text=before: put(Bucket=vault.bucket, Key="one/backup.json", Body=text + b" ")
+        result = world.run(MODULE, **there)
+        assert result.get("failed", False) == (name == "theirs") and said in result.get("msg", said)
+
+
+def first(call: Call, proceed: Proceed) -> Any:
+    OfTheManifest.deed()
+    return proceed()
+
+
+class OfTheManifest:
+    """Once, and of nothing else that is put."""
+
+    deed: Callable[[], object]
+
+    def __init__(self, reply: Any) -> None:
+        self.replies = [reply]
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        is_due = "backup.json" in call.request.target and self.replies
+        return self.replies.pop()(call, proceed) if is_due else proceed()
+
+
 def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     world.fill()
     vault.s3.delete_public_access_block(Bucket=vault.bucket)
@@ -226,6 +301,26 @@ def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     deny(world.relay, "GetPublicAccessBlock")
     world.refused(MODULE, "needs s3:GetBucketPublicAccessBlock", **there)
     world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
+
+
+def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):
+    """So that who is killed leaves no secret under another one. What a run before it left half-written is mended."""
+    folder, body = Folder(tmp_path / "backup"), state(1)
+    name = hashlib.sha256(body).hexdigest()
+    names: list[list[str]] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            names.append([path.name for path in (tmp_path / "backup" / "objects").iterdir()])
+            return super().read(size)
+
+    for left in (None, body[:7], b"more" + body):
+        if left is not None:
+            (tmp_path / "backup" / "objects" / name).write_bytes(left)
+            assert folder.sha256_of(name) != name
+        folder.keep(name, Watched(body))
+        assert folder.sha256_of(name) == name
+    assert {*map(tuple, names)} == {(name,)}
 
 
 @pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["fast", "module"])

@@ -74,8 +74,9 @@ class Saving:
     leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
     keeps_items: bool = False
 
-    def known(self) -> Manifest | None:
-        """What was saved before. Raises Refused if it is of something else."""
+    def check(self) -> tuple[str | None, Manifest | None]:
+        """What was saved before, as it is written and as it is. Raises TfstateError where nothing may be saved."""
+        self.vault.check()
         text = self.vault.manifest()
         known = manifest_of(text, self.vault.url) if text is not None else None
         for name, mine, theirs in self._claims(known) if known else ():
@@ -84,7 +85,7 @@ class Saving:
                     f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
                     "choose another place"
                 )
-        return known
+        return text, known
 
     def _claims(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
         return [
@@ -102,14 +103,9 @@ class Saving:
             None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
         )
 
-    def check(self) -> Manifest | None:
-        """What is there already. Raises TfstateError where nothing may be saved, before anything is."""
-        self.vault.check()
-        return self.known()
-
     def foresee(self) -> Saved:
         """What saving would bring, told by listings alone."""
-        known, now = self.check(), self.present()
+        (_seen, known), now = self.check(), self.present()
         due = self._due(known, now, self._broken(known))
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         known_ones = known.identities if known else frozenset()
@@ -119,7 +115,7 @@ class Saving:
 
     def carry_out(self) -> Saved:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
-        known = self.check()
+        seen, known = self.check()
         broken, now = self._broken(known), self.present()
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
@@ -135,7 +131,8 @@ class Saving:
                 break
         if broken:
             raise TfstateError(self._lost(manifest, broken))
-        self._keep(known, manifest)
+        if known is None or not is_same(known, manifest):
+            self._keep(manifest, seen)
         missed = len(now.identities - manifest.identities)
         return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
 
@@ -178,12 +175,10 @@ class Saving:
         gone = [each for each in mine if name_of(each) not in names]
         return tuple(sorted([*now.items, *gone], key=lambda each: str(name_of(each))))
 
-    def _keep(self, known: Manifest | None, manifest: Manifest) -> None:
-        if known and is_same(known, manifest):
-            return
+    def _keep(self, manifest: Manifest, seen: str | None) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = text_of(replace(manifest, taken_at=moment))
-        self.vault.keep_manifest(text)
+        self.vault.keep_manifest(text, seen)
         if self.vault.manifest() != text:
             raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
 
