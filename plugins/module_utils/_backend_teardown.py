@@ -8,7 +8,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.doomed import Doomed, doomed
-from ._backup.objections import Word, objections
+from ._backup.objections import Word, cautions, objections
 from ._backup.teardown import Teardown
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import named_target, told, vault_of
@@ -68,6 +68,7 @@ def _teardown(params: Params, wrote: Wrote) -> Teardown:
     against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
     if against:
         raise Refused(". ".join(dict.fromkeys(against)))
+    aws.warnings.extend(cautions(code))
     return Teardown(found, allow, vault)
 
 

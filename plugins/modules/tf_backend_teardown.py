@@ -52,6 +52,8 @@ options:
     description:
       - Directories of Terraform or OpenTofu code, read as M(cornerstone.tfstate.tf_backend_audit) reads them.
         As long as a backend block or an initialised checkout names the bucket or the table, nothing is deleted.
+      - Nor is it as long as one may name them, because their names are only known when Terraform runs, unless its
+        region is another one. A block that names no bucket at all is a warning.
       - Not given, nobody looks whether code still names it.
     type: list
     elements: path
@@ -71,6 +73,8 @@ options:
         work of a variable that leads elsewhere than one thinks.
     type: str
 notes:
+  - Where object lock is enabled, AWS is asked of each version whether it is kept. If that may not be known, nothing is
+    deleted.
   - Object lock, MFA delete, replicas of the table, and items of other buckets in it are not overruled by any word.
   - Once a bucket is gone, anybody may take its name, and gets what clients still send there.
 seealso:

@@ -189,7 +189,9 @@ def test_who_tears_down_needs_what_all_of_these_have():
     rooms_of_it = ("census", "saving", "vaults", "closing", "objections", "teardown")
     needed = in_rooms("_backup", *rooms_of_it) | in_rooms("_state", "contents", "lock_stores", "digest_item")
     granted = set().union(*(actions(policy(heading)) for heading in ("Converge", "Back up", "Restore", "Delete")))
-    assert needed - {"s3:GetObjectTagging"} <= granted
+    kept = actions(json.loads(section(PAGE, "Delete")[1].text))
+    assert needed - {"s3:GetObjectTagging"} <= granted | kept
+    assert kept == {"s3:GetObjectLegalHold", "s3:GetObjectRetention"}
 
 
 def test_who_deletes_needs_exactly_this_besides():

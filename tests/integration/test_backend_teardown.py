@@ -145,6 +145,49 @@ def test_code_on_the_map_holds_its_backend(world: World, tmp_path: Path):
     gone(world)
 
 
+@pytest.mark.parametrize(
+    ("region", "options", "is_held"),
+    [
+        ('"eu-west-1"', {}, True),
+        ("local.region", {}, True),
+        ('"us-east-1"', {}, False),
+        ('"eu-west-1"', {"keep_table": True}, True),
+    ],
+)
+def test_code_whose_bucket_is_only_known_later_may_name_it(
+    on_ministack: World, tmp_path: Path, region: str, options: dict[str, Any], is_held: bool
+):
+    """As most Terragrunt code."""
+    world = on_ministack
+    (tmp_path / "code").mkdir()
+    config = f'config = {{\n bucket = "${{local.account}}-tfstate"\n key = "x"\n region = {region}\n }}'
+    (tmp_path / "code" / "terragrunt.hcl").write_text(f'remote_state {{\n backend = "s3"\n {config}\n}}\n')
+    asked = {"code": [str(tmp_path / "code")], **options}
+    if is_held:
+        world.refused(MODULE, "code may name this backend", f"{tmp_path}/code/terragrunt.hcl", **asked)
+    else:
+        assert not any("code" in each for each in world.done(MODULE, check_mode=True, **asked)["warnings"])
+
+
+@pytest.mark.parametrize("keeps_table", [True, False])
+def test_code_whose_table_is_only_known_later_may_name_it(on_ministack: World, tmp_path: Path, keeps_table: bool):
+    (tmp_path / "code").mkdir()
+    named = {"bucket": "another", "key": "x", "region": "eu-west-1", "dynamodb_table": "${var.table}"}
+    (tmp_path / "code" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": named}}}))
+    asked = {"code": [str(tmp_path / "code")], "keep_table": keeps_table}
+    if keeps_table:
+        on_ministack.done(MODULE, check_mode=True, **asked)
+    else:
+        on_ministack.refused(MODULE, "code may name this backend", **asked)
+
+
+def test_code_that_names_no_bucket_is_told(on_ministack: World, tmp_path: Path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {"key": "x"}}}}))
+    said = f"code names no bucket, and -backend-config may name this one: {tmp_path}/code/main.tf.json"
+    assert said in on_ministack.done(MODULE, check_mode=True, code=[str(tmp_path / "code")])["warnings"]
+
+
 def test_code_that_cannot_be_read_may_name_it(on_ministack: World, tmp_path: Path):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "main.tf.json").write_text("{")
@@ -179,19 +222,29 @@ def test_object_lock_cannot_be_overruled(on_ministack: World):
     world.refused(MODULE, "object lock keeps every version for its time (GOVERNANCE)")
     put(Bucket=world.place.bucket, ObjectLockConfiguration=lock)
     ((version, _body),) = world.place.versions()
-    until = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "2999-01-01T00:00:00Z"}
-    rule = world.relay.on("HeadObject", reply=with_headers(until), times=math.inf)
+    free = error("NoSuchObjectLockConfiguration", 404)
+    retention = world.relay.on("GetObjectRetention", reply=kept(RETENTION), times=math.inf)
+    hold = world.relay.on("GetObjectLegalHold", reply=free, times=math.inf)
     world.refused(MODULE, f"object lock keeps version {version} of {KEY} until 2999-01-01 00:00 UTC")
-    rule.reply = with_headers({"x-amz-object-lock-legal-hold": "ON"})
+    retention.reply, hold.reply = free, kept("<LegalHold><Status>ON</Status></LegalHold>")
     world.refused(MODULE, f"object lock keeps version {version} of {KEY} as long as its legal hold lasts")
+    for denied, other, action in (
+        (hold, retention, "s3:GetObjectLegalHold"),
+        (retention, hold, "s3:GetObjectRetention"),
+    ):
+        denied.reply, other.reply = error("AccessDenied", 403), free
+        world.refused(MODULE, "whether object lock keeps 1 versions cannot be known", f"needs {action}")
+    retention.reply = kept(RETENTION.replace("2999", "1999"))
+    hold.reply = kept("<LegalHold><Status>OFF</Status></LegalHold>")
+    world.done(MODULE)
+    gone(world)
 
 
-def with_headers(more: dict[str, str]) -> Any:
-    def reply(call: Call, proceed: Proceed) -> Answer:
-        answer = proceed()
-        return Answer(answer.status, answer.headers | more, answer.body)
+RETENTION = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2999-01-01T00:00:00Z</RetainUntilDate></Retention>"
 
-    return reply
+
+def kept(said: str) -> Any:
+    return lambda _call, _proceed: Answer(200, {"content-type": "application/xml"}, Body((said.encode(),)))
 
 
 # A table that serves others.
