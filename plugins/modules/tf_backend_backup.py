@@ -39,6 +39,7 @@ options:
 notes:
   - What cannot be read, as where a KMS key denies it, makes the task fail. What was saved before stays.
   - It takes no locks. A digest that a client writes during the backup may belong to the next version. Restoring tells.
+  - In a bucket, a version of more than 5 GiB is refused, as AWS takes no more at once. A directory holds it.
   - Tags are those that a version had when it was saved.
 seealso:
   - module: cornerstone.tfstate.tf_backend_restore

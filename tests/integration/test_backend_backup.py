@@ -8,7 +8,9 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,7 @@ def swapped(call: Call, proceed: Proceed) -> Answer:
     ("reply", "reason"),
     [
         (error("NoSuchVersion", 404), "NoSuchVersion"),
+        (error("NoSuchKey", 404), "NoSuchKey"),
         (error("InvalidObjectState", 403), "InvalidObjectState"),
         (
             error("AccessDenied", 403, "User: u is not authorized to perform: kms:Decrypt on resource: k"),
@@ -165,6 +168,17 @@ def test_a_version_that_cannot_be_read_as_it_is_fails_and_is_named(on_ministack:
     assert f"of {KEY} cannot be saved" in result["msg"] and reason in result["msg"]
     assert not (world.backup / "backup.json").exists()
     world.done(MODULE)
+
+
+def test_what_lifecycle_takes_after_it_was_listed_fails_nothing(world: World):
+    world.fill()
+    (newest, _body), (oldest, _older) = world.place.versions()
+    expire = partial(world.place.s3.delete_object, Bucket=world.place.bucket, Key=KEY, VersionId=oldest)
+    world.relay.on("Scan", reply=then(lambda _call: expire()))
+    result = world.done(MODULE)
+    assert world.saved()[KEY] == [state(2)] and result["warnings"] == []
+    assert [each["version_id"] for each in manifest(world)["versions"] if each["key"] == KEY] == [newest]
+    world.unchanged(MODULE)
 
 
 def test_a_backup_is_of_one_backend(world: World):
@@ -238,6 +252,10 @@ def test_a_bucket_that_is_being_torn_down_is_saved_by_that_alone(on_ministack: W
 
 @pytest.fixture
 def vault(world: World) -> Place:
+    return closed_to_the_public(world)
+
+
+def closed_to_the_public(world: World) -> Place:
     place = Place(world.place.emulator, "us-east-1")
     flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     closed = dict.fromkeys(flags, True)
@@ -273,6 +291,24 @@ def test_what_another_run_saved_meanwhile_is_never_dropped_from_another_bucket(w
         OfTheManifest.deed = lambda text=before: put(Bucket=vault.bucket, Key="one/backup.json", Body=text + b" ")
         result = world.run(MODULE, **there)
         assert result.get("failed", False) == (name == "theirs") and said in result.get("msg", said)
+
+
+def test_a_version_that_is_too_long_for_one_upload_needs_a_directory(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    vault = closed_to_the_public(world)
+    rule = world.relay.on("ListObjectVersions", reply=of_six_gibibytes, times=math.inf)
+    there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
+    world.refused(MODULE, f"of {KEY}: AWS takes no more than 5368709120 bytes at once; name a folder", **there)
+    word = {"allow": ["delete_state"], "confirm_name": world.place.bucket}
+    world.refused("tf_backend_teardown", "bytes at once; name a folder", **there, **word)
+    rule.times = 0
+    world.done(MODULE, **there)
+
+
+def of_six_gibibytes(call: Call, proceed: Proceed) -> Answer:
+    answer = proceed()
+    return Answer(200, answer.headers, Body((re.sub(b"<Size>[0-9]+<", b"<Size>6442450944<", answer.body.read()),)))
 
 
 def first(call: Call, proceed: Proceed) -> Any:

@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 from .._core import Invalid
 
 FORMAT = 1
+#: So many of a kind are named.
+NAMED = 5
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 #: What tells a version from all others. Of an unversioned object only its time and content do.
@@ -107,6 +109,10 @@ class Manifest:
             "bytes": sum(entry.size for entry in self.entries),
             "items": len(self.items),
         }
+
+
+def some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
 
 
 def oldest_first(versions: Iterable[Listed], markers: Iterable[Listed]) -> list[Listed]:

@@ -17,10 +17,8 @@ from .._state.contents import GONE
 from .._state.listing import clock
 from .._table import TABLE
 from .doomed import Doomed
-from .manifest import Listed
+from .manifest import Listed, some
 
-#: So many of a kind are named.
-NAMED = 5
 #: Of a version that nothing keeps, or that is gone by now.
 FREE = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
 
@@ -139,7 +137,3 @@ def _kept(found: Doomed, each: Listed) -> str | Failure | None:
         return None
     until = retention["Retention"].get("RetainUntilDate")
     return f"until {until:%Y-%m-%d %H:%M} UTC" if until and until > clock(retention) else None
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")

@@ -23,8 +23,7 @@ from .._state.listing import item_of
 from .._state.scope import SUFFIX, Scope
 from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
-from .manifest import Entry, Listed, Manifest, Progress, RawItem
-from .objections import some
+from .manifest import Entry, Listed, Manifest, Progress, RawItem, some
 from .target import Destination, digest_in
 from .vaults import LARGEST
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -13,15 +13,18 @@ from typing import Any
 
 from .._core import Call, Failure, Target, TfstateError
 from .._guard import Refused
-from .._state.contents import etag_md5
+from .._state.contents import GONE, etag_md5
 from .census import Keeper, about, items, name_of, versions
-from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, text_of
+from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
 from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
 
 #: What somebody wrote while it was saved is fetched, too: so often.
 ROUNDS = 3
 #: What GetObject tells of an object, and PutObject takes.
 CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
+#: Of a version that was listed.
+GONE_VERSION = {"NoSuchVersion", *GONE}
+_UNSAVED = "cannot be saved"
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
@@ -95,6 +98,15 @@ class Saving:
             ("table", self.table, known.table),
         ]
 
+    def check_sizes(self, listed: Iterable[Listed]) -> None:
+        """Raises Refused for what the place of the backup cannot hold."""
+        most = self.vault.largest
+        large = [str(each) for each in listed if most is not None and each.size > most]
+        if large:
+            raise Refused(
+                f"{self.vault.url} cannot hold {some(large)}: AWS takes no more than {most} bytes at once; name a folder"
+            )
+
     def present(self) -> Present:
         found = versions(self.aws, self.bucket) if self.has_bucket else []
         held = None if self.table is None else items(self.aws, self.table)
@@ -107,6 +119,7 @@ class Saving:
         """What saving would bring, told by listings alone."""
         (_seen, known), now = self.check(), self.present()
         due = self._due(known, now, self._broken(known))
+        self.check_sizes(due)
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         known_ones = known.identities if known else frozenset()
         grown_by = [each for each in entries if each.identity not in known_ones]
@@ -120,13 +133,16 @@ class Saving:
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
         for _unused in range(ROUNDS):
-            more = self._fetch(self._due(manifest, now, broken))
+            due = self._due(manifest, now, broken)
+            self.check_sizes(due)
+            more, gone = self._fetch(due)
             broken -= {entry.sha256 for entry in more}
             fetched += more
             known_ones = manifest.identities
             new = [entry for entry in more if entry.identity not in known_ones]
             manifest = self._manifest(manifest, new, now)
             before, now = now, self.present()
+            self._check_gone(gone, now)
             if now.identities == before.identities and now.items == before.items:
                 break
         if broken:
@@ -144,10 +160,8 @@ class Saving:
 
     def _lost(self, manifest: Manifest, broken: Collection[str | None]) -> str:
         lost = [f"version {each.version_id} of {each.key}" for each in manifest.entries if each.sha256 in broken]
-        more = f" and {len(lost) - 5} more" if lost[5:] else ""
         return (
-            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
-            f"{', '.join(lost[:5])}{more}"
+            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: {some(lost)}"
         )
 
     @staticmethod
@@ -182,20 +196,32 @@ class Saving:
         if self.vault.manifest() != text:
             raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
 
-    def _fetch(self, due: Sequence[Listed]) -> list[Entry]:
-        return self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+    def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
+        """What was fetched; and what was not, as AWS has it no longer: lifecycle may have taken it meanwhile."""
+        found = self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+        both = [*zip(due, found, strict=True)]
+        gone = {each.identity: f"{each} {_UNSAVED}: {answer}" for each, answer in both if isinstance(answer, Failure)}
+        return [each for each in found if isinstance(each, Entry)], gone
 
-    def _fetched(self, each: Listed) -> Entry:
+    @staticmethod
+    def _check_gone(gone: Mapping[Identity, str], now: Present) -> None:
+        """Raises TfstateError if a listing that came later still has it."""
+        for identity in gone.keys() & now.identities:
+            raise TfstateError(gone[identity])
+
+    def _fetched(self, each: Listed) -> Entry | Failure:
         if each.is_delete_marker:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
         with scratch() as body:
             answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
+            if isinstance(answer, Failure) and answer.code in GONE_VERSION:
+                return answer
             if isinstance(answer, Failure):
-                raise TfstateError(f"{each} cannot be saved: {answer}")
+                raise TfstateError(f"{each} {_UNSAVED}: {answer}")
             sha256, md5, size = _measured(body)
             if size != each.size or etag_md5(answer) not in (None, md5):
-                raise TfstateError(f"{each} cannot be saved: it reads back other than S3 says; run again")
+                raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
             if self.vault.sha256_of(sha256) != sha256:  # another version may have the same body
                 body.seek(0)
                 self.vault.keep(sha256, body)

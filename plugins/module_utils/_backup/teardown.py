@@ -26,8 +26,8 @@ from .census import about, items, of_bucket, versions
 from .closing import closing
 from .doomed import Doomed
 from .fence import is_lock_file
-from .manifest import Identity, Listed
-from .objections import absent, some
+from .manifest import Identity, Listed, some
+from .objections import absent
 from .saving import Saved, Saving
 from .vaults import Vault
 
@@ -71,6 +71,7 @@ class Teardown:
         """Raises TfstateError where nothing could be saved, or nobody kept from writing. It only reads."""
         if self._saving:
             self._saving.check()
+            self._saving.check_sizes(self.found.versions)
         if self.found.has_bucket and self.found.paths and not self.found.is_begun:
             closing(self.aws, self.bucket)
 

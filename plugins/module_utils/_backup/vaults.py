@@ -39,13 +39,16 @@ LARGEST = 5 * 1024**3
 class Vault(Protocol):
     """Where a backup lies.
 
-    `check` raises Refused where no secret may lie. `sha256_of` is what the body of that name reads back as, None where
-    there is none. In the context of `opened` a body can be read and sought. `keep_manifest` raises Overtaken unless
-    what is there is what was `seen`: else a run that began earlier would drop what another one has saved meanwhile.
+    Longer bodies than `largest` do not fit; with None, all do. `check` raises Refused where no secret may lie.
+    `sha256_of` is what the body of that name reads back as, None where there is none. In the context of `opened` a body
+    can be read and sought. `keep_manifest` raises Overtaken unless what is there is what was `seen`: else a run that
+    began earlier would drop what another one has saved meanwhile.
     """
 
     @property
     def url(self) -> str: ...
+    @property
+    def largest(self) -> int | None: ...
     def check(self) -> None: ...
     def manifest(self) -> str | None: ...
     def keep_manifest(self, text: str, seen: str | None) -> None: ...
@@ -69,6 +72,10 @@ class Folder:
     @property
     def url(self) -> str:
         return str(self.path)
+
+    @property
+    def largest(self) -> None:
+        return None
 
     def check(self) -> None:
         """A folder that we make is closed to others, and so is what we put into one that is there."""
@@ -155,6 +162,10 @@ class Prefix:
     @property
     def url(self) -> str:
         return f"s3://{self.bucket.name}/{self.prefix}"
+
+    @property
+    def largest(self) -> int:
+        return LARGEST
 
     def check(self) -> None:
         (answer,) = self.aws.read([public_access.read(self.bucket)])
