@@ -15,9 +15,9 @@ from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
 from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import vault_of
+from ._backup_options import recorded, vault_of
 from ._bucket import BUCKET, versioning
-from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, recorded, unheard
+from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import unless_checking

@@ -11,10 +11,10 @@ from ._backup.doomed import Doomed, doomed
 from ._backup.objections import Word, cautions, objections
 from ._backup.teardown import Teardown
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import named_target, told, vault_of
+from ._backup_options import named_target, recorded, told, vault_of
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import Params, TfstateError, Wrote, recorded, unheard
+from ._core import Params, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._reconcile import unless_checking

@@ -150,17 +150,6 @@ def unheard(_call: Call) -> None:
     """Nobody."""
 
 
-def recorded(wrote: Wrote) -> tuple[list[Call], Wrote]:
-    """The writes as they happen, and who has to be told of them, who tells the other."""
-    writes: list[Call] = []
-
-    def heard(call: Call) -> None:
-        writes.append(call)
-        wrote(call)
-
-    return writes, heard
-
-
 def _nothing(*_unused: Any) -> tuple[Any, ...]:
     return ()
 

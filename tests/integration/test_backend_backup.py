@@ -299,7 +299,7 @@ def test_a_version_that_is_too_long_for_one_upload_needs_a_directory(on_ministac
     vault = closed_to_the_public(world)
     rule = world.relay.on("ListObjectVersions", reply=of_six_gibibytes, times=math.inf)
     there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
-    world.refused(MODULE, f"of {KEY}: AWS takes no more than 5368709120 bytes at once; name a folder", **there)
+    world.refused(MODULE, f"of {KEY}: AWS takes at most 5368709120 bytes at once; name a folder", **there)
     word = {"allow": ["delete_state"], "confirm_name": world.place.bucket}
     world.refused("tf_backend_teardown", "bytes at once; name a folder", **there, **word)
     rule.times = 0

@@ -104,7 +104,7 @@ class Saving:
         large = [str(each) for each in listed if most is not None and each.size > most]
         if large:
             raise Refused(
-                f"{self.vault.url} cannot hold {some(large)}: AWS takes no more than {most} bytes at once; name a folder"
+                f"{self.vault.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
             )
 
     def present(self) -> Present:
