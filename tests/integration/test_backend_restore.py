@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,20 @@ def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack
         )
         assert (k, world.place.digest(), world.place.locks(), world.place.locks(DEV)) == (k, md5(state(2)), [], [])
     assert writes == 13
+
+
+def test_who_goes_back_while_a_digest_is_written_is_left_in_peace(on_ministack: World):
+    world = on_ministack
+    world.done(MODULE)
+    world.place.dynamodb.delete_item(
+        TableName=world.place.table, Key={"LockID": {"S": f"{world.place.bucket}/{KEY}-md5"}}
+    )
+    newest, _body = world.place.versions()[0]
+    go_back = partial(world.place.s3.delete_object, Bucket=world.place.bucket, Key=KEY, VersionId=newest)
+    world.relay.on("PutItem", reply=then(lambda _call: go_back()))
+    result = world.run(MODULE)
+    assert result["failed"] and f"somebody wrote {KEY}, or went back in it, meanwhile" in result["msg"]
+    assert world.current() == state(1) and not world.has_lock_file() and not world.has_lock_item()
 
 
 def test_every_state_is_locked_before_the_first_version_is_written(on_ministack: World):

@@ -428,6 +428,21 @@ def test_a_state_that_is_made_while_all_is_saved_is_locked_and_saved_too(on_mini
     assert len([body for body in locked if NEW in body]) == 1
 
 
+def test_half_a_lock_of_what_is_no_state_does_not_stop_the_next_run(on_ministack: World):
+    """A lock of somebody else is broken, and before ours is whole the run dies."""
+    world = on_ministack
+    world.place.lock(NEW)
+    word = {"allow": ["delete_state", "break_lock"]}
+    world.relay.on("PutItem", reply=error("AccessDeniedException", 400))
+    kept = world.relay.on("DeleteObject", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.run(MODULE, **word)
+    kept.times = 0
+    assert result["failed"] and result["changed"] and world.has_lock_file(NEW) and not world.has_lock_item(NEW)
+    assert f"of {NEW} may still be held (file)" in " ".join(result["warnings"])
+    world.done(MODULE, **word)
+    gone(world)
+
+
 @pytest.mark.parametrize("reply", [lose_reply, error("InternalError", 500)], ids=["lost", "broken"])
 def test_without_a_definite_answer_to_the_policy_the_locks_stay(on_ministack: World, reply: Any):
     world = on_ministack

@@ -212,8 +212,8 @@ class Restoring:
 
     def _carry(self, row: Row) -> None:
         now = self.to.progress(row.path, row.wanted)
-        if now is None:
-            raise Refused(f"somebody wrote {row.path} meanwhile: nothing is overwritten")
+        if now is None or (row.done and now.count < row.done.count):
+            raise Refused(f"somebody wrote {row.path}, or went back in it, meanwhile: nothing is overwritten")
         for count in range(now.count, len(row.wanted)):
             self._advance(row, count)
         if not now.is_surpassed:

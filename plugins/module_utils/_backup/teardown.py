@@ -95,11 +95,12 @@ class Teardown:
     # Before the first deletion.
 
     def _save_under_lock(self) -> None:
+        paths = self.found.paths | self.found.fenced
         if self.found.is_begun:
-            self._lock((self.found.paths | self.fenced) - self.found.fenced_items)
+            self._lock(paths - self.found.fenced_items)
             return self._save()
         try:
-            self._lock(self.found.paths)
+            self._lock(paths)
             self._save()
             self._lock_what_came()
             close = closing(self.aws, self.bucket) if self.fenced else None
@@ -121,7 +122,7 @@ class Teardown:
         now = self.found.seen()
         if now.theirs and "break_lock" not in self.allow:
             raise Refused(f"{held(sorted(now.theirs))}; nothing was deleted")
-        self._lock(now.paths - self.fenced)
+        self._lock((now.paths - self.fenced) | now.theirs)
 
     def _close(self, close: Call) -> None:
         """Without a definite answer the policy may be in place, and then its locks have to stay."""
