@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -23,7 +22,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map impo
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
@@ -73,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         changes: tuple[Change, ...] = ()
         paths: list[str] = []
         if params.get("directory"):
-            folder = Path(params["directory"]).expanduser().absolute()
+            folder = expanded(params["directory"]).absolute()
             texts = {
                 "audit.json": json_text(report),
                 "audit.md": markdown_text(report),

@@ -56,13 +56,13 @@ class Aws:
         self.warnings: list[str] = []
         self._wrote, self._now, self._sleep = wrote, now, sleep
         self._timeout_s = timeout_s
-        self.renew()
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
             raise translated(error, self._where) from None
+        self.renew()
 
     def partition(self) -> str:
         """The partition of the region; a region that no partition knows is an error, unless an endpoint is given."""
@@ -75,14 +75,17 @@ class Aws:
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
     def renew(self) -> None:
-        """Gives what follows the whole time again: work on many objects is late only where one of them is."""
-        self._deadline = self._now() + self._timeout_s
+        """Gives what follows the whole time again: work on many objects is late only where one of them is.
+
+        And so for all that share the session, as botocore's clients, which end by it, are the session's.
+        """
+        self._session.deadline = self._now() + self._timeout_s
 
     def late(self) -> bool:
         return self.left_s() <= 0
 
     def left_s(self) -> float:
-        return self._deadline - self._now()
+        return self._session.deadline - self._now()
 
     def pause(self, attempt: int) -> None:
         """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
@@ -100,9 +103,10 @@ class Aws:
         return side_by_side([partial(self._answer, call, young) for call in calls])
 
     def pages(self, call: Call) -> Iterator[Answer]:
-        """The answers to a call, one page at a time; the last one may be a failure."""
+        """The answers to a call, one page at a time, each in its own time; the last one may be a failure."""
         asked: Call | None = call
         while asked:
+            self.renew()
             answer = self._answer(asked, young=False)
             yield answer
             asked = None if isinstance(answer, Failure) else page_after(asked, answer)
@@ -128,9 +132,13 @@ class Aws:
             self.pause(attempt)
 
     def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """What these return, side by side, over as few connections as everything else."""
+        """What these return, side by side, over as few connections as everything else, each in its own time."""
         self._client("s3")
-        return side_by_side(works)
+        return side_by_side([partial(self._anew, work) for work in works])
+
+    def _anew(self, work: Callable[[], T]) -> T:
+        self.renew()
+        return work()
 
     def write(self, call: Call, young: bool = False) -> None:
         answer = self._answer(call, young)
@@ -214,6 +222,8 @@ class Aws:
             return self._located(call, response)
         kept = response.get("Errors") if call.operation == "delete_objects" else None
         if kept:  # DeleteObjects answers 200 and names what it did not delete
+            if len(kept) < len(call.params["Delete"]["Objects"]):
+                self._wrote(call)
             code = kept[0]["Code"]
             each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
             message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])

@@ -77,11 +77,12 @@ def session_of(connection: Connection) -> Any:
 
 @dataclass
 class Session:
-    """A session with its clients, and who AWS says it is."""
+    """A session with its clients, when they are to end, and who AWS says it is."""
 
     botocore: Any
     clients: dict[str, Any] = field(default_factory=dict)
     identity: Response | None = None
+    deadline: float = 0.0
 
 
 _last: tuple[Any, Session] | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.census import whereabouts
+from ._backup.closing import check_open
 from ._backup.saving import Saved, Saving
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import named_target, told, vault_of
@@ -36,6 +37,7 @@ def back_up(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard
         vault = vault_of(params, wrote)
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
         saving = Saving(aws, _found(aws, bucket), params["table"] or None, vault)
+        check_open(aws, saving.bucket)
         if params["table"]:
             whereabouts(aws, TABLE, named_target(params, "table"))
         saved = unless_checking(check_mode, None, saving.carry_out) or saving.foresee()

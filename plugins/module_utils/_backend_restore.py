@@ -9,13 +9,13 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.census import whereabouts
-from ._backup.closing import SID, is_closed
+from ._backup.closing import check_open
 from ._backup.manifest import Manifest, manifest_of
 from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
 from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import vault_of
+from ._backup_options import recorded, vault_of
 from ._bucket import BUCKET, versioning
 from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, unheard
 from ._guard import Refused
@@ -39,13 +39,15 @@ SPEC: dict[str, dict[str, Any]] = {
 def restore(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     restoring: Restoring | None = None
+    writes, heard = recorded(wrote)
     try:
-        restoring = _restoring(params, wrote)
-        restoring.foresee()
+        restoring = _restoring(params, heard)
+        restoring.look()
         unless_checking(check_mode, None, restoring.carry_out)
+        restoring.verify()
     except TfstateError as error:
-        is_changed = any(row.is_restored for row in restoring.rows) if restoring else False
-        return {"failed": True, "msg": str(error), "changed": is_changed}
+        warnings = [*dict.fromkeys(restoring.to.aws.warnings)] if restoring else []
+        return {"failed": True, "msg": str(error), "changed": bool(writes), "warnings": warnings}
     return _told(restoring, diff)
 
 
@@ -80,10 +82,7 @@ def _existing(aws: Aws, resource: Resource, target: Target) -> Target:
 
 
 def _check_bucket(aws: Aws, bucket: Target) -> None:
-    if is_closed(aws, bucket):
-        raise Refused(
-            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
-        )
+    check_open(aws, bucket)
     (answer,) = aws.read([versioning.read(bucket)])
     if isinstance(answer, Failure):
         raise CallFailed(answer)
@@ -102,7 +101,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
     due = [row for row in rows if row["action"] != NOTHING]
     actions = Counter(row["action"] for row in rows)
     result: dict[str, Any] = {
-        "changed": bool(due or restoring.foreign),
+        "changed": bool(due),
         "objects": rows,
         "progress": {
             "objects": len(rows),
@@ -111,7 +110,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
             "unchanged": actions[NOTHING],
             "versions": sum(row["written"] for row in rows),
             "bytes": sum(row["bytes"] for row in rows),
-            "other_digests": len(restoring.foreign),
+            "other_digests": restoring.foreign,
             "left_out": restoring.left_out,
         },
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},

@@ -8,10 +8,10 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.doomed import Doomed, doomed
-from ._backup.objections import Word, objections
+from ._backup.objections import Word, cautions, objections
 from ._backup.teardown import Teardown
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import named_target, told, vault_of
+from ._backup_options import named_target, recorded, told, vault_of
 from ._code_map import CodeMap
 from ._code_tree import read_code
 from ._core import Params, TfstateError, Wrote, unheard
@@ -40,17 +40,18 @@ SPEC: dict[str, dict[str, Any]] = {
 def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     teardown: Teardown | None = None
+    writes, heard = recorded(wrote)
     try:
-        teardown = _teardown(params, wrote)
+        teardown = _teardown(params, heard)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
         saved = teardown.saved or teardown.foresee()
     except TfstateError as error:
-        done = {"changed": bool(teardown and teardown.done), "done": teardown.done if teardown else []}
-        return {"failed": True, "msg": str(error), **done}
+        done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
+        return {"failed": True, "msg": str(error), "changed": bool(writes), "done": done, "warnings": warnings}
     found = teardown.found
     backup = told(teardown.vault, saved) if teardown.vault and saved else None
-    warnings = [*dict.fromkeys(teardown.aws.warnings)]
+    warnings = _warnings(teardown)
     result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
     return {**result, "diff": _diff(found)} if diff else result
 
@@ -67,7 +68,12 @@ def _teardown(params: Params, wrote: Wrote) -> Teardown:
     against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
     if against:
         raise Refused(". ".join(dict.fromkeys(against)))
+    aws.warnings.extend(cautions(code))
     return Teardown(found, allow, vault)
+
+
+def _warnings(teardown: Teardown) -> list[str]:
+    return [*dict.fromkeys(teardown.aws.warnings)]
 
 
 def _destroys(found: Doomed) -> dict[str, Any]:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ._aws import Aws
 from ._backup.saving import Saved
 from ._backup.vaults import Folder, Prefix, Vault
-from ._core import Invalid, Params, Target, Wrote
+from ._core import Call, Invalid, Params, Target, Wrote
+from ._files import expanded
 from ._module import connection_of, target_of
 
 SCHEME = "s3://"
@@ -23,7 +23,7 @@ def vault_of(params: Params, wrote: Wrote) -> Vault:
     if not named:
         raise Invalid("backup is not set: name a directory, or s3://bucket/prefix")
     if not named.startswith(SCHEME):
-        return Folder(Path(named).expanduser())
+        return Folder(expanded(named))
     bucket, _slash, prefix = named.removeprefix(SCHEME).partition("/")
     if not bucket or bucket == params["bucket"]:
         raise Invalid(f"backup {named!r} lies in no other bucket than the one that is saved: name s3://bucket/prefix")
@@ -43,3 +43,14 @@ def named_target(params: Params, option: str) -> Target:
 def told(vault: Vault, saved: Saved) -> dict[str, Any]:
     """A backup as results tell it: where it lies, what is in it, and what of that is new."""
     return {"url": vault.url, **saved.manifest.told(), "new": saved.fetched}
+
+
+def recorded(wrote: Wrote) -> tuple[list[Call], Wrote]:
+    """The writes as they happen, and who has to be told of them, who tells the other."""
+    writes: list[Call] = []
+
+    def heard(call: Call) -> None:
+        writes.append(call)
+        wrote(call)
+
+    return writes, heard

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ._core import TfstateError
+from ._core import Invalid, TfstateError
+
+
+def expanded(path: str) -> Path:
+    """With the home of whoever it begins with. Raises Invalid if there is nobody of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Invalid(
+            f"{path} begins with a user whom this machine does not know: name the folder as a whole"
+        ) from None
 
 
 def read_text(path: str) -> str | None:

@@ -12,6 +12,9 @@ description:
   - Saves all versions and delete markers of a state bucket, and all items of its lock table.
   - Every body is read back and compared with what S3 says of it. C(backup.json) is written last, so where it is the
     backup is whole.
+  - Where two runs save into one place at the same time, the later one fails rather than drop what the other one has
+    saved. Run it again.
+  - A bucket that is being torn down is saved by that alone.
   - A backup only grows. Run again, it fetches what is new, keeps what AWS no longer has, and reads every body again.
     The items are those that the table had last.
   - Without O(bucket), the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role).
@@ -36,6 +39,7 @@ options:
 notes:
   - What cannot be read, as where a KMS key denies it, makes the task fail. What was saved before stays.
   - It takes no locks. A digest that a client writes during the backup may belong to the next version. Restoring tells.
+  - In a bucket, a version of more than 5 GiB is refused, as AWS takes no more at once. A directory holds it.
   - Tags are those that a version had when it was saved.
 seealso:
   - module: cornerstone.tfstate.tf_backend_restore

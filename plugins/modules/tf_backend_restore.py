@@ -11,12 +11,18 @@ version_added: 0.2.0
 description:
   - Writes the versions and delete markers of a backup into a bucket, oldest first, with their exact bytes, content
     types, metadata and tags, and the digests of its states into a lock table. The bucket may bear another name.
-  - Every body is read and compared with its hash before the first write.
-  - Each state is locked, in both stores, until its last version and its digest are in and were read back. Its lock
-    stays if the run is cut short, so that no client takes an older version for the current one. Run it again.
+  - All states are locked first, in both stores, so that no client finds one that is still to come absent and unlocked.
+    Then every body is read and compared with its hash, and only then the first version is written.
+  - Each state stays locked until its last version and its digest are in and were read back. If the run is cut short,
+    locks stay, so that no client takes an older version for the current one. Run it again. If it fails, those are
+    released of which no version was written.
   - Nothing is overwritten. What is there of a state is the beginning of what has to be there, or all of it, or the
     task fails. Where somebody went on from the newest version of the backup, there is nothing to do.
-  - Lock files, and locks that were held when the backup was made, are left out.
+  - Where somebody went back to an older version, the task fails, too. A part of a history is only gone on with under
+    the lock of the run that wrote it.
+  - A digest is that of the version which becomes the current one, where the backup has a digest of the state. One
+    that fits already is left alone.
+  - Lock files, locks that were held when the backup was made, and digests of other buckets are left out.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
@@ -34,7 +40,6 @@ options:
   table:
     description:
       - Where digests go, and where states are locked besides their lock files. Empty for none.
-      - Digests of other buckets go there, too, where it has none of them.
     type: str
   keys:
     description:
@@ -53,6 +58,8 @@ options:
 notes:
   - Versions get new ids and times.
   - A client that only reads takes no lock, and sees older versions while they are being restored.
+  - Between the making of the bucket and the locks, clients find neither states nor locks. Stop pipelines before.
+  - A version of more than 5 GiB is refused, as AWS takes no more at once.
 seealso:
   - module: cornerstone.tfstate.tf_backend_backup
   - module: cornerstone.tfstate.tf_state_version
@@ -92,8 +99,8 @@ objects:
     bytes: {description: The bytes of those., type: int, sample: 255220}
 progress:
   description:
-    - How many objects were restored, finished and unchanged, how many versions and bytes were written, how many digests
-      of other buckets, and how many versions of lock files and held locks were left out.
+    - How many objects were restored, finished and unchanged, and how many versions and bytes were written. How many
+      digests of other buckets, and how many versions of lock files and held locks, were left out.
   returned: success
   type: dict
   sample:

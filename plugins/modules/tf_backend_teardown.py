@@ -13,9 +13,13 @@ description:
     destroy, and it refuses unless everything speaks for it.
   - It locks every state, makes a complete backup and reads it back (O(backup)), and then deletes exactly what the
     backup has, by version. What somebody wrote meanwhile is not deleted, and stops it.
+  - Before it denies all writing, it looks once more. It refuses if somebody has taken a lock meanwhile, and locks what
+    has come.
   - Its locks stay until the bucket is gone, and a statement in its policy denies all writing, so that no client ever
-    finds an empty state and plans to create everything anew. If it fails before the first deletion, they are released.
-  - A run that is cut short at any point is completed by the next one with the same options.
+    finds an empty state and plans to create everything anew. If it fails before the policy denies that, or may deny it,
+    they are released.
+  - A run that is cut short at any point is completed by the next one with the same options. States that are not locked
+    in the table by then are locked there first.
   - Without O(bucket), the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role).
   - M(cornerstone.tfstate.tf_backend_restore) brings the backup back.
 author:
@@ -48,6 +52,8 @@ options:
     description:
       - Directories of Terraform or OpenTofu code, read as M(cornerstone.tfstate.tf_backend_audit) reads them.
         As long as a backend block or an initialised checkout names the bucket or the table, nothing is deleted.
+      - Nor is it as long as one may name them, because their names are only known when Terraform runs, unless its
+        region is another one. A block that names no bucket at all is a warning.
       - Not given, nobody looks whether code still names it.
     type: list
     elements: path
@@ -67,6 +73,8 @@ options:
         work of a variable that leads elsewhere than one thinks.
     type: str
 notes:
+  - Where object lock is enabled, AWS is asked of each version whether it is kept. If that may not be known, nothing is
+    deleted.
   - Object lock, MFA delete, replicas of the table, and items of other buckets in it are not overruled by any word.
   - Once a bucket is gone, anybody may take its name, and gets what clients still send there.
 seealso:
@@ -126,11 +134,11 @@ backup:
   type: dict
   sample: {url: /home/me/backups/retired, bucket: retired-terraform-state, versions: 54}
 done:
-  description: What was taken away before it failed.
+  description: What was done before it failed. Versions are counted as they are deleted, a thousand at most at once.
   returned: failure
   type: list
   elements: str
-  sample: [1000 versions, 54 versions]
+  sample: [the policy denies writing, 1000 versions, 54 versions]
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_teardown import EDGE

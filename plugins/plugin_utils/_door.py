@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -160,7 +160,9 @@ def _from_here(value: Any) -> Any:
         return [_from_here(each) for each in value]
     if not isinstance(value, str) or "://" in value:
         return value
-    return ",".join(str(Path(each.strip()).expanduser().absolute()) for each in value.split(","))
+    with suppress(RuntimeError):  # a user whom this machine does not know: whoever reads the path says so
+        return ",".join(str(Path(each.strip()).expanduser().absolute()) for each in value.split(","))
+    return value
 
 
 def _absolute(path: str) -> str:

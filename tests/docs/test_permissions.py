@@ -177,7 +177,8 @@ OF_TAGS = {"s3:GetObjectVersionTagging"}
 def test_who_backs_up_needs_exactly_this():
     saves = in_rooms("_backup", "census", "saving") - {"s3:GetObject", "s3:GetObjectTagging"}
     keeps = in_rooms("_backup", "vaults") | {"s3:GetBucketPublicAccessBlock"}
-    assert actions(policy("Back up")) == saves | keeps | FINDS | OF_VERSIONS | OF_TAGS
+    looks = {"s3:GetBucketPolicy"}
+    assert actions(policy("Back up")) == saves | keeps | looks | FINDS | OF_VERSIONS | OF_TAGS
 
 
 def test_who_restores_needs_exactly_this():
@@ -190,7 +191,9 @@ def test_who_tears_down_needs_what_all_of_these_have():
     rooms_of_it = ("census", "saving", "vaults", "closing", "objections", "teardown")
     needed = in_rooms("_backup", *rooms_of_it) | in_rooms("_state", "contents", "lock_stores", "digest_item")
     granted = set().union(*(actions(policy(heading)) for heading in ("Converge", "Back up", "Restore", "Delete")))
-    assert needed - {"s3:GetObjectTagging"} <= granted
+    kept = actions(json.loads(section(PAGE, "Delete")[1].text))
+    assert needed - {"s3:GetObjectTagging"} <= granted | kept
+    assert kept == {"s3:GetObjectLegalHold", "s3:GetObjectRetention"}
 
 
 def test_who_deletes_needs_exactly_this_besides():

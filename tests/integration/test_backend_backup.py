@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.vaults import Folder
 
 from tests.integration.backups import World
 from tests.integration.conftest import Entrance
@@ -19,7 +24,7 @@ from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
-from tests.support.relay import Call, Proceed, Relay, error, then
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
 
 MODULE = "tf_backend_backup"
 EMPTY = {"versions": 0, "bytes": 0}
@@ -145,6 +150,7 @@ def swapped(call: Call, proceed: Proceed) -> Answer:
     ("reply", "reason"),
     [
         (error("NoSuchVersion", 404), "NoSuchVersion"),
+        (error("NoSuchKey", 404), "NoSuchKey"),
         (error("InvalidObjectState", 403), "InvalidObjectState"),
         (
             error("AccessDenied", 403, "User: u is not authorized to perform: kms:Decrypt on resource: k"),
@@ -163,6 +169,17 @@ def test_a_version_that_cannot_be_read_as_it_is_fails_and_is_named(on_ministack:
     assert f"of {KEY} cannot be saved" in result["msg"] and reason in result["msg"]
     assert not (world.backup / "backup.json").exists()
     world.done(MODULE)
+
+
+def test_what_lifecycle_takes_after_it_was_listed_fails_nothing(world: World):
+    world.fill()
+    (newest, _body), (oldest, _older) = world.place.versions()
+    expire = partial(world.place.s3.delete_object, Bucket=world.place.bucket, Key=KEY, VersionId=oldest)
+    world.relay.on("Scan", reply=then(lambda _call: expire()))
+    result = world.done(MODULE)
+    assert world.saved()[KEY] == [state(2)] and result["warnings"] == []
+    assert [each["version_id"] for each in manifest(world)["versions"] if each["key"] == KEY] == [newest]
+    world.unchanged(MODULE)
 
 
 def test_a_backup_is_of_one_backend(world: World):
@@ -184,6 +201,8 @@ def test_a_backup_is_of_one_backend(world: World):
         ("bucket nobody-has-it does not exist", {"bucket": "nobody-has-it"}),
         ("dynamodb", {"table": "nobody-has-it"}),
         ("is no folder", {"backup": __file__}),
+        ("begins with a user whom this machine does not know", {"backup": "~nobody-is-called-so/x"}),
+        ("File name too long; check its permissions", {"backup": "x" * 300}),
     ],
 )
 def test_what_cannot_be_right_is_refused(on_ministack: World, reason: str, params: dict[str, Any]):
@@ -193,11 +212,51 @@ def test_what_cannot_be_right_is_refused(on_ministack: World, reason: str, param
     assert not on_ministack.backup.exists()
 
 
+def test_what_another_run_saved_meanwhile_is_never_dropped(world: World):
+    world.fill()
+    world.done(MODULE)
+    for version, _body in world.place.versions(KEY)[:1]:
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    world.place.put(state(3))
+    while_listing(world, lambda: overtaken_by_another(world))
+    result = world.run(MODULE)
+    assert result["failed"] and f"somebody else saved into {world.backup} meanwhile: run again" in result["msg"]
+    assert state(9) in world.saved()["late"]
+    world.done(MODULE)
+    assert state(9) in world.saved()["late"] and state(3) in world.saved()[KEY]
+
+
+def while_listing(world: World, deed: Callable[[], object]) -> None:
+    world.relay.on("Scan", reply=then(lambda _call: deed()))
+
+
+def overtaken_by_another(world: World, **there: Any) -> None:
+    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
+    (result,) = through_core([world.task(MODULE, **there)])
+    assert not result.get("failed"), result
+    for version, _body in world.place.versions("late"):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
+
+
+def test_a_bucket_that_is_being_torn_down_is_saved_by_that_alone(on_ministack: World):
+    world = on_ministack
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    resource = {"Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement | resource]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+    world.refused(MODULE, f"bucket {world.place.bucket} is being torn down")
+
+
 # In another bucket.
 
 
 @pytest.fixture
 def vault(world: World) -> Place:
+    return closed_to_the_public(world)
+
+
+def closed_to_the_public(world: World) -> Place:
     place = Place(world.place.emulator, "us-east-1")
     flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     closed = dict.fromkeys(flags, True)
@@ -219,6 +278,58 @@ def test_a_backup_in_another_bucket_is_the_same(world: World, vault: Place):
     assert new.histories() == world.histories()
 
 
+def test_what_another_run_saved_meanwhile_is_never_dropped_from_another_bucket(world: World, vault: Place):
+    world.fill()
+    there = {"backup": f"s3://{vault.bucket}/one", "backup_region": vault.region}
+    said = f"somebody else saved into s3://{vault.bucket}/one/ meanwhile: run again"
+    while_listing(world, lambda: overtaken_by_another(world, **there))
+    assert said in world.run(MODULE, **there)["msg"]
+    put = vault.s3.put_object
+    for name, reply in (("theirs", first), ("ours", lose_reply)):
+        world.place.put(state(3), name)
+        world.relay.on("PutObject", reply=OfTheManifest(reply), times=math.inf, resource=vault.bucket)
+        before = vault.s3.get_object(Bucket=vault.bucket, Key="one/backup.json")["Body"].read()
+        OfTheManifest.deed = lambda text=before: put(Bucket=vault.bucket, Key="one/backup.json", Body=text + b" ")
+        result = world.run(MODULE, **there)
+        assert result.get("failed", False) == (name == "theirs") and said in result.get("msg", said)
+
+
+def test_a_version_that_is_too_long_for_one_upload_needs_a_directory(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    vault = closed_to_the_public(world)
+    rule = world.relay.on("ListObjectVersions", reply=of_six_gibibytes, times=math.inf)
+    there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
+    world.refused(MODULE, f"of {KEY}: AWS takes at most 5368709120 bytes at once; name a folder", **there)
+    word = {"allow": ["delete_state"], "confirm_name": world.place.bucket}
+    world.refused("tf_backend_teardown", "bytes at once; name a folder", **there, **word)
+    rule.times = 0
+    world.done(MODULE, **there)
+
+
+def of_six_gibibytes(call: Call, proceed: Proceed) -> Answer:
+    answer = proceed()
+    return Answer(200, answer.headers, Body((re.sub(b"<Size>[0-9]+<", b"<Size>6442450944<", answer.body.read()),)))
+
+
+def first(call: Call, proceed: Proceed) -> Any:
+    OfTheManifest.deed()
+    return proceed()
+
+
+class OfTheManifest:
+    """Once, and of nothing else that is put."""
+
+    deed: Callable[[], object]
+
+    def __init__(self, reply: Any) -> None:
+        self.replies = [reply]
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        is_due = "backup.json" in call.request.target and self.replies
+        return self.replies.pop()(call, proceed) if is_due else proceed()
+
+
 def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     world.fill()
     vault.s3.delete_public_access_block(Bucket=vault.bucket)
@@ -227,6 +338,26 @@ def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     deny(world.relay, "GetPublicAccessBlock")
     world.refused(MODULE, "needs s3:GetBucketPublicAccessBlock", **there)
     world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
+
+
+def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):
+    """So that who is killed leaves no secret under another one. What a run before it left half-written is mended."""
+    folder, body = Folder(tmp_path / "backup"), state(1)
+    name = hashlib.sha256(body).hexdigest()
+    names: list[list[str]] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            names.append([path.name for path in (tmp_path / "backup" / "objects").iterdir()])
+            return super().read(size)
+
+    for left in (None, body[:7], b"more" + body):
+        if left is not None:
+            (tmp_path / "backup" / "objects" / name).write_bytes(left)
+            assert folder.sha256_of(name) != name
+        folder.keep(name, Watched(body))
+        assert folder.sha256_of(name) == name
+    assert {*map(tuple, names)} == {(name,)}
 
 
 def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, entrance: Entrance):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,74 @@ def test_what_is_something_else_is_never_overwritten(world: World):
     world.done(MODULE, keys=["README.md"])
 
 
+def test_who_went_back_to_an_older_version_is_left_in_peace(world: World):
+    world.done(MODULE)
+    newest, _older = world.place.versions()
+    world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=newest[0])
+    marker = world.place.versions(DEV)[0]
+    world.place.s3.delete_object(Bucket=world.place.bucket, Key=DEV, VersionId=marker[0])
+    world.refused(MODULE, f"holds only the older versions of {KEY}, {DEV}", "save the backend again")
+    assert (world.current(), world.current(DEV)) == (state(1), state(7))
+    world.done(MODULE, keys=["README.md"])
+
+
+def test_a_state_that_was_undeleted_or_rolled_back_comes_back_as_it_was(world: World):
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    for key in (KEY, DEV):
+        source.place.put(state(1), key)
+        source.place.put(state(2), key)
+    source.place.s3.delete_object(Bucket=source.place.bucket, Key=DEV)
+    there = {"backup": str(source.home / "another")}
+    source.done(BACKUP, **there)
+    for key in (KEY, DEV):
+        version, _body = source.place.versions(key)[0]
+        source.place.s3.delete_object(Bucket=source.place.bucket, Key=key, VersionId=version)
+    assert source.done(BACKUP, check_mode=True, **there)["changed"]
+    assert source.done(BACKUP, **there)["changed"]
+    source.unchanged(BACKUP, **there)
+    world.done(MODULE, **there)
+    assert (world.current(), world.current(DEV)) == (state(1), state(2))
+    world.unchanged(MODULE, **there)
+
+
 def test_a_damaged_backup_is_refused_whole(world: World):
     told = json.loads((world.backup / "backup.json").read_text())["versions"]
     body = world.backup / "objects" / next(each["sha256"] for each in told if each["key"] == "README.md")
     body.write_bytes(b"# hullo")
-    world.refused(MODULE, f"the backup in {world.backup} is damaged", "of README.md")
+    damaged(world)
     body.unlink()
-    world.refused(MODULE, f"the backup in {world.backup} is damaged", "of README.md")
+    damaged(world)
     (world.backup / "backup.json").unlink()
     world.refused(MODULE, "holds no backup.json, and so no backup that was finished")
+
+
+def damaged(world: World) -> None:
+    """Refused in the same words with and without check mode, and every lock was given back."""
+    said = [world.run(MODULE, check_mode=check_mode) for check_mode in (True, False)]
+    assert all(each["failed"] for each in said) and said[0]["msg"] == said[1]["msg"]
+    assert f"the backup in {world.backup} is damaged" in said[0]["msg"] and "of README.md" in said[0]["msg"]
+    assert [each["changed"] for each in said] == [False, True], "locks were taken and given back"
+    assert world.histories() == {} and world.items() == []
+    assert not any(world.has_lock_file(key) for key in (KEY, DEV, "README.md"))
+
+
+def test_a_version_that_is_too_long_for_one_upload_is_refused(on_ministack: World):
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    next(each for each in told["versions"] if each["key"] == "README.md")["size"] = 5 * 1024**3 + 1
+    (world.backup / "backup.json").write_text(json.dumps(told))
+    world.refused(MODULE, "README.md has more than the 5368709120 bytes that AWS takes at once: name other keys")
+
+
+def test_only_what_says_how_a_body_is_to_be_read_is_taken_from_a_backup(on_ministack: World):
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    about = next(each for each in told["versions"] if each["key"] == "README.md")
+    about["content"] |= {"ACL": "public-read", "Bucket": "another", "Key": "elsewhere"}
+    (world.backup / "backup.json").write_text(json.dumps(told))
+    world.done(MODULE)
+    assert not any("x-amz-acl" in {name.lower() for name in call.request.headers} for call in world.relay.writes)
+    is_as_saved(world)
 
 
 def test_a_lock_that_somebody_holds_stops_it(world: World):
@@ -162,36 +222,48 @@ def edited(world: World, items: list[Any]) -> None:
     (world.backup / "backup.json").write_text(json.dumps({**told, "items": [*told["items"], *items]}))
 
 
-def test_locks_stay_behind_and_other_buckets_get_only_what_they_lack(world: World):
+def test_locks_and_the_digests_of_other_buckets_stay_behind(world: World):
     source = json.loads((world.backup / "backup.json").read_text())["bucket"]
-    ours, theirs = {"S": md5(b"1")}, {"S": md5(b"2")}
     edited(
         world,
         [
             {"LockID": {"S": f"{source}/{KEY}"}, "Info": {"S": '{"ID":"stale"}'}},
-            {"LockID": {"S": "other/x-md5"}, "Digest": ours},
-            {"LockID": {"S": "other/y-md5"}, "Digest": ours},
+            {"LockID": {"S": "other/x-md5"}, "Digest": {"S": md5(b"1")}},
+            {"LockID": {"S": f"{source}/bare-md5"}},
         ],
     )
-    known = {"LockID": {"S": "other/y-md5"}, "Digest": theirs}
-    world.place.dynamodb.put_item(TableName=world.place.table, Item=known)
     progress = world.done(MODULE)["progress"]
-    assert (progress["other_digests"], progress["left_out"]) == (1, 3)
+    assert (progress["other_digests"], progress["left_out"]) == (1, 4)
     is_as_saved(world)
-    assert [item for item in world.items() if item["LockID"]["S"].startswith("other")] == [
-        {"LockID": {"S": "other/x-md5"}, "Digest": ours},
-        known,
-    ]
+    assert [item["LockID"]["S"] for item in world.items()] == [f"{world.place.bucket}/{KEY}-md5"]
     world.unchanged(MODULE)
 
 
-def test_a_digest_that_does_not_fit_is_restored_and_told(on_ministack: World):
+def test_what_has_no_digest_in_it_is_none(on_ministack: World):
     world = on_ministack
-    source = json.loads((world.backup / "backup.json").read_text())["bucket"]
-    edited(world, [{"LockID": {"S": f"{source}/{DEV}-md5"}, "Digest": {"S": md5(b"")}}])
-    result = world.done(MODULE)
-    assert result["warnings"] == [f"the digest of {DEV} in the backup does not fit it: see tf_state_digest"]
-    assert world.place.digest(DEV) == md5(b"")
+    told = json.loads((world.backup / "backup.json").read_text())
+    bare = [{"LockID": {"S": f"{told['bucket']}/{KEY}-md5"}}]
+    (world.backup / "backup.json").write_text(json.dumps({**told, "items": bare}))
+    world.done(MODULE)
+    assert world.items() == []
+    world.unchanged(MODULE)
+
+
+def test_instead_of_a_digest_that_does_not_fit_that_of_the_version_is_written(on_ministack: World):
+    """A backup without locks may have one of the next version, or of a state that was deleted a moment later."""
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    ahead = [{"LockID": {"S": f"{told['bucket']}/{key}-md5"}, "Digest": {"S": md5(b"")}} for key in (KEY, DEV)]
+    (world.backup / "backup.json").write_text(json.dumps({**told, "items": ahead}))
+    foreseen, result = world.done(MODULE, check_mode=True), world.done(MODULE)
+    said = "in the backup does not fit its newest version:"
+    assert foreseen["warnings"] == result["warnings"]
+    assert sorted(result["warnings"]) == [
+        f"the digest of {KEY} {said} that of the version is written instead",
+        f"the digest of {DEV} {said} none is written instead",
+    ]
+    is_as_saved(world)
+    world.unchanged(MODULE)
 
 
 def test_uploads_say_how_they_are_encrypted(on_ministack: World):
@@ -206,10 +278,11 @@ def test_uploads_say_how_they_are_encrypted(on_ministack: World):
 
 
 def clients_are_safe(world: World) -> None:
-    """Whoever finds a state that is not the newest one finds it locked, in both stores."""
+    """As soon as any version is there, whoever finds a state that is not the newest one, or none, finds it locked."""
+    histories = world.histories()
     for key, newest in ((KEY, state(2)), (DEV, None)):
-        begun = world.histories().get(key, [])
-        if begun and (world.current(key) != newest or (key == DEV and len(begun) < 2)):
+        is_whole = len(histories.get(key, [])) == 2 and world.current(key) == newest
+        if histories and not is_whole:
             assert world.has_lock_file(key) and world.has_lock_item(key)
 
 
@@ -250,14 +323,58 @@ def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack
     assert writes == 13
 
 
+def test_who_goes_back_while_a_digest_is_written_is_left_in_peace(on_ministack: World):
+    world = on_ministack
+    world.done(MODULE)
+    world.place.dynamodb.delete_item(
+        TableName=world.place.table, Key={"LockID": {"S": f"{world.place.bucket}/{KEY}-md5"}}
+    )
+    newest, _body = world.place.versions()[0]
+    go_back = partial(world.place.s3.delete_object, Bucket=world.place.bucket, Key=KEY, VersionId=newest)
+    world.relay.on("PutItem", reply=then(lambda _call: go_back()))
+    result = world.run(MODULE)
+    assert result["failed"] and f"somebody wrote {KEY}, or went back in it, meanwhile" in result["msg"]
+    assert world.current() == state(1) and not world.has_lock_file() and not world.has_lock_item()
+
+
+def test_every_state_is_locked_before_the_first_version_is_written(on_ministack: World):
+    world = on_ministack
+    world.done(MODULE)
+    locks = [call.name == "PutItem" or ".tflock" in call.request.target for call in world.relay.writes]
+    assert locks[:6] == [True] * 6 and world.writes[:6].count("PutItem") == 3 and not locks[6]
+
+
 def test_a_restore_that_fails_in_the_middle_keeps_its_lock(on_ministack: World):
     world = on_ministack
     world.relay.on("DeleteObject", reply=error("AccessDenied", 403))
-    assert world.run(MODULE, keys=["env:/dev/*"])["failed"]
+    result = world.run(MODULE, keys=["env:/dev/*"])
+    assert result["failed"] and result["changed"]
     assert world.histories() == {DEV: [state(7)]}
     assert world.has_lock_file(DEV) and world.has_lock_item(DEV)
     world.done(MODULE)
     is_as_saved(world)
+
+
+def test_what_aws_refuses_to_write_leaves_no_lock_and_what_it_may_have_written_does(on_ministack: World):
+    """And what a lock that cannot be released is called, reaches the user."""
+    world, version = on_ministack, "PutObject"
+    rule = world.relay.on(version, reply=of_versions(error("AccessDenied", 403)), times=math.inf)
+    assert world.run(MODULE, keys=["env:/dev/*"])["failed"]
+    assert not world.has_lock_file(DEV) and not world.has_lock_item(DEV)
+    world.relay.on("DeleteItem", reply=error("AccessDeniedException", 400))
+    result = world.run(MODULE, keys=["env:/dev/*"])
+    assert "may still be held (table)" in " ".join(result["warnings"])
+    rule.reply = of_versions(error("InternalError", 500))
+    assert world.run(MODULE, keys=["env:/dev/*"])["failed"]
+    assert world.has_lock_file(DEV) and world.has_lock_item(DEV)
+    rule.times = 0
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+def of_versions(reply: Any) -> Any:
+    """Not of lock files."""
+    return lambda call, proceed: proceed() if ".tflock" in call.request.target else reply(call, proceed)
 
 
 def test_a_restore_that_comes_too_late_gives_its_lock_back(on_ministack: World):

@@ -15,11 +15,11 @@ import pytest
 
 from tests.integration.backups import World
 from tests.integration.doors import Door, through_core
-from tests.integration.moves import KEY, STRIDES, Place, killed_after, md5, state
-from tests.integration.scenarios import LostReply, overtaken
+from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
+from tests.integration.scenarios import LostReply, answering, overtaken
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
-from tests.support.relay import Call, Proceed, Relay, error, then
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
 
 MODULE, RESTORE = "tf_backend_teardown", "tf_backend_restore"
 
@@ -145,6 +145,49 @@ def test_code_on_the_map_holds_its_backend(world: World, tmp_path: Path):
     gone(world)
 
 
+@pytest.mark.parametrize(
+    ("region", "options", "is_held"),
+    [
+        ('"eu-west-1"', {}, True),
+        ("local.region", {}, True),
+        ('"us-east-1"', {}, False),
+        ('"eu-west-1"', {"keep_table": True}, True),
+    ],
+)
+def test_code_whose_bucket_is_only_known_later_may_name_it(
+    on_ministack: World, tmp_path: Path, region: str, options: dict[str, Any], is_held: bool
+):
+    """As most Terragrunt code."""
+    world = on_ministack
+    (tmp_path / "code").mkdir()
+    config = f'config = {{\n bucket = "${{local.account}}-tfstate"\n key = "x"\n region = {region}\n }}'
+    (tmp_path / "code" / "terragrunt.hcl").write_text(f'remote_state {{\n backend = "s3"\n {config}\n}}\n')
+    asked = {"code": [str(tmp_path / "code")], **options}
+    if is_held:
+        world.refused(MODULE, "code may name this backend", f"{tmp_path}/code/terragrunt.hcl", **asked)
+    else:
+        assert not any("code" in each for each in world.done(MODULE, check_mode=True, **asked)["warnings"])
+
+
+@pytest.mark.parametrize("keeps_table", [True, False])
+def test_code_whose_table_is_only_known_later_may_name_it(on_ministack: World, tmp_path: Path, keeps_table: bool):
+    (tmp_path / "code").mkdir()
+    named = {"bucket": "another", "key": "x", "region": "eu-west-1", "dynamodb_table": "${var.table}"}
+    (tmp_path / "code" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": named}}}))
+    asked = {"code": [str(tmp_path / "code")], "keep_table": keeps_table}
+    if keeps_table:
+        on_ministack.done(MODULE, check_mode=True, **asked)
+    else:
+        on_ministack.refused(MODULE, "code may name this backend", **asked)
+
+
+def test_code_that_names_no_bucket_is_told(on_ministack: World, tmp_path: Path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {"key": "x"}}}}))
+    said = f"code names no bucket, and -backend-config may name this one: {tmp_path}/code/main.tf.json"
+    assert said in on_ministack.done(MODULE, check_mode=True, code=[str(tmp_path / "code")])["warnings"]
+
+
 def test_code_that_cannot_be_read_may_name_it(on_ministack: World, tmp_path: Path):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "main.tf.json").write_text("{")
@@ -179,19 +222,29 @@ def test_object_lock_cannot_be_overruled(on_ministack: World):
     world.refused(MODULE, "object lock keeps every version for its time (GOVERNANCE)")
     put(Bucket=world.place.bucket, ObjectLockConfiguration=lock)
     ((version, _body),) = world.place.versions()
-    until = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "2999-01-01T00:00:00Z"}
-    rule = world.relay.on("HeadObject", reply=with_headers(until), times=math.inf)
+    free = error("NoSuchObjectLockConfiguration", 404)
+    retention = world.relay.on("GetObjectRetention", reply=kept(RETENTION), times=math.inf)
+    hold = world.relay.on("GetObjectLegalHold", reply=free, times=math.inf)
     world.refused(MODULE, f"object lock keeps version {version} of {KEY} until 2999-01-01 00:00 UTC")
-    rule.reply = with_headers({"x-amz-object-lock-legal-hold": "ON"})
+    retention.reply, hold.reply = free, kept("<LegalHold><Status>ON</Status></LegalHold>")
     world.refused(MODULE, f"object lock keeps version {version} of {KEY} as long as its legal hold lasts")
+    for denied, other, action in (
+        (hold, retention, "s3:GetObjectLegalHold"),
+        (retention, hold, "s3:GetObjectRetention"),
+    ):
+        denied.reply, other.reply = error("AccessDenied", 403), free
+        world.refused(MODULE, "whether object lock keeps 1 versions cannot be known", f"needs {action}")
+    retention.reply = kept(RETENTION.replace("2999", "1999"))
+    hold.reply = kept("<LegalHold><Status>OFF</Status></LegalHold>")
+    world.done(MODULE)
+    gone(world)
 
 
-def with_headers(more: dict[str, str]) -> Any:
-    def reply(call: Call, proceed: Proceed) -> Answer:
-        answer = proceed()
-        return Answer(answer.status, answer.headers | more, answer.body)
+RETENTION = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2999-01-01T00:00:00Z</RetainUntilDate></Retention>"
 
-    return reply
+
+def kept(said: str) -> Any:
+    return lambda _call, _proceed: Answer(200, {"content-type": "application/xml"}, Body((said.encode(),)))
 
 
 # A table that serves others.
@@ -236,7 +289,7 @@ def test_a_backup_that_fails_gives_the_locks_back_and_deletes_nothing(world: Wor
     rule = world.relay.on("GetObject", reply=denied, times=math.inf)
     result = world.run(MODULE)
     rule.times = 0
-    assert result["failed"] and not result["changed"]
+    assert result["failed"] and result["changed"], "locks were taken and given back"
     assert "needs kms:Decrypt on its KMS key" in result["msg"]
     assert world.histories() == {key: each for key, each in everything.items() if not key.endswith(".tflock")}
     assert world.items() == items
@@ -269,7 +322,8 @@ def test_batch_errors_are_errors_and_the_locks_stay(world: World):
     world.fill()
     world.relay.on("DeleteObjects", reply=half_refused, nth=2)
     result = world.run(MODULE)
-    assert result["failed"] and result["changed"] and result["done"] == ["4 versions"]
+    assert result["failed"] and result["changed"]
+    assert result["done"] == ["the policy denies writing", "4 versions"]
     assert "AccessDenied; needs s3:DeleteObjectVersion" in result["msg"]
     assert "kept-0: Access Denied; " in result["msg"] and "kept-4: Access Denied; and 2 more" in result["msg"]
     assert world.has_lock_file() and world.has_lock_item() and world.is_closed
@@ -318,6 +372,174 @@ def test_a_bucket_that_somebody_else_deletes_is_no_error(on_ministack: World):
     world.done(MODULE)
     gone(world)
     assert world.saved() == everything
+
+
+class WhileSaving:
+    """Does something as soon as the backup reads its first version."""
+
+    def __init__(self, deed: Any) -> None:
+        self.deeds = [deed]
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        if "versionId" in call.request.target and self.deeds:
+            self.deeds.pop()()
+        return proceed()
+
+
+def while_saving(world: World, deed: Any) -> None:
+    world.relay.on("GetObject", reply=WhileSaving(deed), times=math.inf)
+
+
+NEW = "new/terraform.tfstate"
+
+
+@pytest.mark.parametrize("store", ["table", "file"])
+def test_who_locks_a_new_state_while_all_is_saved_stops_it(on_ministack: World, store: str):
+    world = on_ministack
+    world.fill()
+    histories = world.histories()
+
+    def lock() -> None:
+        if store == "table":
+            world.place.lock(NEW)
+        else:
+            world.place.s3.put_object(Bucket=world.place.bucket, Key=f"{NEW}.tflock", Body=b'{"ID":"theirs"}')
+
+    while_saving(world, lock)
+    result = world.run(MODULE)
+    assert result["failed"] and result["done"] == []
+    assert f"somebody holds a lock: {NEW}" in result["msg"] and "nothing was deleted" in result["msg"]
+    assert world.histories() == histories and not world.is_closed
+    assert (world.has_lock_item(NEW), world.has_lock_file(NEW)) == (store == "table", store == "file")
+    assert not world.has_lock_file() and not world.has_lock_item()
+    world.refused(MODULE, f"somebody holds a lock: {NEW}")
+    world.done(MODULE, allow=["delete_state", "break_lock"])
+    gone(world)
+
+
+def test_a_state_that_is_made_while_all_is_saved_is_locked_and_saved_too(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    while_saving(world, lambda: world.place.put(state(1), NEW))
+    world.done(MODULE)
+    gone(world)
+    assert world.saved()[NEW] == [state(1)]
+    locked = [call.body.decode() for call in world.relay.calls if call.name == "PutItem"]
+    assert len([body for body in locked if NEW in body]) == 1
+
+
+def test_half_a_lock_of_what_is_no_state_does_not_stop_the_next_run(on_ministack: World):
+    """A lock of somebody else is broken, and before ours is whole the run dies."""
+    world = on_ministack
+    world.place.lock(NEW)
+    word = {"allow": ["delete_state", "break_lock"]}
+    world.relay.on("PutItem", reply=error("AccessDeniedException", 400))
+    kept = world.relay.on("DeleteObject", reply=error("AccessDenied", 403), times=math.inf)
+    result = world.run(MODULE, **word)
+    kept.times = 0
+    assert result["failed"] and result["changed"] and world.has_lock_file(NEW) and not world.has_lock_item(NEW)
+    assert f"of {NEW} may still be held (file)" in " ".join(result["warnings"])
+    world.done(MODULE, **word)
+    gone(world)
+
+
+@pytest.mark.parametrize("reply", [lose_reply, error("InternalError", 500)], ids=["lost", "broken"])
+def test_without_a_definite_answer_to_the_policy_the_locks_stay(on_ministack: World, reply: Any):
+    world = on_ministack
+    world.fill()
+    rule = world.relay.on("PutBucketPolicy", reply=reply, times=math.inf)
+    result = world.run(MODULE, wait_timeout=1)
+    rule.times = 0
+    assert result["failed"] and result["changed"]
+    assert world.has_lock_file() and world.has_lock_item() and world.current() == state(2)
+    world.done(MODULE)
+    gone(world)
+
+
+def test_a_policy_that_aws_refuses_gives_the_locks_back(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403))
+    world.relay.on("DeleteItem", reply=error("AccessDeniedException", 400))
+    result = world.run(MODULE)
+    assert result["failed"] and "needs s3:PutBucketPolicy" in result["msg"]
+    assert "may still be held (table)" in " ".join(result["warnings"])
+    assert not world.is_closed and not world.has_lock_file()
+    world.done(MODULE)
+    gone(world)
+
+
+def closed(world: World) -> None:
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    resource = {"Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement | resource]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+
+
+def test_what_goes_on_in_a_closed_bucket_locks_in_the_table_what_is_not_locked_there(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    closed(world)
+    world.place.lock()
+    world.refused(MODULE, f"somebody holds a lock: {KEY}")
+    world.place.unlock()
+    world.done(MODULE)
+    gone(world)
+    assert world.writes[:2] == ["PutItem", "PutItem"] and "DeleteObjects" in world.writes
+
+
+def test_a_lock_that_is_taken_in_a_closed_bucket_stops_it(on_ministack: World):
+    world = on_ministack
+    world.fill()
+    closed(world)
+    world.relay.on("DeleteObjects", reply=then(lambda _call: world.place.lock(NEW)))
+    result = world.run(MODULE)
+    assert result["failed"] and f"or holds one: {NEW}" in result["msg"]
+    assert world.current() == state(2) and world.has_lock_item(NEW)
+    world.place.unlock(NEW)
+    world.done(MODULE)
+    gone(world)
+
+
+@pytest.mark.parametrize("policy", ["long", "of a role that was deleted"])
+def test_a_policy_that_cannot_be_extended_is_refused_before_any_lock(on_ministack: World, policy: str):
+    world = on_ministack
+    world.fill()
+    about = {"Effect": "Deny", "Action": "s3:PutObjectAcl", "Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    who = "AROAEXAMPLEEXAMPLEEXA" if policy != "long" else "arn:aws:iam::111122223333:root"
+    statements = [
+        {**about, "Sid": f"Long{n}", "Principal": {"AWS": who}} for n in range(150 if policy == "long" else 1)
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world.relay.on("GetBucketPolicy", reply=answering(document), times=math.inf)
+    reason = {"long": "the policy would be longer than the 20480 bytes"}.get(policy, f"names {who}, which is what AWS")
+    world.refused(MODULE, reason)
+
+
+def test_some_versions_that_are_gone_are_a_change(on_ministack: World):
+    """In a run that only goes on, and writes nothing before."""
+    world = on_ministack
+    world.fill()
+    closed(world)
+    said = "<Error><Key>a</Key><VersionId>1</VersionId><Code>AccessDenied</Code><Message>no</Message></Error>"
+    body = f'<?xml version="1.0"?><DeleteResult>{said}</DeleteResult>'.encode()
+    answer = Answer(200, {"content-type": "application/xml"}, Body((body,)))
+    rule = world.relay.on("DeleteObjects", reply=lambda _call, _proceed: answer)
+    result = world.run(MODULE, table=None)
+    assert rule.fired and result["failed"] and result["changed"] and result["done"] == []
+
+
+def test_digests_that_were_taken_out_of_a_table_stay_in_the_backup(on_ministack: World):
+    world = on_ministack
+    world.place.put(state(1))
+    world.place.put(state(7), DEV)
+    items = world.items()
+    world.relay.on("DeleteItem", reply=error("AccessDeniedException", 400), nth=2)
+    assert world.run(MODULE, keep_table=True)["failed"]
+    assert not world.exists and len(world.items()) == 3
+    world.done(MODULE, keep_table=True)
+    assert world.items() == []
+    assert json.loads((world.backup / "backup.json").read_text())["items"] == items
 
 
 # Cut short.

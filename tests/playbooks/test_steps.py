@@ -42,6 +42,7 @@ def digests(emulator: RunningEmulator, names: dict[str, str]) -> list[Any]:
     return [each["LockID"]["S"] for each in found]
 
 
+BUCKET_IS_THERE = ("-e", "backup=none")
 WAYS = {"by name": "cornerstone.tfstate.{}", "by file": str(ROOT / "playbooks" / "{}.yml")}
 #: A playbook that is found either way does the same.
 FOUND = ["by name", pytest.param("by file", marks=pytest.mark.thorough)]
@@ -55,16 +56,34 @@ def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
     dynamodb = emulator.client("dynamodb", region=REGION)
     dynamodb.update_table(TableName=names["table"], DeletionProtectionEnabled=False)
     dynamodb.delete_table(TableName=names["table"])
-    run = project.play(WAYS[way].format("rebuild"))
+    run = project.play(WAYS[way].format("rebuild"), *BUCKET_IS_THERE)
     assert run.code == 0, run.output
     assert digests(emulator, names) == [f"{names['bucket']}/{KEY}-md5"]
-    again = project.play(WAYS[way].format("rebuild"))
+    again = project.play(WAYS[way].format("rebuild"), *BUCKET_IS_THERE)
     assert (again.code, again.recap["here"]["changed"]) == (0, 0), again.output
+
+
+def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_without_being_told(
+    project: Project, emulator: RunningEmulator, names: dict[str, str]
+) -> None:
+    put_state(emulator, names)
+    assert project.play("cornerstone.tfstate.backup").code == 0
+    s3 = emulator.client("s3", region=REGION)
+    listed = s3.list_object_versions(Bucket=names["bucket"])["Versions"]
+    for each in listed:
+        s3.delete_object(Bucket=names["bucket"], Key=each["Key"], VersionId=each["VersionId"])
+    s3.delete_bucket(Bucket=names["bucket"])
+    run = project.play("cornerstone.tfstate.rebuild")
+    assert run.code == 0, run.output
+    assert s3.get_object(Bucket=names["bucket"], Key=KEY)["Body"].read() == STATE.encode()
+    (project.home / "backups" / "here" / "backup.json").unlink()
+    without = project.play("cornerstone.tfstate.rebuild")
+    assert without.code == 2 and "holds no backup.json" in without.output, without.output
 
 
 def test_where_files_lock_there_are_no_digests_to_make(project: Project, relay: Relay, unique: str) -> None:
     inventory(project, {"bucket": f"files-{unique}"}, "lockfile")
-    run = project.play("cornerstone.tfstate.rebuild")
+    run = project.play("cornerstone.tfstate.rebuild", *BUCKET_IS_THERE)
     assert (run.code, run.recap["here"]["failed"]) == (0, 0), run.output
     assert "Scan" not in relay.operations
 
@@ -74,7 +93,7 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     project: Project, emulator: RunningEmulator, names: dict[str, str], way: str, tmp_path: Path
 ) -> None:
     put_state(emulator, names)
-    assert project.play("cornerstone.tfstate.rebuild").code == 0
+    assert project.play("cornerstone.tfstate.rebuild", *BUCKET_IS_THERE).code == 0
     playbook = WAYS[way].format("lock_mode")
     (project.home / "code").mkdir()
     files = project.home / "backends" / "here"

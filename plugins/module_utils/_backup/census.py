@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from .._aws_errors import DENIED
-from .._core import EXISTENCE, Call, CallFailed, Change, Failure, Resource, Target
+from .._core import EXISTENCE, Answer, Call, CallFailed, Change, Failure, Resource, Target
 from .._guard import Refused, refusals
 from .._lock_record import LockInfo
 from .._observe import IDENTITY, Observer, World
@@ -41,24 +41,26 @@ def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target,
 
 def versions(aws: Backend, bucket: Target) -> list[Listed]:
     """Those of each key, the oldest first."""
+    return _versions(aws.pages(Call("s3", "list_object_versions", bucket.bucket)))
+
+
+def versions_of(aws: Backend, bucket: Target, key: str) -> list[Listed]:
+    """A listing goes by key, and this one comes before all that begin with it."""
+    pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": key}))
+    return [each for each in _versions(pages, key) if each.key == key]
+
+
+def _versions(pages: Iterable[Answer], key: str | None = None) -> list[Listed]:
+    """`key`: no further than the page on which others begin."""
     found: list[Listed] = []
     markers: list[Listed] = []
-    for page in aws.pages(Call("s3", "list_object_versions", bucket.bucket)):
+    for page in pages:
         if isinstance(page, Failure):
             raise CallFailed(page)
         found += [_listed(each, False) for each in page.get("Versions", [])]
         markers += [_listed(each, True) for each in page.get("DeleteMarkers", [])]
-    return oldest_first(found, markers)
-
-
-def versions_of(aws: Backend, bucket: Target, key: str) -> list[Listed]:
-    found: list[Listed] = []
-    markers: list[Listed] = []
-    for page in aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": key})):
-        if isinstance(page, Failure):
-            raise CallFailed(page)
-        found += [_listed(each, False) for each in page.get("Versions", []) if each["Key"] == key]
-        markers += [_listed(each, True) for each in page.get("DeleteMarkers", []) if each["Key"] == key]
+        if key is not None and any(each.key != key for each in (*found, *markers)):
+            break
     return oldest_first(found, markers)
 
 
@@ -83,12 +85,21 @@ def items(aws: Backend, table: str) -> list[RawItem]:
         if isinstance(page, Failure):
             raise CallFailed(page)
         found += page.get("Items", [])
-    return sorted(found, key=lambda item: str(item.get("LockID", {}).get("S")))
+    return sorted(found, key=lambda item: str(name_of(item)))
 
 
 def of_bucket(items: Sequence[RawItem], bucket: str) -> list[Item]:
     read = [item_of(each) for each in items]
     return [item for name, item in read if name == bucket]
+
+
+def about(items: Iterable[RawItem], bucket: str) -> list[RawItem]:
+    return [each for each in items if item_of(each)[0] == bucket]
+
+
+def name_of(item: RawItem) -> str | None:
+    name: str | None = item.get("LockID", {}).get("S")
+    return name
 
 
 def id_of(record: object) -> str | None:

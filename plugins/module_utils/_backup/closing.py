@@ -12,7 +12,8 @@ import json
 from typing import Any
 
 from .._core import Call, Invalid, Target
-from .._policy_document import MAX_BYTES, OURS, VERSION
+from .._guard import Refused
+from .._policy_document import MAX_BYTES, OURS, VERSION, deleted_principals, statements_of
 from .._state.fencing import World, arn_of, policy_of, statements_in
 
 SID = f"{OURS}TearDown"
@@ -23,9 +24,18 @@ def is_closed(world: World, bucket: Target) -> bool:
     return any(each.get("Sid") == SID for each in statements_in(policy_of(world, bucket)))
 
 
-def close(world: World, bucket: Target) -> None:
+def check_open(world: World, bucket: Target) -> None:
+    """Raises Refused for a bucket that is on its way out."""
+    if is_closed(world, bucket):
+        raise Refused(
+            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
+        )
+
+
+def closing(world: World, bucket: Target) -> Call:
+    """What closes it. Raises Invalid where AWS would not take that."""
     policy = closed(policy_of(world, bucket), arn_of(world, bucket))
-    world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy}))
+    return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
 
 
 def closed(policy: str | None, bucket_arn: str) -> str:
@@ -33,7 +43,13 @@ def closed(policy: str | None, bucket_arn: str) -> str:
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
     ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket_arn}/*"}
-    text = json.dumps({**document, "Statement": [*kept, ours]})
+    text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
         raise Invalid(f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: shorten it first")
+    gone = [who for each in statements_of({"Statement": kept}, "aws") for who in deleted_principals(each)]
+    if gone:
+        raise Invalid(
+            f"the policy of {bucket_arn} names {', '.join(gone)}, which is what AWS makes of a role or user that was "
+            "deleted, and AWS takes no policy that names it, so that nobody can be kept from writing: remove it first"
+        )
     return text

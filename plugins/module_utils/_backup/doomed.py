@@ -11,8 +11,9 @@ from functools import cached_property
 from .._bucket import BUCKET
 from .._core import Target, TfstateError
 from .._state.contents import locks
+from .._state.listing import item_of
 from .._table import TABLE
-from .census import Keeper, id_of, items, of_bucket, versions, whereabouts
+from .census import Keeper, about, id_of, items, of_bucket, versions, whereabouts
 from .closing import is_closed
 from .fence import Fence, is_lock_file
 from .losses import Losses, losses_of, objects_in
@@ -64,7 +65,24 @@ class Doomed:
 
     @property
     def own_items(self) -> Sequence[RawItem]:
-        return [each for each in self.items if of_bucket([each], self.bucket.name)]
+        return about(self.items, self.bucket.name)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """What clients have to be kept from: every state, and whatever else somebody has locked."""
+        return self.theirs.union(objects_in(self.versions).states)
+
+    @property
+    def fenced_items(self) -> frozenset[str]:
+        """The states whose locks in the table are ours."""
+        return frozenset(item_of(each)[1].path for each in self.items if self.fence.has_item(each))
+
+    def seen(self) -> Doomed:
+        """As it is now. Raises TfstateError where that cannot be known."""
+        found = versions(self.aws, self.bucket) if self.has_bucket else []
+        now = replace(self, versions=found, items=items(self.aws, self.table_name) if self.table_name else [])
+        fenced, theirs = _holders(now)
+        return replace(now, fenced=fenced, theirs=theirs)
 
     @property
     def others(self) -> list[str]:
@@ -81,13 +99,8 @@ def doomed(
     has_table = False
     if table:
         table, has_table = whereabouts(aws, TABLE, table)
-    found = versions(aws, bucket) if has_bucket else []
-    held = items(aws, table.name) if table and has_table else []
     is_begun = has_bucket and is_closed(aws, bucket)
-    what = aws, bucket, has_bucket, table, has_table, keeps_table, encryption
-    unread = Doomed(*what, is_begun, versions=found, items=held)
-    fenced, theirs = _holders(unread)
-    return replace(unread, fenced=fenced, theirs=theirs)
+    return Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, encryption, is_begun).seen()
 
 
 def _holders(found: Doomed) -> tuple[frozenset[str], frozenset[str]]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .._core import Target, TfstateError
-from .._lock_record import parsed, uuid_of
+from .._lock_record import LockInfo, parsed, uuid_of
 from .._state.listing import item_of
 from .._state.lock_stores import File, Item, Place, place_in
-from .._state.locking import look, release, take
+from .._state.locking import look, release, take, take_in
 from .._state.maintenance import ours
 from .._state.scope import SUFFIX, Scope
 from .census import Keeper, id_of
@@ -44,13 +44,26 @@ class Fence:
 
     def take(self, path: str, breaks: bool = False) -> None:
         """`breaks`: what somebody else holds is released first, as it was seen."""
-        place = self.place(path)
         if breaks:
-            theirs = [lock for lock in look(self.aws, place) if lock.id != self.id_of(path)]
-            problems = release(self.aws, place, theirs).problems
-            if problems:
-                raise TfstateError("; ".join(problems))
-        take(self.aws, place, ours(place, self.work, self.info, datetime.now(timezone.utc), self.id_of(path)))
+            self._break(path)
+        take(self.aws, self.place(path), self._record(path))
+
+    def take_item(self, path: str, breaks: bool = False) -> None:
+        """That in the table, of a bucket into which nobody can write lock files any more."""
+        if breaks:
+            self._break(path)
+        if self.table:
+            take_in(self.aws, Item(self.place(path)), self._record(path))
+
+    def _record(self, path: str) -> LockInfo:
+        return ours(self.place(path), self.work, self.info, datetime.now(timezone.utc), self.id_of(path))
+
+    def _break(self, path: str) -> None:
+        place = self.place(path)
+        theirs = [lock for lock in look(self.aws, place) if lock.id != self.id_of(path)]
+        problems = release(self.aws, place, theirs).problems
+        if problems:
+            raise TfstateError("; ".join(problems))
 
     def release(self, path: str) -> tuple[str, ...]:
         """A sentence for each lock of ours that was not released."""

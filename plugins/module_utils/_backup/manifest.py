@@ -11,13 +11,15 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from .._core import Invalid
 
 FORMAT = 1
+#: So many of a kind are named.
+NAMED = 5
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 #: What tells a version from all others. Of an unversioned object only its time and content do.
@@ -109,6 +111,10 @@ class Manifest:
         }
 
 
+def some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+
+
 def oldest_first(versions: Iterable[Listed], markers: Iterable[Listed]) -> list[Listed]:
     """All of a listing, which gives versions and markers apart, each of them the newest first.
 
@@ -118,9 +124,12 @@ def oldest_first(versions: Iterable[Listed], markers: Iterable[Listed]) -> list[
     return sorted(both, key=lambda each: (each.key, each.is_latest, each.last_modified))
 
 
-def grown(known: Iterable[Entry], more: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Both together. What was found later was written later."""
-    return tuple(sorted([*known, *more], key=lambda each: each.key))
+def grown(known: Iterable[Entry], more: Iterable[Entry], current: Collection[Identity] = ()) -> tuple[Entry, ...]:
+    """Both together. What was found later was written later.
+
+    What is current now comes last of its key: whoever deletes the newest version makes an older one current again.
+    """
+    return tuple(sorted([*known, *more], key=lambda each: (each.key, each.identity in current)))
 
 
 def is_same(one: Manifest, other: Manifest) -> bool:
@@ -209,7 +218,8 @@ def progress(there: Sequence[str], markers: int, is_deleted: bool, wanted: Seque
     first, last = _stretch(wanted, count)
     earlier = first - count
     if markers < earlier:
-        return None
+        # The newest version was deleted for good when the backup was made: where it stayed so, all is as it was.
+        return Progress(len(wanted), True) if count == len(bodies) > 0 and wanted[-1] and not is_deleted else None
     if not is_deleted:
         return Progress(first)
     if first == last:

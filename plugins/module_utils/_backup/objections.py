@@ -6,19 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .._bucket import BUCKET
-from .._code_map import CodeMap
-from .._core import Answer, Call, Failure, Params, Target
+from .._code_map import BLOCK, TERRAGRUNT, CodeMap, Layer
+from .._core import Call, Failure, Params, Target
 from .._guard import Refused, held
 from .._reconcile import reconcile
+from .._state.contents import GONE
 from .._state.listing import clock
 from .._table import TABLE
 from .doomed import Doomed
-from .manifest import Listed
+from .manifest import Listed, some
 
-#: So many of a kind are named.
-NAMED = 5
+#: Of a version that nothing keeps, or that is gone by now.
+FREE = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,42 @@ def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
     layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, found)})
     if layers:
         yield f"code still names this backend: {some(layers)}; let it go elsewhere, or remove it"
+    maybe = sorted({layer.path for layer in code.layers if _may_name(layer, found)} - {*layers})
+    if maybe:
+        yield (
+            f"code may name this backend, whose bucket or table is only known when Terraform runs: {some(maybe)}; make "
+            "sure that it does not, and leave it out of code"
+        )
     if code.unreadable:
         yield f"code that cannot be read may name this backend: {some([each.path for each in code.unreadable])}"
 
 
+def cautions(code: CodeMap) -> Iterator[str]:
+    """What code leaves to whoever initialises it, and no file says."""
+    blocks = [each for each in code.layers if each.source in (BLOCK, TERRAGRUNT)]
+    bare = [each.path for each in blocks if "bucket" not in each.given]
+    if bare:
+        yield f"code names no bucket, and -backend-config may name this one: {some(bare)}"
+
+
 def _names(arguments: Params, found: Doomed) -> bool:
-    table = found.table.name if found.table and not found.keeps_table else None
-    is_here = arguments.get("region") in (None, found.bucket.region)
-    names_table = table is not None and arguments.get("dynamodb_table") == table and is_here
+    table = _going_table(found)
+    names_table = table is not None and arguments.get("dynamodb_table") == table and _is_here(arguments, found)
     return arguments.get("bucket") == found.bucket.name or names_table
+
+
+def _may_name(layer: Layer, found: Doomed) -> bool:
+    asked = {"bucket"} if _going_table(found) is None else {"bucket", "dynamodb_table"}
+    return bool(layer.unknown & asked) and _is_here(layer.arguments, found)
+
+
+def _going_table(found: Doomed) -> str | None:
+    return found.table.name if found.table and not found.keeps_table else None
+
+
+def _is_here(arguments: Params, found: Doomed) -> bool:
+    """As far as the code says it: a bucket or table of this name in another region is another one."""
+    return arguments.get("region") in (None, found.bucket.region)
 
 
 def _of_the_loop(found: Doomed, word: Word) -> Iterator[str]:
@@ -85,25 +114,26 @@ def _of_retention(found: Doomed) -> Iterator[str]:
         return
     (lock,) = found.aws.read([Call("s3", "get_object_lock_configuration", found.bucket.bucket)])
     looked = [] if isinstance(lock, Failure) else [each for each in found.versions if not each.is_delete_marker]
-    answers = found.aws.read([_head(found, each) for each in looked]) if looked else []
-    kept = [f"{each} {until}" for each, answer in zip(looked, answers, strict=True) if (until := _kept(answer))]
+    answers = found.aws.together([partial(_kept, found, each) for each in looked]) if looked else []
+    unknown = [answer for answer in answers if isinstance(answer, Failure)]
+    if unknown:
+        yield f"whether object lock keeps {len(unknown)} versions cannot be known: {unknown[0]}"
+    kept = [f"{each} {until}" for each, until in zip(looked, answers, strict=True) if isinstance(until, str)]
     if kept:
         yield f"object lock keeps {some(kept)}: wait until then, or lift it"
 
 
-def _head(found: Doomed, each: Listed) -> Call:
+def _kept(found: Doomed, each: Listed) -> str | Failure | None:
+    """Until when. HeadObject says it only to those who may ask, and to others that there is nothing."""
     named = {**found.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
-    return Call("s3", "head_object", named)
-
-
-def _kept(answer: Answer) -> str | None:
-    if isinstance(answer, Failure):
-        return None  # what we may not read, AWS itself will refuse
-    until = answer.get("ObjectLockRetainUntilDate")
-    if answer.get("ObjectLockLegalHoldStatus") == "ON":
+    asked = [Call("s3", "get_object_retention", named), Call("s3", "get_object_legal_hold", named)]
+    retention, hold = answers = found.aws.read(asked)
+    unknown = [answer for answer in answers if isinstance(answer, Failure) and answer.code not in FREE]
+    if unknown:
+        return unknown[0]
+    if not isinstance(hold, Failure) and hold["LegalHold"].get("Status") == "ON":
         return "as long as its legal hold lasts"
-    return f"until {until:%Y-%m-%d %H:%M} UTC" if until and until > clock(answer) else None
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+    if isinstance(retention, Failure):
+        return None
+    until = retention["Retention"].get("RetainUntilDate")
+    return f"until {until:%Y-%m-%d %H:%M} UTC" if until and until > clock(retention) else None

@@ -2,28 +2,30 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A backup brought back: every version in order, under the lock of its state until the last one and its digest are in.
 
-The lock stays when a run is cut short, so that no client takes an older version for the current one. What is there is
-never overwritten: it is the beginning of what has to be there, or the whole is refused.
+All states are locked before the first one is read, so that no client finds one that is still to come absent and
+unlocked, and makes everything anew. The lock stays when a run is cut short, so that none takes an older version for the
+current one. What is there is never overwritten: it is the beginning of what has to be there, or the whole is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from .._core import TfstateError
+from .._aws_errors import BROKEN
+from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import digest_id, lock_id
-from .._state.digest_item import digest_of, put_item
+from .._state.digest_item import DigestItem, digest_of, put_item
 from .._state.listing import item_of
 from .._state.scope import SUFFIX, Scope
-from .census import items, versions
+from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
-from .manifest import Entry, Listed, Manifest, Progress, RawItem
-from .objections import some
-from .target import Destination, fits
+from .manifest import Entry, Listed, Manifest, Progress, RawItem, some
+from .target import Destination, digest_in
+from .vaults import LARGEST
 
 #: What the destination holds, by key and by the id of an item.
 ByKey: TypeAlias = Mapping[str, Sequence[Listed]]
@@ -31,11 +33,13 @@ Present: TypeAlias = Mapping[str | None, RawItem]
 
 WORK = "tf_backend_restore"
 RESTORE, FINISH, NOTHING = "restore", "finish", "none"
+#: What a version is written with.
+WRITES = ("put_object", "delete_object")
 
 
 @dataclass
 class Row:
-    """An object and its history. `digest` is its item of the backup, under the name that it has where it goes."""
+    """An object and its history. `digest` is its item as it has to be where it goes."""
 
     path: str
     wanted: tuple[Entry, ...]
@@ -43,13 +47,21 @@ class Row:
     done: Progress | None
     #: Nothing is left of it but our lock, or its digest.
     is_unfinished: bool = False
-    is_restored: bool = False
+    #: A lock of ours, from a run before this one, is on it.
+    is_fenced: bool = False
+    #: A part of it may be there.
+    is_begun: bool = False
 
     @property
     def action(self) -> str:
         if self.done is None or self.done.count < len(self.wanted):
             return RESTORE
         return FINISH if self.is_unfinished else NOTHING
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Only a part is there, and it is no work of ours: somebody has deleted the newest versions, or a marker."""
+        return self.is_begun and not self.is_fenced
 
     @property
     def left(self) -> tuple[Entry, ...]:
@@ -72,43 +84,62 @@ class Restoring:
     #: Shell patterns; none means all.
     keys: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
-    #: Digests that are about other buckets, which the table has not.
-    foreign: list[RawItem] = field(default_factory=list)
+    #: Digests of other buckets, which may have gone on since: they stay behind.
+    foreign: int = 0
     #: Lock files and locks that were held when the backup was made.
     left_out: int = 0
+    is_verified: bool = False
 
     @property
     def fence(self) -> Fence:
         info = f"being restored from {self.to.vault.url}"
         return Fence(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
 
+    @property
+    def _due(self) -> list[Row]:
+        return [row for row in self.rows if row.action != NOTHING]
+
+    def _each(self, work: Callable[[Row], Any], rows: Sequence[Row]) -> list[Any]:
+        return self.to.aws.together([partial(work, row) for row in rows]) if rows else []
+
     # What is to be done.
 
-    def foresee(self) -> None:
+    def look(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
         scope = Scope(self.to.bucket, self.to.table, self.keys)
         histories = {
             key: each for key, each in self.manifest.histories().items() if scope.takes(key.removesuffix(SUFFIX))
         }
         wanted = {key: history for key, history in histories.items() if not key.endswith(SUFFIX)}
-        self._verify([entry for history in wanted.values() for entry in history])
-        present = {_name(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
+        present = {name_of(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
         listed = _by_key(versions(self.to.aws, self.to.bucket))
         digests = self._digests(scope)
         seen = [partial(self._row, key, history, digests.get(key), listed, present) for key, history in wanted.items()]
         self.rows = self.to.aws.together(seen) if seen else []
         self.left_out += sum(len(history) for key, history in histories.items() if key.endswith(SUFFIX))
-        self.foreign = list(self._foreign(present))
         refused = [row.path for row in self.rows if row.done is None]
         if refused:
             raise Refused(
                 f"{self.to.bucket.name} holds other versions of {some(refused)} than the backup: nothing is "
                 "overwritten; restore into another bucket, or name other keys"
             )
+        rolled_back = [row.path for row in self.rows if row.is_rolled_back]
+        if rolled_back:
+            raise Refused(
+                f"{self.to.bucket.name} holds only the older versions of {some(rolled_back)}, and no lock of a restore "
+                "that was cut short: somebody went back to them, and nothing is written on top; save the backend "
+                "again, restore into another bucket, or name other keys"
+            )
+        large = [row.path for row in self.rows if any(each.size > LARGEST for each in row.left)]
+        if large:
+            raise Refused(f"{some(large)} has more than the {LARGEST} bytes that AWS takes at once: name other keys")
         self._check_locks(listed, present)
 
-    def _verify(self, entries: Sequence[Entry]) -> None:
-        """Every body, whole, before the first write."""
+    def verify(self) -> None:
+        """Every body, whole, before the first version is written."""
+        if self.is_verified:
+            return
+        entries = [entry for row in self.rows for entry in row.wanted]
         names = sorted({entry.sha256 for entry in entries if entry.sha256})
         read = [partial(self.to.vault.sha256_of, name) for name in names]
         hashes = self.to.aws.together(read) if read else []
@@ -116,41 +147,42 @@ class Restoring:
         lost = [f"version {entry.version_id} of {entry.key}" for entry in entries if entry.sha256 in wrong]
         if lost:
             raise Refused(f"the backup in {self.to.vault.url} is damaged: {some(lost)}; nothing was restored")
+        self.is_verified = True
 
     def _digests(self, scope: Scope) -> dict[str, RawItem]:
-        """Those of the backup's own bucket, by the path of their state; its locks are left out."""
+        """Those of the backup's own bucket, by the path of their state. What has no `Digest` is none."""
         found: dict[str, RawItem] = {}
         for raw in self.manifest.items if self.to.table else ():
             bucket, item = item_of(raw)
-            if not item.is_digest:
+            if not item.is_digest or not raw.get("Digest"):
                 self.left_out += 1
-            elif bucket == self.manifest.bucket and scope.takes(item.path):
-                found[item.path] = self.to.named(raw, item.path)
+            elif bucket != self.manifest.bucket:
+                self.foreign += 1
+            elif scope.takes(item.path):
+                found[item.path] = raw
         return found
 
-    def _foreign(self, present: Present) -> Iterator[RawItem]:
-        for raw in self.manifest.items if self.to.table and not self.keys else ():
-            bucket, item = item_of(raw)
-            is_foreign = bucket not in (self.manifest.bucket, self.to.bucket.name)
-            if item.is_digest and is_foreign and _name(raw) not in present:
-                yield raw
-
-    def _row(
-        self, path: str, wanted: tuple[Entry, ...], digest: RawItem | None, listed: ByKey, present: Present
-    ) -> Row:
+    def _row(self, path: str, wanted: tuple[Entry, ...], saved: RawItem | None, listed: ByKey, present: Present) -> Row:
         done = self.to.progress_of(listed.get(path, []), wanted)
-        lacks_digest = digest is not None and digest != present.get(digest_id(self.to.bucket.name, path))
+        md5 = digest_in(wanted)
+        digest = self.to.named(saved, path, md5) if saved and md5 else None
+        lacks_digest = digest is not None and _text(present.get(digest_id(self.to.bucket.name, path))) != md5
         is_ours_to_write = done is not None and not done.is_surpassed
         item = present.get(lock_id(self.to.bucket.name, path))
         has_item = item is not None and self.fence.has_item(item)
         has_file = bool(_held_file(path, listed)) and self.fence.has_file(path)
-        if digest and not fits(wanted, digest):
-            self.to.aws.warnings.append(f"the digest of {path} in the backup does not fit it: see tf_state_digest")
-        return Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or has_item or has_file)
+        is_fenced, is_begun = has_item or has_file, done is not None and 0 < done.count < len(wanted)
+        row = Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or is_fenced, is_fenced, is_begun)
+        if saved and _text(saved) != md5 and row.action != NOTHING:
+            instead = "that of the version is written" if md5 else "none is written"
+            self.to.aws.warnings.append(
+                f"the digest of {path} in the backup does not fit its newest version: {instead} instead"
+            )
+        return row
 
     def _check_locks(self, listed: ByKey, present: Present) -> None:
         """Raises Refused if somebody else holds one."""
-        held = [row.path for row in self.rows if row.action != NOTHING and self._is_held(row.path, listed, present)]
+        held = [row.path for row in self._due if self._is_held(row.path, listed, present)]
         if held:
             raise Refused(f"somebody else holds the lock of {some(held)}: wait until it is released")
 
@@ -162,31 +194,43 @@ class Restoring:
     # What is done.
 
     def carry_out(self) -> None:
-        due = [partial(self._carry, row) for row in self.rows if row.action != NOTHING]
-        if due:
-            self.to.aws.together(due)
-        for item in self.foreign:
-            self.to.put_if_absent(item)
+        due = self._due
+        try:
+            self._each(self._lock, due)
+            self.verify()
+            self._each(self._carry, due)
+        except TfstateError:
+            self._give_back([row for row in due if not row.is_begun])
+            raise
+
+    def _lock(self, row: Row) -> None:
+        self.fence.take(row.path)
+
+    def _give_back(self, rows: Sequence[Row]) -> None:
+        for problems in self._each(lambda row: self.fence.release(row.path), rows):
+            self.to.aws.warnings.extend(problems)
 
     def _carry(self, row: Row) -> None:
-        fence, begun = self.fence, row.done is not None and row.done.count > 0
-        fence.take(row.path)
-        try:
-            now = self.to.progress(row.path, row.wanted)
-            if now is None:
-                raise Refused(f"somebody wrote {row.path} meanwhile: nothing is overwritten")
-            for count in range(now.count, len(row.wanted)):
-                begun = True
-                self.to.advance(row.wanted, count)
-            if not now.is_surpassed:
-                self._finish(row)
-        except BaseException:
-            self.to.aws.warnings.extend(() if begun else fence.release(row.path))
-            raise
-        problems = fence.release(row.path)
+        now = self.to.progress(row.path, row.wanted)
+        if now is None or (row.done and now.count < row.done.count):
+            raise Refused(f"somebody wrote {row.path}, or went back in it, meanwhile: nothing is overwritten")
+        for count in range(now.count, len(row.wanted)):
+            self._advance(row, count)
+        if not now.is_surpassed:
+            self._finish(row)
+        problems = self.fence.release(row.path)
         if problems:
             raise TfstateError("; ".join(problems))
-        row.is_restored = True
+
+    def _advance(self, row: Row, count: int) -> None:
+        """From the first write on its lock stays, unless AWS says for sure that it has written nothing."""
+        was_begun, row.is_begun = row.is_begun, True
+        try:
+            self.to.advance(row.wanted, count)
+        except CallFailed as refused:
+            is_refusal = refused.failure.call.operation in WRITES and refused.failure.code not in BROKEN
+            row.is_begun = was_begun or not is_refusal
+            raise
 
     def _finish(self, row: Row) -> None:
         if self.to.progress(row.path, row.wanted) != Progress(len(row.wanted)):
@@ -194,7 +238,7 @@ class Restoring:
         if row.digest:
             place = self.to.place(row.path)
             seen = digest_of(self.to.aws, place)
-            if seen.attribute != row.digest["Digest"]:
+            if seen.text != _text(row.digest):
                 put_item(self.to.aws, place, seen, row.digest)
 
 
@@ -209,6 +253,6 @@ def _held_file(path: str, listed: ByKey) -> list[Listed]:
     return [each for each in listed.get(f"{path}{SUFFIX}", []) if is_lock_file(each, (path,))]
 
 
-def _name(raw: RawItem) -> str | None:
-    name: str | None = raw.get("LockID", {}).get("S")
-    return name
+def _text(raw: RawItem | None) -> str | None:
+    """The digest in an item, as clients read it."""
+    return DigestItem(raw is not None, raw.get("Digest") if raw else None).text

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -13,15 +13,18 @@ from typing import Any
 
 from .._core import Call, Failure, Target, TfstateError
 from .._guard import Refused
-from .._state.contents import etag_md5
-from .census import Keeper, items, versions
-from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, text_of
+from .._state.contents import GONE, etag_md5
+from .census import Keeper, about, items, name_of, versions
+from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
 from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
 
 #: What somebody wrote while it was saved is fetched, too: so often.
 ROUNDS = 3
 #: What GetObject tells of an object, and PutObject takes.
 CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
+#: Of a version that was listed.
+GONE_VERSION = {"NoSuchVersion", *GONE}
+_UNSAVED = "cannot be saved"
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
@@ -36,6 +39,10 @@ class Present:
     @property
     def identities(self) -> frozenset[Identity]:
         return frozenset(each.identity for each in self.versions)
+
+    @property
+    def current(self) -> frozenset[Identity]:
+        return frozenset(each.identity for each in self.versions if each.is_latest)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,10 @@ class Saved:
 
 @dataclass(frozen=True)
 class Saving:
-    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not."""
+    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not.
+
+    `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
+    """
 
     aws: Keeper
     bucket: Target
@@ -65,9 +75,11 @@ class Saving:
     has_bucket: bool = True
     leaves_out: Callable[[Listed], bool] = lambda _listed: False
     leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
+    keeps_items: bool = False
 
-    def known(self) -> Manifest | None:
-        """What was saved before. Raises Refused if it is of something else."""
+    def check(self) -> tuple[str | None, Manifest | None]:
+        """What was saved before, as it is written and as it is. Raises TfstateError where nothing may be saved."""
+        self.vault.check()
         text = self.vault.manifest()
         known = manifest_of(text, self.vault.url) if text is not None else None
         for name, mine, theirs in self._claims(known) if known else ():
@@ -76,7 +88,7 @@ class Saving:
                     f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
                     "choose another place"
                 )
-        return known
+        return text, known
 
     def _claims(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
         return [
@@ -86,6 +98,15 @@ class Saving:
             ("table", self.table, known.table),
         ]
 
+    def check_sizes(self, listed: Iterable[Listed]) -> None:
+        """Raises Refused for what the place of the backup cannot hold."""
+        most = self.vault.largest
+        large = [str(each) for each in listed if most is not None and each.size > most]
+        if large:
+            raise Refused(
+                f"{self.vault.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
+            )
+
     def present(self) -> Present:
         found = versions(self.aws, self.bucket) if self.has_bucket else []
         held = None if self.table is None else items(self.aws, self.table)
@@ -94,38 +115,40 @@ class Saving:
             None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
         )
 
-    def check(self) -> Manifest | None:
-        """What is there already. Raises TfstateError where nothing may be saved, before anything is."""
-        self.vault.check()
-        return self.known()
-
     def foresee(self) -> Saved:
         """What saving would bring, told by listings alone."""
-        known, now = self.check(), self.present()
+        (_seen, known), now = self.check(), self.present()
         due = self._due(known, now, self._broken(known))
+        self.check_sizes(due)
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
-        grown_by = tuple(each for each in entries if not known or each.identity not in known.identities)
+        known_ones = known.identities if known else frozenset()
+        grown_by = [each for each in entries if each.identity not in known_ones]
         manifest = self._manifest(known, grown_by, now)
         return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
 
     def carry_out(self) -> Saved:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
-        known = self.check()
+        seen, known = self.check()
         broken, now = self._broken(known), self.present()
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
         for _unused in range(ROUNDS):
-            more = self._fetch(self._due(manifest, now, broken))
+            due = self._due(manifest, now, broken)
+            self.check_sizes(due)
+            more, gone = self._fetch(due)
             broken -= {entry.sha256 for entry in more}
             fetched += more
-            new = [entry for entry in more if entry.identity not in manifest.identities]
+            known_ones = manifest.identities
+            new = [entry for entry in more if entry.identity not in known_ones]
             manifest = self._manifest(manifest, new, now)
             before, now = now, self.present()
+            self._check_gone(gone, now)
             if now.identities == before.identities and now.items == before.items:
                 break
         if broken:
             raise TfstateError(self._lost(manifest, broken))
-        self._keep(known, manifest)
+        if known is None or not is_same(known, manifest):
+            self._keep(manifest, seen)
         missed = len(now.identities - manifest.identities)
         return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
 
@@ -137,10 +160,8 @@ class Saving:
 
     def _lost(self, manifest: Manifest, broken: Collection[str | None]) -> str:
         lost = [f"version {each.version_id} of {each.key}" for each in manifest.entries if each.sha256 in broken]
-        more = f" and {len(lost) - 5} more" if lost[5:] else ""
         return (
-            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
-            f"{', '.join(lost[:5])}{more}"
+            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: {some(lost)}"
         )
 
     @staticmethod
@@ -149,39 +170,58 @@ class Saving:
         return [each for each in now.versions if each.identity not in whole]
 
     def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
-        """Versions are only ever added. Items are as the table has them; where it is gone, as it had them last."""
+        """Versions are only ever added."""
         base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
         return replace(
             base,
             table=base.table or self.table,
             account_id=base.account_id or self.bucket.account_id,
-            entries=grown(base.entries, more),
-            items=base.items if now.items is None else now.items,
+            entries=grown(base.entries, more, now.current),
+            items=self._items(base, now),
         )
 
-    def _keep(self, known: Manifest | None, manifest: Manifest) -> None:
-        if known and is_same(known, manifest):
-            return
+    def _items(self, base: Manifest, now: Present) -> tuple[RawItem, ...]:
+        """As the table has them; where it is gone, as it had them last."""
+        if now.items is None:
+            return base.items
+        names = {name_of(each) for each in now.items}
+        mine = about(base.items, self.bucket.name) if self.keeps_items else []
+        gone = [each for each in mine if name_of(each) not in names]
+        return tuple(sorted([*now.items, *gone], key=lambda each: str(name_of(each))))
+
+    def _keep(self, manifest: Manifest, seen: str | None) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = text_of(replace(manifest, taken_at=moment))
-        self.vault.keep_manifest(text)
+        self.vault.keep_manifest(text, seen)
         if self.vault.manifest() != text:
             raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
 
-    def _fetch(self, due: Sequence[Listed]) -> list[Entry]:
-        return self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+    def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
+        """What was fetched; and what was not, as AWS has it no longer: lifecycle may have taken it meanwhile."""
+        found = self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+        both = [*zip(due, found, strict=True)]
+        gone = {each.identity: f"{each} {_UNSAVED}: {answer}" for each, answer in both if isinstance(answer, Failure)}
+        return [each for each in found if isinstance(each, Entry)], gone
 
-    def _fetched(self, each: Listed) -> Entry:
+    @staticmethod
+    def _check_gone(gone: Mapping[Identity, str], now: Present) -> None:
+        """Raises TfstateError if a listing that came later still has it."""
+        for identity in gone.keys() & now.identities:
+            raise TfstateError(gone[identity])
+
+    def _fetched(self, each: Listed) -> Entry | Failure:
         if each.is_delete_marker:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
         with scratch() as body:
             answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
+            if isinstance(answer, Failure) and answer.code in GONE_VERSION:
+                return answer
             if isinstance(answer, Failure):
-                raise TfstateError(f"{each} cannot be saved: {answer}")
+                raise TfstateError(f"{each} {_UNSAVED}: {answer}")
             sha256, md5, size = _measured(body)
             if size != each.size or etag_md5(answer) not in (None, md5):
-                raise TfstateError(f"{each} cannot be saved: it reads back other than S3 says; run again")
+                raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
             if self.vault.sha256_of(sha256) != sha256:  # another version may have the same body
                 body.seek(0)
                 self.vault.keep(sha256, body)

@@ -17,6 +17,7 @@ from .._state.lock_stores import Place
 from .._state.locking import UNCONDITIONAL, UNMET
 from .census import Keeper, versions_of
 from .manifest import Entry, Listed, Progress, RawItem, progress
+from .saving import CONTENT
 from .vaults import Vault
 
 
@@ -79,7 +80,8 @@ class Destination:
         checksum = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(entry.sha256)).decode()}
         tags = {"Tagging": urlencode(entry.tags)} if entry.tags else {}
         with self.vault.opened(entry.sha256) as body:
-            said = {**entry.content, **tags, **self.encryption, **checksum, **condition, "Body": body}
+            content = {name: entry.content[name] for name in CONTENT if name in entry.content}
+            said = {**content, **tags, **self.encryption, **checksum, **condition, "Body": body}
             self.aws.write(Call("s3", "put_object", {**self._object(entry.key), **said}))
 
     def _hide(self, key: str, current: str | None) -> None:
@@ -100,22 +102,11 @@ class Destination:
     def _object(self, key: str) -> dict[str, str]:
         return {**self.bucket.bucket, "Key": key}
 
-    def put_if_absent(self, item: RawItem) -> bool:
-        """An item that is about another bucket. Whether it was written."""
-        what = {"TableName": self.table, "Item": dict(item), "ConditionExpression": "attribute_not_exists(LockID)"}
-        try:
-            self.aws.write(Call("dynamodb", "put_item", what))
-        except CallFailed as refused:
-            if refused.failure.code not in UNMET:
-                raise
-            return False
-        return True
-
-    def named(self, item: RawItem, path: str) -> RawItem:
-        """The digest of a state under the name that it has here."""
-        return {**item, "LockID": {"S": digest_id(self.bucket.name, path)}}
+    def named(self, item: RawItem, path: str, md5: str) -> RawItem:
+        """The digest of a state under the name that it has here, and as it has to be."""
+        return {**item, "LockID": {"S": digest_id(self.bucket.name, path)}, "Digest": {"S": md5}}
 
 
-def fits(entries: Sequence[Entry], item: RawItem) -> bool:
-    """Whether a digest is that of the current version."""
-    return str(item.get("Digest", {}).get("S", "")).lower() == (entries[-1].md5 or "")
+def digest_in(entries: Sequence[Entry]) -> str | None:
+    """What clients compare the current version with. They take an empty one for no state at all."""
+    return entries[-1].md5 if entries[-1].size else None

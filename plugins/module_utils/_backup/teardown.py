@@ -2,30 +2,32 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A backend taken away: saved whole before, and resumable at any point.
 
-The locks of all states are held from before the backup. They are released if it fails before the first deletion; after
-that they stay, and the policy lets nobody write, so that no client ever finds an empty state. What goes is exactly what
-the backup has, by version: history first, then what is current, the lock files, the bucket, and last the table.
+The locks of all states are held from before the backup. They are released if it fails before the policy lets nobody
+write; from then on they stay, so that no client ever finds an empty state. What goes is exactly what the backup has, by
+version: history first, then what is current, the lock files, the bucket, and last the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from .._aws_errors import BROKEN
 from .._bucket import BUCKET
-from .._core import Call, Resource, Target, TfstateError
+from .._core import Call, CallFailed, Resource, Target, TfstateError
+from .._guard import Refused, held
 from .._reconcile import reconcile
 from .._state.digest_item import digest_of, remove_digest
 from .._state.listing import Item
 from .._table import TABLE
-from .census import items, of_bucket, versions
-from .closing import close
+from .census import about, items, of_bucket, versions
+from .closing import closing
 from .doomed import Doomed
 from .fence import is_lock_file
-from .manifest import Identity, Listed
-from .objections import absent, some
+from .manifest import Identity, Listed, some
+from .objections import absent
 from .saving import Saved, Saving
 from .vaults import Vault
 
@@ -42,7 +44,7 @@ class Teardown:
     #: None only where there is nothing to lose.
     vault: Vault | None
     saved: Saved | None = None
-    #: What is gone, as a run that fails has to tell.
+    #: What was done, as a run that fails has to tell.
     done: list[str] = field(default_factory=list)
     fenced: set[str] = field(default_factory=set)
 
@@ -62,12 +64,16 @@ class Teardown:
             self.found.has_bucket,
             partial(is_lock_file, paths=self.fenced),
             self.fence.has_item,
+            keeps_items=self.found.is_begun or not self.found.has_bucket,
         )
 
     def check(self) -> None:
-        """Raises TfstateError where nothing could be saved. It only reads."""
+        """Raises TfstateError where nothing could be saved, or nobody kept from writing. It only reads."""
         if self._saving:
             self._saving.check()
+            self._saving.check_sizes(self.found.versions)
+        if self.found.has_bucket and self.found.paths and not self.found.is_begun:
+            closing(self.aws, self.bucket)
 
     def foresee(self) -> Saved | None:
         """What would be saved. It only reads."""
@@ -89,25 +95,44 @@ class Teardown:
     # Before the first deletion.
 
     def _save_under_lock(self) -> None:
+        paths = self.found.paths | self.found.fenced
         if self.found.is_begun:
+            self._lock(paths - self.found.fenced_items)
             return self._save()
         try:
-            self._lock()
+            self._lock(paths)
             self._save()
-            if self.fenced:
-                close(self.aws, self.bucket)
+            self._lock_what_came()
+            close = closing(self.aws, self.bucket) if self.fenced else None
         except BaseException:
             self.aws.warnings += self._unlock()
             raise
-        return None
+        return self._close(close) if close else None
 
-    def _lock(self) -> None:
-        """Every state, and whatever else somebody has locked."""
-        paths = sorted({each.key for each in self.found.losses.current} | self.found.theirs)
+    def _lock(self, paths: Collection[str]) -> None:
+        """Once the bucket is closed nobody can write lock files, but who locks in the table alone could go on there."""
         self.fenced |= {*paths}
-        takes = [partial(self.fence.take, path, "break_lock" in self.allow) for path in paths]
+        take = self.fence.take_item if self.found.is_begun else self.fence.take
+        takes = [partial(take, path, "break_lock" in self.allow) for path in sorted(paths)]
         if takes:
             self.aws.together(takes)
+
+    def _lock_what_came(self) -> None:
+        """Saving takes long: somebody may have made a state meanwhile, or hold the lock of one that is to come."""
+        now = self.found.seen()
+        if now.theirs and "break_lock" not in self.allow:
+            raise Refused(f"{held(sorted(now.theirs))}; nothing was deleted")
+        self._lock((now.paths - self.fenced) | now.theirs)
+
+    def _close(self, close: Call) -> None:
+        """Without a definite answer the policy may be in place, and then its locks have to stay."""
+        try:
+            self.aws.write(close)
+        except CallFailed as refused:
+            if refused.failure.code not in BROKEN:
+                self.aws.warnings += self._unlock()
+            raise
+        self.done.append("the policy denies writing")
 
     def _unlock(self) -> list[str]:
         releases = [partial(self.fence.release, path) for path in sorted(self.fenced)]
@@ -142,11 +167,13 @@ class Teardown:
 
     def _check_locks(self) -> None:
         """Who can force our locks away may be at work by now."""
-        paths = sorted(self.fenced) if not self.found.is_begun else []
-        kept = self.aws.together([partial(self.fence.has_file, path) for path in paths]) if paths else []
-        lost = [path for path, is_kept in zip(paths, kept, strict=True) if not is_kept]
+        now = self.found.seen()
+        lost = now.theirs.union([] if self.found.is_begun else self.fenced - now.fenced)
+        lost = lost.union(self.fenced - now.fenced_items if self.found.table_name else [])
         if lost:
-            raise TfstateError(f"somebody took our locks away: {some(lost)}; see who is at work, and run again")
+            raise TfstateError(
+                f"somebody took our locks away, or holds one: {some(sorted(lost))}; see who is at work, and run again"
+            )
 
     def _delete(self, going: Sequence[Listed]) -> None:
         rest = iter(going)
@@ -163,7 +190,7 @@ class Teardown:
 
     def _end_table(self, table: Target) -> None:
         raw = items(self.aws, table.name)
-        own = [item for item in raw if of_bucket([item], self.bucket.name)]
+        own = about(raw, self.bucket.name)
         known = self.saved.manifest.items if self.saved else ()
         going = [item for item in (own if self.found.keeps_table else raw) if not self.fence.has_item(item)]
         if any(item not in known for item in going):

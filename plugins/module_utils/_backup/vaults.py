@@ -8,46 +8,61 @@ Bodies bear the name of their SHA-256, so none is ever overwritten by another on
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from .._aws import Aws
 from .._bucket import public_access
-from .._core import Call, CallFailed, Failure, Target, TfstateError
+from .._core import Call, CallFailed, Failure, Response, Target, TfstateError
 from .._files import read_text, write_text
 from .._guard import Refused
 from .._state.lock_stores import ABSENT
+from .._state.locking import UNMET
 
-MANIFEST, BODIES = "backup.json", "objects"
+MANIFEST, BODIES, ALONE = "backup.json", "objects", ".lock"
 #: What lies in a backup is as secret as the states.
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 PIECE = 256 * 1024
+#: No single PutObject takes more bytes. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
+LARGEST = 5 * 1024**3
 
 
 class Vault(Protocol):
     """Where a backup lies.
 
-    `check` raises Refused where no secret may lie. `sha256_of` is what the body of that name reads back as, None where
-    there is none. In the context of `opened` a body can be read and sought.
+    Longer bodies than `largest` do not fit; with None, all do. `check` raises Refused where no secret may lie.
+    `sha256_of` is what the body of that name reads back as, None where there is none. In the context of `opened` a body
+    can be read and sought. `keep_manifest` raises Overtaken unless what is there is what was `seen`: else a run that
+    began earlier would drop what another one has saved meanwhile.
     """
 
     @property
     def url(self) -> str: ...
+    @property
+    def largest(self) -> int | None: ...
     def check(self) -> None: ...
     def manifest(self) -> str | None: ...
-    def keep_manifest(self, text: str) -> None: ...
+    def keep_manifest(self, text: str, seen: str | None) -> None: ...
     def keep(self, sha256: str, body: BinaryIO) -> None: ...
     def sha256_of(self, sha256: str) -> str | None: ...
     @abstractmethod
     def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
+
+
+class Overtaken(TfstateError):
+    """Somebody else has saved into the same place."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"somebody else saved into {url} meanwhile: run again")
 
 
 @dataclass(frozen=True)
@@ -58,34 +73,43 @@ class Folder:
     def url(self) -> str:
         return str(self.path)
 
+    @property
+    def largest(self) -> None:
+        return None
+
     def check(self) -> None:
         """A folder that we make is closed to others, and so is what we put into one that is there."""
-        if self.path.exists() and not self.path.is_dir():
+        with _told(self.path):
+            is_other = self.path.exists() and not self.path.is_dir()
+        if is_other:
             raise Refused(f"{self.path} is no folder, so that no backup can lie there")
 
     def manifest(self) -> str | None:
         return read_text(str(self.path / MANIFEST))
 
-    def keep_manifest(self, text: str) -> None:
+    def keep_manifest(self, text: str, seen: str | None) -> None:
         self._prepare()
-        write_text(str(self.path / MANIFEST), text, PRIVATE_FILE)
+        with self._alone():
+            if self.manifest() != seen:
+                raise Overtaken(self.url)
+            write_text(str(self.path / MANIFEST), text, PRIVATE_FILE)
         for folder in (self.path / BODIES, self.path):  # so that the names outlive a power cut, too
             _synchronise(folder)
 
     def keep(self, sha256: str, body: BinaryIO) -> None:
+        """Under its final name from the first byte on, so that whoever is killed leaves no secret under another one.
+
+        A half is harmless: no manifest names a body before it was read back, and each run hashes it again. It is not
+        cut off first, as two lanes may write the same bytes.
+        """
         self._prepare()
         with _told(self.path):
-            handle, name = tempfile.mkstemp(dir=self.path / BODIES, prefix=".")
-            draft = Path(name)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    shutil.copyfileobj(body, stream, PIECE)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                draft.replace(self._body(sha256))
-            except BaseException:
-                draft.unlink(missing_ok=True)
-                raise
+            handle = os.open(self._body(sha256), os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+            with os.fdopen(handle, "wb") as stream:
+                shutil.copyfileobj(body, stream, PIECE)
+                stream.truncate()
+                stream.flush()
+                os.fsync(stream.fileno())
 
     def sha256_of(self, sha256: str) -> str | None:
         hashed = hashlib.sha256()
@@ -105,6 +129,18 @@ class Folder:
             stream = self._body(sha256).open("rb")
         with stream:
             yield stream
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other run writes its manifest inside; where the file system knows no locks, it may."""
+        with _told(self.path):
+            handle = os.open(self.path / ALONE, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        try:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _body(self, sha256: str) -> Path:
         return self.path / BODIES / sha256
@@ -127,6 +163,10 @@ class Prefix:
     def url(self) -> str:
         return f"s3://{self.bucket.name}/{self.prefix}"
 
+    @property
+    def largest(self) -> int:
+        return LARGEST
+
     def check(self) -> None:
         (answer,) = self.aws.read([public_access.read(self.bucket)])
         if isinstance(answer, Failure) and answer.code not in public_access.NOT_FOUND:
@@ -139,17 +179,32 @@ class Prefix:
             )
 
     def manifest(self) -> str | None:
+        return self._seen()[0]
+
+    def _seen(self) -> tuple[str | None, dict[str, str]]:
+        """The manifest, and the condition that it has not changed."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
             body.clear()
             return body.extend
 
-        found = self._streamed(MANIFEST, begin)
-        return body.decode("utf-8", "replace") if found else None
+        answer = self._streamed(MANIFEST, begin)
+        return (
+            (body.decode("utf-8", "replace"), {"IfMatch": answer["ETag"]}) if answer else (None, {"IfNoneMatch": "*"})
+        )
 
-    def keep_manifest(self, text: str) -> None:
-        self._put(MANIFEST, text.encode(), {"ContentType": "application/json"})
+    def keep_manifest(self, text: str, seen: str | None) -> None:
+        there, as_seen = self._seen()
+        if there != seen:
+            raise Overtaken(self.url)
+        try:
+            self._put(MANIFEST, text.encode(), {"ContentType": "application/json", **as_seen})
+        except CallFailed as refused:
+            if refused.failure.code not in UNMET:
+                raise
+            if self.manifest() != text:  # else a reply was lost
+                raise Overtaken(self.url) from None
 
     def keep(self, sha256: str, body: BinaryIO) -> None:
         hashed = base64.b64encode(bytes.fromhex(sha256)).decode()
@@ -172,13 +227,13 @@ class Prefix:
             body.seek(0)
             yield body
 
-    def _streamed(self, name: str, begin: Callable[[], Callable[[bytes], object]]) -> bool:
-        """Whether there is one."""
+    def _streamed(self, name: str, begin: Callable[[], Callable[[bytes], object]]) -> Response | None:
+        """None if there is none."""
         self.aws.renew()
         answer = self.aws.stream(Call("s3", "get_object", self._object(name)), begin)
         if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
-        return not isinstance(answer, Failure)
+        return None if isinstance(answer, Failure) else answer
 
     def _put(self, name: str, body: Any, more: dict[str, str]) -> None:
         self.aws.renew()

@@ -62,7 +62,7 @@ def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) 
     try:
         for store in missing:
             tried.append(store)
-            _take(world, store, info)
+            take_in(world, store, info)
         return _ours(look(world, place), place, info.id)
     except BaseException as cause:
         kept = _give_back(world, tried, marshal(info))
@@ -137,7 +137,8 @@ def held(world: World, place: Place, info: LockInfo, patience: Patience = impati
         raise TfstateError("; ".join(problems))
 
 
-def _take(world: World, store: Store, info: LockInfo) -> None:
+def take_in(world: World, store: Store, info: LockInfo) -> None:
+    """In one store alone, where somebody of our id may have taken it before. Raises Taken."""
     for _unused in range(TRIES):
         try:
             return world.write(store.take(marshal(info)))

@@ -95,6 +95,7 @@ class Script:
         aws = Aws(connection, timeout_s, now=lambda: self.clock, sleep=self.sleep)
         aws._session = Session(session_of(connection))  # of its own: the scripts of a test must not mix
         aws._session.botocore.register("before-send", self)
+        aws.renew()
         return aws
 
 
@@ -232,6 +233,30 @@ def test_nothing_is_tried_again_past_the_deadline() -> None:
     with pytest.raises(CallFailed, match="OperationAborted; another change of this bucket is under way"):
         script.connect(timeout_s=60).write(PUT_VERSIONING)
     assert script.clock - script.slept[-1] < 60
+
+
+@pytest.mark.parametrize("way", ["works", "pages"])
+def test_each_work_and_each_page_has_the_whole_time(way: str) -> None:
+    """Else one refusal that passes fails a listing, or locks of many states, that takes longer than that as a whole."""
+    script = Script([s3_error("OperationAborted", 409), says(200, b"<ListVersionsResult></ListVersionsResult>")])
+    aws = script.connect(timeout_s=60)
+    script.clock = 61.0
+    listing = Call("s3", "list_object_versions", {"Bucket": "tf-state"})
+    (answer,) = aws.pages(listing) if way == "pages" else aws.together([lambda: aws.read([listing])[0]])
+    assert not isinstance(answer, Failure)
+
+
+def test_those_who_share_a_session_share_its_deadline() -> None:
+    """Botocore's clients are the session's: the last one who asked for them would else end those of the others."""
+    script = Script([DONE])
+    main = script.connect(timeout_s=60)
+    vault = Aws(main.connection, 60, now=lambda: script.clock, sleep=script.sleep)
+    vault._session = main._session
+    vault._client("s3")
+    script.clock = 100.0
+    assert vault.late()
+    main.renew()
+    assert not vault.late() and vault.left_s() == 60
 
 
 def test_no_pause_reaches_past_the_deadline() -> None:

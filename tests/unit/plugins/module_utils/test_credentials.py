@@ -355,6 +355,7 @@ def test_the_next_task_has_a_deadline_of_its_own() -> None:
     second = Aws(first.connection, TIMEOUT_S, now=lambda: script.clock, sleep=script.sleep)
     second._session = first._session
     for aws, attempts in ((first, 1), (second, 6)):
+        aws.renew()  # as each does when it begins
         script.requests.clear()
         with pytest.raises(TfstateError):
             aws.read([VERSIONING])

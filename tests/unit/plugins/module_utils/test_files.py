@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,3 +48,10 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
     path.chmod(0o600)
     write_text(str(path), "terraform {}\n")
     assert (path.stat().st_mode & 0o777, read_text(str(path))) == (0o600, "terraform {}\n")
+
+
+def test_a_user_whom_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/x") == Path("/home/me/x")
+    with pytest.raises(Invalid, match=r"~nobody-is-called-so/x begins with a user whom this machine does not know"):
+        expanded("~nobody-is-called-so/x")

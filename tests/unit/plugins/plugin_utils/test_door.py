@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import _is_harmless, apart, applied
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import _from_here, _is_harmless, apart, applied
 
 WRITE = Call("s3", "put_bucket_policy", {"Bucket": "tf-state"})
 Wrote = Callable[[Call], None]
@@ -101,3 +101,8 @@ def test_what_only_botocore_reads_is_harmless(name: str) -> None:
 @pytest.mark.parametrize("name", ["AWS_DATA_PATH", "PATH", "PYTHONPATH", "HOME"])
 def test_what_others_read_is_not(name: str) -> None:
     assert not _is_harmless(name)
+
+
+def test_a_path_of_a_user_whom_nobody_knows_is_left_to_whoever_reads_it() -> None:
+    assert _from_here("~nobody-is-called-so/x") == "~nobody-is-called-so/x"
+    assert _from_here(["x", "s3://bucket/x"]) == [str(Path("x").absolute()), "s3://bucket/x"]

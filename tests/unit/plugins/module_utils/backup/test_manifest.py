@@ -115,6 +115,12 @@ def test_what_is_found_later_goes_after_what_was_known():
     ]
 
 
+def test_what_is_current_comes_last_again_when_the_newest_version_was_deleted():
+    known = [Entry("k", "1", "1"), Entry("k", "2", "2", is_delete_marker=True), Entry("l", "1", "1")]
+    found = grown(known, [], {known[0].identity, known[2].identity})
+    assert [(each.key, each.version_id) for each in found] == [("k", "2"), ("k", "1"), ("l", "1")]
+
+
 @pytest.mark.parametrize(
     ("there", "markers", "is_deleted", "wanted", "done"),
     [
@@ -136,11 +142,15 @@ def test_what_is_found_later_goes_after_what_was_known():
         # Somebody went on.
         ([A, B, C], 0, False, [A, B], Progress(2, True)),
         ([A, B], 1, True, [A, B], Progress(2, True)),
+        # A marker was removed for good.
+        ([A, B], 0, False, [A, M, B], Progress(3, True)),
+        ([A], 0, False, [M, A], Progress(2, True)),
         # Something else.
         ([B], 0, False, [A, B], None),
         ([C], 0, False, [A, B], None),
         ([A, C], 0, False, [A, B], None),
-        ([A, B], 0, False, [A, M, B], None),
+        ([B], 0, False, [A, M, B], None),
+        ([A], 0, False, [M, A, B], None),
         ([A], 1, True, [A, B], None),
         ([A], 0, False, [M], None),
         ([A, C], 0, False, [A, M], None),
