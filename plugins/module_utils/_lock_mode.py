@@ -10,7 +10,7 @@ from typing import Any
 from ._aws import Aws
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._core import CallFailed, Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_steps import (
     DYNAMODB,
     LOCKFILE,
@@ -20,6 +20,7 @@ from ._lock_steps import (
     UNSEEN_CODE,
     Backend,
     Step,
+    can_miss_table,
     namings,
     next_step,
     reasons,
@@ -50,6 +51,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "int", "default": 60},
 }
 
+_REMOVED = "if it was removed on purpose, neither declared nor code may still need it: set both to lockfile first"
+
 
 def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
@@ -60,6 +63,8 @@ def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote 
         found = unless_checking(check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
         crossing.look(params["soak"])
         step = _step(params, crossing, code)
+        if crossing.gone and not can_miss_table(step):
+            raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
         missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
         missing += _of_removal(step, crossing) if params["remove_table"] else []
         outcome = Outcome() if missing else unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
@@ -149,6 +154,6 @@ def _result(
 
 
 def _said(step: Step, crossing: Crossing, outcome: Outcome) -> str:
-    if outcome.removes_table or crossing.is_tableless:
+    if outcome.removes_table or crossing.gone:
         return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
     return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"

@@ -88,6 +88,11 @@ def namings(step: Step) -> Iterator[str]:
             yield f"{layer.path} names the table {step.backend.table}: drop dynamodb_table, and init it again"
 
 
+def can_miss_table(step: Step) -> bool:
+    """Whether neither inventory nor code has a use for the table: where there is none, it was removed on purpose."""
+    return step.declared in (None, LOCKFILE) and not any(namings(step))
+
+
 def several(found: Iterable[str]) -> Iterator[str]:
     """The first of these, and how many more there are."""
     listed = list(found)

@@ -55,6 +55,8 @@ options:
   declared:
     description:
       - The mode that the files of the backend are written with. A step from it that leaves V(both) out is refused.
+      - A table that is not found is taken for one that was removed only with V(lockfile), or without this, and if no
+        O(code) names it.
     type: str
     choices: [dynamodb, both, lockfile]
   code:

@@ -710,3 +710,38 @@ def test_the_table_goes_once_nothing_names_it_and_nothing_is_in_it(backend: Back
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
     result = backend.task("both", remove_table=True)
     assert result["failed"] and "remove_table goes with lock_mode: lockfile" in result["msg"]
+
+
+NEEDED: dict[str, tuple[str, dict[str, Any]]] = {
+    "by the inventory": ("lockfile", {"declared": "both"}),
+    "by code": ("both", {}),
+    "by code of another bucket": ("lockfile", {"bucket": '"elsewhere"', "dynamodb_table": '"{}"'}),
+}
+
+
+@pytest.mark.parametrize(("mode", "more"), NEEDED.values(), ids=list(NEEDED))
+def test_a_table_that_is_needed_is_not_taken_for_removed_where_it_is_not_found(
+    backend: Backend, mode: str, more: dict[str, Any]
+) -> None:
+    """The credentials may be those of another account, or its name mistyped."""
+    backend.dynamodb.delete_table(TableName=backend.table)
+    says = {name: value.format(backend.table) for name, value in more.items() if name != "declared"}
+    backend.use("one", "lockfile")
+    backend.use("two", mode, **says)
+    (result,) = through_core([backend.as_task("lockfile", declared=more.get("declared"))])
+    assert result["failed"] and not result["changed"]
+    assert "describe_table on" in result["msg"] and "if it was removed on purpose" in result["msg"]
+
+
+def test_lock_files_count_also_where_the_table_was_removed(backend: Backend) -> None:
+    backend.dynamodb.delete_table(TableName=backend.table)
+    backend.use("one", "lockfile")
+    backend.lock(ONE, "file")
+    (held,) = through_core([backend.as_task("lockfile", declared="lockfile")])
+    assert held["failed"] and f"{ONE} is locked by ann@runner-7" in held["msg"]
+    backend.s3.delete_object(Bucket=backend.bucket, Key=f"{ONE}.tflock")
+    account = backend.emulator.client("sts").get_caller_identity()["Account"]
+    (result,) = through_core([backend.as_task("lockfile", declared="lockfile", account_id=account)])
+    assert (result.get("failed"), result["changed"]) == (None, False), result
+    listed = [call for call in backend.relay.calls if call.name == "ListObjectsV2"]
+    assert listed[-1].request.headers["x-amz-expected-bucket-owner"] == account

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -66,8 +66,8 @@ class Crossing:
     lock_timeout_s: int
     goes_unfenced: bool
     outcome: Outcome = field(default_factory=Outcome)
-    #: The table was removed, as it can be once lock files alone are used.
-    is_tableless: bool = False
+    #: That there is no table, as is right once lock files alone are used and it was removed.
+    gone: Failure | None = None
     _fence: Fence | None = None
     _watched: Watched = field(default_factory=lambda: Watched(Objects(datetime.now(timezone.utc)), ()))
     _known: list[Digest] = field(default_factory=list)
@@ -79,11 +79,11 @@ class Crossing:
     def look(self, soak_s: int) -> None:
         """Raises TfstateError where something cannot be known."""
         arn = self._table_arn()
-        if arn is None:
-            return
-        self._fence = self._found_fence(arn)
+        self._fence = self._found_fence(arn) if arn else None
         store = TableItem.NAME if self._is_forward else File.NAME
         self._watched = Watch(self.aws, self.scope, store, is_ours).run(soak_s)
+        if arn is None:
+            return
         self._known = [] if self.is_fenced else digests(self.aws, self.scope, self._watched.items, {})
         self._items = digest_items(self.aws, self.scope)
         self._due = self._standing(self._items) if self.is_fenced or self._is_forward else self._stale()
@@ -102,12 +102,12 @@ class Crossing:
 
     def _table_arn(self) -> str | None:
         (answer,) = self.aws.read([Call("dynamodb", "describe_table", {"TableName": self.scope.table})])
-        self.is_tableless = isinstance(answer, Failure) and answer.code in NOT_FOUND and self._is_forward
-        if self.is_tableless:
-            return None
-        if isinstance(answer, Failure):
+        if not isinstance(answer, Failure):
+            return str(answer["Table"]["TableArn"])
+        if answer.code not in NOT_FOUND or not self._is_forward:
             raise CallFailed(answer)
-        return str(answer["Table"]["TableArn"])
+        self.gone, self.scope = answer, replace(self.scope, table=None)
+        return None
 
     def _found_fence(self, arn: str) -> Fence | None:
         try:
@@ -166,14 +166,14 @@ class Crossing:
         """A lock or a digest, of whatever bucket, keeps it."""
         asked = {"TableName": self.scope.table, "ConsistentRead": True, "ProjectionExpression": "LockID"}
         found: list[str] = []
-        for page in () if self.is_tableless else self.aws.pages(Call("dynamodb", "scan", asked)):
+        for page in () if self.gone else self.aws.pages(Call("dynamodb", "scan", asked)):
             if isinstance(page, Failure):
                 raise CallFailed(page)
             found += [str(each.get("LockID", {}).get("S")) for each in page.get("Items", [])]
         return [*several(f"{name} is still in the table {self.scope.table}" for name in sorted(found))]
 
     def cautions(self) -> list[str]:
-        if not self._is_forward or self._fence or self.is_tableless:
+        if not self._is_forward or self._fence or self.gone:
             return []
         return [
             "there is no fence before the digests: whoever still locks both ways goes on to write them, and stops with "
@@ -200,8 +200,8 @@ class Crossing:
                 return
             self._sweep(found, left, takes_all=True)
             self.aws.pause(attempt)  # for the fence to be up everywhere
-            found = digest_items(self.aws, self.scope)
-            left = set(self._standing(found)) if self._fence else set()
+            found = digest_items(self.aws, self.scope) if self._fence else {}
+            left = set(self._standing(found))
         self.outcome.problems += [f"the digest of {path} was written behind the fence: run again" for path in left]
 
     def _come_back(self) -> None:

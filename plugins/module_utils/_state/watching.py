@@ -76,7 +76,7 @@ class Watch:
         return _known(listing.objects(self.aws, self.scope))
 
     def _items(self) -> list[Item]:
-        return _known(listing.items(self.aws, self.scope, str(self.scope.table)))
+        return _known(listing.items(self.aws, self.scope, self.scope.table)) if self.scope.table else []
 
     def _seen(self) -> Iterable[str]:
         """The states that are locked in the store that matters."""
