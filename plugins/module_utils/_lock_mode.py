@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from ._lock_steps import (
 )
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import reconcile, unless_checking
+from ._state.emptying import Emptying
 from ._state.probing import Probe, probe
 from ._state.scope import Scope
 from ._state.stepping import Crossing, Outcome
@@ -67,9 +69,8 @@ def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote 
             raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
         missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
         missing += _of_removal(step, crossing) if params["remove_table"] else []
-        outcome = Outcome() if missing else unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
-        if params["remove_table"] and not missing:
-            outcome.removes_table = _is_table_removed(params, crossing, check_mode)
+        work = _removed_table if params["remove_table"] else _taken
+        outcome = Outcome() if missing else work(params, crossing, check_mode)
     except TfstateError as error:
         return {"failed": True, "msg": str(error), **_done(crossing)}
     return _result(step, crossing, missing, outcome, found, diff)
@@ -112,13 +113,22 @@ def _of_probe(step: Step, found: Probe | None) -> list[str]:
 def _of_removal(step: Step, crossing: Crossing) -> list[str]:
     """What would be lost with the table. Nobody sees whether a step that is still to be taken empties it."""
     first = ["there is something left to do before the table can go: take the step without remove_table first"]
-    return [*several(namings(step)), *(first if crossing.foreseen().is_changed else crossing.kept_by_table())]
+    return [*several(namings(step)), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
 
 
-def _is_table_removed(params: Params, crossing: Crossing, check_mode: bool) -> bool:
+def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+    return unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
+
+
+def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+    """Emptied first. Nobody sees it empty before it is, but that nothing else is in it was seen."""
+    outcome = unless_checking(check_mode, Emptying(crossing).foreseen(), Emptying(crossing).carry_out)
+    table = unless_checking(check_mode, replace(TABLE, teardown=TABLE.teardown[1:]), lambda: TABLE)
+    crossing.aws.renew()
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
     asked = {"state": "absent", "unmanaged": None, **words}
-    return bool(reconcile(crossing.aws, TABLE, target_of(params, "table"), asked, check_mode).changes)
+    outcome.removes_table = bool(reconcile(crossing.aws, table, target_of(params, "table"), asked, check_mode).changes)
+    return outcome
 
 
 def _done(crossing: Crossing | None) -> dict[str, Any]:

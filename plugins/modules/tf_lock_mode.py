@@ -85,6 +85,7 @@ options:
     description:
       - Removes the table, once the step to V(lockfile) was taken, no code names it, and nothing is left in it. It goes
         with O(lock_mode=lockfile), and, as tables are protected, V(disable_deletion_protection) of O(allow).
+      - What states that have moved away left in it is removed first, their digests, and locks that are lock files, too.
     type: bool
     default: false
   allow:
@@ -111,6 +112,9 @@ options:
 notes:
   - "Permissions: see the page on permissions of this collection, section Change the lock mode."
   - On stores that know no policies of tables there is no fence, which a warning tells.
+  - States that have moved away are left alone, whether the locks of M(cornerstone.tfstate.tf_state_move) keep clients
+    from them or the policy of the bucket. A step to V(lockfile) asks that such locks are lock files, one to
+    V(dynamodb) that they are in the table.
   - A state whose path ends in C(-md5) has a lock that is named like a digest. With one, the fence is refused.
 seealso:
   - module: cornerstone.tfstate.tf_state_digest
@@ -184,7 +188,7 @@ fence:
   type: str
   sample: up
 digests:
-  description: The states whose digests were removed, or in check mode would be.
+  description: The states whose digests were removed, or in check mode would be, also with the table.
   returned: success
   type: list
   elements: str
