@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from ._lock_steps import (
     next_step,
     reasons,
     several,
+    unseen_neighbours,
 )
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import reconcile, unless_checking
@@ -68,7 +70,7 @@ def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote 
         if crossing.gone and not can_miss_table(step):
             raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
         missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
-        missing += _of_removal(step, crossing) if params["remove_table"] else []
+        missing += _of_removal(step, crossing, _allowed(params)) if params["remove_table"] else []
         work = _removed_table if params["remove_table"] else _taken
         outcome = Outcome() if missing else work(params, crossing, check_mode)
     except TfstateError as error:
@@ -110,10 +112,11 @@ def _of_probe(step: Step, found: Probe | None) -> list[str]:
     return [f"{step.backend.bucket} takes no lock files: {found.problem}"] if found and is_harmful else []
 
 
-def _of_removal(step: Step, crossing: Crossing) -> list[str]:
+def _of_removal(step: Step, crossing: Crossing, allow: Iterable[str]) -> list[str]:
     """What would be lost with the table. Nobody sees whether a step that is still to be taken empties it."""
     first = ["there is something left to do before the table can go: take the step without remove_table first"]
-    return [*several(namings(step)), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
+    users = [*namings(step), *unseen_neighbours(step, crossing.fenced_buckets, allow)]
+    return [*several(users), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
 
 
 def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:

@@ -91,7 +91,8 @@ options:
   allow:
     description:
       - What may be done although it was refused.
-      - V(unseen_code) goes without code, or with code that does not name the bucket.
+      - V(unseen_code) goes without code, or with code that does not name the bucket; with O(remove_table), nor other
+        buckets that have taken the step with the same table.
       - V(unfenced) goes without a fence. Clients that lock both ways then go on to write digests, and stop with an
         error once a client of lock files alone has written the same state, until the step is taken again.
       - V(disable_deletion_protection) switches off what keeps the table from being removed.

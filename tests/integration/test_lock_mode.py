@@ -707,6 +707,18 @@ def test_the_table_goes_once_nothing_names_it_and_nothing_is_in_it(backend: Back
     assert back["failed"]
 
 
+def test_a_table_that_another_bucket_locks_in_stays_until_its_code_was_seen(backend: Backend) -> None:
+    sharing = f"{backend.bucket}-b"
+    backend.s3.create_bucket(Bucket=sharing)
+    backend.step("lockfile")
+    backend.step("lockfile", bucket=sharing, code=None, allow=["unseen_code"])
+    backend.use("one", "lockfile")
+    (told,) = backend.missing("lockfile", remove_table=True, **WORD)
+    assert told.startswith(f"{sharing} shares the table")
+    backend.use("other", "lockfile", bucket=f'"{sharing}"')
+    assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+
+
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
     result = backend.task("both", remove_table=True)
     assert result["failed"] and "remove_table goes with lock_mode: lockfile" in result["msg"]

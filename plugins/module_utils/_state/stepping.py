@@ -105,6 +105,11 @@ class Crossing:
         return self._fence is not None and self.scope.bucket.name in self._fence.buckets
 
     @property
+    def fenced_buckets(self) -> set[str]:
+        """All that share the table, as far as they have taken the step."""
+        return self._fence.buckets if self._fence else set()
+
+    @property
     def _moves_fence(self) -> bool:
         return self._fence is not None and self.is_fenced != self._is_forward
 
