@@ -103,16 +103,19 @@ class Backend:
         self.s3.create_bucket(Bucket=self.bucket)
         if self.versioned:
             self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.make_table()
+        for path in (ONE, TWO, QA):
+            self.write(path, state())
+        self.iam = AsIam(self.emulator)
+        self.relay.use_first(self.iam)
+
+    def make_table(self) -> None:
         self.dynamodb.create_table(
             TableName=self.table,
             AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        for path in (ONE, TWO, QA):
-            self.write(path, state())
-        self.iam = AsIam(self.emulator)
-        self.relay.use_first(self.iam)
 
     def write(self, path: str, body: bytes, digest_too: bool = True) -> None:
         """As a client does: of mode dynamodb or both, or of mode lockfile, which writes no digest."""
@@ -717,6 +720,18 @@ def test_a_table_that_another_bucket_locks_in_stays_until_its_code_was_seen(back
     assert told.startswith(f"{sharing} shares the table")
     backend.use("other", "lockfile", bucket=f'"{sharing}"')
     assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+
+
+def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backend) -> None:
+    """As docs/lock-modes.md has it: else a client of both writes digests, and stops where one of files has written."""
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+    backend.dynamodb.delete_table(TableName=backend.table)
+    backend.make_table()
+    assert backend.step("lockfile", declared="both")["fence"] == "up"
+    backend.use("one", "both")
+    assert backend.step("both", declared="both")["fence"] == "down"
 
 
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
