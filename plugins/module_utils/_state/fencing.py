@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Target
 from .._lock_record import lock_file
-from .._policy_document import MAX_BYTES, OURS, VERSION
+from .._policy_document import MAX_BYTES, VERSION
+from .._policy_document import MOVED as SID
 
-SID = f"{OURS}Moved"
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 #: In the place of a path: all that there is in a bucket.

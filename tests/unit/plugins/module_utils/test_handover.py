@@ -38,6 +38,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_sett
     TABLE_PLACES,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import fenced
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
@@ -404,6 +406,15 @@ def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
     restored = described.replace("acme-prod-locks", "acme-locks").replace("acme-prod", "acme-state")
     for resource in re.findall(r"^resource .*?^}$", restored, re.MULTILINE | re.DOTALL):
         assert resource in adopted
+
+
+@pytest.mark.parametrize("path", ["network/terraform.tfstate", "*"])
+def test_what_keeps_clients_from_moved_states_keeps_them_from_none_in_production(path: str) -> None:
+    bucket = copy.deepcopy(RICH_BUCKET)
+    bucket["policy"]["statements"] += json.loads(fenced(None, ARN, [path]))["Statement"]
+    assert MOVED in text_of(replace(RICH, bucket=bucket))
+    production = PROJECTS["a production backend"]
+    assert text_of(replace(production, bucket=bucket)) == text_of(production)
 
 
 def test_a_bucket_in_the_namespace_of_the_account_says_so() -> None:
