@@ -107,6 +107,7 @@ RICH_BUCKET: dict[str, Any] = {
             "Filter": {"Tags": [{"Key": "scratch", "Value": "yes"}]},
             "Expiration": {"Date": "2031-01-01T00:00:00+00:00"},
         },
+        "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
     },
     "versioning": "Enabled",
     "object_lock": {"enabled": True, "mode": "GOVERNANCE", "days": 33},
