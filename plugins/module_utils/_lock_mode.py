@@ -12,7 +12,7 @@ from typing import Any
 from ._aws import Aws
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import CallFailed, Invalid, Params, TfstateError, Wrote, unheard
+from ._core import EXISTENCE, CallFailed, Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_steps import (
     DYNAMODB,
     LOCKFILE,
@@ -30,7 +30,7 @@ from ._lock_steps import (
     unseen_neighbours,
 )
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
-from ._reconcile import reconcile, unless_checking
+from ._reconcile import Interrupted, reconcile, unless_checking
 from ._state.emptying import Emptying
 from ._state.probing import Probe, probe
 from ._state.scope import Scope
@@ -130,8 +130,21 @@ def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outc
     crossing.aws.renew()
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
     asked = {"state": "absent", "unmanaged": None, **words}
-    outcome.removes_table = bool(reconcile(crossing.aws, table, target_of(params, "table"), asked, check_mode).changes)
+    try:
+        done = reconcile(crossing.aws, table, target_of(params, "table"), asked, check_mode)
+    except Interrupted as error:
+        outcome.removes_table = error.has_written
+        raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
+    outcome.removes_table = bool(done.changes)
     return outcome
+
+
+def _done_to(table: str, error: Interrupted) -> str:
+    """What came of the removal so far. The last of it is the deletion."""
+    done = [change.facet for change in error.done if change.calls]
+    if EXISTENCE in done:
+        return f"AWS was told to delete the table {table}, and may still be at it"
+    return f"the table {table} is there{', without its deletion protection' if done else ' as it was'}: run again"
 
 
 def _done(crossing: Crossing | None) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.watching import Watch, Watched
 
 from tests.integration.doors import Playbook, Result, Task, through_core
+from tests.support.aws_tables import AwsTables
 from tests.support.aws_wire import error_answer
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
@@ -510,10 +512,62 @@ def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_on
     rule = backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=math.inf, reply=stale)
     result = backend.task("lockfile", wait_timeout=1, soak=0)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert "does not show what was written to it" in result["msg"]
+    assert "does not show the fence yet" in result["msg"]
     assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
     rule.times = 0
     assert backend.step("lockfile")["fence"] == "up"
+
+
+def test_a_fence_that_is_up_is_told_though_nobody_can_look_at_it(backend: Backend) -> None:
+    backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile")
+    assert (result["failed"], result["changed"], backend.fence) == (True, True, True)
+    assert "needs dynamodb:GetResourcePolicy" in result["msg"]
+
+
+def test_a_fence_that_never_was_written_is_no_change(backend: Backend) -> None:
+    """Somebody else changes the policy again and again."""
+    backend.relay.on("PutResourcePolicy", reply=error("PolicyNotFoundException"), times=math.inf)
+    result = backend.task("lockfile", wait_timeout=1, soak=0)
+    assert (result["failed"], result["changed"], backend.fence) == (True, False, False)
+    assert "does not show the fence yet" in result["msg"]
+
+
+def test_a_digest_that_is_removed_is_told_though_its_lock_is_not_released(backend: Backend) -> None:
+    backend.relay.on("DeleteObject", reply=error("AccessDenied", 403), times=math.inf)
+    result = backend.task("lockfile")
+    assert result["failed"] and "may still be held" in result["msg"]
+    assert sorted(result["digests"]) == [ONE, TWO, QA] and backend.digests == {}
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "HeadObject"])
+def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_next_run_judges_it(
+    backend: Backend, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somewhere the fence is still up, or the lock of its writer is held."""
+    backend.step("lockfile")
+
+    def meanwhile(self: Aws, seconds: float) -> None:
+        if seconds > 10:
+            backend.write(ONE, state(7), digest_too=False)
+            backend.item(f"{ONE}-md5", Digest={"S": digest(state())})
+            denied = error("AccessDeniedException" if operation == "GetItem" else "AccessDenied", 403)
+            backend.relay.on(operation, reply=denied, times=math.inf)
+
+    monkeypatch.setattr(Aws, "rest", meanwhile)
+    result = backend.task("both")
+    assert result["failed"] and f"the digest of {ONE} cannot be judged yet: run again" in result["msg"]
+    assert (result["changed"], backend.fence) == (True, False)
+    monkeypatch.undo()
+    backend.relay._rules.clear()
+    assert backend.step("both")["digests"] == [ONE]
+
+
+def test_a_fence_that_may_not_be_looked_at_does_not_stay_up_unsaid(backend: Backend) -> None:
+    backend.step("lockfile")
+    backend.relay.on("GetResourcePolicy", reply=error("AccessDeniedException"))
+    result = backend.task("both", allow=["unfenced"])
+    assert result["failed"] and "needs dynamodb:GetResourcePolicy" in result["msg"]
 
 
 @pytest.mark.parametrize("target", ["lockfile", "both"])
@@ -720,6 +774,48 @@ def test_a_table_that_another_bucket_locks_in_stays_until_its_code_was_seen(back
     assert told.startswith(f"{sharing} shares the table")
     backend.use("other", "lockfile", bucket=f'"{sharing}"')
     assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+
+
+def test_what_was_done_to_a_table_that_could_not_be_removed_is_told(backend: Backend) -> None:
+    backend.dynamodb.update_table(TableName=backend.table, DeletionProtectionEnabled=True)
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    backend.relay.on("DeleteTable", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "needs dynamodb:DeleteTable" in result["msg"] and "without its deletion protection" in result["msg"]
+    backend.relay.on("DeleteTable", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "is there as it was: run again" in result["msg"]
+
+
+def test_a_table_that_is_still_going_when_the_time_is_up_is_a_change(backend: Backend) -> None:
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    backend.relay.use_first(AwsTables(deleting=100_000))
+    (result,) = through_core([backend.as_task("lockfile", remove_table=True, wait_timeout=1, soak=0, **WORD)])
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "AWS was told to delete the table" in result["msg"]
+
+
+def test_a_table_gets_its_own_time_to_go(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long watch has used up what the task had."""
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    monkeypatch.setattr(Watch, "run", spent(Watch.run))
+    backend.relay.use_first(AwsTables(deleting=3))
+    (result,) = through_core([backend.as_task("lockfile", remove_table=True, **WORD)])
+    assert (result.get("failed"), result["table_removed"]) == (None, True), result
+
+
+def spent(run: Any) -> Any:
+    def watched(self: Watch, soak_s: int) -> Watched:
+        found: Watched = run(self, soak_s)
+        self.aws._deadline = 0.0  # type: ignore[attr-defined]
+        return found
+
+    return watched
 
 
 def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backend) -> None:

@@ -20,7 +20,7 @@ from .._core import Call, CallFailed, Failure
 from .._lock_steps import DYNAMODB, LOCKFILE, several
 from .contents import GONE, fingerprint
 from .departed import denied_by_policy
-from .digest_fence import Fence, NotShown, fence_of, put_fence
+from .digest_fence import Fence, fence_of, put_fence
 from .digest_item import DigestItem
 from .digest_sweep import Sweep, Swept, digest_items, is_ours
 from .digests import SETTLE_S, Digest, digests
@@ -45,8 +45,9 @@ class Outcome:
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     moves_fence: bool = False
-    #: Locks of a run that was killed.
+    #: Locks of a run that was killed, or in a table that is to go.
     released: int = 0
+    #: Its protection, too, which goes first.
     removes_table: bool = False
 
     @property
@@ -123,13 +124,14 @@ class Crossing:
         return None
 
     def _found_fence(self, arn: str) -> Fence | None:
+        """Whoever comes back has to know, or it would stay up for ever."""
+        is_unwanted = self.goes_unfenced and self._is_forward
         try:
             found = fence_of(self.aws, arn)
         except CallFailed:
-            if not self.goes_unfenced:
+            if not is_unwanted:
                 raise
             return None
-        is_unwanted = self.goes_unfenced and self._is_forward
         return None if found and is_unwanted and self.scope.bucket.name not in found.buckets else found
 
     def _here(self, found: dict[str, DigestItem]) -> dict[str, DigestItem]:
@@ -232,18 +234,20 @@ class Crossing:
         read = items(self.aws, self.scope, str(self.scope.table))
         if isinstance(read, Failure):
             raise CallFailed(read)
-        wrong = {each.path for each in self._judged(read) if each.status == "mismatch"}
+        found = self._judged(read)
+        wrong = {each.path for each in found if each.status == "mismatch"}
         self._sweep(digest_items(self.aws, self.scope), wrong, takes_all=False)
+        late = [each.path for each in found if each.status in ("unknown", "in_progress")]
+        self.outcome.problems += several(f"the digest of {path} cannot be judged yet: run again" for path in late)
 
     def _move_fence(self) -> None:
         if not self._fence or not self._moves_fence:
             return
-        try:
-            put_fence(self.aws, self._fence.arn, self.scope.bucket.name, up=self._is_forward)
-        except NotShown:
+
+        def wrote() -> None:
             self.outcome.moves_fence = True
-            raise
-        self.outcome.moves_fence = True
+
+        put_fence(self.aws, self._fence.arn, self.scope.bucket.name, self._is_forward, wrote)
 
     def _sweep(self, found: dict[str, DigestItem], paths: Iterable[str], takes_all: bool) -> None:
         self.outcome.released = len(self.watched.ours)
