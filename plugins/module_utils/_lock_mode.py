@@ -12,7 +12,8 @@ from typing import Any
 from ._aws import Aws
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import EXISTENCE, CallFailed, Invalid, Params, TfstateError, Wrote, unheard
+from ._core import EXISTENCE, CallFailed, Invalid, Params, Resource, TfstateError, Wrote, unheard
+from ._guard import Refusal, Refused
 from ._lock_steps import (
     DYNAMODB,
     LOCKFILE,
@@ -31,6 +32,7 @@ from ._lock_steps import (
 )
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import Interrupted, reconcile, unless_checking
+from ._reconcile import Outcome as Reconciled
 from ._state.emptying import Emptying
 from ._state.probing import Probe, probe
 from ._state.scope import Scope
@@ -55,6 +57,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "int", "default": 60},
 }
 
+#: What the guard says of a table that another tool manages, and is no word of this task.
+_TAKE_OVER = str(Refusal("", "take_over_resource"))
 _REMOVED = "if it was removed on purpose, neither declared nor code may still need it: set both to lockfile first"
 
 
@@ -124,19 +128,27 @@ def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
 
 
 def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
-    """Emptied first. Nobody sees it empty before it is, but that nothing else is in it was seen."""
+    """Refused before it is emptied, though nobody sees it empty yet: that nothing else is in it was seen."""
+    emptied = replace(TABLE, teardown=TABLE.teardown[1:])
+    foreseen = _removal(params, crossing, emptied, True)
     outcome = unless_checking(check_mode, Emptying(crossing).foreseen(), Emptying(crossing).carry_out)
-    table = unless_checking(check_mode, replace(TABLE, teardown=TABLE.teardown[1:]), lambda: TABLE)
     crossing.aws.renew()
-    words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
-    asked = {"state": "absent", "unmanaged": None, **words}
     try:
-        done = reconcile(crossing.aws, table, target_of(params, "table"), asked, check_mode)
+        unless_checking(check_mode, foreseen, partial(_removal, params, crossing, TABLE, False))
     except Interrupted as error:
         outcome.removes_table = error.has_written
         raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
-    outcome.removes_table = bool(done.changes)
+    outcome.removes_table = bool(foreseen.changes)
     return outcome
+
+
+def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: bool) -> Reconciled:
+    words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
+    asked = {"state": "absent", "unmanaged": None, **words}
+    try:
+        return reconcile(crossing.aws, table, target_of(params, "table"), asked, is_foreseen)
+    except Refused as refused:
+        raise Refused(str(refused).replace(_TAKE_OVER, "; remove it there")) from None
 
 
 def _done_to(table: str, error: Interrupted) -> str:

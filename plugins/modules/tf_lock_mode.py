@@ -65,6 +65,7 @@ options:
         for backend blocks, C(*.tfbackend) files and initialised checkouts, as M(cornerstone.tfstate.tf_backend_audit)
         does.
       - What cannot be read, or does not say which bucket it uses, is in the way, too.
+      - The project of M(cornerstone.tfstate.tf_backend_handover), which locks by a file on purpose, stays out of it.
       - It needs the Python library C(python-hcl2) where the task runs.
     type: list
     elements: path

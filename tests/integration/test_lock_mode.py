@@ -790,6 +790,17 @@ def test_what_was_done_to_a_table_that_could_not_be_removed_is_told(backend: Bac
     assert "is there as it was: run again" in result["msg"]
 
 
+def test_a_table_that_terraform_manages_is_removed_there(backend: Backend) -> None:
+    arn = backend.dynamodb.describe_table(TableName=backend.table)["Table"]["TableArn"]
+    backend.dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "managed-by", "Value": "terraform"}])
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "managed-by=terraform says that another tool manages it; remove it there" in result["msg"]
+    assert "take_over_resource" not in result["msg"]
+
+
 def test_a_table_that_is_still_going_when_the_time_is_up_is_a_change(backend: Backend) -> None:
     backend.use("one", "lockfile")
     backend.step("lockfile")

@@ -121,6 +121,19 @@ def test_the_table_goes_with_what_states_that_have_moved_left_in_it(
     assert SECRET not in json.dumps(result)
 
 
+def test_a_table_that_may_not_go_is_not_emptied(backend: Backend) -> None:
+    move(backend, "lock")
+    backend.dynamodb.update_table(TableName=backend.table, DeletionProtectionEnabled=True)
+    backend.task("lockfile")
+    backend.use("one", "lockfile")
+    before = backend.all
+    for check_mode in (True, False):
+        result = backend.task("lockfile", check_mode, remove_table=True)
+        assert (result["failed"], result["changed"]) == (True, False)
+        assert "allow: [disable_deletion_protection]" in result["msg"]
+    assert backend.all == before
+
+
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
 def test_a_table_that_could_not_be_emptied_is_told_and_the_next_run_completes_it(backend: Backend, nth: int) -> None:
     move(backend, "lock")
