@@ -62,7 +62,8 @@ def _versioning(value: str) -> Body:
 def _object_lock(value: Mapping[str, Any]) -> Body | None:
     if value == object_lock.ABSENT:
         return None
-    retention = Block("default_retention", (), {"mode": value["mode"], "days": value["days"]})
+    period: Attributes = {"years": value["years"]} if "years" in value else {"days": value["days"]}
+    retention = Block("default_retention", (), {"mode": value["mode"], **period})
     return {}, (Block("rule", (), {}, (retention,)),) if value["mode"] else ()
 
 

@@ -681,6 +681,17 @@ def test_lost_replies_do_not_mislead_the_probe(any_backend: Backend, operation: 
     assert result["probe"] == GOOD and len(lost) > 2
 
 
+def test_a_probe_is_encrypted_as_lock_files_are(any_backend: Backend) -> None:
+    """A bucket may take nothing else."""
+    any_backend.task("both", probe=True, encryption="AES256")
+    asked = {
+        call.request.headers.get("x-amz-server-side-encryption")
+        for call in any_backend.relay.calls
+        if call.name == "PutObject"
+    }
+    assert asked == {"AES256"}
+
+
 def test_the_probe_is_left_out_where_nothing_may_be_written(any_backend: Backend) -> None:
     writes = len(any_backend.relay.writes)
     result = any_backend.task("both", check_mode=True, probe=True)
