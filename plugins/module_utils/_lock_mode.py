@@ -132,7 +132,6 @@ def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outc
     emptied = replace(TABLE, teardown=TABLE.teardown[1:])
     foreseen = _removal(params, crossing, emptied, True)
     outcome = unless_checking(check_mode, Emptying(crossing).foreseen(), Emptying(crossing).carry_out)
-    crossing.aws.renew()
     try:
         unless_checking(check_mode, foreseen, partial(_removal, params, crossing, TABLE, False))
     except Interrupted as error:
@@ -145,6 +144,7 @@ def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outc
 def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: bool) -> Reconciled:
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
     asked = {"state": "absent", "unmanaged": None, **words}
+    crossing.aws.renew()
     try:
         return reconcile(crossing.aws, table, target_of(params, "table"), asked, is_foreseen)
     except Refused as refused:
@@ -162,8 +162,9 @@ def _done_to(table: str, error: Interrupted) -> str:
 def _done(crossing: Crossing | None) -> dict[str, Any]:
     """What is known of a step that was cut short."""
     if crossing is None:
-        return {"changed": False}
-    return {"changed": crossing.outcome.is_changed, "warnings": list(crossing.aws.warnings)}
+        return {"changed": False, "digests": []}
+    outcome, warnings = crossing.outcome, list(crossing.aws.warnings)
+    return {"changed": outcome.is_changed, "digests": sorted(outcome.removed), "warnings": warnings}
 
 
 def _result(

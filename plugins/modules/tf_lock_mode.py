@@ -191,7 +191,7 @@ fence:
   sample: up
 digests:
   description: The states whose digests were removed, or in check mode would be, also with the table.
-  returned: success
+  returned: always
   type: list
   elements: str
   sample: [network/terraform.tfstate]

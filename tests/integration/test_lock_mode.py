@@ -540,9 +540,9 @@ def test_a_digest_that_is_removed_is_told_though_its_lock_is_not_released(backen
     assert sorted(result["digests"]) == [ONE, TWO, QA] and backend.digests == {}
 
 
-@pytest.mark.parametrize("operation", ["GetItem", "HeadObject"])
+@pytest.mark.parametrize("operation", ["GetItem", "HeadObject", None])
 def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_next_run_judges_it(
-    backend: Backend, operation: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, operation: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somewhere the fence is still up, or the lock of its writer is held."""
     backend.step("lockfile")
@@ -551,8 +551,10 @@ def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_n
         if seconds > 10:
             backend.write(ONE, state(7), digest_too=False)
             backend.item(f"{ONE}-md5", Digest={"S": digest(state())})
-            denied = error("AccessDeniedException" if operation == "GetItem" else "AccessDenied", 403)
-            backend.relay.on(operation, reply=denied, times=math.inf)
+            if operation:
+                backend.relay.on(operation, reply=error("AccessDenied", 403), times=math.inf)
+            else:
+                backend.lock(ONE, "file", "table")
 
     monkeypatch.setattr(Aws, "rest", meanwhile)
     result = backend.task("both")
@@ -560,6 +562,7 @@ def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_n
     assert (result["changed"], backend.fence) == (True, False)
     monkeypatch.undo()
     backend.relay._rules.clear()
+    backend.unlock(ONE)
     assert backend.step("both")["digests"] == [ONE]
 
 

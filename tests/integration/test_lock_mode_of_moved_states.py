@@ -141,7 +141,7 @@ def test_a_table_that_could_not_be_emptied_is_told_and_the_next_run_completes_it
     backend.use("one", "lockfile")
     rule = backend.relay.on("DeleteItem", nth=nth, reply=error("AccessDeniedException"), times=math.inf)
     result = backend.task("lockfile", remove_table=True, **WORD)
-    assert (result["failed"], result["changed"]) == (True, nth > 1)
+    assert (result["failed"], result["changed"], len(result["digests"])) == (True, nth > 1, max(0, nth - 3))
     assert "needs dynamodb:DeleteItem" in result["msg"]
     assert locks(backend)[0] == FILES
     rule.times = 0

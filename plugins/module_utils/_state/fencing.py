@@ -81,7 +81,7 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:
     """The paths that are behind the fence already."""
-    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _listed(each["Resource"])]
+    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _named(each)]
     paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
     return {path for path in paths if lock_file(path) in paths}
 
@@ -91,5 +91,6 @@ def statements_in(policy: str | None) -> list[dict[str, Any]]:
     return [written] if isinstance(written, dict) else list(written)
 
 
-def _listed(value: Any) -> list[str]:
+def _named(statement: dict[str, Any]) -> list[str]:
+    value = statement.get("Resource", [])
     return [value] if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import denied, fenced
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import SID, denied, fenced
 
 ARN = "arn:aws:s3:::old"
 FOREIGN: dict[str, Any] = {"Sid": "Foreign", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
@@ -44,6 +44,10 @@ def test_the_fence_grows_and_twice_is_once():
 def test_nobody_else_s_statement_is_taken_for_the_fence():
     policy = json.dumps({"Statement": [{**FOREIGN, "Resource": [f"{ARN}/a", f"{ARN}/a.tflock"]}]})
     assert denied(policy, ARN) == denied(None, ARN) == set()
+
+
+def test_a_fence_that_names_nothing_keeps_nobody_out():
+    assert denied(json.dumps({"Statement": {"Sid": SID, "Effect": "Deny", "NotResource": f"{ARN}/a"}}), ARN) == set()
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():
