@@ -10,7 +10,7 @@ from typing import Any
 
 from ._expectations import Expectations, Facts
 from ._findings import Finding, command, found
-from ._lock_record import MOVING
+from ._lock_record import is_fence
 
 Row = Mapping[str, Any]
 
@@ -47,9 +47,8 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 
 def _is_fence(lock: Row, facts: Facts) -> bool:
-    """Where a move that was cut short leads to, its lock is none."""
-    there = f" to s3://{(facts.get('bucket') or {}).get('name')}/{lock['path']}"
-    return lock.get("operation") == MOVING and not str(lock.get("info")).endswith(there)
+    bucket = str((facts.get("bucket") or {}).get("name"))
+    return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
 
 
 def _come_along() -> str:

@@ -179,6 +179,10 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
     if code in DENIED and "object lock" in message:
         return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
+    if code in DENIED and "resource-based policy" in message and _digest_of(call):
+        return (
+            "it is behind the digest fence of tf_lock_mode: go without table, as all clients lock by file, or step back"
+        )
     key = re.search(r"\bkms:\w+", message)
     if code in DENIED and key:  # the object could be read, and not be deciphered
         return f"needs {key[0]} on its KMS key"
@@ -192,6 +196,12 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
     if code == "LimitExceededException" and quota:
         return quota
     return ADVICE.get(code, "see what AWS says")
+
+
+def _digest_of(call: Call) -> bool:
+    """Whether it is about the digest of a state."""
+    name = call.params.get("Key", call.params.get("Item", {})) if call.operation in ITEM_CALLS else {}
+    return str(name.get("LockID", {}).get("S")).endswith("-md5")
 
 
 def skew(headers: Mapping[str, str], now: datetime) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from ._backend_config import Backend, arguments
 from ._handover_settings import BUCKET_PARTS, LEFT_ALONE, TABLE_PLACES, Body, bucket_attributes, table_body
 from ._hcl import Block, Reference, Value, hcl_text
+from ._policy_document import MOVED
 
 #: The schema that the arguments were compared with, and whatever follows without breaking it.
 PROVIDER_VERSION = ">= 6.62, < 7.0"
@@ -124,7 +125,10 @@ def _resource(
 
 
 def _renamed(project: Project) -> dict[str, Any]:
-    """The facets with the production bucket wherever they name the bootstrapped one."""
+    """The facets with the production bucket wherever they name the bootstrapped one.
+
+    What keeps clients from states that have moved away would keep them from where those have moved.
+    """
     old, new = project.backend.bucket, project.bucket_name
     arn = project.backend.bucket_arn
     prefix = arn.removesuffix(old)
@@ -141,7 +145,9 @@ def _renamed(project: Project) -> dict[str, Any]:
     logging = dict(project.bucket["logging"])
     if logging.get("TargetPrefix") == f"{old}/":
         logging["TargetPrefix"] = f"{new}/"
-    return {**project.bucket, "policy": renamed(project.bucket["policy"]), "logging": logging}
+    statements = [each for each in project.bucket["policy"]["statements"] if each.get("Sid") != MOVED]
+    policy = renamed({**project.bucket["policy"], "statements": statements})
+    return {**project.bucket, "policy": policy, "logging": logging}
 
 
 def _terraform(project: Project) -> Block:

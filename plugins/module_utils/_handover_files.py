@@ -13,12 +13,26 @@ from typing import Any
 from ._aws import Aws
 from ._backend_config import Backend, problems
 from ._backend_files import SPEC as BACKEND_SPEC
-from ._bucket import BUCKET
-from ._core import EXISTENCE, Call, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
+from ._bucket import BUCKET, encryption
+from ._core import (
+    EXISTENCE,
+    Call,
+    CallFailed,
+    Change,
+    Invalid,
+    Params,
+    Resource,
+    Target,
+    TfstateError,
+    Unknown,
+    Values,
+    Wrote,
+    unheard,
+)
 from ._files import read_text, write_text
 from ._guard import Refused
 from ._handover import PROVIDER_VERSION, Project
-from ._handover_readme import FILES, is_unedited, project_files
+from ._handover_readme import FILES, TABLE_FILE, is_unedited, project_files
 from ._handover_settings import left_alone
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._observe import Observer, World
@@ -116,8 +130,10 @@ def project_of(world: World, params: Params) -> Project:
     bucket, look = _observed(world, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
     table, besides = _table(world, params) if params["table"] else (None, ())
     unmanaged = (frozenset(params["bucket_unmanaged"] or ()), frozenset(params["table_unmanaged"] or ()))
+    if encryption.NAME in unmanaged[0]:
+        bucket[encryption.NAME] = _encryption(look)
     project = Project(
-        backend=_backend(params, look.target.arn, bucket["encryption"]),
+        backend=_backend(params, look.target.arn, bucket[encryption.NAME]),
         bucket=bucket,
         table=table,
         provider_version=params["provider_version"],
@@ -128,6 +144,15 @@ def project_of(world: World, params: Params) -> Project:
     )
     world.warnings += [_said_of(each, project) for each in besides if project.table_name]
     return project
+
+
+def _encryption(look: Observer) -> Any:
+    """Whoever manages it: clients that ask for another one would weaken it."""
+    (facet,) = (each for each in BUCKET.facets if each.name == encryption.NAME)
+    found = look.look([facet])[facet.name]
+    if isinstance(found, Unknown):
+        raise CallFailed(found.failure)
+    return found
 
 
 def _table(world: World, params: Params) -> tuple[Values, tuple[str, ...]]:
@@ -165,7 +190,7 @@ def _with_managed_key(world: World, table: Values) -> Values:
     return table
 
 
-def _backend(params: Params, arn: str, encryption: Mapping[str, Any]) -> Backend:
+def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> Backend:
     """The backend that the project's own state lies in: the bootstrapped one, whichever it describes."""
     return Backend(
         name=params["name"],
@@ -176,8 +201,8 @@ def _backend(params: Params, arn: str, encryption: Mapping[str, Any]) -> Backend
         account_id=params["account_id"],
         lock_mode=params["lock_mode"] or ("both" if params["table"] else "lockfile"),
         table=params["table"],
-        encryption=encryption["algorithm"] or "AES256",
-        kms_key_id=encryption["kms_key_id"],
+        encryption=encrypted["algorithm"] or "AES256",
+        kms_key_id=encrypted["kms_key_id"],
         assume_role_arn=params["client_assume_role_arn"],
         assume_role_external_id=params["client_assume_role_external_id"],
         assume_role_session_name=params["client_assume_role_session_name"],
@@ -195,12 +220,19 @@ def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     for path, text in {**left, **wanted}.items():
         present = read_text(path)
         if present is not None and not text:
-            raise Refused(f"{path} is no part of this project, but Terraform would read it; choose another directory")
+            raise Refused(f"{path} is no part of this project, but Terraform would read it; {_way_out(path, present)}")
         if present not in (None, text) and not (may_overwrite or is_unedited(present)):
             raise Refused(
                 f"{path} was written or edited by somebody else; choose another directory, or if it may be lost: "
                 "allow: [overwrite_files]"
             )
+
+
+def _way_out(path: str, present: str) -> str:
+    """A table can go, and the project stay. Import blocks that are left are those of another kind of project."""
+    if Path(path).name == TABLE_FILE and is_unedited(present):
+        return "if the table is gone, or out of Terraform's state, remove the file"
+    return "choose another directory"
 
 
 def _write(wrote: Wrote, path: str, text: str) -> None:

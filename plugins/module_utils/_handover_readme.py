@@ -13,9 +13,9 @@ import re
 from ._backend_config import Backend
 from ._handover import Project, bucket_resources, configuration, table_resources
 
-README = "README.md"
+README, TABLE_FILE = "README.md", "table.tf"
 #: Every file that a hand-over of any kind may have.
-FILES = (README, "terraform.tf", "provider.tf", "bucket.tf", "table.tf", "imports.tf", "outputs.tf")
+FILES = (README, "terraform.tf", "provider.tf", "bucket.tf", TABLE_FILE, "imports.tf", "outputs.tf")
 _SEAL = re.compile(r"(?P<sign>cornerstone\.tfstate hand-over, sha256 )(?P<digest>[0-9a-f]{64})")
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from ._bucket import encryption, object_lock, ownership, public_access
 from ._core import Invalid
 from ._hcl import Block, Json, Value
+from ._lifecycle_rules import SMALLEST
 from ._table.existence import KEY
 from ._tags import SYSTEM
 
@@ -61,7 +62,8 @@ def _versioning(value: str) -> Body:
 def _object_lock(value: Mapping[str, Any]) -> Body | None:
     if value == object_lock.ABSENT:
         return None
-    retention = Block("default_retention", (), {"mode": value["mode"], "days": value["days"]})
+    period: Attributes = {"years": value["years"]} if "years" in value else {"days": value["days"]}
+    retention = Block("default_retention", (), {"mode": value["mode"], **period})
     return {}, (Block("rule", (), {}, (retention,)),) if value["mode"] else ()
 
 
@@ -73,7 +75,9 @@ def _policy(value: Mapping[str, Any]) -> Body | None:
 
 
 def _lifecycle(value: Mapping[str, Any]) -> Body | None:
-    return ({}, tuple(_rule(name, rule) for name, rule in sorted(value.items()))) if value else None
+    """The provider puts AWS's default for the smallest size where the project does not say it."""
+    rules = tuple(_rule(name, rule) for name, rule in sorted(value.items()) if name != SMALLEST)
+    return (_given(transition_default_minimum_object_size=value.get(SMALLEST)), rules) if rules else None
 
 
 #: Parts of a lifecycle rule, and of its filter, that the provider calls by another name than by ours in snake case.

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ._aws import Aws
 from ._code_map import CodeMap
 from ._code_tree import read_code
-from ._core import Invalid, Params, TfstateError, Wrote, unheard
+from ._core import EXISTENCE, CallFailed, Invalid, Params, Resource, TfstateError, Wrote, unheard
+from ._guard import Refusal, Refused
 from ._lock_steps import (
     DYNAMODB,
     LOCKFILE,
@@ -20,13 +23,17 @@ from ._lock_steps import (
     UNSEEN_CODE,
     Backend,
     Step,
+    can_miss_table,
     namings,
     next_step,
     reasons,
     several,
+    unseen_neighbours,
 )
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
-from ._reconcile import reconcile, unless_checking
+from ._reconcile import Interrupted, reconcile, unless_checking
+from ._reconcile import Outcome as Reconciled
+from ._state.emptying import Emptying
 from ._state.probing import Probe, probe
 from ._state.scope import Scope
 from ._state.stepping import Crossing, Outcome
@@ -50,6 +57,10 @@ SPEC: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "int", "default": 60},
 }
 
+#: What the guard says of a table that another tool manages, and is no word of this task.
+_TAKE_OVER = str(Refusal("", "take_over_resource"))
+_REMOVED = "if it was removed on purpose, neither declared nor code may still need it: set both to lockfile first"
+
 
 def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
@@ -60,11 +71,12 @@ def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote 
         found = unless_checking(check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
         crossing.look(params["soak"])
         step = _step(params, crossing, code)
+        if crossing.gone and not can_miss_table(step):
+            raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
         missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
-        missing += _of_removal(step, crossing) if params["remove_table"] else []
-        outcome = Outcome() if missing else unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
-        if params["remove_table"] and not missing:
-            outcome.removes_table = _is_table_removed(params, crossing, check_mode)
+        missing += _of_removal(step, crossing, _allowed(params)) if params["remove_table"] else []
+        work = _removed_table if params["remove_table"] else _taken
+        outcome = Outcome() if missing else work(params, crossing, check_mode)
     except TfstateError as error:
         return {"failed": True, "msg": str(error), **_done(crossing)}
     return _result(step, crossing, missing, outcome, found, diff)
@@ -104,23 +116,55 @@ def _of_probe(step: Step, found: Probe | None) -> list[str]:
     return [f"{step.backend.bucket} takes no lock files: {found.problem}"] if found and is_harmful else []
 
 
-def _of_removal(step: Step, crossing: Crossing) -> list[str]:
+def _of_removal(step: Step, crossing: Crossing, allow: Iterable[str]) -> list[str]:
     """What would be lost with the table. Nobody sees whether a step that is still to be taken empties it."""
     first = ["there is something left to do before the table can go: take the step without remove_table first"]
-    return [*several(namings(step)), *(first if crossing.foreseen().is_changed else crossing.kept_by_table())]
+    users = [*namings(step), *unseen_neighbours(step, crossing.fenced_buckets, allow)]
+    return [*several(users), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
 
 
-def _is_table_removed(params: Params, crossing: Crossing, check_mode: bool) -> bool:
+def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+    return unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
+
+
+def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+    """Refused before it is emptied, though nobody sees it empty yet: that nothing else is in it was seen."""
+    emptied = replace(TABLE, teardown=TABLE.teardown[1:])
+    foreseen = _removal(params, crossing, emptied, True)
+    outcome = unless_checking(check_mode, Emptying(crossing).foreseen(), Emptying(crossing).carry_out)
+    try:
+        unless_checking(check_mode, foreseen, partial(_removal, params, crossing, TABLE, False))
+    except Interrupted as error:
+        outcome.removes_table = error.has_written
+        raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
+    outcome.removes_table = bool(foreseen.changes)
+    return outcome
+
+
+def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: bool) -> Reconciled:
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
     asked = {"state": "absent", "unmanaged": None, **words}
-    return bool(reconcile(crossing.aws, TABLE, target_of(params, "table"), asked, check_mode).changes)
+    crossing.aws.renew()
+    try:
+        return reconcile(crossing.aws, table, target_of(params, "table"), asked, is_foreseen)
+    except Refused as refused:
+        raise Refused(str(refused).replace(_TAKE_OVER, "; remove it there")) from None
+
+
+def _done_to(table: str, error: Interrupted) -> str:
+    """What came of the removal so far. The last of it is the deletion."""
+    done = [change.facet for change in error.done if change.calls]
+    if EXISTENCE in done:
+        return f"AWS was told to delete the table {table}, and may still be at it"
+    return f"the table {table} is there{', without its deletion protection' if done else ' as it was'}: run again"
 
 
 def _done(crossing: Crossing | None) -> dict[str, Any]:
     """What is known of a step that was cut short."""
     if crossing is None:
-        return {"changed": False}
-    return {"changed": crossing.outcome.is_changed, "warnings": list(crossing.aws.warnings)}
+        return {"changed": False, "digests": []}
+    outcome, warnings = crossing.outcome, list(crossing.aws.warnings)
+    return {"changed": outcome.is_changed, "digests": sorted(outcome.removed), "warnings": warnings}
 
 
 def _result(
@@ -149,6 +193,6 @@ def _result(
 
 
 def _said(step: Step, crossing: Crossing, outcome: Outcome) -> str:
-    if outcome.removes_table or crossing.is_tableless:
+    if outcome.removes_table or crossing.gone:
         return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
     return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"

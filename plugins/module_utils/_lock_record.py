@@ -148,6 +148,11 @@ def split_id(item_id: str) -> tuple[str, str]:
     return bucket, path
 
 
+def is_fence(operation: str, info: str, bucket: str, path: str) -> bool:
+    """Whether a lock keeps a state that has moved away; where a move that was cut short leads to, its lock is none."""
+    return operation == MOVING and not info.endswith(f" to s3://{bucket}/{path}")
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are none of JSON's
 

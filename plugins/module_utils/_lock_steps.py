@@ -8,7 +8,7 @@ to be of the mode that is left or of the one that is reached, and the step is ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ._backend_config import admits_older_than_lockfile
@@ -83,9 +83,27 @@ def reasons(step: Step, allow: Iterable[str]) -> Iterator[str]:
 def namings(step: Step) -> Iterator[str]:
     """Who would miss the table."""
     for layer in step.code.layers if step.code else ():
-        is_near = layer.arguments.get("region") in (None, step.backend.region)
+        bucket, region = layer.arguments.get("bucket"), layer.arguments.get("region")
+        is_near = bucket == step.backend.bucket or region in (None, step.backend.region)
         if is_near and layer.arguments.get("dynamodb_table") == step.backend.table:
             yield f"{layer.path} names the table {step.backend.table}: drop dynamodb_table, and init it again"
+        elif is_near and "dynamodb_table" in layer.unknown:
+            yield f"{layer.path} does not say which table it names: drop dynamodb_table and init it, or leave it out"
+
+
+def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]) -> Iterator[str]:
+    """Buckets that are behind the fence of the same table: clients of theirs that lock both ways still use it."""
+    seen = {layer.arguments.get("bucket") for layer in (step.code.layers if step.code else ())}
+    for bucket in sorted({*buckets} - {step.backend.bucket, *seen}) if UNSEEN_CODE not in set(allow) else ():
+        yield (
+            f"{bucket} shares the table {step.backend.table}, and none of the code that was read uses it: name its "
+            f"directories in code, or if you know that nothing there names the table: allow: [{UNSEEN_CODE}]"
+        )
+
+
+def can_miss_table(step: Step) -> bool:
+    """Whether neither inventory nor code has a use for the table: where there is none, it was removed on purpose."""
+    return step.declared in (None, LOCKFILE) and not any(namings(step))
 
 
 def several(found: Iterable[str]) -> Iterator[str]:

@@ -13,6 +13,8 @@ Statement = dict[str, Any]
 
 #: The Sids of our own statements start with it.
 OURS = "CornerstoneTfstate"
+#: That which keeps clients from states that have moved away.
+MOVED = f"{OURS}Moved"
 
 VERSION = "2012-10-17"
 LISTED = ("Action", "NotAction", "Resource", "NotResource")

@@ -83,7 +83,8 @@ options:
     default: ">= 6.62, < 7.0"
   bucket_unmanaged:
     description:
-      - Settings of the bucket that somebody else manages. They are not read, and the project says nothing of them.
+      - Settings of the bucket that somebody else manages. They are not read, and the project says nothing of them, but
+        for V(encryption), which clients have to ask for.
     type: list
     elements: str
     choices: [ownership, public_access, encryption, lifecycle, versioning, object_lock, tags, logging, policy]

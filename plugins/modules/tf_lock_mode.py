@@ -55,6 +55,8 @@ options:
   declared:
     description:
       - The mode that the files of the backend are written with. A step from it that leaves V(both) out is refused.
+      - A table that is not found is taken for one that was removed only with V(lockfile), or without this, and if no
+        O(code) names it.
     type: str
     choices: [dynamodb, both, lockfile]
   code:
@@ -63,6 +65,7 @@ options:
         for backend blocks, C(*.tfbackend) files and initialised checkouts, as M(cornerstone.tfstate.tf_backend_audit)
         does.
       - What cannot be read, or does not say which bucket it uses, is in the way, too.
+      - The project of M(cornerstone.tfstate.tf_backend_handover), which locks by a file on purpose, stays out of it.
       - It needs the Python library C(python-hcl2) where the task runs.
     type: list
     elements: path
@@ -83,12 +86,14 @@ options:
     description:
       - Removes the table, once the step to V(lockfile) was taken, no code names it, and nothing is left in it. It goes
         with O(lock_mode=lockfile), and, as tables are protected, V(disable_deletion_protection) of O(allow).
+      - What states that have moved away left in it is removed first, their digests, and locks that are lock files, too.
     type: bool
     default: false
   allow:
     description:
       - What may be done although it was refused.
-      - V(unseen_code) goes without code, or with code that does not name the bucket.
+      - V(unseen_code) goes without code, or with code that does not name the bucket; with O(remove_table), nor other
+        buckets that have taken the step with the same table.
       - V(unfenced) goes without a fence. Clients that lock both ways then go on to write digests, and stop with an
         error once a client of lock files alone has written the same state, until the step is taken again.
       - V(disable_deletion_protection) switches off what keeps the table from being removed.
@@ -109,6 +114,9 @@ options:
 notes:
   - "Permissions: see the page on permissions of this collection, section Change the lock mode."
   - On stores that know no policies of tables there is no fence, which a warning tells.
+  - States that have moved away are left alone, whether the locks of M(cornerstone.tfstate.tf_state_move) keep clients
+    from them or the policy of the bucket. A step to V(lockfile) asks that such locks are lock files, one to
+    V(dynamodb) that they are in the table.
   - A state whose path ends in C(-md5) has a lock that is named like a digest. With one, the fence is refused.
 seealso:
   - module: cornerstone.tfstate.tf_state_digest
@@ -182,8 +190,8 @@ fence:
   type: str
   sample: up
 digests:
-  description: The states whose digests were removed, or in check mode would be.
-  returned: success
+  description: The states whose digests were removed, or in check mode would be, also with the table.
+  returned: always
   type: list
   elements: str
   sample: [network/terraform.tfstate]

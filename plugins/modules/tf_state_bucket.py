@@ -552,6 +552,11 @@ bucket:
           description: The default days of new versions, if any.
           type: int
           sample: 30
+        years:
+          description: The years that these days are, where the default is one of years.
+          returned: where somebody else set it in years
+          type: int
+          sample: 1
     tags:
       description: The tags.
       returned: when the bucket exists

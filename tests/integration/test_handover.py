@@ -88,6 +88,16 @@ def test_a_file_that_terraform_would_read_besides_is_not_left_behind(hand_over, 
     assert "imports.tf is no part of this project" in result["msg"]
 
 
+def test_the_file_of_a_table_that_was_dropped_is_to_be_removed(hand_over, tmp_path):
+    hand_over()
+    result = hand_over(table=None)
+    assert "table.tf is no part of this project" in result["msg"] and "remove the file" in result["msg"]
+    (tmp_path / "table.tf").unlink()
+    assert not hand_over(table=None).get("failed")
+    (tmp_path / "table.tf").write_text("# mine\n")
+    assert "choose another directory" in hand_over(table=None)["msg"]
+
+
 REFUSED = {
     "no such bucket": ({"bucket": "tf-nowhere"}, "bucket tf-nowhere does not exist in us-east-1; bootstrap it first"),
     "no such table": ({"table": "tf-nowhere"}, "table tf-nowhere does not exist in us-east-1; bootstrap it first"),

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.watching import Watch, Watched
 
 from tests.integration.conftest import Entrance
 from tests.integration.doors import Result, Task, through_core
+from tests.support.aws_tables import AwsTables
 from tests.support.aws_wire import error_answer
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
@@ -103,16 +105,19 @@ class Backend:
         self.s3.create_bucket(Bucket=self.bucket)
         if self.versioned:
             self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.make_table()
+        for path in (ONE, TWO, QA):
+            self.write(path, state())
+        self.iam = AsIam(self.emulator)
+        self.relay.use_first(self.iam)
+
+    def make_table(self) -> None:
         self.dynamodb.create_table(
             TableName=self.table,
             AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        for path in (ONE, TWO, QA):
-            self.write(path, state())
-        self.iam = AsIam(self.emulator)
-        self.relay.use_first(self.iam)
 
     def write(self, path: str, body: bytes, digest_too: bool = True) -> None:
         """As a client does: of mode dynamodb or both, or of mode lockfile, which writes no digest."""
@@ -507,10 +512,65 @@ def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_on
     rule = backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=math.inf, reply=stale)
     result = backend.task("lockfile", wait_timeout=1, soak=0)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert "does not show what was written to it" in result["msg"]
+    assert "does not show the fence yet" in result["msg"]
     assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
     rule.times = 0
     assert backend.step("lockfile")["fence"] == "up"
+
+
+def test_a_fence_that_is_up_is_told_though_nobody_can_look_at_it(backend: Backend) -> None:
+    backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile")
+    assert (result["failed"], result["changed"], backend.fence) == (True, True, True)
+    assert "needs dynamodb:GetResourcePolicy" in result["msg"]
+
+
+def test_a_fence_that_never_was_written_is_no_change(backend: Backend) -> None:
+    """Somebody else changes the policy again and again."""
+    backend.relay.on("PutResourcePolicy", reply=error("PolicyNotFoundException"), times=math.inf)
+    result = backend.task("lockfile", wait_timeout=1, soak=0)
+    assert (result["failed"], result["changed"], backend.fence) == (True, False, False)
+    assert "does not show the fence yet" in result["msg"]
+
+
+def test_a_digest_that_is_removed_is_told_though_its_lock_is_not_released(backend: Backend) -> None:
+    backend.relay.on("DeleteObject", reply=error("AccessDenied", 403), times=math.inf)
+    result = backend.task("lockfile")
+    assert result["failed"] and "may still be held" in result["msg"]
+    assert sorted(result["digests"]) == [ONE, TWO, QA] and backend.digests == {}
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "HeadObject", None])
+def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_next_run_judges_it(
+    backend: Backend, operation: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somewhere the fence is still up, or the lock of its writer is held."""
+    backend.step("lockfile")
+
+    def meanwhile(self: Aws, seconds: float) -> None:
+        if seconds > 10:
+            backend.write(ONE, state(7), digest_too=False)
+            backend.item(f"{ONE}-md5", Digest={"S": digest(state())})
+            if operation:
+                backend.relay.on(operation, reply=error("AccessDenied", 403), times=math.inf)
+            else:
+                backend.lock(ONE, "file", "table")
+
+    monkeypatch.setattr(Aws, "rest", meanwhile)
+    result = backend.task("both")
+    assert result["failed"] and f"the digest of {ONE} cannot be judged yet: run again" in result["msg"]
+    assert (result["changed"], backend.fence) == (True, False)
+    monkeypatch.undo()
+    backend.relay._rules.clear()
+    backend.unlock(ONE)
+    assert backend.step("both")["digests"] == [ONE]
+
+
+def test_a_fence_that_may_not_be_looked_at_does_not_stay_up_unsaid(backend: Backend) -> None:
+    backend.step("lockfile")
+    backend.relay.on("GetResourcePolicy", reply=error("AccessDeniedException"))
+    result = backend.task("both", allow=["unfenced"])
+    assert result["failed"] and "needs dynamodb:GetResourcePolicy" in result["msg"]
 
 
 @pytest.mark.parametrize("target", ["lockfile", "both"])
@@ -624,6 +684,17 @@ def test_lost_replies_do_not_mislead_the_probe(any_backend: Backend, operation: 
     assert result["probe"] == GOOD and len(lost) > 2
 
 
+def test_a_probe_is_encrypted_as_lock_files_are(any_backend: Backend) -> None:
+    """A bucket may take nothing else."""
+    any_backend.task("both", probe=True, encryption="AES256")
+    asked = {
+        call.request.headers.get("x-amz-server-side-encryption")
+        for call in any_backend.relay.calls
+        if call.name == "PutObject"
+    }
+    assert asked == {"AES256"}
+
+
 def test_the_probe_is_left_out_where_nothing_may_be_written(any_backend: Backend) -> None:
     writes = len(any_backend.relay.writes)
     result = any_backend.task("both", check_mode=True, probe=True)
@@ -705,6 +776,118 @@ def test_the_table_goes_once_nothing_names_it_and_nothing_is_in_it(backend: Back
     assert back["failed"]
 
 
+def test_a_table_that_another_bucket_locks_in_stays_until_its_code_was_seen(backend: Backend) -> None:
+    sharing = f"{backend.bucket}-b"
+    backend.s3.create_bucket(Bucket=sharing)
+    backend.step("lockfile")
+    backend.step("lockfile", bucket=sharing, code=None, allow=["unseen_code"])
+    backend.use("one", "lockfile")
+    (told,) = backend.missing("lockfile", remove_table=True, **WORD)
+    assert told.startswith(f"{sharing} shares the table")
+    backend.use("other", "lockfile", bucket=f'"{sharing}"')
+    assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+
+
+def test_what_was_done_to_a_table_that_could_not_be_removed_is_told(backend: Backend) -> None:
+    backend.dynamodb.update_table(TableName=backend.table, DeletionProtectionEnabled=True)
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    backend.relay.on("DeleteTable", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "needs dynamodb:DeleteTable" in result["msg"] and "without its deletion protection" in result["msg"]
+    backend.relay.on("DeleteTable", reply=error("AccessDeniedException"))
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "is there as it was: run again" in result["msg"]
+
+
+def test_a_table_that_terraform_manages_is_removed_there(backend: Backend) -> None:
+    arn = backend.dynamodb.describe_table(TableName=backend.table)["Table"]["TableArn"]
+    backend.dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "managed-by", "Value": "terraform"}])
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    result = backend.task("lockfile", remove_table=True, **WORD)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "managed-by=terraform says that another tool manages it; remove it there" in result["msg"]
+    assert "take_over_resource" not in result["msg"]
+
+
+def test_a_table_that_is_still_going_when_the_time_is_up_is_a_change(backend: Backend) -> None:
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    backend.relay.use_first(AwsTables(deleting=100_000))
+    (result,) = through_core([backend.as_task("lockfile", remove_table=True, wait_timeout=1, soak=0, **WORD)])
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "AWS was told to delete the table" in result["msg"]
+
+
+def test_a_table_gets_its_own_time_to_go(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long watch has used up what the task had."""
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    monkeypatch.setattr(Watch, "run", spent(Watch.run))
+    backend.relay.use_first(AwsTables(deleting=3))
+    (result,) = through_core([backend.as_task("lockfile", remove_table=True, **WORD)])
+    assert (result.get("failed"), result["table_removed"]) == (None, True), result
+
+
+def spent(run: Any) -> Any:
+    def watched(self: Watch, soak_s: int) -> Watched:
+        found: Watched = run(self, soak_s)
+        self.aws._deadline = 0.0  # type: ignore[attr-defined]
+        return found
+
+    return watched
+
+
+def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backend) -> None:
+    """As docs/lock-modes.md has it: else a client of both writes digests, and stops where one of files has written."""
+    backend.use("one", "lockfile")
+    backend.step("lockfile")
+    assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
+    backend.dynamodb.delete_table(TableName=backend.table)
+    backend.make_table()
+    assert backend.step("lockfile", declared="both")["fence"] == "up"
+    backend.use("one", "both")
+    assert backend.step("both", declared="both")["fence"] == "down"
+
+
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
     result = backend.task("both", remove_table=True)
     assert result["failed"] and "remove_table goes with lock_mode: lockfile" in result["msg"]
+
+
+NEEDED: dict[str, tuple[str, dict[str, Any]]] = {
+    "by the inventory": ("lockfile", {"declared": "both"}),
+    "by code": ("both", {}),
+    "by code of another bucket": ("lockfile", {"bucket": '"elsewhere"', "dynamodb_table": '"{}"'}),
+}
+
+
+@pytest.mark.parametrize(("mode", "more"), NEEDED.values(), ids=list(NEEDED))
+def test_a_table_that_is_needed_is_not_taken_for_removed_where_it_is_not_found(
+    backend: Backend, mode: str, more: dict[str, Any]
+) -> None:
+    """The credentials may be those of another account, or its name mistyped."""
+    backend.dynamodb.delete_table(TableName=backend.table)
+    says = {name: value.format(backend.table) for name, value in more.items() if name != "declared"}
+    backend.use("one", "lockfile")
+    backend.use("two", mode, **says)
+    (result,) = through_core([backend.as_task("lockfile", declared=more.get("declared"))])
+    assert result["failed"] and not result["changed"]
+    assert "describe_table on" in result["msg"] and "if it was removed on purpose" in result["msg"]
+
+
+def test_lock_files_count_also_where_the_table_was_removed(backend: Backend) -> None:
+    backend.dynamodb.delete_table(TableName=backend.table)
+    backend.use("one", "lockfile")
+    backend.lock(ONE, "file")
+    (held,) = through_core([backend.as_task("lockfile", declared="lockfile")])
+    assert held["failed"] and f"{ONE} is locked by ann@runner-7" in held["msg"]
+    backend.s3.delete_object(Bucket=backend.bucket, Key=f"{ONE}.tflock")
+    account = backend.emulator.client("sts").get_caller_identity()["Account"]
+    (result,) = through_core([backend.as_task("lockfile", declared="lockfile", account_id=account)])
+    assert (result.get("failed"), result["changed"]) == (None, False), result
+    listed = [call for call in backend.relay.calls if call.name == "ListObjectsV2"]
+    assert listed[-1].request.headers["x-amz-expected-bucket-owner"] == account

@@ -33,22 +33,26 @@ def normalise(response: Response, target: Target) -> Value:
         "enabled": lock.get("ObjectLockEnabled") == "Enabled",
         "mode": retention.get("Mode"),
         "days": years * DAYS_IN_A_YEAR if years else retention.get("Days"),
+        **({"years": years} if years else {}),
     }
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    mode, days = params.get("object_lock_mode"), params.get("object_lock_days")
+    """Years stay as long as they come to the days that are asked for."""
+    mode, days = params.get("object_lock_mode"), params.get("object_lock_days") or observed["days"]
     return {
         "enabled": observed["enabled"] or bool(params.get("object_lock")),
         "mode": mode or observed["mode"],
-        "days": days or observed["days"],
+        "days": days,
+        **({"years": observed["years"]} if "years" in observed and days == observed["days"] else {}),
     }
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     lock: dict[str, object] = {"ObjectLockEnabled": "Enabled"}
     if after["mode"]:
-        lock["Rule"] = {"DefaultRetention": {"Mode": after["mode"], "Days": after["days"]}}
+        period = {"Years": after["years"]} if "years" in after else {"Days": after["days"]}
+        lock["Rule"] = {"DefaultRetention": {"Mode": after["mode"], **period}}
     return (Call("s3", "put_object_lock_configuration", {**target.bucket, "ObjectLockConfiguration": lock}),)
 
 

@@ -11,7 +11,7 @@ internal/backend/remote-state/s3/client.go
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
@@ -39,10 +39,6 @@ class World(Protocol):
     def pause(self, attempt: int) -> None: ...
     def read(self, calls: Sequence[Call]) -> list[Answer]: ...
     def write(self, call: Call) -> None: ...
-
-
-class NotShown(TfstateError):
-    """What was written to a policy cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -95,20 +91,26 @@ def fence_of(world: World, arn: str) -> Fence | None:
     raise CallFailed(answer)
 
 
-def put_fence(world: World, arn: str, bucket: str, up: bool) -> None:
+def put_fence(world: World, arn: str, bucket: str, up: bool, wrote: Callable[[], None]) -> None:
     """Until the policy shows it. Reads may be older than the last write, and then nothing is written over it.
 
-    Raises NotShown, or what made it fail.
+    `wrote` hears of a write that was taken, also where its reply was lost and the policy alone tells.
     """
     is_written = False
     for attempt in count():
         seen = fence_of(world, arn)
         if seen is None or (bucket in seen.buckets) == up:
-            return
+            return wrote() if attempt else None
         if attempt and world.late():
-            raise NotShown(f"the policy of {arn} does not show what was written to it: run again in a minute")
-        is_written = is_written or _is_taken(world, seen.changed(bucket, up))
+            raise TfstateError(f"the policy of {arn} does not show {_wanted(up)} yet: run again in a minute")
+        if not is_written and _is_taken(world, seen.changed(bucket, up)):
+            is_written = True
+            wrote()
         world.pause(attempt)
+
+
+def _wanted(up: bool) -> str:
+    return "the fence" if up else "that the fence is gone"
 
 
 def _is_taken(world: World, call: Call) -> bool:

@@ -19,7 +19,7 @@ from .digest_item import DigestItem, removal
 from .history import Keeper
 from .holders import sentence
 from .listing import item_of
-from .lock_stores import Lock, Place, place_in
+from .lock_stores import Lock, Place, World, place_in
 from .locking import UNMET, Patience, Taken, held
 from .maintenance import claimed
 from .scope import Scope
@@ -74,14 +74,15 @@ class Sweep:
 
     def _carried(self, path: str, seen: DigestItem) -> Swept:
         place = place_in(self.scope, path)
-        now = datetime.now(timezone.utc)
+        now, is_removed, problem = datetime.now(timezone.utc), False, None
         try:
             with held(self.aws, place, claimed(place, OPERATION, now), self.patience):
-                return Swept(path, seen.exists and self._is_removed(place, seen))
+                is_removed = seen.exists and self._is_removed(place, seen)
         except Taken as error:
-            return Swept(path, problem=sentence(path, (error.lock,), now))
+            problem = sentence(path, (error.lock,), now)
         except TfstateError as error:
-            return Swept(path, problem=str(error))
+            problem = str(error)
+        return Swept(path, is_removed, problem)
 
     def _is_removed(self, place: Place, seen: DigestItem) -> bool:
         answer = fingerprint(self.aws, self.scope, place.path)
@@ -90,10 +91,15 @@ class Sweep:
         md5 = None if isinstance(answer, Failure) else answer["md5"]
         if md5 is None or (not self.takes_all and seen.text in (None, md5)):
             return False
-        try:
-            self.aws.write(removal(place, seen))
-        except CallFailed as refused:
-            if refused.failure.code not in UNMET:
-                raise
-            raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None
+        remove_as_seen(self.aws, place, seen)
         return True
+
+
+def remove_as_seen(world: World, place: Place, seen: DigestItem) -> None:
+    """Behind the fence nobody can look what became of it."""
+    try:
+        world.write(removal(place, seen))
+    except CallFailed as refused:
+        if refused.failure.code not in UNMET:
+            raise
+        raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Target, TfstateError
 from .._lock_record import lock_file
-from .._policy_document import MAX_BYTES, OURS, VERSION, Statement, canonical, deleted_principals
+from .._policy_document import MAX_BYTES, VERSION, Statement, canonical, deleted_principals
+from .._policy_document import MOVED as SID
 
-SID = f"{OURS}Moved"
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 #: In the place of a path: all that there is in a bucket.
@@ -133,7 +133,7 @@ def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:
     """The paths that are behind the fence already."""
-    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _listed(each["Resource"])]
+    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _named(each)]
     paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
     return {path for path in paths if lock_file(path) in paths}
 
@@ -143,5 +143,6 @@ def statements_in(policy: str | None) -> list[dict[str, Any]]:
     return [written] if isinstance(written, dict) else list(written)
 
 
-def _listed(value: Any) -> list[str]:
+def _named(statement: dict[str, Any]) -> list[str]:
+    value = statement.get("Resource", [])
     return [value] if isinstance(value, str) else value

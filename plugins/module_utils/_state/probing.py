@@ -99,6 +99,7 @@ class _Trial:
 
     def _create(self, text: str) -> None:
         content = {"Body": text.encode(), "ContentType": "text/plain", "ChecksumAlgorithm": "SHA256"}
+        content |= self.scope.encryption
         self._try(Call("s3", "put_object", {**self._object(self.key), **content, "IfNoneMatch": "*"}))
 
     def _delete(self, **condition: str) -> None:

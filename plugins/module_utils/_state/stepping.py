@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 from .._aws import Aws
 from .._core import Call, CallFailed, Failure
-from .._lock_steps import LOCKFILE, several
+from .._lock_steps import DYNAMODB, LOCKFILE, several
 from .contents import GONE, fingerprint
-from .digest_fence import Fence, NotShown, fence_of, put_fence
+from .departed import denied_by_policy
+from .digest_fence import Fence, fence_of, put_fence
 from .digest_item import DigestItem
 from .digest_sweep import Sweep, Swept, digest_items, is_ours
 from .digests import SETTLE_S, Digest, digests
-from .listing import MARK, Objects, items
+from .listing import MARK, Item, Objects, items
 from .lock_stores import File
 from .lock_stores import Item as TableItem
 from .scope import Scope
@@ -33,6 +34,8 @@ from .watching import Watch, Watched
 NOT_FOUND = {"ResourceNotFoundException", "TableNotFoundException"}
 #: Looks for digests that were written while the fence was not yet up everywhere.
 ROUNDS = 3
+#: How a move takes the lock in the table, too.
+WITH_TABLE = ", with source_table"
 
 
 @dataclass
@@ -42,8 +45,9 @@ class Outcome:
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     moves_fence: bool = False
-    #: Locks of a run that was killed.
+    #: Locks of a run that was killed, or in a table that is to go.
     released: int = 0
+    #: Its protection, too, which goes first.
     removes_table: bool = False
 
     @property
@@ -66,10 +70,12 @@ class Crossing:
     lock_timeout_s: int
     goes_unfenced: bool
     outcome: Outcome = field(default_factory=Outcome)
-    #: The table was removed, as it can be once lock files alone are used.
-    is_tableless: bool = False
+    #: That there is no table, as is right once lock files alone are used and it was removed.
+    gone: Failure | None = None
+    watched: Watched = field(default_factory=lambda: Watched(Objects(datetime.now(timezone.utc)), ()))
+    #: The digests of states that have moved away.
+    left: dict[str, DigestItem] = field(default_factory=dict)
     _fence: Fence | None = None
-    _watched: Watched = field(default_factory=lambda: Watched(Objects(datetime.now(timezone.utc)), ()))
     _known: list[Digest] = field(default_factory=list)
     _items: dict[str, DigestItem] = field(default_factory=dict)
     _due: list[str] = field(default_factory=list)
@@ -79,13 +85,16 @@ class Crossing:
     def look(self, soak_s: int) -> None:
         """Raises TfstateError where something cannot be known."""
         arn = self._table_arn()
+        self._fence = self._found_fence(arn) if arn else None
+        store = TableItem.NAME if self._is_forward else File.NAME
+        denied = denied_by_policy(self.aws, self.scope.bucket)
+        self.watched = Watch(self.aws, self.scope, store, is_ours, denied).run(soak_s)
         if arn is None:
             return
-        self._fence = self._found_fence(arn)
-        store = TableItem.NAME if self._is_forward else File.NAME
-        self._watched = Watch(self.aws, self.scope, store, is_ours).run(soak_s)
-        self._known = [] if self.is_fenced else digests(self.aws, self.scope, self._watched.items, {})
-        self._items = digest_items(self.aws, self.scope)
+        self._known = [] if self.is_fenced else self._judged(self.watched.items)
+        found, departed = digest_items(self.aws, self.scope), self.watched.departed
+        self._items = self._here(found)
+        self.left = {path: item for path, item in found.items() if path in departed}
         self._due = self._standing(self._items) if self.is_fenced or self._is_forward else self._stale()
 
     @property
@@ -97,35 +106,49 @@ class Crossing:
         return self._fence is not None and self.scope.bucket.name in self._fence.buckets
 
     @property
+    def fenced_buckets(self) -> set[str]:
+        """All that share the table, as far as they have taken the step."""
+        return self._fence.buckets if self._fence else set()
+
+    @property
     def _moves_fence(self) -> bool:
         return self._fence is not None and self.is_fenced != self._is_forward
 
     def _table_arn(self) -> str | None:
         (answer,) = self.aws.read([Call("dynamodb", "describe_table", {"TableName": self.scope.table})])
-        self.is_tableless = isinstance(answer, Failure) and answer.code in NOT_FOUND and self._is_forward
-        if self.is_tableless:
-            return None
-        if isinstance(answer, Failure):
+        if not isinstance(answer, Failure):
+            return str(answer["Table"]["TableArn"])
+        if answer.code not in NOT_FOUND or not self._is_forward:
             raise CallFailed(answer)
-        return str(answer["Table"]["TableArn"])
+        self.gone, self.scope = answer, replace(self.scope, table=None)
+        return None
 
     def _found_fence(self, arn: str) -> Fence | None:
+        """Whoever comes back has to know, or it would stay up for ever."""
+        is_unwanted = self.goes_unfenced and self._is_forward
         try:
             found = fence_of(self.aws, arn)
         except CallFailed:
-            if not self.goes_unfenced:
+            if not is_unwanted:
                 raise
             return None
-        is_unwanted = self.goes_unfenced and self._is_forward
         return None if found and is_unwanted and self.scope.bucket.name not in found.buckets else found
+
+    def _here(self, found: dict[str, DigestItem]) -> dict[str, DigestItem]:
+        """But for states that nobody can write any more: their digests still fit."""
+        return {path: item for path, item in found.items() if path not in self.watched.departed}
+
+    def _judged(self, read: Iterable[Item]) -> list[Digest]:
+        here = [item for item in read if item.path not in self.watched.departed]
+        return digests(self.aws, self.scope, here, {})
 
     def _standing(self, found: dict[str, DigestItem]) -> list[str]:
         """Digests whose states exist: any other is all that keeps clients from starting over."""
-        unlisted = [path for path in found if path not in self._watched.found.states]
+        unlisted = [path for path in found if path not in self.watched.found.states]
         works = [partial(fingerprint, self.aws, self.scope, path) for path in unlisted]
         answers = self.aws.together(works) if works else []
         gone = {path for path, answer in zip(unlisted, answers, strict=True) if _is_gone(answer)}
-        gone |= {path for path, each in self._watched.found.states.items() if not each.size}
+        gone |= {path for path, each in self.watched.found.states.items() if not each.size}
         return [path for path in found if path not in gone]
 
     def _stale(self) -> list[str]:
@@ -134,10 +157,11 @@ class Crossing:
     # What is against it.
 
     def reasons(self) -> Iterator[str]:
-        yield from several(f"{each}: wait for it, or see to it that its holder is gone" for each in self._watched.held)
+        yield from several(f"{each}: wait for it, or see to it that its holder is gone" for each in self.watched.held)
         other = "the table alone" if self._is_forward else "a lock file alone"
-        yield from several(f"a client that knows {other} is at work: {each}" for each in self._watched.alone)
+        yield from several(f"a client that knows {other} is at work: {each}" for each in self.watched.alone)
         yield from several(filter(None, map(self._against, self._known)))
+        yield from several(self._walked_through())
         if self._is_forward and self._fence:
             yield from several(
                 f"the lock of {path} would be taken for the digest of {path.removesuffix(MARK)}: move it to another "
@@ -157,23 +181,20 @@ class Crossing:
             )
         return None
 
+    def _walked_through(self) -> Iterator[str]:
+        """Fences of moved states that clients of the mode do not see."""
+        where = {LOCKFILE: (File.NAME, "no lock file", ""), DYNAMODB: (TableItem.NAME, "not in the table", WITH_TABLE)}
+        store, lacks, how = where.get(self.target, (None, "", ""))
+        for path in self.watched.departed.open_to(store) if store else ():
+            yield f"{path} has moved away, and the lock that keeps clients from it is {lacks}: run its move again{how}"
+
     def _named_like_digests(self) -> set[str]:
-        found = self._watched.found
-        held = {item.path for item in self._watched.items if not item.is_digest}
+        found = self.watched.found
+        held = {item.path for item in self.watched.items if not item.is_digest}
         return {path for path in {*found.states, *found.lock_files, *held} if path.endswith(MARK)}
 
-    def kept_by_table(self) -> list[str]:
-        """A lock or a digest, of whatever bucket, keeps it."""
-        asked = {"TableName": self.scope.table, "ConsistentRead": True, "ProjectionExpression": "LockID"}
-        found: list[str] = []
-        for page in () if self.is_tableless else self.aws.pages(Call("dynamodb", "scan", asked)):
-            if isinstance(page, Failure):
-                raise CallFailed(page)
-            found += [str(each.get("LockID", {}).get("S")) for each in page.get("Items", [])]
-        return [*several(f"{name} is still in the table {self.scope.table}" for name in sorted(found))]
-
     def cautions(self) -> list[str]:
-        if not self._is_forward or self._fence or self.is_tableless:
+        if not self._is_forward or self._fence or self.gone:
             return []
         return [
             "there is no fence before the digests: whoever still locks both ways goes on to write them, and stops with "
@@ -183,7 +204,7 @@ class Crossing:
     # What is done.
 
     def foreseen(self) -> Outcome:
-        return Outcome(removed=list(self._due), moves_fence=self._moves_fence, released=len(self._watched.ours))
+        return Outcome(removed=list(self._due), moves_fence=self._moves_fence, released=len(self.watched.ours))
 
     def carry_out(self) -> Outcome:
         if self._is_forward:
@@ -194,18 +215,18 @@ class Crossing:
 
     def _go(self) -> None:
         self._move_fence()
-        found, left = self._items, {*self._due, *self._watched.ours}
+        found, left = self._items, {*self._due, *self.watched.ours}
         for attempt in range(ROUNDS):
             if not left or self.outcome.problems:
                 return
             self._sweep(found, left, takes_all=True)
             self.aws.pause(attempt)  # for the fence to be up everywhere
-            found = digest_items(self.aws, self.scope)
-            left = set(self._standing(found)) if self._fence else set()
+            found = self._here(digest_items(self.aws, self.scope)) if self._fence else {}
+            left = set(self._standing(found))
         self.outcome.problems += [f"the digest of {path} was written behind the fence: run again" for path in left]
 
     def _come_back(self) -> None:
-        self._sweep(self._items, {*self._due, *self._watched.ours}, takes_all=self.is_fenced)
+        self._sweep(self._items, {*self._due, *self.watched.ours}, takes_all=self.is_fenced)
         if self.outcome.problems or not self._moves_fence:
             return
         self._move_fence()
@@ -213,21 +234,23 @@ class Crossing:
         read = items(self.aws, self.scope, str(self.scope.table))
         if isinstance(read, Failure):
             raise CallFailed(read)
-        wrong = {each.path for each in digests(self.aws, self.scope, read, {}) if each.status == "mismatch"}
+        found = self._judged(read)
+        wrong = {each.path for each in found if each.status == "mismatch"}
         self._sweep(digest_items(self.aws, self.scope), wrong, takes_all=False)
+        late = [each.path for each in found if each.status in ("unknown", "in_progress")]
+        self.outcome.problems += several(f"the digest of {path} cannot be judged yet: run again" for path in late)
 
     def _move_fence(self) -> None:
         if not self._fence or not self._moves_fence:
             return
-        try:
-            put_fence(self.aws, self._fence.arn, self.scope.bucket.name, up=self._is_forward)
-        except NotShown:
+
+        def wrote() -> None:
             self.outcome.moves_fence = True
-            raise
-        self.outcome.moves_fence = True
+
+        put_fence(self.aws, self._fence.arn, self.scope.bucket.name, self._is_forward, wrote)
 
     def _sweep(self, found: dict[str, DigestItem], paths: Iterable[str], takes_all: bool) -> None:
-        self.outcome.released = len(self._watched.ours)
+        self.outcome.released = len(self.watched.ours)
         until = time.monotonic() + self.lock_timeout_s
 
         def patience(attempt: int) -> bool:

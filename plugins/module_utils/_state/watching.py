@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from typing import TypeAlias, TypeVar
 
 from .._core import CallFailed, Failure
 from . import listing
+from .departed import Departed, is_left
 from .history import Keeper
 from .holders import sentence
 from .listing import Item, Objects
@@ -47,43 +48,51 @@ class Watched:
     alone: tuple[str, ...] = ()
     #: The states whose locks are ours, from a run that was killed.
     ours: tuple[str, ...] = ()
+    departed: Departed = field(default_factory=Departed)
 
 
 @dataclass(frozen=True)
 class Watch:
-    """`store`: where a lock alone means a client that must not be about. `is_ours`: whether we took a lock."""
+    """`store`: where a lock alone means a client that must not be about. `is_ours`: whether we took a lock.
+
+    Into what is `denied` nobody can look.
+    """
 
     aws: Keeper
     scope: Scope
     store: str
     is_ours: Callable[[Lock, Place], bool]
+    denied: frozenset[str] = frozenset()
 
     def run(self, soak_s: int) -> Watched:
         """Raises CallFailed where the stores cannot be read."""
         found, items = self._objects(), self._items()
         first = self._locks({*found.lock_files, *_locked(items)})
-        theirs = {path: locks for path, locks in first.items() if len(self._ours(path, locks)) < len(locks)}
+        departed = Departed(self.denied, {path: locks for path, locks in first.items() if self._are_left(locks)})
+        here = {path: locks for path, locks in first.items() if path not in departed}
+        theirs = {path: locks for path, locks in here.items() if len(self._ours(path, locks)) < len(locks)}
         alone = self._alone(theirs)
         looks = min(math.ceil(soak_s / PERIOD_S), MOST_LOOKS)
         for _unused in range(looks):
             self.aws.rest(soak_s / looks)
-            alone |= self._alone(self._locks(self._seen()))
+            alone |= self._alone(self._locks({*self._seen()} - {*departed.locked}))
         held = {path: locks for path, locks in self._locks(theirs).items() if _same(locks, theirs[path])}
-        mine = [path for path, locks in first.items() if self._ours(path, locks)]
-        return Watched(found, tuple(items), _told(held), _told(alone), tuple(sorted(mine)))
+        mine = [path for path, locks in here.items() if self._ours(path, locks)]
+        return Watched(found, tuple(items), _told(held), _told(alone), tuple(sorted(mine)), departed)
 
     def _objects(self) -> Objects:
         return _known(listing.objects(self.aws, self.scope))
 
     def _items(self) -> list[Item]:
-        return _known(listing.items(self.aws, self.scope, str(self.scope.table)))
+        return _known(listing.items(self.aws, self.scope, self.scope.table)) if self.scope.table else []
 
     def _seen(self) -> Iterable[str]:
         """The states that are locked in the store that matters."""
         return self._objects().lock_files if self.store == File.NAME else _locked(self._items())
 
     def _locks(self, paths: Iterable[str]) -> Locks:
-        wanted = sorted(paths)
+        denied = Departed(self.denied)
+        wanted = sorted(path for path in paths if path not in denied)
         works = [partial(look, self.aws, place_in(self.scope, path)) for path in wanted]
         found = self.aws.together(works) if works else []
         return {path: locks for path, locks in zip(wanted, found, strict=True) if locks}
@@ -97,6 +106,9 @@ class Watch:
 
     def _is_alone(self, path: str, locks: tuple[Lock, ...]) -> bool:
         return {lock.store for lock in locks} == {self.store} and not self._ours(path, locks)
+
+    def _are_left(self, locks: Iterable[Lock]) -> bool:
+        return all(is_left(lock, self.scope.bucket.name) for lock in locks)
 
     def _ours(self, path: str, locks: tuple[Lock, ...]) -> list[Lock]:
         return [lock for lock in locks if self.is_ours(lock, place_in(self.scope, path))]

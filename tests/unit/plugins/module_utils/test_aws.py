@@ -21,7 +21,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import advice_on, iam_action
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import Session, session_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
     Call,
@@ -517,6 +517,27 @@ def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
         "get_bucket_encryption on tf-state: AccessDenied; needs s3:GetEncryptionConfiguration, which a service control "
         "policy denies: only whoever keeps that policy can permit it (AWS: explicit deny in a service control policy)"
     )
+
+
+BEHIND = "User: u is not authorized to perform: it on resource: it with an explicit deny in a resource-based policy"
+FENCED: dict[str, tuple[Call, str, bool]] = {
+    "read": (Call("dynamodb", "get_item", {"Key": {"LockID": {"S": "b/k-md5"}}}), BEHIND, True),
+    "written": (Call("dynamodb", "put_item", {"Item": {"LockID": {"S": "b/k-md5"}}}), BEHIND, True),
+    "a lock": (Call("dynamodb", "get_item", {"Key": {"LockID": {"S": "b/k"}}}), BEHIND, False),
+    "no permission": (
+        Call("dynamodb", "get_item", {"Key": {"LockID": {"S": "b/k-md5"}}}),
+        "no policy allows it",
+        False,
+    ),
+    "of the table": (Call("dynamodb", "scan", {"TableName": "t"}), BEHIND, False),
+}
+
+
+@pytest.mark.parametrize(("call", "message", "is_fenced"), FENCED.values(), ids=list(FENCED))
+def test_whoever_stops_at_the_digest_fence_is_told_so(call: Call, message: str, is_fenced: bool) -> None:
+    told = advice_on(call, "AccessDeniedException", message)
+    assert ("behind the digest fence" in told) is is_fenced
+    assert ("needs dynamodb:" in told) is not is_fenced
 
 
 @pytest.mark.aws("6.10")

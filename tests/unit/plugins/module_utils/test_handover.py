@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend, arguments
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import DEPRECATED
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, CallFailed, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover import (
     Project,
     bucket_resources,
@@ -38,6 +38,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_sett
     TABLE_PLACES,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import fenced
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
@@ -105,6 +107,7 @@ RICH_BUCKET: dict[str, Any] = {
             "Filter": {"Tags": [{"Key": "scratch", "Value": "yes"}]},
             "Expiration": {"Date": "2031-01-01T00:00:00+00:00"},
         },
+        "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
     },
     "versioning": "Enabled",
     "object_lock": {"enabled": True, "mode": "GOVERNANCE", "days": 33},
@@ -182,6 +185,9 @@ PROJECTS = {
         RICH, bucket={**RICH_BUCKET, "logging": {"TargetBucket": "b", "TargetObjectKeyFormat": {"SimplePrefix": {}}}}
     ),
     "a table with more than locks": replace(RICH, besides=tuple(LEFT_ALONE)),
+    "object lock for years": replace(
+        RICH, bucket={**RICH_BUCKET, "object_lock": {"enabled": True, "mode": "GOVERNANCE", "days": 730, "years": 2}}
+    ),
     "object lock without a default": replace(
         RICH, bucket={**RICH_BUCKET, "object_lock": {"enabled": True, "mode": None, "days": None}}
     ),
@@ -406,6 +412,15 @@ def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
         assert resource in adopted
 
 
+@pytest.mark.parametrize("path", ["network/terraform.tfstate", "*"])
+def test_what_keeps_clients_from_moved_states_keeps_them_from_none_in_production(path: str) -> None:
+    bucket = copy.deepcopy(RICH_BUCKET)
+    bucket["policy"]["statements"] += json.loads(fenced(None, ARN, [path]))["Statement"]
+    assert MOVED in text_of(replace(RICH, bucket=bucket))
+    production = PROJECTS["a production backend"]
+    assert text_of(replace(production, bucket=bucket)) == text_of(production)
+
+
 def test_a_bucket_in_the_namespace_of_the_account_says_so() -> None:
     assert 'bucket_namespace    = "account-regional"' in text_of(PROJECTS["a production bucket of the account"])
 
@@ -422,6 +437,11 @@ def test_the_key_that_aws_manages_is_not_named() -> None:
     table = {**RICH_TABLE, "encryption": {"kms_key_id": "alias/aws/dynamodb"}}
     text = configuration(replace(RICH, table=table))["table.tf"]
     assert "server_side_encryption {\n    enabled = true\n  }" in text
+
+
+def test_years_stay_years() -> None:
+    text = configuration(PROJECTS["object lock for years"])["bucket.tf"]
+    assert "years = 2" in text and "730" not in text
 
 
 def test_tags_of_aws_are_not_written() -> None:
@@ -491,10 +511,31 @@ def observed(table: Table) -> Project:
     return observed_in(FakeAws(buckets={"tf-state": Bucket()}, tables={"tf-locks": table}))
 
 
-def observed_in(aws: FakeAws) -> Project:
+def observed_in(aws: FakeAws, **asked: Any) -> Project:
     spec = {name: option.get("default") for name, option in SPEC.items()}
     given = {"name": "x", "directory": "x", "region": REGION, "bucket": "tf-state", "table": "tf-locks"}
-    return project_of(aws, {**spec, **given})
+    return project_of(aws, {**spec, **given, **asked})
+
+
+def encrypted() -> FakeAws:
+    bucket = Bucket()
+    bucket.encryption["ApplyServerSideEncryptionByDefault"] = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": FAKE_KEY}
+    return FakeAws(buckets={"tf-state": bucket}, tables={"tf-locks": Table()})
+
+
+def test_clients_ask_for_the_encryption_that_somebody_else_manages() -> None:
+    """Without the key they would ask for AES256."""
+    files = configuration(observed_in(encrypted(), bucket_unmanaged=["encryption"]))
+    assert "aws_s3_bucket_server_side_encryption_configuration" not in files["bucket.tf"]
+    for name in ("terraform.tf", "outputs.tf"):
+        assert re.search(rf'kms_key_id += "{FAKE_KEY}"', files[name])
+
+
+def test_where_the_encryption_cannot_be_read_nobody_is_told_to_weaken_it() -> None:
+    aws = encrypted()
+    aws.faults["get_bucket_encryption"] = ["AccessDenied"]
+    with pytest.raises(CallFailed, match="get_bucket_encryption on tf-state: AccessDenied"):
+        observed_in(aws, bucket_unmanaged=["encryption"])
 
 
 def test_the_key_that_aws_manages_is_known_by_its_arn() -> None:

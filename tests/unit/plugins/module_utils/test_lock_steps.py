@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -12,8 +13,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_steps im
     MODES,
     Backend,
     Step,
+    can_miss_table,
+    namings,
     next_step,
     reasons,
+    unseen_neighbours,
 )
 
 BACKEND = Backend("acme-state", "acme-locks")
@@ -132,3 +136,27 @@ def test_required_versions_are_read_from_json_too() -> None:
 @pytest.mark.parametrize("target", MODES)
 def test_what_comes_next_is_said(target: str) -> None:
     assert next_step(target).startswith("code may")
+
+
+def test_who_may_name_the_table_is_told_with_who_does() -> None:
+    open_one = Layer("other/backend.tf", "block", {"bucket": "other"}, frozenset(), frozenset({"dynamodb_table"}))
+    far = Layer("far/backend.tf", "block", {"region": "us-east-1"}, frozenset(), frozenset({"dynamodb_table"}))
+    due = step("lockfile", layer("lockfile"), layer("both", "named/backend.tf"), open_one, far)
+    told = [*namings(replace(due, backend=replace(BACKEND, region="eu-west-1")))]
+    assert [each.partition(" ")[0] for each in told] == ["named/backend.tf", "other/backend.tf"]
+
+
+@pytest.mark.parametrize(("declared", "can"), {None: True, "lockfile": True, "both": False, "dynamodb": False}.items())
+def test_a_table_can_be_missed_where_nothing_says_that_it_is_used(declared: str | None, can: bool) -> None:
+    assert can_miss_table(step("lockfile", layer("lockfile"), declared=declared)) is can
+    assert not can_miss_table(step("lockfile", layer("both", region="elsewhere"), declared=declared))
+    assert not can_miss_table(step("lockfile", layer("both", bucket="other", region=""), declared=declared))
+
+
+def test_a_table_that_buckets_share_goes_once_the_code_of_each_was_seen() -> None:
+    shared = {"acme-state", "b-state", "c-state"}
+    due = step("lockfile", layer("lockfile"), layer("lockfile", bucket="b-state"))
+    (told,) = unseen_neighbours(due, shared, ())
+    assert told.startswith("c-state shares the table acme-locks") and "allow: [unseen_code]" in told
+    assert [*unseen_neighbours(due, shared, ("unseen_code",))] == []
+    assert len([*unseen_neighbours(Step(BACKEND, "lockfile", None, None, True), shared, ())]) == 2

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Target, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import (
     LOOKS,
+    SID,
     denied,
     denied_in,
     deny,
@@ -54,6 +55,10 @@ def test_the_fence_grows_and_twice_is_once():
 def test_nobody_else_s_statement_is_taken_for_the_fence():
     policy = json.dumps({"Statement": [{**FOREIGN, "Resource": [f"{ARN}/a", f"{ARN}/a.tflock"]}]})
     assert denied(policy, ARN) == denied(None, ARN) == set()
+
+
+def test_a_fence_that_names_nothing_keeps_nobody_out():
+    assert denied(json.dumps({"Statement": {"Sid": SID, "Effect": "Deny", "NotResource": f"{ARN}/a"}}), ARN) == set()
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():

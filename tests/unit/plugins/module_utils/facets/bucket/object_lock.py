@@ -8,6 +8,7 @@ from tests.unit.plugins.module_utils.facets.given import s3
 
 OFF = {"enabled": False, "mode": None, "days": None}
 ON = {**OFF, "enabled": True}
+YEARS = {"enabled": True, "mode": "COMPLIANCE", "days": 730, "years": 2}
 MONTH = {"enabled": True, "mode": "GOVERNANCE", "days": 30}
 
 
@@ -19,16 +20,27 @@ def lock(**retention: Any) -> dict[str, Any]:
 READS = {
     "on without retention": (lock(), ON),
     "days": (lock(Mode="GOVERNANCE", Days=30), MONTH),
-    "years are days": (lock(Mode="COMPLIANCE", Years=2), {"enabled": True, "mode": "COMPLIANCE", "days": 730}),
+    "years are days, too": (lock(Mode="COMPLIANCE", Years=2), YEARS),
 }
 DESIRES = {
     "off unless asked": ({}, OFF, OFF),
     "on for ever": ({"object_lock": False}, ON, ON),
     "retention stays when nothing is asked": ({}, MONTH, MONTH),
+    "years are the days that they come to": ({"object_lock": True, "object_lock_days": 730}, YEARS, YEARS),
+    "other days are no years": (
+        {"object_lock": True, "object_lock_days": 731},
+        YEARS,
+        {"enabled": True, "mode": "COMPLIANCE", "days": 731},
+    ),
     "retention as asked": ({"object_lock": True, "object_lock_mode": "GOVERNANCE", "object_lock_days": 30}, OFF, MONTH),
 }
 CALLS = {
     "on": (OFF, ON, [s3("put_object_lock_configuration", **lock())]),
+    "with years": (
+        {**YEARS, "mode": "GOVERNANCE"},
+        YEARS,
+        [s3("put_object_lock_configuration", **lock(Mode="COMPLIANCE", Years=2))],
+    ),
     "with retention": (OFF, MONTH, [s3("put_object_lock_configuration", **lock(Mode="GOVERNANCE", Days=30))]),
 }
 PROBLEMS = {
