@@ -23,6 +23,7 @@ from ._relocation import Relocation, Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
 from ._state_options import encryption_of
+from ._whereabouts import check_bucket
 
 #: What only the other side's connection decides; certificates and the like are of this machine.
 OWN = (
@@ -152,6 +153,7 @@ def _project(params: Params) -> Project:
 def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
     aws = Aws(connection_of(params), params["wait_timeout"] + params["lock_timeout"], wrote)
+    check_bucket(aws, target)
     return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"))
 
 

@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from .._aws_errors import DENIED
-from .._core import EXISTENCE, Call, CallFailed, Change, Failure, Resource, Target
-from .._guard import Refused, refusals
+from .._core import Call, CallFailed, Failure, Resource, Target
 from .._lock_record import LockInfo
-from .._observe import IDENTITY, Observer, World
+from .._observe import IDENTITY, World
 from .._state.listing import Backend, Item, item_of
+from .._whereabouts import found
 from .manifest import Listed, RawItem, oldest_first
 
 
@@ -26,17 +26,11 @@ class Keeper(World, Backend, Protocol):
 
 def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
-    observer = Observer(aws, resource, target, {})
-    observer.identify()
-    exists = observer.observe((resource.existence,), observer.answer)[EXISTENCE]
+    known, exists = found(aws, resource, target)
     (who,) = aws.read([IDENTITY])
     if isinstance(who, Failure) and who.code not in DENIED:
         raise CallFailed(who)
-    account = None if isinstance(who, Failure) else who["Account"]
-    against = refusals(resource, observer.target, [Change(EXISTENCE, exists, exists)], {}, {}) if exists else []
-    if against:
-        raise Refused("; ".join(map(str, against)))
-    return replace(observer.target, account_id=account), exists is not None
+    return replace(known, account_id=None if isinstance(who, Failure) else who["Account"]), exists
 
 
 def versions(aws: Backend, bucket: Target) -> list[Listed]:
