@@ -14,12 +14,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ._aws_deadline import end_by
-from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
+from ._aws_errors import (
+    DENIED,
+    DONE,
+    EXPIRED,
+    NOT_TAKEN,
+    SKEWED,
+    UNRECOGNISED,
+    advice_on,
+    passes,
+    skew,
+    translated,
+    undeleted,
+)
 from ._aws_lanes import side_by_side
 from ._aws_pages import page_after
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
-from ._kms_key import usable_key
+from ._kms_key import check_arn, unseen_key, usable_key
 from ._own_statements import bucket_region
 from ._partitions import partition_of
 
@@ -33,8 +45,6 @@ __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
-#: So many of the errors of one call are told one by one.
-TOLD = 5
 #: What GetBucketLocation says of the oldest regions. Source: its API reference.
 OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 T = TypeVar("T")
@@ -163,21 +173,15 @@ class Aws:
 
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
+        if must_exist:
+            check_arn(name, self.connection.region, self.partition())
         (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
         if not isinstance(answer, Failure):
             key = answer["KeyMetadata"]
             return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])
-        made_by_first_use = name.startswith("alias/aws/") and answer.code == "NotFoundException"
-        if not must_exist or made_by_first_use:
-            return name
-        if answer.code in DENIED and ":key/" in name:
-            self.warnings.append(f"the KMS key {name} could not be checked: {answer}")
-            return name
-        if answer.code in DENIED and name.startswith("alias/aws/"):
-            raise Invalid(f"{answer}, or leave it alone with unmanaged: [encryption]")
-        if answer.code in DENIED:
-            raise Invalid(f"{answer}, or give the full ARN of the key as kms_key_id")
-        raise Invalid(f"kms_key_id {name} cannot be used: {answer}; if the key was made a moment ago, run again")
+        if must_exist:
+            self.warnings += unseen_key(name, answer)
+        return name
 
     def _answer(self, call: Call, young: bool) -> Answer:
         attempt = 0
@@ -212,13 +216,7 @@ class Aws:
             self._session.identity = response
         if call.operation == "head_bucket" and not bucket_region(response):
             return self._located(call, response)
-        kept = response.get("Errors") if call.operation == "delete_objects" else None
-        if kept:  # DeleteObjects answers 200 and names what it did not delete
-            code = kept[0]["Code"]
-            each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
-            message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
-            return Failure(call, code, message, advice_on(call, code, message))
-        return response
+        return undeleted(call, response) or response
 
     def _failure(self, call: Call, error: Any) -> Failure:
         code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message") or ""
@@ -231,11 +229,22 @@ class Aws:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
         failure = Failure(call, code, message, advice_on(call, code, message))
-        if call.operation == "head_bucket" and code == "400":  # has no body, and is what expired credentials get
+        if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
             self._session.identity = None
             self._answer(Call("sts", "get_caller_identity"), young=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
+        if call.operation == "head_object" and code in ("400", "403"):
+            return self._worded(failure)
+        return failure
+
+    def _worded(self, failure: Failure) -> Failure:
+        """HeadObject has no body, either: GetObject is denied alike, and says why."""
+        first_byte = {**failure.call.params, "Range": "bytes=0-0"}
+        answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
+        if isinstance(answer, Failure):
+            return answer if answer.code in DENIED or answer.code.startswith("KMS.") else failure
+        answer["Body"].close()
         return failure
 
     def _elsewhere(self) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from ._core import Call, Failure, TfstateError
+from ._core import Call, Failure, Response, TfstateError
 
 #: IAM actions that are not called as the operation is.
 IAM_ACTIONS = {
@@ -37,6 +37,8 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 #: A wrong clock and a wrong secret look alike, but for what the answer says of the time.
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 TOLERATED_SKEW_S = 300
+#: So many of the errors of one call are told one by one.
+TOLD = 5
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
 MAYBE_SOON = "if it was made or deleted a moment ago, run again"
 #: Policies that no permission of one's own outweighs, as AWS calls them.
@@ -71,7 +73,7 @@ ADVICE = {
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
     "another region? If it was made this moment, run again",
-    "400": "HeadBucket gives no reason: the session token may be expired or of another partition, or the region wrong",
+    "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
     "take an hour or more to forget: run again later",
@@ -204,6 +206,17 @@ def skew(headers: Mapping[str, str], now: datetime) -> str | None:
         return None
     clocks = [f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs)]
     return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
+
+
+def undeleted(call: Call, answer: Response) -> Failure | None:
+    """DeleteObjects answers 200 and names what it did not delete."""
+    kept = answer.get("Errors") if call.operation == "delete_objects" else None
+    if not kept:
+        return None
+    code = kept[0]["Code"]
+    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
+    message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
+    return Failure(call, code, message, advice_on(call, code, message))
 
 
 def companions(call: Call) -> tuple[str, ...]:

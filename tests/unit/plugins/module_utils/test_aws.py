@@ -664,7 +664,50 @@ def test_a_bucket_that_is_refused_without_a_word_although_the_credentials_work_n
     aws = Script(by_operation={"HeadBucket": says(400), "GetCallerIdentity": WHO}).connect()
     (answer,) = aws.read([HEAD])
     assert isinstance(answer, Failure)
-    assert "HeadBucket gives no reason" in str(answer)
+    assert "AWS gives no reason" in str(answer)
+
+
+LOOK = Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k", "ExpectedBucketOwner": ACCOUNT})
+SCP = "User: u is not authorized to perform: s3:GetObject with an explicit deny in a service control policy"
+#: What GetObject is answered where HeadObject was refused without a word -> what is told.
+WORDED = {
+    "denied": (s3_error("AccessDenied", 403), "get_object on tf-state/k: AccessDenied; needs s3:GetObject (AWS: said"),
+    "by a policy": (s3_error("AccessDenied", 403, SCP), "needs s3:GetObject, which a service control policy denies"),
+    "its key": (
+        s3_error("AccessDenied", 403, "not authorized to perform: kms:Decrypt"),
+        "needs kms:Decrypt on its KMS",
+    ),
+    "a disabled key": (s3_error("KMS.DisabledException"), "enable that key again"),
+    "not at all": (says(206, b"{"), "head_object on tf-state/k: 403; needs s3:GetObject"),
+    "gone by now": (s3_error("NoSuchKey", 404), "head_object on tf-state/k: 403; needs s3:GetObject"),
+}
+
+
+@pytest.mark.aws("1.4")
+@pytest.mark.parametrize(("answered", "said"), WORDED.values(), ids=WORDED)
+def test_an_object_that_is_refused_without_a_word_is_asked_for_once_more_in_words(
+    answered: AWSResponse, said: str
+) -> None:
+    script = Script(by_operation={"HeadObject": says(403), "GetObject": answered})
+    (answer,) = script.connect().read([LOOK])
+    assert isinstance(answer, Failure) and said in str(answer)
+    assert header(script, "range") == "bytes=0-0"
+    assert header(script, "x-amz-expected-bucket-owner") == ACCOUNT
+
+
+@pytest.mark.aws("1.4", "6.7")
+def test_an_object_that_is_looked_at_with_credentials_that_expired_meanwhile_says_so() -> None:
+    answers = {"HeadObject": says(400), "HeadBucket": says(400), "GetCallerIdentity": sts_error("ExpiredToken")}
+    script = Script(by_operation=answers)  # botocore asks for the bucket's region
+    with pytest.raises(CallFailed, match="have expired: get new ones"):
+        script.connect().read([LOOK])
+
+
+@pytest.mark.aws("6.7")
+def test_an_object_that_is_looked_at_with_a_wrong_secret_blames_no_permission() -> None:
+    script = Script(by_operation={"HeadObject": says(403), "GetObject": s3_error("SignatureDoesNotMatch", 403)})
+    with pytest.raises(CallFailed, match="the signature is wrong: check the secret key"):
+        script.connect().read([LOOK])
 
 
 ADVISED = {
@@ -702,6 +745,19 @@ UNUSABLE = {
 def test_a_key_that_cannot_encrypt_is_said(changed: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid, match=f"kms_key_id alias/state cannot be used: {said}"):
         Script([described_key(**changed)]).connect().key_arn("alias/state", must_exist=True)
+
+
+@pytest.mark.aws("5.1")
+@pytest.mark.parametrize(
+    "part", [("eu-west-1", "af-south-1"), ("arn:aws:", "arn:aws-cn:")], ids=["region", "partition"]
+)
+def test_a_key_whose_arn_lies_elsewhere_is_refused_though_it_may_not_be_described(part: tuple[str, str]) -> None:
+    script = Script([json_error("AccessDeniedException")])
+    with pytest.raises(
+        Invalid, match=r"cannot be used: choose a key in eu-west-1, whose ARN begins with arn:aws:kms:eu-"
+    ):
+        script.connect().key_arn(KEY.replace(*part), must_exist=True)
+    assert script.requests == []
 
 
 def test_a_key_in_use_is_only_named_whatever_its_state() -> None:
