@@ -12,7 +12,7 @@ __all__ = ["OPTIONS", "desired", "problems"]
 NAME = "tags"
 MAY_FOLLOW = True
 ABSENT: Value = {}
-NOT_FOUND = {"NoSuchTagSet", "NoSuchBucket"}  # the second one while a deleted bucket can still be seen
+NOT_FOUND = {"NoSuchTagSet"}
 
 
 def read(target: Target) -> Call:

@@ -269,8 +269,17 @@ def answered(facet: Facet, code: str, status: int = 404) -> Any:
 @pytest.mark.parametrize(("name", "code"), ABSENT_CODES)
 def test_one_code_alone_says_that_a_setting_is_absent(name: str, code: str) -> None:
     assert answered(SETTINGS[name], code) == SETTINGS[name].absent
-    others = {other for _unused, other in ABSENT_CODES} - {code}
+    others = {other for _unused, other in ABSENT_CODES} - {code} | {"NoSuchBucket"}
     assert all(isinstance(answered(SETTINGS[name], other), Unknown) for other in others)
+
+
+@pytest.mark.aws("1.5", "2.0")
+def test_tags_that_cannot_be_seen_for_a_moment_are_neither_lost_nor_overlooked() -> None:
+    theirs = {"Owner": "ops", "ManagedBy": "Terraform"}
+    aws = KIND.world(Bucket(tags=theirs), faults={"get_bucket_tagging": ["NoSuchBucket"]})
+    with pytest.raises(TfstateError, match="get_bucket_tagging on tf-state: NoSuchBucket"):
+        KIND.run(aws, {"tags": {"Team": "core"}})
+    assert (aws.writes, aws.buckets[NAME].tags) == ([], theirs)
 
 
 @pytest.mark.aws("2.0", "2.1", "2.7")
