@@ -54,6 +54,7 @@ THROTTLED = {
     "ThrottlingException",
     "RequestLimitExceeded",
     "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
 }
 #: AWS's own fault; botocore has tried again already.
 BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
@@ -80,6 +81,8 @@ ADVICE = {
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
     **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
+    "ProvisionedThroughputExceededException": "the table was asked too much for its capacity until wait_timeout, which "
+    "keeps clients from their locks, too: give it more, or take billing_mode PAY_PER_REQUEST, then run again",
     "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
     "a role or user that was made a moment ago may need a minute",

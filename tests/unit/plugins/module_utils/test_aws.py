@@ -47,6 +47,7 @@ PUT_LOCK = Call(
     {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
 )
 PUT_LOCK_FILE = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k.tflock", "Body": b"{}", "IfNoneMatch": "*"})
+GET_ITEM = Call("dynamodb", "get_item", {"TableName": "tf-locks", "Key": {"LockID": {"S": "b/k"}}})
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -154,6 +155,7 @@ WHO = says(
     b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
     b"</GetCallerIdentityResponse>",
 )
+ITEM = says(200, b"{}")
 TABLE = says(200, b'{"Table": {"TableName": "tf-locks"}}')
 
 
@@ -175,12 +177,13 @@ PASSES = {
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
     "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
+    "the capacity of the table is used up": (GET_ITEM, json_error("ProvisionedThroughputExceededException"), ITEM),
     "another lock is being taken": (PUT_LOCK_FILE, s3_error("ConditionalRequestConflict", 409), DONE),
     "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "7.1")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "6.5", "7.1")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -712,6 +715,10 @@ def test_an_object_that_is_looked_at_with_a_wrong_secret_blames_no_permission() 
 
 ADVISED = {
     "throttled": (s3_error("SlowDown", 503), "was asked too much"),
+    "of little capacity": (
+        s3_error("ProvisionedThroughputExceededException"),
+        "for its capacity .* billing_mode PAY_PER",
+    ),
     "broken": (s3_error("InternalError", 500), "AWS itself failed, which passes: run again"),
     "not there yet": (s3_error("NoSuchBucket", 404), "there is no such bucket: check its name"),
 }
