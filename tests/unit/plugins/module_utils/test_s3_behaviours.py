@@ -481,6 +481,14 @@ def test_a_bucket_whose_tags_grant_access_is_tagged_by_its_own_calls() -> None:
 
 
 @pytest.mark.aws("2.8")
+def test_tags_whose_own_calls_would_make_too_many_go_before_others_come() -> None:
+    script = Script(by_operation=dict(ABAC))
+    old, new = ({f"{name}-{number}": "1" for number in range(30)} for name in ("old", "new"))
+    script.connect().write(tagging(old, new))
+    assert [request.method for request in script.requests if "s3-control" in request.url] == ["DELETE", "POST"]
+
+
+@pytest.mark.aws("2.8")
 def test_if_the_other_way_to_tag_is_denied_the_usual_permission_is_named() -> None:
     denied = {"PutBucketTagging": s3_error("AccessDenied", 403), "TagResource": s3_error("AccessDenied", 403)}
     with pytest.raises(CallFailed, match=r"put_bucket_tagging on tf-state: AccessDenied; needs s3:PutBucketTagging"):
