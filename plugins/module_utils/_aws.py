@@ -30,9 +30,10 @@ from ._aws_errors import (
 from ._aws_lanes import side_by_side
 from ._aws_pages import page_after
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
+from ._aws_unseen import OwnObjects
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import check_arn, unseen_key, usable_key
-from ._own_statements import bucket_region
+from ._own_statements import bucket_region, old_region
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
@@ -45,8 +46,6 @@ __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
-#: What GetBucketLocation says of the oldest regions. Source: its API reference.
-OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 T = TypeVar("T")
 
 
@@ -69,6 +68,7 @@ class Aws:
         self.renew()
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
+        self._own = OwnObjects()
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -148,6 +148,7 @@ class Aws:
             return self._write_instead(call, answer, young)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
+        self._own.note(call)
         self._wrote(call)
 
     def _write_instead(self, call: Call, refused: Failure, young: bool) -> None:
@@ -187,7 +188,9 @@ class Aws:
         attempt = 0
         while True:
             answer = self._once(call)
-            if not isinstance(answer, Failure) or not passes(answer, young) or self.late():
+            if not isinstance(answer, Failure) or self.late():
+                return answer
+            if not (passes(answer, young) or self._own.may_show(answer, attempt)):
                 return answer
             self.pause(attempt)
             attempt += 1
@@ -272,10 +275,7 @@ class Aws:
     def _located(self, head: Call, response: Response) -> Answer:
         """What HeadBucket answered, and the region that it left out."""
         answer = self._once(Call("s3", "get_bucket_location", head.params))
-        if isinstance(answer, Failure):
-            return answer
-        named = answer.get("LocationConstraint") or ""
-        return {**response, "BucketRegion": OLD_LOCATIONS.get(named, named)}
+        return answer if isinstance(answer, Failure) else {**response, "BucketRegion": old_region(answer)}
 
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""

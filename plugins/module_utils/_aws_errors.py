@@ -41,6 +41,7 @@ TOLERATED_SKEW_S = 300
 TOLD = 5
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
 MAYBE_SOON = "if it was made or deleted a moment ago, run again"
+MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what was written: then run again"
 #: Policies that no permission of one's own outweighs, as AWS calls them.
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
@@ -92,6 +93,9 @@ ADVICE = {
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
     "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    **dict.fromkeys(
+        ("NoSuchKey", "NoSuchVersion"), f"there is no such object or version: check its name{MAYBE_UNSEEN}"
+    ),
     "NoSuchBucket": f"there is no such bucket: check its name; {MAYBE_SOON}",
     **dict.fromkeys(
         ("ResourceNotFoundException", "TableNotFoundException"),

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from .._aws_errors import MAYBE_UNSEEN
 from .._core import TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, marshal, uuid_of
@@ -198,7 +199,8 @@ class Move:
         if now.digest_there is None and self.target.place.table:
             self.target.create_digest(digest)
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
-            raise TfstateError(f"{self.target.url} reads back other than it was written: somebody else writes there")
+            other = f"{self.target.url} reads back other than it was written: somebody else writes there"
+            raise TfstateError(other + MAYBE_UNSEEN)
         if isinstance(self.source, Stored):
             self.source.put_mark(mark_of(self.target))
 

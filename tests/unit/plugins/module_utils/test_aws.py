@@ -230,6 +230,50 @@ def test_what_is_young_may_not_be_visible_yet(call: Call, error: AWSResponse, re
     assert len(script.slept) == 3
 
 
+PUT = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k", "Body": b"{}"})
+DELETE = Call("s3", "delete_object", {"Bucket": "tf-state", "Key": "k", "IfMatch": "1"})
+#: What asks for an object that we have put.
+ASKS = {
+    "get": (Call("s3", "get_object", {"Bucket": "tf-state", "Key": "k"}), s3_error("NoSuchKey", 404)),
+    "head": (Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k"}), says(404)),
+    "tags": (Call("s3", "get_object_tagging", {"Bucket": "tf-state", "Key": "k"}), s3_error("NoSuchKey", 404)),
+    "delete": (DELETE, s3_error("NoSuchKey", 404)),
+}
+
+
+@pytest.mark.aws("2.2")
+@pytest.mark.parametrize(("call", "unseen"), ASKS.values(), ids=ASKS)
+def test_what_we_have_put_may_not_be_visible_yet(call: Call, unseen: AWSResponse) -> None:
+    """In the first 15 minutes of versioning."""
+    script = Script([DONE, unseen, unseen, unseen, DONE])
+    aws = script.connect()
+    aws.write(PUT)
+    (answer,) = aws.read([call])
+    assert not isinstance(answer, Failure)
+    assert len(script.slept) == 3
+
+
+@pytest.mark.aws("2.2")
+@pytest.mark.parametrize("before", [[], [PUT, DELETE]], ids=["never put", "deleted by us"])
+def test_what_is_not_ours_is_not_waited_for(before: list[Call]) -> None:
+    script = Script([*[DONE] * len(before), s3_error("NoSuchKey", 404)])
+    aws = script.connect()
+    for call in before:
+        aws.write(call)
+    (answer,) = aws.read([ASKS["get"][0]])
+    assert isinstance(answer, Failure) and "in the first 15 minutes of versioning" in str(answer)
+    assert script.slept == []
+
+
+@pytest.mark.aws("2.2")
+def test_what_somebody_else_took_away_keeps_us_for_seconds() -> None:
+    script = Script([DONE, s3_error("NoSuchKey", 404)])
+    aws = script.connect()
+    aws.write(PUT)
+    aws.read([ASKS["get"][0]])
+    assert 10 < script.clock < 40
+
+
 def test_nothing_is_tried_again_past_the_deadline() -> None:
     script = Script([s3_error("OperationAborted", 409)])
     with pytest.raises(CallFailed, match="OperationAborted; another change of this bucket is under way"):
