@@ -190,7 +190,7 @@ class Aws:
             answer = self._once(call)
             if not isinstance(answer, Failure) or self.late():
                 return answer
-            if not (passes(answer, young) or self._own.may_show(answer, attempt)):
+            if not (passes(answer, young, attempt) or self._own.may_show(answer, attempt)):
                 return answer
             self.pause(attempt)
             attempt += 1

@@ -86,7 +86,7 @@ ADVICE = {
     "keeps clients from their locks, too: give it more, or take billing_mode PAY_PER_REQUEST, then run again",
     "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
-    "a role or user that was made a moment ago may need a minute",
+    "if a role or user was made a moment ago, run again",
     "InvalidTag": "AWS takes no such tag: check the letters of tags",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
@@ -123,6 +123,8 @@ TRANSIENT = {
 }
 #: Answers that end well if one waits for what was created a moment ago.
 NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
+#: So often, for about a minute, a policy is put whose principals S3 does not know.
+PRINCIPAL_ATTEMPTS = 15
 #: AWS takes one change of tags in about two seconds, and one of a table's policy in fifteen.
 #: Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html
 ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
@@ -168,8 +170,10 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
 )
 
 
-def passes(failure: Failure, young: bool) -> bool:
+def passes(failure: Failure, young: bool, attempt: int = 0) -> bool:
     operation, code = failure.call.operation, failure.code
+    if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
+        return "Invalid principal" in failure.message and attempt < PRINCIPAL_ATTEMPTS
     if code in NOT_YET_VISIBLE:
         return young
     if code == "ResourceInUseException":  # of CreateTable it means that the table exists

@@ -168,6 +168,8 @@ def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
 # Retries: by code and operation, and never past the deadline.
 
 
+PUT_POLICY = Call("s3", "put_bucket_policy", {"Bucket": "tf-state", "Policy": "{}"})
+INVALID_PRINCIPAL = s3_error("MalformedPolicy", message="Invalid principal in policy")
 PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
     "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
@@ -178,12 +180,13 @@ PASSES = {
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
     "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
     "the capacity of the table is used up": (GET_ITEM, json_error("ProvisionedThroughputExceededException"), ITEM),
+    "the role was made a moment ago": (PUT_POLICY, INVALID_PRINCIPAL, DONE),
     "another lock is being taken": (PUT_LOCK_FILE, s3_error("ConditionalRequestConflict", 409), DONE),
     "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "6.5", "7.1")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.5", "2.12", "4.2", "4.3", "4.14", "4.16", "6.5", "7.1")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -212,6 +215,14 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     (answer,) = script.connect().read([call])
     assert isinstance(answer, Failure)
     assert script.slept == []
+
+
+@pytest.mark.aws("2.5")
+def test_a_principal_that_is_misspelt_is_told_after_a_minute() -> None:
+    script = Script([INVALID_PRINCIPAL])
+    with pytest.raises(CallFailed, match=r"check principals.*made a moment ago, run again"):
+        script.connect().write(PUT_POLICY)
+    assert 40 < script.clock < 90
 
 
 @pytest.mark.aws("1.5", "4.1")
