@@ -26,6 +26,8 @@ class OwnObjects:
             self._put.add(_object(call))
         if call.operation == "delete_object":
             self._put.discard(_object(call))
+        if call.operation == "delete_objects":
+            self._put -= {(call.params["Bucket"], each["Key"]) for each in call.params["Delete"]["Objects"]}
 
     def may_show(self, failure: Failure, looks: int) -> bool:
         """Whether what was not there after so many looks may be seen by another one."""

@@ -243,6 +243,7 @@ def test_what_is_young_may_not_be_visible_yet(call: Call, error: AWSResponse, re
 
 PUT = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k", "Body": b"{}"})
 DELETE = Call("s3", "delete_object", {"Bucket": "tf-state", "Key": "k", "IfMatch": "1"})
+DELETE_ALL = Call("s3", "delete_objects", {"Bucket": "tf-state", "Delete": {"Objects": [{"Key": "k"}, {"Key": "l"}]}})
 #: What asks for an object that we have put.
 ASKS = {
     "get": (Call("s3", "get_object", {"Bucket": "tf-state", "Key": "k"}), s3_error("NoSuchKey", 404)),
@@ -265,7 +266,9 @@ def test_what_we_have_put_may_not_be_visible_yet(call: Call, unseen: AWSResponse
 
 
 @pytest.mark.aws("2.2")
-@pytest.mark.parametrize("before", [[], [PUT, DELETE]], ids=["never put", "deleted by us"])
+@pytest.mark.parametrize(
+    "before", [[], [PUT, DELETE], [PUT, DELETE_ALL]], ids=["never put", "deleted by us", "deleted with others"]
+)
 def test_what_is_not_ours_is_not_waited_for(before: list[Call]) -> None:
     script = Script([*[DONE] * len(before), s3_error("NoSuchKey", 404)])
     aws = script.connect()
