@@ -14,18 +14,38 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ._aws_deadline import end_by
-from ._aws_errors import DENIED, DONE, EXPIRED, NOT_TAKEN, SKEWED, UNRECOGNISED, advice_on, passes, skew, translated
+from ._aws_errors import (
+    DENIED,
+    DONE,
+    EXPIRED,
+    NOT_TAKEN,
+    SKEWED,
+    UNRECOGNISED,
+    advice_on,
+    not_enabled,
+    passes,
+    skew,
+    translated,
+    undeleted,
+    whose,
+)
 from ._aws_lanes import side_by_side
 from ._aws_pages import page_after
 from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
+from ._aws_unseen import OwnObjects
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
-from ._kms_key import usable_key
-from ._own_statements import bucket_region
+from ._kms_key import check_arn, unseen_key, usable_key
+from ._own_statements import bucket_region, old_region
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
     import botocore.exceptions
     import botocore.parsers
+
+    NO_ANSWER = (
+        *(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError),
+        botocore.parsers.ResponseParserError,
+    )
 
 __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 
@@ -33,10 +53,6 @@ __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
-#: So many of the errors of one call are told one by one.
-TOLD = 5
-#: What GetBucketLocation says of the oldest regions. Source: its API reference.
-OLD_LOCATIONS = {"": "us-east-1", "EU": "eu-west-1"}
 T = TypeVar("T")
 
 
@@ -58,6 +74,7 @@ class Aws:
         self._timeout_s = timeout_s
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
+        self._own = OwnObjects()
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -75,10 +92,7 @@ class Aws:
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
     def renew(self) -> None:
-        """Gives what follows the whole time again: work on many objects is late only where one of them is.
-
-        And so for all that share the session, as botocore's clients, which end by it, are the session's.
-        """
+        """Gives what follows the whole time again, and all that share the session, whose clients end by it."""
         self._session.deadline = self._now() + self._timeout_s
 
     def late(self) -> bool:
@@ -146,6 +160,7 @@ class Aws:
             return self._write_instead(call, answer, young)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
+        self._own.note(call)
         self._wrote(call)
 
     def _write_instead(self, call: Call, refused: Failure, young: bool) -> None:
@@ -171,27 +186,23 @@ class Aws:
 
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
+        if must_exist:
+            check_arn(name, self.connection.region, self.partition())
         (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
         if not isinstance(answer, Failure):
             key = answer["KeyMetadata"]
             return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])
-        made_by_first_use = name.startswith("alias/aws/") and answer.code == "NotFoundException"
-        if not must_exist or made_by_first_use:
-            return name
-        if answer.code in DENIED and ":key/" in name:
-            self.warnings.append(f"the KMS key {name} could not be checked: {answer}")
-            return name
-        if answer.code in DENIED and name.startswith("alias/aws/"):
-            raise Invalid(f"{answer}, or leave it alone with unmanaged: [encryption]")
-        if answer.code in DENIED:
-            raise Invalid(f"{answer}, or give the full ARN of the key as kms_key_id")
-        raise Invalid(f"kms_key_id {name} cannot be used: {answer}; if the key was made a moment ago, run again")
+        if must_exist:
+            self.warnings += unseen_key(name, answer)
+        return name
 
     def _answer(self, call: Call, young: bool) -> Answer:
         attempt = 0
         while True:
             answer = self._once(call)
-            if not isinstance(answer, Failure) or not passes(answer, young) or self.late():
+            if not isinstance(answer, Failure) or self.late():
+                return answer
+            if not (passes(answer, young, attempt) or self._own.may_show(answer, attempt)):
                 return answer
             self.pause(attempt)
             attempt += 1
@@ -220,15 +231,7 @@ class Aws:
             self._session.identity = response
         if call.operation == "head_bucket" and not bucket_region(response):
             return self._located(call, response)
-        kept = response.get("Errors") if call.operation == "delete_objects" else None
-        if kept:  # DeleteObjects answers 200 and names what it did not delete
-            if len(kept) < len(call.params["Delete"]["Objects"]):
-                self._wrote(call)
-            code = kept[0]["Code"]
-            each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
-            message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
-            return Failure(call, code, message, advice_on(call, code, message))
-        return response
+        return undeleted(call, response, self._wrote) or response
 
     def _failure(self, call: Call, error: Any) -> Failure:
         code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message") or ""
@@ -241,11 +244,22 @@ class Aws:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
         failure = Failure(call, code, message, advice_on(call, code, message))
-        if call.operation == "head_bucket" and code == "400":  # has no body, and is what expired credentials get
+        if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
             self._session.identity = None
             self._answer(Call("sts", "get_caller_identity"), young=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
+        if call.operation == "head_object" and code in ("400", "403"):
+            return self._worded(failure)
+        return failure
+
+    def _worded(self, failure: Failure) -> Failure:
+        """HeadObject has no body, either: GetObject is denied alike, and says why."""
+        first_byte = {**failure.call.params, "Range": "bytes=0-0"}
+        answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
+        if isinstance(answer, Failure):
+            return answer if answer.code in DENIED or answer.code.startswith("KMS.") else failure
+        answer["Body"].close()
         return failure
 
     def _elsewhere(self) -> str | None:
@@ -259,34 +273,20 @@ class Aws:
             with self._making:
                 sts = client_of(self._session.botocore, "sts", there)
             sts.get_caller_identity()
-        except (
-            botocore.exceptions.ClientError,
-            botocore.exceptions.BotoCoreError,
-            botocore.parsers.ResponseParserError,
-        ):
+        except NO_ANSWER:
             return None
-        region = self.connection.region
-        enable = f"region {region} is not enabled for the account: enable it, which takes minutes to hours"
-        old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
-        return enable + (old if self._session.botocore.get_credentials().token else "")
+        return not_enabled(self.connection.region, bool(self._session.botocore.get_credentials().token))
 
     def _located(self, head: Call, response: Response) -> Answer:
         """What HeadBucket answered, and the region that it left out."""
         answer = self._once(Call("s3", "get_bucket_location", head.params))
-        if isinstance(answer, Failure):
-            return answer
-        named = answer.get("LocationConstraint") or ""
-        return {**response, "BucketRegion": OLD_LOCATIONS.get(named, named)}
+        return answer if isinstance(answer, Failure) else {**response, "BucketRegion": old_region(answer)}
 
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
         answer = self._answer(Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), young=False)
-        if isinstance(answer, Failure):
-            return f"the bucket belongs to another account, or you need s3:ListBucket on it; {answer}"
-        if name in [bucket["Name"] for bucket in answer.get("Buckets", [])]:
-            return "the bucket is yours: you need s3:ListBucket on it, and account_id must be right if it is set"
-        return "the bucket belongs to another account: choose another name, or the right credentials"
+        return whose(name, answer)
 
     def _client(self, service: str) -> Any:
         if service not in self._session.clients:

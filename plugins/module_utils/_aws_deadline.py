@@ -18,7 +18,7 @@ _registering = threading.Lock()
 EVENT, OURS = "needs-retry", "cornerstone.tfstate"
 #: What botocore tries again beside failures of the server.
 #: Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-REPEATED = THROTTLED | {"LimitExceededException", "ProvisionedThroughputExceededException", "RequestTimeout"}
+REPEATED = THROTTLED | {"LimitExceededException", "RequestTimeout"}
 
 
 def end_by(client: Any, left_s: Callable[[], float]) -> None:

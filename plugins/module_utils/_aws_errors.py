@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from ._core import Call, Failure, TfstateError
+from ._core import Answer, Call, Failure, Response, TfstateError, Wrote
 
 #: IAM actions that are not called as the operation is.
 IAM_ACTIONS = {
@@ -37,8 +37,11 @@ UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClien
 #: A wrong clock and a wrong secret look alike, but for what the answer says of the time.
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 TOLERATED_SKEW_S = 300
+#: So many of the errors of one call are told one by one.
+TOLD = 5
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
 MAYBE_SOON = "if it was made or deleted a moment ago, run again"
+MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what was written: then run again"
 #: Policies that no permission of one's own outweighs, as AWS calls them.
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
@@ -52,6 +55,7 @@ THROTTLED = {
     "ThrottlingException",
     "RequestLimitExceeded",
     "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
 }
 #: AWS's own fault; botocore has tried again already.
 BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
@@ -71,22 +75,27 @@ ADVICE = {
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
     "another region? If it was made this moment, run again",
-    "400": "HeadBucket gives no reason: the session token may be expired or of another partition, or the region wrong",
+    "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
     "take an hour or more to forget: run again later",
     "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
     **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
+    "ProvisionedThroughputExceededException": "the table was asked too much for its capacity until wait_timeout, which "
+    "keeps clients from their locks, too: give it more, or take billing_mode PAY_PER_REQUEST, then run again",
     "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
     "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
-    "a role or user that was made a moment ago may need a minute",
+    "if a role or user was made a moment ago, run again",
     "InvalidTag": "AWS takes no such tag: check the letters of tags",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
     "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    **dict.fromkeys(
+        ("NoSuchKey", "NoSuchVersion"), f"there is no such object or version: check its name{MAYBE_UNSEEN}"
+    ),
     "NoSuchBucket": f"there is no such bucket: check its name; {MAYBE_SOON}",
     **dict.fromkeys(
         ("ResourceNotFoundException", "TableNotFoundException"),
@@ -114,6 +123,8 @@ TRANSIENT = {
 }
 #: Answers that end well if one waits for what was created a moment ago.
 NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
+#: So often, for about a minute, a policy is put whose principals S3 does not know.
+PRINCIPAL_ATTEMPTS = 15
 #: AWS takes one change of tags in about two seconds, and one of a table's policy in fifteen.
 #: Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html
 ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
@@ -159,8 +170,10 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
 )
 
 
-def passes(failure: Failure, young: bool) -> bool:
+def passes(failure: Failure, young: bool, attempt: int = 0) -> bool:
     operation, code = failure.call.operation, failure.code
+    if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
+        return "Invalid principal" in failure.message and attempt < PRINCIPAL_ATTEMPTS
     if code in NOT_YET_VISIBLE:
         return young
     if code == "ResourceInUseException":  # of CreateTable it means that the table exists
@@ -214,6 +227,34 @@ def skew(headers: Mapping[str, str], now: datetime) -> str | None:
         return None
     clocks = [f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs)]
     return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
+
+
+def whose(bucket: str, ours: Answer) -> str:
+    """What a bare 403 of HeadBucket means, by the list of our own buckets."""
+    if isinstance(ours, Failure):
+        return f"the bucket belongs to another account, or you need s3:ListBucket on it; {ours}"
+    if bucket in [each["Name"] for each in ours.get("Buckets", [])]:
+        return "the bucket is yours: you need s3:ListBucket on it, and account_id must be right if it is set"
+    return "the bucket belongs to another account: choose another name, or the right credentials"
+
+
+def not_enabled(region: str, has_token: bool) -> str:
+    enable = f"region {region} is not enabled for the account: enable it, which takes minutes to hours"
+    old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
+    return enable + (old if has_token else "")
+
+
+def undeleted(call: Call, answer: Response, wrote: Wrote) -> Failure | None:
+    """DeleteObjects answers 200 and names what it did not delete; `wrote` hears of it if that is not all."""
+    kept = answer.get("Errors") if call.operation == "delete_objects" else None
+    if not kept:
+        return None
+    if len(kept) < len(call.params["Delete"]["Objects"]):
+        wrote(call)
+    code = kept[0]["Code"]
+    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
+    message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
+    return Failure(call, code, message, advice_on(call, code, message))
 
 
 def companions(call: Call) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._core import Invalid
+from ._aws_errors import DENIED
+from ._core import Failure, Invalid
 
 #: Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 ENABLED = "Enabled"
@@ -39,3 +40,24 @@ def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
     if problems:
         raise Invalid(f"kms_key_id {name} cannot be used: {'; '.join(problems)}")
     return str(key["Arn"])
+
+
+def check_arn(name: str, region: str, partition: str) -> None:
+    """Raises Invalid if an ARN alone tells that it lies elsewhere: S3 takes it, and fails every upload later."""
+    here = f"arn:{partition}:kms:{region}:"
+    if name.startswith("arn:") and not name.startswith(here):
+        raise Invalid(f"kms_key_id {name} cannot be used: choose a key in {region}, whose ARN begins with {here}")
+
+
+def unseen_key(name: str, failure: Failure) -> list[str]:
+    """What to warn of, though the key could not be described. Raises Invalid where it cannot be used unseen."""
+    is_managed = name.startswith("alias/aws/")
+    if is_managed and failure.code == "NotFoundException":  # its first use makes it
+        return []
+    if failure.code in DENIED and ":key/" in name:
+        return [f"the KMS key {name} could not be checked: {failure}"]
+    if failure.code in DENIED and is_managed:
+        raise Invalid(f"{failure}, or leave it alone with unmanaged: [encryption]")
+    if failure.code in DENIED:
+        raise Invalid(f"{failure}, or give the full ARN of the key as kms_key_id")
+    raise Invalid(f"kms_key_id {name} cannot be used: {failure}; if the key was made a moment ago, run again")

@@ -39,6 +39,7 @@ from ._state.scope import Scope
 from ._state.stepping import Crossing, Outcome
 from ._state_options import ENCRYPTION_SPEC, encryption_of
 from ._table import TABLE
+from ._whereabouts import check_bucket
 
 SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -90,6 +91,7 @@ def _crossing(params: Params, wrote: Wrote) -> Crossing:
     scope = Scope(target_of(params, "bucket"), params["table"], encryption=encryption_of(params))
     timeout_s = params["wait_timeout"] + params["soak"] + params["lock_timeout"]
     aws = Aws(connection_of(params), timeout_s, wrote)
+    check_bucket(aws, scope.bucket)
     return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], UNFENCED in _allowed(params))
 
 

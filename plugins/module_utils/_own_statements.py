@@ -90,5 +90,11 @@ def bucket_region(response: Response) -> str | None:
     return region
 
 
+def old_region(response: Response) -> str:
+    """Where GetBucketLocation found it, which has other words for the oldest regions. Source: its API reference."""
+    named = str(response.get("LocationConstraint") or "")
+    return {"": "us-east-1", "EU": "eu-west-1"}.get(named, named)
+
+
 def bucket_arn(target: Target) -> str:
     return f"arn:{target.partition}:s3:::{target.name}"

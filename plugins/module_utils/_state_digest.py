@@ -10,13 +10,14 @@ from typing import Any
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_record import DEFAULT_WORKSPACE
-from ._module import Edge, connection_of
+from ._module import Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state.lock_stores import Place
 from ._state.maintenance import excluded
 from ._state.mending import ACCEPT, FORGET, Plan, StateDigest
 from ._state.rebuilding import Rebuilding, Row
 from ._state_options import STATE_SPEC, place_of, scope_of
+from ._whereabouts import check_bucket
 
 SPEC: dict[str, dict[str, Any]] = {
     **STATE_SPEC,
@@ -38,6 +39,7 @@ def mend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -
         if not params["table"]:
             raise Invalid("table is empty: digests lie in the lock table")
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+        check_bucket(aws, target_of(params, "bucket"))
         return work(aws, params, check_mode, diff) | {"warnings": list(aws.warnings)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "warnings": list(aws.warnings) if aws else []}

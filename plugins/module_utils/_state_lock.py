@@ -13,13 +13,14 @@ from typing import Any
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_record import MOVING, LockInfo
-from ._module import Edge, connection_of
+from ._module import Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
 from ._state.lock_stores import Lock, Place, World
 from ._state.locking import Released, Taken, foreseen, look, release, take
 from ._state.maintenance import named, ours
 from ._state_options import STATE_SPEC, place_of
+from ._whereabouts import check_bucket
 
 SPEC: dict[str, dict[str, Any]] = {
     **STATE_SPEC,
@@ -48,6 +49,7 @@ def lock_state(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
     try:
         place = place_of(params)
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
+        check_bucket(world, target_of(params, "bucket"))
         settle = _hold if params["state"] == "held" else _free
         settled = settle(world, place, params, now, check_mode)
     except TfstateError as error:

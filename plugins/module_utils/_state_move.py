@@ -24,6 +24,7 @@ from ._sides import Lasting, Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
 from ._state_options import encryption_of
+from ._whereabouts import check_bucket
 
 #: What only the other side's connection decides; certificates and the like are of this machine.
 OWN = (
@@ -152,6 +153,7 @@ def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
     written = Lasting(wrote)
     aws = Aws(connection_of(params), params["wait_timeout"], written)
+    check_bucket(aws, target)
     return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"), written)
 
 

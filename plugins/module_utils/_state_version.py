@@ -9,11 +9,12 @@ from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._module import Edge, connection_of
+from ._module import Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state.maintenance import excluded
 from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
 from ._state_options import STATE_SPEC, place_of, scope_of
+from ._whereabouts import check_bucket
 
 COMPARED = "compared"
 SPEC: dict[str, dict[str, Any]] = {
@@ -35,6 +36,7 @@ def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
         place = place_of(params)
         _check(params)
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
+        check_bucket(aws, target_of(params, "bucket"))
         work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
         if params["state"] == COMPARED:
             plan = work.compared(params["version_id"], params["with_version_id"])

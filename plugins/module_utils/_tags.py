@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ._core import Params, Target, Value
+from ._core import Call, Params, Target, Value
 
 OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
@@ -27,6 +27,12 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 def tag_list(tags: Value) -> list[dict[str, str]]:
     """The tags that are ours to write, as AWS takes them."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items()) if not key.startswith(SYSTEM)]
+
+
+def in_turn(tag: tuple[Call, ...], untag: tuple[Call, ...], before: Value, after: Value) -> tuple[Call, ...]:
+    """Tags come before others go, so that a rule which demands one is met throughout; unless AWS takes no more."""
+    fit_together = len(tag_list({**before, **after})) <= MOST_TAGS
+    return tag + untag if fit_together else untag + tag
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:

@@ -224,6 +224,7 @@ options:
         with C(CornerstoneTfstate), and a C(Resource) within the bucket.
       - A statement takes the place of the one with its C(Sid), or joins those that are there.
         One that is there already under another C(Sid) is not written twice.
+      - A role or user that it names may have been made a moment ago. AWS is given about a minute to know it.
       - Not given, statements that are there stay.
       - One that lets anybody in needs O(allow=open_public_access).
         One that keeps everybody from the policy needs O(allow=lock_out_operator).

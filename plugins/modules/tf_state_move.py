@@ -61,6 +61,7 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own O(bucket). Quote them in YAML.
+      - With credentials of another account the task fails before it looks at any lock or state.
       - It is also written into the code as C(allowed_account_ids).
     type: str
   encryption:
@@ -95,11 +96,11 @@ options:
     type: str
   source_account_id:
     description:
-      - The account that must own O(source_bucket).
+      - The account that must own O(source_bucket), and that the credentials for it must belong to.
     type: str
   source_region:
     description:
-      - The region of the source. Not given, it is O(region).
+      - The region of the source. Not given, it is O(region). If the bucket lies in another one, the task fails.
     type: str
   source_endpoint_url:
     description:

@@ -34,6 +34,7 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own the bucket. Quote them in YAML.
+      - With credentials of another account the task fails before it looks at any lock or state.
       - Not given, whatever account owns it is right.
     type: str
   table:

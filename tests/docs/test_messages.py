@@ -152,6 +152,18 @@ def in_another_region(stage: Stage) -> str:
     return stage.bucket.refused(account_id="000000000000")
 
 
+def missing_bucket(stage: Stage) -> str:
+    connection = {
+        "endpoint_url": stage.bucket.relay.url,
+        "region": "us-east-1",
+        "access_key": "test",
+        "secret_key": "x",
+    }
+    asked = {"bucket": stage.bucket.name, "key": "app.tfstate", "state": "released"}
+    (result,) = through_core([Task("tf_state_lock", {**connection, **asked})])
+    return failed(result)
+
+
 def another_key(stage: Stage) -> str:
     make(stage.table, "ID")
     return stage.table.refused()
@@ -260,6 +272,7 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the bucket is yours, and hidden from you": lambda stage: forbidden_bucket(stage, says(200, LISTED % b"tf-name")),
     "nobody knows whose the bucket is": lambda stage: forbidden_bucket(stage, s3_error("AccessDenied", 403)),
     "the bucket lies in another region": in_another_region,
+    "the bucket is missing": missing_bucket,
     "the table has another key": another_key,
     "the table was deleted during the run": deleted_meanwhile,
     "the table has lost its key": lost,

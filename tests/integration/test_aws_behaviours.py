@@ -8,12 +8,13 @@ import json
 import math
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Door
+from tests.integration.doors import Door, Task, through_core
 from tests.integration.scenarios import deny
 from tests.integration.subject import Subject, changed, foretold
 from tests.integration.test_lives import LIVES
@@ -136,9 +137,9 @@ def test_through_every_door_a_bucket_is_made_among_all_that_aws_does_to_everybod
 
 
 SEEN_THROUGH = {
-    "no reason at all": (HeadBucket(400), "head_bucket on {name}: 400; HeadBucket gives no reason: the session token"),
+    "no reason at all": (HeadBucket(400), "head_bucket on {name}: 400; AWS gives no reason: the session token"),
     "somebody else's": (HeadBucket(403), "the bucket belongs to another account: choose another name"),
-    "no reason, though it says where": (HeadBucket(400, "us-east-1"), "400; HeadBucket gives no reason"),
+    "no reason, though it says where": (HeadBucket(400, "us-east-1"), "400; AWS gives no reason"),
     "somebody else's, wherever it is": (HeadBucket(403, "eu-west-1"), "the bucket belongs to another account"),
     "in another region": (HeadBucket(301, "eu-west-1"), "301"),
     "not for these credentials": (credentials_have_expired, "the credentials have expired: get new ones"),
@@ -154,6 +155,9 @@ def test_only_a_404_says_that_there_is_no_bucket(bare_bucket: Subject, case: str
     bare_bucket.relay.use(behaviour)
     for state in ("present", "absent"):
         assert said.format(name=bare_bucket.name) in bare_bucket.refused(state=state)
+    of_state = replace(bare_bucket, asked={"bucket": bare_bucket.name, "table": "tf-locks", "key": "app.tfstate"})
+    (result,) = through_core([Task("tf_state_digest", of_state.as_task(name=None).params)])
+    assert said.format(name=bare_bucket.name) in result["msg"]
 
 
 @pytest.mark.aws("1.6")

@@ -159,6 +159,15 @@ def test_a_protected_table_is_known_by_its_description_and_loses_that_first(tabl
 
 
 @pytest.mark.aws("4.14")
+def test_thirty_tags_give_way_to_thirty_others(table: Subject):
+    """AWS takes 50 at a time."""
+    old, new = ({f"{name}-{number}": "1" for number in range(30)} for name in ("old", "new"))
+    table.done(tags=old)
+    assert table.done(tags=new, purge_tags=True)["table"]["tags"] == new
+    assert not table.done(tags=new, purge_tags=True)["changed"]
+
+
+@pytest.mark.aws("4.14")
 def test_a_tag_policy_that_demands_tags_from_the_start_is_met(table: Subject):
     def demand(call: Call, proceed: Proceed) -> Answer:
         tagged = any(tag["Key"] == "Owner" for tag in call.params.get("Tags", []))

@@ -77,7 +77,7 @@ OTHERS = {
 
 
 def test_every_read_of_settings_is_denied_here() -> None:
-    """What the modules of states read has tests beside them."""
+    """What the modules of states read is denied in test_denied_states."""
     written = {
         ast.literal_eval(node.args[1])
         for room in ROOMS.rglob("*.py")

@@ -334,7 +334,7 @@ def test_a_lock_that_cannot_be_read_is_unknown_and_nothing_is_done(
 
 
 INPUTS: dict[str, tuple[dict[str, Any], str]] = {
-    "no such bucket": ({"bucket": "{bucket}-no"}, "NoSuchBucket; there is no such bucket"),
+    "no such bucket": ({"bucket": "{bucket}-no"}, "-no does not exist: check its name"),
     "no such table": ({"table": "{table}-no"}, "ResourceNotFoundException; there is none of that name"),
     "table of another key": ({"table": "{table}-other"}, "it is no lock table: the key of one is LockID, a string"),
     "no duration": ({"state": "released", "older_than": "2 hours"}, "'2 hours' is no duration; say 2h"),

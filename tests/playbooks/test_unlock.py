@@ -72,4 +72,4 @@ def test_a_workspace_is_unlocked_by_age_and_check_mode_only_says_so(project: Pro
 def test_a_backend_that_cannot_be_read_fails_and_says_why(project: Project, s3: Any) -> None:
     run = project.play(WAYS["by name"], "-l", "test", "-e", "terraform_backend_bucket_name=nobody-made-it")
     assert run.code == 2, run.output
-    assert "NoSuchBucket" in run.output
+    assert "does not exist: check its name" in run.output

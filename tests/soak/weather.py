@@ -95,7 +95,8 @@ class Weather:
 
 def _throttled(weather: Weather, ask: Ask) -> None:
     if ask.service != "sts" and weather.strikes("throttled"):
-        raise Said("SlowDown", 503, "Please reduce your request rate.") if ask.is_s3 else Said("ThrottlingException")
+        of_items = "ProvisionedThroughputExceededException" if ask.operation == "scan" else "ThrottlingException"
+        raise Said("SlowDown", 503, "Please reduce your request rate.") if ask.is_s3 else Said(of_items)
 
 
 def _broken(weather: Weather, ask: Ask) -> None:
@@ -195,7 +196,7 @@ TRANSIENT = tuple(kind for kind in (*BEFORE, *AFTER, *SLOW) if kind not in FATAL
 BLAMES: dict[str, tuple[str, ...]] = {
     "invisible": (r"NoSuchBucket|NotFoundException", r"made or deleted a moment ago", r"run again"),
     "stale": (r"made (or deleted a|this) moment|(the table is \w+,|still there) past wait_timeout", r"run again"),
-    "throttled": (r"SlowDown|ThrottlingException|: 503", r"asked too much", r"run again"),
+    "throttled": (r"SlowDown|ThrottlingException|ThroughputExceeded|: 503", r"asked too much", r"run again"),
     "server error": (r"Internal\w*Error|ServiceUnavailable|: 50[03]", r"run again"),
     "conflict": (r"OperationAborted", r"another change of this bucket is under way"),
     "reset": (r"[Cc]onnection was closed", r"no answer came back", r"run again"),

@@ -134,9 +134,12 @@ class BucketsLieIn:
 
     region: str
     status: int = 301
+    #: All buckets, or this one alone.
+    resource: str | None = None
 
     def __call__(self, call: Call, proceed: Proceed) -> Answer:
-        if call.service != "s3" or not call.resource or call.name == "CreateBucket":
+        is_meant = call.service == "s3" and call.resource and self.resource in (None, call.resource)
+        if not is_meant or call.name == "CreateBucket":
             return proceed()
         here = {"x-amz-bucket-region": self.region}
         if call.region == self.region:

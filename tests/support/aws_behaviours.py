@@ -80,6 +80,26 @@ class BucketsAppearLate:
 
 
 @dataclass
+class ObjectsAppearLate:
+    """After each PutObject, the next calls about that object answer that there is none: so in new versioning."""
+
+    calls: int = 2
+    left: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __call__(self, call: Call, proceed: Proceed) -> Answer:
+        key = (call.resource, str(call.params.get("Key")))
+        if call.name == "PutObject":
+            answer = proceed()
+            if took_effect(answer):
+                self.left[key] = self.calls
+            return answer
+        if call.service == "s3" and self.left.get(key, 0) > 0:
+            self.left[key] -= 1
+            return error("NoSuchKey", 404)(call, proceed)
+        return proceed()
+
+
+@dataclass
 class BucketsLinger:
     """After DeleteBucket, HeadBucket still finds the bucket for a while."""
 

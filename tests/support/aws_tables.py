@@ -23,6 +23,7 @@ TOGETHER = ("BillingMode", "ProvisionedThroughput", "OnDemandThroughput", "Strea
 TAGS = ("TagResource", "UntagResource", "ListTagsOfResource")
 BACKUPS = ("UpdateContinuousBackups", "DescribeContinuousBackups")
 CLASS_CHANGES, ENCRYPTION_CHANGES = 2, 4
+MOST_TAGS = 50
 ACTIVE_ALL_THE_SAME = 3
 
 
@@ -45,6 +46,8 @@ class Table:
     #: What DescribeTable and ListTagsOfResource answered last in earnest.
     described: dict[str, Any] = field(default_factory=dict)
     tags: bytes = b'{"Tags": []}'
+    #: Those that it has, as far as calls told.
+    tagged: frozenset[str] = frozenset()
 
     def tick(self) -> None:
         for name in ("creating", "updating", "deleting", "backups", "tag_lock", "stale_tags", "protection"):
@@ -108,6 +111,7 @@ class AwsTables:
         content = json.loads(answer.body.read())
         if call.name == "ListTagsOfResource":
             table.tags = answer.body.read()
+            table.tagged = frozenset(tag["Key"] for tag in content["Tags"])
         if call.name == "DescribeTable":
             return answer.with_body(json.dumps({"Table": _shown(content["Table"], table)}).encode())
         if call.name == "CreateTable":
@@ -120,6 +124,7 @@ class AwsTables:
             table.deleting = self.deleting
         if call.name in ("TagResource", "UntagResource"):
             table.tag_lock, table.stale_tags = self.tag_lock, self.stale_tags
+            table.tagged = _tagged(call, table)
         return answer
 
     def _updated(self, call: Call, table: Table) -> None:
@@ -147,7 +152,16 @@ def _refusal(call: Call, table: Table) -> tuple[str, str] | None:
         return "ContinuousBackupsUnavailableException", "Backups are being enabled for the table. Please retry later"
     if table.tag_lock and call.name in ("TagResource", "UntagResource"):
         return "LimitExceededException", "Subscriber limit exceeded: Table tags are being updated"
+    if call.name == "TagResource" and len(_tagged(call, table)) > MOST_TAGS:
+        return "ValidationException", "Exceeded the maximum number of tags allowed"
     return _refused_update(call, table) if call.name == "UpdateTable" else None
+
+
+def _tagged(call: Call, table: Table) -> frozenset[str]:
+    """The tags that it has after this call."""
+    return table.tagged.union(tag["Key"] for tag in call.params.get("Tags", [])).difference(
+        call.params.get("TagKeys", [])
+    )
 
 
 def _refused_update(call: Call, table: Table) -> tuple[str, str] | None:

@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from .._aws_errors import DENIED
-from .._core import EXISTENCE, Answer, Call, CallFailed, Change, Failure, Resource, Target
-from .._guard import Refused, refusals
+from .._core import Answer, Call, CallFailed, Failure, Resource, Target
 from .._lock_record import LockInfo
-from .._observe import IDENTITY, Observer, World
+from .._observe import IDENTITY, World
 from .._state.listing import Backend, Item, item_of
+from .._whereabouts import found
 from .manifest import Listed, RawItem, oldest_first
 
 
@@ -26,17 +26,11 @@ class Keeper(World, Backend, Protocol):
 
 def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
-    observer = Observer(aws, resource, target, {})
-    observer.identify()
-    exists = observer.observe((resource.existence,), observer.answer)[EXISTENCE]
+    known, exists = found(aws, resource, target)
     (who,) = aws.read([IDENTITY])
     if isinstance(who, Failure) and who.code not in DENIED:
         raise CallFailed(who)
-    account = None if isinstance(who, Failure) else who["Account"]
-    against = refusals(resource, observer.target, [Change(EXISTENCE, exists, exists)], {}, {}) if exists else []
-    if against:
-        raise Refused("; ".join(map(str, against)))
-    return replace(observer.target, account_id=account), exists is not None
+    return replace(known, account_id=None if isinstance(who, Failure) else who["Account"]), exists
 
 
 def versions(aws: Backend, bucket: Target) -> list[Listed]:
@@ -52,16 +46,16 @@ def versions_of(aws: Backend, bucket: Target, key: str) -> list[Listed]:
 
 def _versions(pages: Iterable[Answer], key: str | None = None) -> list[Listed]:
     """`key`: no further than the page on which others begin."""
-    found: list[Listed] = []
+    bodies: list[Listed] = []
     markers: list[Listed] = []
     for page in pages:
         if isinstance(page, Failure):
             raise CallFailed(page)
-        found += [_listed(each, False) for each in page.get("Versions", [])]
+        bodies += [_listed(each, False) for each in page.get("Versions", [])]
         markers += [_listed(each, True) for each in page.get("DeleteMarkers", [])]
-        if key is not None and any(each.key != key for each in (*found, *markers)):
+        if key is not None and any(each.key != key for each in (*bodies, *markers)):
             break
-    return oldest_first(found, markers)
+    return oldest_first(bodies, markers)
 
 
 def _listed(told: Any, is_marker: bool) -> Listed:

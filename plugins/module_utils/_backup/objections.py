@@ -39,6 +39,9 @@ def objections(found: Doomed, word: Word) -> Iterator[str]:
         yield str(held(sorted(found.theirs)))
     yield from _of_retention(found)
     yield from _of_the_loop(found, word)
+    unread = [each.failure for each in found.losses.looks.values() if each.failure]
+    if unread:
+        yield f"what cannot be read can be neither named nor saved: {unread[0]}"
     if found.others and not found.keeps_table:
         yield (
             f"table {found.table_name} holds items of other buckets ({some(found.others)}): leave it to them with "

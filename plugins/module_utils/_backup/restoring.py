@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from .._aws_errors import BROKEN
+from .._aws_errors import BROKEN, MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import digest_id, lock_id
@@ -234,7 +234,8 @@ class Restoring:
 
     def _finish(self, row: Row) -> None:
         if self.to.progress(row.path, row.wanted) != Progress(len(row.wanted)):
-            raise TfstateError(f"{row.path} reads back other than it was written: somebody else writes there")
+            other = f"{row.path} reads back other than it was written: somebody else writes there"
+            raise TfstateError(other + MAYBE_UNSEEN)
         if row.digest:
             place = self.to.place(row.path)
             seen = digest_of(self.to.aws, place)

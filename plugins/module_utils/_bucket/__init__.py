@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._core import Resource, Response, Target, Values, facet_of
 from .._own_statements import bucket_arn
 from . import (
@@ -62,6 +64,7 @@ BUCKET = Resource(
     busy=_busy,
     unfinished=_unfinished,
     contents=_CONTENTS,
-    witnesses=(_TAGS,),
+    # A bucket that was deleted can be seen for a while, and has no tags then.
+    witnesses=(replace(_TAGS, not_found=_TAGS.not_found | {"NoSuchBucket"}),),
     farewell=_farewell,
 )

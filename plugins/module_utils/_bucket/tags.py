@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from .._core import Call, Response, Target, Value
-from .._tags import OPTIONS, desired, problems, tag_list
+from .._tags import OPTIONS, desired, in_turn, problems, tag_list
 
 __all__ = ["OPTIONS", "desired", "problems"]
 
 NAME = "tags"
 MAY_FOLLOW = True
 ABSENT: Value = {}
-NOT_FOUND = {"NoSuchTagSet", "NoSuchBucket"}  # the second one while a deleted bucket can still be seen
+NOT_FOUND = {"NoSuchTagSet"}
 
 
 def read(target: Target) -> Call:
@@ -30,7 +30,12 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     # The only way to tag a bucket whose tags grant access (ABAC).
     tag = (Call("s3control", "tag_resource", {**arn, "Tags": changed}),) if changed else ()
     untag = (Call("s3control", "untag_resource", {**arn, "TagKeys": gone}),) if gone else ()
-    whole = Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": tags}}, instead=tag + untag)
+    whole = Call(
+        "s3",
+        "put_bucket_tagging",
+        {**target.bucket, "Tagging": {"TagSet": tags}},
+        instead=in_turn(tag, untag, before, after),
+    )
     nothing = Call("s3", "delete_bucket_tagging", target.bucket, instead=untag)
     return (whole if tags else nothing,)
 

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Target, TfstateError
 from .._lock_record import lock_file
-from .._policy_document import MAX_BYTES, VERSION, Statement, canonical, deleted_principals
-from .._policy_document import MOVED as SID
+from .._policy_document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals
 
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
@@ -106,12 +105,12 @@ def arn_of(world: World, bucket: Target) -> str:
 def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
-    kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
+    kept = [each for each in statements_in(policy) if each.get("Sid") != MOVED]
     _check_principals(kept, bucket_arn)
     wanted = {*denied(policy, bucket_arn), *paths}
     behind = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
     resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
-    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
+    ours = {"Sid": MOVED, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
     text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
         raise Invalid(
@@ -133,7 +132,7 @@ def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:
     """The paths that are behind the fence already."""
-    resources = [name for each in statements_in(policy) if each.get("Sid") == SID for name in _named(each)]
+    resources = [name for each in statements_in(policy) if each.get("Sid") == MOVED for name in _named(each)]
     paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
     return {path for path in paths if lock_file(path) in paths}
 

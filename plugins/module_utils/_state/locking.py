@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .._aws_errors import MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
 from .._lock_record import LockInfo, marshal
 from .lock_stores import File, Lock, Place, Store, World, stores
@@ -160,7 +161,8 @@ def _ours(locks: tuple[Lock, ...], place: Place, ours: str) -> tuple[Lock, ...]:
         if lock.id != ours:
             raise Taken(lock)
     if len(locks) < len(stores(place)):
-        raise TfstateError(f"the lock {ours} of {place.path} was released by somebody else as soon as it was taken")
+        released = f"the lock {ours} of {place.path} was released by somebody else as soon as it was taken"
+        raise TfstateError(released + MAYBE_UNSEEN)
     return locks
 
 

@@ -15,12 +15,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .._aws_errors import BROKEN
+from .._aws_errors import BROKEN, MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import LockInfo, lock_id, marshal, uuid_of
+from .._policy_document import MOVED
 from .document import Document, Unreadable, document_of
-from .fencing import SID
 from .lock_stores import Lock
 from .locking import Patience, look, release, take_in_time, take_over
 from .stored import TAG, Stored, digest_of, mark_of
@@ -168,7 +168,7 @@ class Move:
         if mark is None:
             raise Refused(
                 f"{self.source.url} did not move, and yet the policy denies it as if it had: "
-                f"remove the statement {SID} from the policy, then run again"
+                f"remove the statement {MOVED} from the policy, then run again"
             )
         if self.target.body() is None:
             raise _gone(self.source.url, self.target)
@@ -223,7 +223,8 @@ class Move:
         if now.digest_there is None and self.target.place.table:
             self.target.create_digest(digest)
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
-            raise TfstateError(f"{self.target.url} reads back other than it was written: somebody else writes there")
+            other = f"{self.target.url} reads back other than it was written: somebody else writes there"
+            raise TfstateError(other + MAYBE_UNSEEN)
         if isinstance(self.source, Stored):
             self.source.put_mark(mark_of(self.target))
 

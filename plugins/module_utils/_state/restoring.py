@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._aws_errors import DENIED
+from .._aws_errors import DENIED, MAYBE_UNSEEN
 from .._core import Call, CallFailed, Failure, TfstateError
 from .._guard import Refused
 from .contents import fingerprint
@@ -191,7 +191,9 @@ class Restoring:
             return
         md5 = self._md5_now()
         if md5 is None or md5 != plan.digest:
-            raise TfstateError(f"somebody without a lock has written {self.place.path} meanwhile: run again")
+            raise TfstateError(
+                f"somebody without a lock has written {self.place.path} meanwhile: run again{MAYBE_UNSEEN}"
+            )
         put_digest(self.aws, self.place, plan.item, md5)
         self.done.append("digest written")
 

@@ -170,7 +170,7 @@ class Crossing:
             )
 
     def _against(self, each: Digest) -> str | None:
-        if each.status == "unknown":
+        if each.status == "unknown" or each.failure:
             return f"the digest of {each.path} cannot be judged{f': {each.failure}' if each.failure else ''}"
         if each.status == "mismatch" and (self._is_forward or not each.matches_version):
             return f"the digest of {each.path} does not fit, and stops clients already: mend it with tf_state_digest"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from .._core import Call, Response, Target, Value
-from .._tags import OPTIONS, desired, problems, tag_list
+from .._tags import OPTIONS, desired, in_turn, problems, tag_list
 
 __all__ = ["OPTIONS", "desired", "problems"]
 
@@ -28,7 +28,7 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     removed = sorted(before.keys() - after.keys())
     tag = (Call("dynamodb", "tag_resource", {**where, "Tags": tag_list(added)}),) if added else ()
     untag = (Call("dynamodb", "untag_resource", {**where, "TagKeys": removed}),) if removed else ()
-    return tag + untag
+    return in_turn(tag, untag, before, after)
 
 
 def creation(after: Value) -> dict[str, object]:

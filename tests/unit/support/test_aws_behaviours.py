@@ -57,6 +57,15 @@ def test_a_new_bucket_is_not_there_for_some_calls(scripted: Relay, s3: Any, buck
     assert answer(s3.get_bucket_versioning, Bucket=bucket_name) == "ok"
 
 
+def test_a_new_object_is_not_there_for_some_calls(scripted: Relay, s3: Any, bucket_name: str):
+    scripted.use(aws.ObjectsAppearLate(2))
+    s3.create_bucket(Bucket=bucket_name)
+    s3.put_object(Bucket=bucket_name, Key="k", Body=b"{}")
+    assert answer(s3.head_object, Bucket=bucket_name, Key="k") == "404"
+    assert answer(s3.get_object, Bucket=bucket_name, Key="k") == "NoSuchKey"
+    assert answer(s3.get_object, Bucket=bucket_name, Key="k") == "ok"
+
+
 def test_a_deleted_bucket_lingers(scripted: Relay, s3: Any, bucket_name: str):
     scripted.use(aws.BucketsLinger(1))
     s3.create_bucket(Bucket=bucket_name)

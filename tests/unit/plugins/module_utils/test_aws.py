@@ -47,6 +47,7 @@ PUT_LOCK = Call(
     {"Bucket": "tf-state", "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
 )
 PUT_LOCK_FILE = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k.tflock", "Body": b"{}", "IfNoneMatch": "*"})
+GET_ITEM = Call("dynamodb", "get_item", {"TableName": "tf-locks", "Key": {"LockID": {"S": "b/k"}}})
 IDENTITY = Call("sts", "get_caller_identity")
 DESCRIBE = Call("dynamodb", "describe_table", {"TableName": "tf-locks"})
 UPDATE = Call("dynamodb", "update_table", {"TableName": "tf-locks", "DeletionProtectionEnabled": True})
@@ -155,6 +156,7 @@ WHO = says(
     b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
     b"</GetCallerIdentityResponse>",
 )
+ITEM = says(200, b"{}")
 TABLE = says(200, b'{"Table": {"TableName": "tf-locks"}}')
 
 
@@ -167,6 +169,8 @@ def botocore_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
 # Retries: by code and operation, and never past the deadline.
 
 
+PUT_POLICY = Call("s3", "put_bucket_policy", {"Bucket": "tf-state", "Policy": "{}"})
+INVALID_PRINCIPAL = s3_error("MalformedPolicy", message="Invalid principal in policy")
 PASSES = {
     "another change is under way": (PUT_VERSIONING, s3_error("OperationAborted", 409), DONE),
     "the name was deleted recently": (CREATE_BUCKET, s3_error("OperationAborted", 409), DONE),
@@ -176,12 +180,14 @@ PASSES = {
     "backups are being enabled": (DESCRIBE, json_error("ContinuousBackupsUnavailableException"), TABLE),
     "tags are being changed": (TAG, json_error("LimitExceededException"), says(200, b"{}")),
     "too much is asked for": (DESCRIBE, json_error("ThrottlingException"), TABLE),
+    "the capacity of the table is used up": (GET_ITEM, json_error("ProvisionedThroughputExceededException"), ITEM),
+    "the role was made a moment ago": (PUT_POLICY, INVALID_PRINCIPAL, DONE),
     "another lock is being taken": (PUT_LOCK_FILE, s3_error("ConditionalRequestConflict", 409), DONE),
     "slow down": (VERSIONING, s3_error("SlowDown", 503), VERSIONED),
 }
 
 
-@pytest.mark.aws("1.4", "1.8", "2.3", "2.12", "4.2", "4.3", "4.14", "4.16", "7.1")
+@pytest.mark.aws("1.4", "1.8", "2.3", "2.5", "2.12", "4.2", "4.3", "4.14", "4.16", "6.5", "7.1")
 @pytest.mark.parametrize(("call", "error", "reply"), PASSES.values(), ids=PASSES)
 def test_what_passes_is_waited_for(call: Call, error: AWSResponse, reply: AWSResponse) -> None:
     script = Script([*[error] * 10, reply])
@@ -212,6 +218,14 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
     assert script.slept == []
 
 
+@pytest.mark.aws("2.5")
+def test_a_principal_that_is_misspelt_is_told_after_a_minute() -> None:
+    script = Script([INVALID_PRINCIPAL])
+    with pytest.raises(CallFailed, match=r"check principals.*made a moment ago, run again"):
+        script.connect().write(PUT_POLICY)
+    assert 40 < script.clock < 90
+
+
 @pytest.mark.aws("1.5", "4.1")
 @pytest.mark.parametrize(
     ("call", "error", "reply"),
@@ -226,6 +240,53 @@ def test_what_is_young_may_not_be_visible_yet(call: Call, error: AWSResponse, re
     (answer,) = script.connect().read([call], young=True)
     assert not isinstance(answer, Failure)
     assert len(script.slept) == 3
+
+
+PUT = Call("s3", "put_object", {"Bucket": "tf-state", "Key": "k", "Body": b"{}"})
+DELETE = Call("s3", "delete_object", {"Bucket": "tf-state", "Key": "k", "IfMatch": "1"})
+DELETE_ALL = Call("s3", "delete_objects", {"Bucket": "tf-state", "Delete": {"Objects": [{"Key": "k"}, {"Key": "l"}]}})
+#: What asks for an object that we have put.
+ASKS = {
+    "get": (Call("s3", "get_object", {"Bucket": "tf-state", "Key": "k"}), s3_error("NoSuchKey", 404)),
+    "head": (Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k"}), says(404)),
+    "tags": (Call("s3", "get_object_tagging", {"Bucket": "tf-state", "Key": "k"}), s3_error("NoSuchKey", 404)),
+    "delete": (DELETE, s3_error("NoSuchKey", 404)),
+}
+
+
+@pytest.mark.aws("2.2")
+@pytest.mark.parametrize(("call", "unseen"), ASKS.values(), ids=ASKS)
+def test_what_we_have_put_may_not_be_visible_yet(call: Call, unseen: AWSResponse) -> None:
+    """In the first 15 minutes of versioning."""
+    script = Script([DONE, unseen, unseen, unseen, DONE])
+    aws = script.connect()
+    aws.write(PUT)
+    (answer,) = aws.read([call])
+    assert not isinstance(answer, Failure)
+    assert len(script.slept) == 3
+
+
+@pytest.mark.aws("2.2")
+@pytest.mark.parametrize(
+    "before", [[], [PUT, DELETE], [PUT, DELETE_ALL]], ids=["never put", "deleted by us", "deleted with others"]
+)
+def test_what_is_not_ours_is_not_waited_for(before: list[Call]) -> None:
+    script = Script([*[DONE] * len(before), s3_error("NoSuchKey", 404)])
+    aws = script.connect()
+    for call in before:
+        aws.write(call)
+    (answer,) = aws.read([ASKS["get"][0]])
+    assert isinstance(answer, Failure) and "in the first 15 minutes of versioning" in str(answer)
+    assert script.slept == []
+
+
+@pytest.mark.aws("2.2")
+def test_what_somebody_else_took_away_keeps_us_for_seconds() -> None:
+    script = Script([DONE, s3_error("NoSuchKey", 404)])
+    aws = script.connect()
+    aws.write(PUT)
+    aws.read([ASKS["get"][0]])
+    assert 10 < script.clock < 40
 
 
 def test_nothing_is_tried_again_past_the_deadline() -> None:
@@ -710,11 +771,58 @@ def test_a_bucket_that_is_refused_without_a_word_although_the_credentials_work_n
     aws = Script(by_operation={"HeadBucket": says(400), "GetCallerIdentity": WHO}).connect()
     (answer,) = aws.read([HEAD])
     assert isinstance(answer, Failure)
-    assert "HeadBucket gives no reason" in str(answer)
+    assert "AWS gives no reason" in str(answer)
+
+
+LOOK = Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k", "ExpectedBucketOwner": ACCOUNT})
+SCP = "User: u is not authorized to perform: s3:GetObject with an explicit deny in a service control policy"
+#: What GetObject is answered where HeadObject was refused without a word -> what is told.
+WORDED = {
+    "denied": (s3_error("AccessDenied", 403), "get_object on tf-state/k: AccessDenied; needs s3:GetObject (AWS: said"),
+    "by a policy": (s3_error("AccessDenied", 403, SCP), "needs s3:GetObject, which a service control policy denies"),
+    "its key": (
+        s3_error("AccessDenied", 403, "not authorized to perform: kms:Decrypt"),
+        "needs kms:Decrypt on its KMS",
+    ),
+    "a disabled key": (s3_error("KMS.DisabledException"), "enable that key again"),
+    "not at all": (says(206, b"{"), "head_object on tf-state/k: 403; needs s3:GetObject"),
+    "gone by now": (s3_error("NoSuchKey", 404), "head_object on tf-state/k: 403; needs s3:GetObject"),
+}
+
+
+@pytest.mark.aws("1.4")
+@pytest.mark.parametrize(("answered", "said"), WORDED.values(), ids=WORDED)
+def test_an_object_that_is_refused_without_a_word_is_asked_for_once_more_in_words(
+    answered: AWSResponse, said: str
+) -> None:
+    script = Script(by_operation={"HeadObject": says(403), "GetObject": answered})
+    (answer,) = script.connect().read([LOOK])
+    assert isinstance(answer, Failure) and said in str(answer)
+    assert header(script, "range") == "bytes=0-0"
+    assert header(script, "x-amz-expected-bucket-owner") == ACCOUNT
+
+
+@pytest.mark.aws("1.4", "6.7")
+def test_an_object_that_is_looked_at_with_credentials_that_expired_meanwhile_says_so() -> None:
+    answers = {"HeadObject": says(400), "HeadBucket": says(400), "GetCallerIdentity": sts_error("ExpiredToken")}
+    script = Script(by_operation=answers)  # botocore asks for the bucket's region
+    with pytest.raises(CallFailed, match="have expired: get new ones"):
+        script.connect().read([LOOK])
+
+
+@pytest.mark.aws("6.7")
+def test_an_object_that_is_looked_at_with_a_wrong_secret_blames_no_permission() -> None:
+    script = Script(by_operation={"HeadObject": says(403), "GetObject": s3_error("SignatureDoesNotMatch", 403)})
+    with pytest.raises(CallFailed, match="the signature is wrong: check the secret key"):
+        script.connect().read([LOOK])
 
 
 ADVISED = {
     "throttled": (s3_error("SlowDown", 503), "was asked too much"),
+    "of little capacity": (
+        s3_error("ProvisionedThroughputExceededException"),
+        "for its capacity .* billing_mode PAY_PER",
+    ),
     "broken": (s3_error("InternalError", 500), "AWS itself failed, which passes: run again"),
     "not there yet": (s3_error("NoSuchBucket", 404), "there is no such bucket: check its name"),
 }
@@ -748,6 +856,19 @@ UNUSABLE = {
 def test_a_key_that_cannot_encrypt_is_said(changed: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid, match=f"kms_key_id alias/state cannot be used: {said}"):
         Script([described_key(**changed)]).connect().key_arn("alias/state", must_exist=True)
+
+
+@pytest.mark.aws("5.1")
+@pytest.mark.parametrize(
+    "part", [("eu-west-1", "af-south-1"), ("arn:aws:", "arn:aws-cn:")], ids=["region", "partition"]
+)
+def test_a_key_whose_arn_lies_elsewhere_is_refused_though_it_may_not_be_described(part: tuple[str, str]) -> None:
+    script = Script([json_error("AccessDeniedException")])
+    with pytest.raises(
+        Invalid, match=r"cannot be used: choose a key in eu-west-1, whose ARN begins with arn:aws:kms:eu-"
+    ):
+        script.connect().key_arn(KEY.replace(*part), must_exist=True)
+    assert script.requests == []
 
 
 def test_a_key_in_use_is_only_named_whatever_its_state() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import (
     LOOKS,
-    SID,
     denied,
     denied_in,
     deny,
@@ -58,7 +58,7 @@ def test_nobody_else_s_statement_is_taken_for_the_fence():
 
 
 def test_a_fence_that_names_nothing_keeps_nobody_out():
-    assert denied(json.dumps({"Statement": {"Sid": SID, "Effect": "Deny", "NotResource": f"{ARN}/a"}}), ARN) == set()
+    assert denied(json.dumps({"Statement": {"Sid": MOVED, "Effect": "Deny", "NotResource": f"{ARN}/a"}}), ARN) == set()
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():

@@ -17,7 +17,16 @@ def call(operation: str, **params: Any) -> Call:
 
 READS = {"nothing": ({}, {}), "something": ({"Tags": [{"Key": "a", "Value": ""}]}, {"a": ""})}
 DESIRES = {"purging keeps what AWS made": ({"tags": {}, "purge_tags": True}, {"a": "1", **SYSTEM}, SYSTEM)}
+OLD, NEW = ({f"{name}-{number:02}": "1" for number in range(30)} for name in ("old", "new"))
 CALLS = {
+    "what goes makes room where AWS takes no more": (
+        OLD,
+        NEW,
+        [
+            call("untag_resource", TagKeys=[*OLD]),
+            call("tag_resource", Tags=[{"Key": key, "Value": "1"} for key in NEW]),
+        ],
+    ),
     "only what differs is added, before anything goes": (
         {"a": "1", "b": "1", "c": "1"},
         {"a": "1", "b": "2"},

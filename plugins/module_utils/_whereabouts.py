@@ -1,0 +1,34 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a bucket or table lies where it was said to lie, before anything is done there or concluded from it.
+
+botocore follows a bucket into any region, and a table to none: with a wrong region states are right and locks are not.
+"""
+
+from __future__ import annotations
+
+from ._aws_errors import MAYBE_SOON
+from ._bucket import BUCKET
+from ._core import EXISTENCE, Change, Resource, Target
+from ._guard import Refused, refusals
+from ._observe import Observer, World
+
+
+def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
+    """The target as far as its existence tells, and whether it exists. Raises TfstateError if it lies elsewhere."""
+    observer = Observer(aws, resource, target, {})
+    observer.identify()
+    exists = observer.observe((resource.existence,), observer.answer)[EXISTENCE]
+    against = refusals(resource, observer.target, [Change(EXISTENCE, exists, exists)], {}, {}) if exists else []
+    if against:
+        raise Refused("; ".join(map(str, against)))
+    return observer.target, exists is not None
+
+
+def check_bucket(aws: World, bucket: Target) -> None:
+    """Raises TfstateError unless it exists, in the region and the account that were given."""
+    _unused, exists = found(aws, BUCKET, bucket)
+    if not exists:
+        raise Refused(
+            f"bucket {bucket.name} does not exist: check its name, and whose credentials these are; {MAYBE_SOON}"
+        )
