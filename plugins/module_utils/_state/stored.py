@@ -101,7 +101,7 @@ class Stored:
 
     def _known(self, call: Call) -> Response:
         """What S3 says of it; nothing where there is none."""
-        (answer,) = self.world.read([call])
+        answer = self.world.read([call])[0]
         if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
         return {} if isinstance(answer, Failure) else answer
