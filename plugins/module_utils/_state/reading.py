@@ -204,7 +204,7 @@ class Reading:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
-                if end < len(self._text) or self._is_whole:  # a number might go on
+                if self._is_whole or self._text[end : end + 1] not in _NUMBER_GOES_ON:
                     self._at = end
                     return value
             except ValueError:
@@ -239,6 +239,10 @@ class Reading:
     def _cut_off(self) -> _Broken:
         """What is left of a state that was cut short seldom ends as a state does."""
         return _Broken("it is not JSON" if self._last == b"}" else CUT_OFF)
+
+
+#: What follows a number that is not all there.
+_NUMBER_GOES_ON = ("", ".", "e", "E")
 
 
 def _refuse(constant: str) -> None:

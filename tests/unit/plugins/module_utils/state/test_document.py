@@ -166,6 +166,17 @@ def states(draw: Any) -> tuple[dict[str, Any], bytes]:
     return content, json.dumps(content, **how).encode("utf-8", "replace")
 
 
+@pytest.mark.parametrize("number", ["0.5", "-1.25", "1e3", "1E+30", "2.5e-7"])
+def test_a_number_may_be_cut_anywhere(number: str) -> None:
+    body = written(state()).replace(b'"check_results": null', b'"check_results": ' + number.encode())
+    assert isinstance(document_of(body), Document)
+    for place in range(len(body)):
+        reading = Reading()
+        reading.feed(body[:place])
+        reading.feed(body[place:])
+        assert reading.end() == document_of(body), body[place - 9 : place]
+
+
 @given(states(), st.data())
 def test_it_is_the_same_in_whatever_pieces_it_comes(made: tuple[dict[str, Any], bytes], data: Any) -> None:
     content, body = made
