@@ -48,33 +48,38 @@ def role(**otherwise: Any) -> list[dict[str, Any]]:
     return play(roles=[{"role": "cornerstone.tfstate.terraform_backend", "vars": names, **otherwise}])
 
 
-PLACES: dict[str, list[dict[str, Any]]] = {
-    "nowhere": play(look("lock-table")),
-    "the play": play(look("lock-table"), environment=AS_B),
-    "a block": play({"name": "Block", "block": [look("lock-table")], "environment": AS_B}),
-    "a role": role(environment=AS_B),
-    "the task": play(look("lock-table", environment=AS_B)),
-    "a loop": play(look("{{ item }}", loop=["lock-table", "lock-table-2"], environment=AS_B), look("lock-table-3")),
-    "an asynchronous task": play(
-        look("lock-table", environment=AS_B, **{"async": 60, "poll": 1}),
+PLACES = [
+    *play(look("nowhere")),
+    *play(look("the-play"), environment=AS_B),
+    *play({"name": "Block", "block": [look("a-block")], "environment": AS_B}),
+    *role(environment=AS_B),
+    *play(look("the-task", environment=AS_B)),
+    *play(look("{{ item }}", loop=["a-loop", "the-loop-s-second"], environment=AS_B), look("after-a-loop")),
+    *play(
+        look("an-asynchronous-task", environment=AS_B, **{"async": 60, "poll": 1}),
         vars={"ansible_async_dir": "{{ playbook_dir }}/jobs"},
     ),
+]
+#: Whose keys AWS sees at the resource of each place.
+SEEN = {name: {"a"} for name in ("nowhere", "after-a-loop")} | {
+    name: {"b"}
+    for name in (
+        *("the-play", "a-block", "state-of-a-role", "the-task"),
+        *("a-loop", "the-loop-s-second", "an-asynchronous-task"),
+    )
 }
-#: The keys that AWS sees, in order of their first use.
-SEEN = {"nowhere": ["a"], "a loop": ["b", "a"]}
 
 
 @pytest.mark.aws("6.7")
-@pytest.mark.parametrize("place", PLACES)
-def test_the_environment_of_a_task_decides(project_with_profiles: Project, relay: Relay, place: str) -> None:
-    project_with_profiles.write("site.yml", PLACES[place])
+def test_the_environment_of_a_task_decides(project_with_profiles: Project, relay: Relay) -> None:
+    project_with_profiles.write("site.yml", PLACES)
     run = project_with_profiles.play("site.yml")
     assert run.code == 0, run.output
-    assert seen(relay) == [PROFILES[name] for name in SEEN.get(place, ["b"])]
-
-
-def seen(relay: Relay) -> list[str]:
-    return list(dict.fromkeys(call.operation.access_key for call in relay.calls))
+    owners = {key: name for name, key in PROFILES.items()}
+    seen: dict[str, set[str]] = {}
+    for call in [each for each in relay.calls if each.resource]:
+        seen.setdefault(call.resource, set()).add(owners[call.operation.access_key])
+    assert seen == SEEN
 
 
 @pytest.mark.aws("6.7")
