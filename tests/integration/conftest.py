@@ -34,6 +34,7 @@ ONE_IS_ENOUGH = (
     *("test_state_mending", "test_state_move", "test_state_lock", "test_backend_info", "test_handover"),
     *("test_backend_backup", "test_backend_teardown", "test_backend_restore", "test_lock_mode"),
     *("test_facets", "test_denied_reads", "test_crashes", "test_digest_rebuild", "test_bad_inputs"),
+    *("test_lock_mode_of_moved_states", "test_aws_tables", "test_backend_audit"),
 )
 
 
