@@ -116,7 +116,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
         "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
     }
-    names = "".join(f"{row['key']}, {row['written']} versions\n" for row in due)
+    names = "".join(f"{row['key']}, versions: {row['written']}\n" for row in due)
     return {**result, "diff": {"before": "", "after": names}} if diff else result
 
 

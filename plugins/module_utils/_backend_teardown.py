@@ -88,7 +88,7 @@ def _destroys(found: Doomed) -> dict[str, Any]:
 def _diff(found: Doomed) -> dict[str, str]:
     told = _destroys(found)
     names = [f"{kind} {told[kind]}\n" for kind in ("bucket", "table") if told[kind]]
-    rows = [f"{each['key']}, {each['versions']} versions\n" for each in (*told["states"], *told["objects"])]
+    rows = [f"{each['key']}, versions: {each['versions']}\n" for each in (*told["states"], *told["objects"])]
     return {"before": "".join([*names, *rows]), "after": ""}
 
 
