@@ -333,8 +333,9 @@ def test_batch_errors_are_errors_and_the_locks_stay(world: World):
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
-def test_what_is_written_between_backup_and_deletion_is_not_deleted(world: World, moment: int):
-    """By somebody who takes no lock, and whom the policy, which emulators do not heed, would have kept off."""
+def test_what_is_written_between_backup_and_deletion_is_not_deleted(on_ministack: World, moment: int):
+    """By somebody who takes no lock, and whom the policy, which ministack does not heed, would have kept off."""
+    world = on_ministack
     world.fill()
     late = state(9)
     write = then(lambda _call: world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=late))
