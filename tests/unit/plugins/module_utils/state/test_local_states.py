@@ -47,7 +47,7 @@ def test_a_file_that_nobody_may_open_is_told(tmp_path: Path, monkeypatch: pytest
     state = state_in(tmp_path)
     opens, fails = Path.open, failing(number)
     monkeypatch.setattr(
-        Path, "open", lambda path, mode="r", *more: fails() if "+" in mode else opens(path, mode, *more)
+        Path, "open", lambda path, mode="r", **more: fails() if "+" in mode else opens(path, mode, **more)
     )
     with pytest.raises(TfstateError, match=f"{FILE} cannot be changed: {os.strerror(number)}"), state.held(INFO, bool):
         pass
