@@ -15,10 +15,11 @@ from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
 from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import recorded, vault_of
+from ._backup_options import vault_of
 from ._bucket import BUCKET, versioning
 from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, TfstateError, Wrote, unheard
 from ._guard import Refused
+from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state_options import ENCRYPTION_SPEC, encryption_of
@@ -39,15 +40,15 @@ SPEC: dict[str, dict[str, Any]] = {
 def restore(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     restoring: Restoring | None = None
-    writes, heard = recorded(wrote)
+    written = Lasting(wrote)
     try:
-        restoring = _restoring(params, heard)
+        restoring = _restoring(params, written)
         restoring.look()
         unless_checking(check_mode, None, restoring.carry_out)
         restoring.verify()
     except TfstateError as error:
         warnings = [*dict.fromkeys(restoring.to.aws.warnings)] if restoring else []
-        return {"failed": True, "msg": str(error), "changed": bool(writes), "warnings": warnings}
+        return {"failed": True, "msg": str(error), "changed": bool(written), "warnings": warnings}
     return _told(restoring, diff)
 
 

@@ -11,11 +11,12 @@ from ._backup.doomed import Doomed, doomed
 from ._backup.objections import Word, cautions, objections
 from ._backup.teardown import Teardown
 from ._backup_options import SPEC as BACKUP_SPEC
-from ._backup_options import named_target, recorded, told, vault_of
+from ._backup_options import named_target, told, vault_of
 from ._code_map import CodeMap
 from ._code_tree import read_code
 from ._core import Params, TfstateError, Wrote, unheard
 from ._guard import Refused
+from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._reconcile import unless_checking
 from ._state_options import ENCRYPTION_SPEC, encryption_of
@@ -40,15 +41,15 @@ SPEC: dict[str, dict[str, Any]] = {
 def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     teardown: Teardown | None = None
-    writes, heard = recorded(wrote)
+    written = Lasting(wrote)
     try:
-        teardown = _teardown(params, heard)
+        teardown = _teardown(params, written)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
         saved = teardown.saved or teardown.foresee()
     except TfstateError as error:
         done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
-        return {"failed": True, "msg": str(error), "changed": bool(writes), "done": done, "warnings": warnings}
+        return {"failed": True, "msg": str(error), "changed": bool(written), "done": done, "warnings": warnings}
     found = teardown.found
     backup = told(teardown.vault, saved) if teardown.vault and saved else None
     warnings = _warnings(teardown)

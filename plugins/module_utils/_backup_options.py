@@ -9,7 +9,7 @@ from typing import Any
 from ._aws import Aws
 from ._backup.saving import Saved
 from ._backup.vaults import Folder, Prefix, Vault
-from ._core import Call, Invalid, Params, Target, Wrote
+from ._core import Invalid, Params, Target, Wrote
 from ._files import expanded
 from ._module import connection_of, target_of
 
@@ -43,14 +43,3 @@ def named_target(params: Params, option: str) -> Target:
 def told(vault: Vault, saved: Saved) -> dict[str, Any]:
     """A backup as results tell it: where it lies, what is in it, and what of that is new."""
     return {"url": vault.url, **saved.manifest.told(), "new": saved.fetched}
-
-
-def recorded(wrote: Wrote) -> tuple[list[Call], Wrote]:
-    """The writes as they happen, and who has to be told of them, who tells the other."""
-    writes: list[Call] = []
-
-    def heard(call: Call) -> None:
-        writes.append(call)
-        wrote(call)
-
-    return writes, heard

@@ -59,7 +59,11 @@ class Refusal:
 
 
 class Refused(TfstateError):
-    """The plan is not carried out; nothing was written."""
+    """The plan is not carried out; nothing was written. `refusals`: what the guard has against it, if it has."""
+
+    def __init__(self, message: str, refusals: Iterable[Refusal] = ()) -> None:
+        super().__init__(message)
+        self.refusals = tuple(refusals)
 
 
 Rule = Callable[[Change, Target], Iterable[Refusal]]

@@ -13,7 +13,7 @@ from ._aws import Aws
 from ._code_map import CodeMap
 from ._code_tree import read_code
 from ._core import EXISTENCE, CallFailed, Invalid, Params, Resource, TfstateError, Wrote, unheard
-from ._guard import Refusal, Refused
+from ._guard import Refused
 from ._lock_steps import (
     DYNAMODB,
     LOCKFILE,
@@ -58,8 +58,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "int", "default": 60},
 }
 
-#: What the guard says of a table that another tool manages, and is no word of this task.
-_TAKE_OVER = str(Refusal("", "take_over_resource"))
+#: What permits to touch a table that another tool manages, and is no word of this task.
+_TAKE_OVER = "take_over_resource"
 _REMOVED = "if it was removed on purpose, neither declared nor code may still need it: set both to lockfile first"
 
 
@@ -150,7 +150,10 @@ def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: b
     try:
         return reconcile(crossing.aws, table, target_of(params, "table"), asked, is_foreseen)
     except Refused as refused:
-        raise Refused(str(refused).replace(_TAKE_OVER, "; remove it there")) from None
+        told = (
+            f"{each.reason}; remove it there" if each.word == _TAKE_OVER else str(each) for each in refused.refusals
+        )
+        raise Refused(". ".join(f"table {params['table']}: {each}" for each in told) or str(refused)) from None
 
 
 def _done_to(table: str, error: Interrupted) -> str:

@@ -88,7 +88,8 @@ class _Run(Observer):
     def refuse(self, changes: Sequence[Change], observed: Values) -> None:
         against = refusals(self.resource, self.target, changes, observed, self.params)
         if against:
-            raise Refused(". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against))
+            told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
+            raise Refused(told, against)
 
     def look_around(self, changes: Sequence[Change]) -> list[Change]:
         """The changes less those that are somebody else's to make."""

@@ -236,7 +236,7 @@ class Relocation:
     @property
     def is_changed(self) -> bool:
         """Whether anything was written that lasts, also by what failed then; of a plan, whether anything will be."""
-        lasts = any(side.written.subjects for side in (self.source, self.target) if side)
+        lasts = any(side.written for side in (self.source, self.target) if side)
         return lasts or any(is_done or self.is_plan for is_done in self._changes())
 
     def unlisted(self) -> list[str]:

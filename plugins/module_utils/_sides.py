@@ -5,39 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._aws import Aws
-from ._core import Call, Target, Wrote
+from ._core import Target
 from ._following import Named
+from ._lasting import Lasting
 from ._lock_record import state_path
 from ._state.lock_stores import Place
 from ._state.scope import Scope
 from ._state.stored import Stored
-
-#: Nothing else is deleted by a move.
-RELEASES = {"delete_object", "delete_item"}
-
-
-@dataclass
-class Lasting:
-    """Hears of every write, and knows what of it lasts: not the locks that were taken and released again."""
-
-    wrote: Wrote
-    subjects: set[str] = field(default_factory=set)
-
-    def __call__(self, call: Call) -> None:
-        self.wrote(call)
-        if call.operation in RELEASES:
-            self.subjects.discard(_subject(call))
-        else:
-            self.subjects.add(_subject(call))
-
-
-def _subject(call: Call) -> str:
-    """An object, an item or a bucket."""
-    key = call.params.get("Key") or call.params.get("Item", {})
-    return key if isinstance(key, str) else str(key.get("LockID"))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from ._aws import Aws
 from ._backend_config import Backend, problems
 from ._bucket import encryption
 from ._core import Failure, Invalid, Params, TfstateError, Wrote, unheard
+from ._lasting import Lasting
 from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._project import Project
 from ._reconcile import unless_checking
 from ._relocation import Relocation
-from ._sides import Lasting, Side
+from ._sides import Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
 from ._state_options import encryption_of

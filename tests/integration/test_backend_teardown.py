@@ -289,7 +289,7 @@ def test_a_backup_that_fails_gives_the_locks_back_and_deletes_nothing(world: Wor
     rule = world.relay.on("GetObject", reply=denied, times=math.inf)
     result = world.run(MODULE)
     rule.times = 0
-    assert result["failed"] and result["changed"], "locks were taken and given back"
+    assert result["failed"] and not result["changed"], "locks were taken and given back"
     assert "needs kms:Decrypt on its KMS key" in result["msg"]
     assert world.histories() == {key: each for key, each in everything.items() if not key.endswith(".tflock")}
     assert world.items() == items
