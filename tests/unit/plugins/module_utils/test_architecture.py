@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rooms of docs/architecture.md, held by a look at the source: who imports whom, and how long a room may be."""
+"""The rooms of docs/architecture.md, held by a look at the source: who imports whom."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
 }
-LONGEST_ROOM, LONGEST_FACET = 300, 110
 #: Between the loop and Ansible: they hand on what the task says of check mode.
 EDGES = (
     *("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py", "_backend_info.py", "_backend_audit.py"),
@@ -122,11 +121,6 @@ def test_below_the_edge_nobody_has_heard_of_check_mode(room: Path) -> None:
     names = {node.id for node in nodes(room) if isinstance(node, ast.Name)}
     arguments = {node.arg for node in nodes(room) if isinstance(node, ast.arg)}
     assert not {"check_mode", "supports_check_mode"} & (names | arguments)
-
-
-@rooms(ROOMS)
-def test_no_room_is_too_long_to_read(room: Path) -> None:
-    assert len(room.read_text().splitlines()) <= (LONGEST_FACET if room in FACETS else LONGEST_ROOM)
 
 
 @rooms(ROOMS)
