@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ._aws_deadline import end_by
 from ._aws_errors import (
@@ -36,6 +36,7 @@ from ._aws_unseen import OwnObjects
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import check_arn, unseen_key, usable_key
 from ._own_statements import bucket_region, old_region
+from ._parent import Parent
 from ._partitions import partition_of
 
 if not BOTOCORE_MISSING:
@@ -54,6 +55,7 @@ PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
 BODY_ATTEMPTS = 5
 T = TypeVar("T")
+BeforeWrite: TypeAlias = Callable[[Call], None]
 
 
 class Aws:
@@ -75,6 +77,8 @@ class Aws:
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._own = OwnObjects()
+        #: Asked before each attempt at a write; an exception is why it must not be made.
+        self.before_write: list[BeforeWrite] = [Parent()]
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -154,24 +158,27 @@ class Aws:
         self.renew()
         return work()
 
-    def write(self, call: Call, young: bool = False) -> None:
-        answer = self._answer(call, young)
+    def write(self, call: Call, young: bool = False) -> Response:
+        """The answer to a call that changes something; empty where that was so already."""
+        answer = self._answer(call, young, self.before_write)
         if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
             return self._write_instead(call, answer, young)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
         self._own.note(call)
         self._wrote(call)
+        return {} if isinstance(answer, Failure) else answer
 
-    def _write_instead(self, call: Call, refused: Failure, young: bool) -> None:
+    def _write_instead(self, call: Call, refused: Failure, young: bool) -> Response:
         """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
         for place, other in enumerate(call.instead):
             try:
-                self.write(self._addressed(other), young)
+                return self.write(self._addressed(other), young)
             except TfstateError as failed:
                 if place or (isinstance(failed, CallFailed) and failed.failure.code not in NOT_TAKEN):
                     raise
                 raise CallFailed(refused) from failed
+        raise CallFailed(refused)
 
     def _addressed(self, call: Call) -> Call:
         """S3 Control wants to hear whose the bucket is."""
@@ -196,9 +203,11 @@ class Aws:
             self.warnings += unseen_key(name, answer)
         return name
 
-    def _answer(self, call: Call, young: bool) -> Answer:
+    def _answer(self, call: Call, young: bool, before_each: Sequence[BeforeWrite] = ()) -> Answer:
         attempt = 0
         while True:
+            for check in before_each:
+                check(call)
             answer = self._once(call)
             if not isinstance(answer, Failure) or self.late():
                 return answer

@@ -33,6 +33,11 @@ class Lasting:
         return self._is_more or bool(self._locks)
 
 
+def releases_lock(call: Call) -> bool:
+    """Whether a write takes away a lock, and nothing else."""
+    return call.operation in DELETIONS and bool(_lock(call))
+
+
 def _lock(call: Call) -> str:
     """Its lock file or its item; empty for a write of anything else."""
     key = call.params.get("Key") or call.params.get("Item", {})

@@ -4,22 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from .._aws_errors import DENIED
 from .._core import Answer, Call, CallFailed, Failure, Resource, Target
-from .._lock_record import LockInfo
+from .._lock_record import LockInfo, lock_file
 from .._observe import IDENTITY, World
 from .._state.listing import Backend, Item, item_of
+from .._state.scope import LEASE
 from .._whereabouts import found
 from .manifest import Listed, RawItem, oldest_first
 
 
 class Keeper(World, Backend, Protocol):
     """What is needed of AWS."""
+
+    before_write: list[Callable[[Call], None]]
 
     def renew(self) -> None: ...
 
@@ -34,25 +37,33 @@ def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target,
 
 
 def versions(aws: Backend, bucket: Target) -> list[Listed]:
-    """Those of each key, the oldest first."""
-    return _versions(aws.pages(Call("s3", "list_object_versions", bucket.bucket)))
+    """Those of each key, the oldest first, but for those of a lease."""
+    return versions_on(aws.pages(Call("s3", "list_object_versions", bucket.bucket)))
+
+
+def versions_of_lease(aws: Backend, bucket: Target) -> list[Listed]:
+    """Of each renewal of it."""
+    pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": lock_file(LEASE)}))
+    return versions_on(pages, lock_file(LEASE), leaves_out=())
 
 
 def versions_of(aws: Backend, bucket: Target, key: str) -> list[Listed]:
     """A listing goes by key, and this one comes before all that begin with it."""
     pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": key}))
-    return [each for each in _versions(pages, key) if each.key == key]
+    return [each for each in versions_on(pages, key) if each.key == key]
 
 
-def _versions(pages: Iterable[Answer], key: str | None = None) -> list[Listed]:
-    """`key`: no further than the page on which others begin."""
+def versions_on(
+    pages: Iterable[Answer], key: str | None = None, leaves_out: Collection[str] = (lock_file(LEASE),)
+) -> list[Listed]:
+    """What pages of a listing tell, the oldest first. `key`: no further than the page on which others begin."""
     bodies: list[Listed] = []
     markers: list[Listed] = []
     for page in pages:
         if isinstance(page, Failure):
             raise CallFailed(page)
-        bodies += [_listed(each, False) for each in page.get("Versions", [])]
-        markers += [_listed(each, True) for each in page.get("DeleteMarkers", [])]
+        bodies += [_listed(each, False) for each in page.get("Versions", []) if each["Key"] not in leaves_out]
+        markers += [_listed(each, True) for each in page.get("DeleteMarkers", []) if each["Key"] not in leaves_out]
         if key is not None and any(each.key != key for each in (*bodies, *markers)):
             break
     return oldest_first(bodies, markers)

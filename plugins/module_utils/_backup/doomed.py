@@ -11,6 +11,7 @@ from functools import cached_property
 from .._bucket import BUCKET
 from .._core import Target, TfstateError
 from .._state.contents import locks
+from .._state.lease import Lease
 from .._state.listing import item_of
 from .._table import TABLE
 from .census import Keeper, about, id_of, items, of_bucket, versions, whereabouts
@@ -47,10 +48,15 @@ class Doomed:
     def table_name(self) -> str | None:
         return self.table.name if self.table and self.has_table else None
 
-    @property
+    @cached_property
     def fence(self) -> Fence:
+        """For looking at locks. The run takes and releases those of the first look."""
         info = f"s3://{self.bucket.name} is being torn down"
         return Fence(self.aws, self.bucket, self.table_name, WORK, info, self.encryption)
+
+    @cached_property
+    def lease(self) -> Lease:
+        return Lease(self.aws, self.fence.scope, WORK, self.fence.info)
 
     @cached_property
     def losses(self) -> Losses:
@@ -100,7 +106,10 @@ def doomed(
     if table:
         table, has_table = whereabouts(aws, TABLE, table)
     is_begun = has_bucket and is_closed(aws, bucket)
-    return Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, encryption, is_begun).seen()
+    found = Doomed(aws, bucket, has_bucket, table, has_table, keeps_table, encryption, is_begun)
+    if has_bucket:
+        found.lease.check()
+    return found.seen()
 
 
 def _holders(found: Doomed) -> tuple[frozenset[str], frozenset[str]]:

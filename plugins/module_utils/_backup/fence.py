@@ -1,10 +1,15 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The locks that keep every client away from the states of a bucket, under ids that the next run knows for its own."""
+"""The locks that keep every client away from the states of a bucket.
+
+Their ids follow from the operation and the state, so that the next run recognises those of a run that was killed, and
+takes them over. Their records differ from run to run: a run releases only what has its own record in it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -12,8 +17,8 @@ from datetime import datetime, timezone
 from .._core import Target, TfstateError
 from .._lock_record import LockInfo, parsed, uuid_of
 from .._state.listing import item_of
-from .._state.lock_stores import File, Item, Place, place_in
-from .._state.locking import look, release, take, take_in
+from .._state.lock_stores import File, Item, Lock, Place, place_in
+from .._state.locking import check_held, claim, claim_in, look, release
 from .._state.maintenance import ours
 from .._state.scope import SUFFIX, Scope
 from .census import Keeper, id_of
@@ -22,7 +27,7 @@ from .manifest import Listed, RawItem
 
 @dataclass(frozen=True)
 class Fence:
-    """`work` is what the locks say; whoever does the same work on the same bucket has the same locks."""
+    """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
 
     aws: Keeper
     bucket: Target
@@ -30,6 +35,12 @@ class Fence:
     work: str
     info: str
     encryption: Mapping[str, str] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: os.urandom(4).hex())
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    #: What this run holds, by the path of the state.
+    _held: dict[str, tuple[Lock, ...]] = field(default_factory=dict, compare=False)
+    #: The states whose locks this run did not take over from another one.
+    _made: set[str] = field(default_factory=set, compare=False)
 
     def place(self, path: str) -> Place:
         return place_in(self.scope, path)
@@ -46,17 +57,31 @@ class Fence:
         """`breaks`: what somebody else holds is released first, as it was seen."""
         if breaks:
             self._break(path)
-        take(self.aws, self.place(path), self._record(path))
+        claimed = claim(self.aws, self.place(path), self._record(path))
+        self._held[path] = claimed.locks
+        if not claimed.taken_over:
+            self._made.add(path)
 
     def take_item(self, path: str, breaks: bool = False) -> None:
         """That in the table, of a bucket into which nobody can write lock files any more."""
         if breaks:
             self._break(path)
         if self.table:
-            take_in(self.aws, Item(self.place(path)), self._record(path))
+            self._held[path] = (claim_in(self.aws, Item(self.place(path)), self.place(path), self._record(path)),)
 
     def _record(self, path: str) -> LockInfo:
-        return ours(self.place(path), self.work, self.info, datetime.now(timezone.utc), self.id_of(path))
+        return ours(self.place(path), self.work, f"{self.info}; run {self.run}", self.started, self.id_of(path))
+
+    def check(self, path: str) -> None:
+        """Raises TfstateError unless this run holds the locks of a state."""
+        check_held(self.aws, self.place(path), self._held.get(path, ()))
+
+    def holds(self, path: str) -> bool:
+        return bool(self._held.get(path))
+
+    def is_made(self, path: str) -> bool:
+        """Whether this run was the first to lock a state."""
+        return path in self._made
 
     def _break(self, path: str) -> None:
         place = self.place(path)
@@ -66,13 +91,8 @@ class Fence:
             raise TfstateError("; ".join(problems))
 
     def release(self, path: str) -> tuple[str, ...]:
-        """A sentence for each lock of ours that was not released."""
-        place = self.place(path)
-        try:
-            mine = [lock for lock in look(self.aws, place) if lock.id == self.id_of(path)]
-        except TfstateError as error:
-            return (f"the lock of {path} may still be held: {error}",)
-        return release(self.aws, place, mine).problems
+        """Releases what this run holds; a sentence for each lock that was not released."""
+        return release(self.aws, self.place(path), self._held.pop(path, ())).problems
 
     def release_item(self, path: str) -> None:
         """That in the table, of a bucket that is gone."""

@@ -3,15 +3,17 @@
 """A backup brought back: every version in order, under the lock of its state until the last one and its digest are in.
 
 All states are locked before the first one is read, so that no client finds one that is still to come absent and
-unlocked, and makes everything anew. The lock stays when a run is cut short, so that none takes an older version for the
-current one. What is there is never overwritten: it is the beginning of what has to be there, or the whole is refused.
+unlocked, and creates everything again. The locks stay when a run is cut short or fails once anything was written, so
+that no client takes an older version for the current one, nor an absent state for a new one. What is there is never
+overwritten: it is the beginning of what has to be there, or the whole is refused. Each version is written on top of the
+one that this run wrote or saw before it, under a lock that still has the record of this run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from .._aws_errors import BROKEN, MAYBE_UNSEEN
@@ -19,6 +21,7 @@ from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import digest_id, lock_id
 from .._state.digest_item import DigestItem, digest_of, put_item
+from .._state.lease import Lease
 from .._state.listing import item_of
 from .._state.scope import SUFFIX, Scope
 from .census import items, name_of, versions
@@ -35,6 +38,8 @@ WORK = "tf_backend_restore"
 RESTORE, FINISH, NOTHING = "restore", "finish", "none"
 #: What a version is written with.
 WRITES = ("put_object", "delete_object")
+#: So many problems are told one by one.
+TOLD = 5
 
 
 @dataclass
@@ -51,6 +56,8 @@ class Row:
     is_fenced: bool = False
     #: A part of it may be there.
     is_begun: bool = False
+    #: Why it could not be restored.
+    problem: str | None = None
 
     @property
     def action(self) -> str:
@@ -90,10 +97,14 @@ class Restoring:
     left_out: int = 0
     is_verified: bool = False
 
-    @property
+    @cached_property
     def fence(self) -> Fence:
         info = f"being restored from {self.to.vault.url}"
         return Fence(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
+
+    @cached_property
+    def lease(self) -> Lease:
+        return Lease(self.to.aws, self.fence.scope, WORK, self.fence.info)
 
     @property
     def _due(self) -> list[Row]:
@@ -106,6 +117,7 @@ class Restoring:
 
     def look(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
+        self.lease.check()
         scope = Scope(self.to.bucket, self.to.table, self.keys)
         histories = {
             key: each for key, each in self.manifest.histories().items() if scope.takes(key.removesuffix(SUFFIX))
@@ -194,45 +206,78 @@ class Restoring:
     # What is done.
 
     def carry_out(self) -> None:
+        """Restores what is due, each state whatever becomes of the others. Raises TfstateError if one could not be."""
         due = self._due
-        try:
-            self._each(self._lock, due)
-            self.verify()
+        if not due:
+            return
+        with self.lease.held():
+            try:
+                self._each(self._lock, due)
+                self.verify()
+            except TfstateError:
+                self._give_back(due)
+                raise
             self._each(self._carry, due)
-        except TfstateError:
-            self._give_back([row for row in due if not row.is_begun])
-            raise
+            failed = [row for row in due if row.problem]
+            if failed and not any(row.is_begun for row in due) and len(failed) == len(due):
+                self._give_back(due)
+        if failed:
+            raise TfstateError(self._told_of(failed))
+
+    def _told_of(self, failed: Sequence[Row]) -> str:
+        problems = "; ".join(dict.fromkeys(str(row.problem) for row in failed[:TOLD]))
+        more = f"; and {len(failed) - TOLD} more" if failed[TOLD:] else ""
+        held = [row.path for row in failed if self.fence.holds(row.path)]
+        stay = (
+            f". Until a run completes them, {some(held)} stay locked, so that no client finds them absent"
+            if held
+            else ""
+        )
+        return f"{problems}{more}{stay}"
 
     def _lock(self, row: Row) -> None:
         self.fence.take(row.path)
 
     def _give_back(self, rows: Sequence[Row]) -> None:
-        for problems in self._each(lambda row: self.fence.release(row.path), rows):
+        """Nothing was written. What a run before this one had locked, it may have begun: that stays locked."""
+        made = [row for row in rows if self.fence.is_made(row.path)]
+        for problems in self._each(lambda row: self.fence.release(row.path), made):
             self.to.aws.warnings.extend(problems)
 
     def _carry(self, row: Row) -> None:
-        now = self.to.progress(row.path, row.wanted)
+        try:
+            self._restore(row)
+        except TfstateError as error:
+            row.problem = str(error)
+
+    def _restore(self, row: Row) -> None:
+        there = self.to.versions(row.path)
+        now = self.to.progress_of(there, row.wanted)
         if now is None or (row.done and now.count < row.done.count):
             raise Refused(f"somebody wrote {row.path}, or went back in it, meanwhile: nothing is overwritten")
+        row.is_begun = row.is_begun or now.count > 0
+        newest = there[-1] if there else None
         for count in range(now.count, len(row.wanted)):
-            self._advance(row, count)
+            self.fence.check(row.path)
+            newest = self._advance(row, count, newest)
         if not now.is_surpassed:
             self._finish(row)
         problems = self.fence.release(row.path)
         if problems:
             raise TfstateError("; ".join(problems))
 
-    def _advance(self, row: Row, count: int) -> None:
-        """From the first write on its lock stays, unless AWS says for sure that it has written nothing."""
+    def _advance(self, row: Row, count: int, newest: Listed | None) -> Listed:
+        """Unless AWS says for sure that it has written nothing, the state has begun to be there."""
         was_begun, row.is_begun = row.is_begun, True
         try:
-            self.to.advance(row.wanted, count)
+            return self.to.advance(row.wanted, count, newest)
         except CallFailed as refused:
             is_refusal = refused.failure.call.operation in WRITES and refused.failure.code not in BROKEN
             row.is_begun = was_begun or not is_refusal
             raise
 
     def _finish(self, row: Row) -> None:
+        self.fence.check(row.path)
         if self.to.progress(row.path, row.wanted) != Progress(len(row.wanted)):
             other = f"{row.path} reads back other than it was written: somebody else writes there"
             raise TfstateError(other + MAYBE_UNSEEN)
@@ -241,6 +286,7 @@ class Restoring:
             seen = digest_of(self.to.aws, place)
             if seen.text != _text(row.digest):
                 put_item(self.to.aws, place, seen, row.digest)
+        self.fence.check(row.path)
 
 
 def _by_key(listed: Iterable[Listed]) -> dict[str, list[Listed]]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from .._aws_errors import MAYBE_UNSEEN
 from .._core import Call, CallFailed, Failure, Target, TfstateError
 from .._lock_record import digest_id
-from .._state.contents import GONE
 from .._state.lock_stores import Place
 from .._state.locking import UNCONDITIONAL, UNMET
-from .census import Keeper, versions_of
+from .census import Keeper, versions_of, versions_on
 from .manifest import Entry, Listed, Progress, RawItem, progress
 from .saving import CONTENT
 from .vaults import Vault
@@ -35,7 +35,11 @@ class Destination:
 
     def progress(self, path: str, wanted: Sequence[Entry]) -> Progress | None:
         """By every byte that is there. None: what is there is something else."""
-        return self.progress_of(versions_of(self.aws, self.bucket, path), wanted)
+        return self.progress_of(self.versions(path), wanted)
+
+    def versions(self, path: str) -> list[Listed]:
+        """The oldest first; the last one is current."""
+        return versions_of(self.aws, self.bucket, path)
 
     def progress_of(self, there: Sequence[Listed], wanted: Sequence[Entry]) -> Progress | None:
         bodies = [each for each in there if not each.is_delete_marker]
@@ -57,47 +61,58 @@ class Destination:
             raise CallFailed(answer)
         return hashes[0].hexdigest()
 
-    def advance(self, wanted: Sequence[Entry], count: int) -> None:
-        """Writes the next version, unless a write of ours whose reply was lost has done it."""
+    def advance(self, wanted: Sequence[Entry], count: int, newest: Listed | None) -> Listed:
+        """Writes the next version on top of `newest`, and returns it as it is listed.
+
+        Raises TfstateError where anything else was written there meanwhile: equal bodies have equal ETags, so that
+        only the listing tells whose version lies on whose.
+        """
         entry = wanted[count]
         try:
-            self._write(entry)
+            version_id = self._write(entry, newest)
         except CallFailed as refused:
             if refused.failure.code not in UNMET:
                 raise
+            version_id = None  # of a write whose reply was lost, if it was ours
             now = self.progress(entry.key, wanted)
             if now is None or now.count != count + 1:
-                raise TfstateError(f"somebody without a lock writes {entry.key} meanwhile: run again") from refused
+                raise TfstateError(_meanwhile(entry.key)) from refused
+        there = self._newest_two(entry.key)
+        expected = [newest.version_id] if newest else []
+        if [each.version_id for each in there[:-1]] != expected or version_id not in (None, there[-1].version_id):
+            raise TfstateError(_meanwhile(entry.key) + MAYBE_UNSEEN)
+        return there[-1]
 
-    def _write(self, entry: Entry) -> None:
-        """Upon what is current now, and nothing else."""
+    def _newest_two(self, path: str) -> list[Listed]:
+        """The last one is current. A listing begins with the newest version of the key that is the prefix itself."""
+        asked = {**self.bucket.bucket, "Prefix": path, "MaxKeys": 2}
+        (page,) = self.aws.read([Call("s3", "list_object_versions", asked)])
+        return [each for each in versions_on([page]) if each.key == path]
+
+    def _write(self, entry: Entry, newest: Listed | None) -> str | None:
+        """The id of the new version, written on top of `newest` and of nothing else."""
         self.aws.renew()
-        current = self._etag(entry.key)
+        is_there = newest is not None and not newest.is_delete_marker
+        current = f'"{newest.etag}"' if newest and is_there else None
         if entry.sha256 is None:
-            self._hide(entry.key, current)
-            return
+            return self._hide(entry.key, current)
         condition = {"IfMatch": current} if current else {"IfNoneMatch": "*"}
         checksum = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(entry.sha256)).decode()}
         tags = {"Tagging": urlencode(entry.tags)} if entry.tags else {}
         with self.vault.opened(entry.sha256) as body:
             content = {name: entry.content[name] for name in CONTENT if name in entry.content}
             said = {**content, **tags, **self.encryption, **checksum, **condition, "Body": body}
-            self.aws.write(Call("s3", "put_object", {**self._object(entry.key), **said}))
+            return self.aws.write(Call("s3", "put_object", {**self._object(entry.key), **said})).get("VersionId")
 
-    def _hide(self, key: str, current: str | None) -> None:
+    def _hide(self, key: str, current: str | None) -> str | None:
         condition = {"IfMatch": current} if current else {}
         try:
-            self.aws.write(Call("s3", "delete_object", {**self._object(key), **condition}))
+            answer = self.aws.write(Call("s3", "delete_object", {**self._object(key), **condition}))
         except CallFailed as refused:
             if refused.failure.code not in UNCONDITIONAL:
                 raise
-            self.aws.write(Call("s3", "delete_object", self._object(key)))
-
-    def _etag(self, key: str) -> str | None:
-        (head,) = self.aws.read([Call("s3", "head_object", self._object(key))])
-        if isinstance(head, Failure) and head.code not in GONE:
-            raise CallFailed(head)
-        return None if isinstance(head, Failure) else str(head["ETag"])
+            answer = self.aws.write(Call("s3", "delete_object", self._object(key)))
+        return answer.get("VersionId")
 
     def _object(self, key: str) -> dict[str, str]:
         return {**self.bucket.bucket, "Key": key}
@@ -105,6 +120,10 @@ class Destination:
     def named(self, item: RawItem, path: str, md5: str) -> RawItem:
         """The digest of a state under the name that it has here, and as it has to be."""
         return {**item, "LockID": {"S": digest_id(self.bucket.name, path)}, "Digest": {"S": md5}}
+
+
+def _meanwhile(key: str) -> str:
+    return f"somebody without a lock writes {key} meanwhile, and nothing more is written there: run again"
 
 
 def digest_in(entries: Sequence[Entry]) -> str | None:

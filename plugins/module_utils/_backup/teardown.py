@@ -9,7 +9,8 @@ version: history first, then what is current, the lock files, the bucket, and la
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,8 +23,8 @@ from .._reconcile import reconcile
 from .._state.digest_item import digest_of, remove_digest
 from .._state.listing import Item
 from .._table import TABLE
-from .census import about, items, of_bucket, versions
-from .closing import closing
+from .census import about, items, of_bucket, versions, versions_of_lease
+from .closing import closing, is_closed
 from .doomed import Doomed
 from .fence import is_lock_file
 from .manifest import Identity, Listed, some
@@ -81,13 +82,25 @@ class Teardown:
 
     def carry_out(self) -> None:
         if self.found.has_bucket:
-            self._save_under_lock()
+            with self._lease():
+                self._save_under_lock()
             self._empty()
             self._end(BUCKET, self.bucket, self.allow - {"delete_state"})
         else:
             self._save()
         if self.found.table and self.found.has_table:
             self._end_table(self.found.table)
+
+    @contextmanager
+    def _lease(self) -> Iterator[None]:
+        """Until nobody can write any more, which includes the lease. What is left then can be done by several runs."""
+        if self.found.is_begun:
+            yield
+            return
+        with self.found.lease.held():
+            if is_closed(self.aws, self.bucket):
+                raise TfstateError(f"another run has begun to empty {self.bucket.name} meanwhile: run again")
+            yield
 
     def _save(self) -> None:
         self.saved = self._saving.carry_out() if self._saving else None
@@ -149,7 +162,7 @@ class Teardown:
         mine = [each for each in self._versions() if is_lock_file(each, self.fenced)]
         if mine:
             self.aws.rest(HEEDED_S)
-            self._delete(mine)
+        self._delete([*mine, *versions_of_lease(self.aws, self.bucket)])
 
     def _versions(self) -> list[Listed]:
         return versions(self.aws, self.bucket)
@@ -174,6 +187,9 @@ class Teardown:
             raise TfstateError(
                 f"somebody took our locks away, or holds one: {some(sorted(lost))}; see who is at work, and run again"
             )
+        checks = [partial(self.fence.check, path) for path in sorted(self.fenced) if self.fence.holds(path)]
+        if checks:
+            self.aws.together(checks)
 
     def _delete(self, going: Sequence[Listed]) -> None:
         rest = iter(going)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
-from .._core import Answer, Call, CallFailed, Failure, Invalid, TfstateError
+from .._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
 from .._policy_document import MAX_BYTES, OURS, VERSION, canonical, meaning
 
 SID = f"{OURS}Digests"
@@ -38,7 +38,7 @@ class World(Protocol):
     def late(self) -> bool: ...
     def pause(self, attempt: int) -> None: ...
     def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def write(self, call: Call) -> None: ...
+    def write(self, call: Call) -> Response: ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from .._core import Answer, Call, CallFailed, Failure, Invalid, Target, TfstateError
+from .._core import Answer, Call, CallFailed, Failure, Invalid, Response, Target, TfstateError
 from .._lock_record import lock_file
 from .._policy_document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals
 
@@ -25,7 +25,7 @@ class World(Protocol):
 
     def partition(self) -> str: ...
     def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def write(self, call: Call) -> None: ...
+    def write(self, call: Call) -> Response: ...
 
 
 class Patient(World, Protocol):

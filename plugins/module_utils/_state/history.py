@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from .._core import CallFailed, Failure, Invalid, Response
+from .._core import Call, CallFailed, Failure, Invalid, Response
 from .contents import EMPTY, GONE, Look, fingerprint, get, look
 from .document import Document, Unreadable, addresses_of
 from .listing import Backend, Version, every_version_of
@@ -26,6 +26,10 @@ ARCHIVED = "InvalidObjectState"
 
 class Keeper(Backend, World, Protocol):
     """What is needed of AWS to mend a state."""
+
+    before_write: list[Callable[[Call], None]]
+
+    def renew(self) -> None: ...
 
 
 @dataclass(frozen=True)

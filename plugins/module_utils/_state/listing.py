@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from .._core import Answer, Call, Failure, Response
 from .._cost_facts import USAGE_DAYS
 from .._lock_record import split_id
-from .scope import SUFFIX, Scope
+from .scope import LEASE, SUFFIX, Scope
 
 #: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
 MOST_PAGES = 500
@@ -128,7 +128,8 @@ def objects(aws: Backend, scope: Scope) -> Objects | Failure:
             found.now = clock(page)
             for each in page.get("Contents", []):
                 path = each["Key"].removesuffix(SUFFIX)
-                if scope.takes(path) and not (path.endswith("/") and each["Size"] == 0):  # a folder of the console
+                is_folder = path.endswith("/") and each["Size"] == 0  # which the console makes
+                if scope.takes(path) and path != LEASE and not is_folder:
                     place = found.lock_files if each["Key"] != path else found.states
                     place[path] = Object(path, each["Size"], each["LastModified"])
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
-from .._core import Answer, Call, CallFailed, Failure
+from .._core import Answer, Call, CallFailed, Failure, Response
 from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 from .scope import Scope
 
@@ -25,7 +25,7 @@ class World(Protocol):
 
     def read(self, calls: Sequence[Call]) -> list[Answer]: ...
     def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
-    def write(self, call: Call) -> None: ...
+    def write(self, call: Call) -> Response: ...
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ class File:
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
     def look(self, world: World) -> Lock | None:
+        found = self.read(world)
+        return lock_of_file(self._path, *found) if found else None
+
+    def read(self, world: World) -> tuple[Response, bytes] | None:
+        """The answer to GetObject and the body; None where there is no such object."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
@@ -87,7 +92,7 @@ class File:
         answer = world.stream(Call("s3", "get_object", self._object), begin)
         if isinstance(answer, Failure) and answer.code in ABSENT:
             return None
-        return lock_of_file(self._path, _known(answer), bytes(body))
+        return _known(answer), bytes(body)
 
     def take(self, text: str) -> Call:
         return self._put(text, {"IfNoneMatch": "*"})

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TypeAlias
 
 from .._aws_errors import MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
 from .._lock_record import LockInfo, marshal
+from .holders import sentence
 from .lock_stores import File, Lock, Place, Store, World, stores
 
 #: The condition did not hold, or what it was about is gone.
@@ -31,7 +33,7 @@ class Taken(TfstateError):
     """Somebody else holds the lock."""
 
     def __init__(self, lock: Lock) -> None:
-        super().__init__(f"somebody else holds the lock of {lock.path} ({lock.store}: {lock.id})")
+        super().__init__(sentence(lock.path, (lock,), datetime.now(timezone.utc)))
         self.lock = lock
 
 
@@ -40,7 +42,8 @@ class ChangedHands(TfstateError):
 
     def __init__(self, seen: Lock, now: Lock) -> None:
         super().__init__(
-            f"the lock {seen.id} of {seen.path} ({seen.store}) changed hands: it is {now.id} now, and was left alone"
+            f"the lock {seen.id} of {seen.path} ({seen.store}) changed hands and was left alone: "
+            f"{sentence(now.path, (now,), datetime.now(timezone.utc))}"
         )
 
 
@@ -57,7 +60,10 @@ def look(world: World, place: Place) -> tuple[Lock, ...]:
 
 
 def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
-    """Takes every lock but those that we have already, or none. Raises Taken, or what made it fail."""
+    """Takes every lock but those that we have already, or none. Raises Taken, or what made it fail.
+
+    A lock under the same id counts as ours, whoever took it: `claim` makes it that of this run alone.
+    """
     missing = [store for store in stores(place) if store.NAME not in {lock.store for lock in have}]
     tried: list[Store] = []
     try:
@@ -86,6 +92,51 @@ def take_in_time(world: World, place: Place, info: LockInfo, patience: Patience)
             if not patience(attempt):
                 raise
             attempt += 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The locks of a state, all with the record of this run in them."""
+
+    made: tuple[Lock, ...]
+    #: From a run before this one, which had the same id.
+    taken_over: tuple[Lock, ...]
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        return (*self.made, *self.taken_over)
+
+
+def claim(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Claim:
+    """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it."""
+    locks = take_in_time(world, place, info, patience)
+    made = tuple(lock for lock in locks if lock.text == marshal(info))
+    try:
+        return Claim(made, tuple(take_over(world, place, lock, info) for lock in locks if lock not in made))
+    except BaseException:
+        world.warnings.extend(release(world, place, made).problems)
+        raise
+
+
+def claim_in(world: World, store: Store, place: Place, info: LockInfo) -> Lock:
+    """In one store alone."""
+    take_in(world, store, info)
+    lock = store.look(world)
+    if lock is None or lock.id != info.id:
+        raise TfstateError(f"the lock {info.id} of {place.path} was released by somebody else as soon as it was taken")
+    return lock if lock.text == marshal(info) else take_over(world, place, lock, info)
+
+
+def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
+    """Raises TfstateError unless each of these locks is still there, with the same record."""
+    now = {lock.store: lock for lock in look(world, place)}
+    for lock in locks:
+        other = now.get(lock.store)
+        if other is None:
+            gone = f"the lock {lock.id} of {lock.path} ({lock.store}) was released by somebody else: nothing more is "
+            raise TfstateError(f"{gone}written there{MAYBE_UNSEEN}")
+        if other.text != lock.text:
+            raise ChangedHands(lock, other)
 
 
 def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
@@ -127,7 +178,7 @@ def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
 @contextmanager
 def held(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Iterator[tuple[Lock, ...]]:
     """Every lock of a state is held inside. Raises at the end if somebody else holds one of them then."""
-    locks = take_in_time(world, place, info, patience)
+    locks = claim(world, place, info, patience).locks
     try:
         yield locks
     except BaseException:
@@ -142,14 +193,15 @@ def take_in(world: World, store: Store, info: LockInfo) -> None:
     """In one store alone, where somebody of our id may have taken it before. Raises Taken."""
     for _unused in range(TRIES):
         try:
-            return world.write(store.take(marshal(info)))
+            world.write(store.take(marshal(info)))
+            return
         except CallFailed as refused:
             if refused.failure.code not in UNMET:
                 raise
             failure = refused.failure
         holder = store.look(world)
         if holder and holder.id == info.id:  # it is ours: the reply to our own write was lost
-            return None
+            return
         if holder:
             raise Taken(holder)
     raise CallFailed(failure)
@@ -181,14 +233,15 @@ def _give_back(world: World, stores: Sequence[Store], ours: str) -> list[str]:
 
 def _release(world: World, store: Store, lock: Lock) -> None:
     try:
-        return world.write(store.release(lock))
+        world.write(store.release(lock))
+        return
     except CallFailed as refused:
         code = refused.failure.code
         if code not in UNMET | (UNCONDITIONAL if isinstance(store, File) else set()):
             raise
     now = store.look(world)
     if now is None:  # released by its holder, or by us and the reply was lost
-        return None
+        return
     if code in UNMET or now != lock or not isinstance(store, File):
         raise ChangedHands(lock, now)
     world.write(store.release_whatever())
@@ -196,4 +249,3 @@ def _release(world: World, store: Store, lock: Lock) -> None:
         f"the store of {lock.path} knows no conditional delete ({code}): its lock file was read once more and then "
         "deleted; if somebody took the lock in between, it was theirs"
     )
-    return None

@@ -18,11 +18,11 @@ from typing import Protocol
 from .._aws_errors import BROKEN, MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
 from .._guard import Refused
-from .._lock_record import LockInfo, lock_id, marshal, uuid_of
+from .._lock_record import LockInfo, lock_id, uuid_of
 from .._policy_document import MOVED
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
-from .locking import Patience, look, release, take_in_time, take_over
+from .locking import Patience, claim, look, release
 from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
@@ -246,20 +246,18 @@ class Move:
         """
         info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
         place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
-        locks = take_in_time(side.world, place, info, patience)
-        made = [lock for lock in locks if lock.text == marshal(info)]
+        claimed = claim(side.world, place, info, patience)
         try:
-            ours = [lock if lock in made else take_over(side.world, place, lock, info) for lock in locks]
             yield
         except BaseException:
-            mine = [] if begun and side is self.source else made
+            mine = () if begun and side is self.source else claimed.made
             side.world.warnings.extend(_released(side, mine))
-            if len(mine) < len(locks):
+            if len(mine) < len(claimed.locks):
                 side.world.warnings.append(
                     f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again, or release it"
                 )
             raise
-        problems = () if self._stays(side) else _released(side, ours)
+        problems = () if self._stays(side) else _released(side, claimed.locks)
         if problems:
             raise TfstateError("; ".join(problems))
 

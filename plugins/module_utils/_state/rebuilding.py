@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from .._core import CallFailed, Failure, TfstateError
@@ -15,6 +15,7 @@ from . import listing
 from .digests import Digest, digests
 from .history import Keeper
 from .holders import sentence
+from .lease import Lease
 from .lock_stores import Lock, Place, place_in
 from .locking import Taken, held, look
 from .maintenance import claimed
@@ -69,8 +70,13 @@ class Rebuilding:
     #: The states whose locks a killed run has left.
     ours: list[str] = field(default_factory=list)
 
+    @cached_property
+    def _lease(self) -> Lease:
+        return Lease(self.aws, self.scope, "tf_state_digest", "digests of all states")
+
     def foresee(self) -> None:
         """Finds out what is due. It only reads."""
+        self._lease.check()
         found = _known(listing.objects(self.aws, self.scope))
         items = _known(listing.items(self.aws, self.scope, str(self.scope.table)))
         known = {each.path: each for each in digests(self.aws, self.scope, items, {})}
@@ -83,7 +89,9 @@ class Rebuilding:
         """Writes what is due, each under the locks of its state, whatever becomes of the others."""
         due = [row for row in self.rows if row.is_due and not row.problem]
         left = [Row(path, "locked") for path in self.ours if path not in {row.path for row in due}]
-        self._together(self._write, [*due, *left])
+        if due or left:
+            with self._lease.held():
+                self._together(self._write, [*due, *left])
 
     def _together(self, work: Any, rows: list[Row]) -> None:
         if rows:

@@ -13,6 +13,8 @@ from .._core import Target
 from .._lock_record import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX
 
 SUFFIX = ".tflock"
+#: Not a state: its lock file is the lease of the operation that works on all states of the bucket.
+LEASE = "cornerstone.tfstate/operation"
 
 
 @dataclass(frozen=True)

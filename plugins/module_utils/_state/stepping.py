@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from .._aws import Aws
@@ -24,6 +24,7 @@ from .digest_fence import Fence, fence_of, put_fence
 from .digest_item import DigestItem
 from .digest_sweep import Sweep, Swept, digest_items, is_ours
 from .digests import SETTLE_S, Digest, digests
+from .lease import Lease
 from .listing import MARK, Item, Objects, items
 from .lock_stores import File
 from .lock_stores import Item as TableItem
@@ -80,10 +81,15 @@ class Crossing:
     _items: dict[str, DigestItem] = field(default_factory=dict)
     _due: list[str] = field(default_factory=list)
 
+    @cached_property
+    def lease(self) -> Lease:
+        return Lease(self.aws, self.scope, "tf_lock_mode", f"step to {self.target}")
+
     # What there is.
 
     def look(self, soak_s: int) -> None:
         """Raises TfstateError where something cannot be known."""
+        self.lease.check()
         arn = self._table_arn()
         self._fence = self._found_fence(arn) if arn else None
         store = TableItem.NAME if self._is_forward else File.NAME
@@ -207,10 +213,9 @@ class Crossing:
         return Outcome(removed=list(self._due), moves_fence=self._moves_fence, released=len(self.watched.ours))
 
     def carry_out(self) -> Outcome:
-        if self._is_forward:
-            self._go()
-        else:
-            self._come_back()
+        if self.foreseen().is_changed:
+            with self.lease.held():
+                self._go() if self._is_forward else self._come_back()
         return self.outcome
 
     def _go(self) -> None:

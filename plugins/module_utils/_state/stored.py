@@ -130,7 +130,7 @@ def digest_of(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
-def _unless_met(write: Callable[[], None]) -> None:
+def _unless_met(write: Callable[[], object]) -> None:
     """That a condition does not hold is no error here: what is there is read next, and judged by what it is."""
     try:
         write()
