@@ -23,6 +23,7 @@ from ._source_fence import SourceFence
 from ._state import listing
 from ._state.fencing import is_behind
 from ._state.local_states import LocalState, local_states
+from ._state.locking import REPEAT_S
 from ._state.moving import NOTHING, Move, NotAState, Source, Verdict
 from ._state.stored import Stored, digest_of
 from ._state.waiting import Waiting
@@ -209,6 +210,7 @@ class Relocation:
             due = [row for row in self.rows if row.action != NOTHING]
             self.target.aws.together([partial(self._carry, row) for row in due])
             self._renew()
+            self._hold([row for row in due if row.is_done and row.move.keeps_lock])
             if self.fence == "deny":
                 self._deny()
             self.complain()
@@ -216,6 +218,20 @@ class Relocation:
                 self.following.bring(self.local.values())
         if self.following:
             self._prove(self.following)
+
+    def _hold(self, rows: list[Row]) -> None:
+        """The locks that stay, looked at once more before anybody relies on them."""
+        if not rows:
+            return
+        self.target.aws.rest(REPEAT_S)
+        self.target.aws.together([partial(self._hold_one, row) for row in rows])
+
+    def _hold_one(self, row: Row) -> None:
+        self._renew()
+        try:
+            row.move.hold(row.verdict.digest if row.verdict else "")
+        except TfstateError as error:
+            row.problem = str(error)
 
     def _deny(self) -> None:
         """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""

@@ -16,8 +16,8 @@ from ._lock_record import MOVING, LockInfo
 from ._module import Edge, connection_of, target_of
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
-from ._state.lock_stores import Lock, Place, World
-from ._state.locking import Released, Taken, foreseen, look, release, take
+from ._state.lock_stores import Lock, Place
+from ._state.locking import REPEAT_S, Released, Taken, foreseen, look, release, take
 from ._state.maintenance import named, ours
 from ._state_options import STATE_SPEC, place_of
 from ._whereabouts import check_bucket
@@ -66,7 +66,7 @@ EDGE = Edge(
 )
 
 
-def _hold(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+def _hold(world: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Takes what is missing of the lock, or finds out that it is held by somebody else."""
     if params["older_than"]:
         raise Invalid("older_than goes with state: released")
@@ -80,17 +80,24 @@ def _hold(world: World, place: Place, params: Params, now: datetime, check_mode:
     if len(mine) == len(wanted):
         return Settled(before, before)
     try:
-        after = unless_checking(check_mode, wanted, partial(take, world, place, named(info), before))
+        after = unless_checking(check_mode, wanted, partial(_taken_to_stay, world, place, named(info), before))
     except Taken as error:
         return Settled(before, (error.lock,), problem=_held_by_others(place, (error.lock,), now))
     return Settled(before, after, is_changed=True)
+
+
+def _taken_to_stay(world: Aws, place: Place, info: LockInfo, have: Sequence[Lock]) -> tuple[Lock, ...]:
+    """Looked at again after a while, and taken again if a client's repeated release took it away."""
+    take(world, place, info, have)
+    world.rest(REPEAT_S)
+    return take(world, place, info, look(world, place))
 
 
 def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
     return f"{sentence(place.path, locks, now)}; wait until it is released, or see to it that its holder is gone"
 
 
-def _free(world: World, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Releases the locks that are meant, whoever's they are."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
     before = look(world, place)

@@ -194,8 +194,12 @@ def apart(
     cut_short: Callable[[list[str]], None],
     heard: Callable[[str], None] = lambda _written: None,
 ) -> dict[str, Any]:
-    """The result of `work` in a process of its own, which may die or be stopped without taking the worker along."""
+    """The result of `work` in a process of its own, which may die or be stopped without taking the worker along.
+
+    Once Ansible itself is gone, nobody wants the result: the worker ends, and so its child does before its next write.
+    """
     reader, writer = os.pipe()
+    ansible = os.getppid()
     gc.freeze()  # as `warm` says
     child = os.fork()
     if child == 0:
@@ -205,7 +209,7 @@ def apart(
     written: list[str] = []
     result: dict[str, Any] | None = None
     try:
-        for line in _lines(reader):
+        for line in _lines(reader, ansible):
             message = json.loads(line)
             if isinstance(message, dict):
                 result = message
@@ -224,12 +228,13 @@ def apart(
     return result
 
 
-def _lines(told: int) -> Iterator[bytearray]:
-    """What the child tells, until it ends."""
+def _lines(told: int, parent: int) -> Iterator[bytearray]:
+    """What the child tells, until it ends. If the parent of this process is gone, this one ends."""
     begun = bytearray()
     while True:
         while not wait([told], NOTICE_S):
-            pass
+            if os.getppid() != parent:
+                os._exit(1)
         piece = os.read(told, PIPE)
         if not piece:
             return

@@ -320,7 +320,7 @@ def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack
             {key: bodies for key, bodies in wanted(world).items() if key in (KEY, DEV)},
         )
         assert (k, world.place.digest(), world.place.locks(), world.place.locks(DEV)) == (k, md5(state(2)), [], [])
-    assert writes == 13
+    assert writes == 15
 
 
 def test_who_goes_back_while_a_digest_is_written_is_left_in_peace(on_ministack: World):

@@ -25,6 +25,9 @@ UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuch
 UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
 #: Waits once more for a lock that somebody else holds, or says that it was long enough.
 Patience: TypeAlias = Callable[[int], bool]
+#: A client releases its lock file unconditionally, and its SDK repeats that if the reply is lost, which takes away the
+#: lock of whoever came next. A lock that is to stay is looked at again after so many seconds.
+REPEAT_S = 5
 #: Between a refused write and the look at who holds the lock it may have been released; then it is tried again.
 TRIES = 3
 

@@ -22,7 +22,7 @@ from .._lock_record import LockInfo, lock_id, uuid_of
 from .._policy_document import MOVED
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
-from .locking import Patience, claim, look, release
+from .locking import Patience, claim, look, release, take
 from .stored import TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
@@ -215,6 +215,24 @@ class Move:
             self._write(now, begun)
         return begun[0]
 
+    def hold(self, digest: str) -> None:
+        """Takes the lock that stays at the source again if it is gone. Raises TfstateError if the state was written."""
+        if not (self.keeps_lock and isinstance(self.source, Stored)):
+            return
+        source = self.source
+        locks = look(source.world, source.place)
+        if len(self._ours(locks)) == source.stores:
+            return
+        take(source.world, source.lock_place(), self._info(source), locks)
+        if digest_of(source.body() or b"") != digest:
+            raise TfstateError(
+                f"{source.url} was written after it had moved to {self.target.url}, as somebody had removed its lock. "
+                "It is locked again: compare both, and write what is missing at the destination"
+            )
+
+    def _info(self, side: Stored) -> LockInfo:
+        return replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
+
     def _write(self, now: Seen, begun: list[Verdict]) -> None:
         body = now.body or b""
         digest = digest_of(body)
@@ -244,9 +262,8 @@ class Move:
 
         What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
         """
-        info = replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
         place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
-        claimed = claim(side.world, place, info, patience)
+        claimed = claim(side.world, place, self._info(side), patience)
         try:
             yield
         except BaseException:

@@ -305,7 +305,8 @@ def test_a_store_without_conditional_deletes_is_not_touched_if_the_lock_changed_
     taken = take(stores, FILE_ONLY, OURS)
     stores.lock(THEIRS, table=False)
     stores.faults = {"delete_object": ["NotImplemented"]}
-    assert "changed hands: it is theirs now" in release(stores, FILE_ONLY, taken).problems[0]
+    (problem,) = release(stores, FILE_ONLY, taken).problems
+    assert "changed hands and was left alone: app/one.tfstate is locked by me@here" in problem
     assert stores.holders == (marshal(THEIRS).encode(), None)
 
 
@@ -324,7 +325,7 @@ def test_the_lock_is_released_when_the_block_fails(stores: Stores) -> None:
 
 
 def test_a_lock_that_was_stolen_inside_the_block_is_told_at_its_end(stores: Stores) -> None:
-    with pytest.raises(TfstateError, match="changed hands: it is theirs now"), held(stores, PLACE, OURS):
+    with pytest.raises(TfstateError, match="changed hands and was left alone"), held(stores, PLACE, OURS):
         stores.lock(THEIRS)
     assert {lock.id for lock in look(stores, PLACE)} == {"theirs"}
 
