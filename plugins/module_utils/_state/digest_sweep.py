@@ -8,7 +8,7 @@ gone is never removed: it is all that keeps clients from starting over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -20,7 +20,7 @@ from .history import Keeper
 from .holders import sentence
 from .listing import item_of
 from .lock_stores import Lock, Place, World, place_in
-from .locking import UNMET, Patience, Taken, held
+from .locking import UNMET, Patience, Taken, check_held, held
 from .maintenance import claimed
 from .scope import Scope
 
@@ -76,21 +76,22 @@ class Sweep:
         place = place_in(self.scope, path)
         now, is_removed, problem = datetime.now(timezone.utc), False, None
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now), self.patience):
-                is_removed = seen.exists and self._is_removed(place, seen)
+            with held(self.aws, place, claimed(place, OPERATION, now), self.patience) as locks:
+                is_removed = seen.exists and self._is_removed(place, seen, locks)
         except Taken as error:
             problem = sentence(path, (error.lock,), now)
         except TfstateError as error:
             problem = str(error)
         return Swept(path, is_removed, problem)
 
-    def _is_removed(self, place: Place, seen: DigestItem) -> bool:
+    def _is_removed(self, place: Place, seen: DigestItem, locks: Sequence[Lock]) -> bool:
         answer = fingerprint(self.aws, self.scope, place.path)
         if isinstance(answer, Failure) and answer.code not in GONE:
             raise CallFailed(answer)
         md5 = None if isinstance(answer, Failure) else answer["md5"]
         if md5 is None or (not self.takes_all and seen.text in (None, md5)):
             return False
+        check_held(self.aws, place, locks)
         remove_as_seen(self.aws, place, seen)
         return True
 

@@ -30,7 +30,6 @@ from .._core import Call, CallFailed, TfstateError
 from .._guard import Refused
 from .._lasting import releases_lock
 from .._lock_record import LockInfo, lock_file, marshal
-from .holders import sentence
 from .listing import clock
 from .lock_stores import File, Lock, Place, World, lock_of_file
 from .locking import UNCONDITIONAL, UNMET, release
@@ -143,8 +142,8 @@ class Lease:
 
     def _at_work(self, lock: Lock) -> str:
         return (
-            f"another run is at work on the states of {self.scope.bucket.name}: "
-            f"{sentence(LEASE, (lock,), datetime.now(timezone.utc))}; wait until it has ended, and run again"
+            f"another run is at work on the states of {self.scope.bucket.name}: {_describe(lock)}; "
+            "wait until it has ended, and run again"
         )
 
     # Keeping it.
@@ -170,7 +169,7 @@ class Lease:
         if etag is None:
             now = self._file.look(self.world)
             if now is None or now.text != lock.text:
-                self._lost_to = sentence(LEASE, (now,), datetime.now(timezone.utc)) if now else f"{LEASE} was deleted"
+                self._lost_to = _describe(now) if now else f"{lock_file(LEASE)} was deleted"
                 return
             etag = now.condition
         self._lock = Lock(lock.store, lock.path, lock.record, lock.text, etag, lock.since)
@@ -183,7 +182,7 @@ class Lease:
         if self.now() - self._renewed_at > TRUSTED_S:
             self._renew()
         if self._lost_to or self.now() - self._renewed_at > TRUSTED_S:
-            why = self._lost_to or f"{LEASE} could not be renewed for {TRUSTED_S} s"
+            why = self._lost_to or f"{lock_file(LEASE)} could not be renewed for {TRUSTED_S} s"
             raise TfstateError(
                 f"this run is no longer the only one at work on the states of {self.scope.bucket.name}, so nothing "
                 f"more is written: {why}; run again once nobody else is at work"
@@ -195,6 +194,12 @@ class Lease:
             if not self._lost_to:
                 self.world.warnings.extend(release(self.world, self._place, [self._lock]).problems)
             self._lock = None
+
+
+def _describe(lock: Lock) -> str:
+    if not isinstance(lock.record, LockInfo):
+        return f"what {lock_file(LEASE)} says of it cannot be read: {lock.record.reason}"
+    return f"{lock.record.operation} by {lock.record.who} since {lock.record.created} ({lock.record.info})"
 
 
 # Whether a process is running.

@@ -8,16 +8,17 @@ import getpass
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 
 from .._core import TfstateError
 from .._lock_record import LockInfo, lock_id, rfc3339nano, uuid_of
 from .holders import sentence
 from .lock_stores import Lock, Place, World, stores
-from .locking import Taken, held, look
+from .locking import Taken, check_held, held, look
 
 #: The version that our locks bear, where clients write their own.
 CLIENT = "cornerstone.tfstate"
@@ -51,15 +52,18 @@ def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...
 
 
 @contextmanager
-def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[None]:
-    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already."""
+def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[Callable[[], object]]:
+    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
+
+    What is yielded looks at the lock again, and raises TfstateError if it is gone: somebody may have forced it away.
+    """
     if held_id:
         excluded(world, place, held_id)
-        yield
+        yield partial(excluded, world, place, held_id)
         return
     try:
-        with held(world, place, named(ours(place, operation, "", datetime.now(timezone.utc)))):
-            yield
+        with held(world, place, named(ours(place, operation, "", datetime.now(timezone.utc)))) as locks:
+            yield partial(check_held, world, place, locks)
     except Taken as error:
         raise _locked(place, (error.lock,)) from None
 

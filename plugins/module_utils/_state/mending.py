@@ -129,8 +129,9 @@ class StateDigest:
         )
 
     def mend(self, state: str, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, "digest repair", lock_id):
+        with alone(self.aws, self.place, "digest repair", lock_id) as check_lock:
             plan = self.plan(state)
+            check_lock()
             self.write(plan)
         return plan
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from .history import Keeper
 from .holders import sentence
 from .lease import Lease
 from .lock_stores import Lock, Place, place_in
-from .locking import Taken, held, look
+from .locking import Taken, check_held, held, look
 from .maintenance import claimed
 from .mending import StateDigest
 from .moving import NotAState
@@ -110,20 +110,21 @@ class Rebuilding:
     def _write(self, row: Row) -> None:
         place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now)):
-                row.is_done = row.is_due and self._is_written(row, place)
+            with held(self.aws, place, claimed(place, OPERATION, now)) as locks:
+                row.is_done = row.is_due and self._is_written(row, place, locks)
         except Taken as error:
             row.problem = _locked(place, [error.lock])
         except TfstateError as error:
             row.problem = str(error)
 
-    def _is_written(self, row: Row, place: Place) -> bool:
+    def _is_written(self, row: Row, place: Place, locks: Sequence[Lock]) -> bool:
         """Not if a client has written one meanwhile."""
         state = self._state(place)
         plan = state.plan("present")
         row.digest = plan.wanted
         if not plan.is_done and plan.status not in OPEN:
             raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again")
+        check_held(self.aws, place, locks)
         state.write(plan)
         return not plan.is_done
 

@@ -141,12 +141,14 @@ class Restoring:
         return content
 
     def carry_out(self, version_id: str | None, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, "restore", lock_id):
+        with alone(self.aws, self.place, "restore", lock_id) as check_lock:
             plan = self.plan(version_id)
+            check_lock()
             if plan.markers:
                 self._undelete(plan)
             elif plan.body is not None:
                 self._write(plan.body, plan.terms or {})
+            check_lock()
             self._keep_digest_in_step(plan)
         return plan
 

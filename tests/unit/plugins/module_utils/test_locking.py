@@ -23,6 +23,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record i
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lock_stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.locking import (
     Taken,
+    check_held,
+    claim,
     held,
     look,
     release,
@@ -308,6 +310,66 @@ def test_a_store_without_conditional_deletes_is_not_touched_if_the_lock_changed_
     (problem,) = release(stores, FILE_ONLY, taken).problems
     assert "changed hands and was left alone: app/one.tfstate is locked by me@here" in problem
     assert stores.holders == (marshal(THEIRS).encode(), None)
+
+
+EARLIER = replace(OURS, created="2026-11-21T09:00:00Z", info="run 1")
+
+
+@pytest.mark.parametrize("place", [PLACE, FILE_ONLY])
+@pytest.mark.parametrize(("file", "table"), [(True, True), (True, False)])
+def test_a_lock_of_another_run_of_the_same_operation_is_taken_over(
+    stores: Stores, place: Place, file: bool, table: bool
+) -> None:
+    """It is released by whoever has its own record in it, and by nobody else."""
+    table = table and place is PLACE
+    stores.lock(EARLIER, file, table)
+    earlier = look(stores, place)
+    claimed = claim(stores, place, OURS)
+    assert {lock.text for lock in claimed.locks} == {marshal(OURS)}
+    assert len(claimed.taken_over) == 1 + table
+    assert len(release(stores, place, earlier).problems) == len(earlier)
+    check_held(stores, place, claimed.locks)
+    assert release(stores, place, claimed.locks).problems == ()
+    assert stores.holders == FREE
+
+
+def test_whoever_loses_a_lock_to_the_next_run_of_the_operation_is_told(stores: Stores) -> None:
+    first = claim(stores, PLACE, EARLIER)
+    second = claim(stores, PLACE, OURS)
+    with pytest.raises(TfstateError, match="changed hands"):
+        check_held(stores, PLACE, first.locks)
+    check_held(stores, PLACE, second.locks)
+
+
+def test_a_lock_that_was_released_by_somebody_else_is_no_longer_held(stores: Stores) -> None:
+    mine = claim(stores, PLACE, OURS)
+    stores.unlock()
+    with pytest.raises(TfstateError, match="was released by somebody else"):
+        check_held(stores, PLACE, mine.locks)
+
+
+def test_only_one_of_two_runs_takes_a_lock_over(stores: Stores) -> None:
+    """Both saw that of a third one."""
+    stores.lock(EARLIER)
+    other = replace(OURS, info="run 2")
+
+    def come_first(call: Call) -> None:
+        if "IfMatch" in call.params:
+            stores.meanwhile = lambda _call: None
+            claim(stores, PLACE, other)
+
+    stores.meanwhile = come_first
+    with pytest.raises(TfstateError, match="changed hands"):
+        claim(stores, PLACE, OURS)
+    assert {lock.text for lock in look(stores, PLACE)} == {marshal(other)}
+
+
+def test_a_run_that_cannot_take_all_locks_over_releases_what_it_made(stores: Stores) -> None:
+    stores.lock(EARLIER, table=False)
+    stores.meanwhile = lambda call: stores.lock(THEIRS, table=False) if "IfMatch" in call.params else None
+    with pytest.raises(TfstateError, match="changed hands"):
+        claim(stores, PLACE, OURS)
+    assert {lock.id for lock in look(stores, PLACE)} == {"theirs"}
 
 
 def test_the_lock_is_held_as_long_as_the_block_lasts(stores: Stores) -> None:
