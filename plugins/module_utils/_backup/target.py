@@ -64,8 +64,9 @@ class Destination:
     def advance(self, wanted: Sequence[Entry], count: int, newest: Listed | None) -> Listed:
         """Writes the next version on top of `newest`, and returns it as it is listed.
 
-        Raises TfstateError where anything else was written there meanwhile: equal bodies have equal ETags, so that
-        only the listing tells whose version lies on whose.
+        Raises TfstateError where anything else was written there meanwhile. Conditions do not tell all of it: equal
+        bodies have equal ETags, and a delete marker counts as absent. So the listing has to show our version on top of
+        `newest`; else it is removed again, which leaves what somebody else wrote as it was.
         """
         entry = wanted[count]
         try:
@@ -80,8 +81,20 @@ class Destination:
         there = self._newest_two(entry.key)
         expected = [newest.version_id] if newest else []
         if [each.version_id for each in there[:-1]] != expected or version_id not in (None, there[-1].version_id):
+            self._remove(entry.key, version_id)
             raise TfstateError(_meanwhile(entry.key) + MAYBE_UNSEEN)
         return there[-1]
+
+    def _remove(self, key: str, version_id: str | None) -> None:
+        if version_id is None:
+            return
+        try:
+            self.aws.write(Call("s3", "delete_object", {**self._object(key), "VersionId": version_id}))
+        except TfstateError as error:
+            self.aws.warnings.append(
+                f"version {version_id} of {key} was written by this run on top of what somebody else wrote, and could "
+                f"not be removed: {error}; remove that version"
+            )
 
     def _newest_two(self, path: str) -> list[Listed]:
         """The last one is current. A listing begins with the newest version of the key that is the prefix itself."""
