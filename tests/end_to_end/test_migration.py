@@ -215,7 +215,7 @@ def test_what_a_colleague_applies_meanwhile_is_never_lost(
         came = bool(results)
         moved_meanwhile = came and not results[0].get("failed")
         if not moved_meanwhile:
-            assert not came or "somebody else holds the lock of" in results[0]["msg"], results
+            assert not came or "is locked by " in results[0]["msg"], results
             migration.moved()
         document = json.loads(bytes_at(migration.target, migration.key))
         content = document["resources"][0]["instances"][0]["attributes"]["input"]["value"]

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import lock_file
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE
 
 from tests.integration.backups import World
 from tests.integration.doors import Door, through_core
@@ -185,7 +187,7 @@ def test_only_what_says_how_a_body_is_to_be_read_is_taken_from_a_backup(on_minis
 
 def test_a_lock_that_somebody_holds_stops_it(world: World):
     world.place.lock()
-    world.refused(MODULE, f"somebody else holds the lock of {KEY}")
+    world.refused(MODULE, f"{KEY} is locked by you@there since ")
     world.done(MODULE, keys=["README.md"])
     world.place.unlock()
     world.done(MODULE)
@@ -341,7 +343,8 @@ def test_every_state_is_locked_before_the_first_version_is_written(on_ministack:
     world = on_ministack
     world.done(MODULE)
     locks = [call.name == "PutItem" or ".tflock" in call.request.target for call in world.relay.writes]
-    assert locks[:6] == [True] * 6 and world.writes[:6].count("PutItem") == 3 and not locks[6]
+    assert locks[:7] == [True] * 7 and world.writes[:7].count("PutItem") == 3 and not locks[7]
+    assert world.relay.writes[0].request.target.endswith(lock_file(LEASE))
 
 
 def test_a_restore_that_fails_in_the_middle_keeps_its_lock(on_ministack: World):

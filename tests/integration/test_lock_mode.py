@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, lock_file, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.watching import Watch, Watched
 
 from tests.integration.conftest import Entrance
@@ -164,7 +165,7 @@ class Backend:
     def versions(self) -> list[str]:
         listed = self.s3.list_object_versions(Bucket=self.bucket)
         found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
-        return sorted(f"{each['Key']} {each['VersionId']}" for each in found)
+        return sorted(f"{each['Key']} {each['VersionId']}" for each in found if each["Key"] != lock_file(LEASE))
 
     @property
     def objects(self) -> list[str]:

@@ -110,7 +110,7 @@ def test_a_bucket_that_cannot_be_denied_yet_tells_what_did_not_move(on_ministack
     world = on_ministack
     world.old.lock(many_long_keys(world)[0])
     result = world.move(key=None, fence="deny")
-    assert result["failed"] and result["msg"].startswith("somebody else holds the lock of")
+    assert result["failed"] and "is locked by you@there since " in result["msg"]
     assert result["progress"]["moved"] == 44
 
 

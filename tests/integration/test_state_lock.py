@@ -271,7 +271,7 @@ def test_a_lock_that_changes_hands_just_before_its_release_is_left_alone(
     backend.relay.on(operation, reply=hand_over)
     result = backend.task("released", lock_id=apply.id)
     assert result["failed"] and not result["changed"]
-    assert f"({store}) changed hands: it is another now, and was left alone" in result["msg"]
+    assert f"({store}) changed hands and was left alone: app/one.tfstate is locked by bob@laptop" in result["msg"]
     assert "bob@laptop" in str(backend.holders)
 
 

@@ -202,7 +202,7 @@ def test_a_lock_that_somebody_holds_stops_the_move_and_is_left_alone(world: Worl
     holder.lock()
     result = world.move()
     assert result["failed"] and not result["changed"]
-    assert "somebody else holds the lock of" in result["msg"]
+    assert f"{KEY} is locked by you@there since " in result["msg"]
     assert [lock["ID"] for lock in [*world.old.locks(), *world.new.locks()]] == ["theirs"]
     assert world.new.bodies() == []
     holder.unlock()

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .._bucket import BUCKET
 from .._core import Target, TfstateError
-from .._state.contents import locks
+from .._lock_record import LockInfo
+from .._state.contents import Lock, locks
 from .._state.lease import Lease
 from .._state.listing import item_of
 from .._table import TABLE
@@ -39,8 +40,8 @@ class Doomed:
     is_begun: bool = False
     #: The states whose lock files are ours, from a run before this one.
     fenced: frozenset[str] = frozenset()
-    #: The states that somebody else has locked.
-    theirs: frozenset[str] = frozenset()
+    #: The states that somebody else has locked, and who it is.
+    theirs: Mapping[str, str] = field(default_factory=dict)
     versions: Sequence[Listed] = ()
     items: Sequence[RawItem] = ()
 
@@ -76,7 +77,7 @@ class Doomed:
     @property
     def paths(self) -> frozenset[str]:
         """What clients have to be kept from: every state, and whatever else somebody has locked."""
-        return self.theirs.union(objects_in(self.versions).states)
+        return frozenset({*self.theirs, *objects_in(self.versions).states})
 
     @property
     def fenced_items(self) -> frozenset[str]:
@@ -112,15 +113,23 @@ def doomed(
     return found.seen()
 
 
-def _holders(found: Doomed) -> tuple[frozenset[str], frozenset[str]]:
-    """The states with a lock file of ours, and those with any lock of somebody else's."""
+def _holders(found: Doomed) -> tuple[frozenset[str], dict[str, str]]:
+    """The states with a lock file of ours, and those with any lock of somebody else's, with a word about who it is."""
     seen, fence = objects_in(found.versions), found.fence
-    ours, theirs = set(), set()
+    ours: set[str] = set()
+    theirs: dict[str, str] = {}
     for lock in locks(found.aws, fence.scope, seen, of_bucket(found.items, found.bucket.name), seen.now):
         if lock.failure:
             raise TfstateError(f"who holds the lock of {lock.path} cannot be known: {lock.failure}")
         if id_of(lock.info) != fence.id_of(lock.path):
-            theirs.add(lock.path)
+            theirs[lock.path] = f"{lock.path} ({_who(lock)})"
         elif lock.store == "file":
             ours.add(lock.path)
-    return frozenset(ours), frozenset(theirs)
+    return frozenset(ours), theirs
+
+
+def _who(lock: Lock) -> str:
+    record = lock.info
+    if isinstance(record, LockInfo):
+        return f"{record.operation} by {record.who} since {record.created}, {lock.store}"
+    return f"a record that no client can read, {lock.store}"

@@ -39,6 +39,8 @@ class Fence:
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     #: What this run holds, by the path of the state.
     _held: dict[str, tuple[Lock, ...]] = field(default_factory=dict, compare=False)
+    #: By path and ETag, the lock files of another run that this one took over, and so made noncurrent.
+    _replaced: set[tuple[str, str]] = field(default_factory=set, compare=False)
     #: The states whose locks this run did not take over from another one.
     _made: set[str] = field(default_factory=set, compare=False)
 
@@ -59,6 +61,7 @@ class Fence:
             self._break(path)
         claimed = claim(self.aws, self.place(path), self._record(path))
         self._held[path] = claimed.locks
+        self._replaced.update((path, str(lock.condition)) for lock in claimed.replaced)
         if not claimed.taken_over:
             self._made.add(path)
 
@@ -106,6 +109,11 @@ class Fence:
         """Whether the lock file of a state is ours."""
         lock = File(self.place(path)).look(self.aws)
         return lock is not None and lock.id == self.id_of(path)
+
+    def is_replaced(self, listed: Listed) -> bool:
+        """Whether a version is the lock file of another run that this one took over."""
+        path = listed.key.removesuffix(SUFFIX)
+        return path != listed.key and (path, f'"{listed.etag}"') in self._replaced
 
     def has_item(self, raw: RawItem) -> bool:
         """Whether an item of the table is a lock of ours."""

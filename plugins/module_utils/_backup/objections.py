@@ -36,7 +36,7 @@ class Word:
 def objections(found: Doomed, word: Word) -> Iterator[str]:
     yield from _of_code(found, word.code)
     if found.theirs and "break_lock" not in word.allow:
-        yield str(held(sorted(found.theirs)))
+        yield str(held([found.theirs[path] for path in sorted(found.theirs)]))
     yield from _of_retention(found)
     yield from _of_the_loop(found, word)
     unread = [each.failure for each in found.losses.looks.values() if each.failure]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -21,8 +22,10 @@ from .._core import CallFailed, TfstateError
 from .._guard import Refused
 from .._lock_record import digest_id, lock_id
 from .._state.digest_item import DigestItem, digest_of, put_item
+from .._state.holders import sentence
 from .._state.lease import Lease
 from .._state.listing import item_of
+from .._state.locking import look
 from .._state.scope import SUFFIX, Scope
 from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
@@ -196,7 +199,11 @@ class Restoring:
         """Raises Refused if somebody else holds one."""
         held = [row.path for row in self._due if self._is_held(row.path, listed, present)]
         if held:
-            raise Refused(f"somebody else holds the lock of {some(held)}: wait until it is released")
+            places = [self.fence.place(path) for path in held[:TOLD]]
+            now = datetime.now(timezone.utc)
+            who = "; ".join(sentence(place.path, look(self.to.aws, place), now) for place in places)
+            more = f"; and {len(held) - TOLD} more" if held[TOLD:] else ""
+            raise Refused(f"{who}{more}: wait until it is released")
 
     def _is_held(self, path: str, listed: ByKey, present: Present) -> bool:
         item = present.get(lock_id(self.to.bucket.name, path))

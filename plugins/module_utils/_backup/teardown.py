@@ -63,7 +63,7 @@ class Teardown:
             self.found.table_name,
             self.vault,
             self.found.has_bucket,
-            partial(is_lock_file, paths=self.fenced),
+            self._is_ours,
             self.fence.has_item,
             keeps_items=self.found.is_begun or not self.found.has_bucket,
         )
@@ -134,8 +134,9 @@ class Teardown:
         """Saving takes long: somebody may have made a state meanwhile, or hold the lock of one that is to come."""
         now = self.found.seen()
         if now.theirs and "break_lock" not in self.allow:
-            raise Refused(f"{held(sorted(now.theirs))}; nothing was deleted")
-        self._lock((now.paths - self.fenced) | now.theirs)
+            holders = [now.theirs[path] for path in sorted(now.theirs)]
+            raise Refused(f"{held(holders)}; nothing was deleted")
+        self._lock((now.paths - self.fenced).union(now.theirs))
 
     def _close(self, close: Call) -> None:
         """Without a definite answer the policy may be in place, and then its locks have to stay."""
@@ -159,17 +160,21 @@ class Teardown:
         self._check_locks()
         self._delete(self._left(saved))
         self._left(frozenset())
-        mine = [each for each in self._versions() if is_lock_file(each, self.fenced)]
+        mine = [each for each in self._versions() if self._is_ours(each)]
         if mine:
             self.aws.rest(HEEDED_S)
         self._delete([*mine, *versions_of_lease(self.aws, self.bucket)])
+
+    def _is_ours(self, listed: Listed) -> bool:
+        """Whether a version is a lock file of this run, or of the run whose lock this one took over."""
+        return is_lock_file(listed, self.fenced) or self.fence.is_replaced(listed)
 
     def _versions(self) -> list[Listed]:
         return versions(self.aws, self.bucket)
 
     def _left(self, saved: frozenset[Identity]) -> list[Listed]:
         """What there is but our locks. Raises TfstateError if there is more than was saved."""
-        left = [each for each in self._versions() if not is_lock_file(each, self.fenced)]
+        left = [each for each in self._versions() if not self._is_ours(each)]
         new = [str(each) for each in left if each.identity not in saved]
         if new:
             raise TfstateError(
@@ -181,7 +186,7 @@ class Teardown:
     def _check_locks(self) -> None:
         """Who can force our locks away may be at work by now."""
         now = self.found.seen()
-        lost = now.theirs.union([] if self.found.is_begun else self.fenced - now.fenced)
+        lost = {*now.theirs}.union([] if self.found.is_begun else self.fenced - now.fenced)
         lost = lost.union(self.fenced - now.fenced_items if self.found.table_name else [])
         if lost:
             raise TfstateError(

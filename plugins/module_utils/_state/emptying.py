@@ -61,7 +61,7 @@ class Emptying:
 
     def carry_out(self) -> Outcome:
         """Nobody can write those states meanwhile: what keeps clients from them stays."""
-        with self.crossing.lease.held():
+        with self.crossing.alone():
             return self._emptied()
 
     def _emptied(self) -> Outcome:

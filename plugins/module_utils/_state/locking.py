@@ -104,6 +104,8 @@ class Claim:
     made: tuple[Lock, ...]
     #: From a run before this one, which had the same id.
     taken_over: tuple[Lock, ...]
+    #: These as that run had left them.
+    replaced: tuple[Lock, ...] = ()
 
     @property
     def locks(self) -> tuple[Lock, ...]:
@@ -115,7 +117,8 @@ def claim(world: World, place: Place, info: LockInfo, patience: Patience = impat
     locks = take_in_time(world, place, info, patience)
     made = tuple(lock for lock in locks if lock.text == marshal(info))
     try:
-        return Claim(made, tuple(take_over(world, place, lock, info) for lock in locks if lock not in made))
+        others = tuple(lock for lock in locks if lock not in made)
+        return Claim(made, tuple(take_over(world, place, lock, info) for lock in others), others)
     except BaseException:
         world.warnings.extend(release(world, place, made).problems)
         raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -24,11 +25,12 @@ from .digest_fence import Fence, fence_of, put_fence
 from .digest_item import DigestItem
 from .digest_sweep import Sweep, Swept, digest_items, is_ours
 from .digests import SETTLE_S, Digest, digests
+from .fencing import is_behind
 from .lease import Lease
 from .listing import MARK, Item, Objects, items
 from .lock_stores import File
 from .lock_stores import Item as TableItem
-from .scope import Scope
+from .scope import LEASE, Scope
 from .watching import Watch, Watched
 
 #: Of a table.
@@ -76,24 +78,32 @@ class Crossing:
     watched: Watched = field(default_factory=lambda: Watched(Objects(datetime.now(timezone.utc)), ()))
     #: The digests of states that have moved away.
     left: dict[str, DigestItem] = field(default_factory=dict)
+    #: All states have moved away, and the policy denies everything to everybody.
+    _is_closed: bool = False
     _fence: Fence | None = None
     _known: list[Digest] = field(default_factory=list)
     _items: dict[str, DigestItem] = field(default_factory=dict)
     _due: list[str] = field(default_factory=list)
 
     @cached_property
-    def lease(self) -> Lease:
+    def _lease(self) -> Lease:
         return Lease(self.aws, self.scope, "tf_lock_mode", f"step to {self.target}")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """No other run works on all states inside; nobody can where the policy denies everything, the lease too."""
+        return nullcontext() if self._is_closed else self._lease.held()
 
     # What there is.
 
     def look(self, soak_s: int) -> None:
         """Raises TfstateError where something cannot be known."""
-        self.lease.check()
+        denied = denied_by_policy(self.aws, self.scope.bucket)
+        self._is_closed = is_behind(LEASE, {*denied})
+        if not self._is_closed:
+            self._lease.check()
         arn = self._table_arn()
         self._fence = self._found_fence(arn) if arn else None
         store = TableItem.NAME if self._is_forward else File.NAME
-        denied = denied_by_policy(self.aws, self.scope.bucket)
         self.watched = Watch(self.aws, self.scope, store, is_ours, denied).run(soak_s)
         if arn is None:
             return
@@ -214,7 +224,7 @@ class Crossing:
 
     def carry_out(self) -> Outcome:
         if self.foreseen().is_changed:
-            with self.lease.held():
+            with self.alone():
                 self._go() if self._is_forward else self._come_back()
         return self.outcome
 
