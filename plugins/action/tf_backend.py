@@ -11,27 +11,51 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import names_in, scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Doors
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import (
+    ModuleDefaults,
+    canonical,
+    over,
+)
 
 
 class ActionModule(Doors):
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
         try:
             with self.environment():
-                found = _role.asked(_role.given(self.known, self._templar))
+                found = _role.asked(self._variables())
         except Invalid as problem:
             return {"failed": True, "msg": str(problem)}
+        whole: dict[str, dict[str, Any]] = {}
         results: dict[str, dict[str, Any]] = {}
+        names = set(_role.names_of(found))
         for kind in ("bucket", "table", "config") if _role.has_table(found) else ("bucket", "config"):
             arguments = _role.arguments(kind, found)
             if kind == "config":
-                arguments = self.from_here(arguments | _role.told_by(results, found))
+                try:
+                    arguments |= _role.told_by(whole, found)
+                except Invalid as problem:
+                    results[kind] = {"failed": True, "changed": False, "changes": [], "msg": str(problem)}
+                    break
+                names |= names_in(arguments) | _role.open_in_files(arguments)
+                arguments = self.from_here(arguments)
             module = f"cornerstone.tfstate.{_role.MODULES[kind]}"
-            results[kind] = self.enter(_role.EDGES[kind], module, arguments, wrote)
+            answer = self.answer(_role.EDGES[kind], module, arguments, wrote)
+            whole[kind], results[kind] = answer.whole, answer.shown
             if results[kind].get("failed"):
                 break
-        return summed_up(results)
+        names |= names_in(arguments)
+        told: dict[str, Any] = scrubbed(summed_up(results), _role.secrets_of(found), names)
+        return told
+
+    def _variables(self) -> dict[str, Any]:
+        """The task's own options over the role's variables over `module_defaults`."""
+        defaults = ModuleDefaults(self._task, self._templar, self.known.get("omit"))
+        _role.check_options(canonical(self._task.args, _role.TASK_SPEC), defaults)
+        given = _role.with_defaults(_role.given(self.known, self._templar), defaults)
+        return over(given, _role.of_task(defaults, _role.TASK, _role.TASK_SPEC), _role.PREFIX)
 
 
 def summed_up(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -42,6 +66,7 @@ def summed_up(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "diff": [diff for each in results.values() for diff in _listed(each.pop("diff", []))],
         "warnings": [warning for each in results.values() for warning in each.pop("warnings", [])],
     }
+    whose = _whose(results)
     if failed:
         done = {kind: {"changes": each.get("changes", [])} for kind, each in results.items()}
         more = {"exception": failed["exception"]} if "exception" in failed else {}
@@ -50,7 +75,17 @@ def summed_up(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for each in results.values():
             each.pop("invocation", None)  # of a fleet, Ansible would carry all of them along
         told |= {**results, "ansible_facts": results["config"].pop("ansible_facts", {})}
-    return {name: value for name, value in told.items() if value or name == "changed"}
+    return {**{name: value for name, value in told.items() if value or name == "changed"}, **whose}
+
+
+def _whose(results: dict[str, dict[str, Any]]) -> dict[str, str | None]:
+    """In which account the work was done, as far as an answer or the operator says it, and by which credentials."""
+    accounts = [(each.get(kind) or {}).get("account_id") for kind, each in results.items() if kind != "config"]
+    credentials = [each.get("credentials") for each in results.values()]
+    return {
+        "account_id": next(filter(None, accounts), None),
+        "credentials": next(filter(None, credentials), None),
+    }
 
 
 def _listed(diff: Any) -> list[Any]:

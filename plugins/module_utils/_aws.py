@@ -31,7 +31,7 @@ from ._aws_errors import (
 )
 from ._aws_lanes import side_by_side
 from ._aws_pages import page_after
-from ._aws_session import BOTOCORE_MISSING, Connection, client_of, session_for, warm
+from ._aws_session import BOTOCORE_MISSING, Connection, client_of, credentials_name, session_for, warm
 from ._aws_unseen import OwnObjects
 from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import check_arn, unseen_key, usable_key
@@ -94,6 +94,10 @@ class Aws:
         except botocore.exceptions.UnknownRegionError:
             known = "set region to one such as eu-west-1, or update botocore if it is new"
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
+
+    def credentials(self) -> str | None:
+        """By which credentials AWS is called, without any secret; None before the first call."""
+        return credentials_name(self.connection, self._session.botocore)
 
     def renew(self) -> None:
         """Gives what follows the whole time again, and all that share the session, whose clients end by it."""

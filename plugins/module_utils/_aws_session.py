@@ -75,6 +75,49 @@ def session_of(connection: Connection) -> Any:
     return _assumed(session, connection) if connection.assume_role_arn else session
 
 
+#: What botocore calls the origin of credentials, where a profile leads to them, and what is special about it.
+_OF_PROFILE = {
+    "shared-credentials-file": "",
+    "config-file": "",
+    "assume-role": " (assumes a role)",
+    "assume-role-with-web-identity": " (web identity)",
+    "sso": " (SSO)",
+    "login": " (aws login)",
+    "custom-process": " (credential_process)",
+}
+_ELSEWHERE = {"env": "environment", "container-role": "container role", "iam-role": "instance role"}
+#: An AWS access key ID is longer. Of a shorter one, the ends would be all of it.
+_SHORTEST_KEY_ID = 16
+
+
+def credentials_name(connection: Connection, session: Any) -> str | None:
+    """By which credentials AWS is called, without any secret; None before the first call."""
+    if connection.assume_role_arn:
+        given = f"profile {connection.profile}" if connection.profile else _key_name(connection.access_key)
+        return f"role {connection.assume_role_arn}" + (f" from {given}" if given else "")
+    if connection.access_key:
+        return _key_name(connection.access_key)
+    credentials = session._credentials  # where the first client has put them: asking again may take seconds, or fail
+    if credentials is None:
+        return None
+    method = str(credentials.method)
+    profile = session.get_config_variable("profile")
+    if method == "assume-role-with-web-identity" and not profile:
+        role = os.environ.get("AWS_ROLE_ARN")
+        return f"web identity (role {role})" if role else "web identity"
+    if method in _OF_PROFILE:
+        return f"profile {profile or 'default'}{_OF_PROFILE[method]}"
+    held = vars(credentials)  # the properties of some credentials renew them
+    key = f" ({_key_name(held.get('access_key') or held.get('_access_key'))})" if method == "env" else ""
+    return _ELSEWHERE.get(method, method) + key
+
+
+def _key_name(key_id: str | None) -> str:
+    if not key_id:
+        return ""
+    return f"access key {key_id[:4]}...{key_id[-4:]}" if len(key_id) >= _SHORTEST_KEY_ID else "access key"
+
+
 @dataclass
 class Session:
     """A session with its clients, when they are to end, and who AWS says it is."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from ._hcl import Block, Value, hcl_text
+from ._no_log import is_censored, refusal
 
 Version: TypeAlias = tuple[int, int, int]
 
@@ -172,6 +173,9 @@ def problems(backend: Backend) -> tuple[str, ...]:
 
 
 def _problems(backend: Backend) -> Iterator[str]:
+    censored = [field.name for field in fields(backend) if is_censored(getattr(backend, field.name))]
+    if censored:
+        yield refusal(censored)
     if not _FILE_NAME.fullmatch(backend.name):
         yield f"name {backend.name!r} is no file name; use up to 200 letters, digits, '.', '_' and '-', no sign first"
     yield from _key_problems(backend)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ._aws import BOTOCORE_MISSING, Aws, Connection
 from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
 from ._guard import ALLOW
+from ._no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
 from ._reconcile import Interrupted, Outcome, reconcile
 
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
@@ -91,7 +92,11 @@ def run_module(edge: Edge) -> None:
     )
     if edge.needs_botocore and BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
-    result = edge.work(module.params, module.check_mode, module._diff)
+    result = result_of(edge, module.params, module.check_mode, module._diff)
+    result = shown(edge, module.params, result, module.no_log_values)
+    # Ansible would replace these once more, in names, too.
+    names = names_in(module.params)
+    module.no_log_values = {each for each in module.no_log_values if not any(each in name for name in names)}
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):
@@ -99,19 +104,42 @@ def run_module(edge: Edge) -> None:
     module.exit_json(**result)
 
 
+def result_of(edge: Edge, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    """The result of a module's core, with secrets. No censored name reaches the core."""
+    censored = censored_options(params)
+    if censored:
+        return {"failed": True, "msg": refusal(censored), "changed": False}
+    return edge.work(params, check_mode, diff, wrote)
+
+
+def shown(edge: Edge, params: Params, result: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+    """A result as everybody may see it, with the options that led to it."""
+    secrets, names, hidden = frozenset(secrets), names_in(params), hidden_options(edge.spec)
+    safe: dict[str, Any] = scrubbed(result, secrets, names)
+    options = {option: HIDDEN if value and option in hidden else value for option, value in params.items()}
+    return {**safe, "invocation": {"module_args": scrubbed(options, secrets, names)}}
+
+
+def hidden_options(spec: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The options whose values are secrets, by all their names."""
+    secret = {option: spec[option].get("aliases", ()) for option in spec if spec[option].get("no_log")}
+    return frozenset({*secret, *(alias for aliases in secret.values() for alias in aliases)})
+
+
 def carry_out(
     resource: Resource, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard
 ) -> dict[str, Any]:
     """Params in, the result of a task out, whichever door they came through."""
+    world: Aws | None = None
     try:
         target = target_of(params)
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
-        outcome = reconcile(world, resource, target, params, check_mode)
+        result = _result(resource, reconcile(world, resource, target, params, check_mode), diff)
     except Interrupted as error:
-        return {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
+        result = {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
     except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False, "changes": []}
-    return _result(resource, outcome, diff)
+        result = {"failed": True, "msg": str(error), "changed": False, "changes": []}
+    return {**result, "credentials": world.credentials() if world else None}
 
 
 def target_of(params: Params, name: str = "name") -> Target:

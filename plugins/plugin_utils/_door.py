@@ -12,19 +12,19 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Wrote, unheard
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, result_of, shown
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
@@ -40,6 +40,14 @@ NOTICE_S = 0.5
 PIPE = 65536
 
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a module: as it is, for what is made from it, and as everybody may see it."""
+
+    whole: dict[str, Any]
+    shown: dict[str, Any]
 
 
 class Doors(ActionBase):  # type: ignore[misc]
@@ -60,6 +68,11 @@ class Doors(ActionBase):  # type: ignore[misc]
         is_apart = self._fast and self.NEEDS_BOTOCORE
         return {**result, **(apart(self.work, self._cut_short, self.heard) if is_apart else self.work())}
 
+    @property
+    def module(self) -> str:
+        """The short name of the module that the action stands for."""
+        return type(self).__module__.rpartition(".")[2]
+
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
         """The result of the task, by way of `enter`; `wrote` is told of each write that the fast door lets through."""
         raise NotImplementedError
@@ -68,14 +81,18 @@ class Doors(ActionBase):  # type: ignore[misc]
         """Of each write, as it happens in the process of the fast door."""
 
     def enter(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
-        """The result of a module."""
+        """The result of a module, as everybody may see it."""
+        return self.answer(edge, module, arguments, wrote).shown
+
+    def answer(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> Answer:
+        """The result of a module. A process of its own tells no more than everybody may see."""
         arguments = {**arguments, **self._in_time(edge, arguments)}
         if self._fast:
             with self.environment():
                 return self._carried_out(edge, module, arguments, wrote)
         in_a_process = {"task_vars": self.known, "wrap_async": self._task.async_val}
         result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
-        return result
+        return Answer(result, result)
 
     def _in_time(self, edge: Edge, arguments: dict[str, Any]) -> dict[str, Any]:
         """A deadline below that of the task, which would kill the work before it could tell why it takes so long."""
@@ -110,8 +127,8 @@ class Doors(ActionBase):  # type: ignore[misc]
             and not (self.NEEDS_BOTOCORE and BOTOCORE_MISSING)
         )
 
-    def _carried_out(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> dict[str, Any]:
-        """What AnsibleModule does around a module's core: validation before it, scrubbing after it."""
+    def _carried_out(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> Answer:
+        """What AnsibleModule does around a module's core: validation before it, removal of secrets after it."""
         validator = ArgumentSpecValidator(
             edge.spec, mutually_exclusive=edge.mutually_exclusive, required_together=edge.required_together
         )
@@ -120,12 +137,10 @@ class Doors(ActionBase):  # type: ignore[misc]
         if validated.error_messages:
             result: dict[str, Any] = {"failed": True, "msg": _told(module, validated.errors[0])}
         else:
-            result = edge.work(params, bool(self._task.check_mode), bool(self._task.diff), wrote)
+            result = result_of(edge, params, bool(self._task.check_mode), bool(self._task.diff), wrote)
         if not result.get("warnings"):
             result.pop("warnings", None)
-        result["invocation"] = {"module_args": params}
-        scrubbed: dict[str, Any] = remove_values(result, validated._no_log_values)
-        return scrubbed
+        return Answer(result, shown(edge, params, result, validated._no_log_values))
 
     def _cut_short(self, written: list[str]) -> None:
         """Ansible's own message says only that the time is up."""

@@ -8,7 +8,7 @@ what belongs to the whole backend are terraform_backend_<option>, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -18,7 +18,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, Edge, edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import is_censored, names_in, refusal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults, over
 
 PREFIX = "terraform_backend_"
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
@@ -85,6 +87,78 @@ def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     return found
 
 
+#: The role's task, whose options are those of the whole backend.
+TASK = "tf_backend"
+TASK_SPEC = {name: EDGES["bucket"].spec[name] for name in SHARED}
+
+
+def of_task(defaults: ModuleDefaults, module: str, spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The options that a task gives itself about the whole backend, as variables of the role."""
+    explicit = defaults.explicit(module, spec)
+    return {PREFIX + name: explicit[name] for name in SHARED if explicit.get(name) is not None}
+
+
+def with_defaults(
+    given: Mapping[str, Any],
+    defaults: ModuleDefaults,
+    module: str = TASK,
+    spec: Mapping[str, Mapping[str, Any]] = TASK_SPEC,
+) -> dict[str, Any]:
+    """The role's variables over `module_defaults`: of the modules that the role executes, and of the task's own module.
+
+    From weak to strong: the groups, tf_backend, each executed module, the task's module, the role's variables.
+    """
+    layers = {kind: _layers(kind, defaults, module, spec) for kind in EDGES}
+    if not has_table(given):
+        del layers["table"]
+    found = {kind: over(layer, given, PREFIX) for kind, layer in layers.items()}
+    _agree(found)
+    merged: dict[str, Any] = {}
+    for each in found.values():
+        merged = {**each, **merged}
+    return merged
+
+
+def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
+    """Raises Invalid on an option that tf_backend does not have. A group may have more that its modules take."""
+    of_groups = defaults.of_groups(TASK, TASK_SPEC)
+    taken = {option for edge in EDGES.values() for option in edge.spec}
+    unknown = [option for option in options if option not in TASK_SPEC and not (option in of_groups and option in taken)]
+    if unknown:
+        raise Invalid(f"Unsupported parameters for (cornerstone.tfstate.{TASK}) module: {', '.join(sorted(unknown))}")
+
+
+def _layers(kind: str, defaults: ModuleDefaults, module: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    executed, edge = MODULES[kind], EDGES[kind]
+    alone = defaults.of_module(executed, edge.spec)
+    unknown = sorted({*alone} - {*edge.spec})
+    if unknown:
+        raise Invalid(f"module_defaults of {executed}: it has no option {', '.join(unknown)}")
+    named = variables(kind)
+    about_all = [
+        defaults.of_groups(executed, edge.spec),
+        defaults.of_groups(module, spec),
+        defaults.of_module(TASK, TASK_SPEC),
+    ]
+    own = defaults.of_module(module, spec) if module != TASK else {}
+    merged: dict[str, Any] = {}
+    for layer in (*about_all, alone, {name: own[name] for name in SHARED if name in own}):
+        merged = over(merged, layer)
+    return {variable: merged[option] for option, variable in named.items() if option in merged}
+
+
+def _agree(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """A bucket in one account and its lock table in another make no backend."""
+    bucket, table = found["bucket"], found.get("table", found["bucket"])
+    for name in SHARED:
+        variable = PREFIX + name
+        if name != "wait_timeout" and bucket.get(variable) != table.get(variable):
+            raise Invalid(
+                f"module_defaults give {MODULES['bucket']} and {MODULES['table']} different values of {name}: a bucket "
+                f"and its lock table belong to one account and region. Set {variable}, or one value for both"
+            )
+
+
 def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(dict(given))
@@ -101,6 +175,9 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
 def asked(given: Mapping[str, Any]) -> dict[str, Any]:
     """What `typed` says; Invalid where it cannot work together either, before anything is done."""
     found = typed(given)
+    censored = [name for name in found if is_censored(found[name])]
+    if censored:
+        raise Invalid(refusal(censored))
     wrong = list(problems(backend_of({**_defaults(), **_backend(found)})))
     if wrong:
         raise Invalid("; ".join(wrong))
@@ -125,6 +202,22 @@ def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     return {option: found[name] for option, name in variables(kind).items() if name in found}
 
 
+def names_of(found: Mapping[str, Any]) -> Iterator[str]:
+    """The names among the role's variables."""
+    for kind in EDGES:
+        yield from names_in(arguments(kind, found))
+
+
+def secrets_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """What no result may show."""
+    return tuple(str(found[name]) for name, option in ROLE_SPEC.items() if option.get("no_log") and found.get(name))
+
+
+def open_in_files(arguments: Mapping[str, Any]) -> set[str]:
+    """What AWS answered and everybody may read in the files."""
+    return {str(arguments[name]) for name in ("bucket_arn", "table_arn", "kms_key_id") if arguments.get(name)}
+
+
 def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
     bucket = arguments("bucket", found)
@@ -135,19 +228,32 @@ def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
-    """What the files say of the bucket and the table, as they were found or made."""
+    """What the files say of the bucket and the table: names as they were asked for, the rest as AWS answered.
+
+    Raises Invalid if an answer was censored.
+    """
     bucket = results["bucket"]["bucket"]
     table = results["table"]["table"] if "table" in results else {}
     encryption = bucket.get("encryption") or {}
-    told = {
-        "bucket": bucket["name"],
-        "bucket_arn": bucket.get("arn"),
-        "region": bucket["region"],
-        "account_id": found.get(f"{PREFIX}account_id"),
+    answered = {
+        "bucket_arn": None if is_censored(bucket.get("arn")) else bucket.get("arn"),  # else it is made from the name
         "encryption": encryption.get("algorithm"),
         "kms_key_id": encryption.get("kms_key_id"),
-        "table": table.get("name"),
         "table_arn": table.get("arn"),
+    }
+    censored = [option for option, value in answered.items() if is_censored(value)]
+    if censored:
+        secrets = " or ".join(name for name in found if ROLE_SPEC[name].get("no_log") and found[name])
+        raise Invalid(
+            f"The files were not written: Ansible censored {' and '.join(censored)} in the results, because the value "
+            f"of {secrets} is part of it. Use another value there"
+        )
+    told = {
+        "bucket": found[f"{PREFIX}bucket_name"],
+        "region": found[f"{PREFIX}region"],
+        "account_id": found.get(f"{PREFIX}account_id"),
+        "table": found.get(f"{PREFIX}table_name") if has_table(found) else None,
         "endpoint_url": found.get(f"{PREFIX}endpoint_url"),
+        **answered,
     }
     return {option: value for option, value in told.items() if value}

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults, over
 
 
 class RoleDoor(Door):
@@ -23,9 +24,14 @@ class RoleDoor(Door):
         given = super().arguments()
         if not self.is_of_the_role(given):
             return given
+        module, spec = self.module, self.EDGE.spec
+        defaults = ModuleDefaults(self._task, self._templar, self.known.get("omit"))
         with self.environment():
-            told = self.of_the_role(_role.typed(_role.given(self.known, self._templar)))
-        return {**{name: value for name, value in told.items() if name in self.EDGE.spec}, **given}
+            variables = _role.given(self.known, self._templar)
+            told = self.of_the_role(_role.typed(_role.with_defaults(variables, defaults, module, spec)))
+        own = over(defaults.of_groups(module, spec), defaults.of_module(module, spec))
+        told = {name: value for name, value in told.items() if name in spec}
+        return over(over(own, told), defaults.explicit(module, spec))
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
         """Whether the role's variables say which backend is meant."""

@@ -40,9 +40,9 @@ def entered(
     """The result of a task, and what the core or the module was called with."""
     given: dict[str, Any] = {}
 
-    def carried_out(self: Any, edge: Any, module: str, arguments: dict[str, Any], wrote: Any) -> dict[str, Any]:
+    def carried_out(self: Any, edge: Any, module: str, arguments: dict[str, Any], wrote: Any) -> _door.Answer:
         given.update(arguments)
-        return dict(FAST)
+        return _door.Answer(dict(FAST), dict(FAST))
 
     def executed(self: Any, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:
         given.update(module_args)
