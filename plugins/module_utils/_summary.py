@@ -10,9 +10,12 @@ from typing import Any
 
 from ._cost import COLUMN, Cost, legend, monthly_cost
 from ._cost_facts import facts_at_rest
+from ._no_log import is_censored
 
 #: Past so many backends only counts and the exceptions are printed.
 LONGEST_TABLE = 40
+#: So many backends of one account are named, more are counted.
+LISTED = 3
 COST = COLUMN.upper()
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
 #: All that a run knows without looking into the backend.
@@ -33,6 +36,9 @@ class Line:
     #: Of a month, at rest; and the dates of the prices in it.
     cost: str = NOTHING
     dates: frozenset[str] = frozenset()
+    #: The account, as far as it is known, and by which credentials the work was done.
+    account: str | None = None
+    credentials: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -61,12 +67,20 @@ def line_of(
         backend=backend,
         cost=str(cost or NOTHING),
         dates=cost.dates if cost else frozenset(),
-        bucket=str(bucket.get("bucket", {}).get("name") or names[0] or NOTHING),
-        table=str(table_.get("table", {}).get("name") or names[1] or NOTHING) if has_table else NOTHING,
+        bucket=_name(bucket.get("bucket"), names[0]),
+        table=_name(table_.get("table"), names[1]) if has_table else NOTHING,
+        account=result.get("account_id"),
+        credentials=result.get("credentials"),
         lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
         changed=_changes(bucket, table_, config),
         status=" ".join(status.split()),
     )
+
+
+def _name(told: Mapping[str, Any] | None, asked: str | None) -> str:
+    """As the result has it, unless that was censored."""
+    name = (told or {}).get("name")
+    return str((None if is_censored(name) else name) or asked or NOTHING)
 
 
 def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> Cost | None:
@@ -98,13 +112,31 @@ def table(lines: Sequence[Line], check_mode: bool = False) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
     told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
-    return "\n".join(["", *told, *more, *_legend(cut), "", _counts(lines, check_mode), *_failures(lines)])
+    return "\n".join(["", *told, *more, *_legend(cut), *_accounts(lines), "", _counts(lines, check_mode), *_failures(lines)])
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:
     dates = {date for each in lines for date in each.dates}
     partial = any(each.cost.endswith("+?") for each in lines)
     return [legend(LEGEND, dates, partial)] if any(each.cost != NOTHING for each in lines) else []
+
+
+def _accounts(lines: Sequence[Line]) -> list[str]:
+    """Where the work was done and by whom, with the backends that this is true of."""
+    backends: dict[tuple[str, str], list[str]] = {}
+    for each in lines:
+        if each.account or each.credentials:
+            backends.setdefault((each.account or "unknown", each.credentials or "unknown"), []).append(each.backend)
+    told = [
+        f"Account {account}, credentials: {credentials}: {_listed(names)}"
+        for (account, credentials), names in sorted(backends.items())
+    ]
+    more = len(told) - LONGEST_TABLE
+    return [*told[:LONGEST_TABLE], *([f"... and {more} more accounts or credentials"] if more > 0 else [])]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= LISTED else f"{len(names)} backends"
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -167,6 +167,14 @@ CASES: dict[str, tuple[Line, Line]] = {
         of(results(BUCKET, TABLE, FINISHED) | {"failed": True}),
         replace(CALM, status="no answer: the host was unreachable, or its run was cut short", cost="-"),
     ),
+    "where, and by which credentials": (
+        of(results(BUCKET, TABLE, FINISHED) | {"account_id": "111122223333", "credentials": "profile prod"}),
+        replace(CALM, account="111122223333", credentials="profile prod"),
+    ),
+    "a name that was censored is that of the variable": (
+        of(results({"bucket": BUCKET["bucket"] | {"name": "********-eu"}}, TABLE, FINISHED)),
+        CALM,
+    ),
     "a host that never answered": (
         of({}),
         replace(CALM, status="no answer: the host was unreachable, or its run was cut short", cost="-"),
@@ -185,6 +193,20 @@ CASES: dict[str, tuple[Line, Line]] = {
 @pytest.mark.parametrize(("line", "expected"), CASES.values(), ids=CASES)
 def test_a_line_tells_what_became_of_a_backend(line: Line, expected: Line) -> None:
     assert line == expected
+
+
+def test_accounts_and_credentials_are_told_once() -> None:
+    prod = replace(CALM, account="111122223333", credentials="profile prod")
+    unknown = replace(NEW, credentials="environment (access key AKIA...WXYZ)")
+    told = table([prod, unknown, BROKEN]).splitlines()
+    assert told[6:8] == [
+        "Account 111122223333, credentials: profile prod: eu-west-1",
+        "Account unknown, credentials: environment (access key AKIA...WXYZ): us-east-1",
+    ]
+    many = table([replace(each, account="1", credentials="profile prod") for each in fleet(4)])
+    assert "Account 1, credentials: profile prod: 4 backends\n" in many
+    accounts = table([replace(each, account=f"{place:012}") for place, each in enumerate(fleet(43))])
+    assert "... and 3 more accounts or credentials" in accounts
 
 
 def test_usual_names_fit_into_120_columns() -> None:

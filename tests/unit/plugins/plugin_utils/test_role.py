@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import (
     PREFIX,
     arguments,
@@ -93,23 +94,54 @@ def test_what_was_given_reaches_the_modules_under_their_names() -> None:
     assert arguments("config", found) == {"name": "eu", "directory": "backends/eu", "lock_mode": "both"}
 
 
-def test_the_files_say_what_was_found_and_not_what_was_asked() -> None:
+KEY = "arn:aws-cn:kms:cn-north-1:1:key/1"
+
+
+def results(**encryption: Any) -> dict[str, Any]:
     bucket = {
         "name": "state-eu",
         "arn": "arn:aws-cn:s3:::state-eu",
         "region": "cn-north-1",
-        "encryption": {"algorithm": "aws:kms", "kms_key_id": "arn:aws-cn:kms:cn-north-1:1:key/1"},
+        "encryption": {"algorithm": "aws:kms", "kms_key_id": KEY} | encryption,
     }
-    table = {"name": "locks-eu", "arn": None}
-    assert told_by({"bucket": {"bucket": bucket}, "table": {"table": table}}, asked(given({}))) == {
+    return {"bucket": {"bucket": bucket}, "table": {"table": {"name": "locks-eu", "arn": None}}}
+
+
+def test_the_files_say_the_names_that_were_asked_and_the_rest_as_it_was_found() -> None:
+    assert told_by(results(), asked(given({"region": "cn-north-1"}))) == {
         "bucket": "state-eu",
         "bucket_arn": "arn:aws-cn:s3:::state-eu",
         "region": "cn-north-1",
         "encryption": "aws:kms",
-        "kms_key_id": "arn:aws-cn:kms:cn-north-1:1:key/1",
+        "kms_key_id": KEY,
         "table": "locks-eu",
     }
-    assert told_by({"bucket": {"bucket": {"name": "a", "region": "b"}}}, {}) == {"bucket": "a", "region": "b"}
+    lockfile = asked(given({"table_name": None, "lock_mode": "lockfile"}))
+    bare = {"bucket": {"bucket": {"name": "state-eu", "region": "eu-west-1"}}}
+    assert told_by(bare, lockfile) == {"bucket": "state-eu", "region": "eu-west-1"}
+
+
+def test_names_in_files_are_those_that_were_asked_even_if_all_results_are_censored() -> None:
+    censored = scrubbed(results(), ["state", "locks", "s3"])
+    told = told_by(censored, asked(given({})))
+    assert (told["bucket"], told["table"]) == ("state-eu", "locks-eu")
+    assert "bucket_arn" not in told  # which tf_backend_config makes from the name
+
+
+@pytest.mark.parametrize("secret", ["key", "aws:kms", KEY])
+def test_an_answer_that_was_censored_is_not_written_to_a_file(secret: str) -> None:
+    external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::1:role/r"}
+    with pytest.raises(Invalid) as raised:
+        told_by(scrubbed(results(), [secret]), asked(given(external_id)))
+    assert "terraform_backend_assume_role_external_id" in str(raised.value)
+    assert "not written" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "table_name", "bucket_kms_key_id", "config_directory", "state_key"])
+def test_a_variable_that_comes_from_a_censored_result_is_refused(name: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        asked(given({name: "acme-********-x"}))
+    assert f"terraform_backend_{name}" in str(raised.value)
 
 
 @pytest.mark.parametrize(

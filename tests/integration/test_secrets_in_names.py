@@ -1,0 +1,155 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Names that contain the value of a secret option: whole in every file, fact and table, however the module is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.action.tf_backend_report import reported
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import CENSOR, HIDDEN, is_censored
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import json_text, markdown_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import line_of, table
+from datetime import date
+
+from tests.integration.conftest import Entrance
+from tests.integration.doors import Result, Task
+from tests.support.emulators import RunningEmulator
+from tests.support.relay import Relay
+
+#: Part of every name.
+SECRET = "acme"
+SECRETS = ("secret_key", "session_token", "assume_role_external_id")
+ROLE_ARN = f"arn:aws:iam::000000000000:role/{SECRET}"
+
+
+@pytest.fixture
+def emulator(ministack: RunningEmulator) -> RunningEmulator:
+    """One is enough: what is shown of a result does not depend on who answered."""
+    return ministack
+
+
+def connection(relay: Relay, secret: str = SECRET) -> dict[str, Any]:
+    harmless = {name: f"harmless-{name}" for name in SECRETS}
+    return {
+        **{"endpoint_url": relay.url, "region": "eu-west-1", "access_key": "AKIAEXAMPLE000000000"},
+        **{"assume_role_arn": ROLE_ARN, "cache_credentials": False},
+        **(dict.fromkeys(SECRETS, secret) if secret else harmless),
+    }
+
+
+def names(unique: str) -> dict[str, str]:
+    return {"bucket": f"{unique}-{SECRET}-states", "table": f"{unique}-{SECRET}-locks"}
+
+
+def role(relay: Relay, unique: str, home: Path, secret: str = SECRET, **more: Any) -> dict[str, Any]:
+    given = {
+        **connection(relay, secret),
+        **{f"{kind}_name": name for kind, name in names(unique).items()},
+        "name": f"{SECRET}-backend",
+        "config_directory": str(home / SECRET),
+        "state_key": f"{SECRET}/terraform.tfstate",
+        "workspace_key_prefix": f"ws-{SECRET}",
+        "client_assume_role_arn": ROLE_ARN,
+        "client_assume_role_external_id": SECRET,
+        "account_id": "000000000000",
+        **more,
+    }
+    return {f"terraform_backend_{name}": value for name, value in given.items()}
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+def done(result: Result) -> Result:
+    assert not result.get("failed"), result["msg"]
+    return result
+
+
+def test_files_facts_and_tables_have_whole_names(
+    entrance: Entrance, aws_like: Relay, tmp_path: Path
+) -> None:
+    unique = uuid4().hex[:10]
+    harmless = done(entrance(role(aws_like, unique, tmp_path, secret=""))([Task("tf_backend")])[0])
+    expected = texts(tmp_path / SECRET)
+    for path in (tmp_path / SECRET).iterdir():
+        path.unlink()
+
+    result = done(entrance(role(aws_like, unique, tmp_path))([Task("tf_backend")])[0])
+    assert texts(tmp_path / SECRET) == expected
+    assert result["ansible_facts"] == harmless["ansible_facts"]
+    assert (result["bucket"]["bucket"], result["table"]["table"]) == (
+        harmless["bucket"]["bucket"],
+        harmless["table"]["table"],
+    )
+    assert result["credentials"] == f"role {ROLE_ARN} from access key AKIA...0000"
+    line = line_of("eu", (None, None), "both", result, None)
+    assert {line.bucket, line.table} == {*names(unique).values()}
+    assert CENSOR not in table([line])
+
+    audited, handed = entrance({})(
+        [
+            Task("tf_backend_audit", {**connection(aws_like), **names(unique), "gather": ["settings"]}),
+            Task(
+                "tf_backend_handover",
+                {**connection(aws_like), **names(unique), "directory": str(tmp_path / "project"), "name": SECRET},
+            ),
+        ]
+    )
+    report = reported({"eu": done(audited)}, None, {}, Tuning(date(2026, 1, 1)))
+    for text in (json_text(report), markdown_text(report), page_text(report)):
+        assert CENSOR not in text and names(unique)["bucket"] in text
+    assert done(handed)["project"]["bucket"] == names(unique)["bucket"]
+    for text in texts(tmp_path / "project").values():
+        assert CENSOR not in text and HIDDEN not in text
+
+
+def test_the_secrets_themselves_stay_hidden(entrance: Entrance, aws_like: Relay, tmp_path: Path) -> None:
+    asked = {**connection(aws_like), "aws_secret_key": SECRET, "name": f"{uuid4().hex[:10]}-{SECRET}", "state": "absent"}
+    (result,) = entrance({})([Task("tf_lock_table", {**asked, "tags": {"a": f"x {SECRET}"}})])
+    assert "invocation" not in result  # which tests take away
+    bad = {**asked, "profile": f"{SECRET} profile"}
+    (result,) = entrance({})([Task("tf_lock_table", bad)])
+    assert result["failed"]
+
+
+@pytest.mark.parametrize("option", SECRETS)
+def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_written(
+    entrance: Entrance, emulator: RunningEmulator, aws_like: Relay, tmp_path: Path, option: str
+) -> None:
+    kms = emulator.client("kms", region="eu-west-1")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    alias = f"alias/{uuid4().hex[:10]}"
+    kms.create_alias(AliasName=alias, TargetKeyId=arn)
+    part = arn[-12:]
+    given = role(aws_like, uuid4().hex[:10], tmp_path, secret="", bucket_kms_key_id=alias, **{option: part})
+    (result,) = entrance(given)([Task("tf_backend")])
+    if result.get("failed"):
+        assert f"terraform_backend_{option}" in result["msg"] and "not written" in result["msg"]
+        assert not (tmp_path / SECRET).exists()
+        assert result["bucket"]["changes"]
+    else:
+        assert json.loads((tmp_path / SECRET / "backend-config.json").read_text())["kms_key_id"] == arn
+        assert result["ansible_facts"]["terraform_backend"]["kms_key_id"] == arn
+
+
+@pytest.mark.parametrize("value", [f"{CENSOR}-states", HIDDEN])
+@pytest.mark.parametrize("option", ["bucket", "table", "region", "kms_key_id", "directory", "key", "client_profile"])
+def test_no_file_is_made_from_a_censored_value(entrance: Entrance, tmp_path: Path, option: str, value: str) -> None:
+    asked = {"name": "eu", "bucket": "b", "table": "t", "region": "eu-west-1", "directory": str(tmp_path / "files")}
+    censored = {**asked, option: str(tmp_path / value) if option == "directory" and CENSOR in value else value}
+    if option == "kms_key_id":
+        censored["encryption"] = "aws:kms"
+    (result,) = entrance({})([Task("tf_backend_config", censored)])
+    if option == "directory" and value == HIDDEN:
+        return  # made absolute before: a folder of that name
+    assert result["failed"] and option in result["msg"] and "censored" in result["msg"]
+    assert list(tmp_path.iterdir()) == []
+    assert is_censored(censored)
