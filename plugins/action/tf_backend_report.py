@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
+    AUDIT,
     TUNING_SPEC,
     layers_of,
     too_bad,
@@ -36,6 +37,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults
 
 RESULT = "__terraform_backend_audit"
 SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_SPEC}
@@ -92,7 +94,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not facts or not names:
             return {}
         try:
-            found = _role.arguments("table", _role.typed(_role.given(facts, self._templar)))
+            # As the audit of the host reached AWS.
+            defaults = ModuleDefaults(self._task, self._templar, facts.get("omit"))
+            variables = _role.with_defaults(_role.given(facts, self._templar), defaults, "tf_backend_audit", AUDIT.spec)
+            found = _role.arguments("table", _role.typed(variables))
             given = {name: value for name, value in found.items() if name in CONNECTION_SPEC}
             params = ArgumentSpecValidator(CONNECTION_SPEC).validate(given).validated_parameters
             return tables_there(params, sorted(names), backend["account_id"])

@@ -94,4 +94,7 @@ notes:
     With C(ansible_connection=local) that is the controller.
   - The defaults group C(amazon.aws.aws) does not reach this module.
     Use C(group/cornerstone.tfstate.tfstate) in C(module_defaults).
+    The role P(cornerstone.tfstate.terraform_backend#role) takes it, too. Its variables win over it.
+  - The values of O(secret_key), O(session_token) and O(assume_role_external_id) are hidden in results. Where such a
+    value is part of a name that you gave in another option, such as the name of a bucket, the name stays whole.
 """

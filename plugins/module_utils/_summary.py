@@ -112,7 +112,9 @@ def table(lines: Sequence[Line], check_mode: bool = False) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
     told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
-    return "\n".join(["", *told, *more, *_legend(cut), *_accounts(lines), "", _counts(lines, check_mode), *_failures(lines)])
+    return "\n".join(
+        ["", *told, *more, *_legend(cut), *_accounts(lines), "", _counts(lines, check_mode), *_failures(lines)]
+    )
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:

@@ -10,14 +10,31 @@ short_description: Ensure one backend, as the role's variables describe it
 version_added: 0.2.0
 description:
   - The one task of P(cornerstone.tfstate.terraform_backend#role), which describes the variables that it reads.
-    It takes no options.
+  - Its options are those of the whole backend. Each is also a variable of the role. The option wins over the
+    variable, and the variable over C(module_defaults).
+  - It takes the C(module_defaults) of C(group/cornerstone.tfstate.tfstate), of its own name, and of the three modules
+    that it stands for. The defaults of one of those modules win over its own, and its own over those of the group.
+    A bucket and a table with different connections are refused.
   - Checks what was asked, all of it, before anything is changed.
   - Then it does what M(cornerstone.tfstate.tf_state_bucket), M(cornerstone.tfstate.tf_lock_table) and
     M(cornerstone.tfstate.tf_backend_config) do, in that order. The first failure ends it.
   - One task in place of three, because each task of each host costs Ansible more than the work itself.
   - This is an action plugin. Where the connection is C(local) it does the work itself; otherwise the modules run on
     the host.
-options: {}
+extends_documentation_fragment:
+  - cornerstone.tfstate.connection
+  - cornerstone.tfstate.attributes.action_group
+options:
+  account_id:
+    description:
+      - The 12 digits of the account that must own the bucket and the table. Quote them in YAML.
+      - If omitted, the variable C(terraform_backend_account_id) of the role.
+    type: str
+  wait_timeout:
+    description:
+      - How many seconds AWS may take for each of bucket and table.
+    type: int
+    default: 300
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 attributes:
@@ -51,6 +68,19 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+account_id:
+  description: The account that the work was done in. None if neither O(account_id) nor an answer of AWS says it.
+  returned: always, unless the variables are refused
+  type: str
+  sample: "111122223333"
+credentials:
+  description:
+    - By which credentials the work was done, without any secret. C(profile NAME), C(access key AKIA...WXYZ) with the
+      ends of the key ID, C(role ARN), C(environment), C(instance role), C(container role) or C(web identity).
+    - None if AWS was not called.
+  returned: always, unless the variables are refused
+  type: str
+  sample: profile prod
 bucket:
   description: What M(cornerstone.tfstate.tf_state_bucket) returned; after a failure only its C(changes).
   returned: once it was reached

@@ -15,6 +15,8 @@ description:
     a credential.
   - A file is replaced in one step. Nobody ever reads half of one.
   - It talks to no cloud. It runs where the files shall lie.
+  - It refuses names that Ansible has censored, which contain C(********). A result of another module is censored where
+    the value of one of its secret options is part of it.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:

@@ -10,6 +10,8 @@ short_description: Print what became of every backend
 version_added: 0.1.0
 description:
   - Prints a plain table with a line for each backend of the play; past 40 backends only counts and the exceptions.
+  - Below the table, in which accounts and by which credentials the work was done. The account is V(unknown) if neither
+    C(account_id) nor an answer of AWS says it.
   - Fails for each backend whose convergence failed, so that the exit code of the playbook says so.
   - It reads what P(cornerstone.tfstate.terraform_backend#role) left behind in the same run, and takes no options.
   - This is an action plugin; nothing runs on the host.

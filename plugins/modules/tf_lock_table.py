@@ -233,6 +233,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+credentials:
+  description:
+    - By which credentials the work was done, without any secret. C(profile NAME), C(access key AKIA...WXYZ) with the
+      ends of the key ID, C(role ARN), C(environment), C(instance role), C(container role) or C(web identity).
+    - None if AWS was not called.
+  returned: always
+  type: str
+  sample: profile prod
 changed:
   description: Whether something was written, or in check mode would be.
   returned: always

@@ -123,7 +123,9 @@ def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
     """Raises Invalid on an option that tf_backend does not have. A group may have more that its modules take."""
     of_groups = defaults.of_groups(TASK, TASK_SPEC)
     taken = {option for edge in EDGES.values() for option in edge.spec}
-    unknown = [option for option in options if option not in TASK_SPEC and not (option in of_groups and option in taken)]
+    unknown = [
+        option for option in options if option not in TASK_SPEC and not (option in of_groups and option in taken)
+    ]
     if unknown:
         raise Invalid(f"Unsupported parameters for (cornerstone.tfstate.{TASK}) module: {', '.join(sorted(unknown))}")
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,10 +17,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import json_text, markdown_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import line_of, table
-from datetime import date
 
 from tests.integration.conftest import Entrance
-from tests.integration.doors import Result, Task
+from tests.integration.doors import Fork, Result, Task
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
@@ -73,9 +73,7 @@ def done(result: Result) -> Result:
     return result
 
 
-def test_files_facts_and_tables_have_whole_names(
-    entrance: Entrance, aws_like: Relay, tmp_path: Path
-) -> None:
+def test_files_facts_and_tables_have_whole_names(entrance: Entrance, aws_like: Relay, tmp_path: Path) -> None:
     unique = uuid4().hex[:10]
     harmless = done(entrance(role(aws_like, unique, tmp_path, secret=""))([Task("tf_backend")])[0])
     expected = texts(tmp_path / SECRET)
@@ -111,15 +109,6 @@ def test_files_facts_and_tables_have_whole_names(
         assert CENSOR not in text and HIDDEN not in text
 
 
-def test_the_secrets_themselves_stay_hidden(entrance: Entrance, aws_like: Relay, tmp_path: Path) -> None:
-    asked = {**connection(aws_like), "aws_secret_key": SECRET, "name": f"{uuid4().hex[:10]}-{SECRET}", "state": "absent"}
-    (result,) = entrance({})([Task("tf_lock_table", {**asked, "tags": {"a": f"x {SECRET}"}})])
-    assert "invocation" not in result  # which tests take away
-    bad = {**asked, "profile": f"{SECRET} profile"}
-    (result,) = entrance({})([Task("tf_lock_table", bad)])
-    assert result["failed"]
-
-
 @pytest.mark.parametrize("option", SECRETS)
 def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_written(
     entrance: Entrance, emulator: RunningEmulator, aws_like: Relay, tmp_path: Path, option: str
@@ -130,7 +119,10 @@ def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_writte
     kms.create_alias(AliasName=alias, TargetKeyId=arn)
     part = arn[-12:]
     given = role(aws_like, uuid4().hex[:10], tmp_path, secret="", bucket_kms_key_id=alias, **{option: part})
-    (result,) = entrance(given)([Task("tf_backend")])
+    door = entrance(given)
+    (result,) = door([Task("tf_backend")])
+    if isinstance(door, Fork):
+        assert result.get("failed", False) is not door.is_fast
     if result.get("failed"):
         assert f"terraform_backend_{option}" in result["msg"] and "not written" in result["msg"]
         assert not (tmp_path / SECRET).exists()

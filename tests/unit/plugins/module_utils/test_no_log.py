@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.parameters import remove_values
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import hidden_options
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import hidden_options, result_of, shown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import (
     CENSOR,
     HIDDEN,
@@ -116,9 +116,17 @@ def test_a_censored_name_is_noticed(name: str) -> None:
 
 @pytest.mark.parametrize("module", EDGES)
 def test_no_module_works_with_a_censored_name(module: str) -> None:
-    from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import result_of
-
     edge = EDGES[module]
     option = next(each for each in ("bucket", "name") if each in edge.spec)
     result = result_of(edge, {option: f"acme-{CENSOR}"}, check_mode=False, diff=False)
     assert result["failed"] and option in result["msg"] and not result["changed"]
+
+
+@pytest.mark.parametrize("option", ["secret_key", "aws_secret_key", "session_token", "assume_role_external_id"])
+def test_the_invocation_hides_a_secret_that_is_also_a_name(option: str) -> None:
+    params = {"name": "acme", "region": "eu-west-1", "access_key": "acme", option: "acme", "tags": {"a": "x acme y"}}
+    told = shown(EDGES["tf_lock_table"], params, {"msg": "acme", "other": "acmex"}, ["acme"])
+    assert told["msg"] == "acme"
+    assert told["other"] == f"{CENSOR}x"
+    invocation = told["invocation"]["module_args"]
+    assert (invocation["name"], invocation[option]) == ("acme", HIDDEN)

@@ -11,7 +11,11 @@ import pytest
 import yaml
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults, canonical, over
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import (
+    ModuleDefaults,
+    canonical,
+    over,
+)
 
 from tests.integration.doors import EDGES
 from tests.playbooks.project import ROOT
@@ -22,7 +26,8 @@ BACKEND, BUCKET, TABLE, CONFIG, AUDIT = (
     for name in ("tf_backend", "tf_state_bucket", "tf_lock_table", "tf_backend_config", "tf_backend_audit")
 )
 RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
-GROUPS = {f"cornerstone.tfstate.{name}": ["cornerstone.tfstate.tfstate"] for name in RUNTIME["action_groups"]["tfstate"]}
+MEMBERS = RUNTIME["action_groups"]["tfstate"]
+GROUPS = {f"cornerstone.tfstate.{name}": ["cornerstone.tfstate.tfstate"] for name in MEMBERS}
 
 
 def defaults(
@@ -106,7 +111,10 @@ def test_a_bucket_in_one_account_and_its_table_in_another_are_refused(option: st
     with pytest.raises(Invalid):
         _role.with_defaults({}, defaults({BUCKET: {option: "a"}}))
     lockfile = variables(lock_mode="lockfile")
-    assert _role.with_defaults(lockfile, defaults({BUCKET: {option: "a"}})) == {**lockfile, **variables(**{option: "a"})}
+    assert _role.with_defaults(lockfile, defaults({BUCKET: {option: "a"}})) == {
+        **lockfile,
+        **variables(**{option: "a"}),
+    }
 
 
 def test_the_task_s_own_module_beats_what_the_role_executes() -> None:
@@ -157,7 +165,7 @@ def test_an_option_that_nobody_has_is_refused() -> None:
 
 def test_every_module_with_a_connection_is_in_the_group() -> None:
     with_connection = {name for name, edge in EDGES.items() if "profile" in edge.spec}
-    assert {*RUNTIME["action_groups"]["tfstate"]} == {*with_connection, "tf_backend"}
+    assert {*MEMBERS} == {*with_connection, "tf_backend"}
 
 
 def test_credentials_are_one_choice() -> None:
