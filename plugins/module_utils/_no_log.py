@@ -37,8 +37,9 @@ NAMES = frozenset(
 )
 #: Options that hold the options of another module.
 NESTED = ("bucket_options", "table_options")
-#: Dictionary entries that people copy into a shell. Part of a command is not a command: an asterisk is a pattern.
-COMMANDS = ("fix",)
+#: Entries of results that people copy, commands and backend blocks. With a part replaced they mean something else: an
+#: asterisk is a pattern in a shell and in options of ours.
+COPIED = ("fix", "block")
 
 
 def names_in(params: Mapping[str, Any]) -> frozenset[str]:
@@ -141,7 +142,7 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def scrubbed(value: Any, secrets: Iterable[str], names: Iterable[str] = ()) -> Any:
-    """A result without secrets. Names are kept; a command that a secret is part of is left out."""
+    """A result without secrets. Names are kept; text to copy that a secret is part of is left out."""
     scrubber = _Scrubber(secrets, names)
     return _scrubbed(value, scrubber) if scrubber.secrets else value
 
@@ -162,6 +163,6 @@ def _scrubbed(value: Any, scrubber: _Scrubber) -> Any:
 
 def _entry(name: Any, value: Any, scrubber: _Scrubber) -> Any:
     after = _scrubbed(value, scrubber)
-    if name in COMMANDS and isinstance(value, str) and after != value:
-        return "# not shown: a secret of this task is part of this command"
+    if name in COPIED and isinstance(value, str) and after != value:
+        return "# not shown: a secret of this task is part of it"
     return after
