@@ -109,7 +109,10 @@ def test_files_facts_and_tables_have_whole_names(entrance: Entrance, aws_like: R
         assert CENSOR not in text and HIDDEN not in text
 
 
-@pytest.mark.parametrize("option", SECRETS)
+@pytest.mark.parametrize(
+    "option",
+    [pytest.param(each, marks=[pytest.mark.thorough] * (each != "assume_role_external_id")) for each in SECRETS],
+)
 def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_written(
     entrance: Entrance, emulator: RunningEmulator, aws_like: Relay, tmp_path: Path, option: str
 ) -> None:
