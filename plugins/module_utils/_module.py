@@ -14,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ._aws import BOTOCORE_MISSING, Aws, Connection
 from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
 from ._guard import ALLOW
+from ._printable import printable_result
 from ._reconcile import Interrupted, Outcome, reconcile
 
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
@@ -91,7 +92,7 @@ def run_module(edge: Edge) -> None:
     )
     if edge.needs_botocore and BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
-    result = edge.work(module.params, module.check_mode, module._diff)
+    result = printable_result(edge.work(module.params, module.check_mode, module._diff))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):
