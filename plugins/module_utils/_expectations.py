@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._commands import command, is_harmless, percent_encoded
+from ._commands import Word, command, is_harmless, percent_encoded
 from ._core import Params, Resource
 
 Facts = Mapping[str, Any]
@@ -35,7 +35,7 @@ class Expectations:
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """A playbook on this backend alone."""
-        told = ["-e", variables] if variables else []
+        told: list[Word] = ["-e", variables] if variables else []
         return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
 
     def release(self, path: str, **which: str) -> str:

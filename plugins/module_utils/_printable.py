@@ -16,7 +16,9 @@ _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 #: Letters and symbols by Unicode's account, and blank on every screen.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 #: The members of a task's result that are sentences for people. All others are for machines, and stay exact.
-_SENTENCES = ("msg", "warnings", "deprecations")
+_SENTENCES = ("msg", "warnings", "deprecations", "missing")
+#: The same in the rows of a result.
+_SENTENCES_OF_ROWS = ("problem", "why")
 
 
 def is_printable(text: str) -> bool:
@@ -37,7 +39,9 @@ def printable_lines(text: object) -> str:
 
 def printable_result(result: dict[str, Any]) -> dict[str, Any]:
     """The result of a task, its sentences and its diff made printable. Values that machines read are untouched."""
-    shown = dict(result)
+    shown = {name: _rows(value) for name, value in result.items()}
+    if isinstance(shown.get("backend"), dict):
+        shown["backend"] = {name: _rows(value) for name, value in shown["backend"].items()}
     for name in _SENTENCES:
         if name in shown:
             shown[name] = _sentences(shown[name])
@@ -46,6 +50,14 @@ def printable_result(result: dict[str, Any]) -> dict[str, Any]:
     if "diff" in shown:
         shown["diff"] = _diff(shown["diff"])
     return shown
+
+
+def _rows(value: Any) -> Any:
+    """A list of rows that have sentences; anything else as it is."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return value
+    names = [name for name in _SENTENCES_OF_ROWS if name in value[0]]
+    return [{**row, **{name: _sentences(row.get(name)) for name in names}} for row in value] if names else value
 
 
 def _sentences(value: Any) -> Any:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,6 +164,21 @@ def leaves(value: Any) -> Iterator[str]:
             yield from leaves(each)
     else:
         yield str(value)
+
+
+@pytest.mark.parametrize("text", ATTACKS[:4])
+def test_what_only_the_shell_was_kept_from_is_seen_to_run(text: str, tmp_path: Path) -> None:
+    """So commands once were: quoted for the shell, and then templated."""
+    (call,) = paste([shlex.join(["ansible-playbook", "x", "-e", json.dumps({"key": text})])], tmp_path)
+    with pytest.raises(AssertionError):
+        given(call)
+
+
+@pytest.mark.parametrize("text", ATTACKS[4:9])
+def test_what_is_not_quoted_is_seen_to_run(text: str, tmp_path: Path) -> None:
+    quotes = "".join(each for each in text[:1] if each in "'\"")
+    with pytest.raises(AssertionError):
+        paste([f"ansible-playbook x -e {quotes}{text}{quotes}"], tmp_path)
 
 
 def test_every_kind_of_finding_that_tells_of_aws_is_among_those_that_are_tried() -> None:

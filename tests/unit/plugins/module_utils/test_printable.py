@@ -56,6 +56,9 @@ def test_a_result_keeps_what_machines_read_and_has_its_sentences_escaped() -> No
         "warnings": ["b\x1b"],
         "diff": [{"before": "c\x1b\n", "before_header": "d\x1b", "after": {"tags": "e\x1b"}}, {"prepared": "f\x1b"}],
         "exception": "g\x1b\n",
+        "missing": ["h\x1b"],
+        "states": [{"path": "i\x1b", "problem": "j\x1b"}, {"path": "k\x1b", "problem": None}],
+        "backend": {"unknown": [{"what": "l", "why": "m\x1b"}], "locks": None, "others": ["n\x1b"]},
     }
     assert printable_result(result) == {
         "path": "a\x1b",
@@ -63,5 +66,8 @@ def test_a_result_keeps_what_machines_read_and_has_its_sentences_escaped() -> No
         "warnings": ["b\\x1b"],
         "diff": [{"before": "c\\x1b\n", "before_header": "d\\x1b", "after": {"tags": "e\x1b"}}, {"prepared": "f\\x1b"}],
         "exception": "g\\x1b\n",
+        "missing": ["h\\x1b"],
+        "states": [{"path": "i\x1b", "problem": "j\\x1b"}, {"path": "k\x1b", "problem": None}],
+        "backend": {"unknown": [{"what": "l", "why": "m\\x1b"}], "locks": None, "others": ["n\x1b"]},
     }
     assert printable_result({"changed": False}) == {"changed": False}
