@@ -139,8 +139,8 @@ def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
     for lock in locks:
         other = now.get(lock.store)
         if other is None:
-            gone = f"the lock {lock.id} of {lock.path} ({lock.store}) was released by somebody else: nothing more is "
-            raise TfstateError(f"{gone}written there{MAYBE_UNSEEN}")
+            gone = f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) was released by somebody else"
+            raise TfstateError(f"{gone}: nothing more is written there{MAYBE_UNSEEN}")
         if other.text != lock.text:
             raise ChangedHands(lock, other)
 
