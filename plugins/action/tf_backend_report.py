@@ -26,6 +26,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import C
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
     Report,
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             told = self._told(params, known)
         except TfstateError as error:
-            return {**result, "failed": True, "msg": str(error)}
+            return {**result, "failed": True, "msg": printable(error)}
         return {**result, **told}
 
     def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_move
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
 
 
@@ -16,4 +17,4 @@ class ActionModule(Door):
         """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""
         operation, _on, place = written.partition(" on ")
         if operation == "put_object_tagging":
-            Display().display(f"moved: s3://{place}", stderr=True)
+            Display().display(f"moved: s3://{printable(place)}", stderr=True)

@@ -217,6 +217,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet import 
     hosts_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet_file import Fleet
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
 
 ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
 CONNECTION = (
@@ -252,7 +253,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             self._refuse_unknown(config)
             hosts = self._hosts(path, cache)
         except TfstateError as error:
-            raise AnsibleParserError(f"{path}: {error}") from None
+            raise AnsibleParserError(printable(f"{path}: {error}")) from None
         for host in hosts:
             self._add(host)
 

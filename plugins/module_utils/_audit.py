@@ -14,9 +14,10 @@ from typing import Any
 from ._audit_contents import digests, locks, states
 from ._audit_hazards import hazards
 from ._bucket import BUCKET, lifecycle
+from ._commands import command, in_note
 from ._core import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from ._expectations import Expectations, Facts, asked_keys
-from ._findings import Finding, command, found
+from ._findings import Finding, found
 from ._table import TABLE
 from ._table.existence import KEY
 
@@ -64,7 +65,7 @@ def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Find
     name = there["name"]
     region = there.get("region")
     if resource is BUCKET and region and region != facts["region"]:
-        fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {region}")
+        fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {in_note(region)}")
         yield found("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
     key = there.get("key")
     if resource is TABLE and key and key != KEY:

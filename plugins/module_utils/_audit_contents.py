@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from glob import escape
 from typing import Any
 
+from ._commands import command, is_harmless, is_plain
 from ._expectations import Expectations, Facts
-from ._findings import Finding, command, found
-from ._lock_record import is_fence
+from ._findings import Finding, found
+from ._lock_record import is_fence, lock_name
 
 Row = Mapping[str, Any]
 
@@ -28,7 +29,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for lock in facts.get("locks") or ():
         where, path = f"{lock['path']} ({lock['store']})", lock["path"]
         if lock.get("is_wedged"):
-            seen = {"lock_id": lock["seen"].strip('"')} if lock.get("seen") else {}
+            seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield found("lock.wedged", where, detail, wanted.release(path, **seen))
             continue
@@ -37,7 +38,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             continue
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
-        release = wanted.release(path, lock_id=str(lock.get("lock_id")))
+        release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
         if age_s is not None and age_s > wanted.stale_lock_s:
             yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
@@ -100,10 +101,15 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:
     version_id = _version_before(path, facts)
-    if version_id:
+    if version_id and is_plain(version_id):  # as those of S3 are
         return wanted.operate("tf_state_version", facts, key=path, state="restored", version_id=version_id)
     note = "then tf_state_version with state: restored and the version_id of one that is whole"
-    return wanted.operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[escape(path)])
+    return wanted.operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[_pattern(path)])
+
+
+def _pattern(path: str) -> str:
+    """A shell pattern of a path; what is not harmless in a command is any character."""
+    return "".join(escape(each) if is_harmless(each) else "?" for each in path)
 
 
 def _version_before(path: str, facts: Facts) -> str | None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._bucket import policy
+from ._commands import NO_COMMAND, Word, command, in_note
 from ._core import Values
 from ._expectations import Expectations, Facts
-from ._findings import Finding, command, found
+from ._findings import Finding, found
 from ._lifecycle_rules import SMALLEST, as_written
 from ._policy_reach import is_public, lends_control
 
@@ -26,7 +27,7 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         asked = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
-        fix = _s3("put-bucket-versioning", bucket, facts, *asked, note="as the account's root user")
+        fix = _s3("put-bucket-versioning", bucket, facts, *asked, note="as the root user of the account")
         yield found("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
     yield from _forgetting(table, facts)
 
@@ -58,8 +59,9 @@ def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any])
     if not rules:
         return _s3("delete-bucket-lifecycle", bucket, facts)
     kept = ("--transition-default-minimum-object-size", size) if size else ()
-    told = json.dumps({"Rules": as_written(rules)})
-    return _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", told, *kept)
+    told = {"Rules": as_written(rules)}
+    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", told, *kept)
+    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, "Expiration of the rules")
 
 
 def _open_statements(bucket: Values, facts: Facts) -> Iterator[Finding]:
@@ -68,24 +70,39 @@ def _open_statements(bucket: Values, facts: Facts) -> Iterator[Finding]:
     opened = [("bucket.policy_public", each) for each in present if is_public(each)]
     opened += [("bucket.policy_foreign", each) for each in present if account and lends_control(each, account)]
     kept = [each for each in present if each not in [statement for _kind, statement in opened]]
-    document = policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept})
-    fix = ("put-bucket-policy", ("--policy", document)) if kept else ("delete-bucket-policy", ())
+    document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
+    fix = _s3("delete-bucket-policy", bucket, facts)
+    if kept:
+        fix = _s3("put-bucket-policy", bucket, facts, "--policy", document)
+    if fix == NO_COMMAND:
+        fix = _by_file("policy", bucket, facts, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
         detail = f"The statement {each.get('Sid') or json.dumps(each)} allows {', '.join(each.get('Action', ['it']))}."
-        yield found(kind, bucket["name"], detail, _s3(fix[0], bucket, facts, *fix[1]))
+        yield found(kind, bucket["name"], detail, fix)
 
 
 def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
     name, here = table["name"], ("--table-name", table["name"], "--region", facts["region"])
     if attribute := table.get("time_to_live"):
-        off = json.dumps({"Enabled": False, "AttributeName": attribute})
+        off = {"Enabled": False, "AttributeName": attribute}
         fix = command("aws", "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
+        if fix == NO_COMMAND:
+            fix = command("aws", "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console")
         yield found("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
     for region in table.get("replicas") or ():
-        update = json.dumps([{"Delete": {"RegionName": region}}])
+        update = [{"Delete": {"RegionName": region}}]
         fix = command("aws", "dynamodb", "update-table", *here, "--replica-updates", update)
         yield found("table.replicas", name, f"It has a replica in {region}.", fix)
 
 
-def _s3(operation: str, bucket: Values, facts: Facts, *more: str, note: str = "") -> str:
-    return command("aws", "s3api", operation, "--bucket", bucket["name"], "--region", facts["region"], *more, note=note)
+def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "", into: str = "") -> str:
+    where = ("--bucket", bucket["name"], "--region", facts["region"])
+    return command("aws", "s3api", operation, *where, *more, note=note, into=into)
+
+
+def _by_file(what: str, bucket: Values, facts: Facts, part: str, *more: str) -> str:
+    """Where the document has text that no command may carry, a person edits it in a file."""
+    where = f"--bucket {in_note(bucket['name'])} --region {in_note(facts['region'])}"
+    option = f"--{what} file://{what}.json"
+    note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"
+    return _s3(f"get-bucket-{what}", bucket, facts, *more, note=note, into=f"{what}.json")

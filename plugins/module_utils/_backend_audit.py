@@ -20,6 +20,7 @@ from ._cost_facts import cost_in_use
 from ._expectations import Expectations
 from ._findings import SEVERITIES, Finding, Tuning, judged, reaches, waivers_of, worst
 from ._module import CONNECTION_SPEC, Edge
+from ._printable import printable
 from ._table import TABLE
 
 #: What the user makes of findings; the same in an audit and in the report over all of them.
@@ -119,7 +120,7 @@ def layers_of(code: CodeMap | None, bucket: str) -> int | None:
 def too_bad(findings: Iterable[Mapping[str, Any]], limit: str | None) -> str | None:
     """What reaches the limit, in one sentence."""
     reached = [each for each in findings if not each["waived"] and reaches(each["severity"], limit)]
-    told = [f"{each['severity']}: {each['title']} ({each['resource']})" for each in reached[:5]]
+    told = [f"{each['severity']}: {each['title']} ({printable(each['resource'])})" for each in reached[:5]]
     more = [f"and {len(reached) - 5} more"] if len(reached) > 5 else []
     return "; ".join([*told, *more]) or None
 

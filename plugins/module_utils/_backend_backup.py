@@ -17,6 +17,7 @@ from ._bucket import BUCKET
 from ._core import Params, Target, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._table import TABLE
 
@@ -60,7 +61,7 @@ def _missed(saved: Saved) -> Iterator[str]:
 
 
 def _diff(saved: Saved) -> dict[str, str]:
-    rows = [f"{each.key} {each.version_id}\n" for each in saved.entries]
+    rows = [f"{printable(each.key)} {printable(each.version_id)}\n" for each in saved.entries]
     return {"before": "", "after": "".join(sorted(rows))}
 
 

@@ -21,6 +21,7 @@ from ._core import CallFailed, Failure, Invalid, Params, Resource, Target, Tfsta
 from ._guard import Refused
 from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._state_options import ENCRYPTION_SPEC, encryption_of
 from ._table import TABLE
@@ -117,7 +118,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
         "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
     }
-    names = "".join(f"{row['key']}, versions: {row['written']}\n" for row in due)
+    names = "".join(f"{printable(row['key'])}, versions: {row['written']}\n" for row in due)
     return {**result, "diff": {"before": "", "after": names}} if diff else result
 
 

@@ -18,6 +18,7 @@ from ._core import Params, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._state_options import ENCRYPTION_SPEC, encryption_of
 
@@ -88,8 +89,8 @@ def _destroys(found: Doomed) -> dict[str, Any]:
 
 def _diff(found: Doomed) -> dict[str, str]:
     told = _destroys(found)
-    names = [f"{kind} {told[kind]}\n" for kind in ("bucket", "table") if told[kind]]
-    rows = [f"{each['key']}, versions: {each['versions']}\n" for each in (*told["states"], *told["objects"])]
+    names = [f"{kind} {printable(told[kind])}\n" for kind in ("bucket", "table") if told[kind]]
+    rows = [f"{printable(each['key'])}, versions: {each['versions']}\n" for each in (*told["states"], *told["objects"])]
     return {"before": "".join([*names, *rows]), "after": ""}
 
 

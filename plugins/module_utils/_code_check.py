@@ -13,7 +13,8 @@ from posixpath import normpath
 from typing import Any
 
 from ._code_map import CHECKOUT, CodeMap, Layer
-from ._findings import Finding, command, edit, found
+from ._commands import command, edit, in_note
+from ._findings import Finding, found
 from ._lock_record import WORKSPACE_KEY_PREFIX
 
 #: As `_audit.summary` tells it.
@@ -60,7 +61,7 @@ def _without_code(backend: Backend) -> Finding:
 def _elsewhere(layer: Layer) -> Iterator[Finding]:
     bucket = layer.arguments.get("bucket")
     if bucket and layer.source != CHECKOUT:
-        fix = edit("hosts.yml", f"add a host for the bucket {bucket}")
+        fix = edit("hosts.yml", f"add a host for the bucket {in_note(bucket)}")
         yield found("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
 
 
@@ -87,7 +88,7 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
 def _instead(used: Sequence[str]) -> str:
     lock = "use_lockfile = true"
     instead = {"dynamodb_table": lock, "endpoints.dynamodb": lock, "force_path_style": "use_path_style = true"}
-    return "; ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
+    return ", ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
 
 
 def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
@@ -97,7 +98,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
         yield found("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
-        note = f'region = "{backend["region"]}"'
+        note = f'region = "{in_note(backend["region"])}"'
         detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
         yield found("code.region", layer.path, detail, edit(layer.path, note))
     if asked.get("dynamodb_table"):
@@ -106,7 +107,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
     encryption = bucket.get("encryption") or {}
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
-        note = f'kms_key_id = "{encryption["kms_key_id"]}", or leave encrypt out'
+        note = f'kms_key_id = "{in_note(encryption["kms_key_id"])}", or leave encrypt out'
         yield found("code.encrypt", layer.path, detail, edit(layer.path, note))
 
 
@@ -133,7 +134,9 @@ def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend
         yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
     elif own and name != own["name"]:
         detail = f"It locks in {name}; the backend's is {own['name']}."
-        yield found("code.table_differs", layer.path, detail, edit(layer.path, f'dynamodb_table = "{own["name"]}"'))
+        yield found(
+            "code.table_differs", layer.path, detail, edit(layer.path, f'dynamodb_table = "{in_note(own["name"])}"')
+        )
 
 
 def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
@@ -142,7 +145,7 @@ def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
     if layer.lock_mode in (mode, "none", "unknown"):
         return
     kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
-    table = f'dynamodb_table = "{(backend["table"] or {}).get("name")}"'
+    table = f'dynamodb_table = "{in_note((backend["table"] or {}).get("name"))}"'
     ways = {
         "dynamodb": f"{table} alone",
         "lockfile": "use_lockfile = true alone",
@@ -196,7 +199,7 @@ def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer],
             outer = trees.get((prefix, key)) if inner.startswith(begin) else None
             if outer and workspace:
                 detail = f"It is the key of {within.path}, and that of the workspace {workspace} of {outer.path}."
-                fix = edit(within.path, f"a key that does not begin with {begin}{workspace}/")
+                fix = edit(within.path, f"a key that does not begin with {in_note(f'{begin}{workspace}/')}")
                 yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
 
 

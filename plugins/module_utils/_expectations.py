@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._commands import Word, command, is_harmless, percent_encoded
 from ._core import Params, Resource
-from ._findings import command
 
 Facts = Mapping[str, Any]
 
@@ -36,19 +35,25 @@ class Expectations:
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """A playbook on this backend alone."""
-        told = ["-e", json.dumps(variables)] if variables else []
+        told: list[Word] = ["-e", variables] if variables else []
         return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
 
     def release(self, path: str, **which: str) -> str:
-        return self.play("unlock", key=path, **which)
+        return self.play("unlock", **_key(path), **which)
 
     def operate(self, module: str, facts: Facts, note: str = "", **options: Any) -> str:
         """An ad-hoc command: it needs no inventory."""
         table = {"table": facts["table"]["name"]} if facts.get("table") else {}
         owner = {"account_id": self.account_id} if self.account_id else {}
+        if "key" in options:
+            options = {**_key(options.pop("key")), **options}
         given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
-        words = ("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", json.dumps(given))
-        return command(*words, note=note)
+        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", given, note=note)
+
+
+def _key(path: str) -> dict[str, Any]:
+    """A key as options name it, in a form that is harmless in a command."""
+    return {"key": path} if is_harmless(path) else {"key": percent_encoded(path), "key_is_url_encoded": True}
 
 
 def asked_keys(resource: Resource, params: Params) -> set[str]:

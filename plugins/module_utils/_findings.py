@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ._commands import command as command
+from ._commands import edit as edit
 from ._core import Invalid
 from ._finding_kinds import KINDS
+from ._printable import printable
 
 #: The worst first.
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -39,17 +41,9 @@ class Finding:
 
 
 def found(kind: str, resource: str, detail: str, fix: str) -> Finding:
+    """`resource` stays exact, as waivers name it; the detail is a sentence for people."""
     what = KINDS[kind]
-    return Finding(kind, what.severity, what.title, detail, resource, what.why, fix, what.controls)
-
-
-def command(*words: str, note: str = "") -> str:
-    """A line for a POSIX shell; the note is a comment in it."""
-    return shlex.join(words) + (f"  # {' '.join(note.split())}" if note else "")
-
-
-def edit(path: str, note: str) -> str:
-    return f"${{EDITOR:-vi}} {shlex.quote(path)}  # {' '.join(note.split())}"
+    return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ anything is done. To take one out on purpose, remove that line in a commit of it
 ## Recovery
 
 - **A run was killed while it applied.** The lock stays. When you are sure that nobody runs:
-  `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again.
+  `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again. An id of a client has letters,
+  digits and dashes. Do not paste one that has anything else: whoever wrote the lock chose it, and a shell may run it.
 - **This project's state is broken or lost.** The bucket keeps old versions of `{key}`: restore the newest good one.
   Or start over, as nothing is stored here that AWS does not know: remove the object `{key}`{digest},
   and take over again from step 2. Never without `imports.tf`: Terraform would want to create what is there.
@@ -179,7 +180,8 @@ anything is done. To take one out on purpose, remove that line in a commit of it
 - **An apply failed half way.** Plan and apply again: what was created is in the state. If it says that the bucket
   exists already and you own it, import it: `{client} import aws_s3_bucket.state {bucket}`.
 - **A run was killed while it applied.** The lock stays. When you are sure that nobody runs:
-  `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again.
+  `{client} force-unlock LOCK_ID` with the id that the error shows, then plan again. An id of a client has letters,
+  digits and dashes. Do not paste one that has anything else: whoever wrote the lock chose it, and a shell may run it.
 - **This project's state is broken or lost.** The bootstrap bucket keeps old versions of `{key}`: restore the newest
   good one. Or write the project of the production backend anew to adopt it (`mode: adopt` with its names).
 - **The bootstrap backend is gone.** The production backend and all states in it are not touched by that. Bootstrap

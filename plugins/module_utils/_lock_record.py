@@ -16,7 +16,13 @@ from dataclasses import astuple, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ._commands import is_plain
+
 DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
+
+#: How the hash of a lock's id begins, by which it is named where the id could run as code.
+HASH = "sha256:"
+_SHORTEST, _LONG = len(HASH) + 12, len(HASH) + 16
 
 #: The operation of locks that fence a state which has moved, or is on its way.
 MOVING = "tf_state_move"
@@ -106,6 +112,22 @@ def seen_id(info: Mapping[str, Any] | None) -> str:
     """What a table's lock without an id goes by: its `Info` as DynamoDB gives it, hashed. None: it has none."""
     text = info["S"] if info and "S" in info else json.dumps(info, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def id_hash(id: str) -> str:
+    return HASH + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def lock_name(id: str) -> str:
+    """What a person types for a lock: its id, or the begin of its hash where the id could run as code."""
+    return id if is_plain(id) and not id.startswith(HASH) else id_hash(id)[:_LONG]
+
+
+def is_named(id: str, name: str) -> bool:
+    """Whether the lock of this id is meant. A name that begins as a hash is never an id."""
+    if name.startswith(HASH):
+        return len(name) >= _SHORTEST and id_hash(id).startswith(name.lower())
+    return id == name
 
 
 def rfc3339nano(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from ._aws import BOTOCORE_MISSING, Aws, Connection
 from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
 from ._guard import ALLOW
 from ._no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
+from ._printable import printable_result
 from ._reconcile import Interrupted, Outcome, reconcile
 
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
@@ -97,6 +98,7 @@ def run_module(edge: Edge) -> None:
     # Ansible would replace these once more, in names, too.
     names = names_in(module.params)
     module.no_log_values = {each for each in module.no_log_values if not any(each in name for name in names)}
+    result = printable_result(result)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):

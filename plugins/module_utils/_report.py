@@ -13,6 +13,7 @@ from typing import Any
 
 from ._cost import COLUMN, legend
 from ._findings import SEVERITIES, Finding, rank, worst
+from ._printable import printable
 
 #: What is checked, by the first part of the ids, in the order of the columns.
 CHECKS = {
@@ -151,7 +152,7 @@ def markdown_text(report: Report) -> str:
     lines += [_md_row(head), _md_row(["---"] * len(head))]
     for row in report.rows:
         cells = [_md_cell(row, check) for check in CHECKS]
-        lines.append(_md_row([_md(row.name), _md(str(row.backend["region"])), *cells, _md(row.cost), row.status]))
+        lines.append(_md_row([_in_cell(row.name), _in_cell(row.backend["region"]), *cells, _md(row.cost), row.status]))
     lines += ["", _md(f"{COLUMN}: {report.legend}")] if report.legend else []
     for group in report.groups:
         first = group[0][1]
@@ -184,20 +185,29 @@ def _md_row(cells: Sequence[str]) -> str:
 
 def _md_cell(row: Row, check: str) -> str:
     level = worst(row.of(check))
-    told = _md(row.cell(check))
+    told = _in_cell(row.cell(check))
     return " ".join(part for part in (told, f"**{level}**" if level else "" if told else "ok") if part)
 
 
-_SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+!|~&"} | {"\n": " ", "\r": " "})
+_SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+!|~&"})
+#: What GitHub and GitLab make links of, and mentions that notify people, though every mark in it is escaped.
+_LINKED = re.compile(r'@|[#!$&]\d|[~%][\w"]|://|www\.')
 
 
 def _md(text: str) -> str:
-    return text.translate(_SPECIAL)
+    """Text that is no more than text: no heading, no row, no link."""
+    words = printable(text).split(" ")
+    return " ".join(_code(each) if _LINKED.search(each) else each.translate(_SPECIAL) for each in words)
+
+
+def _in_cell(text: object) -> str:
+    """As `_md`; but even in code a bar ends a cell."""
+    return _md(str(text).replace("|", "\\x7c"))
 
 
 def _code(text: str) -> str:
     """A code span that its own text cannot end."""
-    flat = " ".join(text.split())
+    flat = printable(text) or " "
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
     space = " " if "`" in flat else ""
     return f"{fence}{space}{flat}{space}{fence}"
@@ -211,7 +221,10 @@ def table(report: Report, where: str | None) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))] if rows else []
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     grave = [(name, each) for name, each in report.findings if rank(each["severity"]) < 2 and not each["waived"]]
-    told = [f"{each['severity'].upper()} {name or 'code'}: {each['title']} ({_where(each)})" for name, each in grave]
+    told = [
+        f"{each['severity'].upper()} {printable(name or 'code')}: {each['title']} ({_where(each)})"
+        for name, each in grave
+    ]
     more = [f"... and {len(told) - LONGEST_TABLE} more"] if len(told) > LONGEST_TABLE else []
     legend_is = [f"{COLUMN.upper()}: {report.legend}"] if rows and report.legend else []
     report_is = [f"The report: {where}"] if where else []
@@ -219,7 +232,7 @@ def table(report: Report, where: str | None) -> str:
 
 
 def _where(finding: Mapping[str, Any]) -> str:
-    return str(finding["detail" if finding["id"] == "audit.failed" else "resource"])
+    return printable(finding["detail" if finding["id"] == "audit.failed" else "resource"])
 
 
 def _printed(row: Row) -> tuple[str, ...]:
@@ -230,4 +243,4 @@ def _printed(row: Row) -> tuple[str, ...]:
         row.cost,
         row.status,
     )
-    return tuple(" ".join(cell.split()) for cell in cells)
+    return tuple(map(printable, cells))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ._cost import COLUMN
 from ._findings import SEVERITIES, rank, worst
+from ._printable import printable
 from ._report import CHECKS, UNKNOWN, Report, Row, headline
 
 #: Past so many items a group starts closed.
@@ -188,7 +189,7 @@ autocomplete="off"><a class="small" href="#findings">Findings</a>
 
 
 def _e(text: Any) -> str:
-    return escape(str(text))
+    return escape(printable(text))
 
 
 def _hash(text: str) -> str:

@@ -11,6 +11,7 @@ from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._lock_record import DEFAULT_WORKSPACE
 from ._module import Edge, connection_of, target_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._state.lock_stores import Place
 from ._state.maintenance import excluded
@@ -94,7 +95,7 @@ def _result(place: Place, plan: Plan, is_changed: bool, diff: bool) -> dict[str,
         "serial": document and document.serial,
     }
     if diff:
-        result["diff"] = {"before": f"{plan.item.shown or ''}\n", "after": f"{plan.wanted or ''}\n"}
+        result["diff"] = {"before": f"{printable(plan.item.shown or '')}\n", "after": f"{plan.wanted or ''}\n"}
     return result
 
 
@@ -112,7 +113,7 @@ def _told(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
     if problems:
         result["failed"] = True
     if diff:
-        after = "".join(f"{row.path} {row.digest}\n" for row in written)
+        after = "".join(f"{printable(row.path)} {row.digest}\n" for row in written)
         result["diff"] = {"before": "", "after": after}
     return result
 

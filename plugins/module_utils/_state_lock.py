@@ -12,8 +12,9 @@ from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import MOVING, LockInfo
+from ._lock_record import HASH, MOVING, LockInfo, is_named, lock_name
 from ._module import Edge, connection_of, target_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._state.holders import age_s, seconds, sentence, told
 from ._state.lock_stores import Lock, Place
@@ -70,6 +71,8 @@ def _hold(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     """Takes what is missing of the lock, or finds out that it is held by somebody else."""
     if params["older_than"]:
         raise Invalid("older_than goes with state: released")
+    if (params["lock_id"] or "").startswith(HASH):
+        raise Invalid(f"lock_id begins with {HASH}, which names a lock by the hash of its id: give the id itself")
     before, wanted_id = look(world, place), params["lock_id"]
     mine = [lock for lock in before if lock.id == wanted_id and isinstance(lock.record, LockInfo)]
     if len(mine) < len(before):
@@ -102,16 +105,18 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
     before = look(world, place)
     if before and not (params["lock_id"] or params["older_than"]):
-        ids = " or ".join(dict.fromkeys(lock.id for lock in before))
+        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before))
         return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
     meant_id = (params["lock_id"] or "").strip('"')  # such as ETags have
-    named = [lock for lock in before if meant_id in ("", lock.id)]
+    named = [lock for lock in before if not meant_id or is_named(lock.id, meant_id)]
     if before and not named:
         return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
     meant = []
     for lock in named:
         if not meant_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
-            return _refused(place, before, now, f"and is the fence of a state that moved: name it, lock_id: {lock.id}")
+            return _refused(
+                place, before, now, f"and is the fence of a state that moved: name it, lock_id: {lock_name(lock.id)}"
+            )
         age = age_s(lock, before, now)
         if older_than_s is not None and age is None:
             return _refused(
@@ -143,5 +148,5 @@ def _result(place: Place, settled: Settled, params: Params, now: datetime, diff:
         result["lock_id"] = settled.after[0].id or None
     if diff:
         was = sentence(place.path, settled.before, now)
-        result["diff"] = {"before": f"{was}\n", "after": f"{is_now}\n"}
+        result["diff"] = {"before": f"{printable(was)}\n", "after": f"{printable(is_now)}\n"}
     return result

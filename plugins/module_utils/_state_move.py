@@ -18,6 +18,7 @@ from ._core import Failure, Invalid, Params, TfstateError, Wrote, unheard
 from ._lasting import Lasting
 from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
+from ._printable import printable
 from ._project import Project
 from ._reconcile import unless_checking
 from ._relocation import Relocation
@@ -256,4 +257,4 @@ def _diff(result: dict[str, Any]) -> dict[str, str]:
     after = [row["destination"] for row in due] + [f"{name}: the destination" for name in project["edits"]]
     after += [f"denied: {path}" for path in result["denied"]]
     sides = {"before": before + project["removed"], "after": after}
-    return {name: "".join(f"{line}\n" for line in lines) for name, lines in sides.items()}
+    return {name: "".join(f"{printable(line)}\n" for line in lines) for name, lines in sides.items()}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from ._core import Invalid, Params
 from ._lock_record import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX, state_path
@@ -23,6 +24,7 @@ STATE_SPEC: dict[str, dict[str, Any]] = {
     "bucket": {"required": True},
     "table": {},
     "key": {"required": True, "no_log": False},
+    "key_is_url_encoded": {"type": "bool", "default": False, "no_log": False},
     "workspace": {"default": DEFAULT_WORKSPACE},
     "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
     **ENCRYPTION_SPEC,
@@ -32,10 +34,22 @@ STATE_SPEC: dict[str, dict[str, Any]] = {
 def place_of(params: Params) -> Place:
     """Where the state and its locks lie. Raises Invalid."""
     target = target_of(params, "bucket")
-    if not params["key"] or params["key"] != params["key"].strip("/"):
-        raise Invalid(f"key {params['key']!r} must be a path without a slash at either end")
-    path = state_path(params["key"], params["workspace"], params["workspace_key_prefix"])
+    key = key_of(params)
+    if not key or key != key.strip("/"):
+        raise Invalid(f"key {key!r} must be a path without a slash at either end")
+    path = state_path(key, params["workspace"], params["workspace_key_prefix"])
     return Place(target.name, path, params["table"] or None, target.owner, encryption_of(params))
+
+
+def key_of(params: Params) -> str | None:
+    """The key, decoded where it comes percent-encoded. Raises Invalid."""
+    key: str | None = params["key"]
+    if not key or not params.get("key_is_url_encoded"):
+        return key
+    try:
+        return unquote_to_bytes(key).decode()
+    except UnicodeDecodeError:
+        raise Invalid(f"key {key!r} is not UTF-8 once decoded; key_is_url_encoded is set") from None
 
 
 def encryption_of(params: Params) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._module import Edge, connection_of, target_of
+from ._printable import printable
 from ._reconcile import unless_checking
 from ._state.maintenance import excluded
 from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
@@ -100,4 +101,4 @@ def _difference(path: str, plan: Plan, with_version_id: str | None) -> dict[str,
 
 def _lines(serial: int | None, addresses: frozenset[str]) -> str:
     head = "no state" if serial is None else f"serial {serial}"
-    return "".join(f"{line}\n" for line in (head, *sorted(addresses)))
+    return "".join(f"{printable(line)}\n" for line in (head, *sorted(addresses)))

@@ -11,6 +11,7 @@ from typing import Any
 from ._cost import COLUMN, Cost, legend, monthly_cost
 from ._cost_facts import facts_at_rest
 from ._no_log import is_censored
+from ._printable import printable
 
 #: Past so many backends only counts and the exceptions are printed.
 LONGEST_TABLE = 40
@@ -73,7 +74,7 @@ def line_of(
         credentials=result.get("credentials"),
         lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
         changed=_changes(bucket, table_, config),
-        status=" ".join(status.split()),
+        status=printable(" ".join(status.split())),
     )
 
 
@@ -143,7 +144,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _cells(line: Line) -> tuple[str, ...]:
     status = "FAILED" if line.failed else "ok"
-    return line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status
+    cells = (line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status)
+    return tuple(map(printable, cells))
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
@@ -155,4 +157,4 @@ def _counts(lines: Sequence[Line], check_mode: bool) -> str:
 
 
 def _failures(lines: Sequence[Line]) -> list[str]:
-    return [f"FAILED {each.backend}: {each.status}" for each in lines if each.failed]
+    return [f"FAILED {printable(each.backend)}: {each.status}" for each in lines if each.failed]

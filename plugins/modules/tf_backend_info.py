@@ -204,6 +204,12 @@ backend:
         path: {description: The state that is locked., type: str, sample: network/terraform.tfstate}
         store: {description: V(table) or V(file)., type: str, sample: table}
         lock_id: {description: Its id., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
+        lock_id_sha256:
+          description:
+            - V(sha256:) and the SHA-256 of its id, in hexadecimal digits. Of a wedged lock, of what C(seen) shows.
+              The C(lock_id) of M(cornerstone.tfstate.tf_state_lock) takes it, and it is safe in a command.
+          type: str
+          sample: sha256:4c064cc387ce73af968e25fb65de47b3d841aef9e8ce9761eb20e5722916dcab
         operation: {description: What its holder does., type: str, sample: OperationTypeApply}
         info: {description: What else its holder says., type: str, sample: ""}
         who: {description: Its holder., type: str, sample: deploy@runner-7}

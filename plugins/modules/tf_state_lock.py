@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.lock_file
+  - cornerstone.tfstate.state_key
 attributes:
   idempotent:
     support: partial
@@ -76,6 +77,9 @@ options:
   lock_id:
     description:
       - The id of the lock, as in RV(before) of this module and in the error of a client that does not get it.
+      - Or V(sha256:) and at least the first 12 hexadecimal digits of the SHA-256 of that id, as in RV(before).
+        Use it in commands. Anybody who can write a lock chooses its id, and an id can hold text that a shell
+        or Ansible runs. Messages show an id so if it has other characters than letters, digits and C(_./:@+=,-).
       - A wedged lock has no id of its own. For it take what RV(before) shows instead, which means exactly what was
         seen there. It is C(seen) in the result of M(cornerstone.tfstate.tf_backend_info).
       - With O(state=released) a lock with another id is left alone, and the task fails.
@@ -208,6 +212,12 @@ before:
       description: Its id, or what to give as O(lock_id) to release a wedged lock.
       type: str
       sample: 008fc466-9743-e5aa-475a-7589773aa3fd
+    lock_id_sha256:
+      description:
+        - V(sha256:) and the SHA-256 of RV(before[].lock_id), in hexadecimal digits. O(lock_id) takes it instead of the
+          id. It is safe in a command, whatever the id is.
+      type: str
+      sample: sha256:464107b67634598b5363cafabccc938fa4182e546fead6a0f61c62b2d38fe768
     operation:
       description: What it is held for. None for a wedged lock.
       type: str

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.connection
+  - cornerstone.tfstate.state_key
 options:
   bucket:
     description:

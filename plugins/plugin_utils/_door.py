@@ -25,6 +25,7 @@ from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, result_of, shown
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable, printable_result
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches the fast door off, or on where it is off: forking after system libraries were used is unsafe on macOS.
@@ -66,7 +67,8 @@ class Doors(ActionBase):  # type: ignore[misc]
         self._compute_environment_string(self._environment)
         self._fast = self._is_fast()
         is_apart = self._fast and self.NEEDS_BOTOCORE
-        return {**result, **(apart(self.work, self._cut_short, self.heard) if is_apart else self.work())}
+        done = apart(self.work, self._cut_short, self.heard) if is_apart else self.work()
+        return {**result, **printable_result(done)}
 
     @property
     def module(self) -> str:
@@ -145,7 +147,8 @@ class Doors(ActionBase):  # type: ignore[misc]
     def _cut_short(self, written: list[str]) -> None:
         """Ansible's own message says only that the time is up."""
         done = ", ".join(written) or "nothing"
-        Display().warning(f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish.")
+        told = f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish."
+        Display().warning(printable(told))
 
 
 class Door(Doors):

@@ -93,6 +93,21 @@ def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
     succeeded(workspace.apply())
 
 
+@pytest.mark.parametrize("backend", ["both"], indirect=True)
+def test_a_hostile_lock_is_released_by_the_command_that_is_printed_and_runs_nothing(
+    backend: Backend, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    attack = f"x{{{{ lookup('pipe', 'touch {ran}') }}}}$(touch {ran})"
+    key, info = f"a/{attack}.tfstate", {"ID": attack, "Who": attack, "Created": "2026-01-02T03:04:05Z"}
+    backend.s3.put_object(Bucket=backend.bucket, Key=f"{key}.tflock", Body=json.dumps(info).encode())
+    assert becomes_true(lambda: bool(stale(backend, "a/*")))
+    (fix,) = {each["fix"] for each in stale(backend, "a/*")}
+    released = backend.project.play(*shlex.split(fix)[1:])
+    assert released.code == 0 and "changed=1" in released.output, released.output
+    assert (backend.lock_infos(key), stale(backend, "a/*"), ran.exists()) == ([], [], False)
+
+
 def test_a_checkout_that_terraform_initialised_is_on_the_map(backend: Backend, workspace: Workspace) -> None:
     initialised(backend, workspace, "on-the-map")
     asked = {"gather": ["settings"], "code": [str(workspace.folder)], "lock_mode": backend.lock_mode}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -106,7 +107,7 @@ def kill_an_apply(incident: Incident) -> None:
     text = json.dumps(holder, separators=(",", ":"))
     incident.s3.put_object(Bucket=BUCKET, Key=f"{KEY}.tflock", Body=text.encode())
     incident.dynamodb.put_item(TableName=TABLE, Item={**LOCK, "Info": {"S": text}})
-    incident.variables["LOCK_ID"] = holder["ID"]
+    incident.variables["LOCK_ID"] = f"sha256:{hashlib.sha256(holder['ID'].encode()).hexdigest()[:12]}"
 
 
 def break_the_digest(incident: Incident) -> None:

@@ -30,6 +30,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.support.clean_environment import without_aws
@@ -78,7 +79,7 @@ def _carried_out(task: Task) -> Result:
     validated = ArgumentSpecValidator(edge.spec, **rules).validate(task.params)
     if validated.error_messages:
         return {"failed": True, "msg": validated.errors.msg, "changed": False}
-    return edge.work(validated.validated_parameters, task.check_mode, task.diff)
+    return printable_result(edge.work(validated.validated_parameters, task.check_mode, task.diff))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._commands import is_plain
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, is_canonical, marshal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import is_printable
 
 from tests.integration.doors import Door, Result, Task, through_core
 from tests.support.emulators import RunningEmulator
@@ -185,6 +188,35 @@ def test_the_holder_is_shown_and_released_by_its_id_alone(
     assert backend.holders == FREE
     assert [each["who"] for each in result["before"]] == ["ann@runner-7"] * (file + table)
     assert (result["changed"], result["after"]) == (True, [])
+
+
+HOSTILE_ID = 'x\x1b[2J\n{{ lookup("pipe", "id") }}\u202e$(id)'
+HOSTILE_KEY = 'app/{{ lookup("pipe", "id") }}\u202e$(id).tfstate'
+
+
+@pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
+def test_a_lock_that_could_run_as_code_is_shown_and_released_by_its_hash(
+    backend: Backend, apply: LockInfo, door: Door
+) -> None:
+    info = replace(apply, id=HOSTILE_ID, who="me\x1b[31m\nCRITICAL", info="\u2028")
+    backend.s3.put_object(Bucket=backend.bucket, Key=f"{HOSTILE_KEY}.tflock", Body=marshal(info).encode())
+    key = {"key": quote(HOSTILE_KEY), "key_is_url_encoded": True, "table": None, "secret_key": "hush-hush"}
+    (shown,) = door([backend.as_task("released", **key)])
+    assert is_printable(shown["msg"]) and HOSTILE_ID not in shown["msg"] and r"me\x1b[31m\nCRITICAL" in shown["msg"]
+    (lock,) = shown["before"]
+    assert (shown["path"], lock["lock_id"], lock["who"]) == (HOSTILE_KEY, HOSTILE_ID, info.who), "these stay exact"
+    name = shown["msg"].rpartition("lock_id: ")[2]
+    assert is_plain(name) and lock["lock_id_sha256"].startswith(name)
+    other = name[:-1] + ("1" if name.endswith("0") else "0")
+    wrong, released = door([backend.as_task("released", lock_id=each, **key) for each in (other, name)])
+    assert wrong["failed"] and released["changed"]
+    assert all(map(is_printable, released["diff"]["before"].splitlines()))
+    assert not backend.s3.list_objects_v2(Bucket=backend.bucket).get("Contents")
+
+
+def test_nothing_is_held_under_a_hash(backend: Backend) -> None:
+    assert "names a lock by the hash of its id" in backend.refused("held", lock_id="sha256:0123456789ab")
+    assert "is not UTF-8 once decoded" in backend.refused("held", key="a%ff", key_is_url_encoded=True)
 
 
 def test_of_two_locks_only_the_one_that_is_named_goes(backend: Backend, apply: LockInfo) -> None:

@@ -17,7 +17,8 @@ from tests.integration.doors import EDGES
 COLLECTION = "cornerstone.tfstate"
 #: What playbooks/unlock.yml takes.
 UNLOCK_SPEC = {
-    name: {"type": "str", "required": name == "key"} for name in ("key", "workspace", "lock_id", "older_than")
+    **{name: {"type": "str", "required": name == "key"} for name in ("key", "workspace", "lock_id", "older_than")},
+    "key_is_url_encoded": {"type": "bool"},
 }
 SPECS: dict[str, dict[str, Any]] = {"bootstrap": ROLE_SPEC, "unlock": UNLOCK_SPEC, "audit": {}}
 
@@ -40,7 +41,7 @@ class Command:
 
 
 def command_of(fix: str) -> Command:
-    words = shlex.split(fix.replace("${EDITOR:-vi}", "vi"), comments=True)
+    words = shlex.split(fix.replace("${EDITOR:-vi}", "vi"), comments=True) or [""]
     if words[0] == "ansible":
         where, module, is_json = words[1:3] == ["localhost", "-m"], words[3], words[4] == "-a"
         assert where and is_json and len(words) == 6, fix

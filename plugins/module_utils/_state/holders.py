@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from .._core import Invalid
-from .._lock_record import LockInfo, Wedged, is_canonical
+from .._lock_record import LockInfo, Wedged, id_hash, is_canonical, lock_name
 from .lock_stores import Lock
 
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -47,6 +47,7 @@ def _told(lock: Lock, age: int | None) -> dict[str, Any]:
         "store": lock.store,
         "path": lock.path,
         "lock_id": lock.id or None,
+        "lock_id_sha256": id_hash(lock.id) if lock.id else None,
         "operation": known and known.operation,
         "info": known and known.info,
         "who": known and known.who,
@@ -71,7 +72,7 @@ def sentence(path: str, locks: Sequence[Lock], now: datetime) -> str:
 
 def _held(same: Sequence[Lock], age: int | None) -> str:
     record, where = same[0].record, " and ".join(lock.store for lock in same)
-    name = f", lock id {same[0].id}" if same[0].id else ""
+    name = f", lock id {lock_name(same[0].id)}" if same[0].id else ""
     if isinstance(record, Wedged):
         return f"by a record that no client can read or release ({record.reason}; {where}{_for(age)}{name})"
     info = f", {record.info!r}" if record.info else ""

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from .._aws_errors import MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
-from .._lock_record import LockInfo, marshal
+from .._lock_record import LockInfo, lock_name, marshal
 from .holders import sentence
 from .lock_stores import File, Lock, Place, Store, World, stores
 
@@ -45,7 +45,7 @@ class ChangedHands(TfstateError):
 
     def __init__(self, seen: Lock, now: Lock) -> None:
         super().__init__(
-            f"the lock {seen.id} of {seen.path} ({seen.store}) changed hands and was left alone: "
+            f"the lock {lock_name(seen.id)} of {seen.path} ({seen.store}) changed hands and was left alone: "
             f"{sentence(now.path, (now,), datetime.now(timezone.utc))}"
         )
 
@@ -139,8 +139,8 @@ def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
     for lock in locks:
         other = now.get(lock.store)
         if other is None:
-            gone = f"the lock {lock.id} of {lock.path} ({lock.store}) was released by somebody else: nothing more is "
-            raise TfstateError(f"{gone}written there{MAYBE_UNSEEN}")
+            gone = f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) was released by somebody else"
+            raise TfstateError(f"{gone}: nothing more is written there{MAYBE_UNSEEN}")
         if other.text != lock.text:
             raise ChangedHands(lock, other)
 
@@ -158,7 +158,7 @@ def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
     now = store.look(world)
     if now and now.text == marshal(info):
         return now
-    raise TfstateError(f"the lock {lock.id} of {lock.path} ({lock.store}) changed hands: run again")
+    raise TfstateError(f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) changed hands: run again")
 
 
 def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
@@ -171,7 +171,7 @@ def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
         except ChangedHands as error:
             problems.append(str(error))
         except TfstateError as error:
-            problems.append(f"{error}; the lock {lock.id} of {lock.path} may still be held ({lock.store})")
+            problems.append(f"{error}; the lock {lock_name(lock.id)} of {lock.path} may still be held ({lock.store})")
     return Released(tuple(done), tuple(problems))
 
 

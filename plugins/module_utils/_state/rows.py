@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from .._lock_record import LockInfo
+from .._lock_record import LockInfo, id_hash
 from .contents import Lock, Look
 from .digests import Digest
 from .document import Document, Unreadable
@@ -73,10 +73,12 @@ def _version(version: Version) -> dict[str, Any]:
 
 def lock_row(lock: Lock) -> dict[str, Any]:
     info = lock.info if isinstance(lock.info, LockInfo) else None
+    name = info.id if info else lock.seen and lock.seen.strip('"')
     return {
         "path": lock.path,
         "store": lock.store,
         "lock_id": info and info.id,
+        "lock_id_sha256": id_hash(name) if name else None,
         "operation": info and info.operation,
         "info": info and info.info,
         "who": info and info.who,

@@ -19,6 +19,7 @@ from typing import Any
 from .._aws import Aws
 from .._core import Call, CallFailed, Failure
 from .._lock_steps import DYNAMODB, LOCKFILE, several
+from .._printable import printable
 from .contents import GONE, fingerprint
 from .departed import denied_by_policy
 from .digest_fence import Fence, fence_of, put_fence
@@ -286,7 +287,7 @@ class Crossing:
 
     def diff(self, outcome: Outcome) -> dict[str, Any]:
         fence = [f"fence: {'up' if self.is_fenced else 'down'}\n", f"fence: {self.shown_fence(outcome)}\n"]
-        listed = "".join(f"digest of {path}\n" for path in sorted(outcome.removed))
+        listed = "".join(f"digest of {printable(path)}\n" for path in sorted(outcome.removed))
         return {"before": fence[0] + listed, "after": fence[1]}
 
 
