@@ -10,11 +10,14 @@ from typing import Any
 
 from ._bucket import policy
 from ._commands import NO_COMMAND, Word, command, in_note
-from ._core import Values
+from ._core import Target, Values
 from ._expectations import Expectations, Facts
 from ._findings import Finding, found
 from ._lifecycle_rules import SMALLEST, as_written
-from ._policy_reach import is_public, lends_control
+from ._own_statements import owner_of
+from ._partitions import partition_of
+from ._policy_document import Statement
+from ._policy_reach import Owner, is_public, lends_control, lets_others_in
 
 
 def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -23,7 +26,7 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     if "lifecycle" not in left_alone:
         yield from _expirations(bucket, facts)
     if "policy" not in left_alone:
-        yield from _open_statements(bucket, facts)
+        yield from _open_statements(bucket, facts, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         asked = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
@@ -64,11 +67,27 @@ def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any])
     return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, "Expiration of the rules")
 
 
-def _open_statements(bucket: Values, facts: Facts) -> Iterator[Finding]:
+def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
+    """The kind of finding that it is, if it reaches others than the owner in a way that is one."""
+    if is_public(statement):
+        yield "bucket.policy_public"
+    elif lends_control(statement, owner):
+        yield "bucket.policy_foreign"
+    elif lets_others_in(statement, owner):
+        yield "bucket.policy_condition"
+
+
+def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     present = (bucket.get("policy") or policy.ABSENT)["statements"]
-    account = str(facts.get("account_id") or "")
-    opened = [("bucket.policy_public", each) for each in present if is_public(each)]
-    opened += [("bucket.policy_foreign", each) for each in present if account and lends_control(each, account)]
+    target = Target(
+        bucket["name"],
+        facts["region"],
+        partition=partition_of(facts["region"]).name,
+        account_id=facts.get("account_id"),
+        owner=wanted.account_id,
+    )
+    owner = owner_of(target, present)
+    opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
     kept = [each for each in present if each not in [statement for _kind, statement in opened]]
     document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
     fix = _s3("delete-bucket-policy", bucket, facts)
@@ -78,6 +97,8 @@ def _open_statements(bucket: Values, facts: Facts) -> Iterator[Finding]:
         fix = _by_file("policy", bucket, facts, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
         detail = f"The statement {each.get('Sid') or json.dumps(each)} allows {', '.join(each.get('Action', ['it']))}."
+        if kind != "bucket.policy_public" and not owner.account:
+            detail += " The account that owns the bucket is not known."
         yield found(kind, bucket["name"], detail, fix)
 
 

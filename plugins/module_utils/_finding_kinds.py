@@ -79,6 +79,13 @@ KINDS: dict[str, Kind] = {
         "Whoever may write policy, ACLs or encryption can give himself all the rest.",
         ("S3.6",),
     ),
+    "bucket.policy_condition": Kind(
+        "high",
+        "A condition of the bucket policy lets others in",
+        "The statement is for everybody, and its conditions do not keep out everybody but the owner: they name another "
+        "account, or an organization, network or endpoint that is not known to be the owner's.",
+        ("S3.6",),
+    ),
     "bucket.mfa_delete": Kind(
         "info",
         "MFA delete is off",

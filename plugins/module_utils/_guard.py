@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ._bucket import lifecycle
 from ._bucket.policy import document
-from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Values
-from ._lifecycle_rules import expiries
-from ._own_statements import weakens
-from ._policy_document import MAX_BYTES, OURS, Statement, deleted_principals, meaning
-from ._policy_reach import is_public, locks_out
+from ._core import EXISTENCE, Change, Params, Resource, Target, TfstateError, Value, Values
+from ._lifecycle_rules import Expiry, expiries
+from ._own_statements import KMS_KEY, is_own, our_statements, owner_of
+from ._policy_document import MAX_BYTES, Statement, deleted_principals, meaning
+from ._policy_reach import Owner, contains, is_public, lends_control, lets_others_in, locks_out
 from ._table.existence import KEY
+from ._table.recovery import LONGEST_DAYS
 from ._tags import MOST_TAGS, tag_list
+
+#: What a new bucket does to old versions if nothing is asked.
+BASELINE_EXPIRY = Expiry({}, *(lifecycle.BASELINE[name] for name in [*lifecycle.OPTIONS][:2]))
 
 #: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
 ALLOW = {
@@ -28,6 +33,7 @@ ALLOW = {
         "enable_acls",
         "weaken_policy",
         "drop_policy_statements",
+        "grant_foreign_access",
         "lock_out_operator",
         "enable_object_lock",
         "enforce_compliance",
@@ -78,6 +84,8 @@ def refusals(
     if changes:
         found += _other_manager(observed.get("tags"), params)
         found += _between_facets(changes, observed)
+    if any(change.facet == EXISTENCE and change.before is None for change in changes):
+        found += _at_creation(resource, target, {**observed, **{change.facet: change.after for change in changes}})
     allowed = set(params.get("allow") or ())
     kept = [refusal for refusal in found if refusal.word not in allowed]
     deletes_state = any(refusal.word == "delete_state" for refusal in found)
@@ -179,6 +187,10 @@ def _other_key(before: str, after: str | None) -> Refusal:
 
 
 def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before, change.after
+    if (before["days"] or 0) > (after["days"] or 0) or (before["mode"], after["mode"]) == ("COMPLIANCE", "GOVERNANCE"):
+        reason = f"new versions would be locked for less than {before['days']} days in mode {before['mode']}"
+        yield Refusal(reason, "shorten_retention")
     what = "no version, lock files included, can be deleted before its time" if change.after["mode"] else "it stays on"
     yield Refusal(f"object lock can never be switched off again: {what}", "enable_object_lock")
     if change.after["mode"] == "COMPLIANCE":
@@ -187,27 +199,19 @@ def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
-    if target.fresh:
-        return
-    today = [*expiries(change.before)]
+    today = [BASELINE_EXPIRY] if target.fresh else [*expiries(change.before)]
+    than = "the baseline of a new bucket" if target.fresh else "today"
     for after in expiries(change.after):
         if not any(before.covers(after) for before in today):
-            reason = f"old versions would be kept less long than today: {after.days} days, newest {after.newer} besides"
+            reason = (
+                f"old versions would be kept less long than {than}: {after.days} days, newest {after.newer} besides"
+            )
             yield Refusal(reason, "shorten_retention")
 
 
 def _policy(change: Change, target: Target) -> Iterator[Refusal]:
     before, after = change.before["statements"], change.after["statements"]
-    kept = {meaning(each) for each in after}
-    replaced = {each.get("Sid") for each in after if each.get("Sid")}
-    gone = [each for each in before if meaning(each) not in kept]
-    ours = [_sid(each) for each in gone if _is_ours(each) and weakens(each, after)]
-    foreign = [_sid(each) for each in gone if not _is_ours(each) and each.get("Sid") not in replaced]
-    if ours:
-        yield Refusal(f"the policy would lose or weaken {', '.join(ours)}", "weaken_policy")
-    if foreign:
-        reason = f"the policy would lose statements that are not ours: {', '.join(foreign)}"
-        yield Refusal(reason, "drop_policy_statements")
+    yield from _lost_statements(before, after, target)
     for statement in after:
         for who in deleted_principals(statement):
             yield Refusal(
@@ -217,13 +221,57 @@ def _policy(change: Change, target: Target) -> Iterator[Refusal]:
             )
     if (size := len(document(change.after))) > MAX_BYTES:
         yield Refusal(f"the policy, with the statements that are there, would have {size} bytes; AWS takes {MAX_BYTES}")
-    added = [each for each in after if meaning(each) not in {meaning(other) for other in before}]
-    for statement in added:
-        if is_public(statement):
-            yield Refusal(f"policy statement {_sid(statement)} lets anybody in", "open_public_access")
-        if locks_out(statement, f"arn:{target.partition}:s3:::{target.name}", target.owner or target.account_id):
-            reason = f"policy statement {_sid(statement)} could lock you out of the policy itself"
-            yield Refusal(reason, "lock_out_operator")
+    owner = owner_of(target, after)
+    known = {meaning(each) for each in before}
+    for statement in (each for each in after if meaning(each) not in known):
+        yield from _reach(statement, owner)
+
+
+def _lost_statements(before: list[Statement], after: list[Statement], target: Target) -> Iterator[Refusal]:
+    """Statements that go, or are replaced, without another that allows or denies at least as much."""
+    kept = {meaning(each) for each in after}
+    gone = [each for each in before if meaning(each) not in kept]
+    lost = [each for each in gone if not any(contains(other, each) for other in after)]
+    sids = {each.get("Sid") for each in after}
+    ours = [each for each in lost if is_own(each, target)]
+    keys = [each for each in ours if each.get("Sid") == KMS_KEY and KMS_KEY in sids]
+    foreign = [each for each in lost if each not in ours]
+    if weakened := [_sid(each) for each in ours if each not in keys]:
+        yield Refusal(f"the policy would lose or weaken {', '.join(weakened)}", "weaken_policy")
+    if keys:
+        yield Refusal("the policy would require another KMS key for uploads than today", "change_kms_key")
+    if foreign:
+        named = ", ".join(f"{_sid(each)} (replaced)" if each.get("Sid") in sids else _sid(each) for each in foreign)
+        reason = f"the policy would lose statements that are not ours: {named}"
+        yield Refusal(reason, "drop_policy_statements")
+    if denials := [_sid(each) for each in foreign if each.get("Effect") == "Deny"]:
+        yield Refusal(f"the policy would no longer deny what {', '.join(denials)} denies", "weaken_policy")
+
+
+def _reach(statement: Statement, owner: Owner) -> Iterator[Refusal]:
+    """Whom a statement that is new lets in, or keeps out."""
+    sid = _sid(statement)
+    if is_public(statement):
+        yield Refusal(f"policy statement {sid} lets anybody in", "open_public_access")
+    elif lends_control(statement, owner):
+        reason = f"policy statement {sid} lets {_others(owner)} change what protects the bucket"
+        yield Refusal(reason, "grant_foreign_access")
+    elif lets_others_in(statement, owner):
+        reason = (
+            f"policy statement {sid} has conditions that let in {_others(owner)}: let one account in by its number as "
+            "Principal, and say which organisations and VPC endpoints are yours with allowed_organization_ids and "
+            "allowed_vpc_endpoint_ids"
+        )
+        yield Refusal(reason, "grant_foreign_access")
+    if locks_out(statement, owner.bucket_arn, owner.account):
+        yield Refusal(f"policy statement {sid} could lock you out of the policy itself", "lock_out_operator")
+
+
+def _others(owner: Owner) -> str:
+    """Who is not known to be the owner."""
+    return (
+        f"others than account {owner.account}" if owner.account else "others, as far as can be told without account_id"
+    )
 
 
 def _tags(change: Change, target: Target) -> Iterator[Refusal]:
@@ -233,10 +281,6 @@ def _tags(change: Change, target: Target) -> Iterator[Refusal]:
 
 def _sid(statement: Statement) -> str:
     return str(statement.get("Sid") or "(without Sid)")
-
-
-def _is_ours(statement: Statement) -> bool:
-    return _sid(statement).startswith(OURS)
 
 
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
@@ -261,6 +305,65 @@ def _recovery(change: Change, target: Target) -> Iterator[Refusal]:
     if after < before:
         yield Refusal(f"point-in-time recovery would go from {before} days to {after or 'none'}", "disable_recovery")
 
+
+def _at_creation(resource: Resource, target: Target, wanted: Values) -> Iterator[Refusal]:
+    """Protections that a new resource would not have: AWS does not give them by itself, so that nobody would."""
+    for protection in NOT_GIVEN_BY_AWS:
+        if protection.kind != resource.kind:
+            continue
+        is_left_alone = protection.facet not in wanted
+        if is_left_alone or not protection.is_given(wanted[protection.facet], target):
+            why = f" ({protection.facet} is unmanaged, and AWS does not give it)" if is_left_alone else ""
+            reason = f"the new {resource.kind} would be made without {protection.what}{why}"
+            yield Refusal(reason, protection.word)
+
+
+def _requires_tls(policy: Value, target: Target) -> bool:
+    baseline = our_statements({}, [], target)
+    return all(any(contains(each, ours) for each in policy["statements"]) for ours in baseline)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """A protection of the baseline that AWS does not give to what it creates."""
+
+    kind: str
+    facet: str
+    what: str
+    word: str
+    is_given: Callable[[Value, Target], bool]
+
+
+NOT_GIVEN_BY_AWS = (
+    Protection(
+        "bucket",
+        "versioning",
+        "versioning, so that the next write destroys the state before it",
+        "suspend_versioning",
+        lambda value, _target: bool(value == "Enabled"),
+    ),
+    Protection(
+        "bucket",
+        "policy",
+        "a policy that requires TLS",
+        "weaken_policy",
+        _requires_tls,
+    ),
+    Protection(
+        "table",
+        "deletion_protection",
+        "deletion protection",
+        "disable_deletion_protection",
+        lambda value, _target: bool(value),
+    ),
+    Protection(
+        "table",
+        "recovery",
+        f"point-in-time recovery of {LONGEST_DAYS} days",
+        "disable_recovery",
+        lambda value, _target: (value["period_days"] or 0) >= LONGEST_DAYS,
+    ),
+)
 
 MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created-by")
 OTHER_MANAGERS = ("terraform", "opentofu", "terragrunt", "cloudformation", "cdk", "pulumi", "crossplane", "terraspace")

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ._core import Params, Response, Target
 from ._policy_document import OURS, Statement, canonical, tls_version
+from ._policy_reach import Owner
 
 TLS, TLS_VERSION = f"{OURS}RequireTls", f"{OURS}MinimumTlsVersion"
 KMS_ALGORITHM, KMS_KEY = f"{OURS}RequireKms", f"{OURS}RequireKmsKey"
 ORGANIZATION, VPC_ENDPOINT = f"{OURS}OnlyOrganization", f"{OURS}OnlyVpcEndpoint"
+#: The Sids of the statements that options of a bucket ask for.
+BASELINE_SIDS = {TLS, TLS_VERSION, KMS_ALGORITHM, KMS_KEY, ORGANIZATION, VPC_ENDPOINT}
+KMS_KEY_HEADER = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 BASELINE_TLS_VERSION = "1.2"
 
 
@@ -25,7 +29,7 @@ def our_statements(params: Params, present: list[Statement], target: Target) -> 
         yield _deny(TLS_VERSION, everything, {"NumericLessThan": {"s3:TlsVersion": lowest}})
     if _requires_key(params, present):
         # An upload without these headers takes the bucket's default, which is right; only a wrong header is denied.
-        algorithm, key = "s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id"
+        algorithm, key = "s3:x-amz-server-side-encryption", KMS_KEY_HEADER
         right = {algorithm: ["aws:kms", "aws:kms:dsse"]}
         yield _deny(KMS_ALGORITHM, objects, {"Null": {algorithm: "false"}, "StringNotEquals": right}, "s3:PutObject")
         only = {key: target.key_arn(params["kms_key_id"])}
@@ -72,15 +76,36 @@ def _tls_version(present: list[Statement]) -> str:
     return max(version for version in [BASELINE_TLS_VERSION, *today] if version)
 
 
-def weakens(gone: Statement, after: list[Statement]) -> bool:
-    """A statement of ours that comes back with a higher TLS version is stronger; another key has a word of its own."""
-    successor = next((each for each in after if each.get("Sid") == gone.get("Sid")), None)
-    if successor is None:
-        return True
-    if gone.get("Sid") == KMS_KEY:
-        return False
-    before, now = tls_version(gone), tls_version(successor)
-    return before is not None and (now is None or now < before)
+def is_own(statement: Statement, target: Target) -> bool:
+    """Whether it is ours by what it says, too: a Sid of ours on somebody else's words is theirs."""
+    sid = str(statement.get("Sid") or "")
+    if sid not in BASELINE_SIDS:  # of a move, a teardown or a lock mode, which say different things each time
+        return sid.startswith(OURS)
+    params = {
+        "minimum_tls_version": tls_version(statement),
+        "require_kms_key": True,
+        "kms_key_id": "".join(_tested(statement, KMS_KEY_HEADER)),
+        "allowed_organization_ids": _tested(statement, "aws:PrincipalOrgID"),
+        "allowed_vpc_endpoint_ids": _tested(statement, "aws:SourceVpce"),
+    }
+    return statement in our_statements(params, [], target)
+
+
+def owner_of(target: Target, statements: Iterable[Statement]) -> Owner:
+    """Whose the bucket is. The organisations and endpoints of its owner are those that our own statements let in."""
+    ours = {each["Sid"]: each for each in statements if each.get("Sid") in BASELINE_SIDS and is_own(each, target)}
+    return Owner(
+        account=target.owner or target.account_id,
+        bucket_arn=bucket_arn(target),
+        organizations=frozenset(_tested(ours.get(ORGANIZATION, {}), "aws:PrincipalOrgID")),
+        vpc_endpoints=frozenset(_tested(ours.get(VPC_ENDPOINT, {}), "aws:SourceVpce")),
+    )
+
+
+def _tested(statement: Statement, key: str) -> list[str]:
+    """The values of a key that a statement of ours leaves alone; it denies all others."""
+    values: list[str] = statement.get("Condition", {}).get("StringNotEquals", {}).get(key, [])
+    return values
 
 
 def bucket_region(response: Response) -> str | None:

@@ -65,15 +65,16 @@ def meaning(statement: Statement) -> str:
 
 
 def merge(present: Iterable[Statement], wanted: Iterable[Statement]) -> list[Statement]:
-    """`present` with every wanted statement in it: as it stands, in place of its Sid, or at the end."""
-    out = list(present)
+    """`present` with every wanted statement in it: in place of its Sid, as it stands under another one, or at the end.
+
+    First all that take a place, then what is missing: so a statement that was relied on is never the one replaced.
+    """
+    present, wanted = list(present), list(wanted)
+    there = {(each.get("Sid"), meaning(each)) for each in present}
+    due = {each["Sid"]: each for each in wanted if (each["Sid"], meaning(each)) not in there}
+    out = [due.pop(each.get("Sid"), each) for each in present]
     for statement in wanted:
-        if meaning(statement) in map(meaning, out):
-            continue
-        sids = [each.get("Sid") for each in out]
-        if statement["Sid"] in sids:
-            out[sids.index(statement["Sid"])] = statement
-        else:
+        if meaning(statement) not in map(meaning, out):
             out.append(statement)
     return out
 

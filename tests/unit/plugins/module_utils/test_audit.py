@@ -110,6 +110,20 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a policy for everybody": (allowing({"AWS": ["*"]}), ["bucket.policy_public"]),
     "a policy for an organization": (
         allowing({"AWS": ["*"]}, Condition={"StringEquals": {"aws:PrincipalOrgID": ["o-1"]}}),
+        ["bucket.policy_condition"],
+    ),
+    "a policy for another account by a condition": (
+        allowing({"AWS": ["*"]}, Condition={"StringEquals": {"aws:PrincipalAccount": ["444455556666"]}}),
+        ["bucket.policy_condition"],
+    ),
+    "control for another account by a condition": (
+        allowing(
+            {"AWS": ["*"]}, Action=["s3:*"], Condition={"StringEquals": {"aws:PrincipalAccount": ["444455556666"]}}
+        ),
+        ["bucket.policy_foreign"],
+    ),
+    "a policy for the account itself by a condition": (
+        allowing({"AWS": ["*"]}, Condition={"StringEquals": {"aws:PrincipalAccount": ["111122223333"]}}),
         [],
     ),
     "control for another account": (

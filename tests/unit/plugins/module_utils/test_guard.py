@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import TLS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import (
+    KMS_KEY,
+    KMS_KEY_HEADER,
+    ORGANIZATION,
+    TLS,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import (
+    canonical,
+    meaning,
+    statements_of,
+)
 
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import (
@@ -20,6 +30,7 @@ from tests.unit.plugins.module_utils.starting_points import (
     KINDS,
     NAME,
     OUR_RULE,
+    READER,
     STATE_OBJECTS,
     Kind,
     tls,
@@ -37,7 +48,7 @@ class Case:
     also: tuple[str, ...] = ()
 
 
-def bucket(word: str | None, found: Bucket, *also: str, **params: Any) -> Case:
+def bucket(word: str | None, found: Bucket | None, *also: str, **params: Any) -> Case:
     return Case("bucket", word, found, params, also)
 
 
@@ -69,6 +80,34 @@ ONLY_HERE = {**NOBODY, "Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce
 ONLY_PLAIN = {**NOBODY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}
 NOT_US = {**NOBODY, "Principal": {"AWS": ACCOUNT}}
 TLS_ONLY = {**tls("1.2"), "Sid": TLS, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+OTHERS_OUT = {
+    "Sid": ORGANIZATION,
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": f"{ARN}/*",
+    "Condition": {
+        "StringNotEquals": {"aws:PrincipalOrgID": "o-1"},
+        "Bool": {"aws:PrincipalIsAWSService": "false"},
+    },
+}
+ONLY_KEY = {
+    "Sid": KMS_KEY,
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:PutObject",
+    "Resource": f"{ARN}/*",
+    "Condition": {"Null": {KMS_KEY_HEADER: "false"}, "StringNotEquals": {KMS_KEY_HEADER: KEY}},
+}
+TWO_ORGANIZATIONS = {"aws:PrincipalOrgID": ["o-1", "o-2"]}
+FOREIGN_TLS = {**TLS_ONLY, "Sid": "OnlyTls"}
+#: Of others: an account that is kept out, and one that may do anything.
+BARRED = {**NOBODY, "Sid": "Barred", "Principal": {"AWS": "444455556666"}, "Resource": f"{ARN}/*"}
+LENT = {**EVERYBODY, "Sid": "Lent", "Principal": {"AWS": "444455556666"}, "Action": "s3:*"}
+LOCKED = {
+    "ObjectLockEnabled": "Enabled",
+    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}},
+}
 MANY_TAGS = {**{f"tag-{number}": "" for number in range(48)}, "aws:servicecatalog:x": "", "aws:y": ""}
 LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
 DIGEST = {"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}
@@ -105,10 +144,72 @@ NEEDS_A_WORD = {
     "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
     "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
+    "a foreign statement that denies goes": bucket(
+        "weaken_policy", used(**policy(BARRED)), "drop_policy_statements", purge_policy_statements=True
+    ),
+    "a foreign statement that denies is dropped": bucket(
+        "drop_policy_statements", used(**policy(BARRED)), "weaken_policy", purge_policy_statements=True
+    ),
+    "a statement takes the place of one that denies": bucket(
+        "drop_policy_statements",
+        used(**policy(BARRED)),
+        "weaken_policy",
+        "grant_foreign_access",
+        policy_statements=[{**LENT, "Sid": "Barred"}],
+    ),
+    "a statement that denies no longer does": bucket(
+        "weaken_policy",
+        used(**policy(BARRED)),
+        "drop_policy_statements",
+        "grant_foreign_access",
+        policy_statements=[{**LENT, "Sid": "Barred"}],
+    ),
+    "a statement of one's own lets in fewer": bucket(
+        "drop_policy_statements",
+        used(**policy(AUDITOR)),
+        policy_statements=[{**AUDITOR, "Action": "s3:ListBucket"}],
+    ),
+    "somebody's words under a Sid of ours": bucket(
+        "drop_policy_statements", used(**policy({**LENT, "Sid": TLS})), require_tls=True
+    ),
+    "more organisations are let in": bucket(
+        "weaken_policy",
+        used(**policy(OTHERS_OUT)),
+        allowed_organization_ids=["o-1", "o-2"],
+    ),
+    "the policy demands another key": bucket(
+        "change_kms_key",
+        used(**policy(ONLY_KEY)),
+        kms_key_id="alias/other",
+        unmanaged=["encryption"],
+    ),
+    "another account may change the policy": bucket("grant_foreign_access", used(), policy_statements=[LENT]),
+    "an account comes in by a condition": bucket(
+        "grant_foreign_access",
+        used(),
+        policy_statements=[{**EVERYBODY, "Condition": {"StringEquals": {"aws:PrincipalAccount": "444455556666"}}}],
+    ),
+    "an organisation comes in by a condition": bucket(
+        "grant_foreign_access",
+        used(),
+        policy_statements=[{**EVERYBODY, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}],
+    ),
     "nobody may change the policy": bucket("lock_out_operator", used(), policy_statements=[NOBODY]),
     "nobody may with TLS": bucket("lock_out_operator", used(), policy_statements=[ONLY_PLAIN]),
     "nobody of the account may": bucket("lock_out_operator", used(), policy_statements=[NOT_US]),
     "nobody elsewhere may": bucket("lock_out_operator", used(), policy_statements=[ONLY_HERE]),
+    "a new bucket forgets early": bucket("shorten_retention", None, noncurrent_version_expiration_days=89),
+    "a bucket forgets early that never was used": bucket(
+        "shorten_retention", Bucket(), noncurrent_version_expiration_days=1
+    ),
+    "the lock is shorter": bucket(
+        "shorten_retention",
+        used(object_lock=LOCKED),
+        "enable_object_lock",
+        object_lock=True,
+        object_lock_mode="GOVERNANCE",
+        object_lock_days=29,
+    ),
     "a lock for ever": bucket("enable_object_lock", used(), object_lock=True),
     "nobody can take the lock back": bucket(
         "enforce_compliance",
@@ -245,19 +346,38 @@ FINE = {
     "encryption grows": bucket(None, used(**kms()), encryption="aws:kms:dsse"),
     "the managed key becomes one's own": bucket(None, used(**kms(None)), kms_key_id="alias/state"),
     "TLS grows": bucket(None, used(**policy(tls("1.2"))), minimum_tls_version="1.3"),
-    "a statement of one's own changes": bucket(
-        None, used(**policy(AUDITOR)), policy_statements=[{**AUDITOR, "Action": "s3:ListBucket"}]
+    "a statement of one's own lets in more": bucket(
+        None, used(**policy({**AUDITOR, "Action": "s3:ListBucket"})), policy_statements=[AUDITOR]
     ),
-    "an organisation lets in": bucket(
+    "a statement for somebody who was deleted is replaced": bucket(
+        None, used(**policy({**AUDITOR, "Principal": {"AWS": "AROAEXAMPLE"}})), policy_statements=[AUDITOR]
+    ),
+    "an organisation of one's own lets in": bucket(
         None,
         used(),
         policy_statements=[{**EVERYBODY, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}],
+        allowed_organization_ids=["o-1"],
+    ),
+    "the account lets itself in": bucket(
+        None,
+        used(),
+        policy_statements=[{**EVERYBODY, "Condition": {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}}],
+    ),
+    "another account is let in by its number": bucket(None, used(), policy_statements=[READER]),
+    "fewer organisations are let in": bucket(
+        None,
+        used(**policy({**OTHERS_OUT, "Condition": {**OTHERS_OUT["Condition"], "StringNotEquals": TWO_ORGANIZATIONS}})),
+        allowed_organization_ids=["o-1"],
+    ),
+    "a weaker statement under a Sid of ours": bucket(None, used(**policy({**TLS_ONLY, "Resource": f"{ARN}/*"}))),
+    "TLS by somebody else is replaced, and ours takes over": bucket(
+        None, used(**policy(FOREIGN_TLS)), policy_statements=[{**READER, "Sid": "OnlyTls"}]
     ),
     "the tag that claims it is what is asked for": bucket(
         None, used(tags={"ManagedBy": "Terraform"}), tags={"ManagedBy": "Terraform"}
     ),
     "a human manages it": bucket(None, used(tags={"ManagedBy": "Ansible"})),
-    "retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=1),
+    "longer retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=91),
     "an unused bucket stays unversioned": bucket(None, Bucket(), versioning=False),
     "as many tags as AWS takes": bucket(None, used(tags=MANY_TAGS), tags={"one": "", "two": ""}),
     "many tags in place of others": bucket(None, used(tags=MANY_TAGS), tags={"one": ""}, purge_tags=True),
@@ -272,6 +392,35 @@ FINE = {
 def test_nobody_has_to_be_asked(case: Case) -> None:
     kind = KINDS[case.kind]
     kind.run(kind.world(copy.deepcopy(case.found)), case.params)
+
+
+#: What is there, and what is asked of the policy: each time somebody's statement is what requires TLS so far.
+TLS_BY_OTHERS = {
+    "theirs is replaced": ([FOREIGN_TLS], {"policy_statements": [{**READER, "Sid": "OnlyTls"}]}),
+    "theirs is purged": ([FOREIGN_TLS], {"purge_policy_statements": True}),
+    "theirs is replaced, and ours says something else": (
+        [FOREIGN_TLS, {**LENT, "Sid": TLS}],
+        {"policy_statements": [{**READER, "Sid": "OnlyTls"}]},
+    ),
+    "theirs has our Sid, and is for objects": ([{**TLS_ONLY, "Resource": f"{ARN}/*"}], {}),
+    "theirs has our Sid, and demands more": ([TLS_ONLY, tls("1.3")], {"policy_statements": [READER]}),
+    "theirs stands beside ours": ([FOREIGN_TLS, TLS_ONLY], {"policy_statements": [{**READER, "Sid": "OnlyTls"}]}),
+}
+
+
+def requires_tls(it: Bucket) -> bool:
+    return meaning(canonical(TLS_ONLY, "aws")) in map(meaning, statements_of(it.policy or {}, "aws"))
+
+
+@pytest.mark.parametrize(("statements", "params"), TLS_BY_OTHERS.values(), ids=TLS_BY_OTHERS)
+def test_tls_is_required_after_every_write_and_after_the_plan(statements: Any, params: dict[str, Any]) -> None:
+    kind, seen = KINDS["bucket"], []
+    aws = kind.world(used(**policy(*statements)), watch=lambda aws: seen.append(requires_tls(aws.buckets[NAME])))
+    planned = kind.run(copy.deepcopy(aws), {**params, **kind.everything_allowed}, check_mode=True).after["policy"]
+    assert meaning(canonical(TLS_ONLY, "aws")) in map(meaning, planned["statements"])
+    kind.run(aws, {**params, **kind.everything_allowed})
+    assert seen and all(seen)
+    assert [call.operation for call in aws.writes].count("put_bucket_policy") == 1
 
 
 def test_one_refusal_says_all_that_stands_against_it() -> None:

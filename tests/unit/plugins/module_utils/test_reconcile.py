@@ -184,7 +184,7 @@ def test_killed_while_versioning_is_unmanaged_it_keeps_every_version() -> None:
     """Nobody knows then that there never were any."""
     kind, aws = KINDS["bucket"], KINDS["bucket"].world(None, killed_after=1)
     with pytest.raises(Killed):
-        kind.run(aws, {"unmanaged": ["versioning"]})
+        kind.run(aws, {"unmanaged": ["versioning"], "allow": ["suspend_versioning"]})
     aws.killed_after = None
     kind.run(aws, {"unmanaged": ["versioning"]})
     assert aws.buckets[NAME].lifecycle is None

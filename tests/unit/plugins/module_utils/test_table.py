@@ -73,7 +73,7 @@ def test_a_table_that_is_replaced_during_the_run_is_told() -> None:
 def test_a_table_that_vanishes_while_it_is_created_is_no_success() -> None:
     aws = TABLE.world(None, watch=lambda aws: aws.tables.clear())
     with pytest.raises(TfstateError, match="AWS took the creation, but shows nothing past wait_timeout"):
-        TABLE.run(aws, {"unmanaged": ["recovery", "tags"]})
+        TABLE.run(aws, {"unmanaged": ["recovery", "tags"], "allow": ["disable_recovery"]})
 
 
 @pytest.mark.aws("4.17")
