@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ._core import Failure
 from ._sides import Side
 from ._state import listing
-from ._state.fencing import EVERYTHING, denied_in, deny, undenied
+from ._state.fencing import EVERYTHING, check_names, denied_in, deny, undenied
 
 
 @dataclass
@@ -33,8 +33,14 @@ class SourceFence:
         self.done = deny(self.side.aws, self.side.bucket, self._wanted(paths))
 
     def _wanted(self, paths: set[str]) -> set[str]:
-        """All of the bucket, if it holds nothing else now: whoever began there meanwhile has to be able to finish."""
-        return {EVERYTHING} if self.is_whole and self._holds_only(paths) else paths
+        """All of the bucket, if it holds nothing else now: whoever began there meanwhile has to be able to finish.
+
+        Raises Invalid for names that cannot be denied, one by one.
+        """
+        if self.is_whole and self._holds_only(paths):
+            return {EVERYTHING}
+        check_names(paths)
+        return paths
 
     def _holds_only(self, paths: set[str]) -> bool:
         """Whether there is neither another object nor another lock; what cannot be read could be one."""

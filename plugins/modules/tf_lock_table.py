@@ -81,20 +81,21 @@ options:
     description:
       - Let AWS itself refuse to delete the table.
       - Not given, V(true) for new and existing tables. It costs nothing.
-      - V(false) on a table that has it needs O(allow=disable_deletion_protection).
+      - V(false) on a table that has it, or that is new, needs O(allow=disable_deletion_protection).
     type: bool
   point_in_time_recovery:
     description:
       - Let AWS restore the table as it was at any second of the last O(recovery_period_days).
         It is paid by the size of the table, which is next to nothing for locks and digests.
       - Not given, V(true) for new and existing tables.
-      - V(false) on a table that has it needs O(allow=disable_recovery). Everything before is then lost to recovery.
+      - V(false) on a table that has it, or that is new, needs O(allow=disable_recovery). Everything before is then lost
+        to recovery.
     type: bool
   recovery_period_days:
     description:
       - How many days back the table can be restored, from V(1) to V(35).
       - Not given, an existing table keeps its period. A new one gets V(35).
-      - A shorter period than the table has needs O(allow=disable_recovery).
+      - A shorter period than the table has, or than V(35) for a new table, needs O(allow=disable_recovery).
     type: int
   table_class:
     description:
@@ -119,6 +120,8 @@ options:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
       - A protection that is left out is not checked, either.
+      - On a new table nobody sets them. AWS itself encrypts it, but gives it neither deletion protection, which then
+        needs O(allow=disable_deletion_protection), nor point-in-time recovery, which needs O(allow=disable_recovery).
       - Not given, all settings are looked after.
     type: list
     elements: str
@@ -141,9 +144,9 @@ options:
       weaken_encryption: Go from a key of the account to the key that AWS owns.
         Nobody can then withdraw or log its use.
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out, and gets no lock.
-      disable_deletion_protection: Switch deletion protection off.
+      disable_deletion_protection: Switch deletion protection off, or create a table without it.
         Anybody with the permission can then delete the table.
-      disable_recovery: Switch point-in-time recovery off, or shorten its period.
+      disable_recovery: Switch point-in-time recovery off, or shorten its period, also for a new table.
         What lies before can no longer be restored.
       take_over_resource: Change a table that another tool says it manages, by its tags.
         The two will undo each other's work.

@@ -103,7 +103,8 @@ options:
     description:
       - After how many days an old version of an object is deleted. V(0) keeps all of them for ever.
       - Not given, V(90) for a new bucket. An existing bucket keeps its retention.
-      - A shorter time than the bucket has needs O(allow=shorten_retention). No rule counts as for ever.
+      - A shorter time than the bucket has, or than V(90) for a new bucket, needs O(allow=shorten_retention). No rule
+        counts as for ever.
       - Old versions cost storage. They are the way back from a broken state.
     type: int
   newer_noncurrent_versions:
@@ -111,7 +112,7 @@ options:
       - How many old versions of each object stay, however old they are. At most V(100).
       - It counts only together with O(noncurrent_version_expiration_days).
       - Not given, V(20) for a new bucket. An existing bucket keeps its number.
-      - Fewer than the bucket keeps needs O(allow=shorten_retention).
+      - Fewer than the bucket keeps, or than V(20) for a new bucket, needs O(allow=shorten_retention).
     type: int
   abort_incomplete_multipart_upload_days:
     description:
@@ -131,7 +132,8 @@ options:
       - When versioning is first switched on, AWS asks to wait 15 minutes before objects are written, because it can
         answer for a short while that an object is not there. So do not run C(terraform init) at once.
       - V(false) suspends it and needs O(allow=suspend_versioning). The next write then destroys the state before it.
-        A bucket that never had versioning is left as it is, and a new one made without.
+        So does a new bucket, which is then created without. An existing bucket that never had versioning is left as it
+        is.
     type: bool
   object_lock:
     description:
@@ -184,7 +186,8 @@ options:
     description:
       - Deny all requests that do not use TLS, by statements in the bucket policy.
       - Not given, V(true) for new and existing buckets.
-      - V(false) removes these statements and needs O(allow=weaken_policy).
+      - V(false) removes these statements and needs O(allow=weaken_policy). So does a new bucket, which is then created
+        without them.
     type: bool
   minimum_tls_version:
     description:
@@ -207,7 +210,8 @@ options:
       - Deny access to objects for everybody outside these AWS organisations, such as V(o-exampleorgid).
         AWS services are let in. Whoever administers the bucket from elsewhere can still mend its policy.
       - Not given, it is left as it is. A new bucket does not have it.
-      - An empty list removes the statement and needs O(allow=weaken_policy).
+      - An organisation that the statement does not let in yet needs O(allow=weaken_policy). An empty list removes the
+        statement and needs it, too.
     type: list
     elements: str
   allowed_vpc_endpoint_ids:
@@ -215,7 +219,8 @@ options:
       - Deny access to objects from anywhere but these VPC endpoints. Terraform then works only there,
         and so does O(state=absent).
       - Not given, it is left as it is. A new bucket does not have it.
-      - An empty list removes the statement and needs O(allow=weaken_policy).
+      - An endpoint that the statement does not let in yet needs O(allow=weaken_policy). An empty list removes the
+        statement and needs it, too.
     type: list
     elements: str
   policy_statements:
@@ -226,8 +231,16 @@ options:
         One that is there already under another C(Sid) is not written twice.
       - A role or user that it names may have been made a moment ago. AWS is given about a minute to know it.
       - Not given, statements that are there stay.
+      - To replace a statement is to drop it. It needs O(allow=drop_policy_statements), and for a statement that denies
+        O(allow=weaken_policy) too, unless the new one allows or denies at least as much.
       - One that lets anybody in needs O(allow=open_public_access).
         One that keeps everybody from the policy needs O(allow=lock_out_operator).
+      - One that lets another account change the policy, the ACLs or the encryption needs
+        O(allow=grant_foreign_access). So does one for everybody whose conditions do not keep out everybody but the
+        owner, such as C(aws:PrincipalAccount) with the number of another account. Organisations and VPC endpoints
+        count as the owner's if O(allowed_organization_ids) and O(allowed_vpc_endpoint_ids) name them. What cannot be
+        told, such as the owner of an IP address, counts as somebody else's.
+      - Another account that only uses objects needs no word if the statement names it as C(Principal).
     type: list
     elements: dict
   purge_policy_statements:
@@ -240,6 +253,8 @@ options:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
       - A protection that is left out is not checked, either.
+      - On a new bucket nobody sets them. AWS itself gives it encryption, blocked public access and no ACLs, but neither
+        versioning, which then needs O(allow=suspend_versioning), nor TLS, which needs O(allow=weaken_policy).
       - Not given, all settings are looked after.
     type: list
     elements: str
@@ -262,15 +277,20 @@ options:
     type: list
     elements: str
     choices:
-      suspend_versioning: Stop keeping old versions. The next write destroys the state before it.
-      shorten_retention: Keep old versions for a shorter time.
-        AWS deletes those past it within a day or two, for good.
+      suspend_versioning: Stop keeping old versions, or create a bucket without versioning.
+        The next write destroys the state before it.
+      shorten_retention: Keep old versions for a shorter time, in a new bucket than the baseline does.
+        AWS deletes those past it within a day or two, for good. Or lock new versions for a shorter time.
       weaken_encryption: Take a weaker algorithm. New states no longer need the permission for a KMS key to be read.
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out from new states.
       open_public_access: Switch a public access block off, or let anybody in by the policy. States hold secrets.
       enable_acls: Let ACLs count again. Anybody who may write ACLs can then open an object past the policy.
-      weaken_policy: Remove or loosen a policy statement that this module made, such as that for TLS.
-      drop_policy_statements: Remove policy statements that others made. Who relied on them loses access, or gains it.
+      weaken_policy: Remove or loosen a policy statement that this module made, such as that for TLS, or remove one
+        of others that denies something. Or create a bucket that does not require TLS.
+      drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,
+        or gains it.
+      grant_foreign_access: Let another account change what protects the bucket, or let others than the owner in by
+        the conditions of a statement that is for everybody. States hold secrets.
       lock_out_operator: Write a policy that keeps everybody from changing it.
         Only the account's root user can remove it.
       enable_object_lock: Switch object lock on, or set its default. What is locked cannot be deleted, and costs,

@@ -155,6 +155,8 @@ options:
         - Besides, a statement in the policy of O(source_bucket) denies everybody to read and write the state.
           Where a whole bucket moves, and holds neither another object nor another lock by then, it denies the whole
           bucket. What is denied counts as moved only if its tag names the destination, and it is there.
+          A state whose key contains C(*), C(?) or C(${) is refused unless the whole bucket is denied, because a policy
+          reads these as a pattern and would deny other states too. Use V(lock) for it.
       tag:
         - The state only gets the tag C(cornerstone.tfstate:moved-to), as it does with the others too.
           Clients that still use the source write there, and this module will not move that any more.

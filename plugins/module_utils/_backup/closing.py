@@ -13,7 +13,8 @@ from typing import Any
 
 from .._core import Call, Invalid, Target
 from .._guard import Refused
-from .._policy_document import MAX_BYTES, OURS, VERSION, deleted_principals, statements_of
+from .._policy_document import MAX_BYTES, OURS, VERSION, canonical, deleted_principals, statements_of
+from .._policy_reach import contains
 from .._state.fencing import World, arn_of, policy_of, statements_in
 
 SID = f"{OURS}TearDown"
@@ -43,6 +44,13 @@ def closed(policy: str | None, bucket_arn: str) -> str:
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
     ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket_arn}/*"}
+    partition = bucket_arn.split(":")[1]
+    replaced = [each for each in statements_in(policy) if each.get("Sid") == SID]
+    if not all(contains(canonical(ours, partition), canonical(each, partition)) for each in replaced):
+        raise Invalid(
+            f"the statement {SID} in the policy of {bucket_arn} says more than that nobody writes, and would be "
+            "replaced: give it another Sid first"
+        )
     text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
         raise Invalid(f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: shorten it first")

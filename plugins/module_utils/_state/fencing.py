@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._core import Answer, Call, CallFailed, Failure, Invalid, Response, Target, TfstateError
 from .._lock_record import lock_file
 from .._policy_document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals
+from .._policy_reach import OPEN, contains
 
 #: Reading too: a client that locks in a table could else plan and apply before it fails to write.
 ACTIONS = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
@@ -107,10 +108,11 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != MOVED]
     _check_principals(kept, bucket_arn)
+    check_names(path for path in paths if path != EVERYTHING)
     wanted = {*denied(policy, bucket_arn), *paths}
     behind = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
-    resources = [f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))]
-    ours = {"Sid": MOVED, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
+    ours = _statement([f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))])
+    _check_replaced(policy, bucket_arn, ours)
     text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
         raise Invalid(
@@ -118,6 +120,32 @@ def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
             "use fence lock, and deny the bucket as a whole once everybody has moved"
         )
     return text
+
+
+def _statement(resources: list[str]) -> Statement:
+    return {"Sid": MOVED, "Effect": "Deny", "Principal": "*", "Action": ACTIONS, "Resource": resources}
+
+
+def check_names(paths: Iterable[str]) -> None:
+    """Raises Invalid for names that stand for others too where a policy names them: AWS has no way to quote them."""
+    wild = sorted(path for path in paths if OPEN.search(path))
+    if wild:
+        more = f" and {len(wild) - 1} more" if wild[1:] else ""
+        raise Invalid(
+            f"the key {wild[0]!r}{more} holds *, ? or ${{, which a policy takes for a pattern: to deny it would deny "
+            "other states, too; use fence lock for it, and fence deny for all others, chosen by keys"
+        )
+
+
+def _check_replaced(policy: str | None, bucket_arn: str, ours: Statement) -> None:
+    """What somebody else wrote under our Sid is not ours to drop."""
+    partition = bucket_arn.split(":")[1]
+    for each in statements_in(policy):
+        if each.get("Sid") == MOVED and not contains(canonical(ours, partition), canonical(each, partition)):
+            raise Invalid(
+                f"the statement {MOVED} in the policy of {bucket_arn} says more than that states have moved, and would "
+                "be replaced: give it another Sid, or use fence lock"
+            )
 
 
 def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
@@ -131,10 +159,16 @@ def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
 
 
 def denied(policy: str | None, bucket_arn: str) -> set[str]:
-    """The paths that are behind the fence already."""
-    resources = [name for each in statements_in(policy) if each.get("Sid") == MOVED for name in _named(each)]
+    """The paths that are behind the fence already: everybody is denied all of it, and under no condition."""
+    ours = [each for each in statements_in(policy) if each.get("Sid") == MOVED and _denies_everybody(each)]
+    resources = [name for each in ours for name in _named(each)]
     paths = {name.removeprefix(f"{bucket_arn}/") for name in resources}
     return {path for path in paths if lock_file(path) in paths}
+
+
+def _denies_everybody(statement: Statement) -> bool:
+    names = _named(statement)
+    return contains(canonical(statement, "aws"), canonical(_statement(names), "aws")) if names else False
 
 
 def statements_in(policy: str | None) -> list[dict[str, Any]]:

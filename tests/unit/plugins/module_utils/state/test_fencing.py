@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.closing import closed
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Target, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._source_fence import SourceFence
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import (
+    EVERYTHING,
     LOOKS,
     denied,
     denied_in,
@@ -59,6 +63,71 @@ def test_nobody_else_s_statement_is_taken_for_the_fence():
 
 def test_a_fence_that_names_nothing_keeps_nobody_out():
     assert denied(json.dumps({"Statement": {"Sid": MOVED, "Effect": "Deny", "NotResource": f"{ARN}/a"}}), ARN) == set()
+
+
+FENCE = statements(fenced(None, ARN, ["a"]))[0]
+NOT_QUITE: dict[str, dict[str, Any]] = {
+    "it allows": {"Effect": "Allow"},
+    "it is for one account": {"Principal": {"AWS": "444455556666"}},
+    "it has a condition": {"Condition": {"StringEquals": {"aws:PrincipalAccount": "444455556666"}}},
+    "it denies too little": {"Action": "s3:PutObject"},
+}
+
+
+@pytest.mark.parametrize("other", NOT_QUITE.values(), ids=NOT_QUITE)
+def test_what_does_not_deny_everybody_everything_is_no_fence(other: dict[str, Any]):
+    assert denied(json.dumps({"Statement": [{**FENCE, **other}]}), ARN) == set()
+
+
+SAYS_MORE: dict[str, dict[str, Any]] = {
+    "it allows": {"Effect": "Allow"},
+    "it denies more actions": {"Action": "s3:*"},
+    "it denies more objects": {"Resource": [*FENCE["Resource"], f"{ARN}/logs/*"]},
+    "it is about all but one": {"Resource": None, "NotResource": f"{ARN}/b"},
+}
+
+
+@pytest.mark.parametrize("other", SAYS_MORE.values(), ids=SAYS_MORE)
+def test_somebody_else_s_words_under_our_sid_are_not_dropped(other: dict[str, Any]):
+    theirs = {name: value for name, value in {**FENCE, **other}.items() if value}
+    with pytest.raises(Invalid, match=r"CornerstoneTfstateMoved in the policy of .* would be replaced"):
+        fenced(json.dumps({"Statement": [theirs]}), ARN, ["b"])
+
+
+WILD = ["*", "a*", "a?b/terraform.tfstate", "${aws:username}", "env:/${x}/k", "a/*/b"]
+
+
+@pytest.mark.parametrize("key", WILD)
+def test_a_key_that_a_policy_takes_for_a_pattern_is_not_written_into_one(key: str):
+    aws = bucket_of()
+    for paths in ({key, "b"}, {key}):
+        with pytest.raises(Invalid, match=r"holds \*, \? or \$\{, which a policy takes for a pattern.*use fence lock"):
+            fence_of(aws, paths).foresee(paths)
+        with pytest.raises(Invalid, match="pattern"):
+            fence_of(aws, paths).put(paths)
+    assert aws.writes == []
+
+
+@pytest.mark.parametrize("key", ["$", "{a}", "$a{", "[ab]", "a b", "a%2A", "ä"])
+def test_any_other_key_can_be_denied(key: str):
+    aws = bucket_of()
+    fence_of(aws, {key}).put({key})
+    assert denied_in(aws, OLD) == {key}
+
+
+@pytest.mark.parametrize("key", WILD)
+def test_a_bucket_as_a_whole_can_be_denied_whatever_its_keys_are(key: str):
+    aws = bucket_of()
+    fence = fence_of(aws, {key}, is_whole=True)
+    fence.put({key})
+    assert fence.done == denied_in(aws, OLD) == {EVERYTHING}
+
+
+def fence_of(aws: FakeAws, paths: set[str], is_whole: bool = False) -> SourceFence:
+    """Of a move of these states."""
+    fence = SourceFence(cast(Any, SimpleNamespace(aws=aws, bucket=OLD)), is_whole)
+    fence._holds_only = lambda found: found == paths  # type: ignore[method-assign]
+    return fence
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():
@@ -113,3 +182,11 @@ def test_a_statement_of_somebody_who_was_deleted_is_told_before_anything_moves()
     with pytest.raises(Invalid, match=r"the statement Foreign in the policy of .* names AROAEXAMPLE"):
         undenied(aws, OLD, {"a"})
     assert aws.writes == []
+
+
+def test_nobody_else_s_words_are_dropped_as_a_bucket_is_closed():
+    closing_statement = statements(closed(None, ARN))[0]
+    assert statements(closed(closed(None, ARN), ARN)) == [closing_statement]
+    theirs = {**closing_statement, "Action": "s3:*"}
+    with pytest.raises(Invalid, match=r"CornerstoneTfstateTearDown in the policy of .* would be replaced"):
+        closed(json.dumps({"Statement": [theirs]}), ARN)
