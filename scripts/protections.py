@@ -378,8 +378,10 @@ What lowers a protection is refused, in check mode too, until `allow` names the 
 protection, the ways to lower it, and the words that each way needs: for a resource that the run creates (new), and for
 one that has the protection (existing). A dash means that it is carried out without a word.
 
-- A run that changes nothing needs no word. A bucket that never had versioning stays as it is with `versioning: false`.
-- A new resource is measured by the baseline. An existing one is measured by what it has.
+- A run that changes nothing needs no word. A bucket in use that never had versioning stays as it is with
+  `versioning: false`.
+- A new resource is measured by the baseline. An existing one is measured by what it has. An empty bucket that never had
+  versioning counts as new, because its creation may have been interrupted.
 - `unmanaged` leaves a setting of an existing resource as it is. Of a new resource nobody sets it, so that it needs the
   word of each protection that AWS does not give by itself.
 - A statement is lost when it goes or is replaced, unless another statement allows or denies at least as much.

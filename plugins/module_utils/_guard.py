@@ -76,16 +76,24 @@ Rule = Callable[[Change, Target], Iterable[Refusal]]
 
 
 def refusals(
-    resource: Resource, target: Target, changes: Iterable[Change], observed: Values, params: Params
+    resource: Resource,
+    target: Target,
+    changes: Iterable[Change],
+    observed: Values,
+    params: Params,
+    is_creation: bool = False,
 ) -> list[Refusal]:
-    """What stands against these changes, less what `allow` permits."""
+    """What stands against these changes, less what `allow` permits.
+
+    `is_creation`: they are all that it takes to make the resource, so that what is not among them will be missing.
+    """
     changes = tuple(changes)
     found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
     if changes:
         found += _other_manager(observed.get("tags"), params)
         found += _between_facets(changes, observed)
-    if any(change.facet == EXISTENCE and change.before is None for change in changes):
-        found += _at_creation(resource, target, {**observed, **{change.facet: change.after for change in changes}})
+    if changes and is_creation:
+        found += _at_creation(resource, target, changes, observed)
     allowed = set(params.get("allow") or ())
     kept = [refusal for refusal in found if refusal.word not in allowed]
     deletes_state = any(refusal.word == "delete_state" for refusal in found)
@@ -199,7 +207,7 @@ def _object_lock(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _lifecycle(change: Change, target: Target) -> Iterator[Refusal]:
-    today = [BASELINE_EXPIRY] if target.fresh else [*expiries(change.before)]
+    today = [*expiries(change.before), *([BASELINE_EXPIRY] if target.fresh else [])]
     than = "the baseline of a new bucket" if target.fresh else "today"
     for after in expiries(change.after):
         if not any(before.covers(after) for before in today):
@@ -306,14 +314,19 @@ def _recovery(change: Change, target: Target) -> Iterator[Refusal]:
         yield Refusal(f"point-in-time recovery would go from {before} days to {after or 'none'}", "disable_recovery")
 
 
-def _at_creation(resource: Resource, target: Target, wanted: Values) -> Iterator[Refusal]:
-    """Protections that a new resource would not have: AWS does not give them by itself, so that nobody would."""
+def _at_creation(resource: Resource, target: Target, changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
+    """Protections that a new resource would lack, because AWS does not give them by itself.
+
+    What is unmanaged counts only if the resource is missing: whoever made it may have set that.
+    """
+    wanted = {**observed, **{change.facet: change.after for change in changes}}
+    is_missing = observed.get(EXISTENCE) is None
     for protection in NOT_GIVEN_BY_AWS:
-        if protection.kind != resource.kind:
+        is_managed = protection.facet in wanted
+        if protection.kind != resource.kind or not (is_managed or is_missing):
             continue
-        is_left_alone = protection.facet not in wanted
-        if is_left_alone or not protection.is_given(wanted[protection.facet], target):
-            why = f" ({protection.facet} is unmanaged, and AWS does not give it)" if is_left_alone else ""
+        if not is_managed or not protection.is_given(wanted[protection.facet], target):
+            why = "" if is_managed else f" ({protection.facet} is unmanaged, and AWS does not give it)"
             reason = f"the new {resource.kind} would be made without {protection.what}{why}"
             yield Refusal(reason, protection.word)
 

@@ -85,8 +85,8 @@ class _Run(Observer):
     #: The creation in which we were overtaken; nobody can tell whether it was ours.
     tried: tuple[Change, ...] = ()
 
-    def refuse(self, changes: Sequence[Change], observed: Values) -> None:
-        against = refusals(self.resource, self.target, changes, observed, self.params)
+    def refuse(self, changes: Sequence[Change], observed: Values, is_creation: bool = False) -> None:
+        against = refusals(self.resource, self.target, changes, observed, self.params, is_creation)
         if against:
             told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
             raise Refused(told, against)
@@ -241,7 +241,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
     witnessed = run.witness(before) if changes else before
-    run.refuse(changes, witnessed)
+    run.refuse(changes, witnessed, is_creation=fresh and not going)
     farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
     world.warnings.extend([farewell] if farewell else [])
     world.warnings += () if going else resource.cautions(run.target, witnessed)

@@ -119,6 +119,8 @@ GONE = {"state": "absent", "confirm_name": NAME}
 
 NEEDS_A_WORD = {
     "versions stop": bucket("suspend_versioning", used(), versioning=False),
+    "a creation that was cut short goes on without versions": bucket("suspend_versioning", Bucket(), versioning=False),
+    "a creation that was cut short goes on without TLS": bucket("weaken_policy", Bucket(), require_tls=False),
     "versions expire": bucket("shorten_retention", used(), noncurrent_version_expiration_days=90),
     "versions expire earlier": bucket(
         "shorten_retention", used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=364
@@ -378,7 +380,8 @@ FINE = {
     ),
     "a human manages it": bucket(None, used(tags={"ManagedBy": "Ansible"})),
     "longer retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=91),
-    "an unused bucket stays unversioned": bucket(None, Bucket(), versioning=False),
+    "a bucket that never had versions stays so": bucket(None, used(versioning=None), versioning=False),
+    "somebody else sees to the policy of an unused bucket": bucket(None, Bucket(), unmanaged=["policy"]),
     "as many tags as AWS takes": bucket(None, used(tags=MANY_TAGS), tags={"one": "", "two": ""}),
     "many tags in place of others": bucket(None, used(tags=MANY_TAGS), tags={"one": ""}, purge_tags=True),
     "an empty bucket goes": bucket(None, Bucket(), state="absent"),
@@ -392,6 +395,16 @@ FINE = {
 def test_nobody_has_to_be_asked(case: Case) -> None:
     kind = KINDS[case.kind]
     kind.run(kind.world(copy.deepcopy(case.found)), case.params)
+
+
+def test_what_was_made_without_a_protection_needs_its_word_only_once() -> None:
+    for kind, asked, words in (
+        ("bucket", {"versioning": False, "require_tls": False}, ["suspend_versioning", "weaken_policy"]),
+        ("table", {"deletion_protection": False}, ["disable_deletion_protection"]),
+    ):
+        aws = KINDS[kind].world(None)
+        KINDS[kind].run(aws, {**asked, "allow": words})
+        assert KINDS[kind].run(aws, asked).changes == ()
 
 
 #: What is there, and what is asked of the policy: each time somebody's statement is what requires TLS so far.
