@@ -301,7 +301,9 @@ def test_a_statement_whose_role_was_deleted_is_told_before_aws_refuses_the_polic
     assert "with its Sid, or drop it with purge_policy_statements" in said
     audit = json.loads(json.dumps(AUDIT).replace("{name}", adopted.name))
     adopted.relay.drop_first()
-    assert "policy" in changed(adopted.done(policy_statements=[{**audit, "Principal": {"AWS": "444455556666"}}]))
+    asked = {"policy_statements": [{**audit, "Principal": {"AWS": "444455556666"}}]}
+    assert "allow: [drop_policy_statements]" in adopted.refused(**asked)
+    assert "policy" in changed(adopted.done(**asked, allow=["drop_policy_statements"]))
 
 
 @pytest.mark.aws("2.5", "2.7")
@@ -364,7 +366,7 @@ def test_tags_that_cannot_be_written_fail_the_run_and_can_be_left_alone(bucket: 
 def test_what_mfa_delete_forbids_is_refused_before_anything_is_written(
     bucket: Subject, asked: dict[str, Any], said: str
 ):
-    bucket.done(unmanaged=["policy"])  # moto takes no object under our policy
+    bucket.done(unmanaged=["policy"], allow=["weaken_policy"])  # moto takes no object under our policy
     s3 = bucket.emulator.client("s3")
     s3.put_object(Bucket=bucket.name, Key="terraform.tfstate", Body=b"1")
     bucket.relay.use_first(mfa_delete_is_on)
@@ -380,7 +382,7 @@ def test_versions_that_object_lock_keeps_are_no_half_deleted_bucket(bucket: Subj
         object_lock=True,
         object_lock_mode="GOVERNANCE",
         object_lock_days=30,
-        allow=["enable_object_lock"],
+        allow=["enable_object_lock", "weaken_policy"],
         unmanaged=["policy"],
     )
     bucket.emulator.client("s3").put_object(Bucket=bucket.name, Key="terraform.tfstate", Body=b"1")
@@ -390,7 +392,7 @@ def test_versions_that_object_lock_keeps_are_no_half_deleted_bucket(bucket: Subj
 
 @pytest.mark.aws("3.1")
 def test_an_object_that_is_not_deleted_fails_the_run_although_aws_answers_200(bucket: Subject):
-    bucket.done(unmanaged=["policy"])
+    bucket.done(unmanaged=["policy"], allow=["weaken_policy"])
     bucket.emulator.client("s3").put_object(Bucket=bucket.name, Key="terraform.tfstate", Body=b"1")
     kept = b"<Error><Key>terraform.tfstate</Key><Code>AccessDenied</Code><Message>legal hold</Message></Error>"
     bucket.relay.on(

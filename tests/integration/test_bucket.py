@@ -144,7 +144,7 @@ def test_a_bucket_that_somebody_creates_at_the_same_time_ends_converged(bucket: 
 
 
 def test_an_empty_bucket_is_deleted_and_deleting_it_again_is_nothing(bare_bucket: Subject):
-    bare_bucket.done()
+    bare_bucket.done(allow=["shorten_retention"])  # some emulators keep no newer versions
     assert changed(bare_bucket.done(state="absent")) == ["existence"]
     assert (bare_bucket.done(state="absent")["changes"], bare_bucket.writes) == ([], [])
 
@@ -173,7 +173,8 @@ def test_a_bucket_with_a_live_lock_goes_only_with_one_more_word(adopted: Subject
 
 @pytest.mark.aws("3.1", "3.2")
 def test_2500_versions_and_delete_markers_are_deleted_page_by_page(bare_bucket: Subject):
-    bare_bucket.done(unmanaged=["policy"])  # moto takes no object where TLS is required
+    words = ["weaken_policy", "shorten_retention"]
+    bare_bucket.done(unmanaged=["policy"], allow=words)  # moto takes no object where TLS is required
     s3, name = bare_bucket.aws(), bare_bucket.name
     keys = [f"{place}.tfstate" for place in range(100)]
     for key in keys:

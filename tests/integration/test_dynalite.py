@@ -18,7 +18,10 @@ from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 #: What dynalite has never heard of.
-UNMANAGED = {"unmanaged": ["deletion_protection", "recovery"]}
+UNMANAGED = {
+    "unmanaged": ["deletion_protection", "recovery"],
+    "allow": ["disable_deletion_protection", "disable_recovery"],
+}
 LIFE: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"tags": {"Stage": "test"}}, ["existence", "tags"]),
     ({"tags": {"Stage": "prod"}, "read_capacity": 3, "write_capacity": 3}, ["billing", "tags"]),

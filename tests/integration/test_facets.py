@@ -301,7 +301,12 @@ def test_unmanaged_facets_are_neither_read_nor_written(subject: Subject):
         "bucket": [facet for facet, _unused, _unused in BUCKET_READS],
         "table": ["billing", "encryption", "deletion_protection", "recovery", "table_class", "tags"],
     }[subject.kind]
-    result = subject.done(unmanaged=facets)
+    words = {
+        "bucket": ["suspend_versioning", "weaken_policy"],
+        "table": ["disable_deletion_protection", "disable_recovery"],
+    }[subject.kind]
+    assert f"allow: [{words[0]}]" in subject.refused(unmanaged=facets, allow=words[1:])
+    result = subject.done(unmanaged=facets, allow=words)
     assert changed(result) == ["existence"]
     assert subject.done(unmanaged=facets)["changes"] == []
     assert set(subject.calls) <= {"GetCallerIdentity", "HeadBucket", "DescribeTable"}

@@ -23,7 +23,7 @@ LOCKED = {
 @pytest.fixture
 def hand_over(bucket: Subject, table: Subject, tmp_path: Path):
     bucket.done(tags={"team": "network"}, **LOCKED)
-    table.done(recovery_period_days=7)
+    table.done(recovery_period_days=7, allow=["disable_recovery"])
 
     def run(check_mode: bool = False, **asked: Any) -> Result:
         known = {name: bucket.as_task().params[name] for name in ("endpoint_url", "region", "access_key", "secret_key")}

@@ -98,7 +98,9 @@ def test_a_run_that_finds_nothing_to_do_stays_within_its_budget_of_requests(
 
 def test_bare_emulators_end_where_they_should_and_the_second_run_does_nothing(bare_subject: Subject):
     subject = bare_subject
-    for step, asked, _facets in LIVES[subject.kind]:
+    words = {"allow": ["shorten_retention"]} if subject.kind == "bucket" else {}  # some keep no newer versions
+    for step, life, _facets in LIVES[subject.kind]:
+        asked = {**words, **life}
         before = subject.state()
         subject.task(True, **asked)
         assert (step, subject.state()) == (step, before)
@@ -203,7 +205,7 @@ def test_modules_of_others_see_what_was_made(request: pytest.FixtureRequest, nam
     emulator = request.getfixturevalue(name)
     with Relay(emulator.url) as relay:
         bucket, table = (bare(kind, emulator, relay) for kind in LIVES)
-        bucket.done(tags={"Stage": "test"})
+        bucket.done(tags={"Stage": "test"}, allow=["shorten_retention"])
         table.done(tags={"Stage": "test"})
         facts = {"bucket_versioning": True, "public_access_block": True, "bucket_encryption": True}
         connection = {"endpoint_url": relay.url, "region": "us-east-1", "access_key": "test", "secret_key": "secret-0"}

@@ -161,6 +161,17 @@ def test_the_policy_can_deny_the_source(on_ministack: World):
     assert not world.moved(fence="deny")["changed"]
 
 
+@pytest.mark.parametrize("key", ["a*", "a?/terraform.tfstate", "${aws:username}"])
+def test_a_key_that_a_policy_takes_for_a_pattern_is_not_denied(world: World, key: str):
+    world.old.put(state(), key)
+    world.old.put(state(), "ab")
+    start = len(world.relay.writes)
+    said = world.move(fence="deny", key=key)
+    assert said["failed"] and "which a policy takes for a pattern" in said["msg"]
+    assert world.relay.writes[start:] == []
+    assert world.moved(key=key)["changed"]
+
+
 def test_another_state_is_never_overwritten(world: World):
     world.old.put(state())
     world.new.put(state(9))

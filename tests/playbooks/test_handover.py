@@ -21,6 +21,7 @@ def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, rel
                 "terraform_backend_bucket_name": f"one-{unique}",
                 "terraform_backend_table_name": f"one-{unique}",
                 "terraform_backend_bucket_unmanaged": ["policy"],
+                "terraform_backend_bucket_allow": ["weaken_policy"],
             },
             "eu-2": {"terraform_backend_bucket_name": f"two-{unique}", "terraform_backend_lock_mode": "lockfile"},
             "eu-3": {
