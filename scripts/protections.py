@@ -87,8 +87,8 @@ def unmanaged(facet: str, new: str = "", note: str = "") -> Way:
     return way(UNMANAGED, {"unmanaged": [facet]}, new, "", note)
 
 
-def statement(told: str, *statements: Any, new: str = "", existing: str = "", note: str = "", **more: Any) -> Way:
-    return way(STATEMENT, {"policy_statements": [*statements], **more}, new, existing, note, told)
+def statement(told: str, asked: Any, existing: str = "", note: str = "", both: str = "", **more: Any) -> Way:
+    return way(STATEMENT, {"policy_statements": [asked], **more}, both, existing or both, note, told)
 
 
 def under(condition: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,39 +203,33 @@ PROTECTIONS = (
         statement(
             "a statement for everybody (AWS takes it only while `block_public_policy` is off)",
             EVERYBODY,
-            new="open_public_access",
-            existing="open_public_access",
+            both="open_public_access",
             public_access={"block_public_policy": False},
         ),
         statement(
             "a statement for everybody, under a condition that names another account",
             under({"StringEquals": {"aws:PrincipalAccount": OTHER_ACCOUNT}}),
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
         ),
         statement(
             "… that names an organisation that is not among `allowed_organization_ids`",
             under({"StringEquals": {"aws:PrincipalOrgID": "o-another123"}}),
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
         ),
         statement(
             "… that names several accounts or organisations, of which one is not the owner's",
             under({"StringEquals": {"aws:PrincipalAccount": [ACCOUNT, OTHER_ACCOUNT]}}),
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
         ),
         statement(
             "… that names a VPC endpoint that is not among `allowed_vpc_endpoint_ids`",
             under({"StringEquals": {"aws:SourceVpce": "vpce-1a2b3c4d"}}),
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
         ),
         statement(
             "… that names an IP address, a VPC or a session",
             under({"IpAddress": {"aws:SourceIp": "203.0.113.7"}}),
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
             note="nobody can tell whose these are",
         ),
         statement(
@@ -245,8 +239,7 @@ PROTECTIONS = (
         statement(
             "a statement by which another account changes policy, ACLs or encryption",
             {**READER, "Action": "s3:*"},
-            new="grant_foreign_access",
-            existing="grant_foreign_access",
+            both="grant_foreign_access",
         ),
         statement(
             "a statement by which another account, named as `Principal`, uses objects",
@@ -261,8 +254,7 @@ PROTECTIONS = (
         statement(
             "a statement that denies `s3:PutBucketPolicy` to everybody",
             {**EVERYBODY, "Effect": "Deny", "Action": "s3:PutBucketPolicy", "Resource": ARN},
-            new="lock_out_operator",
-            existing="lock_out_operator",
+            both="lock_out_operator",
         ),
     ),
     protection(
