@@ -175,14 +175,15 @@ class Aws:
 
     def _write_instead(self, call: Call, refused: Failure, young: bool) -> Response:
         """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
+        answer: Response = {}
         for place, other in enumerate(call.instead):
             try:
-                return self.write(self._addressed(other), young)
+                answer = self.write(self._addressed(other), young)
             except TfstateError as failed:
                 if place or (isinstance(failed, CallFailed) and failed.failure.code not in NOT_TAKEN):
                     raise
                 raise CallFailed(refused) from failed
-        raise CallFailed(refused)
+        return answer
 
     def _addressed(self, call: Call) -> Call:
         """S3 Control wants to hear whose the bucket is."""
