@@ -149,14 +149,14 @@ def test_a_variable_that_comes_from_a_censored_result_is_refused(name: str) -> N
     [
         ({}, {}),
         ({"bucket_encryption": "AES256"}, {"encryption": "AES256"}),
-        ({"bucket_kms_key_id": "k"}, {"encryption": "aws:kms", "kms_key_id": "k"}),
+        ({"bucket_kms_key_id": "alias/k"}, {"encryption": "aws:kms", "kms_key_id": "alias/k"}),
         (
-            {"bucket_kms_key_id": "k", "bucket_encryption": "aws:kms:dsse"},
-            {"encryption": "aws:kms:dsse", "kms_key_id": "k"},
+            {"bucket_kms_key_id": "alias/k", "bucket_encryption": "aws:kms:dsse"},
+            {"encryption": "aws:kms:dsse", "kms_key_id": "alias/k"},
         ),
     ],
 )
 def test_lock_files_are_encrypted_as_the_states_of_the_backend_are(given: dict[str, str], told: dict[str, str]) -> None:
-    names = {"bucket_name": "b", "region": "eu-west-1", "lock_mode": "lockfile", **given}
+    names = {"bucket_name": "state-eu", "region": "eu-west-1", "lock_mode": "lockfile", **given}
     found = whereabouts(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
     assert {name: found[name] for name in ("encryption", "kms_key_id") if name in found} == told
