@@ -100,7 +100,12 @@ class _Reader:
             value = [value]
         if not isinstance(value, (list, tuple)):
             return value
-        kept = [self._value(name, element, each, label) for each in value]
+        if element["type"] == "dict" and "options" not in element:
+            kept = [
+                None if is_blank(each) else each for each in value
+            ]  # a policy statement, where a blank may have a meaning
+        else:
+            kept = [self._value(name, element, each, label) for each in value]
         return [each for each in kept if each is not None] or (None if kept else [])
 
     def _dict(self, name: str, option: Mapping[str, Any], value: Mapping[str, Any], label: str) -> Any:
@@ -108,7 +113,7 @@ class _Reader:
             return self.options(option["options"], value, f"{label}.")
         if name == TAGS or name.endswith(f"_{TAGS}"):
             return dict(self._tags(value, label))
-        if name in OPAQUE or option.get("elements") or name == "policy_statements":
+        if name in OPAQUE:
             return value
         return {key: each for key, each in value.items() if not is_blank(each)}
 
