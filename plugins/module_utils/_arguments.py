@@ -129,8 +129,8 @@ class _Reader:
     def _check_text(self, value: Any, label: str, is_secret: bool) -> None:
         if not isinstance(value, str):
             what = _kind(value) if is_secret or isinstance(value, (Mapping, list, tuple)) else f"{_kind(value)} {value}"
-            quote = "" if isinstance(value, (Mapping, list, tuple)) else ", put quotes around it"
-            self.problems.append(f"{label} must be text, and is {what}{quote or ', give one text'}")
+            way = "give a text" if isinstance(value, (Mapping, list, tuple)) else "put quotes around it"
+            self.problems.append(f"{label} must be text, and is {what}: {way}")
 
 
 def _decrypted(value: Any) -> Any:

@@ -19,7 +19,6 @@ from ._guard import Refused
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._printable import printable
 from ._reconcile import unless_checking
-from ._state_options import TABLE_NEVER_BLANK
 from ._table import TABLE
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -72,5 +71,5 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
-    never_blank=TABLE_NEVER_BLANK,
+    never_blank={"table": "the table would not be saved"},
 )

@@ -23,7 +23,7 @@ from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
 from ._printable import printable
 from ._reconcile import unless_checking
-from ._state_options import ENCRYPTION_SPEC, KEYS_NEVER_BLANK, TABLE_NEVER_BLANK, encryption_of
+from ._state_options import ENCRYPTION_SPEC, encryption_of
 from ._table import TABLE
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -128,5 +128,8 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
-    never_blank={**TABLE_NEVER_BLANK, "keys": KEYS_NEVER_BLANK["keys"]},
+    never_blank={
+        "table": "digests would not be restored, nor locks taken in the table",
+        "keys": "every state of the backup would be restored",
+    },
 )
