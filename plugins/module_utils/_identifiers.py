@@ -25,6 +25,9 @@ class Form:
     says: str
     elsewhere: str | None = None
 
+    def refusal(self, name: str, value: str) -> str:
+        return f"{name} is {value!r}; correct it: {self.says}"
+
     def fits(self, value: str, is_aws: bool) -> bool:
         pattern = self.pattern if is_aws or self.elsewhere is None else self.elsewhere
         return re.fullmatch(pattern, value, re.ASCII) is not None
@@ -108,7 +111,7 @@ def problems(params: Params, is_aws: bool, names: Mapping[str, str] | None = Non
     for option, form in FORMS.items():
         for value in _listed(params.get(option)):
             if isinstance(value, str) and value and not form.fits(value, is_aws):
-                yield f"{(names or {}).get(option, option)} is {value!r}; {form.says}"
+                yield form.refusal((names or {}).get(option, option), value)
     for statement in params.get(STATEMENTS) or ():
         if isinstance(statement, Mapping):
             label = f"{(names or {}).get(STATEMENTS, STATEMENTS)}, statement {statement.get('Sid')!r}"
@@ -135,9 +138,9 @@ def _in_condition(key: str, operator: str, values: Any, is_aws: bool) -> Iterato
         if not isinstance(value, str) or is_blank(value) or "${" in value:
             continue
         if form and operator in EXACT and not form.fits(value, is_aws):
-            yield f"{key} is {value!r}; {form.says}"
+            yield form.refusal(key, value)
         if key.lower() in ADDRESSES and operator in ("ipaddress", "notipaddress") and not _is_network(value):
-            yield f"{key} is {value!r}; an address range is such as 192.0.2.0/24"
+            yield f"{key} is {value!r}; correct it: an address range is such as 192.0.2.0/24"
 
 
 def _blank_or_number(label: str, values: Any) -> Iterator[str]:

@@ -214,7 +214,7 @@ def target_of(params: Params, name: str = "name") -> Target:
     if not params.get("region"):
         raise Invalid("region is not set: set region, or AWS_REGION in your shell")
     if account is not None and not _identifiers.ACCOUNT.fits(account, is_aws=True):
-        raise Invalid(f"account_id is {account!r}; {_identifiers.ACCOUNT.says}")
+        raise Invalid(_identifiers.ACCOUNT.refusal("account_id", account))
     return Target(params[name], params["region"], owner=account)
 
 

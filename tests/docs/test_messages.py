@@ -323,6 +323,6 @@ def test_a_message_says_what_to_do(case: str) -> None:
     """In its last part, in the imperative or by naming what is needed."""
     words = (
         *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
-        *("get ", "look for", "leave it alone", "please "),
+        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes"),
     )
     assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

@@ -74,7 +74,7 @@ def given(option: str, value: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("option", "value", "is_known"), CASES)
 def test_an_identifier_has_the_form_of_aws(option: str, value: str, is_known: bool) -> None:
     told = list(problems(given(option, value), is_aws=True))
-    assert told == ([] if is_known else [f"{option} is {value!r}; {FORMS[option].says}"])
+    assert told == ([] if is_known else [f"{option} is {value!r}; correct it: {FORMS[option].says}"])
 
 
 def test_every_form_is_tried() -> None:
@@ -132,7 +132,10 @@ STATEMENTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no organization": (condition("StringNotEquals", "aws:PrincipalOrgID", []), "aws:PrincipalOrgID is blank"),
     "null": (condition("StringEquals", "aws:PrincipalOrgID", None), "aws:PrincipalOrgID is blank"),
-    "not an organization": (condition("StringEquals", "aws:PrincipalOrgID", "not-an-org"), "is 'not-an-org'; an org"),
+    "not an organization": (
+        condition("StringEquals", "aws:PrincipalOrgID", "not-an-org"),
+        "is 'not-an-org'; correct it: an org",
+    ),
     "organizations by a pattern": (condition("StringLike", "aws:PrincipalOrgID", "o-a*"), ""),
     "an organization that a variable names": (
         condition("StringEquals", "aws:PrincipalOrgID", "${aws:ResourceOrgID}"),
