@@ -129,6 +129,9 @@ def edge_of(resource: Resource) -> Edge:
 class _Module(AnsibleModule):  # type: ignore[misc]
     """A module to which blank options are not set. AnsibleModule validates in its constructor."""
 
+    params: dict[str, Any]
+    argument_spec: dict[str, Any]
+
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self.problem: Invalid | None = None

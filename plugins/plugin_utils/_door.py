@@ -166,7 +166,11 @@ class Door(Doors):
     _supports_async = True
 
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
-        return self.enter(self.EDGE, self._task.action, self.from_here(self.arguments()), wrote)
+        try:  # before paths are looked at: a blank one would be the folder that one is in
+            arguments = self.EDGE.without_blanks(self.arguments())
+        except Invalid as problem:
+            return {"failed": True, "msg": str(problem), "changed": False}
+        return self.enter(self.EDGE, self._task.action, self.from_here(arguments), wrote)
 
     def arguments(self) -> dict[str, Any]:
         """What the task says, before validation."""

@@ -361,5 +361,31 @@ def test_the_report_keeps_to_the_same() -> None:
         edge.without_blanks({"fail_on": ""})
 
 
+@pytest.mark.parametrize(
+    ("module", "asked"),
+    [
+        ("tf_state_move", {"bucket": "state-eu", "project": " "}),
+        ("tf_backend_config", {"bucket": "state-eu", "directory": " "}),
+        ("tf_backend_audit", {"bucket": "state-eu", "code": [""]}),
+        ("tf_backend_audit", {"bucket": "state-eu", "code": " , "}),
+    ],
+)
+def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[str, Any]) -> None:
+    plugin = importlib.import_module(f"{COLLECTION}.plugins.action.{module}").ActionModule
+    action = object.__new__(plugin)
+    action._task = SimpleNamespace(args=asked, action=module)
+    action._is_local = lambda: True
+    action.known = {}
+    action.enter = lambda _edge, _module, arguments, _wrote: arguments
+    assert action.work() == {"bucket": "state-eu"}
+
+
+def test_a_blank_bucket_of_the_role_names_none() -> None:
+    plugin = importlib.import_module(f"{COLLECTION}.plugins.action.tf_backend_restore").ActionModule
+    action = object.__new__(plugin)
+    action.known = {"terraform_backend_bucket_name": " "}
+    assert not action.is_of_the_role({"backup": "backups/eu"})
+
+
 def test_is_blank() -> None:
     assert [is_blank(each) for each in ("", " \n", None, "a", 0, False, [])] == [True] * 3 + [False] * 4
