@@ -15,6 +15,7 @@ from typing import Any
 
 from ._arguments import is_blank
 from ._core import Params
+from ._no_log import is_censored
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def problems(params: Params, is_aws: bool, names: Mapping[str, str] | None = Non
     """A sentence for each identifier that cannot be one; `names` are those by which the user knows the options."""
     for option, form in FORMS.items():
         for value in _listed(params.get(option)):
-            if isinstance(value, str) and value and not form.fits(value, is_aws):
+            is_wrong = isinstance(value, str) and value and not is_censored(value) and not form.fits(value, is_aws)
+            if is_wrong:  # what was censored is told as such
                 yield form.refusal((names or {}).get(option, option), value)
     for statement in params.get(STATEMENTS) or ():
         if isinstance(statement, Mapping):

@@ -110,6 +110,7 @@ def in_process(edge: Edge, arguments: Mapping[str, Any]) -> dict[str, Any]:
         _in_time=lambda *_unused: {},
     )
     action._carried_out = lambda *told: _door.Doors._carried_out(action, *told)  # type: ignore[arg-type]
+    action.answer = lambda *told: _door.Doors.answer(action, *told)  # type: ignore[arg-type]
     result = _door.Doors.enter(action, replace(edge, work=core), "module", dict(arguments), lambda _call: None)  # type: ignore[arg-type]
     if result.get("failed"):
         raise Unanswered(result["msg"])
@@ -242,6 +243,13 @@ def test_a_blank_does_not_hide_the_defaults_of_the_role(blank: Any) -> None:
     found = _role.given(known, Templar())
     assert found == {"terraform_backend_name": "eu", "terraform_backend_config_directory": "backends/eu"}
     assert _role.given({"inventory_hostname": "eu"}, Templar()) == {}
+
+
+@pytest.mark.parametrize("blank", [" ", [""], ",", None])
+def test_a_blank_variable_does_not_hide_what_module_defaults_say(blank: Any) -> None:
+    known = {"inventory_hostname": "eu", "terraform_backend_bucket_unmanaged": blank, "terraform_backend_region": " "}
+    assert _role.given(known, Templar()) == {}
+    assert _role.given({"terraform_backend_account_id": ""}, Templar()) == {"terraform_backend_account_id": ""}
 
 
 @pytest.mark.parametrize("value", ["", [], [""]])
@@ -377,6 +385,7 @@ def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[
     action._is_local = lambda: True
     action.known = {}
     action.enter = lambda _edge, _module, arguments, _wrote: arguments
+    action._templar = Templar()
     assert action.work() == {"bucket": "state-eu"}
 
 

@@ -130,7 +130,7 @@ def test_names_in_files_are_those_that_were_asked_even_if_all_results_are_censor
 
 @pytest.mark.parametrize("secret", ["key", "aws:kms", KEY])
 def test_an_answer_that_was_censored_is_not_written_to_a_file(secret: str) -> None:
-    external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::1:role/r"}
+    external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::111122223333:role/r"}
     with pytest.raises(Invalid) as raised:
         told_by(scrubbed(results(), [secret]), asked(given(external_id)))
     assert "terraform_backend_assume_role_external_id" in str(raised.value)
