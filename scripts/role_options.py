@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import MODULES, ROLE_SPEC, variables
 
 ROLE = Path(__file__).parent.parent / "roles" / "terraform_backend"
@@ -58,7 +59,7 @@ def _described(options: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
         named = variables(kind)
         for option, variable in named.items():
             default = {"default": defaults[variable]} if defaults.get(variable) else {}
-            yield variable, {**_spec(module, option, named, options[module][option]), **default}
+            yield variable, may_be_blank(variable, {**_spec(module, option, named, options[module][option]), **default})
 
 
 def _spec(module: str, name: str, named: Mapping[str, str], option: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +86,28 @@ def _spec(module: str, name: str, named: Mapping[str, str], option: Mapping[str,
     if ROLE_SPEC[named[name]].get("no_log"):
         spec["no_log"] = True
     return spec
+
+
+def may_be_blank(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec of a variable, such that Ansible takes a blank and null for it: they are "not set", as the task has it.
+
+    The task validates types and choices, and says more.
+    """
+    if all(_accepts(name, spec, blank) for blank in ("", None)[: 1 if spec.get("required") else 2]):
+        return dict(spec)
+    kind = {"list": f"A list of {spec.get('elements')}", "dict": "A dictionary"}.get(
+        spec["type"], f"Type {spec['type']}"
+    )
+    choices = f", of {' '.join(f'V({choice})' for choice in spec['choices'])}" if spec.get("choices") else ""
+    parts = [f"V({each}), {of['type']}" for each, of in spec.get("options", {}).items()]
+    inner = f" Its keys are {'; '.join(parts)}." if parts else ""
+    description = [*spec["description"][:-1], f"{kind}{choices}.{inner}", spec["description"][-1]]
+    kept = {key: value for key, value in spec.items() if key not in ("type", "elements", "choices", "options")}
+    return {**kept, "description": description, "type": "raw"}
+
+
+def _accepts(name: str, spec: Mapping[str, Any], blank: Any) -> bool:
+    return not ArgumentSpecValidator({name: dict(spec)}).validate({name: blank}).error_messages
 
 
 def _indented(text: str) -> str:

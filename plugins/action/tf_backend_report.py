@@ -11,8 +11,10 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import without_blanks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
     AUDIT,
+    NEVER_BLANK,
     TUNING_SPEC,
     layers_of,
     too_bad,
@@ -22,7 +24,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
@@ -53,7 +55,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         known = task_vars or {}
-        validated = ArgumentSpecValidator(SPEC).validate(dict(self._task.args))
+        try:
+            arguments = without_blanks(SPEC, self._task.args, NEVER_BLANK)
+        except Invalid as problem:
+            return {**result, "failed": True, "msg": str(problem)}
+        validated = ArgumentSpecValidator(SPEC).validate(arguments)
         if validated.error_messages:
             return {**result, "failed": True, "msg": "; ".join(validated.error_messages)}
         params = validated.validated_parameters

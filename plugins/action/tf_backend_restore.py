@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_restore
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import is_blank
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
 
@@ -16,4 +17,4 @@ class ActionModule(RoleDoor):
     EDGE = _backend_restore.EDGE
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
-        return super().is_of_the_role(given) and f"{PREFIX}bucket_name" in self.known
+        return super().is_of_the_role(given) and not is_blank(self.known.get(f"{PREFIX}bucket_name"))

@@ -88,6 +88,13 @@ requirements:
   - python >= 3.10
   - botocore >= 1.40
 notes:
+  - An option that is blank or null is not set, as in the modules of C(amazon.aws). So are blanks within a list.
+    A tag may be blank.
+  - A blank that would lower a protection is refused, and named. This is so for every C(account_id), for C(table),
+    C(key) and C(keys) where states or locks are written, and for what limits or proves a task, such as C(fail_on),
+    C(lock_id) and C(prove). Leave such an option out, or set it to C(omit) or null.
+  - Text that YAML takes for a number, a date or a boolean is refused. Put quotes around it, such as in
+    C(account_id) with a leading zero.
   - O(access_key) cannot be combined with O(profile), and needs O(secret_key).
     What a task says beats the environment, and the environment beats the configuration files.
   - The environment and the AWS configuration files are those of the machine that runs the module.

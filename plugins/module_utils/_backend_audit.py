@@ -19,7 +19,7 @@ from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, un
 from ._cost_facts import cost_in_use
 from ._expectations import Expectations
 from ._findings import SEVERITIES, Finding, Tuning, judged, reaches, waivers_of, worst
-from ._module import CONNECTION_SPEC, Edge
+from ._module import CONNECTION_SPEC, Edge, argument_spec
 from ._printable import printable
 from ._table import TABLE
 
@@ -40,6 +40,12 @@ TUNING_SPEC: dict[str, dict[str, Any]] = {
     },
     "code": {"type": "list", "elements": "path"},
     "fail_on": {"choices": [*SEVERITIES, "never"]},
+}
+#: What a blank among them would do.
+NEVER_BLANK = {
+    "fail_on": "nothing that is found would fail the task",
+    "waivers.backend": "the waiver would hold for every backend",
+    "waivers.resource": "the waiver would hold for every resource",
 }
 SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -160,4 +166,9 @@ AUDIT = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank=NEVER_BLANK,
+    inner={
+        f"{resource.kind}_options": {name: argument_spec(resource)[name] for name in options_of(resource)}
+        for resource in (BUCKET, TABLE)
+    },
 )

@@ -71,4 +71,5 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank={"table": "the table would not be saved"},
 )

@@ -128,4 +128,8 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank={
+        "table": "digests would not be restored, nor locks taken in the table",
+        "keys": "every state of the backup would be restored",
+    },
 )

@@ -20,7 +20,7 @@ from ._lasting import Lasting
 from ._module import CONNECTION_SPEC, Edge, connection_of
 from ._printable import printable
 from ._reconcile import unless_checking
-from ._state_options import ENCRYPTION_SPEC, encryption_of
+from ._state_options import ENCRYPTION_SPEC, TABLE_NEVER_BLANK, encryption_of
 
 #: Those of either that have to do with an end.
 WORDS = ("delete_state", "break_lock", "disable_deletion_protection", "take_over_resource")
@@ -100,4 +100,9 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank={
+        **TABLE_NEVER_BLANK,
+        "keep_table": "the table would be deleted",
+        "code": "code that still uses the backend would not be looked for",
+    },
 )

@@ -106,6 +106,7 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank={"probe": "nobody would find out whether the bucket takes lock files"},
 )
 
 

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Protocol
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 
+from . import _identifiers
+from ._arguments import ACCOUNTS, without_blanks
 from ._aws import BOTOCORE_MISSING, Aws, Connection
 from ._core import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
 from ._guard import ALLOW
@@ -18,8 +22,17 @@ from ._no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
 from ._printable import printable_result
 from ._reconcile import Interrupted, Outcome, reconcile
 
+
+def not_blank_in_environment(*names: str) -> str:
+    """The first of these variables that is set, and not to a blank."""
+    for name in names:
+        if os.environ.get(name, "").strip():
+            return os.environ[name]
+    raise AnsibleFallbackNotFound
+
+
 CONNECTION_SPEC: dict[str, dict[str, Any]] = {
-    "region": {"aliases": ["aws_region"], "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
+    "region": {"aliases": ["aws_region"], "fallback": (not_blank_in_environment, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
     "profile": {"aliases": ["aws_profile"]},
     "access_key": {"aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False},
     "secret_key": {"aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
@@ -71,6 +84,36 @@ class Edge:
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     required_together: tuple[tuple[str, ...], ...] = ()
     needs_botocore: bool = False
+    #: Options that a blank must not switch off, and what would happen; those about accounts besides.
+    never_blank: Mapping[str, str] = field(default_factory=dict)
+    #: Dictionaries that hold options of another module, and those.
+    inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def without_blanks(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What of a task's arguments is set, before they are validated. Raises Invalid."""
+        inner = {name: {**self.spec[name], "options": options} for name, options in self.inner.items()}
+        return without_blanks(
+            {**self.spec, **inner}, arguments, {**ACCOUNTS, **self.never_blank}, self.mutually_exclusive
+        )
+
+    def run(self, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+        """The work, unless an identifier cannot be one: AWS is not asked then."""
+        wrong = "; ".join(self._identifier_problems(params))
+        if wrong:
+            return {"failed": True, "msg": wrong, "changed": False}
+        return self.work(params, check_mode, diff, wrote)
+
+    def _identifier_problems(self, params: Params) -> Iterator[str]:
+        is_aws = speaks_to_aws(params)
+        yield from _identifiers.problems(params, is_aws)
+        for name in self.inner:
+            yield from _identifiers.problems(params.get(name) or {}, is_aws)
+
+
+def speaks_to_aws(params: Params) -> bool:
+    """Whether no other store is named, whose identifiers may have other forms."""
+    named = params.get("endpoint_url") or params.get("source_endpoint_url")
+    return not named and not any(name.startswith("AWS_ENDPOINT_URL") and os.environ[name] for name in os.environ)
 
 
 def edge_of(resource: Resource) -> Edge:
@@ -83,14 +126,38 @@ def edge_of(resource: Resource) -> Edge:
     )
 
 
+class _Module(AnsibleModule):  # type: ignore[misc]
+    """A module to which blank options are not set. AnsibleModule validates in its constructor."""
+
+    params: dict[str, Any]
+    argument_spec: dict[str, Any]
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self.problem: Invalid | None = None
+        super().__init__(
+            argument_spec=edge.spec,
+            mutually_exclusive=edge.mutually_exclusive,
+            required_together=edge.required_together,
+            supports_check_mode=True,
+        )
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        try:
+            self.params = self._edge.without_blanks(self.params)
+        except Invalid as problem:
+            # Nothing is ready to fail yet, nor to hide secrets: until then there are neither arguments nor rules.
+            self.problem = problem
+            self.params = {name: self.params[name] for name in self.params if name.startswith("_ansible_")}
+            self.argument_spec, self.mutually_exclusive, self.required_together = {}, None, None
+
+
 def run_module(edge: Edge) -> None:
     """The whole of a module: `main` calls this and nothing else."""
-    module = AnsibleModule(
-        argument_spec=edge.spec,
-        mutually_exclusive=edge.mutually_exclusive,
-        required_together=edge.required_together,
-        supports_check_mode=True,
-    )
+    module = _Module(edge)
+    if module.problem:
+        module.fail_json(msg=str(module.problem))
     if edge.needs_botocore and BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
     result = result_of(edge, module.params, module.check_mode, module._diff)
@@ -111,7 +178,7 @@ def result_of(edge: Edge, params: Params, check_mode: bool, diff: bool, wrote: W
     censored = censored_options(params)
     if censored:
         return {"failed": True, "msg": refusal(censored), "changed": False}
-    return edge.work(params, check_mode, diff, wrote)
+    return edge.run(params, check_mode, diff, wrote)
 
 
 def shown(edge: Edge, params: Params, result: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
@@ -149,8 +216,8 @@ def target_of(params: Params, name: str = "name") -> Target:
     account = params.get("account_id")
     if not params.get("region"):
         raise Invalid("region is not set: set region, or AWS_REGION in your shell")
-    if account is not None and not (account.isdigit() and len(account) == 12):
-        raise Invalid(f"account_id is {account!r}; an AWS account has 12 digits (quote it in YAML)")
+    if account is not None and not _identifiers.ACCOUNT.fits(account, is_aws=True):
+        raise Invalid(_identifiers.ACCOUNT.refusal("account_id", account))
     return Target(params[name], params["region"], owner=account)
 
 

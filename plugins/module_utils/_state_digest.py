@@ -17,7 +17,7 @@ from ._state.lock_stores import Place
 from ._state.maintenance import excluded
 from ._state.mending import ACCEPT, FORGET, Plan, StateDigest
 from ._state.rebuilding import Rebuilding, Row
-from ._state_options import STATE_SPEC, place_of, scope_of
+from ._state_options import KEYS_NEVER_BLANK, STATE_SPEC, place_of, scope_of
 from ._whereabouts import check_bucket
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -77,6 +77,7 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"), ("key", "keys")),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank=KEYS_NEVER_BLANK,
 )
 
 

@@ -20,7 +20,7 @@ from ._state.holders import age_s, seconds, sentence, told
 from ._state.lock_stores import Lock, Place
 from ._state.locking import REPEAT_S, Released, Taken, foreseen, look, release, take
 from ._state.maintenance import named, ours
-from ._state_options import STATE_SPEC, place_of
+from ._state_options import STATE_SPEC, TABLE_NEVER_BLANK, place_of
 from ._whereabouts import check_bucket
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -64,6 +64,11 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank={
+        **TABLE_NEVER_BLANK,
+        "lock_id": "a lock of any id would be meant",
+        "older_than": "a lock of any age would be meant",
+    },
 )
 
 

@@ -25,7 +25,7 @@ from ._relocation import Relocation
 from ._sides import Side
 from ._state.maintenance import CLIENT, user
 from ._state.moving import FINISH, MOVE, NOTHING
-from ._state_options import encryption_of
+from ._state_options import KEYS_NEVER_BLANK, NO_TABLE, TABLE_NEVER_BLANK, encryption_of
 from ._whereabouts import check_bucket
 
 #: What only the other side's connection decides; certificates and the like are of this machine.
@@ -34,8 +34,9 @@ OWN = (
     *("assume_role_arn", "assume_role_external_id", "assume_role_session_name"),
 )
 
-NO_TABLE = (
-    "source_table is not given: clients that lock in a table are not kept out; if there is none, say source_table: ''"
+TABLE_UNKNOWN = (
+    "source_table is not given: clients that lock in a table are not kept out; if there is none, say "
+    f"source_table: {NO_TABLE}"
 )
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -100,6 +101,12 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"), ("source_profile", "source_access_key"), ("key", "keys")),
     required_together=(("access_key", "secret_key"), ("source_access_key", "source_secret_key")),
     needs_botocore=True,
+    never_blank={
+        **TABLE_NEVER_BLANK,
+        "source_table": f"locks in the table would be neither seen nor taken; if there is none, say {NO_TABLE}",
+        **KEYS_NEVER_BLANK,
+        "prove": "nothing would prove that the plan is empty",
+    },
 )
 
 
@@ -174,6 +181,8 @@ def _source_params(params: Params) -> dict[str, Any]:
     prefix = params["source_workspace_key_prefix"]
     given["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
     named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
+    if named["table"] == NO_TABLE:
+        named["table"] = ""
     return {**params, **(own if any(own.values()) else {}), **given, **named}
 
 
@@ -239,13 +248,13 @@ def _warnings(relocation: Relocation) -> Iterator[str]:
     yield from (f"left alone: {row.problem}" for row in relocation.rows if row.is_foreign)
     yield from relocation.following.warnings() if relocation.following else ()
     if relocation.source and relocation.source.table is None:
-        yield NO_TABLE
+        yield TABLE_UNKNOWN
     unlisted = relocation.unlisted()
     if relocation.source and unlisted:
         more = f" and {len(unlisted) - 1} more" if unlisted[1:] else ""
         yield (
             f"the table {relocation.source.table} has no digest of {unlisted[0]}{more}: clients that lock in another "
-            "table are not kept out; if they lock by files alone, say source_table: ''"
+            f"table are not kept out; if they lock by files alone, say source_table: {NO_TABLE}"
         )
 
 

@@ -30,6 +30,12 @@ STATE_SPEC: dict[str, dict[str, Any]] = {
     **ENCRYPTION_SPEC,
 }
 
+#: What says that there is no table, where it makes a difference whether somebody knows.
+NO_TABLE = "none"
+#: What a blank would do.
+TABLE_NEVER_BLANK = {"table": "locks in the table would be neither seen nor taken"}
+KEYS_NEVER_BLANK = dict.fromkeys(("key", "keys"), "every state of the bucket would be meant")
+
 
 def place_of(params: Params) -> Place:
     """Where the state and its locks lie. Raises Invalid."""

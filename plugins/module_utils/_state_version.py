@@ -14,7 +14,7 @@ from ._printable import printable
 from ._reconcile import unless_checking
 from ._state.maintenance import excluded
 from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
-from ._state_options import STATE_SPEC, place_of, scope_of
+from ._state_options import STATE_SPEC, TABLE_NEVER_BLANK, place_of, scope_of
 from ._whereabouts import check_bucket
 
 COMPARED = "compared"
@@ -69,6 +69,7 @@ EDGE = Edge(
     mutually_exclusive=(("profile", "access_key"),),
     required_together=(("access_key", "secret_key"),),
     needs_botocore=True,
+    never_blank=TABLE_NEVER_BLANK,
 )
 
 

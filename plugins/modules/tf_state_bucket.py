@@ -174,7 +174,7 @@ options:
       - The bucket that receives the server access logs. It must exist in the same region and account, be encrypted
         with V(AES256), and let C(logging.s3.amazonaws.com) write. It must have neither a default retention of object
         lock nor Requester Pays. None of this is touched. Logs cost storage there.
-      - An empty string switches logging off.
+      - V(none) switches logging off.
       - Not given, logging is left as it is. A new bucket has none.
     type: str
   logging_target_prefix:

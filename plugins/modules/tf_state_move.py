@@ -83,7 +83,7 @@ options:
   source_table:
     description:
       - The lock table of O(source_bucket). Name it if its clients lock there, or they are not kept out.
-      - If there is none, an empty text says so, and ends a warning. A table without the digest of a state is
+      - If there is none, V(none) says so, and ends a warning. A table without the digest of a state is
         warned of, too, as it may be the wrong one.
     type: str
   source_key:

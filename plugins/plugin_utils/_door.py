@@ -23,7 +23,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, warm
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, result_of, shown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable, printable_result
 
@@ -87,7 +87,15 @@ class Doors(ActionBase):  # type: ignore[misc]
         return self.answer(edge, module, arguments, wrote).shown
 
     def answer(self, edge: Edge, module: str, arguments: dict[str, Any], wrote: Wrote) -> Answer:
-        """The result of a module. A process of its own tells no more than everybody may see."""
+        """The result of a module. A process of its own tells no more than everybody may see.
+
+        A module process is told of blanks and dates no more than the worker is.
+        """
+        try:
+            arguments = edge.without_blanks(arguments)
+        except Invalid as problem:
+            refused = {"failed": True, "msg": str(problem), "changed": False}
+            return Answer(refused, refused)
         arguments = {**arguments, **self._in_time(edge, arguments)}
         if self._fast:
             with self.environment():
@@ -158,7 +166,11 @@ class Door(Doors):
     _supports_async = True
 
     def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
-        return self.enter(self.EDGE, self._task.action, self.from_here(self.arguments()), wrote)
+        try:  # before paths are looked at: a blank one would be the folder that one is in
+            arguments = self.EDGE.without_blanks(self.arguments())
+        except Invalid as problem:
+            return {"failed": True, "msg": str(problem), "changed": False}
+        return self.enter(self.EDGE, self._task.action, self.from_here(arguments), wrote)
 
     def arguments(self) -> dict[str, Any]:
         """What the task says, before validation."""

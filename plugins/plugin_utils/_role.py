@@ -13,11 +13,18 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils import _identifiers
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import ACCOUNTS, is_blank, without_blanks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, backend_of, write_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, Edge, edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import (
+    CONNECTION_SPEC,
+    Edge,
+    edge_of,
+    speaks_to_aws,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import is_censored, names_in, refusal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults, over
@@ -65,6 +72,8 @@ def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
 
 ROLE_SPEC = dict(_of_the_role())
 
+NEVER_BLANK = {f"{PREFIX}{name}": why for name, why in ACCOUNTS.items()}
+
 NEEDED = {
     "bucket_name": "name the state bucket",
     "region": "name the region, or set AWS_REGION",
@@ -84,7 +93,14 @@ def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
             raise Invalid(f"{name} cannot be told: {error}") from error
         if value is not None and value != known.get("omit"):
             found[name] = value
-    return found
+    name, directory = f"{PREFIX}name", f"{PREFIX}config_directory"
+    if name in known and is_blank(found.get(name)):  # a blank hides the role's default
+        found[name] = known["inventory_hostname"]
+    if directory in known and is_blank(found.get(directory)):
+        found[directory] = f"backends/{found.get(name, known['inventory_hostname'])}"
+    kept = without_blanks(ROLE_SPEC, found, {})
+    # What must not be blank is refused once it is known that no default stands in for it.
+    return {**kept, **{name: found[name] for name in NEVER_BLANK if name in found and name not in kept}}
 
 
 #: The role's task, whose options are those of the whole backend.
@@ -163,15 +179,27 @@ def _agree(found: Mapping[str, Mapping[str, Any]]) -> None:
 
 def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
-    validated = ArgumentSpecValidator(ROLE_SPEC).validate(dict(given))
+    validated = ArgumentSpecValidator(ROLE_SPEC).validate(without_blanks(ROLE_SPEC, given, NEVER_BLANK))
     if validated.error_messages:
         raise Invalid("; ".join(validated.error_messages))
     found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
+    wrong = [*dict.fromkeys(_identifier_problems(found))]
+    if wrong:
+        raise Invalid("; ".join(wrong))
     needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
     missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
     if missing:
         raise Invalid("; ".join(missing))
     return found
+
+
+def _identifier_problems(found: Mapping[str, Any]) -> Iterator[str]:
+    """Of all modules, before the first one writes."""
+    for kind in EDGES:
+        options, names = arguments(kind, found), variables(kind)
+        if kind != "config":  # whose name is that of the backend
+            options[kind], names[kind] = options.get("name"), names["name"]
+        yield from _identifiers.problems(options, speaks_to_aws(options), names)
 
 
 def asked(given: Mapping[str, Any]) -> dict[str, Any]:

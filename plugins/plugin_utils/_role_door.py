@@ -21,7 +21,7 @@ class RoleDoor(Door):
             return {"failed": True, "msg": str(problem)}
 
     def arguments(self) -> dict[str, Any]:
-        given = super().arguments()
+        given = self.EDGE.without_blanks(super().arguments())
         if not self.is_of_the_role(given):
             return given
         module, spec = self.module, self.EDGE.spec
@@ -31,7 +31,7 @@ class RoleDoor(Door):
             told = self.of_the_role(_role.typed(_role.with_defaults(variables, defaults, module, spec)))
         own = over(defaults.of_groups(module, spec), defaults.of_module(module, spec))
         told = {name: value for name, value in told.items() if name in spec}
-        return over(over(own, told), defaults.explicit(module, spec))
+        return over(over(own, told), self.EDGE.without_blanks(defaults.explicit(module, spec)))
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
         """Whether the role's variables say which backend is meant."""

@@ -231,6 +231,9 @@ def botocore_missing(stage: Stage) -> str:
 
 UNRECOGNISED = json_error("UnrecognizedClientException")
 CASES: dict[str, Callable[[Stage], str]] = {
+    "a blank would lower a protection": lambda stage: stage.bucket.refused(account_id=""),
+    "text without its quotes": lambda stage: stage.bucket.refused(account_id=1402433619),
+    "an identifier of another form": lambda stage: stage.bucket.refused(allowed_organization_ids=["not-an-org"]),
     "no credentials": lambda stage: stage.offline(Script([WHO]), **NO_KEYS),
     "half of the credentials": half_of_the_credentials,
     "the profile is missing": lambda stage: stage.offline(Script([WHO]), **NO_KEYS, profile="nosuch"),
@@ -320,6 +323,6 @@ def test_a_message_says_what_to_do(case: str) -> None:
     """In its last part, in the imperative or by naming what is needed."""
     words = (
         *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
-        *("get ", "look for", "leave it alone", "please "),
+        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes"),
     )
     assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

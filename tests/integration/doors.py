@@ -29,6 +29,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, edge_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -76,10 +77,14 @@ def through_core(tasks: Sequence[Task]) -> list[Result]:
 def _carried_out(task: Task) -> Result:
     edge = EDGES[task.module]
     rules = {"mutually_exclusive": edge.mutually_exclusive, "required_together": edge.required_together}
-    validated = ArgumentSpecValidator(edge.spec, **rules).validate(task.params)
+    try:
+        arguments = edge.without_blanks(task.params)
+    except Invalid as problem:
+        return {"failed": True, "msg": str(problem), "changed": False}
+    validated = ArgumentSpecValidator(edge.spec, **rules).validate(arguments)
     if validated.error_messages:
         return {"failed": True, "msg": validated.errors.msg, "changed": False}
-    return printable_result(edge.work(validated.validated_parameters, task.check_mode, task.diff))
+    return printable_result(edge.run(validated.validated_parameters, task.check_mode, task.diff))
 
 
 @dataclass(frozen=True)

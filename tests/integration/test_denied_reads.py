@@ -34,7 +34,7 @@ RESOURCES = {"bucket": BUCKET, "table": TABLE}
 READ_VERBS = ("get_", "head_", "list_", "describe_", "scan")
 TARGET = Target("tf-state", "us-east-1", arn="arn:aws:dynamodb:us-east-1:000000000000:table/tf-state")
 #: What has to be asked for before a facet without baseline is read.
-ASKED: dict[str, dict[str, Any]] = {"object_lock": {"object_lock": False}, "logging": {"logging_target_bucket": ""}}
+ASKED: dict[str, dict[str, Any]] = {"object_lock": {"object_lock": False}, "logging": {"logging_target_bucket": "none"}}
 
 
 def own_read(kind: str, facet: Facet) -> _core.Call | None:

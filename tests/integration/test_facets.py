@@ -95,7 +95,7 @@ BUCKET_TURNS = {
         away_needs="enable_object_lock",
     ),
     "tags": Turn("tags", {"tags": {"Stage": "test"}}, {"tags": {}, "purge_tags": True}),
-    "logging": Turn("logging", {"logging_target_bucket": "{name}-logs"}, {"logging_target_bucket": ""}),
+    "logging": Turn("logging", {"logging_target_bucket": "{name}-logs"}, {"logging_target_bucket": "none"}),
     "logging prefix": Turn(
         "logging",
         {"logging_target_bucket": "{name}-logs", "logging_target_prefix": "s3/"},
@@ -114,7 +114,7 @@ BUCKET_TURNS = {
     ),
     "vpc endpoint": Turn(
         "policy",
-        {"allowed_vpc_endpoint_ids": ["vpce-1", "vpce-2"]},
+        {"allowed_vpc_endpoint_ids": ["vpce-1a2b3c4d", "vpce-0123456789abcdef0"]},
         {"allowed_vpc_endpoint_ids": []},
         back_needs="weaken_policy",
     ),

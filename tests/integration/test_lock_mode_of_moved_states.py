@@ -28,7 +28,7 @@ def move(backend: Backend, fence: str, **more: Any) -> Result:
     there = f"{backend.bucket}-there"
     backend.s3.create_bucket(Bucket=there)
     connection = {"endpoint_url": backend.relay.url, "region": "us-east-1", "access_key": "test", "secret_key": "x"}
-    asked = {"source_bucket": backend.bucket, "source_table": backend.table, "bucket": there, "table": ""}
+    asked = {"source_bucket": backend.bucket, "source_table": backend.table, "bucket": there, "table": None}
     (result,) = through_core([Task("tf_state_move", {**connection, **asked, "fence": fence, "key": ONE, **more})])
     assert not result.get("failed"), result["msg"]
     backend.relay.use_first(as_the_bucket_s_policy(backend))

@@ -105,7 +105,7 @@ def test_many_states_that_move_side_by_side_survive_a_kill_after_any_call(on_min
             world.old.put(state(number), path, digest=False)
         before = [world.old.versions(path) for path in paths]
         wanted = {"key": key} if kind == "workspaces" else {"key": None, "keys": [f"{folder}/*"]}
-        wanted |= {"table": None, "source_table": ""}
+        wanted |= {"table": None, "source_table": "none"}
         died = killed_after(world, k, world.task(**wanted))
         for path in paths:
             if world.new.bodies(path) and not world.old.mark(path):

@@ -90,7 +90,7 @@ def test_who_names_no_lock_table_of_the_source_is_warned(on_ministack: World):
     world.old.put(state(), digest=False)
     warned = "source_table is not given"
     assert any(warned in text for text in world.moved(source_table=None, check_mode=True)["warnings"])
-    assert not any(warned in text for text in world.moved(source_table="")["warnings"])
+    assert not any(warned in text for text in world.moved(source_table="none")["warnings"])
 
 
 def test_who_names_a_table_that_knows_nothing_of_the_states_is_warned(on_ministack: World):

@@ -372,7 +372,8 @@ INPUTS: dict[str, tuple[dict[str, Any], str]] = {
     "no duration": ({"state": "released", "older_than": "2 hours"}, "'2 hours' is no duration; say 2h"),
     "age of what is held": ({"older_than": "2h"}, "older_than goes with state: released"),
     "slash": ({"key": "/app/one.tfstate"}, "key '/app/one.tfstate' must be a path without a slash at either end"),
-    "no key": ({"key": ""}, "must be a path without a slash"),
+    "no key": ({"key": ""}, "missing required arguments: key"),
+    "key with a slash": ({"key": "/app"}, "must be a path without a slash"),
     "account": ({"account_id": "12"}, "an AWS account has 12 digits"),
     "no region": ({"region": None}, "region is not set"),
 }

@@ -40,7 +40,7 @@ def s3(project: Project, emulator: RunningEmulator, unique: str) -> Any:
 
 
 def moving(unique: str, **variables: Any) -> tuple[str, str]:
-    return "-e", json.dumps({"key": KEY, "source_bucket": f"old-{unique}", "source_table": "", **variables})
+    return "-e", json.dumps({"key": KEY, "source_bucket": f"old-{unique}", "source_table": "none", **variables})
 
 
 @pytest.mark.parametrize(("way", "is_fast"), [("by name", True), ("by file", False)])

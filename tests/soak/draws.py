@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, tuple[Any, ...]]] = {
         "allowed_organization_ids": (["o-1"], ["o-2", "o-1"]),
         "policy_statements": ([AUDITOR], [AUDITOR, READER]),
         "purge_policy_statements": (True, False),
-        "logging_target_bucket": ("", LOGS),
+        "logging_target_bucket": ("none", LOGS),
         "object_lock": (True,),
         "tags": ({"Owner": "a"}, {"Owner": "b", "Team": ""}),
         "purge_tags": (True, False),

@@ -12,6 +12,8 @@ from .._own_statements import bucket_region
 NAME = "logging"
 OPT_IN = True
 OPTIONS: dict[str, dict[str, object]] = {"logging_target_bucket": {}, "logging_target_prefix": {}}
+#: Instead of a bucket. A blank is "not set", as for every option.
+NOWHERE = "none"
 ABSENT: Value = {}
 NOT_FOUND: set[str] = set()
 
@@ -28,7 +30,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     bucket, prefix = params.get("logging_target_bucket"), params.get("logging_target_prefix")
     if bucket is None:
         return observed
-    if bucket == "":
+    if bucket == NOWHERE:
         return ABSENT
     same = observed.get("TargetBucket") == bucket
     kept = observed if same else {}
@@ -60,5 +62,5 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
 def problems(params: Params, target: Target) -> Iterator[str]:
     if params.get("logging_target_bucket") == target.name:
         yield "logging_target_bucket is the bucket itself: its logs would grow for ever; name another bucket"
-    if params.get("logging_target_prefix") is not None and not params.get("logging_target_bucket"):
+    if params.get("logging_target_prefix") is not None and params.get("logging_target_bucket") in (None, NOWHERE):
         yield "logging_target_prefix needs logging_target_bucket"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC, argument_spec
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -45,9 +46,22 @@ def test_every_option_of_a_module_has_its_role_variable(resource: Any) -> None:
         assert variable == (
             f"terraform_backend_{option}" if option in WHOLE_BACKEND else f"terraform_backend_{resource.kind}_{option}"
         )
-        spec = described()[variable]
-        assert spec["type"] == argument_spec(resource)[option].get("type", "str")
-        assert set(spec.get("choices", [])) == set(argument_spec(resource)[option].get("choices", []))
+        spec, told = described()[variable], argument_spec(resource)[option]
+        choices, kind = told.get("choices", []), told.get("type", "str")
+        if spec["type"] == "raw":  # Ansible itself would take no blank for it
+            words = {"list": f"A list of {told.get('elements')}", "dict": "A dictionary"}.get(kind, f"Type {kind}")
+            assert spec["description"][-2].startswith(words)
+            assert all(f"V({choice})" in spec["description"][-2] for choice in choices)
+        else:
+            assert spec["type"] == kind
+            assert set(spec.get("choices", [])) == set(choices)
+
+
+@pytest.mark.parametrize("variable", described())
+def test_ansible_takes_a_blank_variable_as_the_task_does(variable: str) -> None:
+    spec = described()[variable]
+    for blank in ("", " ", *([] if spec.get("required") else [None])):
+        assert not ArgumentSpecValidator({variable: spec}).validate({variable: blank}).error_messages, blank
 
 
 def test_the_task_reads_what_is_described_and_nothing_else() -> None:

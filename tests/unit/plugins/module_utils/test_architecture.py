@@ -18,7 +18,7 @@ PURE_NAMES = (
     *("_core", "_guard", "_tags", "_policy_document", "_policy_reach", "_own_statements", "_lifecycle_rules"),
     *("_mfa_delete", "_backend_block", "_backend_reader", "_backend_config", "_hcl", "_summary", "_fleet"),
     "_fleet_file",
-    *("_partitions", "_lock_record"),
+    *("_partitions", "_lock_record", "_arguments", "_identifiers"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
     *("_expectations", "_audit_contents", "_audit_hazards", "_no_log"),

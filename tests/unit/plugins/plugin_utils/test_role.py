@@ -130,7 +130,7 @@ def test_names_in_files_are_those_that_were_asked_even_if_all_results_are_censor
 
 @pytest.mark.parametrize("secret", ["key", "aws:kms", KEY])
 def test_an_answer_that_was_censored_is_not_written_to_a_file(secret: str) -> None:
-    external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::1:role/r"}
+    external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::111122223333:role/r"}
     with pytest.raises(Invalid) as raised:
         told_by(scrubbed(results(), [secret]), asked(given(external_id)))
     assert "terraform_backend_assume_role_external_id" in str(raised.value)
@@ -149,14 +149,14 @@ def test_a_variable_that_comes_from_a_censored_result_is_refused(name: str) -> N
     [
         ({}, {}),
         ({"bucket_encryption": "AES256"}, {"encryption": "AES256"}),
-        ({"bucket_kms_key_id": "k"}, {"encryption": "aws:kms", "kms_key_id": "k"}),
+        ({"bucket_kms_key_id": "alias/k"}, {"encryption": "aws:kms", "kms_key_id": "alias/k"}),
         (
-            {"bucket_kms_key_id": "k", "bucket_encryption": "aws:kms:dsse"},
-            {"encryption": "aws:kms:dsse", "kms_key_id": "k"},
+            {"bucket_kms_key_id": "alias/k", "bucket_encryption": "aws:kms:dsse"},
+            {"encryption": "aws:kms:dsse", "kms_key_id": "alias/k"},
         ),
     ],
 )
 def test_lock_files_are_encrypted_as_the_states_of_the_backend_are(given: dict[str, str], told: dict[str, str]) -> None:
-    names = {"bucket_name": "b", "region": "eu-west-1", "lock_mode": "lockfile", **given}
+    names = {"bucket_name": "state-eu", "region": "eu-west-1", "lock_mode": "lockfile", **given}
     found = whereabouts(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
     assert {name: found[name] for name in ("encryption", "kms_key_id") if name in found} == told

@@ -10,7 +10,7 @@ PARTITIONED = {**LOGS, "TargetObjectKeyFormat": {"PartitionedPrefix": {"Partitio
 READS = {"nothing": ({}, {}), "something": ({"LoggingEnabled": PARTITIONED}, PARTITIONED)}
 DESIRES = {
     "nothing asked leaves it": ({}, LOGS, LOGS),
-    "an empty name switches it off": ({"logging_target_bucket": ""}, LOGS, {}),
+    "a word switches it off": ({"logging_target_bucket": "none"}, LOGS, {}),
     "the prefix is the bucket's name": (
         {"logging_target_bucket": "logs"},
         {},
