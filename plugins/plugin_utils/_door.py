@@ -226,7 +226,7 @@ def apart(
 ) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along.
 
-    Once Ansible itself is gone, nobody wants the result: the worker ends, and so its child does before its next write.
+    Once Ansible itself is gone, nobody hears the result, and somebody may run it again: both processes end.
     """
     reader, writer = os.pipe()
     ansible = os.getppid()
@@ -239,7 +239,7 @@ def apart(
     written: list[str] = []
     result: dict[str, Any] | None = None
     try:
-        for line in _lines(reader, ansible):
+        for line in _lines(reader, ansible, child):
             message = json.loads(line)
             if isinstance(message, dict):
                 result = message
@@ -258,12 +258,13 @@ def apart(
     return result
 
 
-def _lines(told: int, parent: int) -> Iterator[bytearray]:
-    """What the child tells, until it ends. If the parent of this process is gone, this one ends."""
+def _lines(told: int, parent: int, child: int) -> Iterator[bytearray]:
+    """What the child tells, until it ends. If the parent of this process is gone, both end."""
     begun = bytearray()
     while True:
         while not wait([told], NOTICE_S):
             if os.getppid() != parent:
+                os.kill(child, signal.SIGTERM)
                 os._exit(1)
         piece = os.read(told, PIPE)
         if not piece:
