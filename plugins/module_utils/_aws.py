@@ -38,6 +38,7 @@ from ._aws_session import (
     Connection,
     client_of,
     credentials_name,
+    is_account,
     is_of_aws,
     known_caller,
     remember_caller,
@@ -325,7 +326,12 @@ class Aws:
         """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
         lasts = is_of_aws(sts)  # another store at the same place may know the key by another account tomorrow
         known = known_caller(self._session.botocore, self.connection) if lasts and not self._session.asks_anew else None
-        said: Response = known or sts.get_caller_identity()
+        try:
+            said: Response = known or sts.get_caller_identity()
+        except LookupError:  # what botocore raises on well-formed XML that is none of AWS's
+            said = {}
+        if not (is_account(said.get("Account")) and said.get("Arn")):
+            raise botocore.parsers.ResponseParserError("no account in the answer")
         if lasts and not known:
             remember_caller(self._session.botocore, self.connection, said)
         return said

@@ -267,10 +267,14 @@ def known_caller(session: Any, connection: Connection) -> Response | None:
     name, access_key = _caller_file(session, connection)
     try:
         known = _Cache(CACHE)[name]
-        is_sound = bool(re.fullmatch(r"\d{12}", known["Account"])) and known["Arn"].split(":")[4] == known["Account"]
-        return {part: known[part] for part in ("Account", "Arn")} if known["Key"] == access_key and is_sound else None
-    except (KeyError, TypeError, AttributeError, IndexError):  # not there, or somebody else's file
+        is_whole = is_account(known["Account"]) and isinstance(known["Arn"], str)
+        return {part: known[part] for part in ("Account", "Arn")} if known["Key"] == access_key and is_whole else None
+    except (KeyError, TypeError):  # not there, or somebody else's file
         return None
+
+
+def is_account(said: object) -> bool:
+    return bool(re.fullmatch(r"[0-9]{12}", str(said)))
 
 
 def remember_caller(session: Any, connection: Connection, caller: Response) -> None:

@@ -155,8 +155,8 @@ DONE = says(200)
 HERE = says(200, x_amz_bucket_region=REGION)
 WHO = says(
     200,
-    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
-    b"</GetCallerIdentityResponse>",
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account>"
+    b"<Arn>arn:aws:iam::111122223333:user/ann</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>",
 )
 ITEM = says(200, b"{}")
 TABLE = says(200, b'{"Table": {"TableName": "tf-locks"}}')
