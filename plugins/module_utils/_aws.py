@@ -299,13 +299,7 @@ class Aws:
         if hasattr(call.params.get("Body"), "seek"):
             call.params["Body"].seek(0)  # an attempt before this one has read it
         try:
-            response: Response = (
-                self._caller(client)
-                if asks_who
-                else client.get_paginator(call.operation).paginate(**call.params).build_full_result()
-                if call.paged
-                else getattr(client, call.operation)(**call.params)
-            )
+            response = self._caller(client) if asks_who else _said(client, call)
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
@@ -326,10 +320,7 @@ class Aws:
         """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
         lasts = is_of_aws(sts)  # another store at the same place may know the key by another account tomorrow
         known = known_caller(self._session.botocore, self.connection) if lasts and not self._session.asks_anew else None
-        try:
-            said: Response = known or sts.get_caller_identity()
-        except LookupError:  # what botocore raises on well-formed XML that is none of AWS's
-            said = {}
+        said = known or _said(sts, IDENTITY)
         if not (is_account(said.get("Account")) and said.get("Arn")):
             raise botocore.parsers.ResponseParserError("no account in the answer")
         if lasts and not known:
@@ -410,3 +401,18 @@ class Aws:
             self._clients[service] = self._session.clients[service]
             end_by(self._clients[service], self.left_s)
         return self._clients[service]
+
+
+def _said(client: Any, call: Call) -> Response:
+    """Raises ResponseParserError, too, where botocore stumbles over a page that is none of AWS's, or overlooks it."""
+    try:
+        response: Response = (
+            client.get_paginator(call.operation).paginate(**call.params).build_full_result()
+            if call.paged
+            else getattr(client, call.operation)(**call.params)
+        )
+    except (LookupError, SyntaxError) as error:
+        raise botocore.parsers.ResponseParserError(str(error)) from None
+    if call.operation == "describe_table" and "Table" not in response:
+        raise botocore.parsers.ResponseParserError("no table in the answer")
+    return response
