@@ -100,7 +100,7 @@ class Aws:
         self.before_write: list[BeforeWrite] = [Parent()]
         #: The buckets that have shown that they are whose they must be.
         self._theirs: set[str] = set()
-        self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id
+        self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id or None
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
