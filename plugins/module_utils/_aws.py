@@ -46,7 +46,7 @@ from ._aws_session import (
     warm,
 )
 from ._aws_unseen import OwnObjects
-from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from ._core import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import check_arn, unseen_key, usable_key
 from ._own_statements import bucket_region, old_region
 from ._parent import Parent
@@ -63,7 +63,6 @@ if not BOTOCORE_MISSING:
 
 __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 
-IDENTITY = Call("sts", "get_caller_identity")
 NO_STS = "the store has no STS, which would say whose account this is"
 UNOWNED = (
     "{where} has no STS, which would say whose account this is: account_id is not known, and nobody compares whose the "

@@ -47,6 +47,10 @@ class Call:
         return f"{self.operation} on {subject}" if subject else self.operation
 
 
+#: Whose credentials these are.
+IDENTITY = Call("sts", "get_caller_identity")
+
+
 @dataclass(frozen=True)
 class Failure:
     """A call that AWS answered with an error, and what to do about it."""

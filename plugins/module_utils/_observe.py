@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ._core import (
     EXISTENCE,
+    IDENTITY,
     Answer,
     Call,
     CallFailed,
@@ -27,8 +28,6 @@ from ._core import (
     Values,
     of_arn,
 )
-
-IDENTITY = Call("sts", "get_caller_identity")
 
 
 class World(Protocol):
