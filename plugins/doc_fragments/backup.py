@@ -22,12 +22,12 @@ options:
     type: str
   backup_account_id:
     description:
-      - The account that must own the bucket in O(backup). Not given, whoever owns it is right.
+      - The account that must own the bucket in O(backup). Not given, it is the account of the credentials.
     type: str
   account_id:
     description:
       - The 12 digits of the account that must own everything else. Quote them in YAML.
-      - Not given, whatever account the credentials belong to is right.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
     type: str
   wait_timeout:
     description:

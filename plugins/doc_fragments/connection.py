@@ -81,7 +81,8 @@ options:
     description:
       - Keep the credentials of assumed roles in C(~/.aws/cli/cache), where the AWS command line keeps them, readable
         for the owner only. So a run over many backends assumes each role once.
-      - V(false) assumes the role again for every task.
+      - Keep there, too, whose account an access key belongs to. So a run asks AWS STS for it once.
+      - V(false) assumes the role, and asks for the account, again for every task.
     type: bool
     default: true
 requirements:

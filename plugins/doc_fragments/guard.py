@@ -12,8 +12,13 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own everything. Quote them in YAML.
-      - With credentials of another account the task fails before its first write.
-      - Not given, whatever account the credentials belong to is right.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
+      - A bucket of another account is not written to, so that a name that a stranger took is no danger. To work on
+        another account's bucket on purpose, name that account.
+      - What is missing is made in this account or not at all. A lock table is always one of the credentials' account;
+        the task fails before its first write if that is another one.
+      - A store without STS does not say whose anything is. Then the task warns, and nothing is compared unless this is
+        given.
     type: str
   confirm_name:
     description:

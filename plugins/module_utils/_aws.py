@@ -19,10 +19,12 @@ from ._aws_errors import (
     DONE,
     EXPIRED,
     NOT_TAKEN,
+    OWNER,
     SKEWED,
     UNRECOGNISED,
     advice_on,
     not_enabled,
+    or_foreign,
     passes,
     skew,
     translated,
@@ -31,9 +33,20 @@ from ._aws_errors import (
 )
 from ._aws_lanes import side_by_side
 from ._aws_pages import page_after
-from ._aws_session import BOTOCORE_MISSING, Connection, client_of, credentials_name, session_for, warm
+from ._aws_session import (
+    BOTOCORE_MISSING,
+    Connection,
+    client_of,
+    credentials_name,
+    is_account,
+    is_of_aws,
+    known_caller,
+    remember_caller,
+    session_for,
+    warm,
+)
 from ._aws_unseen import OwnObjects
-from ._core import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from ._core import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
 from ._kms_key import check_arn, unseen_key, usable_key
 from ._own_statements import bucket_region, old_region
 from ._parent import Parent
@@ -50,6 +63,11 @@ if not BOTOCORE_MISSING:
 
 __all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
 
+NO_STS = "the store has no STS, which would say whose account this is"
+UNOWNED = (
+    "{where} has no STS, which would say whose account this is: account_id is not known, and nobody compares whose the "
+    "bucket is"
+)
 #: So much of a body lies in memory at once.
 PIECE = 256 * 1024
 #: How often a body that breaks off is asked for.
@@ -79,6 +97,9 @@ class Aws:
         self._own = OwnObjects()
         #: Asked before each attempt at a write; an exception is why it must not be made.
         self.before_write: list[BeforeWrite] = [Parent()]
+        #: The buckets that have shown that they are whose they must be.
+        self._theirs: set[str] = set()
+        self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id or None
         try:
             self._session = session_for(connection)
         except botocore.exceptions.BotoCoreError as error:
@@ -122,6 +143,7 @@ class Aws:
         """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
         for service in {call.service for call in calls}:
             self._client(service)  # made here, because making clients is not safe in threads
+        calls = [self._owned(call) for call in calls]
         return side_by_side([partial(self._answer, call, young) for call in calls])
 
     def pages(self, call: Call) -> Iterator[Answer]:
@@ -156,6 +178,7 @@ class Aws:
     def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
         """What these return, side by side, over as few connections as everything else, each in its own time."""
         self._client("s3")
+        self.owner()
         return side_by_side([partial(self._anew, work) for work in works])
 
     def _anew(self, work: Callable[[], T]) -> T:
@@ -191,10 +214,52 @@ class Aws:
             return call
         if self.connection.endpoint_url:
             raise Invalid("endpoint_url serves no S3 Control, whose hosts are named after accounts")
-        (identity,) = self.read([Call("sts", "get_caller_identity")])
-        if isinstance(identity, Failure):
-            raise CallFailed(identity)
-        return replace(call, params={"AccountId": identity["Account"], **call.params})
+        owner = self.owner()
+        if owner is None:
+            raise Invalid("this store has no accounts, and so no S3 Control, either")
+        return replace(call, params={"AccountId": owner, **call.params})
+
+    def owner(self) -> str | None:
+        """Whose every bucket must be: account_id's, or the caller's. None for a store that knows no accounts."""
+        with self._asking:
+            if not self._has_asked and self._owner is None:
+                self._owner = self._own_account()
+            self._has_asked = True
+            return self._owner
+
+    def _own_account(self) -> str | None:
+        """The caller's. AWS always says it, but for a network that leads to no STS; another store need not have any."""
+        if is_of_aws(self._client("s3")):
+            answer = self._answer(IDENTITY, young=False)
+            if isinstance(answer, Failure):
+                raise CallFailed(answer)
+            return str(answer["Account"])
+        answer = self._of_store()
+        if isinstance(answer, Failure):
+            self.warnings.append(UNOWNED.format(where=self._where))
+            return None
+        return str(answer["Account"])
+
+    def _of_store(self) -> Answer:
+        """Who another store says that we are. What it answers instead, if it has no STS, can be anything."""
+        try:
+            return self._answer(IDENTITY, young=False)
+        except CallFailed as failed:
+            if failed.failure.call.operation == "assume_role":
+                raise
+            return failed.failure
+
+    def _owned(self, call: Call) -> Call:
+        """The call, and whose the bucket must be: here, so that no call can leave it out."""
+        if call.service != "s3" or OWNER in call.params or not self._takes_owner(call.operation):
+            return call
+        owner = self.owner()
+        return replace(call, params={**call.params, OWNER: owner}) if owner else call
+
+    def _takes_owner(self, operation: str) -> bool:
+        meta = self._client("s3").meta
+        shape = meta.service_model.operation_model(meta.method_to_api_mapping[operation]).input_shape
+        return shape is not None and OWNER in shape.members
 
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
@@ -222,33 +287,53 @@ class Aws:
             attempt += 1
 
     def _once(self, call: Call) -> Answer:
-        asks_who = call.operation == "get_caller_identity"
+        asks_who = call.operation == IDENTITY.operation
         known: Response | None = self._session.identity
         if asks_who and known:
             return known
+        call = self._owned(call)
         client = self._client(call.service)
+        if asks_who and self._is_apart(client):
+            return Failure(call, "NotImplemented", "", NO_STS)
         if hasattr(call.params.get("Body"), "seek"):
             call.params["Body"].seek(0)  # an attempt before this one has read it
         try:
-            response: Response = (
-                client.get_paginator(call.operation).paginate(**call.params).build_full_result()
-                if call.paged
-                else getattr(client, call.operation)(**call.params)
-            )
+            response = self._caller(client) if asks_who else _said(client, call)
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
             if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
                 return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
+            if asks_who and isinstance(error, botocore.parsers.ResponseParserError) and not is_of_aws(client):
+                return Failure(call, "NotImplemented", "", NO_STS)
             raise translated(error, self._where, call) from None
         if asks_who:
             self._session.identity = response
+        if OWNER in call.params:
+            self._theirs.add(str(call.params["Bucket"]))
         if call.operation == "head_bucket" and not bucket_region(response):
             return self._located(call, response)
         return undeleted(call, response, self._wrote) or response
 
+    def _caller(self, sts: Any) -> Response:
+        """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
+        lasts = is_of_aws(sts)  # another store at the same place may know the key by another account tomorrow
+        known = known_caller(self._session.botocore, self.connection) if lasts and not self._session.asks_anew else None
+        said = known or _said(sts, IDENTITY)
+        if not (is_account(said.get("Account")) and said.get("Arn")):
+            raise botocore.parsers.ResponseParserError("no account in the answer")
+        if lasts and not known:
+            remember_caller(self._session.botocore, self.connection, said)
+        return said
+
+    def _is_apart(self, sts: Any) -> bool:
+        """Whether only the buckets are at another store, by AWS_ENDPOINT_URL_S3: AWS does not know who we are there."""
+        s3 = self._session.clients.get("s3")
+        return s3 is not None and is_of_aws(sts) and not is_of_aws(s3)
+
     def _failure(self, call: Call, error: Any) -> Failure:
-        code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message") or ""
+        said = error.response.get("Error", {})  # a store without STS may answer as S3 would, which nobody parses
+        code, message = said.get("Code", "?"), said.get("Message") or ""
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
@@ -257,10 +342,13 @@ class Aws:
         if code in EXPIRED | SKEWED:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
-        failure = Failure(call, code, message, advice_on(call, code, message))
+        advice = advice_on(call, code, message)
+        if call.params.get("Bucket") not in self._theirs:
+            advice += or_foreign(call, code, message)
+        failure = Failure(call, code, message, advice)
         if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
-            self._session.identity = None
-            self._answer(Call("sts", "get_caller_identity"), young=False)
+            self._session.identity, self._session.asks_anew = None, True
+            self._answer(IDENTITY, young=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         if call.operation == "head_object" and code in ("400", "403"):
@@ -300,7 +388,7 @@ class Aws:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
         answer = self._answer(Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), young=False)
-        return whose(name, answer)
+        return whose(name, answer, call.params.get(OWNER))
 
     def _client(self, service: str) -> Any:
         if service not in self._session.clients:
@@ -312,3 +400,18 @@ class Aws:
             self._clients[service] = self._session.clients[service]
             end_by(self._clients[service], self.left_s)
         return self._clients[service]
+
+
+def _said(client: Any, call: Call) -> Response:
+    """Raises ResponseParserError, too, where botocore stumbles over a page that is none of AWS's, or overlooks it."""
+    try:
+        response: Response = (
+            client.get_paginator(call.operation).paginate(**call.params).build_full_result()
+            if call.paged
+            else getattr(client, call.operation)(**call.params)
+        )
+    except (LookupError, SyntaxError) as error:
+        raise botocore.parsers.ResponseParserError(str(error)) from None
+    if call.operation == "describe_table" and "Table" not in response:
+        raise botocore.parsers.ResponseParserError("no table in the answer")
+    return response

@@ -11,6 +11,10 @@ from email.utils import parsedate_to_datetime
 
 from ._core import Answer, Call, Failure, Response, TfstateError, Wrote
 
+#: By which S3 is told whose the bucket must be. Another owner's is a 403 without a reason.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+OWNER = "ExpectedBucketOwner"
+
 #: IAM actions that are not called as the operation is.
 IAM_ACTIONS = {
     "head_bucket": "s3:ListBucket",
@@ -190,6 +194,11 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
+    if code in DENIED and call.operation == "get_caller_identity":
+        return (
+            "AWS asks for no permission, but the policy of a VPC endpoint may: permit sts:GetCallerIdentity there, or "
+            "set account_id to the account that owns the backend"
+        )
     if code in DENIED and "object lock" in message:
         return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
     if code in DENIED and "resource-based policy" in message and _digest_of(call):
@@ -202,13 +211,23 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
     if code in DENIED:
         needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
         above = next((each for each in ABOVE if each in message), None)
-        return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it" if above else needed
+        if above:
+            return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
+        return needed
     if code == "ValidationException" and call.operation in ITEM_CALLS:
         return "it is no lock table: the key of one is LockID, a string, and nothing else"
     quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
     if code == "LimitExceededException" and quota:
         return quota
     return ADVICE.get(code, "see what AWS says")
+
+
+def or_foreign(call: Call, code: str, message: str) -> str:
+    """What else a denial without a reason can mean, as long as the bucket has not shown whose it is."""
+    is_explained = re.search(r"not authorized|because|policy|kms:|object lock", message)
+    if code not in DENIED or OWNER not in call.params or is_explained:
+        return ""
+    return f"; or the bucket is not of account {call.params[OWNER]}: if you know whose it is, set account_id to that"
 
 
 def _digest_of(call: Call) -> bool:
@@ -229,13 +248,16 @@ def skew(headers: Mapping[str, str], now: datetime) -> str | None:
     return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
 
 
-def whose(bucket: str, ours: Answer) -> str:
-    """What a bare 403 of HeadBucket means, by the list of our own buckets."""
+def whose(bucket: str, ours: Answer, expected: str | None) -> str:
+    """What a bare 403 of HeadBucket means, by the list of our own buckets. `expected`: whose we say that it must be."""
+    than = f" than {expected}" if expected else ""
     if isinstance(ours, Failure):
-        return f"the bucket belongs to another account, or you need s3:ListBucket on it; {ours}"
+        either = f"the bucket belongs to another account{than}, or you need s3:ListBucket on it"
+        return f"{either}; if you know whose it is, set account_id to that; {ours}"
     if bucket in [each["Name"] for each in ours.get("Buckets", [])]:
         return "the bucket is yours: you need s3:ListBucket on it, and account_id must be right if it is set"
-    return "the bucket belongs to another account: choose another name, or the right credentials"
+    way = "choose another name, or the right credentials, or if you know whose it is, set account_id to that"
+    return f"the bucket belongs to another account{than}: {way}"
 
 
 def not_enabled(region: str, has_token: bool) -> str:
@@ -286,6 +308,8 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
         known = strange[found.pop()]
         return TfstateError(f"{what}: {known}; look for a proxy or a captive portal before {where}, then run again")
     advice = next((advice for known, advice in REMEDIES if names & known), "check the connection options and run again")
+    if call and call.operation == "get_caller_identity" and names & {"HTTPClientError", "ConnectionError"}:
+        advice += "; if no way leads to STS, set account_id to the account that owns the backend"
     if "ParamValidationError" in names and "Unknown parameter" not in said:
         advice = "botocore does not take this value: correct the option that it came from"
     if "fips" in said:

@@ -9,12 +9,14 @@ import fcntl
 import gc
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ._core import Response
 
@@ -56,6 +58,8 @@ class Connection:
     aws_ca_bundle: str | None = None
     aws_config: Mapping[str, Any] | None = None
     cache_credentials: bool = True
+    #: Whose every bucket must be; None: the account of the credentials.
+    account_id: str | None = None
 
 
 def session_of(connection: Connection) -> Any:
@@ -125,6 +129,8 @@ class Session:
     botocore: Any
     clients: dict[str, Any] = field(default_factory=dict)
     identity: Response | None = None
+    #: The file of callers is no longer believed: AWS did not take the credentials.
+    asks_anew: bool = False
     deadline: float = 0.0
 
 
@@ -249,6 +255,51 @@ class _Cache:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return fetch()
+
+
+def known_caller(session: Any, connection: Connection) -> Response | None:
+    """What AWS answered a task before this one to GetCallerIdentity, for the very same access key.
+
+    An access key belongs to one account for ever. The credentials of a role have a new one each time it is assumed.
+    """
+    if not connection.cache_credentials:
+        return None
+    name, access_key = _caller_file(session, connection)
+    try:
+        known = _Cache(CACHE)[name]
+        is_whole = is_account(known["Account"]) and isinstance(known["Arn"], str)
+        return {part: known[part] for part in ("Account", "Arn")} if known["Key"] == access_key and is_whole else None
+    except (KeyError, TypeError):  # not there, or somebody else's file
+        return None
+
+
+def is_account(said: object) -> bool:
+    return bool(re.fullmatch(r"[0-9]{12}", str(said)))
+
+
+def remember_caller(session: Any, connection: Connection, caller: Response) -> None:
+    if connection.cache_credentials:
+        name, access_key = _caller_file(session, connection)
+        _Cache(CACHE)[name] = {"Account": caller["Account"], "Arn": caller["Arn"], "Key": access_key}
+
+
+def _caller_file(session: Any, connection: Connection) -> tuple[str, str]:
+    """A file for each way to credentials, so that there are no more of them than of roles; and whose answer counts."""
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise botocore.exceptions.NoCredentialsError()
+    profile = connection.profile or os.environ.get("AWS_PROFILE")
+    way = (profile, connection.access_key, connection.assume_role_arn, connection.assume_role_session_name)
+    hashed = [hashlib.sha256(repr(each).encode()).hexdigest() for each in (way, credentials.access_key)]
+    return f"tfstate-caller-{hashed[0][:32]}", hashed[1]
+
+
+def is_of_aws(client: Any) -> bool:
+    """Whether it talks to AWS itself, by whichever of its hosts, and not to a store that answers like it."""
+    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    outputs = [each["outputs"] for each in _loader().load_data("partitions")["partitions"]]
+    names = {each[kind] for each in outputs for kind in ("dnsSuffix", "dualStackDnsSuffix")}
+    return host.endswith(tuple(f".{name}" for name in names))
 
 
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:

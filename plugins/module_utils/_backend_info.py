@@ -16,7 +16,7 @@ from ._core import EXISTENCE, Failure, Params, Resource, Target, TfstateError, U
 from ._expectations import asked_keys
 from ._lock_record import WORKSPACE_KEY_PREFIX
 from ._module import CONNECTION_SPEC, Edge, connection_of, target_of
-from ._observe import IDENTITY, Observer
+from ._observe import Observer, caller
 from ._state import contents, listing
 from ._state.digests import Digest, digests
 from ._state.listing import Item, Objects, Versions
@@ -24,6 +24,7 @@ from ._state.rows import deleted_row, digest_row, lock_row, state_row
 from ._state.scope import Scope
 from ._table import TABLE, time_to_live
 from ._table.existence import KEY
+from ._whereabouts import check_caller
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
 #: Those that need a list of the objects.
@@ -83,7 +84,10 @@ class _Backend:
 
     def told(self) -> dict[str, Any]:
         target = replace(self.target, partition=self.aws.partition())
-        (identity,) = self.aws.read([IDENTITY])
+        identity = caller(self.aws, target)
+        who = None if identity is None or isinstance(identity, Failure) else identity["Account"]
+        if self.params.get("table"):
+            check_caller(self.aws, target)
         if isinstance(identity, Failure):
             self._unknown("account_id", identity)
         bucket = self._resource(BUCKET, target, identity)
@@ -91,7 +95,7 @@ class _Backend:
         table = self._resource(TABLE, replace(target, name=name), identity) if name else None
         return {
             "region": target.region,
-            "account_id": target.owner or (None if isinstance(identity, Failure) else identity["Account"]),
+            "account_id": target.owner or who,
             "bucket": bucket,
             "table": table,
             **self._contents(bucket, table),

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ._aws import BOTOCORE_MISSING, Aws
-from ._core import Failure, Params, Target, Unknown
+from ._core import IDENTITY, Failure, Params, Target, Unknown
 from ._module import connection_of
-from ._observe import IDENTITY
 from ._table import TABLE
 
 PATIENCE_S = 60

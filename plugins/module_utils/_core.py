@@ -47,6 +47,10 @@ class Call:
         return f"{self.operation} on {subject}" if subject else self.operation
 
 
+#: Whose credentials these are.
+IDENTITY = Call("sts", "get_caller_identity")
+
+
 @dataclass(frozen=True)
 class Failure:
     """A call that AWS answered with an error, and what to do about it."""
@@ -102,12 +106,18 @@ class Target:
     @property
     def account(self) -> str | None:
         """Whose the resource is, as far as an ARN or the operator says it."""
-        return self.owner or (self.arn.split(":")[4] if self.arn else None) or None
+        return self.owner or of_arn(self.arn)
 
     @property
     def bucket(self) -> dict[str, str]:
         """What every S3 call but CreateBucket names: the bucket, and whose it has to be."""
         return {"Bucket": self.name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
+
+
+def of_arn(arn: str) -> str | None:
+    """The account in an ARN; those of buckets have none."""
+    parts = arn.split(":")
+    return parts[4] if len(parts) > 4 and parts[4] else None
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _crossing(params: Params, wrote: Wrote) -> Crossing:
     scope = Scope(target_of(params, "bucket"), params["table"], encryption=encryption_of(params))
     timeout_s = params["wait_timeout"] + params["soak"] + params["lock_timeout"]
     aws = Aws(connection_of(params), timeout_s, wrote)
-    check_bucket(aws, scope.bucket)
+    check_bucket(aws, scope.bucket, scope.table)
     return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], UNFENCED in _allowed(params))
 
 

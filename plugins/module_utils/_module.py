@@ -203,7 +203,9 @@ def carry_out(
     try:
         target = target_of(params)
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
-        result = _result(resource, reconcile(world, resource, target, params, check_mode), diff)
+        outcome = reconcile(world, resource, target, params, check_mode)
+        account = outcome.target.account or (world.owner() if resource.kind == "bucket" else None)
+        result = _result(resource, outcome, account, diff)
     except Interrupted as error:
         result = {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
     except TfstateError as error:
@@ -226,10 +228,10 @@ def connection_of(params: Params) -> Connection:
     return Connection(**options)
 
 
-def _result(resource: Resource, outcome: Outcome, diff: bool) -> dict[str, Any]:
+def _result(resource: Resource, outcome: Outcome, account: str | None, diff: bool) -> dict[str, Any]:
     target = outcome.target
     facets = {name: value for name, value in outcome.after.items() if name != EXISTENCE}
-    about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": target.account}
+    about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": account}
     result: dict[str, Any] = {
         "changed": bool(outcome.changes),
         "changes": _told(outcome.changes),

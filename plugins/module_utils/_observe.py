@@ -11,8 +11,10 @@ from typing import Protocol
 
 from ._core import (
     EXISTENCE,
+    IDENTITY,
     Answer,
     Call,
+    CallFailed,
     Facet,
     Failure,
     Invalid,
@@ -24,9 +26,8 @@ from ._core import (
     Unknown,
     Value,
     Values,
+    of_arn,
 )
-
-IDENTITY = Call("sts", "get_caller_identity")
 
 
 class World(Protocol):
@@ -59,36 +60,36 @@ class Observer:
     identity: str | None = None
 
     def identify(self) -> None:
-        """Whether the resource exists, beside whose credentials these are, if that matters."""
-        existence = self.resource.existence.read(self.target)
-        if self.target.owner:
-            identity, self.answer = self.world.read([IDENTITY, existence], self.young)
+        """Whether the resource exists, and if not, whose credentials these are, as it would be theirs.
+
+        What exists says itself whose it is: a bucket by its answer to the expected owner, a table by its ARN.
+        """
+        (self.answer,) = self.world.read([self.resource.existence.read(self.target)], self.young)
+        if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
+            identity = caller(self.world, self.target)
             self.meet(identity)
-        else:
-            (self.answer,) = self.world.read([existence], self.young)
-            if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
-                (identity,) = self.world.read([IDENTITY])
-                self.meet(identity)
+            self._check_caller(identity, self.answer)
 
-    def meet(self, identity: Answer) -> None:
-        """Takes note of whose credentials these are. Raises Invalid if they must be somebody else's."""
-        if self.target.owner:
-            self._check_account(identity)
-        else:
-            self._know(identity)
-
-    def _check_account(self, identity: Answer) -> None:
-        if isinstance(identity, Failure):
-            raise Invalid(f"{identity}, or leave out account_id, for whose sake it is asked")
-        if identity["Account"] != self.target.owner:
-            found = f"account_id is {self.target.owner}, but these credentials belong to account {identity['Account']}"
-            raise Invalid(f"{found}: correct account_id, profile or keys")
-        self._know(identity)
-
-    def _know(self, identity: Answer) -> None:
-        if not isinstance(identity, Failure):
+    def meet(self, identity: Answer | None) -> None:
+        """Takes note of whose credentials these are, as far as that is known."""
+        if identity is not None and not isinstance(identity, Failure):
             known = replace(self.target, account_id=identity["Account"], partition=identity["Arn"].split(":")[1])
             self.target = replace(known, arn=self.resource.arn(known))
+
+    def _check_caller(self, identity: Answer | None, existence: Failure) -> None:
+        """Raises Invalid where the resource would be made in another account than it has to be in."""
+        against = not_theirs(self.target, identity)
+        if against and existence.code in self.resource.existence.not_found:
+            raise Invalid(against)
+        if against:
+            raise Invalid(f"{existence}. {against}")
+
+    def _check_arn(self) -> None:
+        """Raises Invalid if the resource says that it is of another account than it has to be of."""
+        found, owner = of_arn(self.target.arn), self.target.owner
+        if found and owner and found != owner:
+            what = f"{self.resource.kind} {self.target.name} is of account {found}, as these credentials are"
+            raise Invalid(f"account_id is {owner}, but {what}: correct account_id, profile or keys")
 
     def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
@@ -115,6 +116,7 @@ class Observer:
             return {facet.name: facet.new for facet in facets}
         if not isinstance(self.answer, Failure):
             self.target = self.resource.locate(self.target, self.answer)
+            self._check_arn()
         if isinstance(exists, Unknown) and not self.target.arn:  # without it there is nothing to ask about
             return {facet.name: exists for facet in facets}
         known = self.resource.existence.read(self.target)
@@ -177,6 +179,29 @@ class Observer:
             self.world.pause(attempt)
             attempt += 1
             (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
+
+
+def caller(world: World, target: Target) -> Answer | None:
+    """Whose credentials these are. None where account_id makes up for an STS that does not answer."""
+    try:
+        (identity,) = world.read([IDENTITY])
+    except CallFailed:
+        raise
+    except TfstateError:
+        if target.owner:
+            return None
+        raise
+    return identity
+
+
+def not_theirs(target: Target, identity: Answer | None) -> str | None:
+    """What speaks against these credentials where only the owner's own will do; None if nothing does, or is known."""
+    if target.owner is None or identity is None or isinstance(identity, Failure):
+        return None
+    if identity["Account"] == target.owner:
+        return None
+    found = f"account_id is {target.owner}, but these credentials belong to account {identity['Account']}"
+    return f"{found}: correct account_id, profile or keys"
 
 
 def leave_alone(facet: Facet) -> str:

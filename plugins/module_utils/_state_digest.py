@@ -40,7 +40,7 @@ def mend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -
         if not params["table"]:
             raise Invalid("table is empty: digests lie in the lock table")
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
-        check_bucket(aws, target_of(params, "bucket"))
+        check_bucket(aws, target_of(params, "bucket"), params["table"])
         return work(aws, params, check_mode, diff) | {"warnings": list(aws.warnings)}
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False, "warnings": list(aws.warnings) if aws else []}

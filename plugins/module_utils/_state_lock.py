@@ -50,7 +50,7 @@ def lock_state(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
     try:
         place = place_of(params)
         world = Aws(connection_of(params), params["wait_timeout"], wrote)
-        check_bucket(world, target_of(params, "bucket"))
+        check_bucket(world, target_of(params, "bucket"), params["table"])
         settle = _hold if params["state"] == "held" else _free
         settled = settle(world, place, params, now, check_mode)
     except TfstateError as error:

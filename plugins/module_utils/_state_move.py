@@ -162,7 +162,7 @@ def _side(params: Params, wrote: Wrote) -> Side:
     target = target_of(params, "bucket")
     written = Lasting(wrote)
     aws = Aws(connection_of(params), params["wait_timeout"], written)
-    check_bucket(aws, target)
+    check_bucket(aws, target, params["table"])
     return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"), written)
 
 

@@ -37,7 +37,7 @@ def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
         place = place_of(params)
         _check(params)
         aws = Aws(connection_of(params), params["wait_timeout"], wrote)
-        check_bucket(aws, target_of(params, "bucket"))
+        check_bucket(aws, target_of(params, "bucket"), params["table"])
         work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
         if params["state"] == COMPARED:
             plan = work.compared(params["version_id"], params["with_version_id"])

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ._aws_errors import MAYBE_SOON
 from ._bucket import BUCKET
-from ._core import EXISTENCE, Change, Resource, Target
+from ._core import EXISTENCE, Change, Invalid, Resource, Target
 from ._guard import Refused, refusals
-from ._observe import Observer, World
+from ._observe import Observer, World, caller, not_theirs
 
 
 def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
@@ -25,8 +25,17 @@ def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]
     return observer.target, exists is not None
 
 
-def check_bucket(aws: World, bucket: Target) -> None:
-    """Raises TfstateError unless it exists, in the region and the account that were given."""
+def check_caller(aws: World, target: Target) -> None:
+    """Raises TfstateError if locks lie in another account than account_id: a table is always in that of the caller."""
+    against = not_theirs(target, caller(aws, target)) if target.owner else None
+    if against:
+        raise Invalid(f"{against}, as a lock table is always one of their own account")
+
+
+def check_bucket(aws: World, bucket: Target, table: str | None = None) -> None:
+    """Raises TfstateError unless it exists, in the region and the account that were given, and so does its table."""
+    if table:
+        check_caller(aws, bucket)
     _unused, exists = found(aws, BUCKET, bucket)
     if not exists:
         raise Refused(

@@ -54,7 +54,7 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own everything. Quote them in YAML.
-      - Not given, whatever account the credentials belong to is right.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
     type: str
   lock_mode:
     description:

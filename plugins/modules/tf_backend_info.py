@@ -46,7 +46,8 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own everything. Quote them in YAML.
-      - With credentials of another account the task fails. Not given, whatever account they belong to is right.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
+      - With a table, the task fails with credentials of another account, as it is always theirs.
     type: str
   gather:
     description:

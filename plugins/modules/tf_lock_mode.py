@@ -36,8 +36,9 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own the bucket. Quote them in YAML.
-      - With credentials of another account the task fails before it looks at any lock or state.
-      - Not given, whatever account owns it is right.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
+      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
+        credentials' account. The task then fails before it looks at any lock or state.
     type: str
   table:
     description:

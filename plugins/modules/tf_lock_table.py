@@ -298,7 +298,7 @@ table:
       type: str
       sample: af-south-1
     account_id:
-      description: The account that owns it. None, if neither O(account_id) nor its ARN says it.
+      description: The account that owns it. None if nothing says it.
       type: str
       sample: "111122223333"
     exists:

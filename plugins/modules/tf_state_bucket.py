@@ -487,7 +487,7 @@ bucket:
       type: str
       sample: af-south-1
     account_id:
-      description: The account that owns it. None, if neither O(account_id) nor its ARN says it.
+      description: The account that must own it, O(account_id) or that of the credentials. None at a store without STS.
       type: str
       sample: "111122223333"
     exists:

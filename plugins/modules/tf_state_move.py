@@ -61,7 +61,9 @@ options:
   account_id:
     description:
       - The 12 digits of the account that must own O(bucket). Quote them in YAML.
-      - With credentials of another account the task fails before it looks at any lock or state.
+      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
+      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
+        credentials' account. The task then fails before it looks at any lock or state.
       - It is also written into the code as C(allowed_account_ids).
     type: str
   encryption:
@@ -96,7 +98,8 @@ options:
     type: str
   source_account_id:
     description:
-      - The account that must own O(source_bucket), and that the credentials for it must belong to.
+      - The account that must own O(source_bucket), and with O(source_table) that the credentials for it must belong to.
+      - Not given, it is the account of those credentials.
     type: str
   source_region:
     description:

@@ -22,6 +22,7 @@ from tests.integration.conftest import Entrance
 from tests.integration.doors import through_core
 from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
+from tests.support.aws_behaviours import OWNER_HEADER
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
 from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
@@ -338,6 +339,23 @@ def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
     deny(world.relay, "GetPublicAccessBlock")
     world.refused(MODULE, "needs s3:GetBucketPublicAccessBlock", **there)
     world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
+
+
+@pytest.mark.aws("1.7")
+@pytest.mark.parametrize("owner", [None, "999988887777"])
+def test_the_bucket_of_a_backup_has_to_be_of_its_own_account(world: World, vault: Place, owner: str | None):
+    """That of the credentials, or the one that is named for it."""
+    world.fill()
+    account = world.place.emulator.client("sts").get_caller_identity()["Account"]
+    there = {"backup": f"s3://{vault.bucket}/one", "backup_region": vault.region, "backup_account_id": owner}
+    world.done(MODULE, **there)
+    sent = {
+        (call.resource, call.request.headers.get(OWNER_HEADER)) for call in world.relay.calls if call.service == "s3"
+    }
+    assert sent == {(world.place.bucket, account), (vault.bucket, owner or account)}
+    denied = error("AccessDenied", 403)
+    world.relay.use(lambda call, proceed: denied(call, proceed) if call.resource == vault.bucket else proceed())
+    world.refused(MODULE, f"or the bucket is not of account {owner or account}: if you know whose it is", **there)
 
 
 def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):

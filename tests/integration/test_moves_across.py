@@ -63,7 +63,7 @@ def test_each_bucket_has_to_belong_to_its_own_account(on_ministack: World):
         for call in world.relay.calls
         if call.service == "s3"
     }
-    assert owners == {world.old.bucket: "000000000000", world.new.bucket: None}
+    assert owners == {world.old.bucket: "000000000000", world.new.bucket: "000000000000"}
 
 
 @pytest.fixture

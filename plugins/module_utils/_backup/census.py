@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from .._aws_errors import DENIED
 from .._core import Answer, Call, CallFailed, Failure, Resource, Target
 from .._lock_record import LockInfo, lock_file
-from .._observe import IDENTITY, World
+from .._observe import World, caller
 from .._state.listing import Backend, Item, item_of
 from .._state.scope import LEASE
 from .._whereabouts import found
@@ -30,10 +29,10 @@ class Keeper(World, Backend, Protocol):
 def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
     known, exists = found(aws, resource, target)
-    (who,) = aws.read([IDENTITY])
-    if isinstance(who, Failure) and who.code not in DENIED:
-        raise CallFailed(who)
-    return replace(known, account_id=None if isinstance(who, Failure) else who["Account"]), exists
+    if known.account:
+        return replace(known, account_id=known.account), exists
+    who = caller(aws, target)
+    return replace(known, account_id=None if who is None or isinstance(who, Failure) else who["Account"]), exists
 
 
 def versions(aws: Backend, bucket: Target) -> list[Listed]:

@@ -91,7 +91,9 @@ class Script:
         self.clock += seconds
 
     def connect(self, timeout_s: float = TIMEOUT_S, **options: Any) -> Aws:
+        """With account_id: a script that says nothing of STS need not, unless it is asked without."""
         usual = {"region": REGION, "access_key": "AKIATEST", "secret_key": "secret", "cache_credentials": False}
+        usual["account_id"] = ACCOUNT
         connection = Connection(**{**usual, **options})
         aws = Aws(connection, timeout_s, now=lambda: self.clock, sleep=self.sleep)
         aws._session = Session(session_of(connection))  # of its own: the scripts of a test must not mix
@@ -153,8 +155,8 @@ DONE = says(200)
 HERE = says(200, x_amz_bucket_region=REGION)
 WHO = says(
     200,
-    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
-    b"</GetCallerIdentityResponse>",
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account>"
+    b"<Arn>arn:aws:iam::111122223333:user/ann</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>",
 )
 ITEM = says(200, b"{}")
 TABLE = says(200, b'{"Table": {"TableName": "tf-locks"}}')
@@ -624,7 +626,10 @@ LISTED = b"<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name></Bucket></Bu
 WHOSE = {
     "ours": (says(200, LISTED % b"tf-state"), r"the bucket is yours: you need s3:ListBucket"),
     "a longer name is another bucket": (says(200, LISTED % b"tf-state-2"), "belongs to another account"),
-    "theirs": (says(200, LISTED % b"other"), "the bucket belongs to another account: choose another name"),
+    "theirs": (
+        says(200, LISTED % b"other"),
+        "the bucket belongs to another account than 111122223333: choose another name",
+    ),
     "nobody knows": (s3_error("AccessDenied", 403), r"or you need s3:ListBucket on it.*needs s3:ListAllMyBuckets"),
 }
 
@@ -778,7 +783,10 @@ LOOK = Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k", "ExpectedBuc
 SCP = "User: u is not authorized to perform: s3:GetObject with an explicit deny in a service control policy"
 #: What GetObject is answered where HeadObject was refused without a word -> what is told.
 WORDED = {
-    "denied": (s3_error("AccessDenied", 403), "get_object on tf-state/k: AccessDenied; needs s3:GetObject (AWS: said"),
+    "denied": (
+        s3_error("AccessDenied", 403),
+        "get_object on tf-state/k: AccessDenied; needs s3:GetObject; or the bucket is not of account",
+    ),
     "by a policy": (s3_error("AccessDenied", 403, SCP), "needs s3:GetObject, which a service control policy denies"),
     "its key": (
         s3_error("AccessDenied", 403, "not authorized to perform: kms:Decrypt"),
