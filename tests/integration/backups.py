@@ -145,7 +145,8 @@ class World:
 
     @property
     def has_table(self) -> bool:
-        return self.place.table in self.place.dynamodb.list_tables()["TableNames"]
+        pages = self.place.dynamodb.get_paginator("list_tables").paginate()
+        return self.place.table in pages.build_full_result()["TableNames"]
 
     def items(self) -> list[Any]:
         found = self.place.dynamodb.scan(TableName=self.place.table)["Items"] if self.has_table else []

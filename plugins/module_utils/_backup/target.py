@@ -66,7 +66,7 @@ class Destination:
 
         Raises TfstateError where anything else was written there meanwhile. Conditions do not tell all of it: equal
         bodies have equal ETags, and a delete marker counts as absent. So the listing has to show our version on top of
-        `newest`; else it is removed again, which leaves what somebody else wrote as it was.
+        `newest`. If it is current and lies on something else, it is removed again.
         """
         entry = wanted[count]
         try:
@@ -81,13 +81,13 @@ class Destination:
         there = self._newest_two(entry.key)
         expected = [newest.version_id] if newest else []
         if [each.version_id for each in there[:-1]] != expected or version_id not in (None, there[-1].version_id):
-            self._remove(entry.key, version_id)
+            if there and there[-1].version_id == version_id:
+                self._remove(entry.key, version_id)
             raise TfstateError(_meanwhile(entry.key) + MAYBE_UNSEEN)
         return there[-1]
 
     def _remove(self, key: str, version_id: str | None) -> None:
-        if version_id is None:
-            return
+        """A version of this run that is current, and lies on what somebody else wrote."""
         try:
             self.aws.write(Call("s3", "delete_object", {**self._object(key), "VersionId": version_id}))
         except TfstateError as error:
