@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +23,8 @@ class Bench:
     log: Path
     home: Path
 
-    def play(self, seed: int, way: str = "") -> Outcome:
-        return Round(seed, self.emulator, self.launcher, self.log, self.home, way).play()
+    def play(self, seed: int, way: str = "", kind: str = "") -> Outcome:
+        return Round(seed, self.emulator, self.launcher, self.log, self.home, way, kind).play()
 
 
 @contextmanager
@@ -32,9 +32,3 @@ def bench(home: Path) -> Iterator[Bench]:
     log = home / "calls.jsonl"
     with running(RECORDER, OVERLAP_LOG=str(log), PYTHONPATH=str(ROOT)) as emulator, launched(home) as launcher:
         yield Bench(emulator, launcher, log, home)
-
-
-def played(seeds: Iterable[int], home: Path, way: str = "") -> Iterator[Outcome]:
-    with bench(home) as ready:
-        for seed in seeds:
-            yield ready.play(seed, way)

@@ -232,7 +232,7 @@ class Client:
             self.journal.tell(self.who, "made anew", path=path)
         lineage = before["lineage"] if before else f"new-{random.randbytes(4).hex()}"
         serial = before["serial"] + 1 if before else 1
-        body = state(lineage, serial, self.who)
+        body = body_of(lineage, serial, self.who)
         content = {"Content-Type": "application/json"}
         status, headers, answer = self.wire.s3("PUT", self.site.bucket, path, body, **content)
         if status != 200:
@@ -276,7 +276,7 @@ class Looping:
             self.failures.append(failure)
 
 
-def state(lineage: str, serial: int, writer: str) -> bytes:
+def body_of(lineage: str, serial: int, writer: str) -> bytes:
     """As terraform writes one."""
     known = {"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage}
     outputs = {"writer": {"value": f"{writer} {serial}", "type": "string"}}

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The calls of a round, replayed one by one: who held each state when it was written, and what became of what was there.
+"""The calls of a round, replayed one by one: who held each state as it was written, and what became of what was there.
 
 Whatever is wrong is told as a `Fault` of one of `KINDS`, with the number of the call that did it.
 """

@@ -22,8 +22,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.integration.doors import through_core
-from tests.overlap.client import Client, Journal, Looping, Site, md5, state
+from tests.integration.doors import Task, through_core
+from tests.overlap.client import Client, Journal, Looping, Site, body_of, md5
 from tests.overlap.history import Fault, Replay, State, Version
 from tests.overlap.operations import Catalogue
 from tests.overlap.runs import Attempt, Launcher, Operation, Operator, post
@@ -43,10 +43,12 @@ MODES = {
 }
 #: Clients and operations work at the same time for so long at the most; then each operation ends alone.
 OVERLAP_S = 6.0
+LOCK_ID = re.compile(r"lock id ([0-9a-f-]{36})")
 ABOUT_OTHERS = re.compile(
     r"\block(ed|s)?\b|\bheld\b|\bholds\b|at work|meanwhile|somebody|another run|changed hands|under way|torn down", re.I
 )
 WHO = re.compile(r"[\w.-]+@[\w.-]+")
+VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+/)?(net|app)/\w\.tfstate")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 
 
@@ -54,6 +56,7 @@ SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 class Outcome:
     seed: int
     about: str
+    options: str = ""
     faults: list[Fault] = field(default_factory=list)
     figures: Counter[str] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
@@ -62,12 +65,21 @@ class Outcome:
     def __str__(self) -> str:
         told = "\n  ".join(map(str, self.faults[:12]))
         more = f"\n  ... and {len(self.faults) - 12} more" if self.faults[12:] else ""
-        again = f"python -m tests.overlap {self.seed} 1"
+        again = f"python -m tests.overlap {self.seed} 1{self.options}"
         return f"seed {self.seed} ({self.about}); again: {again}\n  {told}{more}\n" + "\n".join(self.trace)
 
 
 class Round:
-    def __init__(self, seed: int, emulator: RunningEmulator, launcher: Launcher, log: Path, home: Path, way: str = ""):
+    def __init__(
+        self,
+        seed: int,
+        emulator: RunningEmulator,
+        launcher: Launcher,
+        log: Path,
+        home: Path,
+        way: str = "",
+        kind: str = "",
+    ):
         self.seed, self.random = seed, Random(seed)
         self.emulator, self.launcher, self.log = emulator, launcher, log
         self.home = home / f"round-{seed}"
@@ -77,11 +89,11 @@ class Round:
         self.journal = Journal(self.home / "journal.jsonl")
         self.s3 = emulator.client("s3", access_key="setup")
         self.dynamodb = emulator.client("dynamodb", access_key="setup")
-        self.kind = self.random.choices(list(KINDS), list(KINDS.values()))[0]
+        self.kind = kind or self.random.choices(list(KINDS), list(KINDS.values()))[0]
         self.count = self.random.choice([2, 3, 5])
         self.mode = self.random.choice([each for each in MODES if self.kind != "rebuild" or each != "lockfile"])
         self.paths = PATHS[: self.random.randint(2, 4)]
-        self.versions = self.random.randint(2, 8)
+        self.versions = self.random.randint(2, 6)
         table = None if self.mode == "lockfile" else f"ov-locks-{seed}"
         self.site = Site(f"ov-state-{seed}", table)
         self.new = Site(f"ov-state-{seed}-new", table and f"{table}-new")
@@ -90,14 +102,17 @@ class Round:
         self.states: dict[Site, dict[str, State]] = {}
         self.clients: list[Looping] = []
         self.operators: list[Operator] = []
-        self.outcome = Outcome(seed, "")
+        self.denied = ""
+        options = f" --way {way!r}" * bool(way) + f" --kind {kind!r}" * bool(kind)
+        self.outcome = Outcome(seed, "", options)
 
     def play(self) -> Outcome:
         self.emulator.reset()
         post(self.emulator.url, clear=True, delay_s=self.random.choice([0.0, 0.004, 0.012]))
         start = self.log.stat().st_size if self.log.exists() else 0
         self._prepare()
-        self.outcome.about = f"{self.kind}, {self.mode}, {', '.join(each.operation.name for each in self.operators)}"
+        names = ", ".join(each.operation.name for each in self.operators)
+        self.outcome.about = f"{self.kind}, {self.mode}: {names}{self.denied}"
         self._overlap()
         self._end_alone()
         self.outcome.faults += self._checked_clients()
@@ -130,8 +145,9 @@ class Round:
             self.states[self.site] = self._fill(self.site)
             catalogue = self._catalogue(self.site)
             self._save(self.site, catalogue.saved)
-            self._spoil()
         self._hire(catalogue)
+        self._spoil()
+        self._deny()
         self._employ()
 
     def _catalogue(self, site: Site) -> Catalogue:
@@ -155,7 +171,7 @@ class Round:
         for path in self.paths:
             known = State(path, f"lineage of {path}")
             for serial in range(1, self.versions + 1):
-                body = state(known.lineage, serial, "setup")
+                body = body_of(known.lineage, serial, "setup")
                 written = self.s3.put_object(Bucket=site.bucket, Key=path, Body=body)
                 known.ever.append(Version(written["VersionId"], md5(body), "setup", serial, known.lineage))
                 if path == self.paths[-1] and serial == self.versions // 2:
@@ -178,7 +194,8 @@ class Round:
 
     def _spoil(self) -> None:
         """Digests that operations are there to mend."""
-        if not self.site.table or self.kind not in ("rebuild", "mixed"):
+        is_moving = any(each.operation.name == "move" for each in self.operators)
+        if not self.site.table or self.kind not in ("rebuild", "mixed") or is_moving:
             return
         for number, (path, known) in enumerate(self.states[self.site].items()):
             key = {"LockID": {"S": f"{self.site.bucket}/{path}-md5"}}
@@ -188,6 +205,15 @@ class Round:
             elif number == 0 and self.random.random() < 0.3:
                 known.digest = known.excused = "0" * 32
                 self.dynamodb.put_item(TableName=self.site.table, Item={**key, "Digest": {"S": known.digest}})
+
+    def _deny(self) -> None:
+        """One state may not be written, by the first start of an operation."""
+        if self.kind in ("restore", "move") and self.random.random() < 0.3:
+            who = f"run-{self.operators[0].name}.1"
+            key, nth = self.random.choice(self.paths), self.random.randint(1, 2)
+            fault = {"who": who, "operation": "PutObject", "key": key, "nth": nth}
+            post(self.emulator.url, faults=[fault])
+            self.denied = f"; {key} is denied to {who}"
 
     def _hire(self, catalogue: Catalogue) -> None:
         for number, operation in enumerate(self._operations(catalogue)):
@@ -273,6 +299,20 @@ class Round:
             operator.way = operator.way.replace("playbook", "worker")
             operator.run(time.monotonic() + 60, most=2)
             self._wait_until_gone()
+            if not operator.is_done and (found := LOCK_ID.search(str(operator.attempts[-1].result.get("msg")))):
+                self._release(found[1])
+                operator.run(time.monotonic() + 60, most=2)
+                self._wait_until_gone()
+
+    def _release(self, lock_id: str) -> None:
+        """What a killed run has left, as its message says: by hand, once it is seen that nobody is at work."""
+        self.outcome.figures["released by hand"] += 1
+        for path in self.paths:
+            for site in self.sites:
+                params = {"endpoint_url": self.emulator.url, "bucket": site.bucket, "key": path, "lock_id": lock_id}
+                given = {**params, "region": site.region, "access_key": "run-by-hand", "secret_key": "none"}
+                table = {"table": site.table} if site.table else {}
+                through_core([Task("tf_state_lock", {**given, **table, "state": "released"})])
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -301,14 +341,16 @@ class Round:
 def trace(round: Round, lines: Sequence[dict[str, Any]]) -> list[str]:
     """What the runs were told, and what was written around the first faults."""
     first = min((each.number for each in round.outcome.faults if each.number), default=0)
-    start = lines[0]["t"] if lines else 0.0
+    start = min(each.start for each in round.attempts)
     told = [
         f"  {each.start - start:7.3f} to {each.end - start:7.3f} {each.who} ({each.way}"
         f"{f', kill {each.kill}' if each.kill else ''}): {'failed' if each.is_failed else 'done'}"
         f" {str(each.result.get('msg', ''))[:300]}"
         for each in sorted(round.attempts, key=lambda each: each.start)
     ]
-    shown = [each for each in lines if first - 25 <= each["n"] <= first + 5 and each["op"] != "GetObject"]
+    known = [each for each in lines if each["op"] != "GetObject" and each.get("status") not in (400, 403, 404, 412)]
+    before, after = [each for each in known if each["n"] <= first], [each for each in known if each["n"] > first]
+    shown = before[-25:] + after[:5]
     names = ("op", "key", "item", "serial", "lock", "operation", "digest", "status", "targets")
     told += [
         f"  {each['t'] - start:7.3f} #{each['n']} {each['who']} "
