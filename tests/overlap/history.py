@@ -113,7 +113,7 @@ class Replay:
 
     def _get_object(self, line: Mapping[str, Any]) -> None:
         if line["key"] in self.states:
-            self._reads[line["who"], line["key"]] = line["version"] if line["status"] == 200 else None
+            self._reads[line["who"], line["key"]] = line["version"] if line["status"] < 300 else None
 
     def _put_object(self, line: Mapping[str, Any]) -> None:
         key, who = line["key"], line["who"]

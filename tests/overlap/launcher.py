@@ -12,6 +12,7 @@ here, so that it is seen to end.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import select
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import lease
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.launcher import carried_out
@@ -30,6 +32,8 @@ from tests.support.clean_environment import clean_environment
 
 PR_SET_CHILD_SUBREAPER = 36
 PAUSE_S = 0.01
+#: A lease of whoever is on another machine expires sooner here.
+LEASES = {"LEASE_S": 6, "RENEW_S": 1.5, "TRUSTED_S": 4, "LOOK_S": 0.2}
 
 
 def start(asked: dict[str, Any]) -> int:
@@ -74,6 +78,8 @@ def _as_main(asked: dict[str, Any]) -> None:
 def _as_worker(asked: dict[str, Any], writer: int) -> None:
     try:
         os.chdir(asked["home"])
+        if asked.get("machine"):
+            lease._machine = lambda: hashlib.sha256(asked["machine"].encode()).hexdigest()[:12]
         result = carried_out(asked)
         with suppress(BrokenPipeError), os.fdopen(writer, "w", encoding="utf-8") as tell:
             tell.write(json.dumps(result, default=str))
@@ -103,6 +109,8 @@ def main() -> None:
     Aws.pause = lambda self, attempt: time.sleep(PAUSE_S)  # type: ignore[method-assign]
     Aws.rest = lambda self, seconds: time.sleep(PAUSE_S)  # type: ignore[method-assign]
     ExponentialBackoff.delay_amount = lambda self, context: PAUSE_S
+    for name, seconds in LEASES.items():
+        setattr(lease, name, seconds)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with clean_environment(Path(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:

@@ -48,6 +48,8 @@ class Kill:
     targets: list[str]
     signal: int
     root: int
+    #: After so long it goes on, if it was stopped only.
+    stop_s: float = 0.0
 
 
 @dataclass
@@ -171,6 +173,8 @@ class Recorder:
                 for pid in victims:
                     with suppress(ProcessLookupError):
                         os.kill(pid, kill.signal)
+                    if kill.signal == signal.SIGSTOP:
+                        asyncio.get_running_loop().call_later(kill.stop_s, _go_on, pid)
 
     def _victims(self, kill: Kill) -> list[int]:
         """Processes from the child up to its main process, those that are meant; the main one first."""
@@ -184,6 +188,11 @@ class Recorder:
                 pid for target in ("main", "worker", "child") if target in kill.targets for pid in named[target]
             )
         )
+
+
+def _go_on(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 READS = {"GetObject", "HeadObject", "GetItem", "Scan", "Query", "DescribeTable", "other"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import threading
 import time
 from collections import Counter
@@ -20,13 +21,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import MOVING
 from botocore.exceptions import ClientError
 
 from tests.integration.doors import Task, through_core
 from tests.overlap.client import Client, Journal, Looping, Site, body_of, md5
 from tests.overlap.history import Fault, Replay, State, Version
 from tests.overlap.operations import Catalogue
-from tests.overlap.runs import Attempt, Launcher, Operation, Operator, post
+from tests.overlap.runs import STOP_S, Attempt, Launcher, Operation, Operator, post
 from tests.support.emulators import RunningEmulator
 
 PATHS = ["net/a.tfstate", "env:/dev/net/a.tfstate", "app/b.tfstate", "env:/qa/app/b.tfstate"]
@@ -102,7 +104,10 @@ class Round:
         self.states: dict[Site, dict[str, State]] = {}
         self.clients: list[Looping] = []
         self.operators: list[Operator] = []
+        self.stops: list[dict[str, Any]] = []
         self.denied = ""
+        #: Whether each operator sits at another machine, which does not see the processes of the others.
+        self.is_spread = self.random.random() < 0.3
         options = f" --way {way!r}" * bool(way) + f" --kind {kind!r}" * bool(kind)
         self.outcome = Outcome(seed, "", options)
 
@@ -112,13 +117,15 @@ class Round:
         start = self.log.stat().st_size if self.log.exists() else 0
         self._prepare()
         names = ", ".join(each.operation.name for each in self.operators)
-        self.outcome.about = f"{self.kind}, {self.mode}: {names}{self.denied}"
+        spread = ", many machines" if self.is_spread else ""
+        self.outcome.about = f"{self.kind}, {self.mode}{spread}: {names}{self.denied}"
         self._overlap()
         self._end_alone()
         self.outcome.faults += self._checked_clients()
         with self.log.open() as log:
             log.seek(start)
             lines = [json.loads(line) for line in log]
+        self.stops = [each for each in lines if each["op"] == "kill" and each["signal"] == signal.SIGSTOP]
         self.outcome.faults += Look(self, lines).faults()
         self._count(lines)
         self.journal.close()
@@ -229,6 +236,7 @@ class Round:
                     way,
                     self.random.choice([0, 0, 1, 1, 2]),
                     self.random.uniform(0, 0.1),
+                    machine=f"machine-{number}" if self.is_spread else "",
                 )
             )
 
@@ -299,7 +307,9 @@ class Round:
             operator.way = operator.way.replace("playbook", "worker")
             operator.run(time.monotonic() + 60, most=2)
             self._wait_until_gone()
-            if not operator.is_done and (found := LOCK_ID.search(str(operator.attempts[-1].result.get("msg")))):
+            message = str(operator.attempts[-1].result.get("msg"))
+            found = LOCK_ID.search(message)
+            if not operator.is_done and found and MOVING not in message:
                 self._release(found[1])
                 operator.run(time.monotonic() + 60, most=2)
                 self._wait_until_gone()
@@ -323,7 +333,8 @@ class Round:
 
     def is_alive(self, who: str, moment: float) -> bool:
         started = next((each.start for each in self.attempts if each.who == who), None)
-        return started is not None and started <= moment <= self.launcher.gone.get(who, moment)
+        is_stopped = any(each["who"] == who and 0 <= moment - each["t"] <= STOP_S + 1 for each in self.stops)
+        return started is not None and started <= moment <= self.launcher.gone.get(who, moment) and not is_stopped
 
     def _count(self, lines: Sequence[dict[str, Any]]) -> None:
         events = Counter(each["event"] for each in self.journal.lines)
@@ -473,7 +484,12 @@ class Look:
                 yield Fault("bug", f"{attempt.who}: {message[:400]}")
             elif attempt.is_failed and not attempt.is_cut_short:
                 self.round.outcome.refusals[plain_words(message)] += 1
-                if ABOUT_OTHERS.search(message) and not (WHO.search(message) and SINCE.search(message)):
+                is_own_failure = "AccessDenied" in message
+                if (
+                    not is_own_failure
+                    and ABOUT_OTHERS.search(message)
+                    and not (WHO.search(message) and SINCE.search(message))
+                ):
                     unnamed.add(f"{attempt.operation}: {message[:300]}")
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
         for operator in self.round.operators:

@@ -24,6 +24,8 @@ from tests.support.clean_environment import without_aws
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 120
+#: A process that is stopped goes on after so long, when its lease has expired: see `tests.overlap.launcher`.
+STOP_S = 9.0
 #: How a task is carried out: in the worker of Ansible, as a module process, and either by the real ansible-playbook.
 WAYS = {"worker": True, "module": False, "playbook": True, "module of a playbook": False}
 
@@ -121,6 +123,8 @@ class Operator:
     way: str
     kills: int
     delay_s: float
+    #: Empty: all at the same one.
+    machine: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     done: int = 0
 
@@ -156,7 +160,9 @@ class Operator:
 
     def _plan_kill(self, who: str) -> str:
         targets = self.random.choice([["main"], ["worker"], ["child"], ["main", "worker"], ["main", "worker", "child"]])
-        number = self.random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+        numbers = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, *([signal.SIGSTOP] if self.machine else [])]
+        number = self.random.choice(numbers)
+        targets = ["child"] if number == signal.SIGSTOP else targets
         after = int(self.random.triangular(1, 120, 20))
         kill = {
             "who": who,
@@ -184,6 +190,7 @@ class Operator:
             environment = book._environment() | {"OVERLAP_RUN": attempt.who}
             command = [program, "-i", "localhost,", "-c", "local", "tasks.json"]
             return {**named, "home": str(home), "program": command, "environment": environment}
+        named["machine"] = self.machine
         modes = {"check_mode": False, "diff": False, "variables": {}, "is_fast": is_fast}
         return {**named, "module": task.module, "params": params, **modes}
 
