@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import MOVING
+
 from tests.overlap.client import STORES, Site
 
 KINDS = (
@@ -54,6 +56,7 @@ class Holder:
     id: str
     who: str
     number: int
+    operation: str = ""
 
 
 @dataclass
@@ -93,6 +96,8 @@ class Replay:
     is_gone: bool = False
     has_table: bool = True
     digests_denied: bool = False
+    #: Which locks who has taken, ever.
+    _taken_ids: set[tuple[str, str]] = field(default_factory=set)
     _reads: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def take(self, line: Mapping[str, Any]) -> None:
@@ -234,9 +239,10 @@ class Replay:
 
     def _take(self, state: State, store: str, line: Mapping[str, Any]) -> None:
         before = state.holder(store)
+        self._taken_ids.add((line["who"], line["lock"]))
         if before:
             self._check_taken(state, before, line, "took over")
-        self._hold(state, store, Holder(line["lock"], line["who"], line["n"]))
+        self._hold(state, store, Holder(line["lock"], line["who"], line["n"], line["operation"]))
         if store == "file":
             self._file_versions[line["key"]] = line["version"]
 
@@ -253,7 +259,13 @@ class Replay:
         else:
             state.item = holder
 
+    def _shares(self, who: str, holder: Holder) -> bool:
+        """Runs of one move hold its locks together: whichever writes, writes the same, where nothing was."""
+        return holder.operation == MOVING and (who, holder.id) in self._taken_ids
+
     def _check_taken(self, state: State, before: Holder, line: Mapping[str, Any], verb: str) -> None:
+        if self._shares(line["who"], before):
+            return
         is_at_work = before.who in self.modes or self.is_alive(before.who, line["t"])
         if is_at_work and before.who != line["who"]:
             self._fault("two holders", f"{line['who']} {verb} the lock of {before.who} on {state.path}", line)
@@ -265,7 +277,8 @@ class Replay:
         for store in needed:
             holder = state.holder(store)
             is_needed = (store == "file" and not self._files_are_over) or (store == "table" and self._has_items)
-            if is_needed and (holder is None or holder.who != who):
+            is_own = holder is not None and (holder.who == who or self._shares(who, holder))
+            if is_needed and not is_own:
                 whose = f"that of {holder.who}" if holder else "free"
                 self._fault("two holders", f"{who} {verb}, {state.path}, while the lock ({store}) was {whose}", line)
                 return

@@ -494,7 +494,8 @@ class Look:
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
         for operator in self.round.operators:
             message = str(operator.attempts[-1].result.get("msg", "")) if operator.attempts else ""
-            if not operator.is_done and re.search(r"holds the lock|is locked|at work", message):
+            is_kept_out = re.search(r"holds the lock|is locked|at work", message) and MOVING not in message
+            if not operator.is_done and is_kept_out:
                 yield Fault("stuck", f"{operator.name}, alone: {message[:300]}")
 
     def _of_restores(self) -> Iterator[Fault]:

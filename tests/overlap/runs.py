@@ -77,7 +77,12 @@ def launched(home: Path) -> Iterator[Launcher]:
             text=True,
         ) as process,
     ):
-        yield Launcher(process)
+        try:
+            yield Launcher(process)
+        finally:
+            assert process.stdin
+            process.stdin.close()  # it ends by that, and with it whoever reads what it says
+            process.wait(60)
 
 
 @dataclass(frozen=True)
