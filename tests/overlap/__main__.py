@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -21,11 +22,14 @@ def main(asked: argparse.Namespace) -> int:
     start = time.monotonic()
     figures, refusals, kinds = Counter[str](), Counter[str](), Counter[str]()
     wrong = 0
+    terraform = shutil.which("terraform") or "" if asked.terraform else ""
     home = Path(tempfile.mkdtemp(prefix="overlap-"))
     print(f"{asked.count} rounds from seed {asked.seed} on; what is kept of those with faults is in {home}", flush=True)
     with clean_environment(home), bench(home) as ready:
         for seed in range(asked.seed, asked.seed + asked.count):
-            outcome = ready.play(seed, asked.way, asked.kind)
+            outcome = ready.play(
+                seed, asked.way, asked.kind, shutil.which("terraform") or "" if asked.terraform else ""
+            )
             figures += outcome.figures
             refusals += outcome.refusals
             kinds.update({fault.kind for fault in outcome.faults})
@@ -45,6 +49,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("count", type=int, nargs="?", default=20)
     parser.add_argument("--way", choices=list(WAYS), default="", help="how tasks are carried out; else by the seed")
     parser.add_argument("--kind", choices=list(KINDS), default="", help="what is started at once; else by the seed")
+    parser.add_argument("--terraform", action="store_true", help="clients are the real terraform")
     return parser.parse_args()
 
 

@@ -23,8 +23,8 @@ class Bench:
     log: Path
     home: Path
 
-    def play(self, seed: int, way: str = "", kind: str = "") -> Outcome:
-        return Round(seed, self.emulator, self.launcher, self.log, self.home, way, kind).play()
+    def play(self, seed: int, way: str = "", kind: str = "", terraform: str = "") -> Outcome:
+        return Round(seed, self.emulator, self.launcher, self.log, self.home, way, kind, terraform).play()
 
 
 @contextmanager

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end.conftest import terraform
 from tests.overlap.bench import Bench, bench
+
+__all__ = ["terraform"]
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,14 @@ def test_a_thousand_rounds_of_runs_that_overlap_lose_nothing(ready: Bench, seeds
     assert not wrong, "\n\n".join(wrong)
 
 
+@pytest.mark.thorough
+@pytest.mark.terraform
+@pytest.mark.parametrize("seed", range(20_000, 20_020))
+def test_runs_that_overlap_with_the_real_terraform_lose_nothing(ready: Bench, terraform: str, seed: int):
+    outcome = ready.play(seed, terraform=terraform)
+    assert not outcome.faults, str(outcome)
+
+
 def test_conditions_of_the_emulator_hold_for_one_of_many_at_a_time(ready: Bench):
     """Else nothing of all this would be proven."""
     name = f"atomic-{uuid4().hex[:12]}"
