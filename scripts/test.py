@@ -94,6 +94,7 @@ def pytest_part(name: str, folder: str, workers: int = 1) -> Part:
 
 # The longest first, so that none of them ends alone.
 PARTS = (
+    pytest_part("overlap", "tests/overlap"),  # its runs are processes of their own
     pytest_part("examples", "tests/docs"),
     Part("sanity", ("scripts/sanity",), "scripts/sanity"),
     pytest_part("fleet", "tests/fleet"),
