@@ -27,9 +27,7 @@ def main(asked: argparse.Namespace) -> int:
     print(f"{asked.count} rounds from seed {asked.seed} on; what is kept of those with faults is in {home}", flush=True)
     with clean_environment(home), bench(home) as ready:
         for seed in range(asked.seed, asked.seed + asked.count):
-            outcome = ready.play(
-                seed, asked.way, asked.kind, shutil.which("terraform") or "" if asked.terraform else ""
-            )
+            outcome = ready.play(seed, asked.way, asked.kind, terraform)
             figures += outcome.figures
             refusals += outcome.refusals
             kinds.update({fault.kind for fault in outcome.faults})
