@@ -52,6 +52,7 @@ ABOUT_OTHERS = re.compile(
 )
 WHO = re.compile(r"[\w.-]+@[\w.-]+")
 VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+/)?(net|app)/\w\.tfstate")
+WHICH = re.compile(r"process \d+|lock id [0-9a-f-]{36}")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 
 
