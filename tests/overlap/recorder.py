@@ -18,6 +18,7 @@ import random
 import re
 import signal
 import time
+from collections import Counter
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -41,13 +42,17 @@ NAMESPACE = re.compile(r"\{.*?\}")
 
 @dataclass
 class Kill:
-    """`targets`: child, worker, main. The process that calls is the child, and `root` is the parent of its main one."""
+    """After so many calls, or so many writes that were taken, if `counts_writes`.
+
+    `targets`: child, worker, main. The process that calls is the child, and `root` is the parent of its main one.
+    """
 
     who: str
     after: int
     targets: list[str]
     signal: int
     root: int
+    counts_writes: bool = False
     #: After so long it goes on, if it was stopped only.
     stop_s: float = 0.0
 
@@ -66,7 +71,8 @@ class Recorder:
     def __init__(self, log: Path) -> None:
         self._log = log.open("a", encoding="utf-8", buffering=1)
         self._number = 0
-        self._calls: dict[str, int] = {}
+        self._calls: Counter[str] = Counter()
+        self._writes: Counter[str] = Counter()
         self._kills: list[Kill] = []
         self._faults: list[Fault] = []
         self._delay_s = 0.0
@@ -76,7 +82,7 @@ class Recorder:
     def configure(self, told: dict[str, Any]) -> None:
         self._delay_s = told.get("delay_s", self._delay_s)
         if told.get("clear"):
-            self._kills, self._faults, self._calls = [], [], {}
+            self._kills, self._faults, self._calls, self._writes = [], [], Counter(), Counter()
             self._policies, self._table_policies = {}, {}
         self._kills += [Kill(**each) for each in told.get("kills", [])]
         self._faults += [Fault(**each) for each in told.get("faults", [])]
@@ -94,6 +100,8 @@ class Recorder:
         answer = self._denial(service, who, about) or await inner(*arguments)
         self._keep_policy(service, method, path, headers, body, query, answer[0])
         self._write(who, about, answer)
+        self._calls[who] += 1
+        self._writes[who] += about["op"] not in READS and answer[0] < 300
         self._kill(who)
         return answer
 
@@ -162,8 +170,9 @@ class Recorder:
         print(json.dumps(line), file=self._log)
 
     def _kill(self, who: str) -> None:
-        self._calls[who] = self._calls.get(who, 0) + 1
-        for kill in [each for each in self._kills if each.who == who and each.after == self._calls[who]]:
+        for kill in [each for each in self._kills if each.who == who]:
+            if (self._writes if kill.counts_writes else self._calls)[who] < kill.after:
+                continue
             self._kills.remove(kill)
             with suppress(ProcessLookupError, OSError):
                 victims = self._victims(kill)

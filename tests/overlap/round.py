@@ -238,7 +238,7 @@ class Round:
                     self.home,
                     Random(self.random.random()),
                     way,
-                    self.random.choice([0, 0, 1, 1, 2]),
+                    self.random.choice([1, 1, 2] if self.way else [0, 0, 1, 1, 2]),
                     self.random.uniform(0, 0.1),
                     machine=f"machine-{number}" if self.is_spread else "",
                 )

@@ -168,16 +168,19 @@ class Operator:
         numbers = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, *([signal.SIGSTOP] if self.machine else [])]
         number = self.random.choice(numbers)
         targets = ["child"] if number == signal.SIGSTOP else targets
-        after = int(self.random.triangular(1, 120, 20))
+        counts_writes = self.random.random() < 0.6
+        after = int(self.random.triangular(1, 24, 3)) if counts_writes else int(self.random.triangular(1, 120, 20))
         kill = {
             "who": who,
             "after": after,
             "targets": targets,
             "signal": int(number),
             "root": self.launcher.process.pid,
+            "counts_writes": counts_writes,
+            "stop_s": STOP_S,
         }
         self.configure(kills=[kill])
-        return f"{' and '.join(targets)} by {number.name} after call {after}"
+        return f"{' and '.join(targets)} by {number.name} after {'write' if counts_writes else 'call'} {after}"
 
     def _asked(self, attempt: Attempt, answer: Path) -> dict[str, Any]:
         task = self.operation.tasks[self.done]
