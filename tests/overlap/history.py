@@ -230,6 +230,15 @@ class Replay:
         state.digest = digest
         self._check_digest(state, line)
 
+    def _put_resource_policy(self, line: Mapping[str, Any]) -> None:
+        """Where it denies digests to everybody, nobody is stopped by one."""
+        self.digests_denied = line["denies"]
+        for state in self.states.values():
+            self._check_digest(state, line)
+
+    def _delete_resource_policy(self, line: Mapping[str, Any]) -> None:
+        self._put_resource_policy({**line, "denies": False})
+
     def _delete_table(self, line: Mapping[str, Any]) -> None:
         self.has_table = False
         for state in self.states.values():

@@ -275,6 +275,8 @@ def of_dynamodb(headers: dict[str, str], body: bytes) -> dict[str, Any]:
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     told = json.loads(body) if body else {}
     about: dict[str, Any] = {"op": operation, "table": told.get("TableName")}
+    if "ResourceArn" in told:
+        about |= {"table": told["ResourceArn"].rpartition("/")[2], "denies": "-md5" in told.get("Policy", "")}
     item = told.get("Item") or told.get("Key") or {}
     if "LockID" in item:
         about["item"] = item["LockID"]["S"]

@@ -91,6 +91,16 @@ FAULTS = {
         [C.lock(RUN), next(C.write(RUN, 2)), C.unlock(RUN)],
         {"wrong digest"},
     ),
+    "digests that nobody may read": (
+        [C.call(RUN, "PutResourcePolicy", table="locks", denies=True), C.lock(ANN), C.read(ANN, "v1")]
+        + [next(C.write(ANN, 2)), C.unlock(ANN)],
+        set(),
+    ),
+    "digests that may be read again": (
+        [C.call(RUN, "PutResourcePolicy", table="locks", denies=True), C.lock(ANN), C.read(ANN, "v1")]
+        + [next(C.write(ANN, 2)), C.unlock(ANN), C.call(RUN, "DeleteResourcePolicy", table="locks")],
+        {"wrong digest"},
+    ),
     "refused calls": ([C.call(RUN, "PutObject", bucket="states", key=PATH, status=412)], set()),
 }
 
