@@ -4,7 +4,7 @@ LIMIT ?=
 ARGS ?=
 export PYTHON
 
-.PHONY: help bootstrap start stop venv dev test thorough lint bench soak matrix clean
+.PHONY: help bootstrap start stop venv dev test thorough lint bench soak overlap matrix clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -38,6 +38,9 @@ bench: dev ## Measure
 
 soak: dev ## Thousands of runs in bad weather; ARGS="SEED COUNT"
 	@.venv/bin/python -m tests.soak $(ARGS)
+
+overlap: dev ## Runs that overlap and are killed, while clients apply; ARGS="SEED COUNT"
+	@.venv/bin/python -m tests.overlap $(ARGS)
 
 matrix: dev ## Old and new ansible-core, botocore and Python; ARGS="2.17" for one
 	@scripts/matrix $(ARGS)

@@ -72,6 +72,10 @@ def kinds(*lines: Any, wanted: list[str | None] | None = None) -> set[str]:
 
 
 C = Calls()
+BEHIND_A_DENIAL = (
+    C.call(RUN, "PutResourcePolicy", table="locks", denies=True),
+    [*C.lock(ANN), C.read(ANN, "v1"), next(C.write(ANN, 2)), *C.unlock(ANN)],
+)
 FAULTS = {
     "as it should be": ([C.apply(ANN, 2), C.apply(BEN, 3), C.lock(RUN), C.write(RUN, 4), C.unlock(RUN)], set()),
     "no lock": ([C.read(ANN, "v1"), C.write(ANN, 2)], {"two holders", "wrong digest"}),
@@ -91,14 +95,9 @@ FAULTS = {
         [C.lock(RUN), next(C.write(RUN, 2)), C.unlock(RUN)],
         {"wrong digest"},
     ),
-    "digests that nobody may read": (
-        [C.call(RUN, "PutResourcePolicy", table="locks", denies=True), C.lock(ANN), C.read(ANN, "v1")]
-        + [next(C.write(ANN, 2)), C.unlock(ANN)],
-        set(),
-    ),
+    "digests that nobody may read": ([*BEHIND_A_DENIAL], set()),
     "digests that may be read again": (
-        [C.call(RUN, "PutResourcePolicy", table="locks", denies=True), C.lock(ANN), C.read(ANN, "v1")]
-        + [next(C.write(ANN, 2)), C.unlock(ANN), C.call(RUN, "DeleteResourcePolicy", table="locks")],
+        [*BEHIND_A_DENIAL, C.call(RUN, "DeleteResourcePolicy", table="locks")],
         {"wrong digest"},
     ),
     "refused calls": ([C.call(RUN, "PutObject", bucket="states", key=PATH, status=412)], set()),
