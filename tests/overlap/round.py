@@ -501,12 +501,9 @@ class Look:
                 yield Fault("bug", f"{attempt.who}: {message[:400]}")
             elif attempt.is_failed and not attempt.is_cut_short:
                 self.round.outcome.refusals[plain_words(message)] += 1
-                is_own_failure = "AccessDenied" in message
-                if (
-                    not is_own_failure
-                    and ABOUT_OTHERS.search(message)
-                    and not (WHO.search(message) and SINCE.search(message))
-                ):
+                about = message.replace("lock table", "table")
+                is_about_others = ABOUT_OTHERS.search(about) and "AccessDenied" not in message
+                if is_about_others and not all(each.search(message) for each in (WHO, SINCE, WHICH)):
                     unnamed.add(f"{attempt.operation}: {message[:300]}")
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
         for operator in self.round.operators:
