@@ -34,7 +34,16 @@ from tests.support.emulators import RunningEmulator
 
 PATHS = ["net/a.tfstate", "env:/dev/net/a.tfstate", "app/b.tfstate", "env:/qa/app/b.tfstate"]
 #: How likely a round is of which kind.
-KINDS = {"restore": 4, "teardown": 2, "move": 2, "two moves": 1, "rebuild": 2, "version": 2, "mixed": 7}
+KINDS = {
+    "restore": 4,
+    "teardown": 2,
+    "move": 2,
+    "two moves": 1,
+    "rebuild": 2,
+    "stopped restore": 1,
+    "version": 2,
+    "mixed": 7,
+}
 MIXED = ("restore", "teardown", "move", "rebuild", "lock_mode", "backup", "unlock", "version", "digest")
 NEED_TABLE = ("rebuild", "lock_mode", "digest")
 #: Lock modes of a backend, and of the clients that work in it.
@@ -110,7 +119,10 @@ class Round:
         self.stops: list[dict[str, Any]] = []
         self.denied = ""
         #: Whether each operator sits at another machine, which does not see the processes of the others.
-        self.is_spread = self.random.random() < 0.3
+        self.is_spread = self.random.random() < 0.3 or self.kind == "stopped restore"
+        #: Whether runs are stopped for longer than their lease, instead of killed.
+        self.is_stopping = self.kind == "stopped restore"
+        self.kind = self.kind.removeprefix("stopped ")
         options = f" --way {way!r}" * bool(way) + f" --kind {kind!r}" * bool(kind)
         options += " --terraform" * bool(terraform)
         self.outcome = Outcome(seed, "", options)
@@ -121,7 +133,7 @@ class Round:
         start = self.log.stat().st_size if self.log.exists() else 0
         self._prepare()
         names = ", ".join(each.operation.name for each in self.operators)
-        spread = ", many machines" if self.is_spread else ""
+        spread = ", many machines" * self.is_spread + ", stopped" * self.is_stopping
         self.outcome.about = f"{self.kind}, {self.mode}{spread}: {names}{self.denied}"
         self._overlap()
         self._end_alone()
@@ -238,9 +250,10 @@ class Round:
                     self.home,
                     Random(self.random.random()),
                     way,
-                    self.random.choice([1, 1, 2] if self.way else [0, 0, 1, 1, 2]),
+                    self.random.choice([1, 1, 2] if self.way or self.is_stopping else [0, 0, 1, 1, 2]),
                     self.random.uniform(0, 0.1),
                     machine=f"machine-{number}" if self.is_spread else "",
+                    is_stopping=self.is_stopping,
                 )
             )
 
@@ -291,7 +304,7 @@ class Round:
     # What happens.
 
     def _overlap(self) -> None:
-        until = time.monotonic() + (60 if self.way else 30 if self.terraform else OVERLAP_S)
+        until = time.monotonic() + (60 if self.way else 30 if self.terraform or self.is_stopping else OVERLAP_S)
         threads = [threading.Thread(target=each.run, args=(until,), daemon=True) for each in self.operators]
         for each in (*self.clients, *threads):
             each.start()

@@ -132,6 +132,7 @@ class Operator:
     delay_s: float
     #: Empty: all at the same one.
     machine: str = ""
+    is_stopping: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     done: int = 0
 
@@ -169,7 +170,7 @@ class Operator:
     def _plan_kill(self, who: str) -> str:
         targets = self.random.choice([["main"], ["worker"], ["child"], ["main", "worker"], ["main", "worker", "child"]])
         numbers = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, *([signal.SIGSTOP] if self.machine else [])]
-        number = self.random.choice(numbers)
+        number = signal.SIGSTOP if self.is_stopping else self.random.choice(numbers)
         targets = ["child"] if number == signal.SIGSTOP else targets
         counts_writes = self.random.random() < 0.6
         most = 7 if self.operation.name in SMALL else 24
