@@ -61,7 +61,7 @@ ABOUT_OTHERS = re.compile(
 )
 WHO = re.compile(r"[\w.-]+@[\w.-]+")
 VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+/)?(net|app)/\w\.tfstate")
-WHICH = re.compile(r"process \d+|lock id [0-9a-f-]{36}")
+PROCESS = re.compile(r"process \d+")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 
 
@@ -516,7 +516,10 @@ class Look:
                 self.round.outcome.refusals[plain_words(message)] += 1
                 about = message.replace("lock table", "table")
                 is_about_others = ABOUT_OTHERS.search(about) and "AccessDenied" not in message
-                if is_about_others and not all(each.search(message) for each in (WHO, SINCE, WHICH)):
+                # Who took over from a run that was stopped may have ended by now.
+                was_stopped = any(each["who"] == attempt.who for each in self.round.stops)
+                names = (WHO, SINCE, *([PROCESS] if "another run is at work" in message else []))
+                if is_about_others and not was_stopped and not all(each.search(message) for each in names):
                     unnamed.add(f"{attempt.operation}: {message[:300]}")
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
         for operator in self.round.operators:
