@@ -409,7 +409,8 @@ class Look:
 
     def _replay(self, site: Site) -> Replay:
         modes = {each.client.who: each.client.mode for each in self.round.clients}
-        return Replay(site, self.round.states[site], modes, self.round.is_alive)
+        stopped = frozenset(each["who"] for each in self.round.stops)
+        return Replay(site, self.round.states[site], modes, self.round.is_alive, stopped)
 
     def _replayed(self) -> Iterator[Fault]:
         for line in self.lines:
