@@ -28,7 +28,7 @@ from tests.integration.doors import Task, through_core
 from tests.overlap.client import Client, Journal, Looping, Site, body_of, md5
 from tests.overlap.history import Fault, Replay, State, Version
 from tests.overlap.operations import Catalogue
-from tests.overlap.runs import STOP_S, Attempt, Launcher, Operation, Operator, post
+from tests.overlap.runs import Attempt, Launcher, Operation, Operator, post
 from tests.overlap.terraform import Terraform
 from tests.support.emulators import RunningEmulator
 
@@ -61,6 +61,8 @@ ABOUT_OTHERS = re.compile(
 )
 WHO = re.compile(r"[\w.-]+@[\w.-]+")
 VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+/)?(net|app)/\w\.tfstate")
+#: Whoever it was has ended.
+JUST_NOW = re.compile(r"just been released|was released by somebody else")
 PROCESS = re.compile(r"process \d+")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 
@@ -350,9 +352,10 @@ class Round:
         return [Fault("bug", f"{each.client.who}: {why!r}") for each in self.clients for why in each.failures]
 
     def is_alive(self, who: str, moment: float) -> bool:
+        """Whether a run was at work; one that was stopped for longer than its lease is no more."""
         started = next((each.start for each in self.attempts if each.who == who), None)
-        is_stopped = any(each["who"] == who and 0 <= moment - each["t"] <= STOP_S + 1 for each in self.stops)
-        return started is not None and started <= moment <= self.launcher.gone.get(who, moment) and not is_stopped
+        was_stopped = any(each["who"] == who and each["t"] <= moment for each in self.stops)
+        return started is not None and started <= moment <= self.launcher.gone.get(who, moment) and not was_stopped
 
     def _count(self, lines: Sequence[dict[str, Any]]) -> None:
         events = Counter(each["event"] for each in self.journal.lines)
@@ -517,10 +520,9 @@ class Look:
                 self.round.outcome.refusals[plain_words(message)] += 1
                 about = message.replace("lock table", "table")
                 is_about_others = ABOUT_OTHERS.search(about) and "AccessDenied" not in message
-                # Who took over from a run that was stopped may have ended by now.
-                was_stopped = any(each["who"] == attempt.who for each in self.round.stops)
                 names = (WHO, SINCE, *([PROCESS] if "another run is at work" in message else []))
-                if is_about_others and not was_stopped and not all(each.search(message) for each in names):
+                is_about_others = is_about_others and not JUST_NOW.search(message)
+                if is_about_others and not self.round.stops and not all(each.search(message) for each in names):
                     unnamed.add(f"{attempt.operation}: {message[:300]}")
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
         for operator in self.round.operators:
