@@ -20,7 +20,7 @@ from tests.integration.doors import Door, through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, error, then
+from tests.support.relay import Call, Relay, error, then
 
 MODULE, BACKUP = "tf_backend_restore", "tf_backend_backup"
 
@@ -394,3 +394,18 @@ def test_every_door_restores_alike(on_ministack: World, door: Door):
     (done,) = door([world.task(MODULE)])
     assert {"warnings": [], **done} == foreseen
     is_as_saved(world)
+
+
+def test_locks_that_are_released_while_they_are_looked_at_are_said_to_be(world: World):
+    lock = {"Bucket": world.place.bucket, "Key": f"{KEY}.tflock"}
+    world.place.s3.put_object(**lock, Body=b"{}")
+    looks = []
+
+    def release(call: Call) -> None:
+        looks.append(call.request.target.partition("?")[0].endswith(".tflock"))
+        if looks.count(True) == 2:
+            world.place.s3.delete_object(**lock)
+
+    world.relay.on("GetObject", reply=then(release), times=math.inf)
+    result = world.run(MODULE)
+    assert result["msg"] == f"the locks of {KEY} have just been released: run again"

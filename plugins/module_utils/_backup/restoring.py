@@ -201,8 +201,11 @@ class Restoring:
         if held:
             places = [self.fence.place(path) for path in held[:TOLD]]
             now = datetime.now(timezone.utc)
-            who = "; ".join(sentence(place.path, look(self.to.aws, place), now) for place in places)
+            locks = {place.path: look(self.to.aws, place) for place in places}
+            who = "; ".join(sentence(path, each, now) for path, each in locks.items() if each)
             more = f"; and {len(held) - TOLD} more" if held[TOLD:] else ""
+            if not who:
+                raise Refused(f"the locks of {some(held)} have just been released: run again")
             raise Refused(f"{who}{more}: wait until it is released")
 
     def _is_held(self, path: str, listed: ByKey, present: Present) -> bool:

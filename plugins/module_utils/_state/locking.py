@@ -158,7 +158,9 @@ def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
     now = store.look(world)
     if now and now.text == marshal(info):
         return now
-    raise TfstateError(f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) changed hands: run again")
+    if now:
+        raise ChangedHands(lock, now)
+    raise TfstateError(f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) has just been released: run again")
 
 
 def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:

@@ -415,7 +415,16 @@ def test_a_lock_that_is_gone_cannot_be_taken_over(stores: Stores) -> None:
     locks = take(stores, PLACE, OURS)
     release(stores, PLACE, locks)
     for lock in locks:
-        with pytest.raises(TfstateError, match="changed hands: run again"):
+        with pytest.raises(TfstateError, match="has just been released: run again"):
+            take_over(stores, PLACE, lock, LATER)
+
+
+def test_who_cannot_take_a_lock_over_hears_who_holds_it_now(stores: Stores) -> None:
+    locks = take(stores, PLACE, OURS)
+    release(stores, PLACE, locks)
+    take(stores, PLACE, THEIRS)
+    for lock in locks:
+        with pytest.raises(TfstateError, match=r"changed hands .* is locked by me@here since 2026-11-21T10:03:50Z"):
             take_over(stores, PLACE, lock, LATER)
 
 
