@@ -38,8 +38,7 @@ class Catalogue:
         return Task(module, {name: value for name, value in given.items() if value is not None}, diff=False)
 
     def restore(self, backup: Path | None = None) -> Operation:
-        table = self.site.table or ""
-        return Operation("restore", (self._task("tf_backend_restore", backup=str(backup or self.saved), table=table),))
+        return Operation("restore", (self._task("tf_backend_restore", backup=str(backup or self.saved)),))
 
     @property
     def saved(self) -> Path:
@@ -59,7 +58,7 @@ class Catalogue:
     def move(self, to: Site | None = None, fence: str = "lock") -> Operation:
         to = to or Site(f"{self.site.bucket}-new", self.site.table and f"{self.site.table}-new")
         given = {"bucket": to.bucket, "table": to.table, "region": to.region, "fence": fence}
-        source = {"source_bucket": self.site.bucket, "source_table": self.site.table or ""}
+        source = {"source_bucket": self.site.bucket, "source_table": self.site.table or "none"}
         timeout = self.random.choice([0, 1])
         return Operation("move", (self._task("tf_state_move", **given, **source, lock_timeout=timeout),))
 

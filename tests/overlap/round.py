@@ -61,8 +61,8 @@ ABOUT_OTHERS = re.compile(
 )
 WHO = re.compile(r"[\w.-]+@[\w.-]+")
 VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+/)?(net|app)/\w\.tfstate")
-#: Whoever it was has ended.
-JUST_NOW = re.compile(r"just been released|was released by somebody else")
+#: Whoever it was has ended; or nothing says who it is, as in the folder of a backup.
+NAMELESS = re.compile(r"just been released|was released by somebody else|somebody else saved into")
 PROCESS = re.compile(r"process \d+")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)
 
@@ -521,7 +521,7 @@ class Look:
                 about = message.replace("lock table", "table")
                 is_about_others = ABOUT_OTHERS.search(about) and "AccessDenied" not in message
                 names = (WHO, SINCE, *([PROCESS] if "another run is at work" in message else []))
-                is_about_others = is_about_others and not JUST_NOW.search(message)
+                is_about_others = is_about_others and not NAMELESS.search(message)
                 if is_about_others and not self.round.stops and not all(each.search(message) for each in names):
                     unnamed.add(f"{attempt.operation}: {message[:300]}")
         yield from (Fault("unnamed", each) for each in sorted(unnamed))
