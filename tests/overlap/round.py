@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from tests.integration.doors import Task, through_core
 from tests.overlap.client import Client, Journal, Looping, Site, body_of, md5
-from tests.overlap.history import Fault, Replay, State, Version
+from tests.overlap.history import BY_HAND, Fault, Replay, State, Version
 from tests.overlap.operations import Catalogue
 from tests.overlap.runs import Attempt, Launcher, Operation, Operator, post
 from tests.overlap.terraform import Terraform
@@ -340,7 +340,7 @@ class Round:
         for path in self.paths:
             for site in self.sites:
                 params = {"endpoint_url": self.emulator.url, "bucket": site.bucket, "key": path, "lock_id": lock_id}
-                given = {**params, "region": site.region, "access_key": "run-by-hand", "secret_key": "none"}
+                given = {**params, "region": site.region, "access_key": BY_HAND, "secret_key": "none"}
                 table = {"table": site.table} if site.table else {}
                 through_core([Task("tf_state_lock", {**given, **table, "state": "released"})])
 
