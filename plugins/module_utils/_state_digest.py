@@ -14,8 +14,8 @@ from ._module import Edge, connection_of, target_of
 from ._printable import printable
 from ._reconcile import unless_checking
 from ._state.lock_stores import Place
-from ._state.maintenance import excluded
-from ._state.mending import ACCEPT, FORGET, Plan, StateDigest
+from ._state.maintenance import check_free, left_locks
+from ._state.mending import ACCEPT, FORGET, OPERATION, Plan, StateDigest
 from ._state.rebuilding import Rebuilding, Row
 from ._state_options import KEYS_NEVER_BLANK, STATE_SPEC, place_of, scope_of
 from ._whereabouts import check_bucket
@@ -50,9 +50,9 @@ def mend_digest(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[
     place = place_of(params)
     state = StateDigest(aws, scope_of(params), place, frozenset(params["allow"] or ()))
     plan = state.plan(params["state"])
-    is_changed = not plan.is_done
+    is_changed = not plan.is_done or (not params["lock_id"] and bool(left_locks(aws, place, OPERATION)))
     if is_changed:
-        excluded(aws, place, params["lock_id"])
+        check_free(aws, place, OPERATION, params["lock_id"])
         try:
             plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
         except TfstateError as error:

@@ -12,8 +12,8 @@ from ._core import Invalid, Params, TfstateError, Wrote, unheard
 from ._module import Edge, connection_of, target_of
 from ._printable import printable
 from ._reconcile import unless_checking
-from ._state.maintenance import excluded
-from ._state.restoring import CHANGE_LINEAGE, Plan, Restoring
+from ._state.maintenance import check_free, left_locks
+from ._state.restoring import CHANGE_LINEAGE, OPERATION, Plan, Restoring
 from ._state_options import STATE_SPEC, TABLE_NEVER_BLANK, place_of, scope_of
 from ._whereabouts import check_bucket
 
@@ -43,9 +43,10 @@ def bring_back(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unhe
             plan = work.compared(params["version_id"], params["with_version_id"])
         else:
             plan = work.plan(params["version_id"])
-        is_changed = not plan.is_done
+        is_left = params["state"] != COMPARED and not params["lock_id"] and bool(left_locks(aws, place, OPERATION))
+        is_changed = not plan.is_done or is_left
         if is_changed:
-            excluded(aws, place, params["lock_id"])
+            check_free(aws, place, OPERATION, params["lock_id"])
             plan = unless_checking(check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
     except TfstateError as error:
         so_far = f" (done before: {', '.join(done)}; run again to go on)" if done else ""

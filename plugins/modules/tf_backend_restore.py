@@ -39,7 +39,8 @@ options:
     type: str
   table:
     description:
-      - Where digests go, and where states are locked besides their lock files. Empty for none.
+      - Where digests go, and where states are locked besides their lock files. If omitted, it is the table that was
+        saved, or, with O(bucket), none.
     type: str
   keys:
     description:

@@ -131,5 +131,6 @@ def _holders(found: Doomed) -> tuple[frozenset[str], dict[str, str]]:
 def _who(lock: Lock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
-        return f"{record.operation} by {record.who} since {record.created}, {lock.store}"
+        info = f", {record.info}" if record.info else ""
+        return f"{record.operation} by {record.who} since {record.created}{info}; {lock.store}, lock id {record.id}"
     return f"a record that no client can read, {lock.store}"

@@ -14,16 +14,12 @@ where a run was stopped for longer than LEASE_S between that check and its write
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Protocol
 
 from .._core import Call, CallFailed, TfstateError
@@ -34,12 +30,12 @@ from .listing import clock
 from .lock_stores import File, Lock, Place, World, lock_of_file
 from .locking import UNCONDITIONAL, UNMET, release
 from .maintenance import named, ours
+from .process import held_here, is_running, this_process
 from .scope import LEASE, Scope
 
 LEASE_S, RENEW_S, LOOK_S = 60, 15, 2
 #: After so long without a renewal nothing more is written. It leaves time for a write that has begun.
 TRUSTED_S = 40
-_PROCESS = re.compile("process ([0-9]+), started ([0-9]+), on ([0-9a-f]{12})")
 
 
 class LeaseWorld(World, Protocol):
@@ -49,10 +45,6 @@ class LeaseWorld(World, Protocol):
 
     def renew(self) -> None: ...
     def rest(self, seconds: float) -> None: ...
-
-
-#: The leases that this process holds: what bears its process id and is none of them was left by a run that ended.
-_held_here: set[str] = set()
 
 
 @dataclass
@@ -96,14 +88,14 @@ class Lease:
     # Taking it.
 
     def _take(self) -> None:
-        record = named(ours(self._place, self.work, f"{self.info}; {_this_process()}", datetime.now(timezone.utc)))
+        record = named(ours(self._place, self.work, f"{self.info}; {this_process()}", datetime.now(timezone.utc)))
         text = marshal(record)
-        _held_here.add(record.id)
+        held_here.add(record.id)
         try:
             self._lock = self._taken(text)
         finally:
             if self._lock is None:
-                _held_here.discard(record.id)
+                held_here.discard(record.id)
         self._renewed_at = self.now()
 
     def _taken(self, text: str) -> Lock:
@@ -130,12 +122,12 @@ class Lease:
             answer, body = found
             lock = lock_of_file(LEASE, answer, body)
             unrenewed_s = (clock(answer) - answer["LastModified"]).total_seconds()
-            is_running = _is_running(lock)
+            runs = is_running(lock)
             # The clock of S3 tells whole seconds.
-            if is_running is False or unrenewed_s > LEASE_S + 1:
+            if runs is False or unrenewed_s > LEASE_S + 1:
                 return lock
             first = first or answer["LastModified"]
-            if is_running or answer["LastModified"] != first:
+            if runs or answer["LastModified"] != first:
                 raise Refused(self._at_work(lock))
             self.world.renew()
             self.world.rest(LOOK_S)
@@ -190,7 +182,7 @@ class Lease:
 
     def _give_back(self) -> None:
         if self._lock:
-            _held_here.discard(self._lock.id)
+            held_here.discard(self._lock.id)
             if not self._lost_to:
                 self.world.warnings.extend(release(self.world, self._place, [self._lock]).problems)
             self._lock = None
@@ -200,39 +192,3 @@ def _describe(lock: Lock) -> str:
     if not isinstance(lock.record, LockInfo):
         return f"what {lock_file(LEASE)} says of it cannot be read: {lock.record.reason}"
     return f"{lock.record.operation} by {lock.record.who} since {lock.record.created} ({lock.record.info})"
-
-
-# Whether a process is running.
-
-
-def _this_process() -> str:
-    return f"process {os.getpid()}, started {_started_at(os.getpid())}, on {_machine()}"
-
-
-def _is_running(lock: Lock) -> bool | None:
-    """Whether the process that holds a lease is running; None: it may be on another machine."""
-    matched = _PROCESS.search(lock.record.info) if isinstance(lock.record, LockInfo) else None
-    if not matched or not _machine() or matched[3] != _machine():
-        return None
-    pid, started_at = int(matched[1]), int(matched[2])
-    if not started_at or _started_at(pid) != started_at:
-        return None if not started_at else False
-    return pid != os.getpid() or lock.id in _held_here
-
-
-def _machine() -> str:
-    """The same for all processes that see each other, and not for others; empty where nothing tells."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
-        return hashlib.sha256(f"{boot} {Path('/proc/self/ns/pid').readlink()}".encode()).hexdigest()[:12]
-    except OSError:
-        return ""
-
-
-def _started_at(pid: int) -> int:
-    """In ticks since the machine was started, so that another process of the same id is told apart; 0: no such one."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] in "ZX" else int(fields[19])  # dead, and only waiting for its parent to notice

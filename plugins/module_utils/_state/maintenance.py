@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 
@@ -18,7 +18,8 @@ from .._core import TfstateError
 from .._lock_record import LockInfo, lock_id, rfc3339nano, uuid_of
 from .holders import sentence
 from .lock_stores import Lock, Place, World, stores
-from .locking import Taken, check_held, held, look
+from .locking import Taken, check_held, claim, look, release
+from .process import held_here, is_running, this_process
 
 #: The version that our locks bear, where clients write their own.
 CLIENT = "cornerstone.tfstate"
@@ -51,21 +52,65 @@ def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...
     return locks
 
 
-@contextmanager
-def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[Callable[[], object]]:
-    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
+def left_locks(world: World, place: Place, operation: str) -> tuple[Lock, ...]:
+    """What a run of the same operation left locked that was killed on this machine."""
+    ours = claimed(place, operation, datetime.now(timezone.utc)).id
+    return tuple(lock for lock in look(world, place) if lock.id == ours and is_running(lock) is False)
 
-    What is yielded looks at the lock again, and raises TfstateError if it is gone: somebody may have forced it away.
-    """
+
+def check_free(world: World, place: Place, operation: str, held_id: str | None) -> None:
+    """Raises TfstateError if a state is locked, but by what `left_locks` finds or under `held_id`."""
     if held_id:
         excluded(world, place, held_id)
-        yield partial(excluded, world, place, held_id)
         return
+    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(world, place)
+    theirs = tuple(lock for lock in locks if lock.id != ours or is_running(lock) is not False)
+    if theirs:
+        raise _locked(place, theirs)
+
+
+@dataclass
+class Exclusion:
+    """Every client is kept out. With `keeps_lock` it stays so if what is under way fails: the next run completes it."""
+
+    check_lock: Callable[[], object]
+    keeps_lock: bool = False
+
+    def check(self) -> None:
+        """Looks at the lock again. Raises TfstateError if it is gone: somebody may have forced it away."""
+        self.check_lock()
+
+
+@contextmanager
+def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
+    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
+
+    Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
+    was killed on this machine, the next one of the same operation takes over.
+    """
+    if held_id:
+        check_free(world, place, operation, held_id)
+        yield Exclusion(partial(excluded, world, place, held_id))
+        return
+    check_free(world, place, operation, held_id)
+    info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
-        with held(world, place, named(ours(place, operation, "", datetime.now(timezone.utc)))) as locks:
-            yield partial(check_held, world, place, locks)
+        locks = claim(world, place, info).locks
     except Taken as error:
         raise _locked(place, (error.lock,)) from None
+    exclusion = Exclusion(partial(check_held, world, place, locks))
+    held_here.add(info.id)
+    try:
+        yield exclusion
+    except BaseException:
+        if not exclusion.keeps_lock:
+            world.warnings.extend(release(world, place, locks).problems)
+        raise
+    finally:
+        held_here.discard(info.id)
+    problems = release(world, place, locks).problems
+    if problems:
+        raise TfstateError("; ".join(problems))
 
 
 def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:

@@ -18,6 +18,8 @@ from .maintenance import alone
 from .moving import NotAState
 from .scope import Scope
 
+#: What its locks say that they are for.
+OPERATION = "digest repair"
 #: Words that permit what is refused otherwise.
 ACCEPT, FORGET = "accept_state", "forget_state"
 
@@ -129,9 +131,9 @@ class StateDigest:
         )
 
     def mend(self, state: str, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, "digest repair", lock_id) as check_lock:
+        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(state)
-            check_lock()
+            exclusion.check()
             self.write(plan)
         return plan
 

@@ -103,7 +103,10 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     if seen.mark:
         return replace(found, action=NOTHING)
     if not seen.is_consistent:
-        raise Refused(f"{source} is not what the digest in its lock table says: repair that first")
+        raise Refused(
+            f"{source} is not what the digest in its lock table says: run again if a client is writing it at this "
+            "moment, else repair that first with tf_state_digest"
+        )
     if seen.mark_there:
         raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
     if seen.is_set_aside and seen.there and _goes_on(seen.there, document):

@@ -23,6 +23,8 @@ from .maintenance import alone
 from .reading import CURRENT
 from .scope import Scope
 
+#: What its locks say that they are for.
+OPERATION = "restore"
 CHANGE_LINEAGE = "change_lineage"
 #: How an object is encrypted, by the names that GetObject answers with and PutObject takes.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
@@ -141,15 +143,19 @@ class Restoring:
         return content
 
     def carry_out(self, version_id: str | None, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, "restore", lock_id) as check_lock:
+        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(version_id)
-            check_lock()
-            if plan.markers:
-                self._undelete(plan)
-            elif plan.body is not None:
-                self._write(plan.body, plan.terms or {})
-            check_lock()
-            self._keep_digest_in_step(plan)
+            exclusion.check()
+            try:
+                if plan.markers:
+                    self._undelete(plan)
+                elif plan.body is not None:
+                    self._write(plan.body, plan.terms or {})
+                exclusion.check()
+                self._keep_digest_in_step(plan)
+            except BaseException:  # a client would find a state that its digest does not fit
+                exclusion.keeps_lock = bool(self.done) and plan.item is not None
+                raise
         return plan
 
     def _undelete(self, plan: Plan) -> None:

@@ -24,7 +24,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, lock_file, marshal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._parent import Parent
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import lease as lease_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import process as processes
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lease import LEASE_S, TRUSTED_S, Lease
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE, Scope
 
@@ -139,13 +139,13 @@ def test_who_renews_nothing_is_gone(bucket: Bucket) -> None:
 def test_a_process_of_this_machine_that_is_gone_holds_nothing(bucket: Bucket, kind: str) -> None:
     if kind == "ended":
         with subprocess.Popen(["sleep", "60"]) as process:
-            started = lease_module._started_at(process.pid)
+            started = processes._started_at(process.pid)
             process.kill()
-        info = f"process {process.pid}, started {started}, on {lease_module._machine()}"
+        info = f"process {process.pid}, started {started}, on {processes._machine()}"
     elif kind == "never of that start":
-        info = f"process {os.getppid()}, started 1, on {lease_module._machine()}"
+        info = f"process {os.getppid()}, started 1, on {processes._machine()}"
     else:
-        info = lease_module._this_process()
+        info = processes.this_process()
     bucket.hold(record(info))
     with lease_of(bucket).held():
         assert bucket.clock == START
@@ -153,15 +153,15 @@ def test_a_process_of_this_machine_that_is_gone_holds_nothing(bucket: Bucket, ki
 
 
 def test_a_process_of_this_machine_that_runs_is_refused_at_once(bucket: Bucket) -> None:
-    started = lease_module._started_at(os.getppid())
-    bucket.hold(record(f"process {os.getppid()}, started {started}, on {lease_module._machine()}"))
+    started = processes._started_at(os.getppid())
+    bucket.hold(record(f"process {os.getppid()}, started {started}, on {processes._machine()}"))
     with pytest.raises(Refused, match="another run is at work"):
         lease_of(bucket).check()
     assert bucket.clock == START
 
 
 def test_only_one_of_two_takes_over_a_lease(bucket: Bucket) -> None:
-    bucket.hold(record("process 1, started 1, on " + lease_module._machine()))
+    bucket.hold(record("process 1, started 1, on " + processes._machine()))
     first, second = lease_of(bucket), lease_of(bucket)
     bucket.before_write.append(lambda _call: (bucket.before_write.clear(), first._take())[0])
     with pytest.raises(Refused, match="another run is at work"):
