@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import (
     CodeMap,
-    HclMissing,
     Layer,
     code_map,
     source_of,
@@ -58,10 +56,19 @@ NAMES: dict[str, str | None] = {
     "a/root.hcl": "terragrunt",
     ".terraform/terraform.tfstate": "checkout",
     "a/.terraform/terraform.tfstate": "checkout",
-    "a/terraform.tfstate": None,
+    "a/terraform.tfstate": "checkout",
+    "terraform.tfstate": None,
     "a/.terraform.lock.hcl": None,
     "a/image.pkr.hcl": None,
-    "a/terraform.tfvars": None,
+    "a/terraform.tfvars": "tfbackend",
+    "a/backend.cfg": "tfbackend",
+    "a/.main.tf": None,
+    "a/main.tf~": None,
+    "a/#main.tf#": None,
+    "a/terragrunt.hcl.json": "terragrunt",
+    "a/Makefile": "script",
+    "a/deploy.sh": "script",
+    "cdktf.json": "cdktf",
     "README.md": None,
 }
 
@@ -119,7 +126,8 @@ NO_BACKEND: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", NO_BACKEND)
 def test_what_is_no_s3_backend_is_no_layer(case: str) -> None:
-    assert code_map([NO_BACKEND[case]]) == CodeMap()
+    found = code_map([NO_BACKEND[case]])
+    assert (found.layers, found.unknown()) == ((), [])
 
 
 VALUES: dict[str, Any] = {
@@ -129,7 +137,12 @@ VALUES: dict[str, Any] = {
     "var.name": "unknown",
     '"${var.name}-state"': "unknown",
     '"%{ if true }a%{ endif }"': "unknown",
-    "<<EOT\nname\nEOT": "unknown",
+    "<<EOT\nname\nEOT": "name\n",
+    "<<EOT\n${var.name}\nEOT": "unknown",
+    '"${"a"}-${1}"': "a-1",
+    "12": "12",
+    "!true": "unknown",
+    'format("a")': "unknown",
     "null": None,
 }
 
@@ -173,8 +186,12 @@ def test_a_partial_block_takes_the_rest_from_each_file_beside_it() -> None:
     ]
 
 
-def test_a_whole_block_is_one_layer_whatever_lies_beside_it() -> None:
-    assert only(code_map([("a/main.tf", block(FULL)), ("a/dev.tfbackend", 'bucket = "dev"\n')])).path == "a/main.tf"
+def test_a_whole_block_counts_as_it_is_and_with_each_file_beside_it() -> None:
+    layers = code_map([("a/main.tf", block(FULL)), ("a/dev.tfbackend", 'bucket = "dev"\n')]).layers
+    assert [(each.path, each.arguments["bucket"]) for each in layers] == [
+        ("a/dev.tfbackend", "dev"),
+        ("a/main.tf", "b"),
+    ]
 
 
 def test_a_partial_block_without_files_is_what_its_checkout_was_given() -> None:
@@ -204,7 +221,7 @@ def test_a_secret_is_never_kept() -> None:
 NONSENSE = {
     "main.tf": 'terraform {\n  backend "s3" {\n    bucket = \n  }\n}\n',
     "open.tf": 'terraform {\n  backend "s3" {\n',
-    "main.tf.json": "{",
+    "main.tf.json": '{"terraform": {"backend": {',
     "x.tfbackend": "bucket",
     "terragrunt.hcl": 'remote_state {\n  backend = "s3"\n  config = {\n',
     ".terraform/terraform.tfstate": "not JSON",
@@ -237,13 +254,6 @@ def test_no_text_crashes_it(path: str, text: str) -> None:
     found = code_map([(path, text)])
     assert isinstance(found, CodeMap)
     json.dumps([each.told() for each in found.layers])
-
-
-def test_a_missing_library_is_named_and_only_missed_when_there_is_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hcl2", None)
-    assert code_map([("main.tf", 'resource "a" "b" {}\n'), ("x.tf.json", as_json(bucket="b"))]).layers
-    with pytest.raises(HclMissing, match="pip install python-hcl2"):
-        code_map([("main.tf", block(FULL))])
 
 
 @pytest.fixture
