@@ -25,7 +25,7 @@ from ._hcl_parser import (
 ENDINGS = (".tf", ".tofu", ".tf.json", ".tofu.json")
 _READS = "terraform_remote_state"
 #: Where no block can begin, none does: of 12,000 files most need no parser.
-_MAY_DECLARE = re.compile(r'(?<![\w.-])(?:backend|cloud)(?![\w-])[ \t]*(?:"|/[*]|[^\W\d]|\{)')
+_MAY_DECLARE = re.compile(r'(?<![\w."-])(?:backend|cloud)(?![\w-])[ \t]*(?:"|/[*]|[^\W\d]|\{)')
 _MAY_READ = re.compile(rf"(?<![\w.-]){_READS}(?![\w.-])")
 _REQUIRED = "required_version"
 #: Comments by which generators claim a file as theirs.

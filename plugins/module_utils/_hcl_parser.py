@@ -63,8 +63,11 @@ _BLANKS = re.compile(r"(?:[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _BLANKS_OF_LINE = re.compile(r"(?:[ \t\r]+|/\*.*?\*/)*", re.DOTALL)
 _COMMENT = r"#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)"
 _HEREDOC = r"<<-?(?P<tag>[^\W\d][\w-]*)\r?\n"
-_IN_BLOCK = re.compile(rf'["{{}}]|{_COMMENT}|{_HEREDOC}', re.DOTALL)
-_IN_EXPRESSION = re.compile(rf'["{{}}()\[\],\n]|{_COMMENT}|{_HEREDOC}', re.DOTALL)
+#: A string without templates and escapes, as most are, is passed over at once.
+_SIMPLE = r'"[^"\\$%\n]*"'
+_SIMPLE_LABEL = re.compile(r'"([^"\\$%\n]*)"')
+_IN_BLOCK = re.compile(rf'{_SIMPLE}|["{{}}]|{_COMMENT}|{_HEREDOC}', re.DOTALL)
+_IN_EXPRESSION = re.compile(rf'{_SIMPLE}|["{{}}()\[\],\n]|{_COMMENT}|{_HEREDOC}', re.DOTALL)
 _IN_STRING = re.compile(r'\\.|\$\$\{|%%\{|[$%]\{|["\n]', re.DOTALL)
 _IN_HEREDOC = re.compile(r"\$\$\{|%%\{|[$%]\{|\n")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -145,6 +148,8 @@ class Hcl:
     def _label(self, at: int) -> tuple[str, int]:
         if not self.text.startswith('"', at):
             return self._name(at)
+        if simple := _SIMPLE_LABEL.match(self.text, at):
+            return simple[1], simple.end()
         end = self._end_of_brackets(at, _IN_BLOCK)
         value = Evaluator(self).value(at, end)
         return value if isinstance(value, str) else PLACEHOLDER, end
@@ -245,6 +250,8 @@ class Evaluator:
 
     def _primary(self, at: int, end: int) -> tuple[Any, int]:
         text = self._text
+        if simple := _SIMPLE_LABEL.match(text, at):
+            return simple[1], simple.end()
         if text[at] == '"':
             stop = self._hcl._end_of_brackets(at, _IN_EXPRESSION)
             return self._parts(at + 1, stop - 1, _ESCAPE), stop

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +18,10 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_layer import FLAGS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CHECKOUT, CodeMap, Settings
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
+from hypothesis import HealthCheck, given, settings
 
 from tests.support.clean_environment import without_aws
+from tests.support.code_draws import folders
 from tests.support.code_forms import BUCKET, REGION, RUN, Form
 from tests.support.emulators import MINISTACK, RunningEmulator, running
 
@@ -103,3 +106,28 @@ def test_a_checkout_is_found_in_whatever_folder_it_is(emulator: RunningEmulator,
     code = read_code([str(tmp_path)])
     (checkout,) = [each for each in code.layers if each.source == CHECKOUT]
     assert checkout.arguments["bucket"] == recorded["config"]["bucket"] == BUCKET
+
+
+def compared(form: Form, emulator: RunningEmulator) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        recorded = initialised(form, Path(home), emulator)
+        shutil.rmtree(Path(home) / ".terraform", ignore_errors=True)
+        code = read_code([home])
+        is_s3 = recorded is not None and recorded["type"] == "s3"
+        assert not is_s3 or (agrees(code, recorded) and (code.layers or code.unknown())), form
+
+
+DRAWN = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+
+
+@given(folders())
+@settings(max_examples=20, derandomize=True, **DRAWN)
+def test_nothing_is_absent_where_the_client_finds_a_backend(emulator: RunningEmulator, form: Form) -> None:
+    compared(form, emulator)
+
+
+@pytest.mark.thorough
+@given(folders())
+@settings(max_examples=500, **DRAWN)
+def test_nothing_is_absent_where_the_client_finds_a_backend_in_many(emulator: RunningEmulator, form: Form) -> None:
+    compared(form, emulator)

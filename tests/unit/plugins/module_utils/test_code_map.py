@@ -18,8 +18,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map impo
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import LARGEST_FILE_BYTES, read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from tests.support.code_draws import texts
+from tests.support.code_forms import ARGUMENTS
 
 FULL = 'bucket = "b"\nkey = "k"\nregion = "eu-west-1"\n'
 TABLE = 'dynamodb_table = "t"\n'
@@ -291,3 +294,12 @@ def test_what_is_no_text_is_told(tree: Path) -> None:
 def test_a_tree_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="nowhere is no directory"):
         read_code([str(tmp_path / "nowhere")])
+
+
+@pytest.mark.parametrize("name", ["main.tf", "z.tf.json", "main.tofu", "override.tf"])
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_backend_is_found_wherever_it_is_among_comments_and_strings(name: str, data: st.DataObject) -> None:
+    text = data.draw(texts(name, "s3"))
+    layer = only(code_map([(f"a/{name}", text)]))
+    assert (dict(layer.arguments), layer.unknown) == (ARGUMENTS, frozenset())
