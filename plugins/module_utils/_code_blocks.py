@@ -13,6 +13,7 @@ from ._code_layer import BLOCK, READER, Layer, layer_of
 from ._hcl_parser import (
     PLACEHOLDER,
     UNKNOWN,
+    Block,
     Evaluator,
     Hcl,
     Unparsable,
@@ -91,7 +92,7 @@ def _declared_in_hcl(text: str) -> Iterator[tuple[str | None, Any]]:
             if type_ == "cloud":
                 yield None, None
             elif type_ == "backend":
-                kind = inner.labels[0] if getattr(inner, "labels", ()) else PLACEHOLDER
+                kind = inner.labels[0] if isinstance(inner, Block) and inner.labels else PLACEHOLDER
                 wants = kind == "s3"
                 yield kind, hcl.attributes(inner.start, inner.end, evaluator) if wants else None
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from posixpath import normpath
 from typing import Any
 
-from ._code_layer import describe, listed
+from ._code_layer import COMMAND_LINE, describe, listed
 from ._code_map import CHECKOUT, CodeMap, Layer
 from ._commands import command, edit, in_note
 from ._findings import Finding, found
@@ -58,10 +58,12 @@ def _unknown(code: CodeMap, backends: Sequence[Backend]) -> Iterator[Finding]:
     readable = {each for region in regions for each in code.unknown(region)} - {*code.unreadable}
     unknown = [each for each in code.unknown() if each in readable]
     if unknown:
-        layers = [each for each in unknown if each not in code.unresolved]
-        count = f"{len(layers)} {'layer' if len(layers) == 1 else 'layers'} whose backend only their command line knows"
-        several = f"{len(unknown)} {'place' if len(unknown) == 1 else 'places'} whose backend the code does not say"
-        detail = f"{count if len(layers) == len(unknown) else several}: {describe(unknown)}."
+        bare = [each for each in unknown if each.reason == COMMAND_LINE]
+        rest = [each for each in unknown if each.reason != COMMAND_LINE]
+        count = f"{len(bare)} {'layer' if len(bare) == 1 else 'layers'} whose backend only their command line knows"
+        told = [f"{count}: {listed(each.path for each in bare)}"] if bare else []
+        told += [f"{len(rest)} more that do not say for certain: {describe(rest)}"] if rest else []
+        detail = f"{'; '.join(told)}."
         fix = edit(unknown[0].path, "or complete it with code_backend_files, or say in code_known what it is")
         yield found("code.unknown", listed((each.path for each in unknown), 1), detail, fix)
 
@@ -87,20 +89,25 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
     if layer.lock_mode == "none":
         note = "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
         detail = "It has neither use_lockfile nor dynamodb_table."
-        yield found("code.no_locking", layer.path, detail, edit(layer.path, note))
+        yield found("code.no_locking", layer.path, detail, _edit(layer, note))
     for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
         used = sorted(layer.given & names)
         # What a checkout was told is in the code, too.
         if used and layer.source != CHECKOUT:
             note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
-            yield found(kind, layer.path, f"It uses {', '.join(used)}.", edit(layer.path, note))
+            yield found(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
     if (
         layer.arguments.get("kms_key_id")
         and layer.arguments.get("encrypt") is not True
         and "encrypt" not in (layer.unknown)
     ):
         detail = "It has kms_key_id without encrypt = true, so the key is ignored."
-        yield found("code.encrypt", layer.path, detail, edit(layer.path, "encrypt = true"))
+        yield found("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
+
+
+def _edit(layer: Layer, note: str) -> str:
+    """Generated code is changed where it comes from: an edit would be lost."""
+    return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
 
 
 def _instead(used: Sequence[str]) -> str:
@@ -118,7 +125,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'
         detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
-        yield found("code.region", layer.path, detail, edit(layer.path, note))
+        yield found("code.region", layer.path, detail, _edit(layer, note))
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
     yield from _lock_mode(layer, backend)
@@ -126,7 +133,7 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
         note = f'kms_key_id = "{in_note(encryption["kms_key_id"])}", or leave encrypt out'
-        yield found("code.encrypt", layer.path, detail, edit(layer.path, note))
+        yield found("code.encrypt", layer.path, detail, _edit(layer, note))
 
 
 def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[str]]:
@@ -153,7 +160,7 @@ def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend
     elif own and name != own["name"]:
         detail = f"It locks in {name}; the backend's is {own['name']}."
         yield found(
-            "code.table_differs", layer.path, detail, edit(layer.path, f'dynamodb_table = "{in_note(own["name"])}"')
+            "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
         )
 
 
@@ -170,7 +177,7 @@ def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
         "both": f"{table}, use_lockfile = true",
     }
     detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
-    yield found(kind, layer.path, detail, edit(layer.path, ways[mode]))
+    yield found(kind, layer.path, detail, _edit(layer, ways[mode]))
 
 
 def _are_near(one: Backend, other: Backend) -> bool:

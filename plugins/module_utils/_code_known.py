@@ -28,7 +28,11 @@ class Known:
 
     def to_result(self, answered: int) -> dict[str, Any]:
         """As it was given, with the number of unknown backends that it answers for."""
-        return {"paths": self.paths, "backend": NONE if self.backend is None else dict(self.backend), "used": answered}
+        return {"paths": self.paths, "backend": self.said, "used": answered}
+
+    @property
+    def said(self) -> Any:
+        return NONE if self.backend is None else dict(self.backend)
 
 
 def known_of(given: Iterable[Mapping[str, Any]] | None) -> tuple[Known, ...]:

@@ -36,6 +36,8 @@ S3_ARGUMENTS = frozenset(
 )
 
 CHECKOUT, TFBACKEND, BLOCK, TERRAGRUNT = "checkout", "tfbackend", "block", "terragrunt"
+#: Why a layer is unknown that names no bucket.
+COMMAND_LINE = "it names no bucket: only the command line of its init does (-backend-config)"
 COMMAND, KNOWN, READER = "command", "known", "reader"
 
 
@@ -85,7 +87,7 @@ class Layer:
             return None
         if "bucket" in self.unknown:
             return "its bucket is only known when its client runs"
-        return "it names no bucket: only the command line of its init does (-backend-config)"
+        return COMMAND_LINE
 
     def told(self) -> dict[str, Any]:
         """The layer for people and other tools: a value that is not static is "unknown"."""

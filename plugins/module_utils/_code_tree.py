@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from posixpath import normpath
 
 from ._code_map import CHECKOUT, SCRIPT, CodeMap, Collector, Settings, source_of
 from ._core import Invalid
@@ -32,12 +33,13 @@ class Tree:
         self.roots = [_normal(root) for root in roots]
         self._exclude, self._gitignore = exclude, gitignore
         self._seen: set[str] = set()
+        self._start = self._base = ""
 
     def files(self) -> Iterator[str]:
         """Links to directories are not followed, so that none leads in a circle."""
         for root in self.roots:
-            ignored = _above(root) if self._gitignore else []
-            yield from self._walk(root, ignored)
+            self._start, self._base = root, Path(root or ".").resolve().as_posix()
+            yield from self._walk(root, _above(self._base) if self._gitignore else [])
 
     def _walk(self, folder: str, ignored: list[Ignored]) -> Iterator[str]:
         if folder in self._seen:
@@ -50,7 +52,7 @@ class Tree:
             raise Invalid(f"code: {folder} cannot be read: {error.strerror}") from None
         is_data = folder.rpartition("/")[2] == DATA_DIRECTORY
         if self._gitignore and any(each.name == ".gitignore" for each in found):
-            ignored = [*ignored, *_rules(folder)]
+            ignored = [*ignored, *_rules(self._absolute(folder))]
         for entry in found:
             path = f"{folder}/{entry.name}" if folder else entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
@@ -64,13 +66,16 @@ class Tree:
     def _is_left_out(self, path: str, is_folder: bool, ignored: list[Ignored]) -> bool:
         if self._exclude and any(covers(glob, path, self.roots) for glob in self._exclude):
             return True
-        return bool(ignored) and is_ignored(ignored, path, is_folder)
+        return bool(ignored) and is_ignored(ignored, self._absolute(path), is_folder)
+
+    def _absolute(self, path: str) -> str:
+        return f"{self._base}/{path[len(self._start) :].lstrip('/')}".rstrip("/")
 
 
 def _normal(root: str) -> str:
     if not Path(root).is_dir():
         raise Invalid(f"code: {root} is no directory; name the directory of your Terraform code")
-    return Path(root).as_posix()
+    return "" if Path(root) == Path() else normpath(root)
 
 
 def _holds_downloads(name: str, path: str) -> bool:
@@ -80,13 +85,13 @@ def _holds_downloads(name: str, path: str) -> bool:
 def _above(root: str) -> list[Ignored]:
     """The rules of the folders that a tree is in, up to that of its repository."""
     found: list[Ignored] = []
-    folder = Path(root).absolute()
+    folder = Path(root)
     while not (folder / ".git").exists():
         if folder == folder.parent:
             return []
         folder = folder.parent
         found = [*_rules(folder.as_posix()), *found]
-    return [Ignored("", ()), *found] if root.startswith("/") else []
+    return found
 
 
 def _rules(folder: str) -> list[Ignored]:
