@@ -19,15 +19,16 @@ options:
     suboptions:
       paths:
         description:
-          - The files, or the folders that they are in, as a pattern. V(*) matches within a folder, V(**) across folders.
+          - The files, or the folders that they are in, as a pattern. V(*) matches within a folder, V(**) across
+            folders.
           - It is compared with the whole path, and with the path from the directory in O(code).
         type: str
         required: true
       backend:
         description:
           - V(none) if the code has no S3 backend.
-          - Otherwise a dictionary with C(bucket), and C(key), C(region), C(dynamodb_table) and C(use_lockfile) where the
-            clients have them. An argument that is omitted is not set.
+          - Otherwise a dictionary with C(bucket), and C(key), C(region), C(dynamodb_table) and C(use_lockfile) where
+            the clients have them. An argument that is omitted is not set.
         type: raw
         required: true
   code_backend_files:

@@ -20,6 +20,8 @@ from ._hcl_parser import UNKNOWN
 
 #: What such files are called, besides .tfbackend. They count if nothing is in them but arguments of a backend.
 CONFIG_ENDINGS = (".hcl", ".tfvars", ".tfvars.json", ".backend", ".cfg", ".conf", ".config")
+#: So many files for all folders are a plain case; which of more are meant, code_backend_files has to say.
+PLAIN = 20
 #: The words that make a file one of a backend, whatever it is called.
 TELLING = {"bucket", "dynamodb_table"}
 
@@ -31,8 +33,8 @@ _SCRIPTS = re.compile(
 _OPTION = "-backend-config"
 _FLAG = re.compile(rf"(\\?[\"'])?(?<![\w-])-?{_OPTION}(?:=|[ \t]+|[\"']?[ \t]*,[ \t]*)")
 _WORD = re.compile(
-    r"(?:\$\{\{[^}\n]*\}\}|\{\{[^}\n]*\}\}|\$\([^)\n]*\)|\$\{[^}\n]*\}|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
-    r"|\\.|[^\s\"'\\,;|&)\]])+"
+    r"(?:\$\{\{[^}\n]*\}\}|\{\{[^}\n]*\}\}|\$\([^)\n]*\)|`[^`\n]*`|\$\{[^}\n]*\}|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
+    r"|\\.|[^\s\"'\\,;|&)\]`])+"
 )
 _CONTINUED = re.compile(r"[\\`^][ \t]*\r?\n")
 _DIRECTORY = re.compile(r"-chdir(?:=|[ \t]+)(\S+)|\bcd[ \t]+([^\s;&|]+)")
@@ -87,7 +89,7 @@ def _words(line: str) -> Iterator[str]:
         quote = (flag[1] or "").lstrip("\\")
         if quote and not flag[0].rstrip().endswith(","):
             end = line.find(quote, flag.end())
-            yield line[flag.end() : end if end >= 0 else None].rstrip("\\")
+            yield re.split(r"\s+-", line[flag.end() : end if end >= 0 else None].rstrip("\\"))[0]
         elif word := _WORD.match(line, flag.end()):
             yield _unquoted(word[0])
 
@@ -189,10 +191,7 @@ class Parts:
         for base in dict.fromkeys((folder, script, *self.roots)):
             whole = normpath(name if name.startswith("/") or not base else f"{base}/{name}")
             found = [self.configs[whole]] if whole in self.configs else []
-            if "*" in whole:
-                pattern = compiled(whole.replace("[", "[[]").replace("{", "[{]"))
-                found = [each for path, each in self.configs.items() if pattern.fullmatch(path)]
-            if found:
+            if found := found or self._globbed(whole):
                 return found
         return []
 
@@ -206,7 +205,7 @@ class Parts:
         self.claimed |= {each.path for each in own}
         with_bucket = [each for each in own if "bucket" in each.given]
         without = [each for each in own if "bucket" not in each.given]
-        if with_bucket and without and block.is_partial:
+        if with_bucket and without and block.is_partial and len(with_bucket) * len(without) <= PLAIN**2:
             return [_together(block, [one, other]) for one in with_bucket for other in without]
         return [merged(block, each) for each in own]
 
@@ -217,6 +216,8 @@ class Parts:
         if named:
             return named
         free = [each for each in beside if not self._names_of(each)]
+        if len(free) > PLAIN:
+            return []
         return [each for each in free if "key" not in each.given or len(self._partial_names) == 1]
 
     @cached_property
@@ -279,9 +280,24 @@ class Parts:
         whole = normpath(f"{folder}/{name}" if folder else name)
         if "*" not in whole:
             return whole in self.configs
+        return whole.startswith(f"{folder}/" if folder else "") and bool(self._globbed(whole))
+
+    def _globbed(self, whole: str) -> list[Layer]:
+        """The files that a path with variables in it may be of."""
         fixed = whole.partition("*")[0].rpartition("/")[0]
+        if "*" not in whole or fixed not in self._below:
+            return []
         pattern = compiled(whole.replace("[", "[[]").replace("{", "[{]"))
-        return fixed.startswith(folder) and any(pattern.fullmatch(path) for path in self.configs)
+        return [each for each in self._below[fixed] if pattern.fullmatch(each.path)]
+
+    @cached_property
+    def _below(self) -> dict[str, list[Layer]]:
+        """By folder: the files that are anywhere below it."""
+        found: dict[str, list[Layer]] = defaultdict(list)
+        for path, config in self.configs.items():
+            for above in parents(path):
+                found[above].append(config)
+        return found
 
     def is_chosen(self, path: str) -> bool:
         """Whether a pattern of the option covers it."""

@@ -181,7 +181,8 @@ options:
         O(key) and all else. Without a backend block, C(backend.tf) is written.
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
-      - Code that was generated (Terramate, Terragrunt, CDKTF and others), that makes its backend with variables, that has two of them, or that is a link, is left
+      - Code that was generated (Terramate, Terragrunt, CDKTF and others), that makes its backend with variables,
+        that has two of them, or that is a link, is left
         alone, unless it names the destination already.
         Local states then stay where they are, and the task fails.
     type: path
@@ -252,7 +253,8 @@ options:
     default: false
   code_known:
     description:
-      - The backend of O(project) where its code names no bucket, and it is not initialised. C(docs/code.md) explains it.
+      - The backend of O(project) where its code names no bucket, and it is not initialised. C(docs/code.md) explains
+        it.
       - Without it, such a project is refused instead of edited, because its states may be in another backend.
       - It answers for unknown code only. The result repeats it.
     type: list
@@ -266,8 +268,8 @@ options:
       backend:
         description:
           - V(none) if the code has not been used with an S3 backend.
-          - Otherwise a dictionary with C(bucket), and C(key), C(region), C(dynamodb_table) and C(use_lockfile) where the
-            clients have them.
+          - Otherwise a dictionary with C(bucket), and C(key), C(region), C(dynamodb_table) and C(use_lockfile) where
+            the clients have them.
         type: raw
         required: true
 notes:
