@@ -161,6 +161,14 @@ def test_a_file_with_a_key_is_not_shared_by_chance(tmp_path: Path) -> None:
     assert [each.path for each in code.unknown()] == [f"{tmp_path}/app/main.tf", f"{tmp_path}/net/main.tf"]
 
 
+def test_of_many_files_for_all_folders_somebody_has_to_say_which_are_meant(tmp_path: Path) -> None:
+    shared = {f"env__{place}_tfbackend": f'bucket = "b{place}"\n' for place in range(21)}
+    folder = written(tmp_path, a__main_tf=PARTIAL, b__main_tf=PARTIAL, **shared)
+    assert f"{folder}/a/main.tf" in [each.path for each in read(folder).unknown()]
+    code = read(folder, code_backend_files=["env/{name}.tfbackend"])
+    assert (len(code.layers), code.unknown()) == (42, [])
+
+
 def test_variables_are_no_backend(tmp_path: Path) -> None:
     folder = written(tmp_path, a__main_tf="locals {}\n")
     (folder / "a" / "terraform.tfvars").write_text('bucket = "logs"\nregion = "x"\n')
