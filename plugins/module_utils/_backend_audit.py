@@ -99,7 +99,7 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
             if not params.get("facts"):
                 raise
             raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
-        if params.get("facts") or params.get("keys"):  # nobody says that all states are among these
+        if params.get("keys"):  # other states were not looked at
             told["paths"] = None
         code = code_of(params)
         found += _in_code(code, told, params) if code else []
@@ -117,7 +117,9 @@ def _in_code(code: CodeMap, told: Mapping[str, Any], params: Params) -> list[Fin
     """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
     names = set() if params.get("facts") else further_tables(code, [told]).get(told["name"], set())
     tables = tables_there(params, sorted(names), told["account_id"])
-    about = check_code(code, [{**told, "tables": tables}])
+    # Nobody says whether all states are among the facts that somebody gathered.
+    paths = None if params.get("facts") else told["paths"]
+    about = check_code(code, [{**told, "tables": tables, "paths": paths}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 

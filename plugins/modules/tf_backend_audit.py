@@ -271,6 +271,13 @@ backend:
   type: dict
   sample: {name: us-east-1, region: us-east-1}
   contains:
+    paths:
+      description:
+        - The states of default workspaces, for comparison with code. None if they were not looked at, if O(keys) leaves
+          states out, or if there are more than 5000.
+      type: list
+      elements: str
+      sample: [network/terraform.tfstate]
     cost:
       description:
         - What it costs in a month, as C(docs/cost.md) explains. What is unknown is left out of the sum, and named.
