@@ -352,7 +352,9 @@ def test_what_terragrunt_generates_is_in_the_way_until_somebody_says_what_it_is(
 ) -> None:
     """A client that locks in the table alone, beside code that is ready."""
     backend.use("one", "lockfile")
-    block = f'terraform {{\n  backend "s3" {{\n    bucket = "{backend.bucket}"\n    dynamodb_table = "{backend.table}"\n'
+    block = (
+        f'terraform {{\n  backend "s3" {{\n    bucket = "{backend.bucket}"\n    dynamodb_table = "{backend.table}"\n'
+    )
     generate = 'generate "backend" {\n  path = "backend.tf"\n  contents = '
     backend.file("live/terragrunt.hcl", f"{generate}<<EOF\n{block}  }}\n}}\nEOF\n}}\n")
     (told, *_more) = backend.missing("lockfile", remove_table=remove_table)
