@@ -34,8 +34,8 @@ options:
   code_backend_files:
     description:
       - Which files complete which partial backends (C(terraform init -backend-config=FILE)), as patterns of paths from
-        the directory in O(code). V({layer\}) stands for the folder of the backend block, any other name in braces for
-        one part of a path. V({layer\}/env/{name\}.tfbackend) is an example.
+        the directory in O(code). V({layer}) stands for the folder of the backend block, any other name in braces for
+        one part of a path. V({layer}/env/{name}.tfbackend) is an example.
       - Each combination of the other names is a client of its own. A pattern without other names completes all of them.
       - If omitted, files are taken that are in the folder of the block or below it, and files one folder away that
         are named after the folder or have no key.

@@ -303,3 +303,91 @@ def test_a_backend_is_found_wherever_it_is_among_comments_and_strings(name: str,
     text = data.draw(texts(name, "s3"))
     layer = only(code_map([(f"a/{name}", text)]))
     assert (dict(layer.arguments), layer.unknown) == (ARGUMENTS, frozenset())
+
+
+TERRAGRUNT_ROOT = """locals {
+  account_vars = read_terragrunt_config(find_in_parent_folders("account.hcl"))
+  account_id   = local.account_vars.locals.aws_account_id
+}
+generate "provider" {
+  path      = "provider.tf"
+  if_exists = "overwrite_terragrunt"
+  contents  = <<EOF
+provider "aws" {
+  region              = "${local.account_vars.locals.region}"
+  allowed_account_ids = ["${local.account_id}"]
+}
+EOF
+}
+remote_state {
+  backend = "s3"
+  config = {
+    bucket         = "${get_env("TG_BUCKET_PREFIX", "")}tfstate-${local.account_id}"
+    key            = "${path_relative_to_include()}/tf.tfstate"
+    region         = "eu-west-1"
+    dynamodb_table = "locks"
+  }
+  generate = {
+    path      = "backend.tf"
+    if_exists = "overwrite_terragrunt"
+  }
+}
+catalog {
+  urls = ["https://github.com/acme/catalog"]
+}
+inputs = merge(local.account_vars.locals, {})
+"""
+TERRAGRUNT_UNIT = """include "root" {
+  path = find_in_parent_folders("root.hcl")
+}
+include "common" {
+  path   = "${dirname(find_in_parent_folders("root.hcl"))}/_common/app.hcl"
+  expose = true
+}
+terraform {
+  source = "%s"
+}
+dependency "vpc" {
+  config_path = "../vpc"
+}
+"""
+ELSEWHERE = "${include.common.locals.source}?ref=v1"
+TERRAGRUNT_TREE = [
+    ("root.hcl", TERRAGRUNT_ROOT),
+    ("_common/app.hcl", 'locals {\n  source = "git::git@github.com:acme/app.git//app"\n}\n'),
+    ("prod/account.hcl", 'locals {\n  aws_account_id = "1"\n}\n'),
+    *((f"prod/{name}/terragrunt.hcl", TERRAGRUNT_UNIT % ELSEWHERE) for name in ("app", "web")),
+    ("prod/vpc/terragrunt.hcl", TERRAGRUNT_UNIT % "../../modules//vpc"),
+    ("modules/vpc/main.tf", 'terraform {\n  backend "s3" {}\n}\n'),
+]
+
+
+def test_a_tree_of_terragrunt_is_unknown_where_its_root_is_alone() -> None:
+    code = code_map(TERRAGRUNT_TREE)
+    assert [each.path for each in code.unknown()] == ["root.hcl"]
+    assert (only(code).lock_mode, only(code).arguments["dynamodb_table"]) == ("dynamodb", "locks")
+
+
+def test_units_are_unknown_without_their_root_and_modules_without_their_units() -> None:
+    without_root = [each for each in TERRAGRUNT_TREE if each[0] != "root.hcl"]
+    units = [f"prod/{name}/terragrunt.hcl" for name in ("app", "vpc", "web")]
+    assert sorted({each.path for each in code_map(without_root).unknown()}) == units
+    (module,) = code_map(TERRAGRUNT_TREE[-1:]).unknown()
+    assert module.path == "modules/vpc/main.tf"
+
+
+def test_modules_that_were_downloaded_into_a_data_directory_of_any_name_are_not_read(tmp_path: Path) -> None:
+    for path in (".tfdata/modules/m/main.tf", "modules/m/main.tf"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(block(FULL))
+    (tmp_path / ".tfdata/modules/modules.json").write_text("{}")
+    (tmp_path / ".tfdata/terraform.tfstate").write_text(checkout(**BOTH))
+    assert paths(read_code([str(tmp_path)]), tmp_path) == [".tfdata/terraform.tfstate", "modules/m/main.tf"]
+
+
+def test_a_state_is_no_checkout(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for text in ('{"version": 4, "resources": []}', "backend", '{"backend"', json.dumps({"backend": "x" * 200_000})):
+        (tmp_path / "a/terraform.tfstate").write_text(text)
+        code = read_code([str(tmp_path)])
+        assert (code.layers, code.unknown()) == ((), [])
