@@ -26,7 +26,9 @@ from ._hcl_parser import (
 ENDINGS = (".tf", ".tofu", ".tf.json", ".tofu.json")
 _READS = "terraform_remote_state"
 #: Where no block can begin, none does: of 12,000 files most need no parser.
-_MAY_DECLARE = re.compile(r'(?<![\w."-])(?:backend|cloud)(?![\w-])[ \t]*(?:"|/[*]|[^\W\d]|\{)')
+_MAY_DECLARE = re.compile(r'(?<![\w."-])(?:backend|cloud|state_store)(?![\w-])[ \t]*(?:"|/[*]|[^\W\d]|\{)')
+#: Tests, whose `run` blocks may have a backend from Terraform 1.13 on.
+TEST_ENDINGS = (".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json")
 _MAY_READ = re.compile(rf"(?<![\w.-]){_READS}(?![\w.-])")
 _REQUIRED = "required_version"
 #: Comments by which generators claim a file as theirs.
@@ -36,6 +38,7 @@ GENERATED = re.compile(
     r"|\bthis\s+file\s+(?:is|was)\s+generated\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+_DECLARING = ("backend", "cloud", "state_store")
 #: Folders that generators write.
 GENERATED_FOLDERS = (".terragrunt-cache", ".terragrunt-stack", "cdktf.out")
 
@@ -56,10 +59,11 @@ def is_generated(path: str, text: str) -> bool:
 
 def declared_in(path: str, text: str, source: str = BLOCK, is_json: bool | None = None) -> list[Declared]:
     """The backends that a file declares, of any type. Raises Unparsable if that cannot be told."""
+    outer = "run" if path.endswith(TEST_ENDINGS) else "terraform"
     if is_json if is_json is not None else path.endswith(".json"):
-        found = _declared_in_json(text) if _may_be_named(text, "backend", "cloud") else iter(())
+        found = _declared_in_json(text, outer) if _may_be_named(text, *_DECLARING) else iter(())
     else:
-        found = _declared_in_hcl(text) if _MAY_DECLARE.search(text) else iter(())
+        found = _declared_in_hcl(text, outer) if _MAY_DECLARE.search(text) else iter(())
     generated = is_generated(path, text)
     return [
         Declared(
@@ -83,28 +87,33 @@ def _may_be_named(text: str, *words: str) -> bool:
     return "\\u" in text or any(word in text for word in words)
 
 
-def _declared_in_hcl(text: str) -> Iterator[tuple[str | None, Any]]:
+def _declared_in_hcl(text: str, outermost: str) -> Iterator[tuple[str | None, Any]]:
     hcl = Hcl(text)
     evaluator = Evaluator(hcl)
-    for outer in hcl.blocks("terraform"):
+    for outer in hcl.blocks(outermost):
         for inner in hcl.items(outer.start, outer.end):
             type_ = getattr(inner, "type", None)
             if type_ == "cloud":
                 yield None, None
+            elif type_ == "state_store":
+                yield PLACEHOLDER, None
             elif type_ == "backend":
                 kind = inner.labels[0] if isinstance(inner, Block) and inner.labels else PLACEHOLDER
                 wants = kind == "s3"
                 yield kind, hcl.attributes(inner.start, inner.end, evaluator) if wants else None
 
 
-def _declared_in_json(text: str) -> Iterator[tuple[str | None, Any]]:
-    for outer in members(json_value(text), "terraform"):
+def _declared_in_json(text: str, outermost: str) -> Iterator[tuple[str | None, Any]]:
+    bodies = members(json_value(text), outermost)
+    for outer in bodies if outermost == "terraform" else (body for each in bodies for _name, body in labelled(each)):
         for kind, config in ((kind, config) for each in members(outer, "backend") for kind, config in labelled(each)):
             if config is not None:
                 yield kind, plain(config, _literal) if kind == "s3" else None
         for each in members(outer, "cloud"):
             if each is not None:
                 yield None, None
+        for _each in members(outer, "state_store"):
+            yield PLACEHOLDER, None
 
 
 def _literal(text: str) -> Any:

@@ -218,7 +218,7 @@ def _directories(layers: Iterable[Layer]) -> list[str]:
 def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: Backend | None) -> Iterator[Finding]:
     """Layers of one key share all their states where their prefixes are equal, and else that of the default workspace.
 
-    Source: internal/backend/remote-state/s3 (path) of hashicorp/terraform; "Paths" in docs/architecture.md.
+    Source: internal/backend/remote-state/s3 (path) of hashicorp/terraform; docs/audit.md.
     """
     by_prefix: dict[str | None, list[Layer]] = defaultdict(list)
     for layer in sharing:

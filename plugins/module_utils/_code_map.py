@@ -15,6 +15,7 @@ from typing import Any
 
 from ._code_blocks import (
     ENDINGS,
+    TEST_ENDINGS,
     Declared,
     declared_in,
     effective,
@@ -54,7 +55,7 @@ __all__ = [
     "source_of",
 ]
 
-SCRIPT, CDKTF, TEXT = "script", "cdktf", "text"
+SCRIPT, CDKTF, TEXT, TEST = "script", "cdktf", "text", "test"
 #: A file that somebody names as one for `-backend-config`, whatever it is called.
 ASKED = "asked"
 #: What a record of `init` is called, also in a folder of TF_DATA_DIR.
@@ -82,6 +83,8 @@ def source_of(path: str) -> str | None:
     if name.endswith(ENDINGS):
         # What the client skips. Source: IsIgnoredFile, internal/configs/parser_config_dir.go of hashicorp/terraform
         return None if name.startswith(".") else BLOCK
+    if name.endswith(TEST_ENDINGS):
+        return None if name.startswith(".") else TEST
     if name == "cdktf.json":
         return CDKTF
     if name in UNITS:
@@ -100,6 +103,8 @@ class Collector:
     declared: dict[str, list[Declared]] = field(default_factory=lambda: defaultdict(list))
     checkouts: dict[str, list[Layer]] = field(default_factory=lambda: defaultdict(list))
     configs: dict[str, Layer] = field(default_factory=dict)
+    #: Backends of tests, each by itself.
+    tests: list[Declared] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     readers: list[Layer] = field(default_factory=list)
     failed: list[Unreadable] = field(default_factory=list)
@@ -124,6 +129,8 @@ class Collector:
         try:
             if source == BLOCK:
                 self._block(path, text)
+            elif source == TEST:
+                self.tests += declared_in(path, text)
             elif source == CHECKOUT:
                 self._checkout(path, text)
             elif source == TERRAGRUNT:
@@ -176,6 +183,7 @@ class Collector:
             settings.roots,
         )
         found = [*(layer for each in known for layer in each.layers), *parts.layers()]
+        found += [each.layer for each in self.tests if each.layer]
         folders = {each.directory for each in found}
         return _answered(
             CodeMap(
@@ -253,9 +261,7 @@ class Collector:
             found = effective(declared, frozenset(tofu.get(folder, ()))) if declared else []
             if layers := [each.layer for each in found if each.layer]:
                 blocks[folder] = layers
-            opened += [
-                Unreadable(each.path, "the type of its backend is an expression") for each in found if each.is_open
-            ]
+            opened += [Unreadable(each.path, "the type of its backend is not known") for each in found if each.is_open]
         return blocks, opened
 
     def _without_output(self) -> Iterable[Unreadable]:

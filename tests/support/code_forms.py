@@ -205,6 +205,15 @@ NOT_RUN: dict[str, Form] = {
     "OpenTofu with a variable": Form(
         {"main.tf": block().replace(f'"{BUCKET}"', "var.bucket")}, is_not_run=True, is_unknown=True
     ),
+    "a test with a backend": Form({"tests/a.tftest.hcl": block().replace("terraform", 'run "a"')}, is_not_run=True),
+    "a test in JSON": Form(
+        {"tests/a.tftest.json": json.dumps({"run": {"a": as_json()["terraform"]}})}, is_not_run=True
+    ),
+    "a state store of a provider": Form(
+        {"main.tf": 'terraform {\n  state_store "aws_s3" {\n    provider "aws" {}\n  }\n}\n'},
+        is_not_run=True,
+        is_unknown=True,
+    ),
     "remote_state": terragrunt(remote_state()),
     "remote_state as an attribute": terragrunt(remote_state().replace("remote_state {", "remote_state = {")),
     "remote_state with locals": terragrunt(
