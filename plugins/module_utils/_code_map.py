@@ -7,6 +7,7 @@ What could be a backend and cannot be read for certain is unknown, and never lef
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ SCRIPT, CDKTF, TEXT, TEST = "script", "cdktf", "text", "test"
 ASKED = "asked"
 #: What a record of `init` is called, also in a folder of TF_DATA_DIR.
 RECORD = "terraform.tfstate"
+_OLD_TERRAGRUNT = re.compile(r"^[ \t]*terragrunt[ \t]*=[ \t]*\{", re.MULTILINE)
 _CDKTF_OUTPUT = "cdktf.out"
 
 
@@ -227,6 +229,7 @@ class Collector:
 
     def _terragrunt(self, path: str, text: str) -> None:
         self.folders.add(path.rpartition("/")[0])
+        self.commands += commands_in(path, text)  # as extra_arguments may have them
         if not may_matter(text):
             self.idle.add(path)
             if any(word in text for word in TELLING):
@@ -245,8 +248,8 @@ class Collector:
                 self.configs[path] = unknown_config(path)
             if path.endswith((".tfbackend", ".tfbackend.json")):
                 raise
-            return
-        if path.endswith(".tfvars") and "terragrunt" in (values or {}):
+            values = None
+        if path.endswith(".tfvars") and _OLD_TERRAGRUNT.search(text):
             self.fail(path, "it is Terragrunt's from before 0.19, which is not read")
         elif values is not None and (is_asked or is_config(path, values)):
             self.configs[path] = layer_of(path, TFBACKEND, values, is_generated(path, text))
@@ -283,7 +286,8 @@ class Collector:
         for each in read:
             if each.path.rpartition("/")[2] not in UNITS:
                 continue
-            if each.has_backend or any(by_path[name].has_backend for name in each.includes if name in by_path):
+            given = [each, *(by_path[name] for name in each.includes if name in by_path)]
+            if any(one.layers or one.unresolved for one in given):
                 found.add(each.path.rpartition("/")[0])
                 found |= {place for source in each.sources if (place := finder.source_folder(each.path, source))}
         return found

@@ -32,11 +32,14 @@ class Tree:
     def __init__(self, roots: Sequence[str], exclude: Sequence[str] = (), gitignore: bool = False) -> None:
         self.roots = [_normal(root) for root in roots]
         self._exclude, self._gitignore = exclude, gitignore
+        #: Folders that cannot be read, and why.
+        self.failed: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._real = [Path(root or ".").resolve() for root in self.roots]
         self._start = self._base = ""
 
     def files(self) -> Iterator[str]:
-        """Links to directories are not followed, so that none leads in a circle."""
+        """Links to directories outside of these are followed, each directory once."""
         for root in self.roots:
             self._start, self._base = root, Path(root or ".").resolve().as_posix()
             yield from self._walk(root, _above(self._base) if self._gitignore else [])
@@ -49,19 +52,30 @@ class Tree:
             with os.scandir(folder or ".") as entries:
                 found = sorted(entries, key=lambda each: each.name)
         except OSError as error:
-            raise Invalid(f"code: {folder} cannot be read: {error.strerror}") from None
+            self.failed[folder or "."] = str(error.strerror or error)
+            return
         is_data = folder.rpartition("/")[2] == DATA_DIRECTORY
         if self._gitignore and any(each.name == ".gitignore" for each in found):
             ignored = [*ignored, *_rules(self._absolute(folder))]
         for entry in found:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            is_folder = entry.is_dir(follow_symlinks=False)
+            is_folder = entry.is_dir()
             if self._is_left_out(path, is_folder, ignored) or (is_data and entry.name != "terraform.tfstate"):
                 continue
             if not is_folder:
                 yield path
-            elif entry.name not in SKIPPED and not _holds_downloads(entry.name, path):
+            elif entry.name in SKIPPED or _holds_downloads(entry.name, path):
+                continue
+            elif not entry.is_symlink() or self._leads_out(path):
                 yield from self._walk(path, ignored)
+
+    def _leads_out(self, path: str) -> bool:
+        """Whether a link leads to a directory that is not read otherwise. None is followed that leads in a circle."""
+        target = Path(path).resolve()
+        if not target.is_dir() or any(target in (root, *root.parents) or root in target.parents for root in self._real):
+            return False
+        self._real.append(target)
+        return True
 
     def _is_left_out(self, path: str, is_folder: bool, ignored: list[Ignored]) -> bool:
         if self._exclude and any(covers(glob, path, self.roots) for glob in self._exclude):
@@ -114,6 +128,8 @@ def read_code(
         paths.append(path)
         if source := source_of(path):
             _read(collector, path, source, None)
+    for path, reason in tree.failed.items():
+        collector.fail(path, reason)
     taken: set[str] = set()
     while wanted := {path: source for path, source in collector.wanted(paths, settings).items() if path not in taken}:
         for path, source in wanted.items():

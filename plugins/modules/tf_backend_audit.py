@@ -150,7 +150,7 @@ options:
     description:
       - Directories of Terraform, OpenTofu and Terragrunt code. Every backend in them that names this bucket is compared
         with it, and every initialised checkout. C(docs/code.md) lists what is read.
-        The directories are read where the task runs. Links to directories are not followed.
+        The directories are read where the task runs. Links to directories outside of them are followed.
       - A table that the code names beside O(table) is looked up, unless there are O(facts).
       - What could be a backend and cannot be read for certain is unknown, and is a finding.
       - If omitted, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it

@@ -281,6 +281,47 @@ def test_trees_within_each_other_and_links_in_a_circle_are_read_once(tree: Path)
     assert len(read_code([str(tree), str(tree / "a"), str(tree)]).layers) == 2
 
 
+def test_a_link_that_leads_out_of_the_tree_is_followed_once(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x").mkdir()
+    (outside / "x" / "main.tf").write_text(block(FULL))
+    (outside / "x" / "back").symlink_to(tree)
+    (tree / "a" / "shared").symlink_to(outside)
+    (tree / "a" / "twice").symlink_to(outside / "x")
+    (tree / "a" / "up").symlink_to(tree.parent)
+    assert paths(read_code([str(tree)]), tree) == [
+        "a/.terraform/terraform.tfstate",
+        "a/main.tf",
+        "a/shared/x/main.tf",
+    ]
+    assert paths(read_code([str(tree)], exclude=["a/shared"]), tree) == [
+        "a/.terraform/terraform.tfstate",
+        "a/main.tf",
+        "a/twice/main.tf",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_unknown(tree: Path) -> None:
+    (tree / "b").mkdir(mode=0)
+    assert [Path(each.path).name for each in read_code([str(tree)]).unknown()] == ["b"]
+
+
+def test_a_folder_that_goes_meanwhile_is_unknown(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    ((told),) = read_code([str(tree)]).unknown()
+    assert (Path(told.path).name, told.reason) == ("a", "Permission denied")
+
+
 def test_what_is_no_text_is_told(tree: Path) -> None:
     (tree / "binary.tf").write_bytes(b"\xff\xfe\x00")
     (tree / "large.tf").write_text("#" * (LARGEST_FILE_BYTES + 1))
@@ -391,3 +432,23 @@ def test_a_state_is_no_checkout(tmp_path: Path) -> None:
         (tmp_path / "a/terraform.tfstate").write_text(text)
         code = read_code([str(tmp_path)])
         assert (code.layers, code.unknown()) == ((), [])
+
+
+def test_a_module_is_completed_only_by_terragrunt_that_has_s3() -> None:
+    files = [
+        ("modules/x/main.tf", 'terraform {\n  backend "s3" {}\n}\n'),
+        ("live/terragrunt.hcl", 'terraform {\n  source = "../modules/x"\n}\n' + remote_state(FULL)),
+    ]
+    assert code_map(files).unknown() == []
+    other = (files[1][0], files[1][1].replace('"s3"', '"gcs"'))
+    assert [each.path for each in code_map([files[0], other]).unknown()] == ["modules/x/main.tf"]
+
+
+def test_arguments_that_terragrunt_adds_to_init_are_read() -> None:
+    text = 'terraform {\n  extra_arguments "init" {\n    arguments = ["-backend-config=bucket=b"]\n  }\n}\n'
+    assert [each.arguments for each in code_map([("a/terragrunt.hcl", text)]).layers] == [{"bucket": "b"}]
+
+
+def test_terragrunt_of_old_is_unknown() -> None:
+    text = 'terragrunt = {\n  remote_state {\n    backend = "s3"\n  }\n}\n'
+    assert [each.path for each in code_map([("a/terraform.tfvars", text)]).unknown()] == ["a/terraform.tfvars"]
