@@ -36,7 +36,7 @@ CORES = {
     "2.20": ("3.12", "3.13", "3.14"),
     "2.21": ("3.12", "3.13", "3.14"),
 }
-TOOLS = ("pytest", "hypothesis", "python-hcl2")
+TOOLS = ("pytest", "hypothesis")
 #: Collections that read what we made, and print what Ansible did.
 READERS = ("amazon", "ansible", "community")
 #: Not what tests the development tools themselves, which run in one Python only, nor the demo, which is one of them.

@@ -22,8 +22,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_options import code_of, code_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _told(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         tuning = tuning_of(params)
-        code = read_code(params["code"]) if params.get("code") else None
+        code = code_of(params)
         hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
         audited = {host: _audited(host, facts, tuning) for host, facts in hosts.items()}
         backends = [each["backend"] for each in audited.values()]
@@ -91,7 +91,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             paths = list(wanted)
             changes = write_files(wanted, bool(self._task.check_mode), read_text, write_text)
         Display().display(table(report, None if self._task.check_mode else next(iter(paths[2:]), None)))
-        return {"changed": bool(changes), "files": paths, "counts": report.counts, "failing": failing(report, params)}
+        told = {"files": paths, "counts": report.counts, "failing": failing(report, params), **code_result(code, None)}
+        return {"changed": bool(changes), **told}
 
     def _tables(
         self, facts: Mapping[str, Any] | None, backend: Mapping[str, Any], wanted: Mapping[str, set[str]]
@@ -145,7 +146,7 @@ def reported(
     about = check_code(code, backends) if code else []
     rows = [
         Row(
-            each["backend"],
+            {name: value for name, value in each["backend"].items() if name != "paths"},
             tuple(each["findings"]) + _judged(about, each["backend"]["name"], tuning),
             layers_of(code, each["backend"]["bucket"]["name"]),
         )

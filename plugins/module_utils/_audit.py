@@ -21,6 +21,9 @@ from ._findings import Finding, found
 from ._table import TABLE
 from ._table.existence import KEY
 
+#: So many paths are handed on at most for comparison with code.
+MANY = 5000
+
 
 def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     """Everything that is to be found in one backend, before the user's tuning."""
@@ -150,6 +153,14 @@ def _unknown(facts: Facts) -> Iterator[Finding]:
         yield found("audit.unknown", str(each["what"]), str(each["why"]), look)
 
 
+def _default_paths(facts: Facts) -> list[str] | None:
+    """Where states of default workspaces are; None if nobody looked, or if there are too many to tell."""
+    states = facts.get("states")
+    there = [each for each in states or () if not each.get("is_deleted")]
+    paths = None if states is None else [str(each["path"]) for each in there if each.get("path") == each.get("key")]
+    return None if paths is None or len(paths) > MANY else sorted(paths)
+
+
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report tells of a backend, and what code is compared with."""
     counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
@@ -160,5 +171,6 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "lock_mode": wanted.lock_mode,
         "bucket": {name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
+        "paths": _default_paths(facts),
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},
     }

@@ -13,8 +13,8 @@ from ._backend_info import INFO, KINDS, gathered
 from ._bucket import BUCKET
 from ._code_check import check_code, further_tables
 from ._code_map import CodeMap
+from ._code_options import CODE_SPEC, code_of, code_result
 from ._code_tables import tables_there
-from ._code_tree import read_code
 from ._core import EXISTENCE, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._cost_facts import cost_in_use
 from ._expectations import Expectations
@@ -38,7 +38,7 @@ TUNING_SPEC: dict[str, dict[str, Any]] = {
             "resource": {},
         },
     },
-    "code": {"type": "list", "elements": "path"},
+    **CODE_SPEC,
     "fail_on": {"choices": [*SEVERITIES, "never"]},
 }
 #: What a blank among them would do.
@@ -99,13 +99,16 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, wrote: Wrote = u
             if not params.get("facts"):
                 raise
             raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
-        code = read_code(params["code"]) if params.get("code") else None
+        if params.get("keys"):  # other states were not looked at
+            told["paths"] = None
+        code = code_of(params)
         found += _in_code(code, told, params) if code else []
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
     findings = [each.told() for each in judged(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
     result["layers"] = layers_of(code, told["bucket"]["name"])
+    result |= code_result(code, told["region"])
     failing = too_bad(findings, params.get("fail_on"))
     return {**result, "failed": True, "msg": failing} if failing else result
 
@@ -114,8 +117,10 @@ def _in_code(code: CodeMap, told: Mapping[str, Any], params: Params) -> list[Fin
     """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
     names = set() if params.get("facts") else further_tables(code, [told]).get(told["name"], set())
     tables = tables_there(params, sorted(names), told["account_id"])
-    about = check_code(code, [{**told, "tables": tables}])
-    return [finding for name, finding in about if name or finding.id == "code.unreadable"]
+    # Nobody says whether all states are among the facts that somebody gathered.
+    paths = None if params.get("facts") else told["paths"]
+    about = check_code(code, [{**told, "tables": tables, "paths": paths}])
+    return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 
 def layers_of(code: CodeMap | None, bucket: str) -> int | None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from ._aws import Aws
 from ._backup.doomed import Doomed, doomed
-from ._backup.objections import Word, cautions, objections
+from ._backup.objections import Word, objections
 from ._backup.teardown import Teardown
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import named_target, told, vault_of
 from ._code_map import CodeMap
-from ._code_tree import read_code
+from ._code_options import CODE_SPEC, code_of, code_result
 from ._core import Params, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._lasting import Lasting
@@ -32,7 +32,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "account_id": {},
     **BACKUP_SPEC,
     **ENCRYPTION_SPEC,
-    "code": {"type": "list", "elements": "path"},
+    **CODE_SPEC,
     "allow": {"type": "list", "elements": "str", "choices": list(WORDS)},
     "confirm_name": {},
     "wait_timeout": {"type": "int", "default": 300},
@@ -42,27 +42,37 @@ SPEC: dict[str, dict[str, Any]] = {
 def tear_down(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     teardown: Teardown | None = None
+    code: CodeMap | None = None
     written = Lasting(wrote)
     try:
-        teardown = _teardown(params, written)
+        code = code_of(params)
+        teardown = _teardown(params, code or CodeMap(), written)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
         saved = teardown.saved or teardown.foresee()
     except TfstateError as error:
         done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
-        return {"failed": True, "msg": str(error), "changed": bool(written), "done": done, "warnings": warnings}
+        of_code = code_result(code, params["region"])
+        return {
+            "failed": True,
+            "msg": str(error),
+            "changed": bool(written),
+            "done": done,
+            "warnings": warnings,
+            **of_code,
+        }
     found = teardown.found
     backup = told(teardown.vault, saved) if teardown.vault and saved else None
     warnings = _warnings(teardown)
     result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
+    result |= code_result(code, found.bucket.region)
     return {**result, "diff": _diff(found)} if diff else result
 
 
-def _teardown(params: Params, wrote: Wrote) -> Teardown:
+def _teardown(params: Params, code: CodeMap, wrote: Wrote) -> Teardown:
     """Raises TfstateError on whatever speaks against it."""
     bucket = named_target(params, "bucket")
     table = named_target(params, "table") if params["table"] else None
-    code = read_code(params["code"]) if params["code"] else CodeMap()
     vault = vault_of(params, wrote) if params["backup"] else None
     aws = Aws(connection_of(params), params["wait_timeout"], wrote)
     allow = frozenset(params["allow"] or ())
@@ -70,7 +80,6 @@ def _teardown(params: Params, wrote: Wrote) -> Teardown:
     against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
     if against:
         raise Refused(". ".join(dict.fromkeys(against)))
-    aws.warnings.extend(cautions(code))
     return Teardown(found, allow, vault)
 
 

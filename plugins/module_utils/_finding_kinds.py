@@ -248,6 +248,11 @@ KINDS: dict[str, Kind] = {
     ),
     "code.removed": Kind("medium", "Code uses arguments that are gone", "Terraform from 1.10 on refuses them."),
     "code.deprecated": Kind("info", "Code uses deprecated arguments", "A later Terraform will refuse them."),
+    "code.unknown": Kind(
+        "medium",
+        "Code does not say which backend it uses",
+        "It may be a client of any backend: steps of the lock mode, removal of a table and teardown are refused.",
+    ),
     "code.unreadable": Kind("medium", "A file cannot be read", "Nobody knows whether a backend is in it."),
     "audit.failed": Kind("critical", "The backend could not be audited", "What nobody looked at may be anything."),
     "audit.unknown": Kind("medium", "Something could not be read", "Unknown is not the same as fine."),

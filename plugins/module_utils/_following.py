@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ._backend_block import Edit, NotSimple
 from ._backend_config import Backend, arguments
+from ._code_known import Known
+from ._code_layer import Unreadable, refusal
 from ._guard import Refused
 from ._lock_record import WORKSPACE_KEY_PREFIX
 from ._project import Claim, Project, block_text
@@ -103,16 +105,26 @@ class Following:
             self.removed.append(path)
 
 
-def follow(project: Project, backend: Backend, source: Named | None, init: bool, prove: bool) -> Following:
+def follow(
+    project: Project,
+    backend: Backend,
+    source: Named | None,
+    init: bool,
+    prove: bool,
+    known: Sequence[Known] = (),
+) -> Following:
     """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
     _check_way(project, source)
     claims = list(project.claims())
     prefix = backend.workspace_key_prefix
     whole = WORKSPACE_KEY_PREFIX if prefix is None else prefix
     target = Named(backend.bucket, backend.key, whole, backend.region)
+    claims, unknown = _said(project, claims, known)
     for claim in claims:
         _check(claim, source, target)
     found = project.edits(backend)
+    if unknown and found and not isinstance(found, NotSimple):
+        raise Refused("; ".join(refusal(unknown)))
     not_simple = found if isinstance(found, NotSimple) and not project.says(backend) else None
     edits = [] if isinstance(found, NotSimple) else found
     is_there = project.is_initialised_to(backend)
@@ -124,6 +136,25 @@ def follow(project: Project, backend: Backend, source: Named | None, init: bool,
     dropped = _dropped(claims, backend) if edits else []
     problem = _undone(project, not_simple) if not_simple and (init or prove) else None
     return Following(project, backend, edits, not_simple, must_init, dropped, problem)
+
+
+def _said(project: Project, claims: Sequence[Claim], known: Sequence[Known]) -> tuple[list[Claim], list[Unreadable]]:
+    """The claims with what the operator says of them, and those that nobody knows: whose states may be elsewhere."""
+    found, unknown = [], []
+    is_initialised = any(claim.is_checkout for claim in claims)
+    for claim in claims:
+        said = claim
+        if claim.backend == "s3" and not claim.arguments.get("bucket") and not is_initialised:
+            path, root = claim.place.as_posix(), project.folder.as_posix()
+            word = next((each for each in known if each.covers([path], [root])), None)
+            if word is None:
+                reason = "it names no bucket: only the command line of its init does, or the file that tfbackend names"
+                unknown.append(Unreadable(path, reason))
+            elif word.backend is not None:
+                given = {name: value for name, value in claim.arguments.items() if value is not None}
+                said = replace(claim, arguments={**claim.arguments, **word.backend, **given})
+        found.append(said)
+    return found, unknown
 
 
 def _undone(project: Project, not_simple: NotSimple) -> str:

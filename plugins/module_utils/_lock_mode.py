@@ -11,7 +11,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._code_map import CodeMap
-from ._code_tree import read_code
+from ._code_options import CODE_SPEC, code_of, code_result
 from ._core import EXISTENCE, CallFailed, Invalid, Params, Resource, TfstateError, Wrote, unheard
 from ._guard import Refused
 from ._lock_steps import (
@@ -49,7 +49,7 @@ SPEC: dict[str, dict[str, Any]] = {
     **ENCRYPTION_SPEC,
     "lock_mode": {"choices": list(MODES), "required": True},
     "declared": {"choices": list(MODES)},
-    "code": {"type": "list", "elements": "path"},
+    **CODE_SPEC,
     "soak": {"type": "int", "default": 5},
     "probe": {"type": "bool", "default": False},
     "remove_table": {"type": "bool", "default": False},
@@ -66,8 +66,9 @@ _REMOVED = "if it was removed on purpose, neither declared nor code may still ne
 def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
     """Params in, the result of a task out."""
     crossing: Crossing | None = None
+    code: CodeMap | None = None
     try:
-        code = read_code(params["code"]) if params["code"] else None
+        code = code_of(params)
         crossing = _crossing(params, wrote)
         found = unless_checking(check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
         crossing.look(params["soak"])
@@ -79,7 +80,7 @@ def change_lock_mode(params: Params, check_mode: bool, diff: bool, wrote: Wrote 
         work = _removed_table if params["remove_table"] else _taken
         outcome = Outcome() if missing else work(params, crossing, check_mode)
     except TfstateError as error:
-        return {"failed": True, "msg": str(error), **_done(crossing)}
+        return {"failed": True, "msg": str(error), **_done(crossing), **code_result(code, params["region"])}
     return _result(step, crossing, missing, outcome, found, diff)
 
 
@@ -187,6 +188,7 @@ def _result(
         "fence": crossing.shown_fence(outcome),
         "digests": sorted(outcome.removed),
         "layers": len(step.layers) if step.code else None,
+        **code_result(step.code, step.backend.region),
         "probe": found and found.told,
         "table_removed": outcome.removes_table,
         "warnings": [*crossing.aws.warnings, *crossing.cautions()],

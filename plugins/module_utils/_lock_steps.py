@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ._backend_config import admits_older_than_lockfile
+from ._code_layer import refusal
 from ._code_map import CHECKOUT, CodeMap, Layer
 
 DYNAMODB, BOTH, LOCKFILE = MODES = ("dynamodb", "both", "lockfile")
@@ -27,7 +28,7 @@ UNFIT = {
     DYNAMODB: "locks in the table alone",
     LOCKFILE: "locks by file alone",
     "none": "locks nothing",
-    "unknown": "does not say how it locks",
+    "unknown": "does not say for certain how it locks",
 }
 
 
@@ -74,7 +75,7 @@ def reasons(step: Step, allow: Iterable[str]) -> Iterator[str]:
     if UNSEEN_CODE not in set(allow):
         yield from _unseen(step)
     if step.code:
-        yield from _unclear(step.code)
+        yield from refusal(step.code.unknown(step.backend.region or None))
     yield from several(_unfit(step))
     if step.target != DYNAMODB and step.code:
         yield from several(_too_old(step, step.code))
@@ -88,7 +89,22 @@ def namings(step: Step) -> Iterator[str]:
         if is_near and layer.arguments.get("dynamodb_table") == step.backend.table:
             yield f"{layer.path} names the table {step.backend.table}: drop dynamodb_table, and init it again"
         elif is_near and "dynamodb_table" in layer.unknown:
-            yield f"{layer.path} does not say which table it names: drop dynamodb_table and init it, or leave it out"
+            yield (
+                f"{layer.path} does not say which table it names: drop dynamodb_table and init it, or say what it is "
+                "in code_known"
+            )
+    yield from _reading(step)
+
+
+def _reading(step: Step) -> Iterator[str]:
+    """Data sources that look into the table for the digest of the state that they read."""
+    region = step.backend.region or None
+    for reader in step.code.readers if step.code else ():
+        is_near = region is None or reader.arguments.get("region") in (None, region)
+        if is_near and reader.arguments.get("dynamodb_table") == step.backend.table:
+            yield f"{reader.path} reads a state with the table {step.backend.table}: drop dynamodb_table there"
+    if step.code:
+        yield from refusal(step.code.unknown_readers(region, "dynamodb_table"))
 
 
 def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]) -> Iterator[str]:
@@ -103,7 +119,8 @@ def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]
 
 def can_miss_table(step: Step) -> bool:
     """Whether neither inventory nor code has a use for the table: where there is none, it was removed on purpose."""
-    return step.declared in (None, LOCKFILE) and not any(namings(step))
+    unknown = step.code.unknown(step.backend.region or None) if step.code else []
+    return step.declared in (None, LOCKFILE) and not unknown and not any(namings(step))
 
 
 def several(found: Iterable[str]) -> Iterator[str]:
@@ -128,13 +145,6 @@ def _unseen(step: Step) -> Iterator[str]:
         yield f"none of the code that was read uses {step.backend.bucket}: name the right directories, {permits}"
 
 
-def _unclear(code: CodeMap) -> Iterator[str]:
-    """What may be about this backend, as far as anybody can tell."""
-    yield from several(f"{each.path} cannot be read: {each.reason}" for each in code.unreadable)
-    open_ones = [each for each in code.layers if "bucket" not in each.arguments]
-    yield from several(f"{each.path} does not say which bucket it uses: init it, or leave it out" for each in open_ones)
-
-
 def _unfit(step: Step) -> Iterator[str]:
     for layer in step.layers:
         mode, table = layer.lock_mode, layer.arguments.get("dynamodb_table")
@@ -147,7 +157,9 @@ def _unfit(step: Step) -> Iterator[str]:
 def _cure(layer: Layer) -> str:
     if layer.source == CHECKOUT:
         return f"terraform -chdir={layer.directory or '.'} init -reconfigure, once its code has both"
-    return "give it both use_lockfile and dynamodb_table, and init again"
+    known = ", or if its command line does, say so in code_known" if layer.lock_mode == "unknown" else ""
+    where = ", in what generates the file" if layer.is_generated else ""
+    return f"give it both use_lockfile and dynamodb_table{where}, and init again{known}"
 
 
 def _too_old(step: Step, code: CodeMap) -> Iterator[str]:

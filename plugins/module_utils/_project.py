@@ -15,6 +15,7 @@ from typing import Any
 from ._backend_block import SUFFIXES, Edit, NotSimple, found_in, says, with_block
 from ._backend_config import Backend, arguments, tfbackend_text
 from ._backend_reader import arguments_in
+from ._code_blocks import GENERATED, GENERATED_FOLDERS
 from ._core import TfstateError
 from ._files import write_text
 from ._hcl import Block, hcl_text
@@ -51,9 +52,13 @@ class Project:
         found = with_block(self._files(), block_text(backend, self.tfbackend), whole_text(backend, self.tfbackend))
         if isinstance(found, NotSimple):
             return found
+        if any(folder in self.folder.absolute().parts for folder in GENERATED_FOLDERS):
+            return NotSimple("it is in a folder of generated code: change the source that it comes from")
         edits = [found]
         if self.tfbackend:
             before = _text(self.folder / self.tfbackend)
+            if before and GENERATED.search(before):
+                return NotSimple(f"a comment in {self.tfbackend} says that it was generated")
             # The file first: until the code names the backend, nobody reads it.
             edits.insert(0, Edit(self.tfbackend, before, tfbackend_text(backend)))
         due = [edit for edit in edits if edit.before != edit.after]

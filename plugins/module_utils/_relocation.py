@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,6 +13,7 @@ from typing import Any
 
 from ._aws_errors import DENIED
 from ._backend_config import Backend
+from ._code_known import Known
 from ._core import CallFailed, Failure, Invalid, TfstateError
 from ._following import PASTE, Following, follow
 from ._guard import Refused
@@ -88,6 +89,7 @@ class Relocation:
     init: bool
     prove: bool
     remove_local: bool
+    known: Sequence[Known] = ()
     rows: list[Row] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
     following: Following | None = None
@@ -189,7 +191,7 @@ class Relocation:
 
     def _follow(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init, self.prove)
+        self.following = following = follow(project, backend, source, self.init, self.prove, self.known)
         if not self.rows and not self.source and (following.edits or following.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
         if self.rows and not self.source and following.not_simple:

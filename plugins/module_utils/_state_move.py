@@ -14,6 +14,8 @@ from typing import Any
 from ._aws import Aws
 from ._backend_config import Backend, problems
 from ._bucket import encryption
+from ._code_known import known_of
+from ._code_options import KNOWN_SPEC
 from ._core import Failure, Invalid, Params, TfstateError, Wrote, unheard
 from ._lasting import Lasting
 from ._lock_record import MOVING, WORKSPACE_KEY_PREFIX, LockInfo, rfc3339nano, uuid_of
@@ -74,6 +76,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "prove": {"type": "bool", "default": False},
     "plan_arguments": {"type": "list", "elements": "str", "default": []},
     "remove_local": {"type": "bool", "default": False},
+    **KNOWN_SPEC,
 }
 
 
@@ -120,6 +123,8 @@ def _problems(params: Params) -> Iterator[str]:
         yield "the options source_* go with source_bucket"
     if params["init"] and not project:
         yield "init goes with project"
+    if params["code_known"] and not project:
+        yield "code_known goes with project"
     if params["prove"] and not project:
         yield "prove goes with project"
     if params["remove_local"] and not params["prove"]:
@@ -150,6 +155,7 @@ def _relocation(params: Params, wrote: Wrote) -> Relocation:
         init=params["init"],
         prove=params["prove"],
         remove_local=params["remove_local"],
+        known=known_of(params["code_known"]),
     )
 
 
@@ -238,6 +244,7 @@ def _told(relocation: Relocation) -> dict[str, Any]:
         },
         "denied": relocation.denied,
         "project": following.told(is_plan) if following else None,
+        "code_known": [{"paths": each.paths, "backend": each.said} for each in relocation.known],
         "warnings": list(_warnings(relocation)),
     }
 

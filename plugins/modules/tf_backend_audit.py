@@ -20,6 +20,7 @@ description:
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
+  - cornerstone.tfstate.code
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
@@ -34,8 +35,6 @@ attributes:
     support: none
     details:
       - It changes nothing.
-requirements:
-  - python-hcl2, if O(code) holds backend blocks in HCL
 options:
   name:
     description:
@@ -149,12 +148,12 @@ options:
         type: str
   code:
     description:
-      - Directories of Terraform or OpenTofu code. Every backend block in C(.tf), C(.tofu), C(.tf.json) and
-        C(.tfbackend) files, terragrunt's C(remote_state), and every initialised checkout that names this bucket is
-        compared with it. The directories are read where the task runs. Links to directories are not followed.
+      - Directories of Terraform, OpenTofu and Terragrunt code. Every backend in them that names this bucket is compared
+        with it, and every initialised checkout. C(docs/code.md) lists what is read.
+        The directories are read where the task runs. Links to directories outside of them are followed.
       - A table that the code names beside O(table) is looked up, unless there are O(facts).
-      - What is no static text is unknown, and contradicts nothing.
-      - Not given, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
+      - What could be a backend and cannot be read for certain is unknown, and is a finding.
+      - If omitted, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
         once instead.
     type: list
     elements: path
@@ -272,6 +271,13 @@ backend:
   type: dict
   sample: {name: us-east-1, region: us-east-1}
   contains:
+    paths:
+      description:
+        - The states of default workspaces, for comparison with code. None if they were not looked at, if O(keys) leaves
+          states out, or if there are more than 5000.
+      type: list
+      elements: str
+      sample: [network/terraform.tfstate]
     cost:
       description:
         - What it costs in a month, as C(docs/cost.md) explains. What is unknown is left out of the sum, and named.
@@ -293,6 +299,19 @@ layers:
   returned: once the backend was looked at
   type: int
   sample: 3
+unknown:
+  description:
+    - Places in the code that may be clients of the backend, and do not say for certain. None without O(code).
+  returned: once the backend was looked at
+  type: list
+  elements: dict
+  sample: [{path: network/main.tf, reason: "it names no bucket: only the command line of its init does"}]
+code_known:
+  description: O(code_known) as it was given, with the number of unknown backends that each entry was used for.
+  returned: once the backend was looked at
+  type: list
+  elements: dict
+  sample: [{paths: network/**, backend: none, used: 1}]
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT

@@ -19,8 +19,8 @@ description:
   - This is an action plugin. Nothing runs on the host. Run it once for all hosts.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
-requirements:
-  - python-hcl2 on the controller, if O(code) holds backend blocks in HCL
+extends_documentation_fragment:
+  - cornerstone.tfstate.code
 attributes:
   check_mode:
     description: Can run in check mode, and then writes no file.
@@ -129,6 +129,19 @@ counts:
   returned: success
   type: dict
   sample: {critical: 1, high: 0, medium: 2, low: 0, info: 4}
+unknown:
+  description:
+    - Places in the code that may be clients of the backend, and do not say for certain. None without O(code).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{path: network/main.tf, reason: "it names no bucket: only the command line of its init does"}]
+code_known:
+  description: O(code_known) as it was given, with the number of unknown backends that each entry was used for.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{paths: network/**, backend: none, used: 1}]
 failing:
   description: Why which hosts shall fail. What belongs to no backend of the play is the first one's.
   returned: success

@@ -28,10 +28,9 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.backup
+  - cornerstone.tfstate.code
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.lock_file
-requirements:
-  - python-hcl2, if O(code) holds backend blocks in HCL
 options:
   bucket:
     description:
@@ -52,9 +51,10 @@ options:
     description:
       - Directories of Terraform or OpenTofu code, read as M(cornerstone.tfstate.tf_backend_audit) reads them.
         As long as a backend block or an initialised checkout names the bucket or the table, nothing is deleted.
-      - Nor is it as long as one may name them, because their names are only known when Terraform runs, unless its
-        region is another one. A block that names no bucket at all is a warning.
-      - Not given, nobody looks whether code still names it.
+      - Nor is anything deleted while code may name them and does not say for certain, unless its region is another
+        one, or O(code_known) says what it is.
+      - A C(terraform_remote_state) that reads from the bucket counts as code that names it.
+      - If omitted, no code is checked.
     type: list
     elements: path
   allow:
@@ -133,6 +133,19 @@ backup:
   returned: success
   type: dict
   sample: {url: /home/me/backups/retired, bucket: retired-terraform-state, versions: 54}
+unknown:
+  description:
+    - Places in the code that may be clients of the backend, and do not say for certain. None without O(code).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{path: network/main.tf, reason: "it names no bucket: only the command line of its init does"}]
+code_known:
+  description: O(code_known) as it was given, with the number of unknown backends that each entry was used for.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{paths: network/**, backend: none, used: 1}]
 done:
   description: What was done before it failed. Versions are counted as they are deleted, a thousand at most at once.
   returned: failure

@@ -23,6 +23,7 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.code
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.lock_file
 options:
@@ -66,9 +67,9 @@ options:
       - Directories of the Terraform or Terragrunt code that uses the backend, with its checkouts. They are searched
         for backend blocks, C(*.tfbackend) files and initialised checkouts, as M(cornerstone.tfstate.tf_backend_audit)
         does.
-      - What cannot be read, or does not say which bucket it uses, is in the way, too.
+      - What may be a client of the backend, and does not say for certain, is in the way, too, until O(code_known)
+        says what it is. C(docs/code.md) lists what is read.
       - The project of M(cornerstone.tfstate.tf_backend_handover), which locks by a file on purpose, stays out of it.
-      - It needs the Python library C(python-hcl2) where the task runs.
     type: list
     elements: path
   soak:
@@ -202,6 +203,19 @@ layers:
   returned: success
   type: int
   sample: 12
+unknown:
+  description:
+    - Places in the code that may be clients of the backend, and do not say for certain. None without O(code).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{path: network/main.tf, reason: "it names no bucket: only the command line of its init does"}]
+code_known:
+  description: O(code_known) as it was given, with the number of unknown backends that each entry was used for.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{paths: network/**, backend: none, used: 1}]
 table_removed:
   description: Whether the table was removed, or in check mode would be.
   returned: success

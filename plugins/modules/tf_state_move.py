@@ -181,7 +181,8 @@ options:
         O(key) and all else. Without a backend block, C(backend.tf) is written.
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
-      - Code that was generated, that makes its backend with variables, that has two of them, or that is a link, is left
+      - Code that was generated (Terramate, Terragrunt, CDKTF and others), that makes its backend with variables,
+        that has two of them, or that is a link, is left
         alone, unless it names the destination already.
         Local states then stay where they are, and the task fails.
     type: path
@@ -250,6 +251,27 @@ options:
         They hold every secret that the state does. Goes with O(prove).
     type: bool
     default: false
+  code_known:
+    description:
+      - The backend of O(project) where its code names no bucket, and it is not initialised. C(docs/code.md) explains
+        it.
+      - Without it, such a project is refused instead of edited, because its states may be in another backend.
+      - It answers for unknown code only. The result repeats it.
+    type: list
+    elements: dict
+    suboptions:
+      paths:
+        description:
+          - The files, as a pattern of the path from O(project), such as V(*.tf).
+        type: str
+        required: true
+      backend:
+        description:
+          - V(none) if the code has not been used with an S3 backend.
+          - Otherwise a dictionary with C(bucket), and C(key), C(region), C(dynamodb_table) and C(use_lockfile) where
+            the clients have them.
+        type: raw
+        required: true
 notes:
   - Versions of a state other than the current one stay at the source.
   - Every state is read whole into memory, three at a time.
@@ -343,6 +365,12 @@ project:
     init: {description: Whether C(init) was run., type: bool, sample: true}
     proven: {description: Whether the plan of every workspace was proven to be empty., type: bool, sample: true}
     removed: {description: Local files that were removed., type: list, elements: str, sample: []}
+code_known:
+  description: O(code_known) as it was given.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{paths: "*.tf", backend: {bucket: old-terraform-state}}]
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module

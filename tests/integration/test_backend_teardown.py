@@ -164,7 +164,7 @@ def test_code_whose_bucket_is_only_known_later_may_name_it(
     (tmp_path / "code" / "terragrunt.hcl").write_text(f'remote_state {{\n backend = "s3"\n {config}\n}}\n')
     asked = {"code": [str(tmp_path / "code")], **options}
     if is_held:
-        world.refused(MODULE, "code may name this backend", f"{tmp_path}/code/terragrunt.hcl", **asked)
+        world.refused(MODULE, "may be clients of this backend", f"{tmp_path}/code/terragrunt.hcl", **asked)
     else:
         assert not any("code" in each for each in world.done(MODULE, check_mode=True, **asked)["warnings"])
 
@@ -178,20 +178,37 @@ def test_code_whose_table_is_only_known_later_may_name_it(on_ministack: World, t
     if keeps_table:
         on_ministack.done(MODULE, check_mode=True, **asked)
     else:
-        on_ministack.refused(MODULE, "code may name this backend", **asked)
+        on_ministack.refused(MODULE, "its dynamodb_table is only known when its client runs", **asked)
 
 
-def test_code_that_names_no_bucket_is_told(on_ministack: World, tmp_path: Path):
+def test_code_that_names_no_bucket_holds_it_until_somebody_says_what_it_is(on_ministack: World, tmp_path: Path):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "main.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {"key": "x"}}}}))
-    said = f"code names no bucket, and -backend-config may name this one: {tmp_path}/code/main.tf.json"
-    assert said in on_ministack.done(MODULE, check_mode=True, code=[str(tmp_path / "code")])["warnings"]
+    asked = {"code": [str(tmp_path / "code")]}
+    on_ministack.refused(MODULE, f"{tmp_path}/code/main.tf.json (it names no bucket", "code_known", **asked)
+    here = {"bucket": on_ministack.place.bucket, "use_lockfile": True}
+    on_ministack.refused(
+        MODULE, "code still names this backend", **asked, code_known=[{"paths": "main.tf.json", "backend": here}]
+    )
+    known = [{"paths": "main.*", "backend": "none"}]
+    result = on_ministack.done(MODULE, check_mode=True, **asked, code_known=known)
+    assert (result["unknown"], result["code_known"]) == ([], [{**known[0], "used": 1}])
+
+
+@pytest.mark.parametrize("reads", ['"{bucket}"', "var.bucket"])
+def test_code_that_reads_a_state_holds_it(on_ministack: World, tmp_path: Path, reads: str):
+    (tmp_path / "code").mkdir()
+    bucket = reads.format(bucket=on_ministack.place.bucket)
+    text = f'data "terraform_remote_state" "x" {{\n  backend = "s3"\n  config = {{\n    bucket = {bucket}\n  }}\n}}\n'
+    (tmp_path / "code" / "main.tf").write_text(text)
+    said = "still reads states of this backend" if "var" not in reads else "a terraform_remote_state in it has a bucket"
+    on_ministack.refused(MODULE, said, code=[str(tmp_path / "code")])
 
 
 def test_code_that_cannot_be_read_may_name_it(on_ministack: World, tmp_path: Path):
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "main.tf.json").write_text("{")
-    on_ministack.refused(MODULE, "code that cannot be read may name this backend", code=[str(tmp_path / "code")])
+    (tmp_path / "code" / "main.tf.json").write_text('{"terraform": {"backend"')
+    on_ministack.refused(MODULE, "main.tf.json (it is not JSON", "code_known", code=[str(tmp_path / "code")])
 
 
 @pytest.mark.parametrize("store", ["table", "file"])

@@ -309,14 +309,14 @@ CODE: dict[str, tuple[str, str, dict[str, str], str]] = {
     "file alone": ("both", "lockfile", {}, "locks by file alone"),
     "file alone, going to the table": ("dynamodb", "lockfile", {}, "locks by file alone"),
     "nothing": ("lockfile", "none", {}, "locks nothing"),
-    "not said": ("lockfile", "both", {"use_lockfile": "var.lock"}, "does not say how it locks"),
+    "not said": ("lockfile", "both", {"use_lockfile": "var.lock"}, "does not say for certain how it locks"),
     "another table": (
         "lockfile",
         "both",
         {"dynamodb_table": '"elsewhere"'},
         "locks in the table elsewhere, and not in",
     ),
-    "no bucket": ("lockfile", "both", {"bucket": "var.bucket"}, "does not say which bucket it uses"),
+    "no bucket": ("lockfile", "both", {"bucket": "var.bucket"}, "its bucket is only known when its client runs"),
 }
 
 
@@ -340,10 +340,32 @@ def test_every_kind_of_code_is_looked_at_and_everything_is_told_at_once(backend:
     told = backend.missing("lockfile", declared="dynamodb")
     assert len(told) == 5, told
     assert "goes by way of both" in told[0]
-    assert "three/main.tf cannot be read" in told[1]
+    assert "1 place in the code may be" in told[1] and "three/main.tf (line 1 is not HCL" in told[1]
     assert "init -reconfigure" in told[2] and ".terraform/terraform.tfstate locks in the table alone" in told[2]
     assert "required_version >= 1.5, < 2.0" in told[3]
     assert f"{TWO} is locked by ann@runner-7" in told[4]
+
+
+@pytest.mark.parametrize("remove_table", [False, True])
+def test_what_terragrunt_generates_is_in_the_way_until_somebody_says_what_it_is(
+    backend: Backend, remove_table: bool
+) -> None:
+    """A client that locks in the table alone, beside code that is ready."""
+    backend.use("one", "lockfile")
+    block = (
+        f'terraform {{\n  backend "s3" {{\n    bucket = "{backend.bucket}"\n    dynamodb_table = "{backend.table}"\n'
+    )
+    generate = 'generate "backend" {\n  path = "backend.tf"\n  contents = '
+    backend.file("live/terragrunt.hcl", f"{generate}<<EOF\n{block}  }}\n}}\nEOF\n}}\n")
+    (told, *_more) = backend.missing("lockfile", remove_table=remove_table)
+    assert f"{backend.code}/live/terragrunt.hcl locks in the table alone" in told
+    backend.file("live/terragrunt.hcl", f"{generate}local.backend\n}}\n")
+    (told, *_more) = backend.missing("lockfile", remove_table=remove_table)
+    assert "1 place in the code may be" in told and f"{backend.code}/live/terragrunt.hcl" in told
+    if not remove_table:
+        known = [{"paths": "live", "backend": "none"}]
+        result = backend.step("lockfile", code_known=known)
+        assert (result["unknown"], result["code_known"]) == ([], [{**known[0], "used": 1}])
 
 
 def test_code_that_nobody_saw_is_in_the_way_but_by_word(backend: Backend) -> None:

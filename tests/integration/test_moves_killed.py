@@ -79,7 +79,9 @@ def test_a_project_that_follows_from_a_bucket_survives_a_kill_before_any_change_
         project.mkdir()
         (project / "main.tf").write_text('terraform {\n  backend "s3" {}\n}\n')
         source = {"source_bucket": world.old.bucket, "source_table": world.old.table, "source_region": "us-east-1"}
+        known = [{"paths": "main.tf", "backend": {"bucket": world.old.bucket}}]
         params = {"project": str(project), "key": key, "client": client_in(project), "init": True, "prove": True}
+        params["code_known"] = known
         died = killed_before(k, world.task(**params, **source), project)
         world.moved(**params, **source)
         assert (k, world.new.bodies(key), world.new.bodies(f"env:/dev/{key}")) == (k, [state()], [state(7)])

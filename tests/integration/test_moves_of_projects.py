@@ -119,7 +119,9 @@ def test_what_the_code_no_longer_says_is_told_by_name(on_ministack: World, tmp_p
     world = on_ministack
     world.old.put(state())
     clone = code(tmp_path / "clone", 'backend "s3" {\n    profile = "a-profile"\n    acl = "private"\n  }')
-    (warning,) = world.moved(**from_bucket(world, clone))["warnings"]
+    known = [{"paths": "*.tf", "backend": {"bucket": world.old.bucket}}]
+    refused(world, "main.tf (it names no bucket", **from_bucket(world, clone))
+    (warning,) = world.moved(**from_bucket(world, clone, code_known=known))["warnings"]
     assert "also said acl, profile, and does no more" in warning and "a-profile" not in warning
 
 

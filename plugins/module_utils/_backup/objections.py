@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from .._bucket import BUCKET
-from .._code_map import BLOCK, TERRAGRUNT, CodeMap, Layer
+from .._code_layer import Unreadable, refusal
+from .._code_map import CodeMap, Layer
 from .._core import Call, Failure, Params, Target
 from .._guard import Refused, held
 from .._reconcile import reconcile
@@ -57,22 +58,23 @@ def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
     layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, found)})
     if layers:
         yield f"code still names this backend: {some(layers)}; let it go elsewhere, or remove it"
-    maybe = sorted({layer.path for layer in code.layers if _may_name(layer, found)} - {*layers})
-    if maybe:
-        yield (
-            f"code may name this backend, whose bucket or table is only known when Terraform runs: {some(maybe)}; make "
-            "sure that it does not, and leave it out of code"
-        )
-    if code.unreadable:
-        yield f"code that cannot be read may name this backend: {some([each.path for each in code.unreadable])}"
+    readers = sorted({layer.path for layer in code.readers if _names(layer.arguments, found)})
+    if readers:
+        yield f"code still reads states of this backend: {some(readers)}; let it read elsewhere, or remove it"
+    yield from refusal(_unknown(found, code))
 
 
-def cautions(code: CodeMap) -> Iterator[str]:
-    """What code leaves to whoever initialises it, and no file says."""
-    blocks = [each for each in code.layers if each.source in (BLOCK, TERRAGRUNT)]
-    bare = [each.path for each in blocks if "bucket" not in each.given]
-    if bare:
-        yield f"code names no bucket, and -backend-config may name this one: {some(bare)}"
+def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
+    """What may name the bucket or the table, and does not say."""
+    region = found.bucket.region
+    unknown = [*code.unknown(region), *code.unknown_readers(region)]
+    if _going_table(found) is not None:
+        told = {each.path for each in unknown}
+        reason = "its dynamodb_table is only known when its client runs"
+        layers = [each for each in code.layers if _may_name_table(each, found) and each.path not in told]
+        unknown += [Unreadable(each.path, reason) for each in layers]
+        unknown += code.unknown_readers(region, "dynamodb_table")
+    return unknown
 
 
 def _names(arguments: Params, found: Doomed) -> bool:
@@ -81,9 +83,8 @@ def _names(arguments: Params, found: Doomed) -> bool:
     return arguments.get("bucket") == found.bucket.name or names_table
 
 
-def _may_name(layer: Layer, found: Doomed) -> bool:
-    asked = {"bucket"} if _going_table(found) is None else {"bucket", "dynamodb_table"}
-    return bool(layer.unknown & asked) and _is_here(layer.arguments, found)
+def _may_name_table(layer: Layer, found: Doomed) -> bool:
+    return "dynamodb_table" in layer.unknown and _is_here(layer.arguments, found)
 
 
 def _going_table(found: Doomed) -> str | None:

@@ -19,6 +19,7 @@ PURE_NAMES = (
     *("_mfa_delete", "_backend_block", "_backend_reader", "_backend_config", "_hcl", "_summary", "_fleet"),
     "_fleet_file",
     *("_partitions", "_lock_record", "_arguments", "_identifiers"),
+    *("_hcl_parser", "_globs", "_code_layer", "_code_known", "_code_blocks", "_code_terragrunt", "_code_partial"),
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
     *("_expectations", "_audit_contents", "_audit_hazards", "_no_log"),

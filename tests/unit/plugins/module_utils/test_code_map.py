@@ -6,22 +6,23 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import (
     CodeMap,
-    HclMissing,
     Layer,
     code_map,
     source_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import LARGEST_FILE_BYTES, read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from tests.support.code_draws import texts
+from tests.support.code_forms import ARGUMENTS
 
 FULL = 'bucket = "b"\nkey = "k"\nregion = "eu-west-1"\n'
 TABLE = 'dynamodb_table = "t"\n'
@@ -58,10 +59,19 @@ NAMES: dict[str, str | None] = {
     "a/root.hcl": "terragrunt",
     ".terraform/terraform.tfstate": "checkout",
     "a/.terraform/terraform.tfstate": "checkout",
-    "a/terraform.tfstate": None,
+    "a/terraform.tfstate": "checkout",
+    "terraform.tfstate": None,
     "a/.terraform.lock.hcl": None,
     "a/image.pkr.hcl": None,
-    "a/terraform.tfvars": None,
+    "a/terraform.tfvars": "tfbackend",
+    "a/backend.cfg": "tfbackend",
+    "a/.main.tf": None,
+    "a/main.tf~": None,
+    "a/#main.tf#": None,
+    "a/terragrunt.hcl.json": "terragrunt",
+    "a/Makefile": "script",
+    "a/deploy.sh": "script",
+    "cdktf.json": "cdktf",
     "README.md": None,
 }
 
@@ -119,7 +129,8 @@ NO_BACKEND: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", NO_BACKEND)
 def test_what_is_no_s3_backend_is_no_layer(case: str) -> None:
-    assert code_map([NO_BACKEND[case]]) == CodeMap()
+    found = code_map([NO_BACKEND[case]])
+    assert (found.layers, found.unknown()) == ((), [])
 
 
 VALUES: dict[str, Any] = {
@@ -129,7 +140,12 @@ VALUES: dict[str, Any] = {
     "var.name": "unknown",
     '"${var.name}-state"': "unknown",
     '"%{ if true }a%{ endif }"': "unknown",
-    "<<EOT\nname\nEOT": "unknown",
+    "<<EOT\nname\nEOT": "name\n",
+    "<<EOT\n${var.name}\nEOT": "unknown",
+    '"${"a"}-${1}"': "a-1",
+    "12": "12",
+    "!true": "unknown",
+    'format("a")': "unknown",
     "null": None,
 }
 
@@ -173,8 +189,12 @@ def test_a_partial_block_takes_the_rest_from_each_file_beside_it() -> None:
     ]
 
 
-def test_a_whole_block_is_one_layer_whatever_lies_beside_it() -> None:
-    assert only(code_map([("a/main.tf", block(FULL)), ("a/dev.tfbackend", 'bucket = "dev"\n')])).path == "a/main.tf"
+def test_a_whole_block_counts_as_it_is_and_with_each_file_beside_it() -> None:
+    layers = code_map([("a/main.tf", block(FULL)), ("a/dev.tfbackend", 'bucket = "dev"\n')]).layers
+    assert [(each.path, each.arguments["bucket"]) for each in layers] == [
+        ("a/dev.tfbackend", "dev"),
+        ("a/main.tf", "b"),
+    ]
 
 
 def test_a_partial_block_without_files_is_what_its_checkout_was_given() -> None:
@@ -204,7 +224,7 @@ def test_a_secret_is_never_kept() -> None:
 NONSENSE = {
     "main.tf": 'terraform {\n  backend "s3" {\n    bucket = \n  }\n}\n',
     "open.tf": 'terraform {\n  backend "s3" {\n',
-    "main.tf.json": "{",
+    "main.tf.json": '{"terraform": {"backend": {',
     "x.tfbackend": "bucket",
     "terragrunt.hcl": 'remote_state {\n  backend = "s3"\n  config = {\n',
     ".terraform/terraform.tfstate": "not JSON",
@@ -239,13 +259,6 @@ def test_no_text_crashes_it(path: str, text: str) -> None:
     json.dumps([each.told() for each in found.layers])
 
 
-def test_a_missing_library_is_named_and_only_missed_when_there_is_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hcl2", None)
-    assert code_map([("main.tf", 'resource "a" "b" {}\n'), ("x.tf.json", as_json(bucket="b"))]).layers
-    with pytest.raises(HclMissing, match="pip install python-hcl2"):
-        code_map([("main.tf", block(FULL))])
-
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     for path in ("a/main.tf", ".git/main.tf", "a/.terraform/modules/m/main.tf", "a/.terraform/providers/p.tf"):
@@ -268,6 +281,47 @@ def test_trees_within_each_other_and_links_in_a_circle_are_read_once(tree: Path)
     assert len(read_code([str(tree), str(tree / "a"), str(tree)]).layers) == 2
 
 
+def test_a_link_that_leads_out_of_the_tree_is_followed_once(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x").mkdir()
+    (outside / "x" / "main.tf").write_text(block(FULL))
+    (outside / "x" / "back").symlink_to(tree)
+    (tree / "a" / "shared").symlink_to(outside)
+    (tree / "a" / "twice").symlink_to(outside / "x")
+    (tree / "a" / "up").symlink_to(tree.parent)
+    assert paths(read_code([str(tree)]), tree) == [
+        "a/.terraform/terraform.tfstate",
+        "a/main.tf",
+        "a/shared/x/main.tf",
+    ]
+    assert paths(read_code([str(tree)], exclude=["a/shared"]), tree) == [
+        "a/.terraform/terraform.tfstate",
+        "a/main.tf",
+        "a/twice/main.tf",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_unknown(tree: Path) -> None:
+    (tree / "b").mkdir(mode=0)
+    assert [Path(each.path).name for each in read_code([str(tree)]).unknown()] == ["b"]
+
+
+def test_a_folder_that_goes_meanwhile_is_unknown(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    ((told),) = read_code([str(tree)]).unknown()
+    assert (Path(told.path).name, told.reason) == ("a", "Permission denied")
+
+
 def test_what_is_no_text_is_told(tree: Path) -> None:
     (tree / "binary.tf").write_bytes(b"\xff\xfe\x00")
     (tree / "large.tf").write_text("#" * (LARGEST_FILE_BYTES + 1))
@@ -281,3 +335,120 @@ def test_what_is_no_text_is_told(tree: Path) -> None:
 def test_a_tree_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="nowhere is no directory"):
         read_code([str(tmp_path / "nowhere")])
+
+
+@pytest.mark.parametrize("name", ["main.tf", "z.tf.json", "main.tofu", "override.tf"])
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_backend_is_found_wherever_it_is_among_comments_and_strings(name: str, data: st.DataObject) -> None:
+    text = data.draw(texts(name, "s3"))
+    layer = only(code_map([(f"a/{name}", text)]))
+    assert (dict(layer.arguments), layer.unknown) == (ARGUMENTS, frozenset())
+
+
+TERRAGRUNT_ROOT = """locals {
+  account_vars = read_terragrunt_config(find_in_parent_folders("account.hcl"))
+  account_id   = local.account_vars.locals.aws_account_id
+}
+generate "provider" {
+  path      = "provider.tf"
+  if_exists = "overwrite_terragrunt"
+  contents  = <<EOF
+provider "aws" {
+  region              = "${local.account_vars.locals.region}"
+  allowed_account_ids = ["${local.account_id}"]
+}
+EOF
+}
+remote_state {
+  backend = "s3"
+  config = {
+    bucket         = "${get_env("TG_BUCKET_PREFIX", "")}tfstate-${local.account_id}"
+    key            = "${path_relative_to_include()}/tf.tfstate"
+    region         = "eu-west-1"
+    dynamodb_table = "locks"
+  }
+  generate = {
+    path      = "backend.tf"
+    if_exists = "overwrite_terragrunt"
+  }
+}
+catalog {
+  urls = ["https://github.com/acme/catalog"]
+}
+inputs = merge(local.account_vars.locals, {})
+"""
+TERRAGRUNT_UNIT = """include "root" {
+  path = find_in_parent_folders("root.hcl")
+}
+include "common" {
+  path   = "${dirname(find_in_parent_folders("root.hcl"))}/_common/app.hcl"
+  expose = true
+}
+terraform {
+  source = "%s"
+}
+dependency "vpc" {
+  config_path = "../vpc"
+}
+"""
+ELSEWHERE = "${include.common.locals.source}?ref=v1"
+TERRAGRUNT_TREE = [
+    ("root.hcl", TERRAGRUNT_ROOT),
+    ("_common/app.hcl", 'locals {\n  source = "git::git@github.com:acme/app.git//app"\n}\n'),
+    ("prod/account.hcl", 'locals {\n  aws_account_id = "1"\n}\n'),
+    *((f"prod/{name}/terragrunt.hcl", TERRAGRUNT_UNIT % ELSEWHERE) for name in ("app", "web")),
+    ("prod/vpc/terragrunt.hcl", TERRAGRUNT_UNIT % "../../modules//vpc"),
+    ("modules/vpc/main.tf", 'terraform {\n  backend "s3" {}\n}\n'),
+]
+
+
+def test_a_tree_of_terragrunt_is_unknown_where_its_root_is_alone() -> None:
+    code = code_map(TERRAGRUNT_TREE)
+    assert [each.path for each in code.unknown()] == ["root.hcl"]
+    assert (only(code).lock_mode, only(code).arguments["dynamodb_table"]) == ("dynamodb", "locks")
+
+
+def test_units_are_unknown_without_their_root_and_modules_without_their_units() -> None:
+    without_root = [each for each in TERRAGRUNT_TREE if each[0] != "root.hcl"]
+    units = [f"prod/{name}/terragrunt.hcl" for name in ("app", "vpc", "web")]
+    assert sorted({each.path for each in code_map(without_root).unknown()}) == units
+    (module,) = code_map(TERRAGRUNT_TREE[-1:]).unknown()
+    assert module.path == "modules/vpc/main.tf"
+
+
+def test_modules_that_were_downloaded_into_a_data_directory_of_any_name_are_not_read(tmp_path: Path) -> None:
+    for path in (".tfdata/modules/m/main.tf", "modules/m/main.tf"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(block(FULL))
+    (tmp_path / ".tfdata/modules/modules.json").write_text("{}")
+    (tmp_path / ".tfdata/terraform.tfstate").write_text(checkout(**BOTH))
+    assert paths(read_code([str(tmp_path)]), tmp_path) == [".tfdata/terraform.tfstate", "modules/m/main.tf"]
+
+
+def test_a_state_is_no_checkout(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for text in ('{"version": 4, "resources": []}', "backend", '{"backend"', json.dumps({"backend": "x" * 200_000})):
+        (tmp_path / "a/terraform.tfstate").write_text(text)
+        code = read_code([str(tmp_path)])
+        assert (code.layers, code.unknown()) == ((), [])
+
+
+def test_a_module_is_completed_only_by_terragrunt_that_has_s3() -> None:
+    files = [
+        ("modules/x/main.tf", 'terraform {\n  backend "s3" {}\n}\n'),
+        ("live/terragrunt.hcl", 'terraform {\n  source = "../modules/x"\n}\n' + remote_state(FULL)),
+    ]
+    assert code_map(files).unknown() == []
+    other = (files[1][0], files[1][1].replace('"s3"', '"gcs"'))
+    assert [each.path for each in code_map([files[0], other]).unknown()] == ["modules/x/main.tf"]
+
+
+def test_arguments_that_terragrunt_adds_to_init_are_read() -> None:
+    text = 'terraform {\n  extra_arguments "init" {\n    arguments = ["-backend-config=bucket=b"]\n  }\n}\n'
+    assert [each.arguments for each in code_map([("a/terragrunt.hcl", text)]).layers] == [{"bucket": "b"}]
+
+
+def test_terragrunt_of_old_is_unknown() -> None:
+    text = 'terragrunt = {\n  remote_state {\n    backend = "s3"\n  }\n}\n'
+    assert [each.path for each in code_map([("a/terraform.tfvars", text)]).unknown()] == ["a/terraform.tfvars"]

@@ -89,7 +89,11 @@ def test_what_may_be_about_the_backend_is_in_the_way() -> None:
     open_one = Layer("any/backend.tf", "block", {}, frozenset(), frozenset({"bucket"}))
     code = CodeMap((layer("both"), open_one), (Unreadable("x.tf", "it is not HCL"),))
     told = [*reasons(step("lockfile", code=code), ())]
-    assert [each.partition(" ")[0] for each in told] == ["x.tf", "any/backend.tf"]
+    assert [each.partition(":")[0] for each in told] == [
+        "2 places in the code may be clients of this backend, and the code does not say for certain"
+    ]
+    assert "x.tf (it is not HCL)" in told[0] and "any/backend.tf (its bucket is only known" in told[0]
+    assert "code_known" in told[0]
 
 
 def test_code_that_nobody_saw_needs_a_word() -> None:
