@@ -10,10 +10,9 @@ from typing import Any
 from ._aws import Aws
 from ._backup.census import whereabouts
 from ._backup.closing import check_open
-from ._backup.manifest import Manifest, manifest_of
+from ._backup.manifest import MANIFEST, Manifest, manifest_of
 from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
-from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import vault_of
 from ._bucket import BUCKET, versioning

@@ -156,11 +156,40 @@ def test_a_damaged_backup_is_refused_whole(world: World):
     world.refused(MODULE, "holds no backup.json, and so no backup that was finished")
 
 
-def damaged(world: World) -> None:
+@pytest.mark.parametrize(("member", "value"), [("md5", "0" * 32), ("size", 0), ("sha256", "0" * 64)])
+def test_a_backup_whose_manifest_does_not_fit_its_bodies_is_refused_whole(
+    on_ministack: World, member: str, value: object
+):
+    """A wrong MD5 would become the digest, and size 0 none, of a state that every client then refuses or trusts."""
+    world = on_ministack
+    manifest = world.backup / "backup.json"
+    told = json.loads(manifest.read_text())
+    [each for each in told["versions"] if each["key"] == KEY][-1][member] = value
+    manifest.write_text(json.dumps(told))
+    damaged(world, KEY)
+    of_the_source = {name: told[name] for name in ("bucket", "table", "region")}
+    assert world.done(BACKUP, **of_the_source)["changed"], "the bucket still has what mends it"
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("key", ["k"]), ("md5", 7), ("content", {"ContentType": "a\nb"}), ("tags", {"a": "\ud800"})]
+)
+def test_a_manifest_with_a_wrong_member_is_refused_in_one_sentence(on_ministack: World, member: str, value: object):
+    world = on_ministack
+    manifest = world.backup / "backup.json"
+    told = json.loads(manifest.read_text())
+    told["versions"][0][member] = value
+    manifest.write_text(json.dumps(told))
+    world.refused(MODULE, f"{world.backup} is not a backup that can be restored: in backup.json, versions[0].{member}")
+
+
+def damaged(world: World, key: str = "README.md") -> None:
     """Refused in the same words with and without check mode, and every lock was given back."""
     said = [world.run(MODULE, check_mode=check_mode) for check_mode in (True, False)]
     assert all(each["failed"] for each in said) and said[0]["msg"] == said[1]["msg"]
-    assert f"the backup in {world.backup} is damaged" in said[0]["msg"] and "of README.md" in said[0]["msg"]
+    assert f"the backup in {world.backup} is damaged" in said[0]["msg"] and f"of {key}" in said[0]["msg"]
     assert [each["changed"] for each in said] == [False, False], "locks were taken and given back"
     assert world.histories() == {} and world.items() == []
     assert not any(world.has_lock_file(key) for key in (KEY, DEV, "README.md"))

@@ -27,6 +27,7 @@ from .._state.lease import Lease
 from .._state.listing import item_of
 from .._state.locking import look
 from .._state.scope import SUFFIX, Scope
+from .bodies import damaged
 from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
 from .manifest import Entry, Listed, Manifest, Progress, RawItem, some
@@ -155,11 +156,7 @@ class Restoring:
         if self.is_verified:
             return
         entries = [entry for row in self.rows for entry in row.wanted]
-        names = sorted({entry.sha256 for entry in entries if entry.sha256})
-        read = [partial(self.to.vault.sha256_of, name) for name in names]
-        hashes = self.to.aws.together(read) if read else []
-        wrong = {name for name, found in zip(names, hashes, strict=True) if name != found}
-        lost = [f"version {entry.version_id} of {entry.key}" for entry in entries if entry.sha256 in wrong]
+        lost = [f"version {entry.version_id} of {entry.key}" for entry in damaged(self.to.aws, self.to.vault, entries)]
         if lost:
             raise Refused(f"the backup in {self.to.vault.url} is damaged: {some(lost)}; nothing was restored")
         self.is_verified = True

@@ -28,7 +28,7 @@ PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
 ]
 PURE += [MODULE_UTILS / "_state" / f"{name}.py" for name in ("scope", "reading", "document")]
-PURE += [MODULE_UTILS / "_backup" / "manifest.py"]
+PURE += [MODULE_UTILS / "_backup" / f"{name}.py" for name in ("manifest", "manifest_checks", "bodies")]
 IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
