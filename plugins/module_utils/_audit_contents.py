@@ -39,7 +39,9 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
-        if age_s is not None and age_s > wanted.stale_lock_s:
+        if age_s is None and lock.get("is_wedged") is False:
+            yield found("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+        elif age_s is not None and age_s > wanted.stale_lock_s:
             yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             yield found("lock.not_canonical", where, f"Held by {by}.", release)

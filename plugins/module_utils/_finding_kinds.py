@@ -157,6 +157,11 @@ KINDS: dict[str, Kind] = {
         "A lock is held for very long",
         "Locks never expire. A client that was killed leaves its lock behind, and nobody else can apply.",
     ),
+    "lock.unknown_age": Kind(
+        "medium",
+        "A lock does not say since when it is held",
+        "Nobody can tell whether its holder is still at work. older_than does not release it, and lock_id does.",
+    ),
     "lock.fence": Kind(
         "info",
         "A state has moved, and its old place is fenced",

@@ -208,7 +208,8 @@ def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
 
 def _table_lock(item: Item, now: datetime) -> Lock:
     info = parsed(item.info)
-    age_s = int((now - info.since).total_seconds()) if isinstance(info, LockInfo) else None
+    since = info.since if isinstance(info, LockInfo) else None
+    age_s = int((now - since).total_seconds()) if since else None
     return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
 
 

@@ -158,7 +158,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["lock.stale"],
     ),
-    "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
+    "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, ["lock.unknown_age"]),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
     "a lock that could not be read": (
         {"locks": [{**LOCK, "is_wedged": None, "is_canonical": None, "age_s": None}]},
