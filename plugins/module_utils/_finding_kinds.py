@@ -167,6 +167,11 @@ KINDS: dict[str, Kind] = {
         "A state has moved, and its old place is fenced",
         "Whoever went on here would work with a state that nobody else sees: the lock keeps them from it.",
     ),
+    "lock.half_fence": Kind(
+        "high",
+        "A moved state is locked in one store only",
+        "Clients that lock in the other store get in, and work with a state that nobody else sees.",
+    ),
     "lock.not_canonical": Kind(
         "low", "A lock is written in an unusual form", "OpenTofu cannot release a lock that differs from its own JSON."
     ),
@@ -184,8 +189,17 @@ KINDS: dict[str, Kind] = {
         "A state was deleted, and its digest is still there",
         "Terraform refuses to work on it. If the digest went too, it would plan to create everything again.",
     ),
+    "digest.states_lost": Kind(
+        "critical",
+        "The states of the digests in the lock table are gone",
+        "The bucket was emptied, or deleted and created again. Their digests are all that keeps clients from creating "
+        "everything again: restore or rebuild the states first.",
+    ),
     "digest.orphan": Kind(
-        "medium", "A digest has no state", "The next state that is written under this key is refused as damaged."
+        "high",
+        "A digest has no state",
+        "If the state was lost, its digest is all that keeps clients from creating everything again: restore or "
+        "rebuild the state first. If it was deleted on purpose, its digest does no harm until the key is used again.",
     ),
     "digest.malformed": Kind(
         "low", "A digest cannot be read", "Clients ignore it without a word: the state is not checked."

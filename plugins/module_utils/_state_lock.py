@@ -129,7 +129,7 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
                 before,
                 now,
                 f"and nothing says since when the lock in the {lock.store} is held, so older_than cannot judge it: if "
-                f"its holder is gone for sure, release it with lock_id: {lock.id}, without older_than",
+                f"its holder is gone for sure, release it with lock_id: {lock_name(lock.id)}, without older_than",
             )
         if older_than_s is None or (age is not None and age >= older_than_s):
             meant.append(lock)

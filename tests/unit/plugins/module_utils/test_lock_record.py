@@ -253,15 +253,10 @@ def test_a_time_survives_being_written(moment: datetime) -> None:
     [
         "",
         ',"Created":null',
-        *(
-            f',"Created":"{text}"'
-            for text in (
-                "0001-01-01T00:00:00Z",
-                "0001-01-01T12:00:00+12:00",
-                "1970-01-01T00:00:00Z",
-                "2013-12-31T23:00:00Z",
-            )
-        ),
+        ',"Created":"0001-01-01T00:00:00Z"',
+        ',"Created":"0001-01-01T12:00:00+12:00"',
+        ',"Created":"1970-01-01T00:00:00Z"',
+        ',"Created":"2013-12-31T23:00:00Z"',
     ],
 )
 def test_a_time_before_there_were_clients_is_unknown(members: str) -> None:
