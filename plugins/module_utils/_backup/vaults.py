@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Protocol
 from .._aws import Aws
 from .._bucket import public_access
 from .._core import Call, CallFailed, Failure, Response, Target, TfstateError
-from .._files import read_text, write_text
+from .._files import PRIVATE_FILE, read_text, write_private_text
 from .._guard import Refused
 from .._state.lock_stores import ABSENT
 from .._state.locking import UNMET
@@ -31,7 +31,7 @@ from .manifest import MANIFEST
 
 BODIES, ALONE = "objects", ".lock"
 #: What lies in a backup is as secret as the states.
-PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+PRIVATE_FOLDER = 0o700
 PIECE = 256 * 1024
 #: No single PutObject takes more bytes. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
 LARGEST = 5 * 1024**3
@@ -93,7 +93,7 @@ class Folder:
         with self._alone():
             if self.manifest() != seen:
                 raise Overtaken(self.url)
-            write_text(str(self.path / MANIFEST), text, PRIVATE_FILE)
+            write_private_text(str(self.path / MANIFEST), text)
         for folder in (self.path / BODIES, self.path):  # so that the names outlive a power cut, too
             _synchronise(folder)
 
