@@ -22,7 +22,7 @@ PURE_NAMES = (
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
     *("_expectations", "_audit_contents", "_audit_hazards", "_no_log"),
-    *("_expectations", "_audit_contents", "_audit_hazards", "_printable", "_commands"),
+    *("_expectations", "_audit_contents", "_audit_hazards", "_printable", "_commands", "_url_credentials"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
