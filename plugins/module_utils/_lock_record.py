@@ -68,6 +68,10 @@ class LockInfo:
         """As the client wrote it; None for Go's zero time and any other time before there were clients."""
         return self.created if self.since else None
 
+    @property
+    def since_in_words(self) -> str:
+        return self.created_if_known or "an unknown time"
+
 
 @dataclass(frozen=True)
 class Wedged:

@@ -131,5 +131,5 @@ def _holders(found: Doomed) -> tuple[frozenset[str], dict[str, str]]:
 def _who(lock: Lock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
-        return f"{record.operation} by {record.who} since {record.created}, {lock.store}"
+        return f"{record.operation} by {record.who} since {record.since_in_words}, {lock.store}"
     return f"a record that no client can read, {lock.store}"

@@ -76,8 +76,8 @@ def _held(same: Sequence[Lock], age: int | None) -> str:
     if isinstance(record, Wedged):
         return f"by a record that no client can read or release ({record.reason}; {where}{_for(age)}{name})"
     info = f", {record.info!r}" if record.info else ""
-    since = record.created_if_known or "an unknown time"
-    return f"by {record.who} since {since} ({record.operation}{info}, {record.version}; {where}{_for(age)}{name})"
+    about = f"{record.operation}{info}, {record.version}; {where}{_for(age)}{name}"
+    return f"by {record.who} since {record.since_in_words} ({about})"
 
 
 def _for(age: int | None) -> str:
