@@ -12,7 +12,7 @@ from typing import Any
 from ._commands import command, is_harmless, is_plain
 from ._expectations import Expectations, Facts
 from ._findings import Finding, found
-from ._lock_record import is_fence, lock_file, lock_name
+from ._lock_record import IS_STATE, is_fence, lock_file, lock_name
 from ._policy_document import MOVED
 
 Row = Mapping[str, Any]
@@ -38,6 +38,9 @@ STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table
 def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for lock in facts.get("locks") or ():
         where, path = f"{lock['path']} ({lock['store']})", lock["path"]
+        if lock.get("problem") == IS_STATE.reason:
+            yield _under_a_lock_file(lock_file(path), facts, wanted)
+            continue
         if lock.get("is_wedged"):
             seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
@@ -63,6 +66,12 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 def _is_fence(lock: Row, facts: Facts) -> bool:
     bucket = str((facts.get("bucket") or {}).get("name"))
     return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
+
+
+def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
+    note = "then move it to another key, with tf_state_move"
+    fix = wanted.operate("tf_backend_info", facts, note, gather=["states"], keys=[_pattern(key)])
+    return found("state.lock_file_name", key, "Its name ends in .tflock.", fix)
 
 
 def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -181,6 +190,8 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     told = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
     for state in facts.get("states") or ():
         path = state["path"]
+        if path.endswith(".tflock") and not state.get("is_deleted"):
+            yield _under_a_lock_file(path, facts, wanted)
         if state.get("is_deleted") and path not in told:
             fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
             yield found("state.deleted", path, "Its newest version is a delete marker.", fix)

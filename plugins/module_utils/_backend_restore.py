@@ -114,6 +114,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
             "other_digests": restoring.foreign,
             "left_out": restoring.left_out,
         },
+        "left_out": restoring.left_behind,
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
         "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
     }

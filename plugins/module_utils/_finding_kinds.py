@@ -210,6 +210,12 @@ KINDS: dict[str, Kind] = {
     "state.unreadable": Kind(
         "high", "A state cannot be read", "What no client can parse, none can plan on. An older version may be whole."
     ),
+    "state.lock_file_name": Kind(
+        "high",
+        "A state bears the name of a lock file",
+        "Clients that lock by file take it for the lock of the state beside it, which they then neither lock nor "
+        "write. Who deletes lock files deletes a state.",
+    ),
     "state.deleted": Kind(
         "info", "A state was deleted", "If nobody meant to, it can be had back while its versions last."
     ),

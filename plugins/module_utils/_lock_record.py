@@ -78,6 +78,11 @@ class Wedged:
     """A lock that no client can read, and so none can wait for or release."""
 
     reason: str
+    #: A state lies where the lock file of another one would: it is never released, which would delete it.
+    is_state: bool = False
+
+
+IS_STATE = Wedged("it is a state under the name of a lock file, and no lock", is_state=True)
 
 
 def marshal(info: LockInfo) -> str:

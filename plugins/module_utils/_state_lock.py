@@ -12,7 +12,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import HASH, MOVING, LockInfo, is_named, lock_name
+from ._lock_record import HASH, MOVING, LockInfo, Wedged, is_named, lock_name
 from ._module import Edge, connection_of, target_of
 from ._printable import printable
 from ._reconcile import unless_checking
@@ -109,6 +109,8 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     """Releases the locks that are meant, whoever's they are."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
     before = look(world, place)
+    if any(isinstance(lock.record, Wedged) and lock.record.is_state for lock in before):
+        return _refused(place, before, now, "and a state is never released: move it to another key")
     if before and not (params["lock_id"] or params["older_than"]):
         ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before))
         return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")

@@ -173,6 +173,62 @@ def test_a_backup_whose_manifest_does_not_fit_its_bodies_is_refused_whole(
     is_as_saved(world)
 
 
+RECORD = b'{"ID":"1","Operation":"plan","Info":"","Who":"me","Version":"","Created":"2026-01-02T03:04:05Z","Path":""}'
+
+
+def test_a_state_under_the_name_of_a_lock_file_is_saved_and_restored(on_ministack: World):
+    """What a `.tflock` holds says what it is. A lock file stays behind, and is named."""
+    world = on_ministack
+    odd, lone = "odd.tfstate.tflock", "lone.tfstate.tflock"
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    bodies = {KEY: [state(1)], odd: [state(1), state(2)], lone: [RECORD], "x.tflock": [b"# notes"]}
+    for key, each in bodies.items():
+        for body in each:
+            source.place.put(body, key, digest=key in (KEY, odd))
+    there = {"backup": str(world.home / "odd")}
+    source.done(BACKUP, **there)
+    done = world.done(MODULE, **there)
+    assert [row["key"] for row in done["objects"]] == sorted([KEY, odd, "x.tflock"])
+    assert done["left_out"] == [{"key": lone, "versions": 1}] and done["progress"]["left_out"] == 1
+    everything = {key: each for key, each in world.everything().items() if key in bodies}
+    assert everything == {key: each for key, each in bodies.items() if key != lone}
+    assert world.place.digest(odd) == md5(state(2))
+    world.unchanged(MODULE, **there)
+
+
+def test_a_state_in_the_place_of_the_lock_file_of_another_one_is_named(on_ministack: World):
+    world = on_ministack
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    source.place.put(state(1))
+    source.place.put(state(2), f"{KEY}.tflock", digest=False)
+    there = {"backup": str(world.home / "odd")}
+    source.done(BACKUP, **there)
+    done = world.done(MODULE, **there)
+    assert [row["key"] for row in done["objects"]] == [KEY]
+    assert {"key": f"{KEY}.tflock", "versions": 1} in done["left_out"]
+    (warning,) = done["warnings"]
+    assert f"{KEY}.tflock in the backup holds a state under the name of the lock file" in warning
+    elsewhere = world.at(Place(world.place.emulator, "us-east-1"))
+    elsewhere.done(MODULE, keys=[f"{KEY}.tflock"], **there)
+    assert elsewhere.current(f"{KEY}.tflock") == state(2)
+
+
+def test_items_that_are_not_restored_are_named(on_ministack: World):
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    bucket = told["bucket"]
+    told["items"] += [
+        {"LockID": {"S": f"{bucket}/gone-md5"}, "Digest": {"S": "0" * 32}},
+        {"LockID": {"S": "another/k-md5"}, "Digest": {"S": "0" * 32}},
+        {"LockID": {"S": f"{bucket}/held"}, "Info": {"S": "{}"}},
+    ]
+    (world.backup / "backup.json").write_text(json.dumps(told))
+    done = world.done(MODULE)
+    items = {each["item"] for each in done["left_out"] if "item" in each}
+    assert items == {f"{bucket}/gone-md5", "another/k-md5", f"{bucket}/held"}
+    assert {each["key"] for each in done["left_out"] if "key" in each} == {f"{KEY}.tflock"}
+
+
 @pytest.mark.parametrize(
     ("member", "value"), [("key", ["k"]), ("md5", 7), ("content", {"ContentType": "a\nb"}), ("tags", {"a": "\ud800"})]
 )

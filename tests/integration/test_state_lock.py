@@ -247,6 +247,17 @@ def test_a_lock_in_both_stores_is_as_old_as_the_younger_of_them(backend: Backend
     assert {each["age_s"] < 3600 for each in result["before"]} == {True}
 
 
+STATE = json.dumps({"version": 4, "serial": 1, "lineage": "a", "resources": []}).encode()
+
+
+@pytest.mark.parametrize("which", [{"older_than": "0"}, {}, {"lock_id": "etag"}])
+def test_a_state_under_the_name_of_a_lock_file_is_never_released(backend: Backend, which: dict[str, str]) -> None:
+    etag = backend.s3.put_object(Bucket=backend.bucket, Key=LOCK_FILE, Body=STATE)["ETag"].strip('"')
+    said = backend.refused("released", **{name: etag if value == "etag" else value for name, value in which.items()})
+    assert "a state under the name of a lock file" in said and "a state is never released" in said
+    assert backend.s3.get_object(Bucket=backend.bucket, Key=LOCK_FILE)["Body"].read() == STATE
+
+
 @pytest.mark.parametrize("created", [None, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
 def test_a_lock_of_an_unknown_time_is_never_old_enough(backend: Backend, created: str | None) -> None:
     record = {"ID": "1", "Operation": "plan", "Who": "ann@ci", **({"Created": created} if created else {})}

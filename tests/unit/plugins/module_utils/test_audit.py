@@ -25,6 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings impo
     waivers_of,
     worst,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import IS_STATE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
@@ -196,6 +197,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, ["lock.unknown_age"]),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
+    "a state in the place of a lock file": (
+        {"locks": [{**LOCK, "store": "file", "is_wedged": True, "problem": IS_STATE.reason}]},
+        ["state.lock_file_name"],
+    ),
+    "a state that is called like a lock file": (state(path="x.tflock"), ["state.lock_file_name"]),
     "a lock that could not be read": (
         {"locks": [{**LOCK, "is_wedged": None, "is_canonical": None, "age_s": None}]},
         [],
