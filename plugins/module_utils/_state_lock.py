@@ -34,6 +34,9 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
+STATE = "and a state is never released: move it to another key"
+
+
 @dataclass(frozen=True)
 class Settled:
     """The locks of a state before and after a task, and what went wrong."""
@@ -109,15 +112,17 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     """Releases the locks that are meant, whoever's they are."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
     before = look(world, place)
-    if any(isinstance(lock.record, Wedged) and lock.record.is_state for lock in before):
-        return _refused(place, before, now, "and a state is never released: move it to another key")
     if before and not (params["lock_id"] or params["older_than"]):
-        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before))
+        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before if not _is_state(lock)))
+        if not ids:
+            return _refused(place, before, now, STATE)
         return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
     meant_id = (params["lock_id"] or "").strip('"')  # such as ETags have
     named = [lock for lock in before if not meant_id or is_named(lock.id, meant_id)]
     if before and not named:
         return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
+    if any(_is_state(lock) for lock in named):
+        return _refused(place, before, now, STATE)
     meant = []
     for lock in named:
         if not meant_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
@@ -138,6 +143,11 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     released = unless_checking(check_mode, Released(tuple(meant), ()), partial(release, world, place, meant))
     after = tuple(lock for lock in before if lock not in released.done)
     return Settled(before, after, bool(released.done), "; ".join(released.problems) or None)
+
+
+def _is_state(lock: Lock) -> bool:
+    """Whether what lies in the place of the lock file is a state."""
+    return isinstance(lock.record, Wedged) and lock.record.is_state
 
 
 def _refused(place: Place, locks: tuple[Lock, ...], now: datetime, why: str) -> Settled:

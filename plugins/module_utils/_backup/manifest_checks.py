@@ -57,6 +57,7 @@ def _is_size(value: Any) -> bool:
 
 
 TEXT: Rule = (is_text, "text")
+SOME_TEXT: Rule = (lambda value: is_text(value) and value != "", "text that is not empty")
 FLAG: Rule = (lambda value: isinstance(value, bool), "true or false")
 NAME: Rule = (_matches(_NAME), "a name")
 HEADER: Rule = (_matches(_HEADER), "text that an HTTP header can hold")
@@ -78,9 +79,9 @@ ABOUT: dict[str, Rule] = {
 REQUIRED = ("key", "version_id", "last_modified")
 VERSION: dict[str, Rule] = {
     "key": (_is_key, f"a key of 1 to {LONGEST_KEY} bytes"),
-    "version_id": TEXT,
-    "last_modified": TEXT,
-    "etag": _or_null(TEXT),
+    "version_id": SOME_TEXT,
+    "last_modified": SOME_TEXT,
+    "etag": _or_null(SOME_TEXT),
     "is_delete_marker": FLAG,
     "size": (_is_size, "a whole number of 0 or more"),
     "sha256": _or_null((_matches(_HASH[64]), "64 hexadecimal digits")),

@@ -91,6 +91,9 @@ def version(place: int, **members: Any) -> Any:
     [
         ("", "here is not a backup: backup.json is not JSON"),
         ("[" * 100_000, "here is not a backup: backup.json is not JSON"),
+        (broken(version(0, size=float("nan"))), "here is not a backup: backup.json is not JSON"),
+        (broken(version(0, version_id="")), r"versions\[0\].version_id must be text that is not empty"),
+        (broken(version(0, etag="")), r"versions\[0\].etag must be text that is not empty or null"),
         ("[]", "the manifest must be an object"),
         ("{}", "format is missing"),
         (broken(lambda told: told.update(format=2)), "here is a backup of format 2; this version reads format 1"),
@@ -140,7 +143,13 @@ def test_a_manifest_that_cannot_be_relied_on_is_refused_by_the_name_of_its_membe
 
 
 SCALARS = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats(), st.sampled_from(["", "1", "\ud800", "\x00", "\n", A, D])),
+    *(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(["", "1", "\ud800", "\x00", "\n", A, D]),
+    ),
     st.text(max_size=3),
 )
 VALUES = st.recursive(
