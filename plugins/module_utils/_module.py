@@ -163,7 +163,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]
 
     def fail_json(self, msg: str, **result: Any) -> None:
         self._hide_credentials()
-        super().fail_json(msg, **result)
+        super().fail_json(msg=msg, **result)
 
     def log(self, msg: str, log_args: Any = None) -> None:
         self._hide_credentials()
