@@ -25,7 +25,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map impo
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_options import code_of, code_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import (
+    expanded,
+    read_text,
+    write_private_text,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
@@ -89,7 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
             wanted = {str(folder / name): text for name, text in texts.items()}
             paths = list(wanted)
-            changes = write_files(wanted, bool(self._task.check_mode), read_text, write_text)
+            changes = write_files(wanted, bool(self._task.check_mode), read_text, write_private_text)
         Display().display(table(report, None if self._task.check_mode else next(iter(paths[2:]), None)))
         told = {"files": paths, "counts": report.counts, "failing": failing(report, params), **code_result(code, None)}
         return {"changed": bool(changes), **told}

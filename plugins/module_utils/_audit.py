@@ -45,13 +45,20 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield found(f"{resource.kind}.missing", name, f"There is no {where}.", wanted.converge)
+        yield found(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
     elif there.get("exists"):
         yield from _misplaced(resource, there, facts)
         yield from _unnamed_keys(resource, there, facts, params)
         for change in changes(resource, there, facts, params):
             detail = _difference(change)
             yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
+
+
+def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
+    """A bucket that is empty again lets clients create everything again, as far as no digest keeps them from it."""
+    is_lost = resource is BUCKET and any(each.get("digest") for each in facts.get("digests") or ())
+    note = "stop pipelines before, and restore or rebuild the states of its digests next" if is_lost else ""
+    return wanted.play("bootstrap", note=note)
 
 
 def _convergence(change: Change, wanted: Expectations) -> str:

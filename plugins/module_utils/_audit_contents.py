@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from glob import escape
 from typing import Any
 
 from ._commands import command, is_harmless, is_plain
 from ._expectations import Expectations, Facts
 from ._findings import Finding, found
-from ._lock_record import is_fence, lock_name
+from ._lock_record import IS_STATE, is_fence, lock_file, lock_name
+from ._policy_document import MOVED
 
 Row = Mapping[str, Any]
 
@@ -19,15 +21,26 @@ Row = Mapping[str, Any]
 MENDED_BY: dict[str, tuple[str, dict[str, Any]]] = {
     "mismatch": ("tf_state_digest", {}),
     "deleted": ("tf_state_version", {"state": "undeleted"}),
-    "orphan": ("tf_state_digest", {"state": "absent", "allow": ["forget_state"]}),
     "malformed": ("tf_state_digest", {}),
     "missing": ("tf_state_digest", {}),
 }
+ORPHAN = "orphan"
+#: In the place of a path: all that there is in a bucket.
+EVERYTHING = "*"
+#: So many digests without a state, and at least such a part of all digests, are more than states that somebody deleted.
+MANY, PART = 2, 0.1
+#: So many of a kind are named.
+NAMED = 5
+#: The stores in which clients of a lock mode look.
+STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
 
 def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for lock in facts.get("locks") or ():
         where, path = f"{lock['path']} ({lock['store']})", lock["path"]
+        if lock.get("problem") == IS_STATE.reason:
+            yield _under_a_lock_file(lock_file(path), facts, wanted)
+            continue
         if lock.get("is_wedged"):
             seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
@@ -39,10 +52,13 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         age_s = lock.get("age_s")
         by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
-        if age_s is not None and age_s > wanted.stale_lock_s:
+        if age_s is None and lock.get("is_wedged") is False:
+            yield found("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+        elif age_s is not None and age_s > wanted.stale_lock_s:
             yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             yield found("lock.not_canonical", where, f"Held by {by}.", release)
+    yield from _half_fences(facts, wanted)
     for path in facts.get("orphan_lock_files") or ():
         yield found("lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h"))
 
@@ -50,6 +66,58 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 def _is_fence(lock: Row, facts: Facts) -> bool:
     bucket = str((facts.get("bucket") or {}).get("name"))
     return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
+
+
+def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
+    note = "then move it to another key, with tf_state_move"
+    fix = wanted.operate("tf_backend_info", facts, note, gather=["states"], keys=[_pattern(key)])
+    return found("state.lock_file_name", key, "Its name ends in .tflock.", fix)
+
+
+def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    """Moved states whose fence is in one store, where clients lock in another one, too, or instead."""
+    found_in: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for lock in facts.get("locks") or ():
+        if not lock.get("is_wedged") and _is_fence(lock, facts):
+            found_in[lock["path"], str(lock.get("lock_id"))].add(lock["store"])
+    needed = [store for store in STORES[wanted.lock_mode] if _is_listed(store, facts)]
+    denied = _denied(facts)
+    held = {path: set().union(*(found_in[each] for each in found_in if each[0] == path)) for path, _id in found_in}
+    for path, lock_id in sorted(found_in):
+        missing = [store for store in needed if store not in held[path]]
+        if missing and not denied & {path, EVERYTHING}:
+            names = {"file": "lock file", "table": "item in the lock table"}
+            detail = f"The {names[missing[0]]} of the fence {lock_id} is missing, and clients lock there."
+            yield found("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
+
+
+def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:
+    """A lock is taken under its whole id, which whoever can write locks may have chosen."""
+    if is_plain(lock_id):
+        return wanted.operate("tf_state_lock", facts, key=path, state="held", lock_id=lock_id)
+    note = "then run the move again, which takes what is missing"
+    return wanted.operate("tf_backend_info", facts, note, gather=["locks"], keys=[_pattern(path)])
+
+
+def _is_listed(store: str, facts: Facts) -> bool:
+    """Whether the locks of a store are known."""
+    unknown = {each["what"] for each in facts.get("unknown") or ()}
+    if store == "file":
+        return "states" not in unknown
+    return bool((facts.get("table") or {}).get("exists")) and "table.items" not in unknown
+
+
+def _denied(facts: Facts) -> set[str]:
+    """The moved states that the bucket policy keeps everybody from, whatever their locks are."""
+    policy = (facts.get("bucket") or {}).get("policy") or {}
+    moved = [each for each in policy.get("statements") or () if each.get("Sid") == MOVED]
+    named = [name for each in moved for name in _listed(each.get("Resource"))]
+    paths = {name.partition(":::")[2].partition("/")[2] for name in named}
+    return {path for path in paths if lock_file(path) in paths}
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _come_along() -> str:
@@ -63,10 +131,39 @@ def duration(age_s: float) -> str:
 
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    for digest in facts.get("digests") or ():
+    rows = facts.get("digests") or ()
+    orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
+    are_many = _are_many(orphans, facts)
+    if are_many:
+        yield _lost(orphans, facts, wanted)
+    for digest in rows:
         status, path = digest["status"], digest["path"]
-        if status in MENDED_BY:
+        if status == ORPHAN and not are_many:
+            yield found("digest.orphan", path, _said_of(digest), _return_of([path], wanted))
+        elif status in MENDED_BY:
             yield found(f"digest.{status}", path, _said_of(digest), _mending(status, path, facts, wanted))
+
+
+def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
+    """Whether the bucket was emptied, or deleted and created again, rather than a state deleted."""
+    states = facts.get("states")
+    is_empty = states is not None and all(state.get("is_deleted") for state in states)
+    there = [each for each in facts.get("digests") or () if each["status"] != "missing"]
+    are_part = len(orphans) >= PART * len(there)
+    return bool(orphans) and (is_empty or (len(orphans) >= MANY and are_part))
+
+
+def _lost(orphans: Sequence[str], facts: Facts, wanted: Expectations) -> Finding:
+    named = ", ".join(orphans[:NAMED]) + (f" and {len(orphans) - NAMED} more" if orphans[NAMED:] else "")
+    detail = f"There are digests and no version of a state for {named}."
+    return found("digest.states_lost", str(facts["bucket"]["name"]), detail, _return_of([], wanted))
+
+
+def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
+    """From a backup, which is looked at first."""
+    keys = {"keys": [_pattern(path) for path in paths]} if paths else {}
+    note = "stop pipelines, then run it again without --check. With no backup follow docs/runbooks/lost-bucket.md"
+    return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
 
 
 def _mending(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
@@ -74,8 +171,9 @@ def _mending(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts, wanted)
-    is_gone = facts.get("states") is not None and path not in states
-    module, asked = MENDED_BY["orphan" if status == "malformed" and is_gone else status]
+    if status == "malformed" and facts.get("states") is not None and path not in states:
+        return _return_of([path], wanted)
+    module, asked = MENDED_BY[status]
     return wanted.operate(module, facts, key=path, **asked)
 
 
@@ -92,6 +190,8 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     told = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
     for state in facts.get("states") or ():
         path = state["path"]
+        if path.endswith(".tflock") and not state.get("is_deleted"):
+            yield _under_a_lock_file(path, facts, wanted)
         if state.get("is_deleted") and path not in told:
             fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
             yield found("state.deleted", path, "Its newest version is a delete marker.", fix)

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from ._core import Answer, Call, Failure, Response, TfstateError, Wrote
+from ._url_credentials import without_credentials
 
 #: By which S3 is told whose the bucket must be. Another owner's is a 403 without a reason.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
@@ -301,7 +302,8 @@ def iam_action(call: Call) -> str:
 
 def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
     """An error that is no answer of AWS's, as a sentence that says what to do."""
-    what, said = str(call) if call else "connecting to AWS", " ".join(str(error).split())
+    what, said = str(call) if call else "connecting to AWS", without_credentials(" ".join(str(error).split()))
+    where = without_credentials(where)
     names = {each.__name__ for each in type(error).__mro__}
     strange = {"RecursionError": "redirected without end", "ResponseParserError": "answered by something else than AWS"}
     if found := names & {*strange}:

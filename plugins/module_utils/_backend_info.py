@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from types import MappingProxyType
@@ -143,7 +143,7 @@ class _Backend:
             passed = {*told["others"], *(path for path, look in seen.items() if look.is_gone)}
             found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in seen.values() if not look.is_gone])
-        versions = self._versions(scope, bucket)
+        versions = self._versions(scope, bucket, found.states if found else ())
         if found and self._asks("states", "resources", "versions"):
             told["states"] = self._states(scope, found, seen, versions if self._asks("versions") else None)
         if self._asks("usage"):
@@ -195,12 +195,12 @@ class _Backend:
         ]
         return sorted(states, key=lambda state: str(state["path"]))
 
-    def _versions(self, scope: Scope, bucket: Mapping[str, Any]) -> Versions | None:
+    def _versions(self, scope: Scope, bucket: Mapping[str, Any], states: Collection[str]) -> Versions | None:
         if not self._asks("versions") and (scope.keys or not self._asks("usage")):
             return None
         if bucket["exists"] is False:
             return Versions()
-        versions = listing.versions(self.aws, scope, self.params["max_versions"])
+        versions = listing.versions(self.aws, scope, self.params["max_versions"], states)
         if isinstance(versions, Failure):
             self._unknown("versions", versions)
             return None

@@ -10,10 +10,9 @@ from typing import Any
 from ._aws import Aws
 from ._backup.census import whereabouts
 from ._backup.closing import check_open
-from ._backup.manifest import Manifest, manifest_of
+from ._backup.manifest import MANIFEST, Manifest, manifest_of
 from ._backup.restoring import NOTHING, Restoring
 from ._backup.target import Destination
-from ._backup.vaults import MANIFEST
 from ._backup_options import SPEC as BACKUP_SPEC
 from ._backup_options import vault_of
 from ._bucket import BUCKET, versioning
@@ -115,6 +114,7 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
             "other_digests": restoring.foreign,
             "left_out": restoring.left_out,
         },
+        "left_out": restoring.left_behind,
         "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
         "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
     }

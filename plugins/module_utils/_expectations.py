@@ -29,10 +29,6 @@ class Expectations:
     #: The account that must own it, if one was declared.
     account_id: str | None = None
 
-    @property
-    def converge(self) -> str:
-        return self.play("bootstrap")
-
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """A playbook on this backend alone."""
         told: list[Word] = ["-e", variables] if variables else []

@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ._core import Invalid, TfstateError
+
+#: The most that a new file is opened to; the umask takes away from it, as from any file that a command creates.
+USUAL_FILE = 0o666
+#: For what is about states and backends: whose secrets, locks and weaknesses they are, is nobody else's business.
+PRIVATE_FILE = 0o600
 
 
 def expanded(path: str) -> Path:
@@ -34,32 +39,39 @@ def read_text(path: str) -> str | None:
         raise TfstateError(f"{path} cannot be read: {error}; choose another directory") from None
 
 
-def write_text(path: str, text: str, mode_if_new: int = 0o644) -> None:
+def write_private_text(path: str, text: str) -> None:
+    """As `write_text`, for nobody but the user who runs it if the file is new."""
+    write_text(path, text, PRIVATE_FILE)
+
+
+def write_text(path: str, text: str, mode_if_new: int = USUAL_FILE) -> None:
     """Replaces the file in one step: whoever reads it sees the old text or the new one, never half of it."""
     write_bytes(path, text.encode(), mode_if_new)
 
 
-def write_bytes(path: str, body: bytes, mode_if_new: int = 0o644) -> None:
-    """As `write_text`. A file that is there keeps its mode."""
+def write_bytes(path: str, body: bytes, mode_if_new: int = USUAL_FILE) -> None:
+    """As `write_text`. A file that is there keeps its mode; of a new one the umask is taken away."""
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else mode_if_new
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
         with _uninterrupted():
-            _replace(target, body, mode)
+            _replace(target, body, mode, mode_if_new)
     except OSError as error:
         raise TfstateError(f"{path} cannot be written: {error.strerror}; choose another directory") from None
 
 
-def _replace(target: Path, body: bytes, mode: int) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    draft = Path(name)
+def _replace(target: Path, body: bytes, mode: int | None, mode_if_new: int) -> None:
+    """The system takes the umask away where it makes the draft: asking for it would change it for other threads."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_if_new if mode is None else PRIVATE_FILE)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(body)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.chmod(mode)
+        if mode is not None:
+            draft.chmod(mode)
         draft.replace(target)
     except BaseException:
         draft.unlink()

@@ -157,10 +157,20 @@ KINDS: dict[str, Kind] = {
         "A lock is held for very long",
         "Locks never expire. A client that was killed leaves its lock behind, and nobody else can apply.",
     ),
+    "lock.unknown_age": Kind(
+        "medium",
+        "A lock does not say since when it is held",
+        "Nobody can tell whether its holder is still at work. older_than does not release it, and lock_id does.",
+    ),
     "lock.fence": Kind(
         "info",
         "A state has moved, and its old place is fenced",
         "Whoever went on here would work with a state that nobody else sees: the lock keeps them from it.",
+    ),
+    "lock.half_fence": Kind(
+        "high",
+        "A moved state is locked in one store only",
+        "Clients that lock in the other store get in, and work with a state that nobody else sees.",
     ),
     "lock.not_canonical": Kind(
         "low", "A lock is written in an unusual form", "OpenTofu cannot release a lock that differs from its own JSON."
@@ -179,8 +189,17 @@ KINDS: dict[str, Kind] = {
         "A state was deleted, and its digest is still there",
         "Terraform refuses to work on it. If the digest went too, it would plan to create everything again.",
     ),
+    "digest.states_lost": Kind(
+        "critical",
+        "The states of the digests in the lock table are gone",
+        "The bucket was emptied, or deleted and created again. Their digests are all that keeps clients from creating "
+        "everything again: restore or rebuild the states first.",
+    ),
     "digest.orphan": Kind(
-        "medium", "A digest has no state", "The next state that is written under this key is refused as damaged."
+        "high",
+        "A digest has no state",
+        "If the state was lost, its digest is all that keeps clients from creating everything again: restore or "
+        "rebuild the state first. If it was deleted on purpose, its digest does no harm until the key is used again.",
     ),
     "digest.malformed": Kind(
         "low", "A digest cannot be read", "Clients ignore it without a word: the state is not checked."
@@ -190,6 +209,12 @@ KINDS: dict[str, Kind] = {
     ),
     "state.unreadable": Kind(
         "high", "A state cannot be read", "What no client can parse, none can plan on. An older version may be whole."
+    ),
+    "state.lock_file_name": Kind(
+        "high",
+        "A state bears the name of a lock file",
+        "Clients that lock by file take it for the lock of the state beside it, which they then neither lock nor "
+        "write. Who deletes lock files deletes a state.",
     ),
     "state.deleted": Kind(
         "info", "A state was deleted", "If nobody meant to, it can be had back while its versions last."

@@ -33,6 +33,8 @@ _PLACES = {name.casefold(): place for place, name in enumerate(MEMBERS)}
 _CREATED = MEMBERS.index("Created")
 #: Go's zero time: what a record without `Created` is read as.
 _NEVER = "0001-01-01T00:00:00Z"
+#: No client wrote a lock earlier: this is before Terraform's first release. Go's and Unix's zero times are, too.
+_FIRST_CLIENT = datetime(2014, 1, 1, tzinfo=timezone.utc)
 
 #: What Go's json.Marshal escapes and Python's does not. No str but a broken one has surrogates.
 _ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -56,9 +58,19 @@ class LockInfo:
     path: str
 
     @property
-    def since(self) -> datetime:
-        """When the client took the lock, by its own clock, in UTC; nanoseconds are cut off."""
-        return _instant(self.created)
+    def since(self) -> datetime | None:
+        """When the client took the lock, by its own clock, in UTC; nanoseconds are cut off. None if it is unknown."""
+        moment = _instant(self.created)
+        return moment if moment >= _FIRST_CLIENT else None
+
+    @property
+    def created_if_known(self) -> str | None:
+        """As the client wrote it; None for Go's zero time and any other time before there were clients."""
+        return self.created if self.since else None
+
+    @property
+    def since_in_words(self) -> str:
+        return self.created_if_known or "an unknown time"
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,11 @@ class Wedged:
     """A lock that no client can read, and so none can wait for or release."""
 
     reason: str
+    #: A state lies where the lock file of another one would: it is never released, which would delete it.
+    is_state: bool = False
+
+
+IS_STATE = Wedged("it is a state under the name of a lock file, and no lock", is_state=True)
 
 
 def marshal(info: LockInfo) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from . import _identifiers
@@ -21,6 +22,7 @@ from ._guard import ALLOW
 from ._no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
 from ._printable import printable_result
 from ._reconcile import Interrupted, Outcome, reconcile
+from ._url_credentials import url_credentials
 
 
 def not_blank_in_environment(*names: str) -> str:
@@ -127,7 +129,10 @@ def edge_of(resource: Resource) -> Edge:
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]
-    """A module to which blank options are not set. AnsibleModule validates in its constructor."""
+    """A module to which blank options are not set. AnsibleModule validates in its constructor.
+
+    It hides credentials inside URLs as it hides secret options, from its first message on.
+    """
 
     params: dict[str, Any]
     argument_spec: dict[str, Any]
@@ -151,6 +156,22 @@ class _Module(AnsibleModule):  # type: ignore[misc]
             self.problem = problem
             self.params = {name: self.params[name] for name in self.params if name.startswith("_ansible_")}
             self.argument_spec, self.mutually_exclusive, self.required_together = {}, None, None
+
+    def exit_json(self, **result: Any) -> None:
+        self._hide_credentials()
+        super().exit_json(**result)
+
+    def fail_json(self, msg: str, **result: Any) -> None:
+        self._hide_credentials()
+        super().fail_json(msg=msg, **result)
+
+    def log(self, msg: str, log_args: Any = None) -> None:
+        self._hide_credentials()
+        super().log(remove_values(msg, self.no_log_values), remove_values(log_args, self.no_log_values))
+
+    def _hide_credentials(self) -> None:
+        known: set[str] = getattr(self, "no_log_values", set())
+        self.no_log_values = {*known, *url_credentials(getattr(self, "params", {}))}
 
 
 def run_module(edge: Edge) -> None:
@@ -183,7 +204,8 @@ def result_of(edge: Edge, params: Params, check_mode: bool, diff: bool, wrote: W
 
 def shown(edge: Edge, params: Params, result: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
     """A result as everybody may see it, with the options that led to it."""
-    secrets, names, hidden = frozenset(secrets), names_in(params), hidden_options(edge.spec)
+    secrets = frozenset({*secrets, *url_credentials(params)})
+    names, hidden = names_in(params), hidden_options(edge.spec)
     safe: dict[str, Any] = scrubbed(result, secrets, names)
     options = {option: HIDDEN if value and option in hidden else value for option, value in params.items()}
     return {**safe, "invocation": {"module_args": scrubbed(options, secrets, names)}}

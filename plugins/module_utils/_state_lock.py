@@ -12,7 +12,7 @@ from typing import Any
 
 from ._aws import Aws
 from ._core import Invalid, Params, TfstateError, Wrote, unheard
-from ._lock_record import HASH, MOVING, LockInfo, is_named, lock_name
+from ._lock_record import HASH, MOVING, LockInfo, Wedged, is_named, lock_name
 from ._module import Edge, connection_of, target_of
 from ._printable import printable
 from ._reconcile import unless_checking
@@ -32,6 +32,9 @@ SPEC: dict[str, dict[str, Any]] = {
     "info": {"default": ""},
     "wait_timeout": {"type": "int", "default": 60},
 }
+
+
+STATE = "and a state is never released: move it to another key"
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,16 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
     before = look(world, place)
     if before and not (params["lock_id"] or params["older_than"]):
-        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before))
+        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before if not _is_state(lock)))
+        if not ids:
+            return _refused(place, before, now, STATE)
         return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
     meant_id = (params["lock_id"] or "").strip('"')  # such as ETags have
     named = [lock for lock in before if not meant_id or is_named(lock.id, meant_id)]
     if before and not named:
         return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
+    if any(_is_state(lock) for lock in named):
+        return _refused(place, before, now, STATE)
     meant = []
     for lock in named:
         if not meant_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
@@ -125,13 +132,22 @@ def _free(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
         age = age_s(lock, before, now)
         if older_than_s is not None and age is None:
             return _refused(
-                place, before, now, "nothing says since when: release it by its lock_id, without older_than"
+                place,
+                before,
+                now,
+                f"and nothing says since when the lock in the {lock.store} is held, so older_than cannot judge it: if "
+                f"its holder is gone for sure, release it with lock_id: {lock_name(lock.id)}, without older_than",
             )
         if older_than_s is None or (age is not None and age >= older_than_s):
             meant.append(lock)
     released = unless_checking(check_mode, Released(tuple(meant), ()), partial(release, world, place, meant))
     after = tuple(lock for lock in before if lock not in released.done)
     return Settled(before, after, bool(released.done), "; ".join(released.problems) or None)
+
+
+def _is_state(lock: Lock) -> bool:
+    """Whether what lies in the place of the lock file is a state."""
+    return isinstance(lock.record, Wedged) and lock.record.is_state
 
 
 def _refused(place: Place, locks: tuple[Lock, ...], now: datetime, why: str) -> Settled:

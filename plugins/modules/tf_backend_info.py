@@ -108,7 +108,9 @@ EXAMPLES = r"""
 
 - name: Show who holds a lock
   ansible.builtin.debug:
-    msg: "{{ item.path }}: {{ item.who }} since {{ item.created }} ({{ item.store }}, {{ item.lock_id }})"
+    msg: >-
+      {{ item.path }}: {{ item.who }} since {{ item.created | default('an unknown time', true) }}
+      ({{ item.store }}, {{ item.lock_id }})
   loop: "{{ found.backend.locks or [] }}"
   loop_control:
     label: "{{ item.path }}"
@@ -215,8 +217,11 @@ backend:
         info: {description: What else its holder says., type: str, sample: ""}
         who: {description: Its holder., type: str, sample: deploy@runner-7}
         client: {description: The version of the client., type: str, sample: 1.11.4}
-        created: {description: Since when by the holder's clock., type: str, sample: "2026-11-21T01:18:05.568742401Z"}
-        age_s: {description: How old it is in seconds. Null if it does not say., type: int, sample: 1820}
+        created:
+          description: Since when by the holder's clock. Null if that is unknown.
+          type: str
+          sample: "2026-11-21T01:18:05.568742401Z"
+        age_s: {description: How old it is in seconds. Null if that is unknown., type: int, sample: 1820}
         is_wedged: {description: Whether no client can read and so none can release it., type: bool, sample: false}
         is_canonical: {description: Whether OpenTofu could release it from the table., type: bool, sample: true}
         problem: {description: Why it cannot be read. Null if it can., type: str, sample: "it is not JSON"}

@@ -43,7 +43,8 @@ attributes:
 options:
   directory:
     description:
-      - Where the report is written, on the controller.
+      - Where the report is written, on the controller. New files have mode C(0600), as they name who holds locks and
+        what lacks protection. A file that is there keeps its mode.
       - Not given, nothing is written.
     type: path
   code:

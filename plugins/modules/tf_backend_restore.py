@@ -113,6 +113,25 @@ progress:
     bytes: 510440
     other_digests: 0
     left_out: 40
+left_out:
+  description:
+    - Everything in the backup that is not restored, although O(keys) does not exclude it. Lock files and locks that
+      were held when the backup was made, digests without a state, items of other buckets, and without O(table) all
+      items.
+    - An object whose name ends in C(.tflock) is a lock file if it holds a lock record, or if there is a state of that
+      name without C(.tflock). Otherwise it is restored as any other object.
+    - A state under the name of the lock file of another state that is restored, or is there, is named in a warning,
+      too.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    key: {description: Of an object., type: str, sample: network/terraform.tfstate.tflock}
+    item:
+      description: Of an item of the lock table, its C(LockID).
+      type: str
+      sample: retired-terraform-state/network/terraform.tfstate
+    versions: {description: How many versions and markers there are of it., type: int, sample: 40}
 backup:
   description: The backup, as M(cornerstone.tfstate.tf_backend_backup) tells it.
   returned: success

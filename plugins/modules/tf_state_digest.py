@@ -86,7 +86,9 @@ options:
         serial is below that of an older one, an older one bears the same serial with other content, as after two
         clients wrote at the same time, or it tells neither.
       - V(forget_state) removes the digest of a state that does not exist, with O(state=absent). Clients then take the
-        state for empty, and plan to create everything.
+        state for empty, and plan to create everything. Use it only if nothing that the state managed exists any more,
+        as after C(terraform destroy). If the state was lost, restore it from a backup with
+        M(cornerstone.tfstate.tf_backend_restore), or put a copy of it back and let this module write its digest.
     type: list
     elements: str
     choices: [accept_state, forget_state]

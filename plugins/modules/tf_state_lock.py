@@ -91,8 +91,11 @@ options:
     description:
       - Release the lock, whatever its id, if it has been held for so long, as V(2h), V(90m), V(1d12h) or a number of
         seconds. A younger one is left alone, and the task ends well.
-      - The age of a lock file is that of the object. The age of an item is by the clock of the client that made it.
-        What does not say since when, is not released so.
+      - The age of a lock file is that of the object, by the clock of S3. The age of an item is by the clock of the
+        client that made it, as its C(Created) says.
+      - If an item does not say since when it is held, its age is unknown and the task fails and releases nothing. That
+        is so without C(Created), with the zero time of Go or Unix there, and with any other time before 2014. Release
+        such a lock by its O(lock_id).
       - Together with O(lock_id) both must be true.
       - The lock by which M(cornerstone.tfstate.tf_state_move) fences a state that moved is only released by its
         O(lock_id).
@@ -236,11 +239,11 @@ before:
       type: str
       sample: 1.11.4
     created:
-      description: Since when, by the clock of the client, in RFC 3339.
+      description: Since when, by the clock of the client, in RFC 3339. None if that is unknown.
       type: str
       sample: "2026-11-21T10:03:50.178060054Z"
     age_s:
-      description: For how many seconds. None if nothing says it. Less than none if a clock is wrong.
+      description: For how many seconds. None if that is unknown. Negative if a clock is wrong.
       type: int
       sample: 7260
     is_wedged:

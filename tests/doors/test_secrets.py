@@ -51,3 +51,27 @@ def test_the_role_keeps_its_secrets_too(project: Project, bucket_name: str, tabl
     assert (run.code == 0) == (ends == "well"), run.output
     told = run.output + (project.home / "log").read_text()
     assert not [name for name, value in SECRETS.items() if value in told]
+
+
+@pytest.mark.parametrize("ends", ["well", "badly", "wrongly asked"])
+def test_credentials_in_urls_are_neither_printed_nor_logged(project: Project, table_name: str, ends: str) -> None:
+    """Of the endpoint and of proxies, in results, in errors that quote the URL, and in refusals of other options."""
+    scheme, host = project.connection()["endpoint_url"].split("://")
+    where = f"{scheme}://operator:endpoint-PASSWORD@{'127.0.0.1:9' if ends == 'badly' else host}"
+    proxies = {"https": "http://operator:proxy-PASSWORD@127.0.0.1:9"}
+    project.write("secrets.yml", {"where": where, "tuning": {"proxies": proxies, "retries": {"total_max_attempts": 1}}})
+    options = {
+        **project.connection(),
+        "name": table_name,
+        "endpoint_url": "{{ where }}",
+        "aws_config": "{{ tuning }}",
+        "wait_timeout": 1,
+        **({"bogus": True} if ends == "wrongly asked" else {}),
+    }
+    task = {"name": "Look", "cornerstone.tfstate.tf_lock_table": options, "check_mode": True}
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": ["secrets.yml"], "tasks": [task]}
+    project.write("site.yml", [play])
+    run = project.play("site.yml", "-vvvv", "--diff", ANSIBLE_LOG_PATH=str(project.home / "log"))
+    assert (run.code == 0) == (ends == "well"), run.output
+    told = run.output + (project.home / "log").read_text()
+    assert [line for line in told.splitlines() if "PASSWORD" in line] == []

@@ -134,12 +134,13 @@ TROUBLE: dict[str, tuple[tuple[bytes | None, ...], Any, Any]] = {
 
 
 @pytest.fixture
-def troubled(params: dict[str, Any], emulator: RunningEmulator) -> dict[str, Any]:
+def troubled(params: dict[str, Any], emulator: RunningEmulator, tmp_path: Path) -> dict[str, Any]:
     """One state in each kind of trouble."""
     s3, dynamodb = emulator.client("s3"), emulator.client("dynamodb")
     bucket, table = params["bucket"], params["table"]
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     through_core([Task("tf_lock_table", {**params_of_the_connection(params), "name": table})])
+    save("digest.orphan", params, s3, dynamodb, tmp_path)
     for path, (versions, digest, lock) in TROUBLE.items():
         for body in versions:
             where = {"Bucket": bucket, "Key": path}
@@ -154,11 +155,22 @@ def troubled(params: dict[str, Any], emulator: RunningEmulator) -> dict[str, Any
     return {**{name: value for name, value in params.items() if name != "code"}, **asked}
 
 
+def save(path: str, params: dict[str, Any], s3: Any, dynamodb: Any, home: Path) -> None:
+    """A state that is in a backup, and is lost with all its versions."""
+    bucket, table = params["bucket"], params["table"]
+    put = s3.put_object(Bucket=bucket, Key=path, Body=STATE)
+    dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}-md5"}, "Digest": {"S": MD5}})
+    about = {**params_of_the_connection(params), "bucket": bucket, "table": table, "backup": str(home / "backup")}
+    (saved,) = through_core([Task("tf_backend_backup", about)])
+    assert saved["changed"], saved
+    s3.delete_object(Bucket=bucket, Key=path, VersionId=put["VersionId"])
+
+
 def params_of_the_connection(params: dict[str, Any]) -> dict[str, Any]:
     return {name: params[name] for name in ("endpoint_url", "access_key", "secret_key", "region")}
 
 
-def task_of(command: Command, params: dict[str, Any]) -> Task:
+def task_of(command: Command, params: dict[str, Any], home: Path) -> Task:
     """The module that a printed command enters."""
     connection = params_of_the_connection(params)
     if command.program == "ansible":
@@ -166,6 +178,9 @@ def task_of(command: Command, params: dict[str, Any]) -> Task:
     if command.name == "unlock":
         backend = {"bucket": params["bucket"], "table": params["table"], "state": "released"}
         return Task("tf_state_lock", {**command.given, **backend, **connection})
+    if command.name == "restore_backup":
+        backend = {"bucket": params["bucket"], "table": params["table"], "backup": str(home / "backup")}
+        return Task("tf_backend_restore", {**command.given, **backend, **connection})
     options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
     return Task("tf_state_bucket", {"name": params["bucket"], **options, **connection})
 
@@ -180,7 +195,7 @@ def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], 
 
 
 @pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
-def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any]) -> None:
+def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any], tmp_path: Path) -> None:
     (before,) = through_core([Task("tf_backend_audit", troubled)])
     found = {(each["id"], each["resource"].partition(" (")[0]) for each in before["findings"]}
     assert found >= {(path.partition(",")[0], path) for path in TROUBLE} | {("bucket.lifecycle", troubled["bucket"])}
@@ -188,7 +203,7 @@ def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any]) ->
     commands = dict.fromkeys(each["fix"] for each in before["findings"] if each["id"] not in last)
     (lifecycle,) = [each["fix"] for each in before["findings"] if each["id"] == "bucket.lifecycle"]
     for fix in [*commands, lifecycle]:
-        (result,) = through_core([task_of(command_of(fix), troubled)])
+        (result,) = through_core([task_of(command_of(fix), troubled, tmp_path)])
         assert not result.get("failed"), (fix, result["msg"])
     (after,) = through_core([Task("tf_backend_audit", troubled)])
     assert after["findings"] == []

@@ -156,11 +156,96 @@ def test_a_damaged_backup_is_refused_whole(world: World):
     world.refused(MODULE, "holds no backup.json, and so no backup that was finished")
 
 
-def damaged(world: World) -> None:
+@pytest.mark.parametrize(("member", "value"), [("md5", "0" * 32), ("size", 0), ("sha256", "0" * 64)])
+def test_a_backup_whose_manifest_does_not_fit_its_bodies_is_refused_whole(
+    on_ministack: World, member: str, value: object
+):
+    """A wrong MD5 would become the digest, and size 0 none, of a state that every client then refuses or trusts."""
+    world = on_ministack
+    manifest = world.backup / "backup.json"
+    told = json.loads(manifest.read_text())
+    [each for each in told["versions"] if each["key"] == KEY][-1][member] = value
+    manifest.write_text(json.dumps(told))
+    damaged(world, KEY)
+    of_the_source = {name: told[name] for name in ("bucket", "table", "region")}
+    assert world.done(BACKUP, **of_the_source)["changed"], "the bucket still has what mends it"
+    world.done(MODULE)
+    is_as_saved(world)
+
+
+RECORD = b'{"ID":"1","Operation":"plan","Info":"","Who":"me","Version":"","Created":"2026-01-02T03:04:05Z","Path":""}'
+
+
+def test_a_state_under_the_name_of_a_lock_file_is_saved_and_restored(on_ministack: World):
+    """What a `.tflock` holds says what it is. A lock file stays behind, and is named."""
+    world = on_ministack
+    odd, lone = "odd.tfstate.tflock", "lone.tfstate.tflock"
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    bodies = {KEY: [state(1)], odd: [state(1), state(2)], lone: [RECORD], "x.tflock": [b"# notes"]}
+    for key, each in bodies.items():
+        for body in each:
+            source.place.put(body, key, digest=key in (KEY, odd))
+    there = {"backup": str(world.home / "odd")}
+    source.done(BACKUP, **there)
+    done = world.done(MODULE, **there)
+    assert [row["key"] for row in done["objects"]] == sorted([KEY, odd, "x.tflock"])
+    assert done["left_out"] == [{"key": lone, "versions": 1}] and done["progress"]["left_out"] == 1
+    everything = {key: each for key, each in world.everything().items() if key in bodies}
+    assert everything == {key: each for key, each in bodies.items() if key != lone}
+    assert world.place.digest(odd) == md5(state(2))
+    world.unchanged(MODULE, **there)
+
+
+def test_a_state_in_the_place_of_the_lock_file_of_another_one_is_named(on_ministack: World):
+    world = on_ministack
+    source = world.at(Place(world.place.emulator, "eu-west-1"))
+    source.place.put(state(1))
+    source.place.put(state(2), f"{KEY}.tflock", digest=False)
+    there = {"backup": str(world.home / "odd")}
+    source.done(BACKUP, **there)
+    done = world.done(MODULE, **there)
+    assert [row["key"] for row in done["objects"]] == [KEY]
+    assert {"key": f"{KEY}.tflock", "versions": 1} in done["left_out"]
+    (warning,) = done["warnings"]
+    assert f"{KEY}.tflock in the backup holds a state under the name of the lock file" in warning
+    elsewhere = world.at(Place(world.place.emulator, "us-east-1"))
+    elsewhere.done(MODULE, keys=[f"{KEY}.tflock"], **there)
+    assert elsewhere.current(f"{KEY}.tflock") == state(2)
+
+
+def test_items_that_are_not_restored_are_named(on_ministack: World):
+    world = on_ministack
+    told = json.loads((world.backup / "backup.json").read_text())
+    bucket = told["bucket"]
+    told["items"] += [
+        {"LockID": {"S": f"{bucket}/gone-md5"}, "Digest": {"S": "0" * 32}},
+        {"LockID": {"S": "another/k-md5"}, "Digest": {"S": "0" * 32}},
+        {"LockID": {"S": f"{bucket}/held"}, "Info": {"S": "{}"}},
+    ]
+    (world.backup / "backup.json").write_text(json.dumps(told))
+    done = world.done(MODULE)
+    items = {each["item"] for each in done["left_out"] if "item" in each}
+    assert items == {f"{bucket}/gone-md5", "another/k-md5", f"{bucket}/held"}
+    assert {each["key"] for each in done["left_out"] if "key" in each} == {f"{KEY}.tflock"}
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("key", ["k"]), ("md5", 7), ("content", {"ContentType": "a\nb"}), ("tags", {"a": "\ud800"})]
+)
+def test_a_manifest_with_a_wrong_member_is_refused_in_one_sentence(on_ministack: World, member: str, value: object):
+    world = on_ministack
+    manifest = world.backup / "backup.json"
+    told = json.loads(manifest.read_text())
+    told["versions"][0][member] = value
+    manifest.write_text(json.dumps(told))
+    world.refused(MODULE, f"{world.backup} is not a backup that can be restored: in backup.json, versions[0].{member}")
+
+
+def damaged(world: World, key: str = "README.md") -> None:
     """Refused in the same words with and without check mode, and every lock was given back."""
     said = [world.run(MODULE, check_mode=check_mode) for check_mode in (True, False)]
     assert all(each["failed"] for each in said) and said[0]["msg"] == said[1]["msg"]
-    assert f"the backup in {world.backup} is damaged" in said[0]["msg"] and "of README.md" in said[0]["msg"]
+    assert f"the backup in {world.backup} is damaged" in said[0]["msg"] and f"of {key}" in said[0]["msg"]
     assert [each["changed"] for each in said] == [False, False], "locks were taken and given back"
     assert world.histories() == {} and world.items() == []
     assert not any(world.has_lock_file(key) for key in (KEY, DEV, "README.md"))

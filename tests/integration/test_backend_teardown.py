@@ -69,6 +69,16 @@ def test_a_backend_goes_once_all_of_it_was_saved(world: World):
     world.unchanged(MODULE)
 
 
+def test_a_state_under_the_name_of_a_lock_file_is_named_locked_and_saved(on_ministack: World):
+    world, odd = on_ministack, "odd.tfstate.tflock"
+    world.place.put(state(1), odd)
+    done = world.done(MODULE)
+    assert [each["key"] for each in done["destroys"]["states"]] == [odd]
+    assert world.saved() == {odd: [state(1)]}
+    assert any(f"{odd}.tflock" in call.request.target for call in world.relay.writes)
+    gone(world)
+
+
 def test_locks_come_first_and_go_last(on_ministack: World):
     world = on_ministack
     world.place.put(state(1))

@@ -247,6 +247,29 @@ def test_a_lock_in_both_stores_is_as_old_as_the_younger_of_them(backend: Backend
     assert {each["age_s"] < 3600 for each in result["before"]} == {True}
 
 
+STATE = json.dumps({"version": 4, "serial": 1, "lineage": "a", "resources": []}).encode()
+
+
+@pytest.mark.parametrize("which", [{"older_than": "0"}, {}, {"lock_id": "etag"}])
+def test_a_state_under_the_name_of_a_lock_file_is_never_released(backend: Backend, which: dict[str, str]) -> None:
+    etag = backend.s3.put_object(Bucket=backend.bucket, Key=LOCK_FILE, Body=STATE)["ETag"].strip('"')
+    said = backend.refused("released", **{name: etag if value == "etag" else value for name, value in which.items()})
+    assert "a state under the name of a lock file" in said and "a state is never released" in said
+    assert backend.s3.get_object(Bucket=backend.bucket, Key=LOCK_FILE)["Body"].read() == STATE
+
+
+@pytest.mark.parametrize("created", [None, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_lock_of_an_unknown_time_is_never_old_enough(backend: Backend, created: str | None) -> None:
+    record = {"ID": "1", "Operation": "plan", "Who": "ann@ci", **({"Created": created} if created else {})}
+    backend.item(Info={"S": json.dumps(record)})
+    said = backend.refused("released", older_than="1s")
+    assert "since an unknown time" in said and "older_than cannot judge it" in said
+    (seen,) = backend.task("released")["before"]
+    assert (seen["created"], seen["age_s"]) == (None, None)
+    backend.done("released", lock_id="1")
+    assert backend.holders == FREE
+
+
 WEDGED_ITEMS: dict[str, tuple[dict[str, Any], str]] = {
     "without Info": ({}, "it has no Info"),
     "Info no text": ({"Info": {"N": "7"}}, "it has no Info"),
@@ -260,7 +283,7 @@ def test_a_wedged_item_is_shown_and_released_as_it_was_seen(
 ) -> None:
     backend.item(**attributes)
     assert f"no client can read or release ({reason}; table, lock id " in backend.refused("released")
-    assert "nothing says since when" in backend.refused("released", older_than="1s")
+    assert "nothing says since when the lock in the table is held" in backend.refused("released", older_than="1s")
     (seen,) = backend.task("released")["before"]
     assert (seen["is_wedged"], seen["who"], seen["problem"]) == (True, None, reason)
     backend.item(Info={"S": "somebody else's"})

@@ -19,7 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aw
 from tests.integration.doors import Door, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
-from tests.support.relay import then
+from tests.support.relay import error, then
 
 
 def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_fenced(world: World):
@@ -199,6 +199,36 @@ def test_a_state_that_moved_elsewhere_is_not_moved_again(world: World):
     refused(world, f"was moved to s3://{world.new.bucket}/a.tfstate before", key="b.tfstate", source_key=KEY)
 
 
+def tag(world: World, count: int) -> None:
+    tags = [{"Key": f"tag-{place}", "Value": "x"} for place in range(count)]
+    world.old.s3.put_object_tagging(Bucket=world.old.bucket, Key=KEY, Tagging={"TagSet": tags})
+
+
+@pytest.mark.parametrize("fence", ["lock", "tag"])
+def test_a_state_with_no_room_for_the_mark_is_refused_before_anything_moves(world: World, fence: str):
+    """S3 takes ten tags of an object, and the mark would be the eleventh."""
+    world.old.put(state())
+    tag(world, 10)
+    refused(world, f"{KEY} has 10 tags, the most that S3 takes", fence=fence)
+    assert (world.new.bodies(), world.old.locks(), world.new.locks()) == ([], [], [])
+    tag(world, 9)
+    assert world.moved(fence=fence)["changed"]
+    assert world.old.mark()
+    assert not world.moved(fence=fence)["changed"]
+
+
+def test_a_state_that_loses_the_room_for_its_mark_on_the_way_stays_locked_until_there_is_room(world: World):
+    world.old.put(state())
+    world.relay.on("PutObjectTagging", reply=error("BadRequest", 400))
+    assert world.move()["failed"]
+    tag(world, 10)
+    refused(world, "remove one of its tags")
+    assert (world.new.bodies(), len(world.old.locks()), world.new.locks()) == ([state()], 2, [])
+    tag(world, 9)
+    assert world.moved()["changed"]
+    assert world.old.mark() and len(world.old.locks()) == 2
+
+
 def test_what_moved_and_vanished_is_not_moved_again_unasked(world: World):
     world.old.put(state())
     world.moved(fence="tag")
@@ -249,7 +279,7 @@ def test_a_client_between_its_two_writes_is_no_damage_but_waited_for(world: Worl
 
 
 def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
-    keys = [f"p{number}/terraform.tfstate" for number in range(7)] + [DEV]
+    keys = [f"p{number}/terraform.tfstate" for number in range(6)] + ["odd.tflock", DEV]
     for key in keys:
         world.old.put(state(), key)
     world.old.s3.put_object(Bucket=world.old.bucket, Key="README.md", Body=b"# hello")

@@ -20,7 +20,14 @@ UNLOCK_SPEC = {
     **{name: {"type": "str", "required": name == "key"} for name in ("key", "workspace", "lock_id", "older_than")},
     "key_is_url_encoded": {"type": "bool"},
 }
-SPECS: dict[str, dict[str, Any]] = {"bootstrap": ROLE_SPEC, "unlock": UNLOCK_SPEC, "audit": {}}
+#: What playbooks/restore_backup.yml takes.
+RESTORE_SPEC = {"backup": {"type": "str"}, "keys": {"type": "list", "elements": "str", "no_log": False}}
+SPECS: dict[str, dict[str, Any]] = {
+    "bootstrap": ROLE_SPEC,
+    "unlock": UNLOCK_SPEC,
+    "restore_backup": RESTORE_SPEC,
+    "audit": {},
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from .._bucket import BUCKET
 from .._core import Target, TfstateError
-from .._lock_record import LockInfo
+from .._lock_record import LockInfo, Wedged
 from .._state.contents import Lock, locks
 from .._state.lease import Lease
 from .._state.listing import item_of
@@ -18,7 +18,7 @@ from .._table import TABLE
 from .census import Keeper, about, id_of, items, of_bucket, versions, whereabouts
 from .closing import is_closed
 from .fence import Fence, is_lock_file
-from .losses import Losses, losses_of, objects_in
+from .losses import Losses, losses_of, misnamed_states, objects_in
 from .manifest import Listed, RawItem
 
 WORK = "tf_backend_teardown"
@@ -77,7 +77,11 @@ class Doomed:
     @property
     def paths(self) -> frozenset[str]:
         """What clients have to be kept from: every state, and whatever else somebody has locked."""
-        return frozenset({*self.theirs, *objects_in(self.versions).states})
+        return frozenset({*self.theirs, *objects_in(self.versions).states, *self._misnamed})
+
+    @cached_property
+    def _misnamed(self) -> frozenset[str]:
+        return frozenset(misnamed_states(self.aws, self.bucket, self.versions))
 
     @property
     def fenced_items(self) -> frozenset[str]:
@@ -121,6 +125,8 @@ def _holders(found: Doomed) -> tuple[frozenset[str], dict[str, str]]:
     for lock in locks(found.aws, fence.scope, seen, of_bucket(found.items, found.bucket.name), seen.now):
         if lock.failure:
             raise TfstateError(f"who holds the lock of {lock.path} cannot be known: {lock.failure}")
+        if isinstance(lock.info, Wedged) and lock.info.is_state:
+            continue
         if id_of(lock.info) != fence.id_of(lock.path):
             theirs[lock.path] = f"{lock.path} ({_who(lock)})"
         elif lock.store == "file":
@@ -132,5 +138,5 @@ def _who(lock: Lock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
         info = f", {record.info}" if record.info else ""
-        return f"{record.operation} by {record.who} since {record.created}{info}; {lock.store}, lock id {record.id}"
+        return f"{record.operation} by {record.who} since {record.since_in_words}{info}; {lock.store}, lock id {record.id}"
     return f"a record that no client can read, {lock.store}"

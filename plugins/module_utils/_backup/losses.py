@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -32,7 +32,11 @@ class Losses:
     @property
     def current(self) -> list[Listed]:
         """The objects that are no lock files."""
-        return [each for each in self.versions if _is_object(each) and not each.key.endswith(SUFFIX)]
+        return [
+            each
+            for each in self.versions
+            if _is_object(each) and (each.key in self.looks or not each.key.endswith(SUFFIX))
+        ]
 
     @property
     def own(self) -> list[Item]:
@@ -70,7 +74,19 @@ class Losses:
 
 
 def losses_of(aws: Keeper, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Losses:
-    return Losses(bucket, versions, items, looks(aws, Scope(bucket), objects_in(versions), wants_counts=False))
+    seen = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
+    return Losses(bucket, versions, items, seen | misnamed_states(aws, bucket, versions))
+
+
+def misnamed_states(aws: Keeper, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:
+    """The states that bear the name of a lock file, by their keys, where there is no state beside them."""
+    found = objects_in(versions)
+    alone = {f"{path}{SUFFIX}": each for path, each in found.lock_files.items() if path not in found.states}
+    named = Objects(found.now, {key: replace(each, path=key) for key, each in alone.items()})
+    seen = looks(aws, Scope(bucket), named, wants_counts=False) if alone else {}
+    return {
+        key: each for key, each in seen.items() if isinstance(each.document, Document) and not each.document.is_bare
+    }
 
 
 def objects_in(versions: Sequence[Listed]) -> Objects:

@@ -8,19 +8,19 @@ The last version of a key was the current one when the backup was taken.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from .._core import Invalid
+from .manifest_checks import WrongMember, check_members
 
+#: The name of the file, or object.
+MANIFEST = "backup.json"
 FORMAT = 1
 #: So many of a kind are named.
 NAMED = 5
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 #: What tells a version from all others. Of an unversioned object only its time and content do.
 Identity: TypeAlias = tuple[str, str, str, str | None]
@@ -144,20 +144,30 @@ def text_of(manifest: Manifest) -> str:
 
 
 def manifest_of(text: str, where: str) -> Manifest:
-    """Raises Invalid on what is no manifest that can be trusted to name its bodies."""
+    """Raises Invalid, naming the member, on what cannot be relied on to be restored."""
     try:
-        told = json.loads(text)
-        if told["format"] != FORMAT:
-            raise Invalid(f"{where} is a backup of format {told['format']}; this version reads format {FORMAT}")
-        about = {each.name: told[each.name] for each in fields(Manifest) if each.name not in ("entries", "items")}
-        entries = tuple(Entry(**row) for row in told["versions"])
-        items = tuple(_unpacked(item) for item in told["items"])
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as problem:
-        raise Invalid(f"{where} is no backup: {type(problem).__name__}: {problem}") from None
-    for entry in entries:
-        if entry.is_delete_marker != (entry.sha256 is None) or not _SHA256.fullmatch(entry.sha256 or "0" * 64):
-            raise Invalid(f"{where} is no backup: version {entry.version_id} of {entry.key} names no body")
-    return Manifest(**about, entries=entries, items=items)
+        told = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise Invalid(f"{where} is not a backup: {MANIFEST} is not JSON ({type(problem).__name__})") from None
+    _check_format(told, where)
+    try:
+        check_members(told)
+    except WrongMember as wrong:
+        raise Invalid(f"{where} is not a backup that can be restored: in {MANIFEST}, {wrong}") from None
+    about = {each.name: told[each.name] for each in fields(Manifest) if each.name not in ("entries", "items")}
+    entries = tuple(Entry(**row) for row in told["versions"])
+    return Manifest(**about, entries=entries, items=tuple(_unpacked(item) for item in told["items"]))
+
+
+def _check_format(told: Any, where: str) -> None:
+    """First, as another format may have other members."""
+    said = told.get("format") if isinstance(told, dict) else None
+    if isinstance(said, int) and not isinstance(said, bool) and said != FORMAT:
+        raise Invalid(f"{where} is a backup of format {said}; this version reads format {FORMAT}")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # JSON has no NaN and no Infinity
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -27,8 +27,10 @@ from .._state.lease import Lease
 from .._state.listing import item_of
 from .._state.locking import look
 from .._state.scope import SUFFIX, Scope
+from .bodies import damaged
 from .census import items, name_of, versions
 from .fence import Fence, is_lock_file
+from .lock_files import Division, divided
 from .manifest import Entry, Listed, Manifest, Progress, RawItem, some
 from .target import Destination, digest_in
 from .vaults import LARGEST
@@ -98,6 +100,8 @@ class Restoring:
     foreign: int = 0
     #: Lock files and locks that were held when the backup was made.
     left_out: int = 0
+    #: All of these by name: objects by `key`, and items of the table by `item`.
+    left_behind: list[dict[str, Any]] = field(default_factory=list)
     is_verified: bool = False
 
     @cached_property
@@ -122,16 +126,17 @@ class Restoring:
         """Finds out, and refuses what cannot be done. It only reads."""
         self.lease.check()
         scope = Scope(self.to.bucket, self.to.table, self.keys)
-        histories = {
-            key: each for key, each in self.manifest.histories().items() if scope.takes(key.removesuffix(SUFFIX))
-        }
-        wanted = {key: history for key, history in histories.items() if not key.endswith(SUFFIX)}
         present = {name_of(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
         listed = _by_key(versions(self.to.aws, self.to.bucket))
+        there = [key for key, each in listed.items() if not each[-1].is_delete_marker]
+        division = divided(self.to.vault, scope, self.manifest.histories(), there)
+        self._leave_out(division)
+        wanted = division.wanted
         digests = self._digests(scope)
+        stateless = [name_of(raw) for path, raw in digests.items() if path not in wanted]
+        self.left_behind += [{"item": name, "versions": 1} for name in stateless]
         seen = [partial(self._row, key, history, digests.get(key), listed, present) for key, history in wanted.items()]
         self.rows = self.to.aws.together(seen) if seen else []
-        self.left_out += sum(len(history) for key, history in histories.items() if key.endswith(SUFFIX))
         refused = [row.path for row in self.rows if row.done is None]
         if refused:
             raise Refused(
@@ -155,20 +160,30 @@ class Restoring:
         if self.is_verified:
             return
         entries = [entry for row in self.rows for entry in row.wanted]
-        names = sorted({entry.sha256 for entry in entries if entry.sha256})
-        read = [partial(self.to.vault.sha256_of, name) for name in names]
-        hashes = self.to.aws.together(read) if read else []
-        wrong = {name for name, found in zip(names, hashes, strict=True) if name != found}
-        lost = [f"version {entry.version_id} of {entry.key}" for entry in entries if entry.sha256 in wrong]
+        lost = [f"version {entry.version_id} of {entry.key}" for entry in damaged(self.to.aws, self.to.vault, entries)]
         if lost:
             raise Refused(f"the backup in {self.to.vault.url} is damaged: {some(lost)}; nothing was restored")
         self.is_verified = True
 
+    def _leave_out(self, division: Division) -> None:
+        self.left_out += sum(len(history) for history in division.lock_files.values())
+        self.left_behind += [{"key": key, "versions": len(each)} for key, each in division.lock_files.items()]
+        if division.in_the_way:
+            self.to.aws.warnings.append(
+                f"{some(division.in_the_way)} in the backup holds a state under the name of the lock file of another "
+                "state, which is restored or there, and was left out: restore it alone, with keys, into another bucket"
+            )
+
     def _digests(self, scope: Scope) -> dict[str, RawItem]:
         """Those of the backup's own bucket, by the path of their state. What has no `Digest` is none."""
         found: dict[str, RawItem] = {}
-        for raw in self.manifest.items if self.to.table else ():
+        for raw in self.manifest.items:
             bucket, item = item_of(raw)
+            is_digest = item.is_digest and bool(raw.get("Digest"))
+            if not self.to.table or not is_digest or bucket != self.manifest.bucket:
+                self.left_behind.append({"item": name_of(raw), "versions": 1})
+            if not self.to.table:
+                continue
             if not item.is_digest or not raw.get("Digest"):
                 self.left_out += 1
             elif bucket != self.manifest.bucket:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -14,9 +13,10 @@ from typing import Any
 from .._core import Call, Failure, Target, TfstateError
 from .._guard import Refused
 from .._state.contents import GONE, etag_md5
+from .bodies import Measure, Measured, damaged
 from .census import Keeper, about, items, name_of, versions
-from .manifest import Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
-from .vaults import MANIFEST, PIECE, Vault, rewriting, scratch
+from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
+from .vaults import PIECE, Vault, rewriting, scratch
 
 #: What somebody wrote while it was saved is fetched, too: so often.
 ROUNDS = 3
@@ -118,7 +118,7 @@ class Saving:
     def foresee(self) -> Saved:
         """What saving would bring, told by listings alone."""
         (_seen, known), now = self.check(), self.present()
-        due = self._due(known, now, self._broken(known))
+        due = self._due(known, now, self._damaged(known))
         self.check_sizes(due)
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         known_ones = known.identities if known else frozenset()
@@ -129,45 +129,53 @@ class Saving:
     def carry_out(self) -> Saved:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
         seen, known = self.check()
-        broken, now = self._broken(known), self.present()
+        broken, now = self._damaged(known), self.present()
+        was_damaged = bool(broken)
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
         for _unused in range(ROUNDS):
             due = self._due(manifest, now, broken)
             self.check_sizes(due)
             more, gone = self._fetch(due)
-            broken -= {entry.sha256 for entry in more}
+            broken -= {entry.identity for entry in more}
             fetched += more
             known_ones = manifest.identities
             new = [entry for entry in more if entry.identity not in known_ones]
-            manifest = self._manifest(manifest, new, now)
+            manifest = self._manifest(self._mended(manifest, more), new, now)
             before, now = now, self.present()
             self._check_gone(gone, now)
             if now.identities == before.identities and now.items == before.items:
                 break
-        if broken:
-            raise TfstateError(self._lost(manifest, broken))
+        if was_damaged:
+            self._check_whole(manifest)
         if known is None or not is_same(known, manifest):
             self._keep(manifest, seen)
         missed = len(now.identities - manifest.identities)
         return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
 
-    def _broken(self, known: Manifest | None) -> set[str | None]:
-        """The bodies that are missing or no longer what they were."""
-        names = sorted(known.bodies) if known else []
-        hashes = self.aws.together([partial(self.vault.sha256_of, name) for name in names]) if names else []
-        return {name for name, found in zip(names, hashes, strict=True) if name != found}
+    def _damaged(self, known: Manifest | None) -> set[Identity]:
+        """The versions whose bodies are missing, or are not what the manifest says."""
+        return {entry.identity for entry in damaged(self.aws, self.vault, known.entries)} if known else set()
 
-    def _lost(self, manifest: Manifest, broken: Collection[str | None]) -> str:
-        lost = [f"version {each.version_id} of {each.key}" for each in manifest.entries if each.sha256 in broken]
-        return (
-            f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: {some(lost)}"
-        )
+    def _check_whole(self, manifest: Manifest) -> None:
+        """Raises TfstateError if a body is still not what the manifest says."""
+        lost = [f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.vault, manifest.entries)]
+        if lost:
+            raise TfstateError(
+                f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
+                f"{some(lost)}"
+            )
 
     @staticmethod
-    def _due(known: Manifest | None, now: Present, broken: Collection[str | None]) -> list[Listed]:
-        whole = {entry.identity for entry in known.entries if entry.sha256 not in broken} if known else set()
+    def _due(known: Manifest | None, now: Present, broken: Collection[Identity]) -> list[Listed]:
+        whole = known.identities - {*broken} if known else frozenset()
         return [each for each in now.versions if each.identity not in whole]
+
+    @staticmethod
+    def _mended(manifest: Manifest, fetched: Iterable[Entry]) -> Manifest:
+        """With what was fetched once more in the place of what the manifest said of it."""
+        found = {entry.identity: entry for entry in fetched}
+        return replace(manifest, entries=tuple(found.get(each.identity, each) for each in manifest.entries))
 
     def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
         """Versions are only ever added."""
@@ -192,6 +200,7 @@ class Saving:
     def _keep(self, manifest: Manifest, seen: str | None) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = text_of(replace(manifest, taken_at=moment))
+        manifest_of(text, self.vault.url)  # raises on what could not be restored
         self.vault.keep_manifest(text, seen)
         if self.vault.manifest() != text:
             raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
@@ -219,19 +228,19 @@ class Saving:
                 return answer
             if isinstance(answer, Failure):
                 raise TfstateError(f"{each} {_UNSAVED}: {answer}")
-            sha256, md5, size = _measured(body)
-            if size != each.size or etag_md5(answer) not in (None, md5):
+            found = _measured(body)
+            if found.size != each.size or etag_md5(answer) not in (None, found.md5):
                 raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
-            if self.vault.sha256_of(sha256) != sha256:  # another version may have the same body
+            if self.vault.measured(found.sha256) != found:  # another version may have the same body
                 body.seek(0)
-                self.vault.keep(sha256, body)
-                if self.vault.sha256_of(sha256) != sha256:
+                self.vault.keep(found.sha256, body)
+                if self.vault.measured(found.sha256) != found:
                     raise TfstateError(f"{each} reads back from {self.vault.url} other than it was written")
         return Entry(
             *each.identity,
-            size=size,
-            sha256=sha256,
-            md5=md5,
+            size=found.size,
+            sha256=found.sha256,
+            md5=found.md5,
             content={name: answer[name] for name in CONTENT if answer.get(name)},
             tags=self._tags(each) if answer.get("TagCount") else {},
             encryption={name: answer[name] for name in ENCRYPTION if answer.get(name)},
@@ -247,12 +256,9 @@ class Saving:
         return {**self.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
 
 
-def _measured(body: Any) -> tuple[str, str, int]:
-    """SHA-256, MD5 and length."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+def _measured(body: Any) -> Measured:
+    measure = Measure()
     body.seek(0)
     while piece := body.read(PIECE):
-        sha256.update(piece)
-        md5.update(piece)
-        size += len(piece)
-    return sha256.hexdigest(), md5.hexdigest(), size
+        measure.take(piece)
+    return measure.result

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -23,14 +22,16 @@ from typing import Any, BinaryIO, Protocol
 from .._aws import Aws
 from .._bucket import public_access
 from .._core import Call, CallFailed, Failure, Response, Target, TfstateError
-from .._files import read_text, write_text
+from .._files import PRIVATE_FILE, read_text, write_private_text
 from .._guard import Refused
 from .._state.lock_stores import ABSENT
 from .._state.locking import UNMET
+from .bodies import Measure, Measured
+from .manifest import MANIFEST
 
-MANIFEST, BODIES, ALONE = "backup.json", "objects", ".lock"
+BODIES, ALONE = "objects", ".lock"
 #: What lies in a backup is as secret as the states.
-PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+PRIVATE_FOLDER = 0o700
 PIECE = 256 * 1024
 #: No single PutObject takes more bytes. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
 LARGEST = 5 * 1024**3
@@ -40,7 +41,7 @@ class Vault(Protocol):
     """Where a backup lies.
 
     Longer bodies than `largest` do not fit; with None, all do. `check` raises Refused where no secret may lie.
-    `sha256_of` is what the body of that name reads back as, None where there is none. In the context of `opened` a body
+    `measured` is what the body of that name reads back as, None where there is none. In the context of `opened` a body
     can be read and sought. `keep_manifest` raises Overtaken unless what is there is what was `seen`: else a run that
     began earlier would drop what another one has saved meanwhile.
     """
@@ -53,7 +54,7 @@ class Vault(Protocol):
     def manifest(self) -> str | None: ...
     def keep_manifest(self, text: str, seen: str | None) -> None: ...
     def keep(self, sha256: str, body: BinaryIO) -> None: ...
-    def sha256_of(self, sha256: str) -> str | None: ...
+    def measured(self, sha256: str) -> Measured | None: ...
     @abstractmethod
     def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
 
@@ -92,7 +93,7 @@ class Folder:
         with self._alone():
             if self.manifest() != seen:
                 raise Overtaken(self.url)
-            write_text(str(self.path / MANIFEST), text, PRIVATE_FILE)
+            write_private_text(str(self.path / MANIFEST), text)
         for folder in (self.path / BODIES, self.path):  # so that the names outlive a power cut, too
             _synchronise(folder)
 
@@ -111,17 +112,17 @@ class Folder:
                 stream.flush()
                 os.fsync(stream.fileno())
 
-    def sha256_of(self, sha256: str) -> str | None:
-        hashed = hashlib.sha256()
+    def measured(self, sha256: str) -> Measured | None:
+        measure = Measure()
         try:
             with self._body(sha256).open("rb") as stream:
                 while piece := stream.read(PIECE):
-                    hashed.update(piece)
+                    measure.take(piece)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _failed(self.path, error) from None
-        return hashed.hexdigest()
+        return measure.result
 
     @contextmanager
     def opened(self, sha256: str) -> Iterator[BinaryIO]:
@@ -210,14 +211,14 @@ class Prefix:
         hashed = base64.b64encode(bytes.fromhex(sha256)).decode()
         self._put(f"{BODIES}/{sha256}", body, {"ChecksumSHA256": hashed})
 
-    def sha256_of(self, sha256: str) -> str | None:
-        hashes = [hashlib.sha256()]
+    def measured(self, sha256: str) -> Measured | None:
+        measures: list[Measure] = []
 
         def begin() -> Callable[[bytes], object]:
-            hashes[:] = [hashlib.sha256()]
-            return hashes[0].update
+            measures[:] = [Measure()]
+            return measures[0].take
 
-        return hashes[0].hexdigest() if self._streamed(f"{BODIES}/{sha256}", begin) else None
+        return measures[0].result if self._streamed(f"{BODIES}/{sha256}", begin) else None
 
     @contextmanager
     def opened(self, sha256: str) -> Iterator[BinaryIO]:

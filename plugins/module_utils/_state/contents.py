@@ -14,12 +14,11 @@ from functools import partial
 from .._core import Answer, Call, Failure, Response
 from .._lock_record import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .document import Document, Unreadable, head_of
-from .listing import Backend, Item, Object, Objects, clock
+from .listing import HEAD_BYTES, Backend, Item, Object, Objects, clock
+from .lock_stores import record_in
 from .reading import Reading
 from .scope import Scope
 
-#: Terraform and OpenTofu write lineage and serial into the first bytes of a state.
-HEAD_BYTES = 65536
 #: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
 #: Whatever bears this name is taken for a state.
@@ -201,14 +200,16 @@ def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
     if isinstance(answer, Failure):
         unread = Lock(each.path, "file", None, False, None, None, answer)
         return None if answer.code in GONE else unread
-    text = bodies.last.head.decode("utf-8", "replace")
+    body = bodies.last.head
+    text = body.decode("utf-8", "replace")
     age_s = int((clock(answer) - answer["LastModified"]).total_seconds())
-    return Lock(each.path, "file", parsed(text), is_canonical(text), str(answer["ETag"]), age_s)
+    return Lock(each.path, "file", record_in(body), is_canonical(text), str(answer["ETag"]), age_s)
 
 
 def _table_lock(item: Item, now: datetime) -> Lock:
     info = parsed(item.info)
-    age_s = int((now - info.since).total_seconds()) if isinstance(info, LockInfo) else None
+    since = info.since if isinstance(info, LockInfo) else None
+    age_s = int((now - since).total_seconds()) if since else None
     return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
 
 

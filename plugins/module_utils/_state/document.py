@@ -10,7 +10,7 @@ from typing import Any
 from .._core import Invalid
 from .reading import CURRENT, Document, Reading, Unreadable
 
-__all__ = ["Document", "Unreadable", "addresses", "addresses_of", "document_of", "head_of", "with_serial"]
+__all__ = ["Document", "Unreadable", "addresses", "addresses_of", "document_of", "head_of", "is_state", "with_serial"]
 
 
 def document_of(body: bytes) -> Document | Unreadable:
@@ -24,6 +24,11 @@ def head_of(head: bytes) -> Document | Unreadable | None:
     reading = Reading()
     reading.feed(head)
     return reading.so_far()
+
+
+def is_state(head: bytes) -> bool:
+    """Whether these bytes are a state, or the first ones of a longer one, and not a lock record or anything else."""
+    return any(isinstance(said, Document) and not said.is_bare for said in (document_of(head), head_of(head)))
 
 
 def addresses(body: bytes) -> frozenset[str]:

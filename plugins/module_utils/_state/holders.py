@@ -52,7 +52,7 @@ def _told(lock: Lock, age: int | None) -> dict[str, Any]:
         "info": known and known.info,
         "who": known and known.who,
         "client": known and known.version,
-        "created": known.created if known else None,
+        "created": known.created_if_known if known else None,
         "age_s": age,
         "is_wedged": known is None,
         "is_canonical": is_canonical(lock.text),
@@ -76,9 +76,8 @@ def _held(same: Sequence[Lock], age: int | None) -> str:
     if isinstance(record, Wedged):
         return f"by a record that no client can read or release ({record.reason}; {where}{_for(age)}{name})"
     info = f", {record.info!r}" if record.info else ""
-    return (
-        f"by {record.who} since {record.created} ({record.operation}{info}, {record.version}; {where}{_for(age)}{name})"
-    )
+    about = f"{record.operation}{info}, {record.version}; {where}{_for(age)}{name}"
+    return f"by {record.who} since {record.since_in_words} ({about})"
 
 
 def _for(age: int | None) -> str:

@@ -191,4 +191,4 @@ class Lease:
 def _describe(lock: Lock) -> str:
     if not isinstance(lock.record, LockInfo):
         return f"what {lock_file(LEASE)} says of it cannot be read: {lock.record.reason}"
-    return f"{lock.record.operation} by {lock.record.who} since {lock.record.created} ({lock.record.info})"
+    return f"{lock.record.operation} by {lock.record.who} since {lock.record.since_in_words} ({lock.record.info})"

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from .._core import Answer, Call, Failure, Response
 from .._cost_facts import USAGE_DAYS
-from .._lock_record import split_id
+from .._lock_record import lock_file, split_id
+from .document import is_state
 from .scope import LEASE, SUFFIX, Scope
 
 #: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
@@ -21,6 +23,8 @@ MOST_PAGES = 500
 #: Writes are counted for so long: clients leave a version of the lock file, or of the state, with every run.
 LATELY = timedelta(days=USAGE_DAYS)
 
+#: Terraform and OpenTofu write lineage and serial into the first bytes of a state.
+HEAD_BYTES = 65536
 #: At the end of the LockID of a digest.
 MARK = "-md5"
 
@@ -129,14 +133,43 @@ def objects(aws: Backend, scope: Scope) -> Objects | Failure:
             for each in page.get("Contents", []):
                 path = each["Key"].removesuffix(SUFFIX)
                 is_folder = path.endswith("/") and each["Size"] == 0  # which the console makes
-                if scope.takes(path) and path != LEASE and not is_folder:
+                if path != LEASE and not is_folder and (scope.takes(path) or scope.takes(each["Key"])):
                     place = found.lock_files if each["Key"] != path else found.states
                     place[path] = Object(path, each["Size"], each["LastModified"])
+    _sort_out(aws, scope, found)
     return found
 
 
-def versions(aws: Backend, scope: Scope, most: int) -> Versions | Failure:
-    """The newest `most` of each state."""
+def _sort_out(aws: Backend, scope: Scope, found: Objects) -> None:
+    """A state may bear the name of a lock file: without a state beside it, what it holds tells.
+
+    What cannot be read stays a lock file, which stops whoever would go on without it.
+    """
+    alone = [path for path in found.lock_files if path not in found.states]
+    answers = aws.together([partial(_is_state, aws, scope, path) for path in alone]) if alone else []
+    for path, is_one in zip(alone, answers, strict=True):
+        if is_one:
+            each = found.lock_files.pop(path)
+            key = lock_file(path)
+            found.states |= {key: replace(each, path=key)} if scope.takes(key) else {}
+        elif not scope.takes(path):
+            del found.lock_files[path]
+
+
+def _is_state(aws: Backend, scope: Scope, path: str) -> bool:
+    """Of a lock file."""
+    heads: list[bytearray] = []
+
+    def begin() -> Callable[[bytes], object]:
+        heads[:] = [bytearray()]
+        return lambda piece: heads[0].extend(piece[: HEAD_BYTES - len(heads[0])])
+
+    answer = aws.stream(Call("s3", "get_object", {**scope.bucket.bucket, "Key": lock_file(path)}), begin)
+    return not isinstance(answer, Failure) and is_state(bytes(heads[0]))
+
+
+def versions(aws: Backend, scope: Scope, most: int, states: Collection[str] = ()) -> Versions | Failure:
+    """The newest `most` of each state. `states`: what is known for one, whatever its name."""
     found = Versions()
     pages = 0
     for prefix in scope.prefixes():
@@ -146,7 +179,8 @@ def versions(aws: Backend, scope: Scope, most: int) -> Versions | Failure:
             now = clock(page)
             for key, version in _versions_on(page):
                 found.usage.count(key, version, now)
-                if not key.endswith(SUFFIX) and not key.endswith("/") and scope.takes(key):
+                is_lock_file = key.endswith(SUFFIX) and key not in states
+                if not is_lock_file and not key.endswith("/") and scope.takes(key):
                     found.counts[key] = found.counts.get(key, 0) + 1
                     kept = found.newest.setdefault(key, [])
                     if len(kept) < most:

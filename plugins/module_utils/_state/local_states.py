@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,9 @@ class LocalState:
 
     def mark(self) -> str | None:
         return None
+
+    def tags(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def is_in_use(self) -> bool:

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._core import Answer, Call, CallFailed, Failure, Response
-from .._lock_record import LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
+from .._lock_record import IS_STATE, LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
+from .document import is_state
 from .scope import Scope
 
 ABSENT = {"NoSuchKey", "404"}
@@ -152,7 +153,12 @@ def _as_seen(lock: Lock) -> dict[str, Any]:
 def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:
     """The lock that a lock file is, from the answer to GetObject and what it held."""
     text = body.decode("utf-8", "replace")
-    return Lock(File.NAME, path, parsed(text), text, answer["ETag"], answer.get("LastModified"))
+    return Lock(File.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
+
+
+def record_in(body: bytes) -> LockInfo | Wedged:
+    """The record in a lock file, of which no more than LONGEST_RECORD bytes need to be known."""
+    return IS_STATE if is_state(body) else parsed(body.decode("utf-8", "replace"))
 
 
 def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from .._aws_errors import MAYBE_UNSEEN
 from .._core import CallFailed, TfstateError
-from .._lock_record import LockInfo, lock_name, marshal
+from .._lock_record import LockInfo, Wedged, lock_file, lock_name, marshal
 from .holders import sentence
 from .lock_stores import File, Lock, Place, Store, World, stores
 
@@ -240,6 +240,8 @@ def _give_back(world: World, stores: Sequence[Store], ours: str) -> list[str]:
 
 
 def _release(world: World, store: Store, lock: Lock) -> None:
+    if isinstance(lock.record, Wedged) and lock.record.is_state:
+        raise TfstateError(f"{lock_file(lock.path)} is a state and no lock file, so it was not deleted")
     try:
         world.write(store.release(lock))
         return

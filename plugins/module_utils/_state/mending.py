@@ -95,12 +95,12 @@ class StateDigest:
         if status == "deleted":
             raise Refused(
                 f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
-                "with state: undeleted). Without its digest clients would take it for empty and make everything anew"
-                f"{_word(FORGET) if state == 'absent' else ''}"
+                "with state: undeleted). Without its digest clients would take it for empty and create everything again"
             )
         raise Refused(
-            f"there is no state {self.place.path}, nor any version of it: is the key right, and the workspace? A "
-            f"digest without a state keeps clients out; state: absent removes it{_word(FORGET)}"
+            f"there is no state {self.place.path}, nor any version of it: check key and workspace. If the state was "
+            "lost, its digest is all that keeps clients from creating everything again: restore the state from a "
+            "backup (tf_backend_restore), or put a copy of it back"
         )
 
     def _judge(self, content: Content, history: History, item: DigestItem) -> None:

@@ -10,7 +10,7 @@ says that all before it is done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,7 +23,7 @@ from .._policy_document import MOVED
 from .document import Document, Unreadable, document_of
 from .lock_stores import Lock
 from .locking import Patience, claim, look, release, take
-from .stored import TAG, Stored, digest_of, mark_of
+from .stored import MOST_TAGS, TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
@@ -39,6 +39,7 @@ class Source(Protocol):
     def body(self) -> bytes | None: ...
     def digest(self) -> str | None: ...
     def mark(self) -> str | None: ...
+    def tags(self) -> Mapping[str, str]: ...
     @property
     def is_set_aside(self) -> bool: ...
 
@@ -59,6 +60,8 @@ class Seen:
     mark_there: str | None = None
     #: Of a local state, which bears no mark: whether its project has followed it.
     is_set_aside: bool = False
+    #: The source has as many tags as S3 takes, and none of them is the mark.
+    lacks_room_for_mark: bool = False
 
     @property
     def is_consistent(self) -> bool:
@@ -79,10 +82,12 @@ class Verdict:
 
 
 def seen(source: Source, target: Stored) -> Seen:
-    mark = source.mark()  # first: if it is there, so is the copy, even while another run is at work
+    tags = source.tags()  # first: if the mark is there, so is the copy, even while another run is at work
+    mark = tags.get(TAG)
     body, there, digest, digest_there = source.body(), target.body(), source.digest(), target.digest()
     mark_there = target.mark() if there else None
-    return Seen(body, there, digest, digest_there, mark, mark_there, source.is_set_aside)
+    lacks_room = mark is None and len(tags) >= MOST_TAGS
+    return Seen(body, there, digest, digest_there, mark, mark_there, source.is_set_aside, lacks_room)
 
 
 def judged(seen: Seen, source: str, target: Stored) -> Verdict:
@@ -115,6 +120,11 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
     if seen.digest_there not in (None, digest):
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
+    if seen.lacks_room_for_mark:
+        raise Refused(
+            f"{source} has {MOST_TAGS} tags, the most that S3 takes, and a state that has moved is marked with one "
+            f"more ({TAG}): remove one of its tags, also from state_tags if OpenTofu writes them, then run again"
+        )
     is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
     return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
 

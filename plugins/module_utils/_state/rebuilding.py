@@ -30,7 +30,7 @@ OPEN = ("missing", "malformed")
 ADVICE = {
     "mismatch": "its digest does not fit: mend it with key",
     "deleted": "the state was deleted, and can be had back with tf_state_version; its digest waits for that",
-    "orphan": "there is a digest and no state: state: absent removes it, with key",
+    "orphan": "there is a digest and no state: restore the state from a backup, or put a copy of it back",
     "unknown": "its digest cannot be judged",
 }
 

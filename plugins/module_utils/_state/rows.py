@@ -83,7 +83,7 @@ def lock_row(lock: Lock) -> dict[str, Any]:
         "info": info and info.info,
         "who": info and info.who,
         "client": info and info.version,
-        "created": info and info.created,
+        "created": info and info.created_if_known,
         "age_s": lock.age_s,
         "is_wedged": None if lock.failure else info is None,
         "is_canonical": None if lock.failure else lock.is_canonical,

@@ -15,6 +15,8 @@ from .lock_stores import ABSENT, Place, World
 from .locking import UNMET
 
 TAG = "cornerstone.tfstate:moved-to"
+#: An object has no more. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+MOST_TAGS = 10
 BEGINNING = 64
 #: What an upload can say of its encryption, and S3 of an object.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId")
@@ -89,13 +91,14 @@ class Stored:
 
     def mark(self) -> str | None:
         """Where it was moved to, if it was."""
-        return self._tags().get(TAG)
+        return self.tags().get(TAG)
 
     def put_mark(self, mark: str) -> None:
-        tags = [{"Key": name, "Value": value} for name, value in {**self._tags(), TAG: mark}.items()]
+        tags = [{"Key": name, "Value": value} for name, value in {**self.tags(), TAG: mark}.items()]
         self.world.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
 
-    def _tags(self) -> dict[str, str]:
+    def tags(self) -> dict[str, str]:
+        """Those of the object; none where there is none."""
         tags = self._known(Call("s3", "get_object_tagging", self._object())).get("TagSet", [])
         return {tag["Key"]: tag["Value"] for tag in tags}
 

@@ -23,13 +23,13 @@ PURE_NAMES = (
     *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
     *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
     *("_expectations", "_audit_contents", "_audit_hazards", "_no_log"),
-    *("_expectations", "_audit_contents", "_audit_hazards", "_printable", "_commands"),
+    *("_expectations", "_audit_contents", "_audit_hazards", "_printable", "_commands", "_url_credentials"),
 )
 PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
     room for room in ROOMS if room.parent.name in ("_bucket", "_table")
 ]
 PURE += [MODULE_UTILS / "_state" / f"{name}.py" for name in ("scope", "reading", "document")]
-PURE += [MODULE_UTILS / "_backup" / "manifest.py"]
+PURE += [MODULE_UTILS / "_backup" / f"{name}.py" for name in ("manifest", "manifest_checks", "bodies")]
 IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit, changes
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit_contents import duration
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
@@ -25,6 +25,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings impo
     waivers_of,
     worst,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import IS_STATE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.support.commands import command_of
@@ -68,6 +70,29 @@ def allowing(principal: dict[str, Any], **more: Any) -> dict[str, Any]:
     return bucket(policy={**policy, "statements": [*policy["statements"], statement]})
 
 
+def orphans(count: int, others: int = 0) -> dict[str, Any]:
+    paths = [f"a/{place}" for place in range(count + others)]
+    return {
+        "digests": [
+            {"path": path, "status": "orphan" if place < count else "match", "digest": "0" * 32}
+            for place, path in enumerate(paths)
+        ]
+    }
+
+
+def deleted(path: str) -> dict[str, Any]:
+    return {**state(path=path, is_deleted=True, is_readable=None)}
+
+
+def denying(*names: str) -> dict[str, Any]:
+    statement = {"Sid": MOVED, "Effect": "Deny", "Resource": [f"arn:aws:s3:::{name}" for name in names]}
+    asked = {"policy_statements": [{**statement, "Principal": "*", "Action": ["s3:GetObject"]}]}
+    there = resource(BUCKET, "state-us", "us-east-1")
+    change = next(each for each in changes(BUCKET, there, facts(), asked) if each.facet == "policy")
+    return bucket(policy=change.after)
+
+
+FENCE = {**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
 KMS = {"algorithm": "aws:kms", "kms_key_id": KEY_ARN, "bucket_key_enabled": True, "blocked_encryption_types": None}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -141,9 +166,21 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
-    "the fence of a state that moved": (
-        {"locks": [{**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}]},
+    "the fence of a state that moved": ({"locks": [FENCE, {**FENCE, "store": "file"}]}, ["lock.fence", "lock.fence"]),
+    "a fence in the table alone": ({"locks": [FENCE]}, ["lock.fence", "lock.half_fence"]),
+    "a fence by file alone": ({"locks": [{**FENCE, "store": "file"}]}, ["lock.fence", "lock.half_fence"]),
+    "a fence by two moves": ({"locks": [FENCE, {**FENCE, "store": "file", "lock_id": "2"}]}, ["lock.fence"] * 2),
+    "a fence whose other half may not be read": (
+        {"locks": [{**FENCE, "store": "file"}], "unknown": [{"what": "table.items", "why": "AccessDenied"}]},
+        ["lock.fence", "audit.unknown"],
+    ),
+    "a fence beside a policy that denies all": (
+        {"locks": [FENCE], **denying("state-us/*", "state-us/*.tflock")},
         ["lock.fence"],
+    ),
+    "a fence beside a policy that denies another state": (
+        {"locks": [FENCE], **denying("state-us/x", "state-us/x.tflock")},
+        ["lock.fence", "lock.half_fence"],
     ),
     "what a move that was cut short left at its destination": (
         {
@@ -158,8 +195,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["lock.stale"],
     ),
-    "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, []),
+    "a lock of nobody knows when": ({"locks": [{**LOCK, "age_s": None}]}, ["lock.unknown_age"]),
     "a wedged lock": ({"locks": [{**LOCK, "is_wedged": True, "lock_id": None}]}, ["lock.wedged"]),
+    "a state in the place of a lock file": (
+        {"locks": [{**LOCK, "store": "file", "is_wedged": True, "problem": IS_STATE.reason}]},
+        ["state.lock_file_name"],
+    ),
+    "a state that is called like a lock file": (state(path="x.tflock"), ["state.lock_file_name"]),
     "a lock that could not be read": (
         {"locks": [{**LOCK, "is_wedged": None, "is_canonical": None, "age_s": None}]},
         [],
@@ -172,7 +214,15 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a digest that does not fit": (digest("mismatch", actual="1" * 32, matches_version="v"), ["digest.mismatch"]),
     "a deleted state": ({**digest("deleted"), **state(is_deleted=True)}, ["digest.deleted"]),
     "a deleted state without digest": (state(is_deleted=True), ["state.deleted"]),
-    "an orphan digest": (digest("orphan"), ["digest.orphan"]),
+    "an orphan digest": ({**digest("orphan"), **state(path="b")}, ["digest.orphan"]),
+    "an orphan digest in an empty bucket": (digest("orphan"), ["digest.states_lost"]),
+    "an orphan digest beside a deleted state": (
+        {**digest("orphan"), **deleted("b")},
+        ["digest.states_lost", "state.deleted"],
+    ),
+    "many orphan digests in an empty bucket": (orphans(2), ["digest.states_lost"]),
+    "many orphan digests beside a state": ({**orphans(3, 27), **state(path="b")}, ["digest.states_lost"]),
+    "few orphan digests among many": ({**orphans(2, 28), **state(path="b")}, ["digest.orphan"] * 2),
     "a malformed digest": (digest("malformed"), ["digest.malformed"]),
     "no digest": (digest("missing"), ["digest.missing"]),
     "a broken state": (state(problem="it is not JSON"), ["state.unreadable"]),
@@ -206,9 +256,10 @@ MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "seen": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
     "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
     "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
-    "an orphan digest": (digest("orphan"), "tf_state_digest", {"state": "absent", "allow": ["forget_state"]}),
+    "an orphan digest": ({**digest("orphan"), **state(path="b")}, "restore_backup", {"keys": [A]}),
+    "an orphan digest in an empty bucket": (digest("orphan"), "restore_backup", {}),
     "a malformed digest": ({**digest("malformed"), **state()}, "tf_state_digest", {}),
-    "a malformed digest of nothing": (digest("malformed"), "tf_state_digest", {"state": "absent"}),
+    "a malformed digest of nothing": (digest("malformed"), "restore_backup", {"keys": [A]}),
     "a deleted state": (digest("deleted"), "tf_state_version", {"state": "undeleted"}),
     "a deleted state without digest": (state(is_deleted=True), "tf_state_version", {"state": "undeleted"}),
     "a broken state": (BROKEN, "tf_backend_info", {"keys": [A], "gather": ["states", "versions"]}),
@@ -241,6 +292,47 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
     for each in commands:
         assert (each.name, {**each.given, **given}) == (name, each.given)
         assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+@pytest.mark.parametrize("store", ["file", "table"])
+def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> None:
+    found = audit(facts(locks=[{**FENCE, "store": store}]), US)
+    (half,) = [each for each in found if each.id == "lock.half_fence"]
+    missing = "The item in the lock table" if store == "file" else "The lock file"
+    assert half.detail.startswith(f"{missing} of the fence") and half.severity == "high"
+    command = command_of(half.fix)
+    asked = {name: command.given[name] for name in ("key", "state", "lock_id")}
+    assert (command.name, asked) == (
+        "tf_state_lock",
+        {"key": LOCK["path"], "state": "held", "lock_id": LOCK["lock_id"]},
+    )
+
+
+@pytest.mark.parametrize(("mode", "store"), [("dynamodb", "table"), ("lockfile", "file")])
+def test_a_fence_is_whole_in_the_one_store_of_its_lock_mode(mode: str, store: str) -> None:
+    locks = [{**FENCE, "store": store}]
+    assert ids(audit(facts(locks=locks), Expectations("us-east-1", lock_mode=mode))) == ["lock.fence"]
+
+
+def test_the_states_of_many_digests_are_named_and_counted() -> None:
+    (found,) = audit(facts(**orphans(7)), US)
+    assert found.detail == ("There are digests and no version of a state for a/0, a/1, a/2, a/3, a/4 and 2 more.")
+    assert (found.severity, found.resource) == ("critical", "state-us")
+
+
+def test_a_bucket_that_is_gone_is_filled_before_anybody_works_in_it() -> None:
+    gone = {"bucket": {"name": "state-us", "exists": False}}
+    (found,) = audit(facts(**gone, **digest("unknown")), US)
+    assert (found.id, command_of(found.fix).name) == ("bucket.missing", "bootstrap")
+    assert "restore or rebuild the states" in found.fix
+    (found,) = audit(facts(**gone), US)
+    assert "#" not in found.fix
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_command_gives_up_what_keeps_clients_from_creating_everything_again(case: str) -> None:
+    for each in audit(facts(**CASES[case][0]), US):
+        assert "forget_state" not in f"{each.fix}{each.detail}{each.why}"
 
 
 def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:

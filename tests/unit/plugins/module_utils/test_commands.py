@@ -28,7 +28,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._commands impo
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Finding
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import id_hash, is_named, lock_name
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import (
+    IS_STATE,
+    id_hash,
+    is_named,
+    lock_name,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import is_printable, printable_lines
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
     Row,
@@ -153,7 +158,16 @@ def found_in(text: str) -> list[Finding]:
         "table": {"name": "locks-us", "exists": True},
         "counts": {},
     }
-    return [*audit(known, us), *(each for _name, each in check_code(code(text), [backend]))]
+    few = facts(
+        digests=[{"path": text, "status": "orphan", "digest": text}],
+        states=[{"path": path, "is_deleted": False, "is_readable": True} for path in ("b", f"{text}.tflock")],
+        locks=[
+            {**LOCK, "path": text, "age_s": None, "who": text},
+            {**LOCK, "path": text, "lock_id": text, "operation": "tf_state_move", "info": text},
+            {**LOCK, "path": text, "store": "file", "is_wedged": True, "problem": IS_STATE.reason},
+        ],
+    )
+    return [*audit(known, us), *audit(few, us), *(each for _name, each in check_code(code(text), [backend]))]
 
 
 def leaves(value: Any) -> Iterator[str]:
@@ -187,6 +201,7 @@ def test_every_kind_of_finding_that_tells_of_aws_is_among_those_that_are_tried()
         *("bucket.expiration", "bucket.policy_public", "bucket.policy_foreign", "bucket.region", "bucket.encryption"),
         *("table.key", "table.time_to_live", "table.replicas", "lock.wedged", "lock.stale", "lock.not_canonical"),
         *("lock.fence", "lock.orphan_file", "digest.mismatch", "digest.deleted", "digest.orphan", "digest.malformed"),
+        *("digest.states_lost", "lock.half_fence", "lock.unknown_age", "state.lock_file_name"),
         *("digest.missing", "state.unreadable", "state.deleted", "audit.unknown", "code.encrypt", "code.region"),
     }
 

@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import expanded, read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import (
+    expanded,
+    read_text,
+    write_private_text,
+    write_text,
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,6 +53,19 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
     path.chmod(0o600)
     write_text(str(path), "terraform {}\n")
     assert (path.stat().st_mode & 0o777, read_text(str(path))) == (0o600, "terraform {}\n")
+
+
+@pytest.mark.parametrize(("umask", "usual"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644), (0o002, 0o664)])
+def test_a_new_file_is_opened_no_wider_than_the_umask_lets_it(tmp_path: Path, umask: int, usual: int) -> None:
+    usual_file, private_file = tmp_path / "one" / "backend.tf", tmp_path / "two" / "audit.md"
+    before = os.umask(umask)
+    try:
+        write_text(str(usual_file), "")
+        write_private_text(str(private_file), "")
+    finally:
+        os.umask(before)
+    assert [oct(path.stat().st_mode & 0o777) for path in (usual_file, private_file)] == [oct(usual), oct(0o600)]
+    assert oct(usual_file.parent.stat().st_mode & 0o777) == oct(0o777 & ~umask)
 
 
 def test_a_user_whom_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,16 @@ def test_an_age_is_told_in_its_two_largest_units(ago_s: int | None, said: str) -
     assert f"{said} lock id 1)" in sentence(PATH, [held("table", ago_s)], NOW)
 
 
+def test_a_lock_of_an_unknown_time_has_no_age() -> None:
+    record = LockInfo("1", "plan", "", "ann@ci", "1.11.4", "0001-01-01T00:00:00Z", f"b/{PATH}")
+    lock = Lock("table", PATH, record, "", "", record.since)
+    (row,) = told([lock], NOW)
+    assert (row["created"], row["age_s"]) == (None, None)
+    assert sentence(PATH, [lock], NOW) == (
+        f"{PATH} is locked by ann@ci since an unknown time (plan, 1.11.4; table, lock id 1)"
+    )
+
+
 def test_a_lock_in_both_stores_is_one_and_as_young_as_its_youngest_sign() -> None:
     both = [held("file", 60), held("table", 7200)]
     assert [age_s(lock, both, NOW) for lock in both] == [60, 60]

@@ -244,7 +244,24 @@ def test_a_time_is_read_in_any_zone_and_cut_to_microseconds() -> None:
 
 @given(moments)
 def test_a_time_survives_being_written(moment: datetime) -> None:
-    assert replace(INFO, created=rfc3339nano(moment)).since == moment
+    since = replace(INFO, created=rfc3339nano(moment)).since
+    assert since == (moment if moment.year >= 2014 else None)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        "",
+        ',"Created":null',
+        ',"Created":"0001-01-01T00:00:00Z"',
+        ',"Created":"0001-01-01T12:00:00+12:00"',
+        ',"Created":"1970-01-01T00:00:00Z"',
+        ',"Created":"2013-12-31T23:00:00Z"',
+    ],
+)
+def test_a_time_before_there_were_clients_is_unknown(members: str) -> None:
+    info = parsed(f'{{"ID":"1"{members}}}')
+    assert isinstance(info, LockInfo) and (info.since, info.created_if_known) == (None, None)
 
 
 @pytest.mark.parametrize(
