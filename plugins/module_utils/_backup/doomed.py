@@ -138,5 +138,6 @@ def _who(lock: Lock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
         info = f", {record.info}" if record.info else ""
-        return f"{record.operation} by {record.who} since {record.since_in_words}{info}; {lock.store}, lock id {record.id}"
+        who = f"{record.operation} by {record.who} since {record.since_in_words}{info}"
+        return f"{who}; {lock.store}, lock id {record.id}"
     return f"a record that no client can read, {lock.store}"
