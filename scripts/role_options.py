@@ -19,7 +19,11 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import MODULES, ROLE_SPEC, variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import (
+    MODULES,
+    ROLE_SPEC,
+    variables,
+)
 
 ROLE = Path(__file__).parent.parent / "roles" / "terraform_backend"
 SPECS = ROLE / "meta" / "argument_specs.yml"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Wrote, unheard
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import names_in, scrubbed
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Doors
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Doors
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import (
     ModuleDefaults,
     canonical,
     over,

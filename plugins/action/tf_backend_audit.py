@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT, options_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import AUDIT, options_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
 
 
 class ActionModule(RoleDoor):

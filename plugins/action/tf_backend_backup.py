@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_backup
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_backup as _backend_backup
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
 
 
 class ActionModule(RoleDoor):

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_info import INFO
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

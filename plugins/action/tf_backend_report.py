@@ -11,8 +11,21 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import without_blanks
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, command, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Change, Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
+    expanded,
+    read_text,
+    write_private_text,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import without_blanks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of, code_result
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import (
     AUDIT,
     NEVER_BLANK,
     TUNING_SPEC,
@@ -20,21 +33,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit
     too_bad,
     tuning_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code, further_tables
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_options import code_of, code_result
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tables import tables_there
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Change, Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import (
-    expanded,
-    read_text,
-    write_private_text,
-)
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, command, found, judged
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import CONNECTION_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import write_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import ModuleDefaults
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     Report,
     Row,
     json_text,
@@ -42,9 +45,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import
     report_of,
     table,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._module_defaults import ModuleDefaults
 
 RESULT = "__terraform_backend_audit"
 SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_SPEC}

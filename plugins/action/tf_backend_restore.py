@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_restore
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import is_blank
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_restore as _backend_restore
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import is_blank
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX
 
 
 class ActionModule(RoleDoor):

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import Line, line_of, table
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, table
 
 RESULT = "__terraform_backend"
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _backend_teardown
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import (
+    tf_backend_teardown as _backend_teardown,
+)
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
 
 
 class ActionModule(RoleDoor):

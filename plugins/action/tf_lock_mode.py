@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _lock_mode
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import PREFIX, whereabouts
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_lock_mode as _lock_mode
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
 
 
 class ActionModule(RoleDoor):

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

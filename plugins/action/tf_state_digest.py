@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_digest
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role_door import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_digest as _state_digest
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
 
 
 class ActionModule(RoleDoor):

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_move
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_move as _state_move
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _state_version
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import Door
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_version as _state_version
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
 
 
 class ActionModule(Door):

@@ -208,16 +208,21 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Failure, Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Call,
+    Failure,
+    Invalid,
+    TfstateError,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts import (
     Account,
     Host,
     accounts_of,
     enabled,
     hosts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet_file import Fleet
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
 
 ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
 CONNECTION = (
@@ -323,7 +328,11 @@ def _states_or_error(account: Account, connection: Mapping[str, Any]) -> States 
 
 def _states_of(account: Account, options: Mapping[str, Any]) -> States:
     # botocore takes 0.2 s to import, and most inventories ask nothing.
-    from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import BOTOCORE_MISSING, Aws, Connection
+    from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import (
+        BOTOCORE_MISSING,
+        Aws,
+        Connection,
+    )
 
     if BOTOCORE_MISSING:
         raise Invalid(f"botocore is missing: install it for {sys.executable}")

@@ -314,8 +314,8 @@ code_known:
   sample: [{paths: network/**, backend: none, used: 1}]
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import AUDIT
 
 
 def main() -> None:

@@ -76,8 +76,8 @@ backup:
       sample: {versions: 7, bytes: 120114}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_backup import EDGE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_backup import EDGE
 
 
 def main() -> None:

@@ -224,8 +224,8 @@ ansible_facts:
     terraform_backend: {description: As RV(backend)., type: dict, sample: {name: us-east-1}}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import SPEC, write_backend
 
 
 def main() -> None:

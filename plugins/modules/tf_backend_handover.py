@@ -204,8 +204,8 @@ project:
     key: {description: Where its own state lies., type: str, sample: terraform-backend/terraform.tfstate}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import EDGE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_handover import EDGE
 
 
 def main() -> None:

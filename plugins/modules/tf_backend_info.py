@@ -274,8 +274,8 @@ backend:
         why: {description: Why., type: str, sample: "get_bucket_policy on x: AccessDenied; needs s3:GetBucketPolicy"}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_info import INFO
 
 
 def main() -> None:

@@ -139,8 +139,8 @@ backup:
   sample: {url: /home/me/backups/retired, bucket: retired-terraform-state, versions: 131}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_restore import EDGE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_restore import EDGE
 
 
 def main() -> None:

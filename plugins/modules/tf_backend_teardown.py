@@ -154,8 +154,8 @@ done:
   sample: [the policy denies writing, 1000 versions, 54 versions]
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_teardown import EDGE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_teardown import EDGE
 
 
 def main() -> None:

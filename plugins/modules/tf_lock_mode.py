@@ -243,8 +243,8 @@ probe:
       sample: true
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode import EDGE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_lock_mode import EDGE
 
 
 def main() -> None:

@@ -362,7 +362,7 @@ table:
       sample: {environment: production}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of, run_module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 

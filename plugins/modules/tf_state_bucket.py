@@ -623,7 +623,7 @@ bucket:
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of, run_module
 
 
 def main() -> None:

@@ -226,8 +226,8 @@ progress:
     foreign: 1
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_digest import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_digest import EDGE
 
 
 def main() -> None:

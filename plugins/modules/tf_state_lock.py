@@ -266,8 +266,8 @@ after:
   sample: []
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_lock import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_lock import EDGE
 
 
 def main() -> None:

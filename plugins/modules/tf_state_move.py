@@ -373,8 +373,8 @@ code_known:
   sample: [{paths: "*.tf", backend: {bucket: old-terraform-state}}]
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_move import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_move import EDGE
 
 
 def main() -> None:

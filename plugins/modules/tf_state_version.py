@@ -235,8 +235,8 @@ digest:
   sample: 28b36030a7887f4c55d8ea4c7670499a
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_version import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_version import EDGE
 
 
 def main() -> None:

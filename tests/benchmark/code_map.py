@@ -79,7 +79,7 @@ def written(root: Path, files: int) -> int:
 
 def measured(root: Path) -> dict[str, float]:
     """CPU seconds and megabytes of a process that does nothing but read the tree."""
-    from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
+    from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
 
     before = resource.getrusage(resource.RUSAGE_SELF)
     code = read_code([str(root)])

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import GB, RUN, Facts, monthly_cost
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._prices import ITEMS, PRICES
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import GB, RUN, Facts, monthly_cost
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import ITEMS, PRICES
 
 from tests.docs.pages import tables
 

@@ -18,7 +18,7 @@ from typing import Any
 import botocore.exceptions
 import botocore.session
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.docs.pages import tables

@@ -18,9 +18,9 @@ from typing import Any
 
 import botocore.session
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import IAM_ACTIONS, iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import IAM_ACTIONS, iam_action
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.docs.pages import MARKDOWN, ROOT, examples, section, tables

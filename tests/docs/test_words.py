@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._finding_kinds import KINDS
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW
 
 from tests.docs.pages import ROOT, read, tables
 

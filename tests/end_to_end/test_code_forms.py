@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_layer import FLAGS
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CHECKOUT, CodeMap, Settings
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_layer import FLAGS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CHECKOUT, CodeMap, Settings
 from hypothesis import HealthCheck, given, settings
 
 from tests.support.clean_environment import without_aws

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.doors import Door, Fork, Playbook

@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import (
-    _backend_backup,
-    _backend_restore,
-    _backend_teardown,
-    _handover_files,
-    _lock_mode,
-    _state_digest,
-    _state_lock,
-    _state_move,
-    _state_version,
-)
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import AUDIT
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import SPEC, write_backend
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, edge_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import printable_result
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable_result
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_backup as _backend_backup
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_handover as _handover_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_restore as _backend_restore
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import (
+    tf_backend_teardown as _backend_teardown,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_lock_mode as _lock_mode
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_digest as _state_digest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_lock as _state_lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_move as _state_move
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_version as _state_version
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge, edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import AUDIT
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_info import INFO
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.support.clean_environment import without_aws

@@ -27,8 +27,8 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.connection.local import Connection
 from ansible.template import Templar
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.doors import COLLECTION, EDGES

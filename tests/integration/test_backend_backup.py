@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.vaults import Folder
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
 
 from tests.integration.backups import World
 from tests.integration.conftest import Entrance

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _core
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import iam_action
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Facet, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import model as _core
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Facet, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.integration.conftest import behind_the_shim

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _core
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import model as _core
 from botocore import xform_name
 
 from tests.integration import backups

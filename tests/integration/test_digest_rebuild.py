@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import lock_file
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import lock_file
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
 from tests.integration.conftest import Entrance
 from tests.integration.doors import Result, Task, through_core

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, lock_file, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.watching import Watch, Watched
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.client_watch import Watch, Watched
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
+    LockInfo,
+    lock_file,
+    marshal,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
 from tests.integration.conftest import Entrance
 from tests.integration.doors import Result, Task, through_core

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
 from tests.integration.doors import Task, through_core
 from tests.integration.moves import KEY, Place, World, state

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.moves import KEY, World, denied_of, md5, state
 from tests.support.relay import error, then

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.local_states import TOMB
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.document import Unreadable, document_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.local_states import TOMB
 
 from tests.integration.moves import DEV, World, client_in, state
 from tests.support.relay import then

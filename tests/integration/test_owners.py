@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
 from tests.integration.doors import through_core
 from tests.integration.subject import Subject

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.action.tf_backend_report import reported
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import CENSOR, HIDDEN, is_censored
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import json_text, markdown_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import line_of, table
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import CENSOR, HIDDEN, is_censored
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import json_text, markdown_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import line_of, table
 
 from tests.integration.conftest import Entrance
 from tests.integration.doors import Fork, Result, Task

@@ -11,9 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._commands import is_plain
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, is_canonical, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import is_printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import is_plain
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
+    LockInfo,
+    is_canonical,
+    marshal,
+)
 
 from tests.integration.doors import Door, Result, Task, through_core
 from tests.support.emulators import RunningEmulator

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history, reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import parser as reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.integration.doors import Door, Result, Task, through_core
 from tests.support.emulators import RunningEmulator

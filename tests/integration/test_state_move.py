@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.doors import Door, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import MOVING
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import MOVING
 
 from tests.overlap.client import STORES, Site
 

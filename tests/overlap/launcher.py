@@ -23,8 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import lease
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks import lease
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.launcher import carried_out

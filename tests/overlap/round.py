@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import MOVING
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import MOVING
 from botocore.exceptions import ClientError
 
 from tests.integration.doors import Task, through_core

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state_move import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_move import EDGE
 
 from tests.playbooks.project import ROOT, Project
 from tests.support.emulators import RunningEmulator

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import Report, report_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import Report, report_of
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.unit.plugins.module_utils.audited import facts, fleet, row

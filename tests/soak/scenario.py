@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of
 
 from tests.soak.draws import asked, found
 from tests.soak.weather import BLAMES, SLOW, Killed, forecast

@@ -19,9 +19,11 @@ from typing import Any
 import botocore.endpoint
 import botocore.retries.quota
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws, _aws_session, _module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import client_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Answer, Call, Failure
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import client as _aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session import client_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Answer, Call, Failure
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, TypeAlias
 
-from .._core import TfstateError
-from .._lock_record import LockInfo, Wedged
-from .._state.lock_stores import LONGEST_RECORD, record_in
-from .._state.scope import SUFFIX, Scope
+from .._core.model import TfstateError
+from .._locks.stores import LONGEST_RECORD, record_in
+from .._terraform.protocol import LockInfo, Wedged
+from .._terraform.scope import SUFFIX, Scope
 from .manifest import Entry
 
 #: The versions of each key, oldest first.

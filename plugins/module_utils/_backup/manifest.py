@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
-from .._core import Invalid
+from .._core.model import Invalid
 from .manifest_checks import WrongMember, check_members
 
 #: The name of the file, or object.

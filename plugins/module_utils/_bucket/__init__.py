@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._core import Resource, Response, Target, Values, facet_of
-from .._own_statements import bucket_arn
+from .._core.model import Resource, Response, Target, Values, facet_of
+from .._policy.baseline import bucket_arn
 from . import (
     contents,
     encryption,
     existence,
     lifecycle,
-    locks,
     logging,
     object_lock,
     ownership,
@@ -22,6 +21,7 @@ from . import (
     tags,
     versioning,
 )
+from . import lock_files as locks
 
 _EXISTENCE, _CONTENTS, _TAGS = facet_of(existence), facet_of(contents), facet_of(tags)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
-from .._mfa_delete import mfa_delete
+from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .mfa_delete_probe import mfa_delete
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core import Call, Params, Response, Target, Value
+from .._core.model import Call, Params, Response, Target, Value
 
 NAME = "encryption"
 MAY_BE_LOST = True

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._core import Call, Params, Response, Target, Value
-from .._own_statements import bucket_region
+from .._core.model import Call, Params, Response, Target, Value
+from .._policy.baseline import bucket_region
 
 NAME = "existence"
 OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .._core import Call, Params, Probe, Response, Target, Value
-from .._lifecycle_rules import SMALLEST, as_written, canonical
-from .._mfa_delete import mfa_delete
+from .._core.model import Call, Params, Probe, Response, Target, Value
+from .lifecycle_rules import SMALLEST, as_written, canonical
+from .mfa_delete_probe import mfa_delete
 
 NAME = "lifecycle"
 OPTIONS = {

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
-from .._own_statements import bucket_region
+from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._policy.baseline import bucket_region
 
 NAME = "logging"
 OPT_IN = True

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from .._core import Call, Params, Response, Target, Value
-from .._own_statements import bucket_arn, our_statements, switched_off
-from .._policy_document import MAX_BYTES, OURS, VERSION, canonical, faults, meaning, merge, statements_of
+from .._core.model import Call, Params, Response, Target, Value
+from .._policy.baseline import bucket_arn, our_statements, switched_off
+from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, faults, meaning, merge, statements_of
 
 NAME = "policy"
 OPTIONS: dict[str, dict[str, object]] = {

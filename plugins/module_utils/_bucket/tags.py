@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from .._core import Call, Response, Target, Value
-from .._tags import OPTIONS, desired, in_turn, problems, tag_list
+from .._core.model import Call, Response, Target, Value
+from .._core.tags import OPTIONS, desired, in_turn, problems, tag_list
 
 __all__ = ["OPTIONS", "desired", "problems"]
 

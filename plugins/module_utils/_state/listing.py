@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from .._core import Answer, Call, Failure, Response
-from .._cost_facts import USAGE_DAYS
-from .._lock_record import lock_file, split_id
+from .._core.model import Answer, Call, Failure, Response
+from .._cost.usage import USAGE_DAYS
+from .._terraform.protocol import lock_file, split_id
+from .._terraform.scope import LEASE, SUFFIX, Scope
 from .document import is_state
-from .scope import LEASE, SUFFIX, Scope
 
 #: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
 MOST_PAGES = 500

@@ -7,18 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .._core import EXISTENCE, Invalid, Resource, Response, Target, Values, facet_of
-from . import (
-    billing,
-    contents,
-    deletion_protection,
-    encryption,
-    existence,
-    recovery,
-    table_class,
-    tags,
-    time_to_live,
-)
+from .._core.model import EXISTENCE, Invalid, Resource, Response, Target, Values, facet_of
+from . import billing, contents, deletion_protection, encryption, existence, recovery, table_class, tags, time_to_live
 
 _EXISTENCE, _PROTECTION, _TAGS = facet_of(existence), facet_of(deletion_protection), facet_of(tags)
 

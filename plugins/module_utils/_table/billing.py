@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core import Answer, Call, Failure, Leave, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import Answer, Call, Failure, Leave, Params, Probe, Refuse, Response, Target, Value
 
 NAME = "billing"
 OPTIONS = {

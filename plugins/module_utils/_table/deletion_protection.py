@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._core import Call, Params, Response, Target, Value
+from .._core.model import Call, Params, Response, Target, Value
 
 NAME = "deletion_protection"
 OPTIONS = {"deletion_protection": {"type": "bool"}}

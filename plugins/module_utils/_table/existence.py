@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._core import Call, Params, Response, Target, Value
+from .._core.model import Call, Params, Response, Target, Value
 
 NAME = "existence"
 OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}

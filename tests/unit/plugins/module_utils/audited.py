@@ -7,15 +7,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit, summary
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Resource, Target, desire
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import cost_in_use
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, judged
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import Report, Row, report_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Resource, Target, desire
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.existence import KEY
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import Report, Row, report_of
 
 TODAY = date(2026, 11, 21)
 USAGE = {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Answer,
     Call,
     CallFailed,

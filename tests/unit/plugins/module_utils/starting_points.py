@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Resource, Target
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Outcome, reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Outcome, reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from hypothesis import strategies as st
 

@@ -10,13 +10,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit, changes
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit_contents import duration
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._finding_kinds import KINDS
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import duration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     SEVERITIES,
     Finding,
     Tuning,
@@ -25,9 +22,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings impo
     waivers_of,
     worst,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import IS_STATE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import IS_STATE
 
 from tests.support.commands import command_of
 from tests.unit.plugins.module_utils.audited import LOCK, TODAY, facts, resource

@@ -20,10 +20,10 @@ import botocore.endpoint
 import botocore.exceptions
 import botocore.session
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import advice_on, iam_action
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import Session, session_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws, Connection
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import advice_on, iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session import Session, session_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     CallFailed,
     Failure,

@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_block import Edit, replaced, with_block
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_reader import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_block import (
+    Edit,
+    replaced,
+    with_block,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.parser import (
     Found,
     NotSimple,
     arguments_in,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
     Backend,
     admits_older_than_lockfile,
     arguments,

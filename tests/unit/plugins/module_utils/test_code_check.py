@@ -9,8 +9,8 @@ import shlex
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import Backend, check_code, further_tables
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import Unreadable, code_map
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import Backend, check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import Unreadable, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
 

@@ -10,12 +10,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.objections import _of_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_known import known_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap, Settings
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Target
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_steps import Backend, Step, namings, reasons
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
+    Backend,
+    Step,
+    namings,
+    reasons,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import _of_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Settings
 
 from tests.support.code_forms import BUCKET, FORMS, REGION, TABLE, Form, block
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import LARGEST_FILE_BYTES, read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import (
     CodeMap,
     Layer,
     code_map,
     source_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import LARGEST_FILE_BYTES, read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap, Settings
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_options import CODE_SPEC, code_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_tree import read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._globs import covers
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_SPEC, code_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Settings
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.globs import covers
 
 PARTIAL = 'terraform {\n  backend "s3" {}\n}\n'
 HERE = {"bucket": "b", "region": "eu-west-1", "use_lockfile": True}

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import code_map
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_partial import commands_in, is_script
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import code_map
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_partial import commands_in, is_script
 
 A, AB = {"bucket": "a"}, {"bucket": "a", "key": "b"}
 LINES: dict[str, list[tuple[str | None, tuple[str, ...], dict[str, str]]]] = {

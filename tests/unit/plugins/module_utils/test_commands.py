@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit import audit
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import too_bad
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Finding
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, encryption
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import check_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap, Layer
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._commands import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import (
     NO_COMMAND,
     command,
     edit,
@@ -26,23 +26,23 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._commands impo
     is_plain,
     percent_encoded,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._expectations import Expectations
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Finding
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable, printable_lines
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import too_bad
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Layer
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     IS_STATE,
     id_hash,
     is_named,
     lock_name,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import is_printable, printable_lines
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     Row,
     markdown_text,
     report_of,
     table,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from hypothesis import given as with_any
 from hypothesis import settings
 from hypothesis import strategies as st

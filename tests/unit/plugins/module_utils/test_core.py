@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     Failure,
     Target,
@@ -15,7 +15,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
     merged,
     plan,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import bucket_region
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import bucket_region
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 BUCKETS = Target("tf-state", "eu-west-1", owner="111122223333", fresh=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import (
     GB,
     RUN,
     Cost,
@@ -17,12 +17,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost import (
     legend,
     monthly_cost,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost_facts import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import ITEMS, PER, PRICES, UNDATED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import (
     cost_in_use,
     facts_at_rest,
     facts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._prices import ITEMS, PER, PRICES, UNDATED
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ON_DEMAND = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}

@@ -16,8 +16,13 @@ from typing import Any
 import botocore.exceptions
 import botocore.session
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws, Connection
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, CallFailed, Failure, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws, Connection
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Call,
+    CallFailed,
+    Failure,
+    TfstateError,
+)
 from botocore.awsrequest import AWSResponse
 
 from tests.unit.plugins.module_utils.test_aws import (

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_session import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session import (
     Connection,
     credentials_name,
     session_of,

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_files import backend_of, texts
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import SPEC, project_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_readme import project_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._partitions import partition_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import project_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import backend_of, texts
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_handover import SPEC, project_of
 
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, Bucket, FakeAws
 from tests.unit.plugins.module_utils.starting_points import KINDS, NAME

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._files import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
     expanded,
     read_text,
     write_private_text,

@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts import (
     MOST_PROBLEMS,
     Host,
     accounts_of,
     enabled,
     hosts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._fleet_file import Fleet
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
 from hypothesis import given
 from hypothesis import strategies as st
 

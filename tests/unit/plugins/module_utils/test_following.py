@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend, arguments
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_known import known_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._following import Following, Named, follow
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._project import Project, block_text, whole_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project, block_text, whole_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.project_update import (
+    Following,
+    Named,
+    follow,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
 
 BACKEND = Backend("moved", "new-state", "", "eu-west-1", "app.tfstate")
 OLD = Named("old-state", "app.tfstate", "env:", "us-east-1")

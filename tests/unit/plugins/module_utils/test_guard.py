@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import (
     KMS_KEY,
     KMS_KEY_HEADER,
     ORGANIZATION,
     TLS,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import (
     canonical,
     meaning,
     statements_of,

@@ -16,31 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend, arguments
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import DEPRECATED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_check import DEPRECATED
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, CallFailed, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, CallFailed, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.project import (
     Project,
     bucket_resources,
     configuration,
     table_resources,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_files import SPEC, project_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_readme import (
-    FILES,
-    is_unedited,
-    project_files,
-)
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover_settings import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import (
     BUCKET_PARTS,
     LEFT_ALONE,
     TABLE_PLACES,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._hcl import Block, Json, Reference
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import fenced
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import (
+    FILES,
+    is_unedited,
+    project_files,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import fenced
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_handover import SPEC, project_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.hcl import Block, Json, Reference
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
 from tests.unit.plugins.module_utils.fake_aws import MANAGED_TABLE_KEY, REGION, Bucket, FakeAws, Table

@@ -7,10 +7,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, Wedged, rfc3339nano
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.holders import age_s, seconds, sentence, told
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lock_stores import Lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import age_s, seconds, sentence, told
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
+    LockInfo,
+    Wedged,
+    rfc3339nano,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 PATH = "app/one.tfstate"

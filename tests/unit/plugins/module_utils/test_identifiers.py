@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._identifiers import FORMS, problems
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import edge_of
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _role
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.identifiers import FORMS, problems
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 #: What AWS knows, and what it cannot know.

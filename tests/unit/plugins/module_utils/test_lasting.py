@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lasting import Lasting
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import Lasting
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
 
 
 def on_object(operation: str, key: str) -> Call:

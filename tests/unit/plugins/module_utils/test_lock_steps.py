@@ -8,8 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._code_map import CodeMap, Layer, Unreadable, code_map
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_steps import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
     MODES,
     Backend,
     Step,
@@ -18,6 +17,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_steps im
     next_step,
     reasons,
     unseen_neighbours,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import (
+    CodeMap,
+    Layer,
+    Unreadable,
+    code_map,
 )
 
 BACKEND = Backend("acme-state", "acme-locks")

@@ -12,16 +12,14 @@ from hashlib import md5
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Answer,
     Call,
     CallFailed,
     Failure,
     TfstateError,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, Wedged, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lock_stores import Place
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.locking import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import (
     Taken,
     check_held,
     claim,
@@ -31,6 +29,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.locking
     take,
     take_over,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, Wedged, marshal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

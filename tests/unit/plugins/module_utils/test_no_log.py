@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.parameters import remove_values
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import hidden_options, result_of, shown
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import (
     CENSOR,
     HIDDEN,
     NAMES,
@@ -18,6 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import
     names_in,
     scrubbed,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import hidden_options, result_of, shown
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import botocore.session
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _aws_session
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     CallFailed,
     Invalid,
     Target,
     TfstateError,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._whereabouts import check_bucket
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 

@@ -10,20 +10,20 @@ from itertools import combinations, product
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import (
-    canonical,
-    meaning,
-    merge,
-    statements_of,
-    tls_version,
-)
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_reach import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.analysis import (
     Owner,
     contains,
     is_public,
     lends_control,
     lets_others_in,
     locks_out,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import (
+    canonical,
+    meaning,
+    merge,
+    statements_of,
+    tls_version,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._printable import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import (
     is_printable,
     printable,
     printable_lines,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_block import Edit, NotSimple
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_config import Backend
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._project import Project
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_block import Edit, NotSimple
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend
 
 BACKEND = Backend("moved", "new-state", "", "eu-west-1", "app.tfstate", table="new-locks")
 ARGUMENTS = """bucket         = "new-state"

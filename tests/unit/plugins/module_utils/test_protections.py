@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import ALLOW, NOT_GIVEN_BY_AWS, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, NOT_GIVEN_BY_AWS, Refused
 
 from scripts.protections import (
     AUDITOR,

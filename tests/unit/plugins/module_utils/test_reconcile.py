@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     CallFailed,
     Failure,
     TfstateError,
     desire,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Interrupted, Outcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, Outcome
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

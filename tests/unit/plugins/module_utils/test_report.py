@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._findings import Tuning, found, waivers_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, found, waivers_of
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     CHECKS,
     Row,
     json_text,
@@ -19,7 +20,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._report import
     report_of,
     table,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._report_page import page_text
 
 from tests.unit.plugins.module_utils.audited import TODAY, facts, fleet, row
 

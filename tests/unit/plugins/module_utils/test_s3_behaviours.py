@@ -13,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
     Call,
     CallFailed,
@@ -23,10 +23,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
     TfstateError,
     Unknown,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._own_statements import our_statements
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import faults
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._reconcile import Interrupted, reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, reconcile
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import our_statements
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import faults
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.facets import given

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._summary import (
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import (
     LEGEND,
     LONGEST_TABLE,
     Line,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 
 from tests.unit.plugins.module_utils.fake_aws import KEY, FakeAws, Table
 from tests.unit.plugins.module_utils.starting_points import KINDS, NAME

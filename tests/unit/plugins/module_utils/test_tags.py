@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Target
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._tags import desired, tag_list
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import desired, tag_list
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws_errors import translated
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._url_credentials import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import translated
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.url_credentials import (
     url_credentials,
     without_credentials,
 )

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.cornerstone.tfstate.plugins.action import tf_backend_report
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._arguments import ACCOUNTS, is_blank
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backend_audit import NEVER_BLANK
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._module import Edge, run_module
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _door, _role
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import ACCOUNTS, is_blank
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import NEVER_BLANK
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import in_process as _door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
 
 ROOT = Path(__file__).parents[4]
 COLLECTION = "ansible_collections.cornerstone.tfstate"

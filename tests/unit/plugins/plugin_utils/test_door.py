@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._door import _from_here, _is_harmless, apart, applied
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import (
+    _from_here,
+    _is_harmless,
+    apart,
+    applied,
+)
 
 WRITE = Call("s3", "put_bucket_policy", {"Bucket": "tf-state"})
 Wrote = Callable[[Call], None]

@@ -15,7 +15,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 from ansible_collections.cornerstone.tfstate.plugins.action import tf_lock_table
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils import _door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import in_process as _door
 
 try:
     from ansible.template import trust_as_template

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._no_log import scrubbed
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._role import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import scrubbed
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import (
     PREFIX,
     arguments,
     asked,

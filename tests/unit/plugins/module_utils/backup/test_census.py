@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.census import versions_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import versions_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
 
 PAGES = (["k", "k"], ["k", "k.tflock"], ["k.tflock", "k.tflock"])
 

@@ -23,7 +23,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manife
     progress,
     text_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Saving
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import Identity, Manifest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.saving import Saving
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.vaults import Folder
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
 
 MOMENT = datetime(2026, 11, 28, tzinfo=timezone.utc)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
 
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEY, KEYS, OTHER_KEY, REGION
 

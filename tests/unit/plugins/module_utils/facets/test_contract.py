@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.cornerstone.tfstate.plugins.module_utils import _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import EXISTENCE, Facet, Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Facet, Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

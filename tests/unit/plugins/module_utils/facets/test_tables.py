@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Facet, Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Facet, Resource, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.unit.plugins.module_utils.facets import given

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.digest_fence import NO_POLICY, SID, Fence
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.digest_policy import NO_POLICY, SID, Fence
 from hypothesis import given
 from hypothesis import strategies as st
 

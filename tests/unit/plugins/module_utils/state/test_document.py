@@ -10,8 +10,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import parser as reading
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.document import (
     Document,
     Unreadable,
@@ -20,7 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.documen
     head_of,
     with_serial,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.reading import Reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.parser import Reading
 from hypothesis import given
 from hypothesis import strategies as st
 

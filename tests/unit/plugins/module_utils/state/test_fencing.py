@@ -9,11 +9,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.closing import closed
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Invalid, Target, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy_document import MOVED
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._source_fence import SourceFence
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import closed
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import (
     EVERYTHING,
     LOOKS,
     denied,
@@ -22,6 +20,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.fencing
     fenced,
     undenied,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.source_policy import SourceFence
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 
 from tests.unit.plugins.module_utils.fake_aws import Bucket, FakeAws
 

@@ -14,19 +14,23 @@ from hashlib import md5
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.parent import Parent
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     CallFailed,
     Failure,
     Target,
     TfstateError,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo, lock_file, marshal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._parent import Parent
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import process as processes
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lease import LEASE_S, TRUSTED_S, Lease
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.scope import LEASE, Scope
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks import process as processes
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.lease import LEASE_S, TRUSTED_S, Lease
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
+    LockInfo,
+    lock_file,
+    marshal,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE, Scope
 
 KEY = lock_file(LEASE)
 START = datetime(2026, 11, 30, 10, 0, tzinfo=timezone.utc)

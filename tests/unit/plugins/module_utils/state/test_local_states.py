@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.local_states import FILE, LocalState
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.local_states import FILE, LocalState
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo
 
 INFO = LockInfo("id", "tf_state_move", "", "me@here", "cornerstone.tfstate", "2026-11-21T10:03:50Z", "")
 

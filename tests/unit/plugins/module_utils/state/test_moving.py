@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Answer, Call, CallFailed, Failure
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_record import LockInfo
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.lock_stores import Place
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.locking import impatient
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.moving import Move
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.stored import Stored
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Answer, Call, CallFailed, Failure
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import impatient
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import Move
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.stored_state import Stored
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo
 
 from tests.unit.plugins.module_utils.fake_aws import Rejected
 from tests.unit.plugins.module_utils.test_locking import Stores

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.waiting import Waiting
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.timeout import Waiting
 
 
 def test_waiting_begins_with_the_first_lock_that_is_met_and_rests_each_time():

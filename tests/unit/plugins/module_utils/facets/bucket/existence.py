@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
 
 from tests.unit.plugins.module_utils.facets.given import REGION, s3
 

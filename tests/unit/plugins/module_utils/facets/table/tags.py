@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import Call
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
 
 from tests.unit.plugins.module_utils.facets.given import TABLE_ARN
 

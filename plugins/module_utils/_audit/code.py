@@ -1,0 +1,296 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Terraform code against the backends that there are. Pure.
+
+What is unknown, because it is no static text or was not audited, contradicts nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from posixpath import normpath
+from typing import Any
+
+from .._core.commands import command, edit, in_note
+from .._terraform.code_layer import COMMAND_LINE, describe, listed
+from .._terraform.code_map import CHECKOUT, CodeMap, Layer
+from .._terraform.protocol import WORKSPACE_KEY_PREFIX
+from .findings import Finding, found
+
+#: As `_audit.summary` tells it.
+Backend = Mapping[str, Any]
+#: A finding, and the backend that it is about: its name, or nothing.
+About = tuple[str, Finding]
+
+#: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
+DEPRECATED = {
+    *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
+    *("shared_credentials_file", "endpoints.dynamodb"),
+}
+#: Gone since Terraform 1.10; OpenTofu still takes them.
+REMOVED = {
+    *("role_arn", "session_name", "external_id", "assume_role_duration_seconds", "assume_role_policy"),
+    *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
+}
+
+
+def check_code(code: CodeMap, backends: Sequence[Backend]) -> list[About]:
+    """What code and world have to say to each other."""
+    named = {each["bucket"]["name"]: each for each in backends}
+    about: list[About] = [("", _unreadable(each.path, each.reason)) for each in code.unreadable]
+    for layer in code.layers:
+        backend = named.get(layer.arguments.get("bucket"))
+        name = backend["name"] if backend else ""
+        about += [(name, each) for each in _of_layer(layer)]
+        about += [(name, each) for each in (_against(layer, backend, backends) if backend else _elsewhere(layer))]
+    about += [("", each) for each in _unknown(code, backends)]
+    about += [(_name_of(named, layers), each) for layers, each in _between(code.layers, named)]
+    used = {layer.arguments.get("bucket") for layer in code.layers}
+    unused = [each for each in backends if each["bucket"]["name"] not in used]
+    return about + [(each["name"], _without_code(each)) for each in unused if not code.unknown(each["region"])]
+
+
+def _unknown(code: CodeMap, backends: Sequence[Backend]) -> Iterator[Finding]:
+    """What may be a client of any of these backends, in one finding. What cannot be read has one of its own."""
+    regions = {each["region"] for each in backends}
+    readable = {each for region in regions for each in code.unknown(region)} - {*code.unreadable}
+    unknown = [each for each in code.unknown() if each in readable]
+    if unknown:
+        bare = [each for each in unknown if each.reason == COMMAND_LINE]
+        rest = [each for each in unknown if each.reason != COMMAND_LINE]
+        count = f"{len(bare)} {'layer' if len(bare) == 1 else 'layers'} whose backend only their command line knows"
+        told = [f"{count}: {listed(each.path for each in bare)}"] if bare else []
+        told += [f"{len(rest)} more that do not say for certain: {describe(rest)}"] if rest else []
+        detail = f"{'; '.join(told)}."
+        fix = edit(unknown[0].path, "or complete it with code_backend_files, or say in code_known what it is")
+        yield found("code.unknown", listed((each.path for each in unknown), 1), detail, fix)
+
+
+def _unreadable(path: str, reason: str) -> Finding:
+    return found("code.unreadable", path, reason, edit(path, "or leave it out of code"))
+
+
+def _without_code(backend: Backend) -> Finding:
+    fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"], note="writes backend.tf")
+    detail = "None of the backends in the code that was read names this bucket, and none is unknown."
+    return found("code.missing", backend["bucket"]["name"], detail, fix)
+
+
+def _elsewhere(layer: Layer) -> Iterator[Finding]:
+    bucket = layer.arguments.get("bucket")
+    if bucket and layer.source != CHECKOUT:
+        fix = edit("hosts.yml", f"add a host for the bucket {in_note(bucket)}")
+        yield found("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
+
+
+def _of_layer(layer: Layer) -> Iterator[Finding]:
+    if layer.lock_mode == "none":
+        note = "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
+        detail = "It has neither use_lockfile nor dynamodb_table."
+        yield found("code.no_locking", layer.path, detail, _edit(layer, note))
+    for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
+        used = sorted(layer.given & names)
+        # What a checkout was told is in the code, too.
+        if used and layer.source != CHECKOUT:
+            note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
+            yield found(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
+    if (
+        layer.arguments.get("kms_key_id")
+        and layer.arguments.get("encrypt") is not True
+        and "encrypt" not in (layer.unknown)
+    ):
+        detail = "It has kms_key_id without encrypt = true, so the key is ignored."
+        yield found("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
+
+
+def _edit(layer: Layer, note: str) -> str:
+    """Generated code is changed where it comes from: an edit would be lost."""
+    return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
+
+
+def _instead(used: Sequence[str]) -> str:
+    lock = "use_lockfile = true"
+    instead = {"dynamodb_table": lock, "endpoints.dynamodb": lock, "force_path_style": "use_path_style = true"}
+    return ", ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
+
+
+def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
+    """A layer and the backend that has its bucket."""
+    bucket, asked = backend["bucket"], layer.arguments
+    if bucket["exists"] is False:
+        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        yield found("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
+    if asked.get("region") not in (None, backend["region"]):
+        note = f'region = "{in_note(backend["region"])}"'
+        detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
+        yield found("code.region", layer.path, detail, _edit(layer, note))
+    if asked.get("dynamodb_table"):
+        yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
+    yield from _lock_mode(layer, backend)
+    encryption = bucket.get("encryption") or {}
+    if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
+        detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
+        note = f'kms_key_id = "{in_note(encryption["kms_key_id"])}", or leave encrypt out'
+        yield found("code.encrypt", layer.path, detail, _edit(layer, note))
+
+
+def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[str]]:
+    """By the name of a backend, the tables of its layers of which nobody knows yet whether they exist."""
+    found: dict[str, set[str]] = {}
+    for backend in (each for each in backends if each["bucket"]["exists"]):
+        using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
+        named = {str(each.arguments["dynamodb_table"]) for each in using if each.arguments.get("dynamodb_table")}
+        found[backend["name"]] = named - _known_tables(backend, backends).keys()
+    return {name: tables for name, tables in found.items() if tables}
+
+
+def _known_tables(backend: Backend, backends: Iterable[Backend]) -> dict[str, bool | None]:
+    """Whether they exist, of those near it: what was audited, and what was looked up for its code."""
+    near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
+    return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
+
+
+def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
+    own = backend["table"] or {}
+    if _known_tables(backend, backends).get(name) is False:
+        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
+    elif own and name != own["name"]:
+        detail = f"It locks in {name}; the backend's is {own['name']}."
+        yield found(
+            "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
+        )
+
+
+def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
+    """Only who locks in both ways excludes everybody."""
+    mode = backend["lock_mode"]
+    if layer.lock_mode in (mode, "none", "unknown"):
+        return
+    kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
+    table = f'dynamodb_table = "{in_note((backend["table"] or {}).get("name"))}"'
+    ways = {
+        "dynamodb": f"{table} alone",
+        "lockfile": "use_lockfile = true alone",
+        "both": f"{table}, use_lockfile = true",
+    }
+    detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
+    yield found(kind, layer.path, detail, _edit(layer, ways[mode]))
+
+
+def _are_near(one: Backend, other: Backend) -> bool:
+    return (one["region"], one["account_id"]) == (other["region"], other["account_id"])
+
+
+def _between(layers: Iterable[Layer], backends: Mapping[Any, Backend]) -> Iterator[tuple[list[Layer], Finding]]:
+    """What only shows when layers are seen together."""
+    by_key: dict[tuple[str, str], list[Layer]] = defaultdict(list)
+    by_bucket: dict[str, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        bucket, key = layer.arguments.get("bucket"), layer.arguments.get("key")
+        if bucket:
+            by_bucket[bucket].append(layer)
+        if bucket and key and layer.source != CHECKOUT:
+            by_key[bucket, key].append(layer)
+    for (bucket, key), sharing in sorted(by_key.items(), key=str):
+        if len(_directories(sharing)) > 1:
+            yield from ((sharing, each) for each in _shared(bucket, key, sharing, backends.get(bucket)))
+    for bucket, using in sorted(by_bucket.items()):
+        yield from _nested(bucket, using)
+        modes = {
+            mode: sorted({each.path for each in using if each.lock_mode == mode}) for mode in ("dynamodb", "lockfile")
+        }
+        if all(modes.values()):
+            told = [
+                f"{mode} only: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
+                for mode, paths in modes.items()
+            ]
+            fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
+            yield using, found("code.mixed_locking", bucket, f"{'; '.join(told)}.", fix)
+
+
+def _directories(layers: Iterable[Layer]) -> list[str]:
+    return sorted({normpath(each.directory) for each in layers})
+
+
+def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: Backend | None) -> Iterator[Finding]:
+    """Layers of one key share all their states where their prefixes are equal, and else that of the default workspace.
+
+    Source: internal/backend/remote-state/s3 (path) of hashicorp/terraform; docs/audit.md.
+    """
+    by_prefix: dict[str | None, list[Layer]] = defaultdict(list)
+    for layer in sharing:
+        by_prefix[_prefix(layer)].append(layer)
+    if None in by_prefix:  # a prefix that is unknown may be any
+        by_prefix = {None: list(sharing)}
+    fix = edit(sharing[-1].path, "a key of its own, then: terraform init -migrate-state")
+    for prefix, alike in sorted(by_prefix.items(), key=str):
+        if len(places := _directories(alike)) > 1:
+            detail = f"{bucket}/{key} is the state of {_counted(places)}."
+            where = f"{bucket}/{key}" if len(by_prefix) == 1 else f"{bucket}/{prefix}/*/{key}"
+            yield found("code.shared_key", where, detail, fix)
+    if len(by_prefix) > 1:
+        exists = _exists(backend, key)
+        known = {True: "which exists", False: "which does not exist", None: "which could not be looked at"}[exists]
+        detail = (
+            f"Their default workspaces share {bucket}/{key}, {known}; the workspaces under their "
+            f"{len(by_prefix)} prefixes do not: {_counted(_directories(sharing))}."
+        )
+        finding = found("code.shared_key", f"{bucket}/{key}", detail, fix)
+        yield replace(finding, severity="low") if exists is False else finding
+
+
+def _counted(places: Sequence[str]) -> str:
+    return listed(places) if len(places) <= 10 else f"{len(places)} directories: {listed(places)}"
+
+
+def _exists(backend: Backend | None, key: str) -> bool | None:
+    """Whether there is a state at the path of the key; None if nobody looked."""
+    if backend and backend["bucket"]["exists"] is False:
+        return False
+    paths = (backend or {}).get("paths")
+    return None if paths is None else key in paths
+
+
+def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer], Finding]]:
+    """Keys that a workspace of another layer would have, in one finding for each of those layers."""
+    trees = {(_prefix(each), each.arguments.get("key")): each for each in layers if each.source != CHECKOUT}
+    prefixes = sorted({prefix for prefix, _unused in trees if prefix is not None})
+    inside: dict[tuple[str, Any], list[tuple[str, str, Layer]]] = defaultdict(list)
+    for inner, within in sorted({str(key): each for (_unused, key), each in trees.items() if key}.items()):
+        for prefix in _beginning(inner, prefixes):
+            begin = f"{prefix}/" if prefix else ""
+            workspace, _slash, key = inner.removeprefix(begin).partition("/")
+            if (prefix, key) in trees and workspace:
+                inside[prefix, key].append((inner, f"{begin}{workspace}", within))
+    for place, found_here in inside.items():
+        outer = trees[place]
+        inner, begin, within = found_here[0]
+        workspace = begin.rpartition("/")[2]
+        detail = f"It is the key of {within.path}, and that of the workspace {workspace} of {outer.path}."
+        if len(found_here) > 1:
+            keys = [f"{key} ({each.path})" for key, _begin, each in found_here]
+            detail = f"{len(keys)} keys are those of workspaces of {outer.path}: {listed(keys)}."
+        fix = edit(within.path, f"a key that does not begin with {in_note(f'{begin}/')}")
+        yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
+
+
+def _beginning(key: str, prefixes: Sequence[str]) -> list[str]:
+    """Those of the prefixes that the key is under."""
+    parts = key.split("/")
+    above = {"/".join(parts[:count]) for count in range(len(parts))}
+    return [prefix for prefix in prefixes if prefix in above] if len(prefixes) < 20 else sorted(above & {*prefixes})
+
+
+def _prefix(layer: Layer) -> str | None:
+    """None if only runs tell it."""
+    if "workspace_key_prefix" in layer.unknown:
+        return None
+    return str(layer.arguments.get("workspace_key_prefix", WORKSPACE_KEY_PREFIX))
+
+
+def _name_of(named: Mapping[Any, Backend], layers: Sequence[Layer]) -> str:
+    backend = named.get(layers[0].arguments.get("bucket"))
+    return str(backend["name"]) if backend else ""

@@ -1,0 +1,220 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What lies in a backend, to findings: locks, digests and states that need somebody. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
+from typing import Any
+
+from .._core.commands import command, is_harmless, is_plain
+from .._policy.document import MOVED
+from .._terraform.protocol import IS_STATE, is_fence, lock_file, lock_name
+from .expectations import Expectations, Facts
+from .findings import Finding, found
+
+Row = Mapping[str, Any]
+
+#: By the status of a digest: the module that mends it, and how it is asked to.
+MENDED_BY: dict[str, tuple[str, dict[str, Any]]] = {
+    "mismatch": ("tf_state_digest", {}),
+    "deleted": ("tf_state_version", {"state": "undeleted"}),
+    "malformed": ("tf_state_digest", {}),
+    "missing": ("tf_state_digest", {}),
+}
+ORPHAN = "orphan"
+#: In the place of a path: all that there is in a bucket.
+EVERYTHING = "*"
+#: So many digests without a state, and at least such a part of all digests, are more than states that somebody deleted.
+MANY, PART = 2, 0.1
+#: So many of a kind are named.
+NAMED = 5
+#: The stores in which clients of a lock mode look.
+STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
+
+
+def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    for lock in facts.get("locks") or ():
+        where, path = f"{lock['path']} ({lock['store']})", lock["path"]
+        if lock.get("problem") == IS_STATE.reason:
+            yield _under_a_lock_file(lock_file(path), facts, wanted)
+            continue
+        if lock.get("is_wedged"):
+            seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
+            detail = f"{lock.get('problem') or 'It is no lock information.'}"
+            yield found("lock.wedged", where, detail, wanted.release(path, **seen))
+            continue
+        if _is_fence(lock, facts):
+            yield found("lock.fence", where, f"{lock.get('info') or 'No word of where to'}.", _come_along())
+            continue
+        age_s = lock.get("age_s")
+        by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
+        release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
+        if age_s is None and lock.get("is_wedged") is False:
+            yield found("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+        elif age_s is not None and age_s > wanted.stale_lock_s:
+            yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
+        elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
+            yield found("lock.not_canonical", where, f"Held by {by}.", release)
+    yield from _half_fences(facts, wanted)
+    for path in facts.get("orphan_lock_files") or ():
+        yield found("lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h"))
+
+
+def _is_fence(lock: Row, facts: Facts) -> bool:
+    bucket = str((facts.get("bucket") or {}).get("name"))
+    return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
+
+
+def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
+    note = "then move it to another key, with tf_state_move"
+    fix = wanted.operate("tf_backend_info", facts, note, gather=["states"], keys=[_pattern(key)])
+    return found("state.lock_file_name", key, "Its name ends in .tflock.", fix)
+
+
+def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    """Moved states whose fence is in one store, where clients lock in another one, too, or instead."""
+    found_in: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for lock in facts.get("locks") or ():
+        if not lock.get("is_wedged") and _is_fence(lock, facts):
+            found_in[lock["path"], str(lock.get("lock_id"))].add(lock["store"])
+    needed = [store for store in STORES[wanted.lock_mode] if _is_listed(store, facts)]
+    denied = _denied(facts)
+    held = {path: set().union(*(found_in[each] for each in found_in if each[0] == path)) for path, _id in found_in}
+    for path, lock_id in sorted(found_in):
+        missing = [store for store in needed if store not in held[path]]
+        if missing and not denied & {path, EVERYTHING}:
+            names = {"file": "lock file", "table": "item in the lock table"}
+            detail = f"The {names[missing[0]]} of the fence {lock_id} is missing, and clients lock there."
+            yield found("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
+
+
+def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:
+    """A lock is taken under its whole id, which whoever can write locks may have chosen."""
+    if is_plain(lock_id):
+        return wanted.operate("tf_state_lock", facts, key=path, state="held", lock_id=lock_id)
+    note = "then run the move again, which takes what is missing"
+    return wanted.operate("tf_backend_info", facts, note, gather=["locks"], keys=[_pattern(path)])
+
+
+def _is_listed(store: str, facts: Facts) -> bool:
+    """Whether the locks of a store are known."""
+    unknown = {each["what"] for each in facts.get("unknown") or ()}
+    if store == "file":
+        return "states" not in unknown
+    return bool((facts.get("table") or {}).get("exists")) and "table.items" not in unknown
+
+
+def _denied(facts: Facts) -> set[str]:
+    """The moved states that the bucket policy keeps everybody from, whatever their locks are."""
+    policy = (facts.get("bucket") or {}).get("policy") or {}
+    moved = [each for each in policy.get("statements") or () if each.get("Sid") == MOVED]
+    named = [name for each in moved for name in _listed(each.get("Resource"))]
+    paths = {name.partition(":::")[2].partition("/")[2] for name in named}
+    return {path for path in paths if lock_file(path) in paths}
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def _come_along() -> str:
+    return command("terraform", "init", "-reconfigure", note="in each checkout of it, then retire the old bucket")
+
+
+def duration(age_s: float) -> str:
+    minutes = int(age_s // 60)
+    days, hours = divmod(minutes // 60, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
+
+
+def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    rows = facts.get("digests") or ()
+    orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
+    are_many = _are_many(orphans, facts)
+    if are_many:
+        yield _lost(orphans, facts, wanted)
+    for digest in rows:
+        status, path = digest["status"], digest["path"]
+        if status == ORPHAN and not are_many:
+            yield found("digest.orphan", path, _said_of(digest), _return_of([path], wanted))
+        elif status in MENDED_BY:
+            yield found(f"digest.{status}", path, _said_of(digest), _mending(status, path, facts, wanted))
+
+
+def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
+    """Whether the bucket was emptied, or deleted and created again, rather than a state deleted."""
+    states = facts.get("states")
+    is_empty = states is not None and all(state.get("is_deleted") for state in states)
+    there = [each for each in facts.get("digests") or () if each["status"] != "missing"]
+    are_part = len(orphans) >= PART * len(there)
+    return bool(orphans) and (is_empty or (len(orphans) >= MANY and are_part))
+
+
+def _lost(orphans: Sequence[str], facts: Facts, wanted: Expectations) -> Finding:
+    named = ", ".join(orphans[:NAMED]) + (f" and {len(orphans) - NAMED} more" if orphans[NAMED:] else "")
+    detail = f"There are digests and no version of a state for {named}."
+    return found("digest.states_lost", str(facts["bucket"]["name"]), detail, _return_of([], wanted))
+
+
+def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
+    """From a backup, which is looked at first."""
+    keys = {"keys": [_pattern(path) for path in paths]} if paths else {}
+    note = "stop pipelines, then run it again without --check. With no backup follow docs/runbooks/lost-bucket.md"
+    return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
+
+
+def _mending(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
+    """Nothing but a state that is whole is given a digest."""
+    states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
+    if status != "deleted" and states.get(path, {}).get("is_readable") is False:
+        return _restoration(path, facts, wanted)
+    if status == "malformed" and facts.get("states") is not None and path not in states:
+        return _return_of([path], wanted)
+    module, asked = MENDED_BY[status]
+    return wanted.operate(module, facts, key=path, **asked)
+
+
+def _said_of(digest: Row) -> str:
+    if digest["status"] == "deleted":
+        return "The state can be undeleted from its versions."
+    if digest["status"] == "mismatch" and digest.get("matches_version"):
+        return f"It is that of the version {digest['matches_version']}: the state was written past the table since."
+    expected, actual = digest.get("digest") or "none", digest.get("actual") or "none"
+    return f"The table says {expected}, the state has {actual}."
+
+
+def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    told = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
+    for state in facts.get("states") or ():
+        path = state["path"]
+        if path.endswith(".tflock") and not state.get("is_deleted"):
+            yield _under_a_lock_file(path, facts, wanted)
+        if state.get("is_deleted") and path not in told:
+            fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
+            yield found("state.deleted", path, "Its newest version is a delete marker.", fix)
+        elif state.get("is_readable") is False:
+            yield found("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
+
+
+def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:
+    version_id = _version_before(path, facts)
+    if version_id and is_plain(version_id):  # as those of S3 are
+        return wanted.operate("tf_state_version", facts, key=path, state="restored", version_id=version_id)
+    note = "then tf_state_version with state: restored and the version_id of one that is whole"
+    return wanted.operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[_pattern(path)])
+
+
+def _pattern(path: str) -> str:
+    """A shell pattern of a path; what is not harmless in a command is any character."""
+    return "".join(escape(each) if is_harmless(each) else "?" for each in path)
+
+
+def _version_before(path: str, facts: Facts) -> str | None:
+    """That which the digest is of, or else the newest one before the current, as far as they are known."""
+    by_digest = [each.get("matches_version") for each in facts.get("digests") or () if each["path"] == path]
+    kept = [state.get("versions") or () for state in facts.get("states") or () if state["path"] == path]
+    older = [each["version_id"] for versions in kept for each in versions if not each["is_latest"] and each["size"]]
+    return next((str(version_id) for version_id in [*by_digest, *older] if version_id), None)

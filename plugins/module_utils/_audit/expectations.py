@@ -1,0 +1,58 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a backend is held against, and the commands that mend it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._core.commands import Word, command, is_harmless, percent_encoded
+from .._core.model import Params, Resource
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What the backend is held against."""
+
+    #: What the inventory calls it.
+    name: str
+    #: Options of tf_state_bucket and tf_lock_table; none at all is the baseline.
+    bucket: Params = field(default_factory=dict)
+    table: Params = field(default_factory=dict)
+    stale_lock_s: float = 4 * 3600
+    #: How clients shall lock: dynamodb, lockfile or both.
+    lock_mode: str = "both"
+    #: The account that must own it, if one was declared.
+    account_id: str | None = None
+
+    def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
+        """A playbook on this backend alone."""
+        told: list[Word] = ["-e", variables] if variables else []
+        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
+
+    def release(self, path: str, **which: str) -> str:
+        return self.play("unlock", **_key(path), **which)
+
+    def operate(self, module: str, facts: Facts, note: str = "", **options: Any) -> str:
+        """An ad-hoc command: it needs no inventory."""
+        table = {"table": facts["table"]["name"]} if facts.get("table") else {}
+        owner = {"account_id": self.account_id} if self.account_id else {}
+        if "key" in options:
+            options = {**_key(options.pop("key")), **options}
+        given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
+        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", given, note=note)
+
+
+def _key(path: str) -> dict[str, Any]:
+    """A key as options name it, in a form that is harmless in a command."""
+    return {"key": path} if is_harmless(path) else {"key": percent_encoded(path), "key_is_url_encoded": True}
+
+
+def asked_keys(resource: Resource, params: Params) -> set[str]:
+    """The KMS keys that are asked for, by whatever name."""
+    managed = [facet for facet in resource.facets if facet.is_managed(params)]
+    return {name for facet in managed for name in facet.asked_keys(params)}

@@ -1,0 +1,129 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings that no run writes and that lose or open states, to findings. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._bucket import policy
+from .._bucket.lifecycle_rules import SMALLEST, as_written
+from .._core.commands import NO_COMMAND, Word, command, in_note
+from .._core.model import Target, Values
+from .._core.regions import partition_of
+from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
+from .._policy.baseline import owner_of
+from .._policy.document import Statement
+from .expectations import Expectations, Facts
+from .findings import Finding, found
+
+
+def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
+    left_alone = wanted.bucket.get("unmanaged") or ()
+    if "lifecycle" not in left_alone:
+        yield from _expirations(bucket, facts)
+    if "policy" not in left_alone:
+        yield from _open_statements(bucket, facts, wanted)
+    # AWS takes either MFA delete or a lifecycle.
+    if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
+        asked = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
+        fix = _s3("put-bucket-versioning", bucket, facts, *asked, note="as the root user of the account")
+        yield found("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
+    yield from _forgetting(table, facts)
+
+
+def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
+    rules = bucket.get("lifecycle") or {}
+    losing = {name: rule for name, rule in rules.items() if name != SMALLEST and _loses(rule, facts)}
+    for name, rule in losing.items():
+        days, day = (rule["Expiration"].get(unit) for unit in ("Days", "Date"))
+        when = f"{days} days after they were written" if days else f"on {day}"
+        detail = f"The rule {name} deletes states {when}."
+        yield found("bucket.expiration", bucket["name"], detail, _without_expiration(bucket, facts, losing))
+
+
+def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether it deletes current versions of states. States bear no tags, unless by OpenTofu."""
+    where, expiration = rule.get("Filter", {}), rule.get("Expiration", {})
+    if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*expiration} or where.get("Tags"):
+        return False
+    least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
+    states = [state for state in facts.get("states") or () if least < (state.get("size") or 0) < most]
+    return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
+
+
+def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any]) -> str:
+    bare = {name: {key: each for key, each in rule.items() if key != "Expiration"} for name, rule in losing.items()}
+    rules = {name: rule for name, rule in {**bucket["lifecycle"], **bare}.items() if {*rule} - {"Status", "Filter"}}
+    size = rules.pop(SMALLEST, None)
+    if not rules:
+        return _s3("delete-bucket-lifecycle", bucket, facts)
+    kept = ("--transition-default-minimum-object-size", size) if size else ()
+    told = {"Rules": as_written(rules)}
+    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", told, *kept)
+    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, "Expiration of the rules")
+
+
+def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
+    """The kind of finding that it is, if it reaches others than the owner in a way that is one."""
+    if is_public(statement):
+        yield "bucket.policy_public"
+    elif lends_control(statement, owner):
+        yield "bucket.policy_foreign"
+    elif lets_others_in(statement, owner):
+        yield "bucket.policy_condition"
+
+
+def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    present = (bucket.get("policy") or policy.ABSENT)["statements"]
+    target = Target(
+        bucket["name"],
+        facts["region"],
+        partition=partition_of(facts["region"]).name,
+        account_id=facts.get("account_id"),
+        owner=wanted.account_id,
+    )
+    owner = owner_of(target, present)
+    opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
+    kept = [each for each in present if each not in [statement for _kind, statement in opened]]
+    document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
+    fix = _s3("delete-bucket-policy", bucket, facts)
+    if kept:
+        fix = _s3("put-bucket-policy", bucket, facts, "--policy", document)
+    if fix == NO_COMMAND:
+        fix = _by_file("policy", bucket, facts, "statement", "--query", "Policy", "--output", "text")
+    for kind, each in opened:
+        detail = f"The statement {each.get('Sid') or json.dumps(each)} allows {', '.join(each.get('Action', ['it']))}."
+        if kind != "bucket.policy_public" and not owner.account:
+            detail += " The account that owns the bucket is not known."
+        yield found(kind, bucket["name"], detail, fix)
+
+
+def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
+    name, here = table["name"], ("--table-name", table["name"], "--region", facts["region"])
+    if attribute := table.get("time_to_live"):
+        off = {"Enabled": False, "AttributeName": attribute}
+        fix = command("aws", "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
+        if fix == NO_COMMAND:
+            fix = command("aws", "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console")
+        yield found("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
+    for region in table.get("replicas") or ():
+        update = [{"Delete": {"RegionName": region}}]
+        fix = command("aws", "dynamodb", "update-table", *here, "--replica-updates", update)
+        yield found("table.replicas", name, f"It has a replica in {region}.", fix)
+
+
+def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "", into: str = "") -> str:
+    where = ("--bucket", bucket["name"], "--region", facts["region"])
+    return command("aws", "s3api", operation, *where, *more, note=note, into=into)
+
+
+def _by_file(what: str, bucket: Values, facts: Facts, part: str, *more: str) -> str:
+    """Where the document has text that no command may carry, a person edits it in a file."""
+    where = f"--bucket {in_note(bucket['name'])} --region {in_note(facts['region'])}"
+    option = f"--{what} file://{what}.json"
+    note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"
+    return _s3(f"get-bucket-{what}", bucket, facts, *more, note=note, into=f"{what}.json")

@@ -1,0 +1,183 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One backend's facts, as tf_backend_info gathers them, to findings.
+
+Pure. Settings are not compared here: what the facets' own plan would change is what is found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .._bucket import BUCKET, lifecycle
+from .._core.commands import command, in_note
+from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
+from .._table import TABLE
+from .._table.existence import KEY
+from .contents import digests, locks, states
+from .expectations import Expectations, Facts, asked_keys
+from .findings import Finding, found
+from .hazards import hazards
+
+#: So many paths are handed on at most for comparison with code.
+MANY = 5000
+
+
+def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
+    """Everything that is to be found in one backend, before the user's tuning."""
+    return [
+        *_of_resource(BUCKET, facts, wanted.bucket, wanted),
+        *_of_resource(TABLE, facts, wanted.table, wanted),
+        *hazards(facts, wanted),
+        *locks(facts, wanted),
+        *digests(facts, wanted),
+        *states(facts, wanted),
+        *_unknown(facts),
+    ]
+
+
+def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expectations) -> Iterator[Finding]:
+    there = facts.get(resource.kind)
+    if there is None:
+        return
+    name, region = there["name"], facts["region"]
+    if there.get("exists") is False:
+        where = f"{resource.kind} {name} in {region}"
+        yield found(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
+    elif there.get("exists"):
+        yield from _misplaced(resource, there, facts)
+        yield from _unnamed_keys(resource, there, facts, params)
+        for change in changes(resource, there, facts, params):
+            detail = _difference(change)
+            yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
+
+
+def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
+    """A bucket that is empty again lets clients create everything again, as far as no digest keeps them from it."""
+    is_lost = resource is BUCKET and any(each.get("digest") for each in facts.get("digests") or ())
+    note = "stop pipelines before, and restore or rebuild the states of its digests next" if is_lost else ""
+    return wanted.play("bootstrap", note=note)
+
+
+def _convergence(change: Change, wanted: Expectations) -> str:
+    if change.facet != "lifecycle" or change.before or _asks_for_lifecycle(wanted.bucket):
+        return wanted.play("bootstrap", "--diff")
+    asked = {f"terraform_backend_bucket_{name}": value for name, value in lifecycle.BASELINE.items()}
+    days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
+    note = f"then old versions go after {days} days, but for the newest {newer}"
+    return wanted.play("bootstrap", "--diff", note=note, **asked, terraform_backend_bucket_allow=["shorten_retention"])
+
+
+def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Finding]:
+    """What cannot be converged: where the bucket lies, and the key of the table."""
+    name = there["name"]
+    region = there.get("region")
+    if resource is BUCKET and region and region != facts["region"]:
+        fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {in_note(region)}")
+        yield found("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
+    key = there.get("key")
+    if resource is TABLE and key and key != KEY:
+        fix = command("aws", "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks")
+        yield found("table.key", name, f"Its key is {_shown(key)}.", fix)
+
+
+def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> tuple[Change, ...]:
+    """What a run would change that is asked for `params`."""
+    known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
+    facets = tuple(each for each in known if each.is_managed(params))
+    observed = {each.name: there[each.name] for each in facets}
+    target = _target(resource, there, facts, params)
+    planned = plan(facets, target, observed, desire(facets, target, params, observed))
+    untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
+    if untouched and not _asks_for_lifecycle(params):
+        # Of an old bucket a run keeps what it finds, and of none at all, nothing: a new one would have a rule.
+        new = Target(target.name, target.region, fresh=True)
+        planned += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
+    return planned
+
+
+def _asks_for_lifecycle(params: Params) -> bool:
+    return any(params.get(name) is not None for name in lifecycle.OPTIONS)
+
+
+def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | None]:
+    """The keys that are asked for, by ARN; None: it is not known whether it is the one that is in use."""
+    seen, known = _seen_key(there), there.get("keys") or {}
+    keys: dict[str, str | None] = {}
+    for name in asked_keys(resource, params):
+        by_id = seen if seen.endswith(f"/{name}") else None
+        keys[name] = known.get(name) or by_id or (name if not seen or ":key/" in name else None)
+    return keys
+
+
+def _seen_key(there: Values) -> str:
+    return str((there.get("encryption") or {}).get("kms_key_id") or "")
+
+
+def _unnamed_keys(resource: Resource, there: Values, facts: Facts, params: Params) -> Iterator[Finding]:
+    for name, arn in _keys(resource, there, params).items():
+        if arn is None:
+            fix = command("aws", "kms", "describe-key", "--key-id", name, "--region", facts["region"])
+            detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
+            yield found("audit.unknown", f"{resource.kind}.encryption", detail, fix)
+
+
+def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> Target:
+    arn = there.get("arn") or ""
+    return Target(
+        there["name"],
+        facts["region"],
+        partition=arn.split(":")[1] if arn.count(":") > 1 else "aws",
+        account_id=facts.get("account_id"),
+        arn=arn,
+        keys={name: known or _seen_key(there) for name, known in _keys(resource, there, params).items()},
+    )
+
+
+def _difference(change: Change) -> str:
+    before, after = change.before, change.after
+    if change.facet == "policy":
+        lacking = [each for each in after["statements"] if each not in before["statements"]]
+        return f"It lacks {', '.join(str(each.get('Sid') or 'a statement') for each in lacking)}."
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+        pairs = [f"{name}: {_shown(before.get(name))}, should be {_shown(after.get(name))}" for name in names]
+        return "; ".join(pairs)
+    return f"It is {_shown(before)}, should be {_shown(after)}."
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _unknown(facts: Facts) -> Iterator[Finding]:
+    for each in facts.get("unknown") or ():
+        look = command(
+            "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
+        )
+        yield found("audit.unknown", str(each["what"]), str(each["why"]), look)
+
+
+def _default_paths(facts: Facts) -> list[str] | None:
+    """Where states of default workspaces are; None if nobody looked, or if there are too many to tell."""
+    states = facts.get("states")
+    there = [each for each in states or () if not each.get("is_deleted")]
+    paths = None if states is None else [str(each["path"]) for each in there if each.get("path") == each.get("key")]
+    return None if paths is None or len(paths) > MANY else sorted(paths)
+
+
+def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
+    """What a report tells of a backend, and what code is compared with."""
+    counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
+    return {
+        "name": wanted.name,
+        "region": facts["region"],
+        "account_id": facts.get("account_id"),
+        "lock_mode": wanted.lock_mode,
+        "bucket": {name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
+        "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
+        "paths": _default_paths(facts),
+        "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},
+    }

@@ -1,0 +1,417 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""AWS as a task sees it: calls side by side, retries up to a deadline, answers instead of exceptions."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from .._core.model import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from .._core.regions import partition_of
+from .._policy.baseline import bucket_region, old_region
+from .consistency import OwnObjects
+from .deadline import end_by
+from .errors import (
+    DENIED,
+    DONE,
+    EXPIRED,
+    NOT_TAKEN,
+    OWNER,
+    SKEWED,
+    UNRECOGNISED,
+    advice_on,
+    not_enabled,
+    or_foreign,
+    passes,
+    skew,
+    translated,
+    undeleted,
+    whose,
+)
+from .kms import check_arn, unseen_key, usable_key
+from .pages import page_after
+from .parallel import side_by_side
+from .parent import Parent
+from .session import (
+    BOTOCORE_MISSING,
+    Connection,
+    client_of,
+    credentials_name,
+    is_account,
+    is_of_aws,
+    known_caller,
+    remember_caller,
+    session_for,
+    warm,
+)
+
+if not BOTOCORE_MISSING:
+    import botocore.exceptions
+    import botocore.parsers
+
+    NO_ANSWER = (
+        *(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError),
+        botocore.parsers.ResponseParserError,
+    )
+
+__all__ = ["BOTOCORE_MISSING", "Aws", "Connection", "warm"]
+
+NO_STS = "the store has no STS, which would say whose account this is"
+UNOWNED = (
+    "{where} has no STS, which would say whose account this is: account_id is not known, and nobody compares whose the "
+    "bucket is"
+)
+#: So much of a body lies in memory at once.
+PIECE = 256 * 1024
+#: How often a body that breaks off is asked for.
+BODY_ATTEMPTS = 5
+T = TypeVar("T")
+BeforeWrite: TypeAlias = Callable[[Call], None]
+
+
+class Aws:
+    """AWS as one task sees it: one region, one set of credentials, one deadline."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        timeout_s: float,
+        wrote: Wrote = unheard,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.connection = connection
+        self._where = connection.endpoint_url or connection.region
+        self.warnings: list[str] = []
+        self._wrote, self._now, self._sleep = wrote, now, sleep
+        self._timeout_s = timeout_s
+        self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._own = OwnObjects()
+        #: Asked before each attempt at a write; an exception is why it must not be made.
+        self.before_write: list[BeforeWrite] = [Parent()]
+        #: The buckets that have shown that they are whose they must be.
+        self._theirs: set[str] = set()
+        self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id or None
+        try:
+            self._session = session_for(connection)
+        except botocore.exceptions.BotoCoreError as error:
+            raise translated(error, self._where) from None
+        self.renew()
+
+    def partition(self) -> str:
+        """The partition of the region; a region that no partition knows is an error, unless an endpoint is given."""
+        if self.connection.endpoint_url:
+            return partition_of(self.connection.region).name
+        try:
+            return str(self._session.botocore.get_partition_for_region(self.connection.region))
+        except botocore.exceptions.UnknownRegionError:
+            known = "set region to one such as eu-west-1, or update botocore if it is new"
+            raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
+
+    def credentials(self) -> str | None:
+        """By which credentials AWS is called, without any secret; None before the first call."""
+        return credentials_name(self.connection, self._session.botocore)
+
+    def renew(self) -> None:
+        """Gives what follows the whole time again, and all that share the session, whose clients end by it."""
+        self._session.deadline = self._now() + self._timeout_s
+
+    def late(self) -> bool:
+        return self.left_s() <= 0
+
+    def left_s(self) -> float:
+        return self._session.deadline - self._now()
+
+    def pause(self, attempt: int) -> None:
+        """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
+        wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
+        self._sleep(max(0.0, min(wait, self.left_s())))
+
+    def rest(self, seconds: float) -> None:
+        """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
+        self._sleep(seconds)
+
+    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
+        """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
+        for service in {call.service for call in calls}:
+            self._client(service)  # made here, because making clients is not safe in threads
+        calls = [self._owned(call) for call in calls]
+        return side_by_side([partial(self._answer, call, young) for call in calls])
+
+    def pages(self, call: Call) -> Iterator[Answer]:
+        """The answers to a call, one page at a time, each in its own time; the last one may be a failure."""
+        asked: Call | None = call
+        while asked:
+            self.renew()
+            answer = self._answer(asked, young=False)
+            yield answer
+            asked = None if isinstance(answer, Failure) else page_after(asked, answer)
+
+    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer:
+        """The answer to a call, its body shown piece by piece to what `begin` returns: anew each time it breaks off."""
+        attempt = 0
+        while True:
+            answer = self._answer(call, young=False)
+            if isinstance(answer, Failure):
+                return answer
+            take = begin()
+            try:
+                for piece in answer["Body"].iter_chunks(PIECE):
+                    take(piece)
+                return answer
+            except botocore.exceptions.BotoCoreError as error:
+                attempt += 1
+                if attempt == BODY_ATTEMPTS or self.late():
+                    raise translated(error, self._where, call) from None
+            finally:
+                answer["Body"].close()
+            self.pause(attempt)
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """What these return, side by side, over as few connections as everything else, each in its own time."""
+        self._client("s3")
+        self.owner()
+        return side_by_side([partial(self._anew, work) for work in works])
+
+    def _anew(self, work: Callable[[], T]) -> T:
+        self.renew()
+        return work()
+
+    def write(self, call: Call, young: bool = False) -> Response:
+        """The answer to a call that changes something; empty where that was so already."""
+        answer = self._answer(call, young, self.before_write)
+        if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
+            return self._write_instead(call, answer, young)
+        if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
+            raise CallFailed(answer)
+        self._own.note(call)
+        self._wrote(call)
+        return {} if isinstance(answer, Failure) else answer
+
+    def _write_instead(self, call: Call, refused: Failure, young: bool) -> Response:
+        """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
+        answer: Response = {}
+        for place, other in enumerate(call.instead):
+            try:
+                answer = self.write(self._addressed(other), young)
+            except TfstateError as failed:
+                if place or (isinstance(failed, CallFailed) and failed.failure.code not in NOT_TAKEN):
+                    raise
+                raise CallFailed(refused) from failed
+        return answer
+
+    def _addressed(self, call: Call) -> Call:
+        """S3 Control wants to hear whose the bucket is."""
+        if call.service != "s3control":
+            return call
+        if self.connection.endpoint_url:
+            raise Invalid("endpoint_url serves no S3 Control, whose hosts are named after accounts")
+        owner = self.owner()
+        if owner is None:
+            raise Invalid("this store has no accounts, and so no S3 Control, either")
+        return replace(call, params={"AccountId": owner, **call.params})
+
+    def owner(self) -> str | None:
+        """Whose every bucket must be: account_id's, or the caller's. None for a store that knows no accounts."""
+        with self._asking:
+            if not self._has_asked and self._owner is None:
+                self._owner = self._own_account()
+            self._has_asked = True
+            return self._owner
+
+    def _own_account(self) -> str | None:
+        """The caller's. AWS always says it, but for a network that leads to no STS; another store need not have any."""
+        if is_of_aws(self._client("s3")):
+            answer = self._answer(IDENTITY, young=False)
+            if isinstance(answer, Failure):
+                raise CallFailed(answer)
+            return str(answer["Account"])
+        answer = self._of_store()
+        if isinstance(answer, Failure):
+            self.warnings.append(UNOWNED.format(where=self._where))
+            return None
+        return str(answer["Account"])
+
+    def _of_store(self) -> Answer:
+        """Who another store says that we are. What it answers instead, if it has no STS, can be anything."""
+        try:
+            return self._answer(IDENTITY, young=False)
+        except CallFailed as failed:
+            if failed.failure.call.operation == "assume_role":
+                raise
+            return failed.failure
+
+    def _owned(self, call: Call) -> Call:
+        """The call, and whose the bucket must be: here, so that no call can leave it out."""
+        if call.service != "s3" or OWNER in call.params or not self._takes_owner(call.operation):
+            return call
+        owner = self.owner()
+        return replace(call, params={**call.params, OWNER: owner}) if owner else call
+
+    def _takes_owner(self, operation: str) -> bool:
+        meta = self._client("s3").meta
+        shape = meta.service_model.operation_model(meta.method_to_api_mapping[operation]).input_shape
+        return shape is not None and OWNER in shape.members
+
+    def key_arn(self, name: str, must_exist: bool) -> str:
+        """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
+        if must_exist:
+            check_arn(name, self.connection.region, self.partition())
+        (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
+        if not isinstance(answer, Failure):
+            key = answer["KeyMetadata"]
+            return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])
+        if must_exist:
+            self.warnings += unseen_key(name, answer)
+        return name
+
+    def _answer(self, call: Call, young: bool, before_each: Sequence[BeforeWrite] = ()) -> Answer:
+        attempt = 0
+        while True:
+            for check in before_each:
+                check(call)
+            answer = self._once(call)
+            if not isinstance(answer, Failure) or self.late():
+                return answer
+            if not (passes(answer, young, attempt) or self._own.may_show(answer, attempt)):
+                return answer
+            self.pause(attempt)
+            attempt += 1
+
+    def _once(self, call: Call) -> Answer:
+        asks_who = call.operation == IDENTITY.operation
+        known: Response | None = self._session.identity
+        if asks_who and known:
+            return known
+        call = self._owned(call)
+        client = self._client(call.service)
+        if asks_who and self._is_apart(client):
+            return Failure(call, "NotImplemented", "", NO_STS)
+        if hasattr(call.params.get("Body"), "seek"):
+            call.params["Body"].seek(0)  # an attempt before this one has read it
+        try:
+            response = self._caller(client) if asks_who else _said(client, call)
+        except botocore.exceptions.ClientError as error:
+            return self._failure(call, error)
+        except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
+            if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
+                return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
+            if asks_who and isinstance(error, botocore.parsers.ResponseParserError) and not is_of_aws(client):
+                return Failure(call, "NotImplemented", "", NO_STS)
+            raise translated(error, self._where, call) from None
+        if asks_who:
+            self._session.identity = response
+        if OWNER in call.params:
+            self._theirs.add(str(call.params["Bucket"]))
+        if call.operation == "head_bucket" and not bucket_region(response):
+            return self._located(call, response)
+        return undeleted(call, response, self._wrote) or response
+
+    def _caller(self, sts: Any) -> Response:
+        """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
+        lasts = is_of_aws(sts)  # another store at the same place may know the key by another account tomorrow
+        known = known_caller(self._session.botocore, self.connection) if lasts and not self._session.asks_anew else None
+        said = known or _said(sts, IDENTITY)
+        if not (is_account(said.get("Account")) and said.get("Arn")):
+            raise botocore.parsers.ResponseParserError("no account in the answer")
+        if lasts and not known:
+            remember_caller(self._session.botocore, self.connection, said)
+        return said
+
+    def _is_apart(self, sts: Any) -> bool:
+        """Whether only the buckets are at another store, by AWS_ENDPOINT_URL_S3: AWS does not know who we are there."""
+        s3 = self._session.clients.get("s3")
+        return s3 is not None and is_of_aws(sts) and not is_of_aws(s3)
+
+    def _failure(self, call: Call, error: Any) -> Failure:
+        said = error.response.get("Error", {})  # a store without STS may answer as S3 would, which nobody parses
+        code, message = said.get("Code", "?"), said.get("Message") or ""
+        if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
+            call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
+            raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
+        if code in UNRECOGNISED:
+            raise CallFailed(Failure(call, code, message, self._elsewhere() or advice_on(call, code)))
+        if code in EXPIRED | SKEWED:
+            wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
+            raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
+        advice = advice_on(call, code, message)
+        if call.params.get("Bucket") not in self._theirs:
+            advice += or_foreign(call, code, message)
+        failure = Failure(call, code, message, advice)
+        if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
+            self._session.identity, self._session.asks_anew = None, True
+            self._answer(IDENTITY, young=False)
+        if call.operation == "head_bucket" and code == "403":
+            return Failure(call, code, "", self._whose(call))
+        if call.operation == "head_object" and code in ("400", "403"):
+            return self._worded(failure)
+        return failure
+
+    def _worded(self, failure: Failure) -> Failure:
+        """HeadObject has no body, either: GetObject is denied alike, and says why."""
+        first_byte = {**failure.call.params, "Range": "bytes=0-0"}
+        answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
+        if isinstance(answer, Failure):
+            return answer if answer.code in DENIED or answer.code.startswith("KMS.") else failure
+        answer["Body"].close()
+        return failure
+
+    def _elsewhere(self) -> str | None:
+        """What it means that credentials are unknown here, if a region that is always enabled knows them."""
+        home = partition_of(self.connection.region).home
+        if self.connection.endpoint_url or home == self.connection.region:
+            return None
+        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5}  # a closed network may not let us there
+        there = replace(self.connection, region=home, aws_config={**(self.connection.aws_config or {}), **once})
+        try:
+            with self._making:
+                sts = client_of(self._session.botocore, "sts", there)
+            sts.get_caller_identity()
+        except NO_ANSWER:
+            return None
+        return not_enabled(self.connection.region, bool(self._session.botocore.get_credentials().token))
+
+    def _located(self, head: Call, response: Response) -> Answer:
+        """What HeadBucket answered, and the region that it left out."""
+        answer = self._once(Call("s3", "get_bucket_location", head.params))
+        return answer if isinstance(answer, Failure) else {**response, "BucketRegion": old_region(answer)}
+
+    def _whose(self, call: Call) -> str:
+        """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
+        name = call.params["Bucket"]
+        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), young=False)
+        return whose(name, answer, call.params.get(OWNER))
+
+    def _client(self, service: str) -> Any:
+        if service not in self._session.clients:
+            try:
+                self._session.clients[service] = client_of(self._session.botocore, service, self.connection)
+            except (botocore.exceptions.BotoCoreError, ValueError) as error:
+                raise translated(error, self._where) from None
+        if service not in self._clients:
+            self._clients[service] = self._session.clients[service]
+            end_by(self._clients[service], self.left_s)
+        return self._clients[service]
+
+
+def _said(client: Any, call: Call) -> Response:
+    """Raises ResponseParserError, too, where botocore stumbles over a page that is none of AWS's, or overlooks it."""
+    try:
+        response: Response = (
+            client.get_paginator(call.operation).paginate(**call.params).build_full_result()
+            if call.paged
+            else getattr(client, call.operation)(**call.params)
+        )
+    except (LookupError, SyntaxError) as error:
+        raise botocore.parsers.ResponseParserError(str(error)) from None
+    if call.operation == "describe_table" and "Table" not in response:
+        raise botocore.parsers.ResponseParserError("no table in the answer")
+    return response

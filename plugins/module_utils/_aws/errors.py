@@ -1,0 +1,319 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an error of AWS means: whether waiting mends it, and what to tell the user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+from .._core.model import Answer, Call, Failure, Response, TfstateError, Wrote
+from .._core.url_credentials import without_credentials
+
+#: By which S3 is told whose the bucket must be. Another owner's is a 403 without a reason.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+OWNER = "ExpectedBucketOwner"
+
+#: IAM actions that are not called as the operation is.
+IAM_ACTIONS = {
+    "head_bucket": "s3:ListBucket",
+    "list_object_versions": "s3:ListBucketVersions",
+    "list_objects_v2": "s3:ListBucket",
+    "head_object": "s3:GetObject",
+    "list_buckets": "s3:ListAllMyBuckets",
+    "delete_objects": "s3:DeleteObjectVersion",
+    "get_bucket_encryption": "s3:GetEncryptionConfiguration",
+    "put_bucket_encryption": "s3:PutEncryptionConfiguration",
+    "get_public_access_block": "s3:GetBucketPublicAccessBlock",
+    "put_public_access_block": "s3:PutBucketPublicAccessBlock",
+    "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
+    "put_bucket_lifecycle_configuration": "s3:PutLifecycleConfiguration",
+    "delete_bucket_lifecycle": "s3:PutLifecycleConfiguration",
+    "delete_bucket_tagging": "s3:PutBucketTagging",
+    "get_object_lock_configuration": "s3:GetBucketObjectLockConfiguration",
+    "put_object_lock_configuration": "s3:PutBucketObjectLockConfiguration",
+}
+
+DENIED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "UnauthorizedOperation"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken"}
+#: A wrong clock and a wrong secret look alike, but for what the answer says of the time.
+SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
+TOLERATED_SKEW_S = 300
+#: So many of the errors of one call are told one by one.
+TOLD = 5
+BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
+MAYBE_SOON = "if it was made or deleted a moment ago, run again"
+MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what was written: then run again"
+#: Policies that no permission of one's own outweighs, as AWS calls them.
+ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
+UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
+
+#: What is said of single items fails like this only where their key is not that of the table.
+ITEM_CALLS = {"get_item", "put_item", "delete_item"}
+THROTTLED = {
+    "SlowDown",
+    "503",  # is SlowDown, too, where an answer has no body
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+}
+#: AWS's own fault; botocore has tried again already.
+BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
+
+#: What to do about a code that has one meaning whatever the call was.
+ADVICE = {
+    **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
+    **dict.fromkeys(
+        UNRECOGNISED,
+        "AWS does not know the credentials here: check access_key, session_token or profile; if they work elsewhere, "
+        "enable the region for the account, or take session tokens from a regional STS endpoint",
+    ),
+    **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
+    **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
+    **dict.fromkeys(BROKEN, "AWS itself failed, which passes: run again"),
+    "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it, such "
+    "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
+    "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
+    "another region? If it was made this moment, run again",
+    "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
+    "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
+    "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
+    "take an hour or more to forget: run again later",
+    "IllegalLocationConstraintException": "the region does not fit the endpoint: is it enabled for the account?",
+    "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
+    **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
+    "ProvisionedThroughputExceededException": "the table was asked too much for its capacity until wait_timeout, which "
+    "keeps clients from their locks, too: give it more, or take billing_mode PAY_PER_REQUEST, then run again",
+    "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
+    "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
+    "if a role or user was made a moment ago, run again",
+    "InvalidTag": "AWS takes no such tag: check the letters of tags",
+    "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
+    "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
+    "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
+    "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
+    "KMS.NotFoundException": "the KMS key that it is encrypted with is gone",
+    **dict.fromkeys(
+        ("NoSuchKey", "NoSuchVersion"), f"there is no such object or version: check its name{MAYBE_UNSEEN}"
+    ),
+    "NoSuchBucket": f"there is no such bucket: check its name; {MAYBE_SOON}",
+    **dict.fromkeys(
+        ("ResourceNotFoundException", "TableNotFoundException"),
+        f"there is none of that name in this account and region: check the name, and both; {MAYBE_SOON}",
+    ),
+    "RequestTimeout": "the connection is too slow or was cut: run again",
+}
+
+#: What CreateTable and UpdateTable carry -> its quota.
+QUOTAS = {
+    "KeySchema": "the account has as many tables in this region as its quota allows: delete some, or ask AWS for more",
+    "TableClass": "AWS takes two changes of the table class in 30 days: wait, or leave it alone with "
+    "unmanaged: [table_class]",
+    "SSESpecification": "AWS takes four changes of the encryption in 24 hours, then one in six: wait, or leave it "
+    "alone with unmanaged: [encryption]",
+    "BillingMode": "AWS takes four changes to on-demand in 24 hours, and few decreases of capacity: wait, or leave it "
+    "alone with unmanaged: [billing]",
+}
+
+#: Answers that end well if one waits: while something else is being done, or while too much is asked for.
+TRANSIENT = {
+    *THROTTLED,
+    *("OperationAborted", "ConditionalRequestConflict", "ContinuousBackupsUnavailableException"),
+    *("ServiceUnavailable", "BucketNotEmpty"),
+}
+#: Answers that end well if one waits for what was created a moment ago.
+NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
+#: So often, for about a minute, a policy is put whose principals S3 does not know.
+PRINCIPAL_ATTEMPTS = 15
+#: AWS takes one change of tags in about two seconds, and one of a table's policy in fifteen.
+#: Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html
+ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
+#: Answers to a creation that is none: what there is has to be looked at first.
+ALREADY_THERE = {"BucketAlreadyOwnedByYou", "ResourceInUseException"}
+#: Answers that let a call be sent in another form. Source: the API reference of PutBucketTagging, on ABAC.
+NOT_TAKEN = DENIED | UNSUPPORTED | {"InvalidRequest", "BadRequest"}
+#: Errors that say that the work is done already.
+DONE = {
+    "delete_bucket": {"NoSuchBucket", "404"},
+    "delete_table": {"ResourceNotFoundException"},
+}
+
+
+#: Names of botocore's exceptions -> what to do; the first that fits.
+REMEDIES: tuple[tuple[set[str], str], ...] = (
+    (
+        {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"},
+        "set profile, access_key and secret_key, or the AWS_* variables of your shell",
+    ),
+    ({"ProfileNotFound"}, "correct profile or AWS_PROFILE, or run aws configure"),
+    (
+        {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"},
+        "run aws sso login, then run again",
+    ),
+    (
+        {"RefreshWithMFAUnsupportedError"},
+        "a task cannot ask for the code: get a session with it first (aws sts get-session-token), and give its keys",
+    ),
+    (
+        {"ConnectionClosedError", "ReadTimeoutError"},
+        "no answer came back, so nobody knows whether it is done: run again, and if that recurs check the network",
+    ),
+    (
+        {"HTTPClientError", "ConnectionError", "ProxyConnectionError"},
+        "{where} cannot be reached: check region, endpoint_url, proxy and network, then run again",
+    ),
+    (
+        {"EndpointProviderError", "BaseEndpointResolverError"},
+        "AWS has no such endpoint: check AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and aws_config",
+    ),
+    ({"ParamValidationError"}, "this botocore is too old for the request: update botocore"),
+)
+
+
+def passes(failure: Failure, young: bool, attempt: int = 0) -> bool:
+    operation, code = failure.call.operation, failure.code
+    if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
+        return "Invalid principal" in failure.message and attempt < PRINCIPAL_ATTEMPTS
+    if code in NOT_YET_VISIBLE:
+        return young
+    if code == "ResourceInUseException":  # of CreateTable it means that the table exists
+        return operation != "create_table"
+    if code == "LimitExceededException":
+        return operation in ONE_AT_A_TIME or "simultaneous" in failure.message
+    if code == "InvalidBucketState":  # versioning was switched on a moment ago
+        return operation == "put_object_lock_configuration"
+    return code in TRANSIENT
+
+
+def advice_on(call: Call, code: str, message: str = "") -> str:
+    if "BlockPublicPolicy" in message:
+        return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
+    if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
+        return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
+    if code in DENIED and call.operation == "get_caller_identity":
+        return (
+            "AWS asks for no permission, but the policy of a VPC endpoint may: permit sts:GetCallerIdentity there, or "
+            "set account_id to the account that owns the backend"
+        )
+    if code in DENIED and "object lock" in message:
+        return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
+    if code in DENIED and "resource-based policy" in message and _digest_of(call):
+        return (
+            "it is behind the digest fence of tf_lock_mode: go without table, as all clients lock by file, or step back"
+        )
+    key = re.search(r"\bkms:\w+", message)
+    if code in DENIED and key:  # the object could be read, and not be deciphered
+        return f"needs {key[0]} on its KMS key"
+    if code in DENIED:
+        needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
+        above = next((each for each in ABOVE if each in message), None)
+        if above:
+            return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
+        return needed
+    if code == "ValidationException" and call.operation in ITEM_CALLS:
+        return "it is no lock table: the key of one is LockID, a string, and nothing else"
+    quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
+    if code == "LimitExceededException" and quota:
+        return quota
+    return ADVICE.get(code, "see what AWS says")
+
+
+def or_foreign(call: Call, code: str, message: str) -> str:
+    """What else a denial without a reason can mean, as long as the bucket has not shown whose it is."""
+    is_explained = re.search(r"not authorized|because|policy|kms:|object lock", message)
+    if code not in DENIED or OWNER not in call.params or is_explained:
+        return ""
+    return f"; or the bucket is not of account {call.params[OWNER]}: if you know whose it is, set account_id to that"
+
+
+def _digest_of(call: Call) -> bool:
+    """Whether it is about the digest of a state."""
+    name = call.params.get("Key", call.params.get("Item", {})) if call.operation in ITEM_CALLS else {}
+    return str(name.get("LockID", {}).get("S")).endswith("-md5")
+
+
+def skew(headers: Mapping[str, str], now: datetime) -> str | None:
+    """How far this machine's clock is from that of an answer, if that is too far; None if it is not, or not said."""
+    try:
+        theirs = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    if abs((now - theirs).total_seconds()) <= TOLERATED_SKEW_S:
+        return None
+    clocks = [f"{each.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" for each in (now, theirs)]
+    return f"this machine's clock says {clocks[0]}, that of AWS {clocks[1]}: set the clock, then run again"
+
+
+def whose(bucket: str, ours: Answer, expected: str | None) -> str:
+    """What a bare 403 of HeadBucket means, by the list of our own buckets. `expected`: whose we say that it must be."""
+    than = f" than {expected}" if expected else ""
+    if isinstance(ours, Failure):
+        either = f"the bucket belongs to another account{than}, or you need s3:ListBucket on it"
+        return f"{either}; if you know whose it is, set account_id to that; {ours}"
+    if bucket in [each["Name"] for each in ours.get("Buckets", [])]:
+        return "the bucket is yours: you need s3:ListBucket on it, and account_id must be right if it is set"
+    way = "choose another name, or the right credentials, or if you know whose it is, set account_id to that"
+    return f"the bucket belongs to another account{than}: {way}"
+
+
+def not_enabled(region: str, has_token: bool) -> str:
+    enable = f"region {region} is not enabled for the account: enable it, which takes minutes to hours"
+    old = "; or the session token came from the global STS endpoint: take one from a regional endpoint"
+    return enable + (old if has_token else "")
+
+
+def undeleted(call: Call, answer: Response, wrote: Wrote) -> Failure | None:
+    """DeleteObjects answers 200 and names what it did not delete; `wrote` hears of it if that is not all."""
+    kept = answer.get("Errors") if call.operation == "delete_objects" else None
+    if not kept:
+        return None
+    if len(kept) < len(call.params["Delete"]["Objects"]):
+        wrote(call)
+    code = kept[0]["Code"]
+    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
+    message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
+    return Failure(call, code, message, advice_on(call, code, message))
+
+
+def companions(call: Call) -> tuple[str, ...]:
+    """What else AWS asks for because of what a creation carries."""
+    if call.operation == "create_bucket" and "Tags" in call.params.get("CreateBucketConfiguration", {}):
+        return ("s3:TagResource",)
+    tagged = ("dynamodb:TagResource",) if call.operation == "create_table" and "Tags" in call.params else ()
+    own_key = ("kms:CreateGrant", "kms:DescribeKey") if "SSESpecification" in call.params else ()
+    return tagged + own_key
+
+
+def iam_action(call: Call) -> str:
+    if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
+        return "s3:GetObjectVersion"
+    if call.operation == "get_object_tagging" and "VersionId" in call.params:
+        return "s3:GetObjectVersionTagging"
+    if call.operation == "delete_object" and "VersionId" in call.params:
+        return "s3:DeleteObjectVersion"
+    prefix = call.service.removesuffix("control")  # s3control has no prefix of its own
+    return IAM_ACTIONS.get(call.operation, f"{prefix}:{call.operation.title().replace('_', '')}")
+
+
+def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
+    """An error that is no answer of AWS's, as a sentence that says what to do."""
+    what, said = str(call) if call else "connecting to AWS", without_credentials(" ".join(str(error).split()))
+    where = without_credentials(where)
+    names = {each.__name__ for each in type(error).__mro__}
+    strange = {"RecursionError": "redirected without end", "ResponseParserError": "answered by something else than AWS"}
+    if found := names & {*strange}:
+        known = strange[found.pop()]
+        return TfstateError(f"{what}: {known}; look for a proxy or a captive portal before {where}, then run again")
+    advice = next((advice for known, advice in REMEDIES if names & known), "check the connection options and run again")
+    if call and call.operation == "get_caller_identity" and names & {"HTTPClientError", "ConnectionError"}:
+        advice += "; if no way leads to STS, set account_id to the account that owns the backend"
+    if "ParamValidationError" in names and "Unknown parameter" not in said:
+        advice = "botocore does not take this value: correct the option that it came from"
+    if "fips" in said:
+        advice += "; not every region has FIPS endpoints (AWS_USE_FIPS_ENDPOINT)"
+    return TfstateError(f"{what}: {said}; {advice.format(where=where)}")

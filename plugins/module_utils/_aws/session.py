@@ -1,0 +1,327 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sessions and clients: whose credentials, which endpoint, and what every one of them shares."""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import gc
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .._core.model import Response
+
+try:
+    import botocore.config
+    import botocore.credentials
+    import botocore.exceptions
+    import botocore.httpsession
+    import botocore.loaders
+    import botocore.session
+    import botocore.utils
+except ImportError as missing:
+    BOTOCORE_MISSING: ImportError | None = missing
+else:
+    BOTOCORE_MISSING = None
+
+#: Connections to one target, and reads side by side.
+LANES = 3
+USER_AGENT = "cornerstone.tfstate"
+#: The folder of the AWS CLI.
+CACHE = "~/.aws/cli/cache"
+LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The connection options of a task, as the argument spec gives them; None where nothing was asked."""
+
+    region: str
+    profile: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    assume_role_arn: str | None = None
+    assume_role_external_id: str | None = None
+    assume_role_session_name: str | None = None
+    endpoint_url: str | None = None
+    validate_certs: bool = True
+    aws_ca_bundle: str | None = None
+    aws_config: Mapping[str, Any] | None = None
+    cache_credentials: bool = True
+    #: Whose every bucket must be; None: the account of the credentials.
+    account_id: str | None = None
+
+
+def session_of(connection: Connection) -> Any:
+    session = _blank()
+    session.set_config_variable("region", connection.region)
+    if connection.access_key:
+        # Explicit keys beat the environment whole: a profile named there is not even looked up.
+        session.session_var_map["profile"] = (None, [], None, None)
+        session.set_credentials(connection.access_key, connection.secret_key, connection.session_token)
+    elif connection.profile:
+        session.set_config_variable("profile", connection.profile)
+    if not connection.access_key:
+        providers = session.get_component("credential_provider")
+        providers.get_provider("assume-role")._prompter = _nobody_to_ask
+        for name in ("assume-role", "assume-role-with-web-identity") if connection.cache_credentials else ():
+            providers.get_provider(name).cache = _Cache(CACHE)
+    return _assumed(session, connection) if connection.assume_role_arn else session
+
+
+#: What botocore calls the origin of credentials, where a profile leads to them, and what is special about it.
+_OF_PROFILE = {
+    "shared-credentials-file": "",
+    "config-file": "",
+    "assume-role": " (assumes a role)",
+    "assume-role-with-web-identity": " (web identity)",
+    "sso": " (SSO)",
+    "login": " (aws login)",
+    "custom-process": " (credential_process)",
+}
+_ELSEWHERE = {"env": "environment", "container-role": "container role", "iam-role": "instance role"}
+#: An AWS access key ID is longer. Of a shorter one, the ends would be all of it.
+_SHORTEST_KEY_ID = 16
+
+
+def credentials_name(connection: Connection, session: Any) -> str | None:
+    """By which credentials AWS is called, without any secret; None before the first call."""
+    if connection.assume_role_arn:
+        given = f"profile {connection.profile}" if connection.profile else _key_name(connection.access_key)
+        return f"role {connection.assume_role_arn}" + (f" from {given}" if given else "")
+    if connection.access_key:
+        return _key_name(connection.access_key)
+    credentials = session._credentials  # where the first client has put them: asking again may take seconds, or fail
+    if credentials is None:
+        return None
+    method = str(credentials.method)
+    profile = session.get_config_variable("profile")
+    if method == "assume-role-with-web-identity" and not profile:
+        role = os.environ.get("AWS_ROLE_ARN")
+        return f"web identity (role {role})" if role else "web identity"
+    if method in _OF_PROFILE:
+        return f"profile {profile or 'default'}{_OF_PROFILE[method]}"
+    held = vars(credentials)  # the properties of some credentials renew them
+    key = f" ({_key_name(held.get('access_key') or held.get('_access_key'))})" if method == "env" else ""
+    return _ELSEWHERE.get(method, method) + key
+
+
+def _key_name(key_id: str | None) -> str:
+    if not key_id:
+        return ""
+    return f"access key {key_id[:4]}...{key_id[-4:]}" if len(key_id) >= _SHORTEST_KEY_ID else "access key"
+
+
+@dataclass
+class Session:
+    """A session with its clients, when they are to end, and who AWS says it is."""
+
+    botocore: Any
+    clients: dict[str, Any] = field(default_factory=dict)
+    identity: Response | None = None
+    #: The file of callers is no longer believed: AWS did not take the credentials.
+    asks_anew: bool = False
+    deadline: float = 0.0
+
+
+_last: tuple[Any, Session] | None = None
+
+
+def session_for(connection: Connection) -> Session:
+    """The last session, if the question is the same: the role's task asks for the bucket, and then for the table."""
+    global _last
+    question, last = (connection, dict(os.environ)), _last  # read once: the inventory asks in threads
+    if last is None or last[0] != question:
+        last = _last = (question, Session(session_of(connection)))
+    return last[1]
+
+
+def _nobody_to_ask(_question: str) -> str:
+    """Of an MFA code; the terminal, if there is one, belongs to Ansible."""
+    raise botocore.exceptions.RefreshWithMFAUnsupportedError()
+
+
+#: At most one. A list's `pop` gives it to one thread only.
+_spare: list[Any] = []
+
+
+def _blank() -> Any:
+    """A session that has read nothing yet: the spare one of a forked process, or a new one."""
+    try:
+        session = _spare.pop()
+    except IndexError:
+        session = botocore.session.Session()
+    session.register_component("data_loader", _loader())
+    # Session tokens of the global endpoint are not known in regions that have to be enabled.
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
+
+
+_shared_loader: Any = None
+
+
+def _loader() -> Any:
+    """One loader for every session: each of its own would parse the service models again, at 150 ms and 15 MB."""
+    global _shared_loader
+    if _shared_loader is None:
+        _shared_loader = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
+    return _shared_loader
+
+
+def warm() -> None:
+    """Parses what every client needs, so that forked processes inherit it. Reads no configuration and never raises."""
+    if BOTOCORE_MISSING:
+        return
+    loader = _loader()
+    # What cannot be loaded here is loaded by whoever needs it, who also says what is wrong with it.
+    with suppress(botocore.exceptions.BotoCoreError, OSError, ValueError):
+        for service in ("s3", "dynamodb", "sts"):
+            for kind in ("service-2", "endpoint-rule-set-1"):
+                loader.load_service_model(service, kind)
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
+    # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
+    _spare[:] = [botocore.session.Session()]
+    # What the first connection would else do in each of them: set up OpenSSL, import a codec.
+    botocore.httpsession.create_urllib3_context()
+    codecs.lookup("idna")
+    gc.freeze()  # else the collector of each forked process walks through all this, and so copies every page of it
+
+
+def _assumed(source: Any, connection: Connection) -> Any:
+    """A session of the role to assume, through the STS of the region: its tokens work in every region."""
+    named = {
+        "RoleSessionName": connection.assume_role_session_name,
+        "ExternalId": connection.assume_role_external_id,
+    }
+    credentials = source.get_credentials()
+    if credentials is None:
+        raise botocore.exceptions.NoCredentialsError()
+    cache = _Cache(CACHE, f"{credentials.access_key} {connection.endpoint_url} {connection.assume_role_arn}")
+    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
+        client_creator=lambda _service, **keys: client_of(source, "sts", connection, **keys),
+        source_credentials=credentials,
+        role_arn=connection.assume_role_arn,
+        extra_args={name: value for name, value in named.items() if value},
+        cache=cache if connection.cache_credentials else None,
+    )
+    fetch = (
+        partial(cache.alone, fetcher.fetch_credentials) if connection.cache_credentials else fetcher.fetch_credentials
+    )
+    session = _blank()
+    session.session_var_map["profile"] = (None, [], None, None)
+    session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
+    return session
+
+
+class _Cache:
+    """Credentials of assumed roles where the AWS CLI keeps them, mode 0600, so that a run assumes each role once.
+
+    `scope` keeps apart what the key of botocore does not: who assumed the role, and at which endpoint.
+    """
+
+    def __init__(self, folder: str, scope: str = "") -> None:
+        self._folder = Path(folder).expanduser()
+        self._files = botocore.utils.JSONFileCache(str(self._folder))
+        self._scope = hashlib.sha256(scope.encode()).hexdigest()[:16] if scope else ""
+
+    def __contains__(self, key: str) -> bool:
+        return key + self._scope in self._files
+
+    def __getitem__(self, key: str) -> Any:
+        return self._files[key + self._scope]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):  # a home that cannot be written costs a request a task, and is no error
+            self._files[key + self._scope] = value
+
+    def alone(self, fetch: Callable[[], Any]) -> Any:
+        """Lets one process at a time assume the role, so that the others find its credentials here."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / f"tfstate-{self._scope}.lock").open("w")
+        except OSError:
+            return fetch()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return fetch()
+
+
+def known_caller(session: Any, connection: Connection) -> Response | None:
+    """What AWS answered a task before this one to GetCallerIdentity, for the very same access key.
+
+    An access key belongs to one account for ever. The credentials of a role have a new one each time it is assumed.
+    """
+    if not connection.cache_credentials:
+        return None
+    name, access_key = _caller_file(session, connection)
+    try:
+        known = _Cache(CACHE)[name]
+        is_whole = is_account(known["Account"]) and isinstance(known["Arn"], str)
+        return {part: known[part] for part in ("Account", "Arn")} if known["Key"] == access_key and is_whole else None
+    except (KeyError, TypeError):  # not there, or somebody else's file
+        return None
+
+
+def is_account(said: object) -> bool:
+    return bool(re.fullmatch(r"[0-9]{12}", str(said)))
+
+
+def remember_caller(session: Any, connection: Connection, caller: Response) -> None:
+    if connection.cache_credentials:
+        name, access_key = _caller_file(session, connection)
+        _Cache(CACHE)[name] = {"Account": caller["Account"], "Arn": caller["Arn"], "Key": access_key}
+
+
+def _caller_file(session: Any, connection: Connection) -> tuple[str, str]:
+    """A file for each way to credentials, so that there are no more of them than of roles; and whose answer counts."""
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise botocore.exceptions.NoCredentialsError()
+    profile = connection.profile or os.environ.get("AWS_PROFILE")
+    way = (profile, connection.access_key, connection.assume_role_arn, connection.assume_role_session_name)
+    hashed = [hashlib.sha256(repr(each).encode()).hexdigest() for each in (way, credentials.access_key)]
+    return f"tfstate-caller-{hashed[0][:32]}", hashed[1]
+
+
+def is_of_aws(client: Any) -> bool:
+    """Whether it talks to AWS itself, by whichever of its hosts, and not to a store that answers like it."""
+    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    outputs = [each["outputs"] for each in _loader().load_data("partitions")["partitions"]]
+    names = {each[kind] for each in outputs for kind in ("dnsSuffix", "dualStackDnsSuffix")}
+    return host.endswith(tuple(f".{name}" for name in names))
+
+
+def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
+    endpoint = connection.endpoint_url
+    own = f"AWS_ENDPOINT_URL_{service.upper()}"
+    addressed = endpoint or os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL") or ""
+    settings: dict[str, Any] = {
+        "retries": {"mode": "standard", "total_max_attempts": 6},
+        "connect_timeout": 10,
+        "read_timeout": 30,
+        "max_pool_connections": LANES,
+        "user_agent_extra": USER_AGENT,
+    }
+    if addressed:
+        settings["s3"] = {"addressing_style": "path"}
+    if addressed.startswith(LOOPBACK):
+        settings["proxies"] = {}
+    return session.create_client(
+        service,
+        region_name=connection.region,
+        endpoint_url=endpoint,
+        verify=connection.aws_ca_bundle or (None if connection.validate_certs else False),
+        config=botocore.config.Config(**{**settings, **(connection.aws_config or {})}),
+        **keys,
+    )

@@ -1,0 +1,264 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backend into its backup: what is new is fetched and read back, the rest hashed again, and nothing dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from .._core.model import Call, Failure, Target, TfstateError
+from .._engine.guard import Refused
+from .._state.inspection import GONE, etag_md5
+from .bodies import Measure, Measured, damaged
+from .inventory import Keeper, about, items, name_of, versions
+from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
+from .storage import PIECE, Vault, rewriting, scratch
+
+#: What somebody wrote while it was saved is fetched, too: so often.
+ROUNDS = 3
+#: What GetObject tells of an object, and PutObject takes.
+CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
+#: Of a version that was listed.
+GONE_VERSION = {"NoSuchVersion", *GONE}
+_UNSAVED = "cannot be saved"
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+
+
+@dataclass(frozen=True)
+class Present:
+    """What the backend holds now, less what is left out."""
+
+    versions: tuple[Listed, ...]
+    #: None where there is no table to ask.
+    items: tuple[RawItem, ...] | None
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        return frozenset(each.identity for each in self.versions)
+
+    @property
+    def current(self) -> frozenset[Identity]:
+        return frozenset(each.identity for each in self.versions if each.is_latest)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A backup that is whole: every body was read back."""
+
+    manifest: Manifest
+    #: What this run brought.
+    entries: tuple[Entry, ...]
+    is_changed: bool
+    #: Written while it was saved, and not in it.
+    missed: int = 0
+
+    @property
+    def fetched(self) -> dict[str, Any]:
+        return {"versions": len(self.entries), "bytes": sum(entry.size for entry in self.entries)}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not.
+
+    `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
+    """
+
+    aws: Keeper
+    bucket: Target
+    table: str | None
+    vault: Vault
+    has_bucket: bool = True
+    leaves_out: Callable[[Listed], bool] = lambda _listed: False
+    leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
+    keeps_items: bool = False
+
+    def check(self) -> tuple[str | None, Manifest | None]:
+        """What was saved before, as it is written and as it is. Raises TfstateError where nothing may be saved."""
+        self.vault.check()
+        text = self.vault.manifest()
+        known = manifest_of(text, self.vault.url) if text is not None else None
+        for name, mine, theirs in self._claims(known) if known else ():
+            if None not in (mine, theirs) and mine != theirs:
+                raise Refused(
+                    f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
+                    "choose another place"
+                )
+        return text, known
+
+    def _claims(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
+        return [
+            ("bucket", self.bucket.name, known.bucket),
+            ("region", self.bucket.region, known.region),
+            ("account", self.bucket.account_id, known.account_id),
+            ("table", self.table, known.table),
+        ]
+
+    def check_sizes(self, listed: Iterable[Listed]) -> None:
+        """Raises Refused for what the place of the backup cannot hold."""
+        most = self.vault.largest
+        large = [str(each) for each in listed if most is not None and each.size > most]
+        if large:
+            raise Refused(
+                f"{self.vault.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
+            )
+
+    def present(self) -> Present:
+        found = versions(self.aws, self.bucket) if self.has_bucket else []
+        held = None if self.table is None else items(self.aws, self.table)
+        return Present(
+            tuple(each for each in found if not self.leaves_out(each)),
+            None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
+        )
+
+    def foresee(self) -> Saved:
+        """What saving would bring, told by listings alone."""
+        (_seen, known), now = self.check(), self.present()
+        due = self._due(known, now, self._damaged(known))
+        self.check_sizes(due)
+        entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
+        known_ones = known.identities if known else frozenset()
+        grown_by = [each for each in entries if each.identity not in known_ones]
+        manifest = self._manifest(known, grown_by, now)
+        return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
+
+    def carry_out(self) -> Saved:
+        """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
+        seen, known = self.check()
+        broken, now = self._damaged(known), self.present()
+        was_damaged = bool(broken)
+        manifest = known or self._manifest(None, (), now)
+        fetched: list[Entry] = []
+        for _unused in range(ROUNDS):
+            due = self._due(manifest, now, broken)
+            self.check_sizes(due)
+            more, gone = self._fetch(due)
+            broken -= {entry.identity for entry in more}
+            fetched += more
+            known_ones = manifest.identities
+            new = [entry for entry in more if entry.identity not in known_ones]
+            manifest = self._manifest(self._mended(manifest, more), new, now)
+            before, now = now, self.present()
+            self._check_gone(gone, now)
+            if now.identities == before.identities and now.items == before.items:
+                break
+        if was_damaged:
+            self._check_whole(manifest)
+        if known is None or not is_same(known, manifest):
+            self._keep(manifest, seen)
+        missed = len(now.identities - manifest.identities)
+        return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
+
+    def _damaged(self, known: Manifest | None) -> set[Identity]:
+        """The versions whose bodies are missing, or are not what the manifest says."""
+        return {entry.identity for entry in damaged(self.aws, self.vault, known.entries)} if known else set()
+
+    def _check_whole(self, manifest: Manifest) -> None:
+        """Raises TfstateError if a body is still not what the manifest says."""
+        lost = [f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.vault, manifest.entries)]
+        if lost:
+            raise TfstateError(
+                f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
+                f"{some(lost)}"
+            )
+
+    @staticmethod
+    def _due(known: Manifest | None, now: Present, broken: Collection[Identity]) -> list[Listed]:
+        whole = known.identities - {*broken} if known else frozenset()
+        return [each for each in now.versions if each.identity not in whole]
+
+    @staticmethod
+    def _mended(manifest: Manifest, fetched: Iterable[Entry]) -> Manifest:
+        """With what was fetched once more in the place of what the manifest said of it."""
+        found = {entry.identity: entry for entry in fetched}
+        return replace(manifest, entries=tuple(found.get(each.identity, each) for each in manifest.entries))
+
+    def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
+        """Versions are only ever added."""
+        base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
+        return replace(
+            base,
+            table=base.table or self.table,
+            account_id=base.account_id or self.bucket.account_id,
+            entries=grown(base.entries, more, now.current),
+            items=self._items(base, now),
+        )
+
+    def _items(self, base: Manifest, now: Present) -> tuple[RawItem, ...]:
+        """As the table has them; where it is gone, as it had them last."""
+        if now.items is None:
+            return base.items
+        names = {name_of(each) for each in now.items}
+        mine = about(base.items, self.bucket.name) if self.keeps_items else []
+        gone = [each for each in mine if name_of(each) not in names]
+        return tuple(sorted([*now.items, *gone], key=lambda each: str(name_of(each))))
+
+    def _keep(self, manifest: Manifest, seen: str | None) -> None:
+        moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        text = text_of(replace(manifest, taken_at=moment))
+        manifest_of(text, self.vault.url)  # raises on what could not be restored
+        self.vault.keep_manifest(text, seen)
+        if self.vault.manifest() != text:
+            raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
+
+    def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
+        """What was fetched; and what was not, as AWS has it no longer: lifecycle may have taken it meanwhile."""
+        found = self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+        both = [*zip(due, found, strict=True)]
+        gone = {each.identity: f"{each} {_UNSAVED}: {answer}" for each, answer in both if isinstance(answer, Failure)}
+        return [each for each in found if isinstance(each, Entry)], gone
+
+    @staticmethod
+    def _check_gone(gone: Mapping[Identity, str], now: Present) -> None:
+        """Raises TfstateError if a listing that came later still has it."""
+        for identity in gone.keys() & now.identities:
+            raise TfstateError(gone[identity])
+
+    def _fetched(self, each: Listed) -> Entry | Failure:
+        if each.is_delete_marker:
+            return Entry(*each.identity, is_delete_marker=True)
+        self.aws.renew()
+        with scratch() as body:
+            answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
+            if isinstance(answer, Failure) and answer.code in GONE_VERSION:
+                return answer
+            if isinstance(answer, Failure):
+                raise TfstateError(f"{each} {_UNSAVED}: {answer}")
+            found = _measured(body)
+            if found.size != each.size or etag_md5(answer) not in (None, found.md5):
+                raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
+            if self.vault.measured(found.sha256) != found:  # another version may have the same body
+                body.seek(0)
+                self.vault.keep(found.sha256, body)
+                if self.vault.measured(found.sha256) != found:
+                    raise TfstateError(f"{each} reads back from {self.vault.url} other than it was written")
+        return Entry(
+            *each.identity,
+            size=found.size,
+            sha256=found.sha256,
+            md5=found.md5,
+            content={name: answer[name] for name in CONTENT if answer.get(name)},
+            tags=self._tags(each) if answer.get("TagCount") else {},
+            encryption={name: answer[name] for name in ENCRYPTION if answer.get(name)},
+        )
+
+    def _tags(self, each: Listed) -> dict[str, str]:
+        (answer,) = self.aws.read([Call("s3", "get_object_tagging", self._named(each))])
+        if isinstance(answer, Failure):
+            raise TfstateError(f"{each} cannot be saved with its tags: {answer}")
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def _named(self, each: Listed) -> dict[str, str]:
+        return {**self.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
+
+
+def _measured(body: Any) -> Measured:
+    measure = Measure()
+    body.seek(0)
+    while piece := body.read(PIECE):
+        measure.take(piece)
+    return measure.result

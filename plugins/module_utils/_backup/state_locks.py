@@ -1,0 +1,128 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The locks that keep every client away from the states of a bucket.
+
+Their ids follow from the operation and the state, so that the next run recognises those of a run that was killed, and
+takes them over. Their records differ from run to run: a run releases only what has its own record in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from .._core.model import Target, TfstateError
+from .._locks.locking import check_held, claim, claim_in, look, release
+from .._locks.maintenance import ours
+from .._locks.stores import File, Item, Lock, Place, place_in
+from .._state.listing import item_of
+from .._terraform.protocol import LockInfo, parsed, uuid_of
+from .._terraform.scope import SUFFIX, Scope
+from .inventory import Keeper, id_of
+from .manifest import Listed, RawItem
+
+
+@dataclass(frozen=True)
+class Fence:
+    """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
+
+    aws: Keeper
+    bucket: Target
+    table: str | None
+    work: str
+    info: str
+    encryption: Mapping[str, str] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: os.urandom(4).hex())
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    #: What this run holds, by the path of the state.
+    _held: dict[str, tuple[Lock, ...]] = field(default_factory=dict, compare=False)
+    #: By path and ETag, the lock files of another run that this one took over, and so made noncurrent.
+    _replaced: set[tuple[str, str]] = field(default_factory=set, compare=False)
+    #: The states whose locks this run did not take over from another one.
+    _made: set[str] = field(default_factory=set, compare=False)
+
+    def place(self, path: str) -> Place:
+        return place_in(self.scope, path)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.bucket, self.table, encryption=self.encryption)
+
+    def id_of(self, path: str) -> str:
+        hashed = hashlib.sha256(f"{self.work} s3://{self.bucket.name}/{path}".encode())
+        return uuid_of(hashed.digest()[:16])
+
+    def take(self, path: str, breaks: bool = False) -> None:
+        """`breaks`: what somebody else holds is released first, as it was seen."""
+        if breaks:
+            self._break(path)
+        claimed = claim(self.aws, self.place(path), self._record(path))
+        self._held[path] = claimed.locks
+        self._replaced.update((path, str(lock.condition)) for lock in claimed.replaced)
+        if not claimed.taken_over:
+            self._made.add(path)
+
+    def take_item(self, path: str, breaks: bool = False) -> None:
+        """That in the table, of a bucket into which nobody can write lock files any more."""
+        if breaks:
+            self._break(path)
+        if self.table:
+            self._held[path] = (claim_in(self.aws, Item(self.place(path)), self.place(path), self._record(path)),)
+
+    def _record(self, path: str) -> LockInfo:
+        return ours(self.place(path), self.work, f"{self.info}; run {self.run}", self.started, self.id_of(path))
+
+    def check(self, path: str) -> None:
+        """Raises TfstateError unless this run holds the locks of a state."""
+        check_held(self.aws, self.place(path), self._held.get(path, ()))
+
+    def holds(self, path: str) -> bool:
+        return bool(self._held.get(path))
+
+    def is_made(self, path: str) -> bool:
+        """Whether this run was the first to lock a state."""
+        return path in self._made
+
+    def _break(self, path: str) -> None:
+        place = self.place(path)
+        theirs = [lock for lock in look(self.aws, place) if lock.id != self.id_of(path)]
+        problems = release(self.aws, place, theirs).problems
+        if problems:
+            raise TfstateError("; ".join(problems))
+
+    def release(self, path: str) -> tuple[str, ...]:
+        """Releases what this run holds; a sentence for each lock that was not released."""
+        return release(self.aws, self.place(path), self._held.pop(path, ())).problems
+
+    def release_item(self, path: str) -> None:
+        """That in the table, of a bucket that is gone."""
+        place = self.place(path)
+        lock = Item(place).look(self.aws)
+        problems = release(self.aws, place, [lock]).problems if lock and lock.id == self.id_of(path) else ()
+        if problems:
+            raise TfstateError("; ".join(problems))
+
+    def has_file(self, path: str) -> bool:
+        """Whether the lock file of a state is ours."""
+        lock = File(self.place(path)).look(self.aws)
+        return lock is not None and lock.id == self.id_of(path)
+
+    def is_replaced(self, listed: Listed) -> bool:
+        """Whether a version is the lock file of another run that this one took over."""
+        path = listed.key.removesuffix(SUFFIX)
+        return path != listed.key and (path, f'"{listed.etag}"') in self._replaced
+
+    def has_item(self, raw: RawItem) -> bool:
+        """Whether an item of the table is a lock of ours."""
+        bucket, item = item_of(raw)
+        is_here = bucket == self.bucket.name and not item.is_digest
+        return is_here and id_of(parsed(item.info)) == self.id_of(item.path)
+
+
+def is_lock_file(listed: Listed, paths: Collection[str]) -> bool:
+    """Whether it is the lock that is held on one of these states right now."""
+    path = listed.key.removesuffix(SUFFIX)
+    return listed.is_latest and not listed.is_delete_marker and path != listed.key and path in paths

@@ -1,0 +1,63 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The policy statement that lets nobody write into a bucket that is being emptied.
+
+Lock files have to go before the bucket does. From then on it holds clients off: who found neither lock nor state would
+plan to create everything anew.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._core.model import Call, Invalid, Target
+from .._engine.guard import Refused
+from .._migration.deny_policy import World, arn_of, policy_of, statements_in
+from .._policy.analysis import contains
+from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_principals, statements_of
+
+SID = f"{OURS}TearDown"
+
+
+def is_closed(world: World, bucket: Target) -> bool:
+    """Whether a run before this one has begun to empty it."""
+    return any(each.get("Sid") == SID for each in statements_in(policy_of(world, bucket)))
+
+
+def check_open(world: World, bucket: Target) -> None:
+    """Raises Refused for a bucket that is on its way out."""
+    if is_closed(world, bucket):
+        raise Refused(
+            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
+        )
+
+
+def closing(world: World, bucket: Target) -> Call:
+    """What closes it. Raises Invalid where AWS would not take that."""
+    policy = closed(policy_of(world, bucket), arn_of(world, bucket))
+    return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
+
+
+def closed(policy: str | None, bucket_arn: str) -> str:
+    """The policy of a bucket with our statement beside all others."""
+    document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
+    kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
+    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket_arn}/*"}
+    partition = bucket_arn.split(":")[1]
+    replaced = [each for each in statements_in(policy) if each.get("Sid") == SID]
+    if not all(contains(canonical(ours, partition), canonical(each, partition)) for each in replaced):
+        raise Invalid(
+            f"the statement {SID} in the policy of {bucket_arn} says more than that nobody writes, and would be "
+            "replaced: give it another Sid first"
+        )
+    text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
+    if len(text) > MAX_BYTES:
+        raise Invalid(f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: shorten it first")
+    gone = [who for each in statements_of({"Statement": kept}, "aws") for who in deleted_principals(each)]
+    if gone:
+        raise Invalid(
+            f"the policy of {bucket_arn} names {', '.join(gone)}, which is what AWS makes of a role or user that was "
+            "deleted, and AWS takes no policy that names it, so that nobody can be kept from writing: remove it first"
+        )
+    return text

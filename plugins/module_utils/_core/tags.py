@@ -1,0 +1,48 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What buckets and tables share about tags: added to what is there, or exactly these with purge_tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import Call, Params, Target, Value
+
+OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
+
+#: Tags of AWS's own services: read, never written.
+SYSTEM = "aws:"
+#: Those of AWS's services do not count.
+MOST_TAGS = 50
+
+
+def desired(params: Params, observed: Value, target: Target) -> Value:
+    asked = params.get("tags")
+    if asked is None:
+        return observed
+    kept = {key: value for key, value in observed.items() if key.startswith(SYSTEM) or not params.get("purge_tags")}
+    return {**kept, **{str(key): str(value) for key, value in asked.items()}}
+
+
+def tag_list(tags: Value) -> list[dict[str, str]]:
+    """The tags that are ours to write, as AWS takes them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items()) if not key.startswith(SYSTEM)]
+
+
+def in_turn(tag: tuple[Call, ...], untag: tuple[Call, ...], before: Value, after: Value) -> tuple[Call, ...]:
+    """Tags come before others go, so that a rule which demands one is met throughout; unless AWS takes no more."""
+    fit_together = len(tag_list({**before, **after})) <= MOST_TAGS
+    return tag + untag if fit_together else untag + tag
+
+
+def problems(params: Params, target: Target) -> Iterator[str]:
+    tags = params.get("tags") or {}
+    if len(tags) > MOST_TAGS:
+        yield f"{len(tags)} tags; AWS takes {MOST_TAGS}"
+    for key, value in tags.items():
+        if str(key).lower().startswith(SYSTEM):
+            yield f"tag {key!r}: names that start with aws: are AWS's own"
+        if not 1 <= len(str(key)) <= 128 or len(str(value)) > 256:
+            yield f"tag {key!r}: a key has 1 to 128 characters, a value at most 256"
+    if params.get("purge_tags") and params.get("tags") is None:
+        yield "purge_tags needs tags; tags: {} removes them all"

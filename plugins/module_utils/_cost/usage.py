@@ -1,0 +1,85 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What modules return of a backend, as what its cost is counted from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .._bucket.lifecycle_rules import expiries
+from .estimate import Facts, monthly_cost
+
+#: Of so many days tf_backend_info counts what was written.
+USAGE_DAYS = 30
+
+
+def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:
+    """A backend without states and runs, from what tf_state_bucket and tf_lock_table return."""
+    empty = Facts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
+    return replace(empty, **_settings(bucket, table))
+
+
+def cost_in_use(backend: Mapping[str, Any], runs_per_month: int | None = None) -> dict[str, Any] | None:
+    """As JSON, from what tf_backend_info returns. None without a bucket, or where no part of it is known."""
+    facts = facts_of(backend, runs_per_month)
+    cost = monthly_cost(facts) if backend["bucket"].get("exists") else None
+    return {**cost.told(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
+
+
+def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> Facts:
+    """A backend in use, from what tf_backend_info returns. What was not gathered is not known."""
+    bucket, usage = backend["bucket"], backend.get("usage") or {}
+    table = backend.get("table")
+    table = None if table and table.get("exists") is False else table
+    states, locks = _writes(bucket, usage)
+    runs = locks or states  # a run leaves one version of its lock file, and may leave several of the state
+    found = Facts(
+        backend["region"],
+        "lockfile" if table is None else "dynamodb" if states and not locks else "both",
+        current_bytes=usage.get("current_bytes"),
+        noncurrent_bytes=usage.get("noncurrent_bytes"),
+        runs_per_month=runs if runs_per_month is None else runs_per_month,
+        table_bytes=table.get("size_bytes") if table else None,
+    )
+    return replace(found, **_settings(bucket, table))
+
+
+def _writes(bucket: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Of states and of lock files in a month. Not known where versions do not stay for so long."""
+    rules = bucket.get("lifecycle")
+    stay = rules is not None and all(each.days >= USAGE_DAYS for each in expiries(rules))
+    if not stay or bucket.get("versioning") != "Enabled":
+        return None, None
+    return usage.get("state_writes"), usage.get("lock_writes")
+
+
+def _settings(bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A setting that nobody read is not known."""
+    encryption: Mapping[str, Any] = bucket.get("encryption") or {}
+    keys = [encryption, *([] if table is None else [table.get("encryption") or {}])]
+    asks_kms = bool(encryption) and str(encryption["algorithm"]).startswith("aws:kms")
+    settings = {
+        "kms_keys": frozenset(each["kms_key_id"] for each in keys if _is_customers(each)) if all(keys) else None,
+        "asks_kms": asks_kms and not encryption["bucket_key_enabled"] if encryption else None,
+    }
+    if table is None:
+        return settings
+    recovery = table.get("recovery")
+    return {
+        **settings,
+        "billing": table.get("billing") or _UNREAD,
+        "table_class": table.get("table_class") or "?",
+        "has_recovery": recovery["enabled"] if recovery else None,
+    }
+
+
+#: Whatever it is, its price is not known.
+_UNREAD = {"billing_mode": "PROVISIONED", "write_capacity": None, "read_capacity": None}
+
+
+def _is_customers(encryption: Mapping[str, Any]) -> bool:
+    """The ARN of a key that AWS manages for DynamoDB looks like any other: it counts as the customer's."""
+    key = encryption["kms_key_id"]
+    return bool(key) and not key.startswith("alias/aws/")

@@ -1,0 +1,43 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a bucket or table lies where it was said to lie, before anything is done there or concluded from it.
+
+botocore follows a bucket into any region, and a table to none: with a wrong region states are right and locks are not.
+"""
+
+from __future__ import annotations
+
+from .._aws.errors import MAYBE_SOON
+from .._bucket import BUCKET
+from .._core.model import EXISTENCE, Change, Invalid, Resource, Target
+from .guard import Refused, refusals
+from .observer import Observer, World, caller, not_theirs
+
+
+def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
+    """The target as far as its existence tells, and whether it exists. Raises TfstateError if it lies elsewhere."""
+    observer = Observer(aws, resource, target, {})
+    observer.identify()
+    exists = observer.observe((resource.existence,), observer.answer)[EXISTENCE]
+    against = refusals(resource, observer.target, [Change(EXISTENCE, exists, exists)], {}, {}) if exists else []
+    if against:
+        raise Refused("; ".join(map(str, against)))
+    return observer.target, exists is not None
+
+
+def check_caller(aws: World, target: Target) -> None:
+    """Raises TfstateError if locks lie in another account than account_id: a table is always in that of the caller."""
+    against = not_theirs(target, caller(aws, target)) if target.owner else None
+    if against:
+        raise Invalid(f"{against}, as a lock table is always one of their own account")
+
+
+def check_bucket(aws: World, bucket: Target, table: str | None = None) -> None:
+    """Raises TfstateError unless it exists, in the region and the account that were given, and so does its table."""
+    if table:
+        check_caller(aws, bucket)
+    _unused, exists = found(aws, BUCKET, bucket)
+    if not exists:
+        raise Refused(
+            f"bucket {bucket.name} does not exist: check its name, and whose credentials these are; {MAYBE_SOON}"
+        )

@@ -1,0 +1,225 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looking: what a resource is now, whose it is, and whether AWS is done with it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from .._core.model import (
+    EXISTENCE,
+    IDENTITY,
+    Answer,
+    Call,
+    CallFailed,
+    Facet,
+    Failure,
+    Invalid,
+    Params,
+    Resource,
+    Response,
+    Target,
+    TfstateError,
+    Unknown,
+    Value,
+    Values,
+    of_arn,
+)
+
+
+class World(Protocol):
+    """What the loop needs of AWS. Kept this small so that anything that can be read and written fits."""
+
+    warnings: list[str]
+
+    def partition(self) -> str: ...
+    @abstractmethod
+    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
+    def write(self, call: Call, young: bool = False) -> Response: ...
+    def key_arn(self, name: str, must_exist: bool) -> str: ...
+    def late(self) -> bool: ...
+    def pause(self, attempt: int) -> None: ...
+
+
+@dataclass
+class Observer:
+    """One resource under observation. What is known of the target grows with every look."""
+
+    world: World
+    resource: Resource
+    target: Target
+    params: Params
+    #: It was created a moment ago: what cannot be seen of it will be.
+    young: bool = False
+    #: What reading the existence answered last.
+    answer: Answer | None = None
+    #: What told it, when it was seen first, from another of its name.
+    identity: str | None = None
+
+    def identify(self) -> None:
+        """Whether the resource exists, and if not, whose credentials these are, as it would be theirs.
+
+        What exists says itself whose it is: a bucket by its answer to the expected owner, a table by its ARN.
+        """
+        (self.answer,) = self.world.read([self.resource.existence.read(self.target)], self.young)
+        if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
+            identity = caller(self.world, self.target)
+            self.meet(identity)
+            self._check_caller(identity, self.answer)
+
+    def meet(self, identity: Answer | None) -> None:
+        """Takes note of whose credentials these are, as far as that is known."""
+        if identity is not None and not isinstance(identity, Failure):
+            known = replace(self.target, account_id=identity["Account"], partition=identity["Arn"].split(":")[1])
+            self.target = replace(known, arn=self.resource.arn(known))
+
+    def _check_caller(self, identity: Answer | None, existence: Failure) -> None:
+        """Raises Invalid where the resource would be made in another account than it has to be in."""
+        against = not_theirs(self.target, identity)
+        if against and existence.code in self.resource.existence.not_found:
+            raise Invalid(against)
+        if against:
+            raise Invalid(f"{existence}. {against}")
+
+    def _check_arn(self) -> None:
+        """Raises Invalid if the resource says that it is of another account than it has to be of."""
+        found, owner = of_arn(self.target.arn), self.target.owner
+        if found and owner and found != owner:
+            what = f"{self.resource.kind} {self.target.name} is of account {found}, as these credentials are"
+            raise Invalid(f"account_id is {owner}, but {what}: correct account_id, profile or keys")
+
+    def observe(self, facets: Iterable[Facet], existence: Answer | None = None) -> Values:
+        """What these facets are now. A resource that is missing has what AWS would give it today."""
+        facets = tuple(facets)
+        exists = self._find(existence)
+        _known([(self.resource.existence, exists)])
+        self._recognise()
+        values = self._read(facets, exists)
+        _known((facet, values[facet.name]) for facet in facets)
+        return values
+
+    def look(self, facets: Iterable[Facet]) -> Values:
+        """As `observe`, with the existence, and what cannot be read is an `Unknown`."""
+        exists = self._find(self.answer)
+        return {EXISTENCE: exists, **self._read(tuple(facets), exists)}
+
+    def _find(self, existence: Answer | None) -> Value:
+        known = self.resource.existence.read(self.target)
+        self.answer = self.world.read([known], self.young)[0] if existence is None else existence
+        return self.resource.existence.value(self.answer, self.target)
+
+    def _read(self, facets: tuple[Facet, ...], exists: Value) -> Values:
+        if exists is None or self.answer is None:
+            return {facet.name: facet.new for facet in facets}
+        if not isinstance(self.answer, Failure):
+            self.target = self.resource.locate(self.target, self.answer)
+            self._check_arn()
+        if isinstance(exists, Unknown) and not self.target.arn:  # without it there is nothing to ask about
+            return {facet.name: exists for facet in facets}
+        known = self.resource.existence.read(self.target)
+        calls = {facet.name: facet.read(self.target) for facet in facets}
+        others = _unique(call for call in calls.values() if call != known)
+        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young), strict=True)]
+        found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
+        self._name_keys(found)
+        return {facet.name: facet.value(answer, self.target) for facet, answer in found}
+
+    def _recognise(self) -> None:
+        """Whether it is still the one that was seen first, which the run decided about."""
+        gone = isinstance(self.answer, Failure)
+        now = self.resource.identity(self.answer) if isinstance(self.answer, Mapping) else None
+        if self.identity and now != self.identity and not (gone and self.params.get("state") == "absent"):
+            what = "deleted" if gone else "replaced by another of its name"
+            raise TfstateError(
+                f"{self.resource.kind} {self.target.name} was {what} by somebody else during the run; run again"
+            )
+        self.identity = self.identity or now
+
+    def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
+        """Resolves every KMS key that is named, asked for or seen, once."""
+        for facet, answer in found:
+            seen = () if isinstance(answer, Failure) else facet.seen_keys(answer)
+            self.name_keys(seen, must_exist=False)
+            self.name_keys(facet.asked_keys(self.params), must_exist=True)
+
+    def name_keys(self, names: Iterable[str], must_exist: bool) -> None:
+        unresolved = [name for name in names if ":key/" not in self.target.keys.get(name, "")]
+        arns = {name: self.world.key_arn(name, must_exist) for name in unresolved}
+        self.target = replace(self.target, keys={**self.target.keys, **arns})
+
+    def is_empty(self) -> bool:
+        contents = self.resource.contents
+        return contents is not None and self.observe([contents], self.answer)[contents.name] == contents.absent
+
+    def witness(self, observed: Values) -> Values:
+        """`observed` with what a refusal may rest on besides. Where it is unmanaged, it may stay unknown."""
+        if observed[EXISTENCE] is None:
+            return observed
+        missing = [facet for facet in self.resource.witnesses if facet.name not in observed]
+        answers = self.world.read([facet.read(self.target) for facet in missing]) if missing else []
+        found = [(facet, facet.value(answer, self.target)) for facet, answer in zip(missing, answers, strict=True)]
+        _known((facet, value) for facet, value in found if facet.is_managed(self.params))
+        return {**observed, **{facet.name: value for facet, value in found if not isinstance(value, Unknown)}}
+
+    def busy(self) -> str | None:
+        return self.resource.busy(self.answer) if isinstance(self.answer, Mapping) else None
+
+    def late_for(self, busy: str) -> TfstateError:
+        return TfstateError(f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later")
+
+    def wait_for_rest(self) -> None:
+        """What AWS is in the middle of doing can be neither read nor changed."""
+        attempt = 0
+        while busy := self.busy():
+            if self.world.late():
+                raise self.late_for(busy)
+            self.world.pause(attempt)
+            attempt += 1
+            (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
+
+
+def caller(world: World, target: Target) -> Answer | None:
+    """Whose credentials these are. None where account_id makes up for an STS that does not answer."""
+    try:
+        (identity,) = world.read([IDENTITY])
+    except CallFailed:
+        raise
+    except TfstateError:
+        if target.owner:
+            return None
+        raise
+    return identity
+
+
+def not_theirs(target: Target, identity: Answer | None) -> str | None:
+    """What speaks against these credentials where only the owner's own will do; None if nothing does, or is known."""
+    if target.owner is None or identity is None or isinstance(identity, Failure):
+        return None
+    if identity["Account"] == target.owner:
+        return None
+    found = f"account_id is {target.owner}, but these credentials belong to account {identity['Account']}"
+    return f"{found}: correct account_id, profile or keys"
+
+
+def leave_alone(facet: Facet) -> str:
+    """The way around a facet that cannot be read, if there is one."""
+    has_a_way = facet.options and facet.name != EXISTENCE
+    return f", or leave it alone with unmanaged: [{facet.name}]" if has_a_way else ""
+
+
+def _known(values: Iterable[tuple[Facet, object]]) -> None:
+    """A facet that cannot be read fails the run before its first write: unknown is never absent."""
+    ways = [f"{value.failure}{leave_alone(facet)}" for facet, value in values if isinstance(value, Unknown)]
+    if ways:
+        raise Invalid(". ".join(ways))
+
+
+def _unique(calls: Iterable[Call]) -> list[Call]:
+    found: list[Call] = []
+    for call in calls:
+        if call not in found:
+            found.append(call)
+    return found

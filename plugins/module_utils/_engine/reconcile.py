@@ -1,0 +1,299 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The loop: observe, desire, plan, refuse, apply, settle. The only place that knows check mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from .._aws.errors import ALREADY_THERE, DENIED
+from .._core.model import (
+    EXISTENCE,
+    CallFailed,
+    Change,
+    Facet,
+    Failure,
+    Invalid,
+    Leave,
+    Params,
+    Refuse,
+    Resource,
+    Target,
+    TfstateError,
+    Values,
+    desire,
+    plan,
+)
+from .guard import Refused, refusals
+from .observer import Observer, World, leave_alone
+
+#: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
+LOST_AFTER = 8
+
+T = TypeVar("T")
+
+#: How often a change whose write failed is looked for, in about eight seconds.
+LOOKS = 6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did, or in check mode would do."""
+
+    target: Target
+    changes: tuple[Change, ...]
+    before: Values
+    after: Values
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        return self.after.get(EXISTENCE) is not None
+
+
+class Interrupted(TfstateError):
+    """A failure after some changes were carried out."""
+
+    def __init__(self, cause: TfstateError, done: tuple[Change, ...]) -> None:
+        super().__init__(str(cause))
+        self.done = done
+
+    @property
+    def has_written(self) -> bool:
+        """What goes with something else is done without a call."""
+        return any(change.calls for change in self.done)
+
+
+class _Overtaken(Exception):
+    """What was to be created is there: somebody else's, or ours with its reply lost. It has to be looked at."""
+
+    def __init__(self, creation: Change) -> None:
+        super().__init__()
+        self.creation = creation
+
+
+@dataclass
+class _Run(Observer):
+    """One resource on its way: what is known about it, and what was written to it."""
+
+    facets: tuple[Facet, ...] = ()
+    written: list[Change] = field(default_factory=list)
+    done: list[Change] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
+    #: The creation in which we were overtaken; nobody can tell whether it was ours.
+    tried: tuple[Change, ...] = ()
+
+    def refuse(self, changes: Sequence[Change], observed: Values, is_creation: bool = False) -> None:
+        against = refusals(self.resource, self.target, changes, observed, self.params, is_creation)
+        if against:
+            told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
+            raise Refused(told, against)
+
+    def look_around(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes less those that are somebody else's to make."""
+        kept = []
+        for change in changes:
+            verdict = self._verdict(change)
+            if isinstance(verdict, Refuse):
+                raise Refused(f"{self.resource.kind} {self.target.name}: {change.facet}: {verdict.reason}")
+            if isinstance(verdict, Leave):
+                self.world.warnings.append(f"{change.facet} of {self.target.name} is left alone: {verdict.reason}")
+            else:
+                kept.append(change)
+        return kept
+
+    def _facet(self, change: Change) -> Facet:
+        return next(each for each in self.facets if each.name == change.facet)
+
+    def _verdict(self, change: Change) -> Refuse | Leave | None:
+        facet = self._facet(change)
+        if not change.calls or change.facet == EXISTENCE:
+            return None
+        probes = tuple(facet.probes(self.target, change.before, change.after))
+        answers = self.world.read([probe.call for probe in probes]) if probes else []
+        for probe, answer in zip(probes, answers, strict=True):
+            verdict = probe.verdict(answer)
+            if isinstance(verdict, Refuse) and isinstance(answer, Failure):
+                return Refuse(verdict.reason + leave_alone(facet))
+            if verdict:
+                return verdict
+        return None
+
+    def apply(self, change: Change) -> None:
+        creates = change.facet == EXISTENCE and change.before is None
+        for call in change.calls:
+            try:
+                self.world.write(call, self.young)
+            except TfstateError as failed:
+                code = failed.failure.code if isinstance(failed, CallFailed) else ""
+                self.young = self.young or (creates and code in ALREADY_THERE)
+                # The reply may be lost, and its repetition refused.
+                if not self._came_true(change, failed, looks=1 if code in DENIED else LOOKS):
+                    raise
+                if creates and not self.world.late():
+                    raise _Overtaken(change) from failed
+            self.young = self.young or creates
+        if change.calls:
+            self.written.append(change)
+        if change.facet not in [each.facet for each in self.done]:
+            self.done.append(change)
+
+    def _came_true(self, change: Change, error: TfstateError, looks: int) -> bool:
+        """Looked at for some seconds: what was written without our knowledge is read late, too."""
+        facet = self._facet(change)
+        for attempt in range(looks):
+            if attempt:
+                self.world.pause(attempt - 1)
+            try:
+                observed = self.observe([facet])
+            except TfstateError as blind:
+                if isinstance(error, CallFailed) and not _is_the_same(error, blind):
+                    raise TfstateError(f"{error}. Whether it is done could not be seen: {blind}") from error
+                return False
+            if observed == desire([facet], self.target, self.params, observed):
+                return True
+        return False
+
+    def settle(self, facets: tuple[Facet, ...]) -> Values:
+        """Re-reads until nothing is left to plan, twice in a row.
+
+        A change that is left and was written is a stale read: AWS gets time. One that was never written, because a
+        creation was to carry it or because there is more of it, is written once it was seen twice. One that AWS may
+        have lost is written once more.
+        """
+        attempt = quiet = 0
+        while True:
+            observed = self.observe(facets)
+            wanted = desire(facets, self.target, self.params, observed)
+            left = plan(facets, self.target, observed, wanted)
+            busy = self.busy()
+            unwritten = [change for change in left if change not in self.written]
+            self.refuse(unwritten, observed)
+            lost = [change for change in left if attempt >= LOST_AFTER and self._may_be_lost(change)]
+            self.repeated |= {change.facet for change in lost}
+            due = [*unwritten, *lost] if attempt and not busy else []
+            for change in due:
+                self.apply(change)
+            quiet = 0 if left or busy else quiet + 1
+            if quiet == 2:
+                return observed
+            if self.world.late():
+                self._unsettled(left, busy)
+                return wanted
+            self.world.pause(attempt)
+            attempt = 0 if quiet else 1 if due else attempt + 1
+
+    def _may_be_lost(self, change: Change) -> bool:
+        return change in self.written and self._facet(change).may_be_lost and change.facet not in self.repeated
+
+    def _unsettled(self, left: Sequence[Change], busy: str | None) -> None:
+        if busy:
+            raise self.late_for(busy)
+        if any(change.facet == EXISTENCE and change.before is None for change in left):
+            raise TfstateError(
+                f"{self.resource.kind} {self.target.name}: AWS took the creation, but shows nothing past wait_timeout; "
+                "run again later"
+            )
+        stale = ", ".join(change.facet for change in left) or "settings"
+        if self.params["state"] == "absent" and left and stale != EXISTENCE:
+            still = f"{stale} still there past wait_timeout; run again to go on with the deletion"
+            raise TfstateError(f"{self.resource.kind} {self.target.name}: {still}")
+        self.world.warnings.append(
+            f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
+        )
+
+
+def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
+    return isinstance(other, CallFailed) and other.failure.code == error.failure.code
+
+
+def reconcile(world: World, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
+    """Makes the resource what `params` say, or in check mode finds out what that would take."""
+    going = params["state"] == "absent"
+    managed = resource.teardown if going else resource.facets
+    facets = tuple(facet for facet in managed if facet.is_managed(params))
+    target = replace(target, partition=world.partition())
+    target = replace(target, arn=resource.arn(target))
+    _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
+    _valid(resource.existence.problems(params, target))
+    tried: tuple[Change, ...] = ()
+    while True:
+        run = _Run(world=world, resource=resource, target=target, params=params, facets=facets, tried=tried)
+        run.young = bool(tried)
+        try:
+            return _converge(run, check_mode, going)
+        except _Overtaken as overtaken:
+            tried = (overtaken.creation,)
+
+
+def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
+    resource, facets, params, world = run.resource, run.facets, run.params, run.world
+    run.identify()
+    run.wait_for_rest()
+    before = run.observe(facets, run.answer)
+    if before[EXISTENCE] is None and not going:
+        for facet in facets:
+            run.name_keys(facet.asked_keys(params), must_exist=True)
+    fresh = before[EXISTENCE] is None or (resource.unfinished(before) and run.is_empty())
+    run.target = replace(run.target, fresh=fresh)
+    wanted = desire(facets, run.target, params, before)
+    changes = run.look_around(plan(facets, run.target, before, wanted))
+    witnessed = run.witness(before) if changes else before
+    run.refuse(changes, witnessed, is_creation=fresh and not going)
+    farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
+    world.warnings.extend([farewell] if farewell else [])
+    world.warnings += () if going else resource.cautions(run.target, witnessed)
+    after = {**before, **{change.facet: change.after for change in changes}}
+    if changes and not check_mode:
+        after |= _carry_out(run, changes, going)
+    planned = {change.facet for change in changes}
+    found = [change for change in run.done if change.facet not in planned]
+    return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(world.warnings))
+
+
+def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
+    """What was read last of the facets that are about to change."""
+    settled: Values = {}
+    try:
+        for change in changes:
+            run.apply(change)
+            if going and change.calls:  # each step must have come true before the next one destroys more
+                settled |= run.settle(tuple(facet for facet in run.facets if facet.name == change.facet))
+        if not going:
+            changed = [change.facet for change in changes]
+            settled |= run.settle(tuple(facet for facet in run.facets if EXISTENCE in changed or facet.name in changed))
+    except TfstateError as cause:
+        raise Interrupted(cause, (*run.tried, *run.done)) from cause
+    return settled
+
+
+def _valid(problems: Iterable[str]) -> None:
+    found = list(dict.fromkeys(problems))
+    if found:
+        raise Invalid("; ".join(found))
+
+
+def write_files(
+    wanted: Mapping[str, str],
+    check_mode: bool,
+    read: Callable[[str], str | None],
+    write: Callable[[str, str], None],
+) -> tuple[Change, ...]:
+    """Makes files hold these texts; the same loop as for AWS, where nothing is read late and nothing lingers."""
+    present = {path: read(path) for path in wanted}
+    changes = tuple(Change(path, present[path], text) for path, text in wanted.items() if present[path] != text)
+    done: list[Change] = []
+    for change in () if check_mode else changes:
+        try:
+            write(change.facet, change.after)
+        except TfstateError as cause:
+            raise Interrupted(cause, tuple(done)) from cause
+        done.append(change)
+    return changes
+
+
+def unless_checking(check_mode: bool, foreseen: T, carry_out: Callable[[], T]) -> T:
+    """What carrying it out came to, or in check mode what it would come to: for work that changes no facet."""
+    return foreseen if check_mode else carry_out()

@@ -1,0 +1,219 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A bootstrapped backend as a Terraform project: one that adopts it, or one that describes a production backend.
+
+Pure: no I/O. Arguments are those of the provider's version 6, none of them deprecated; a test compares them with its
+schema.
+Source: https://registry.terraform.io/providers/hashicorp/aws/6.62.0/docs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from .._policy.document import MOVED
+from .._terraform.backend_config import Backend, arguments
+from .._terraform.hcl import Block, Reference, Value, hcl_text
+from .provider_arguments import BUCKET_PARTS, LEFT_ALONE, TABLE_PLACES, Body, bucket_attributes, table_body
+
+#: The schema that the arguments were compared with, and whatever follows without breaking it.
+PROVIDER_VERSION = ">= 6.62, < 7.0"
+BUCKET, TABLE = "aws_s3_bucket", "aws_dynamodb_table"
+STATE, LOCKS = "state", "locks"
+ACCOUNT_REGIONAL_SUFFIX = "-an"
+
+#: What has to be there before: facet -> facets, as far as the project has them.
+_AFTER = {"lifecycle": ("versioning",), "object_lock": ("versioning",), "policy": ("public_access",)}
+
+
+#: Of the bucket, and of the table.
+Unmanaged: TypeAlias = "tuple[frozenset[str], frozenset[str]]"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A hand-over. The facets are in the form in which tf_state_bucket and tf_lock_table return them."""
+
+    #: The bootstrapped backend as its projects use it, with the key under which this one keeps its own state.
+    backend: Backend
+    bucket: Mapping[str, Any]
+    table: Mapping[str, Any] | None = None
+    provider_version: str = PROVIDER_VERSION
+    #: The names of the production backend of the two-phase way; None: the bootstrapped backend itself is adopted.
+    production_bucket: str | None = None
+    production_table: str | None = None
+    #: Facets that are somebody else's: the project says nothing of them, or ignores them.
+    unmanaged: Unmanaged = (frozenset(), frozenset())
+    #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
+    besides: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Backend:
+        """The backend of this project: nobody else locks its key, so that wherever lock files work they are enough."""
+        return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
+
+    @property
+    def adopts(self) -> bool:
+        return self.production_bucket is None
+
+    @property
+    def bucket_name(self) -> str:
+        return self.production_bucket or self.backend.bucket
+
+    @property
+    def table_name(self) -> str | None:
+        return self.production_table if self.production_bucket else self.backend.table
+
+
+def configuration(project: Project) -> dict[str, str]:
+    """The project's Terraform files by name, without a heading."""
+    resources = (*bucket_resources(project), *table_resources(project))
+    files = {
+        "terraform.tf": hcl_text({}, (_terraform(project),)),
+        "provider.tf": hcl_text({}, (_provider(project.backend),)),
+        "bucket.tf": hcl_text({}, bucket_resources(project)),
+        "table.tf": hcl_text({}, table_resources(project)),
+        "imports.tf": hcl_text({}, tuple(_imports(project, resources))),
+        "outputs.tf": hcl_text({}, tuple(_outputs(project))),
+    }
+    return {name: text for name, text in files.items() if text}
+
+
+def bucket_resources(project: Project) -> tuple[Block, ...]:
+    facets, name = project.bucket if project.adopts else _renamed(project), project.bucket_name
+    unmanaged = project.unmanaged[0]
+    regional = not project.adopts and name.endswith(ACCOUNT_REGIONAL_SUFFIX)
+    namespace: dict[str, Value] = {"bucket_namespace": "account-regional"} if regional else {}
+    attributes = {"bucket": name, **namespace, **bucket_attributes(facets)}
+    main = _resource(BUCKET, STATE, attributes, (), ("tags",) if "tags" in unmanaged else ())
+    bodies = {facet: body(facets[facet]) for facet, (_kind, body) in BUCKET_PARTS.items() if facet not in unmanaged}
+    present = {facet: body for facet, body in bodies.items() if body is not None}
+    parts = [_part(facet, body, present.keys()) for facet, body in present.items()]
+    return (main, *parts)
+
+
+def _part(facet: str, body: Body, present: Collection[str]) -> Block:
+    before: list[Value] = [
+        Reference(f"{BUCKET_PARTS[each][0]}.{STATE}") for each in _AFTER.get(facet, ()) if each in present
+    ]
+    order: dict[str, Value] = {"depends_on": before} if before else {}
+    own, blocks = body
+    return _resource(
+        BUCKET_PARTS[facet][0], STATE, {"bucket": Reference(f"{BUCKET}.{STATE}.bucket"), **own, **order}, blocks
+    )
+
+
+def table_resources(project: Project) -> tuple[Block, ...]:
+    if project.table is None or not project.table_name:
+        return ()
+    attributes, blocks = table_body(project.table)
+    ignored = [name for facet, names in TABLE_PLACES.items() if facet in project.unmanaged[1] for name in names]
+    ignored += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
+    attributes = {"name": project.table_name, **attributes}
+    return (_resource(TABLE, LOCKS, attributes, blocks, tuple(dict.fromkeys(ignored))),)
+
+
+def _resource(
+    kind: str, name: str, attributes: Mapping[str, Value], blocks: tuple[Block, ...], ignored: Collection[str] = ()
+) -> Block:
+    """What must not be destroyed by mistake, a protection no less than the bucket."""
+    others: list[Value] = [Reference(each) for each in ignored]
+    kept = Block("lifecycle", (), {"prevent_destroy": True, **({"ignore_changes": others} if others else {})})
+    return Block("resource", (kind, name), attributes, (*blocks, kept))
+
+
+def _renamed(project: Project) -> dict[str, Any]:
+    """The facets with the production bucket wherever they name the bootstrapped one.
+
+    What keeps clients from states that have moved away would keep them from where those have moved.
+    """
+    old, new = project.backend.bucket, project.bucket_name
+    arn = project.backend.bucket_arn
+    prefix = arn.removesuffix(old)
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: renamed(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [renamed(each) for each in value]
+        if isinstance(value, str) and (value == arn or value.startswith(f"{arn}/")):
+            return f"{prefix}{new}{value.removeprefix(arn)}"
+        return value
+
+    logging = dict(project.bucket["logging"])
+    if logging.get("TargetPrefix") == f"{old}/":
+        logging["TargetPrefix"] = f"{new}/"
+    statements = [each for each in project.bucket["policy"]["statements"] if each.get("Sid") != MOVED]
+    policy = renamed({**project.bucket["policy"], "statements": statements})
+    return {**project.bucket, "policy": policy, "logging": logging}
+
+
+def _terraform(project: Project) -> Block:
+    aws: Value = {"source": "hashicorp/aws", "version": project.provider_version}
+    return Block(
+        "terraform",
+        (),
+        {"required_version": project.backend.client_version},
+        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.own))),
+    )
+
+
+def _provider(backend: Backend) -> Block:
+    """As the backend block reaches AWS. No default_tags: they would tag what nobody asked to be tagged."""
+    attributes: dict[str, Value] = {"region": backend.region}
+    if backend.profile:
+        attributes["profile"] = backend.profile
+    if backend.account_id and not backend.endpoint_url:
+        attributes["allowed_account_ids"] = [backend.account_id]
+    blocks = []
+    if backend.assume_role_arn:
+        asked = {
+            "role_arn": backend.assume_role_arn,
+            "external_id": backend.assume_role_external_id,
+            "session_name": backend.assume_role_session_name,
+        }
+        blocks.append(Block("assume_role", (), {name: value for name, value in asked.items() if value}))
+    if backend.endpoint_url:
+        emulated = (
+            "s3_use_path_style",
+            "skip_credentials_validation",
+            "skip_metadata_api_check",
+            "skip_region_validation",
+        )
+        attributes |= dict.fromkeys((*emulated, "skip_requesting_account_id"), True)
+        blocks.append(Block("endpoints", (), dict.fromkeys(("dynamodb", "s3", "sts"), backend.endpoint_url)))
+    return Block("provider", ("aws",), attributes, tuple(blocks))
+
+
+def _imports(project: Project, resources: tuple[Block, ...]) -> Iterator[Block]:
+    """Everything but the table goes by the name of the bucket."""
+    for resource in resources if project.adopts else ():
+        kind, name = resource.labels
+        id_ = project.table_name if kind == TABLE else project.bucket_name
+        yield Block("import", (), {"to": Reference(f"{kind}.{name}"), "id": str(id_)})
+
+
+def _outputs(project: Project) -> Iterator[Block]:
+    bucket, table = f"{BUCKET}.{STATE}", f"{TABLE}.{LOCKS}"
+    has_table = bool(table_resources(project))
+    backend: dict[str, Value] = {
+        **{name: value for name, value in arguments(project.backend).items() if name in _FOR_OTHERS},
+        "bucket": Reference(f"{bucket}.bucket"),
+    }
+    if project.backend.locks_in_table and has_table:
+        backend["dynamodb_table"] = Reference(f"{table}.name")
+    yield _output(
+        "backend", "What the backend block of a project says, but for its key.", dict(sorted(backend.items()))
+    )
+    yield _output("bucket_arn", "The ARN of the state bucket.", Reference(f"{bucket}.arn"))
+    if has_table:
+        yield _output("table_arn", "The ARN of the lock table.", Reference(f"{table}.arn"))
+
+
+_FOR_OTHERS = {"region", "encrypt", "kms_key_id", "use_lockfile", "allowed_account_ids"}
+
+
+def _output(name: str, description: str, value: Value) -> Block:
+    return Block("output", (name,), {"description": description, "value": value})

@@ -1,0 +1,145 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The statement in the policy of a table behind which clients find no digests.
+
+Clients that lock in the table write a digest after each state, and those that lock in the bucket alone do not. So what
+the first wrote stops them as soon as one of the second has written. Behind the fence nobody reads a digest or writes
+one: Terraform and OpenTofu log that, and go on without. Source: putMD5 and getMD5 of hashicorp/terraform,
+internal/backend/remote-state/s3/client.go
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+from .._core.model import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
+from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning
+
+SID = f"{OURS}Digests"
+ACTIONS = ["dynamodb:GetItem", "dynamodb:PutItem"]
+LEADING = "dynamodb:LeadingKeys"
+#: What the digests of a bucket are called.
+DIGESTS = "/*-md5"
+#: In place of the revision of a policy where there is none; and the code of the answer if there is another one.
+NO_POLICY, OTHER_POLICY = "NO_POLICY", "PolicyNotFoundException"
+#: What a change is answered with if somebody else, or a lost reply of ours, was there before. The next look tells.
+OVERTAKEN = {OTHER_POLICY, "ResourceNotFoundException"}
+#: Of stores besides AWS that know no such policies.
+UNKNOWN = {"UnknownOperationException", "NotImplemented", "InvalidAction", "UnsupportedOperation"}
+
+
+class World(Protocol):
+    """As much of AWS as the fence needs."""
+
+    def late(self) -> bool: ...
+    def pause(self, attempt: int) -> None: ...
+    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
+    def write(self, call: Call) -> Response: ...
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The policy of a table, as it was seen."""
+
+    arn: str
+    policy: str | None = None
+    revision: str = NO_POLICY
+
+    @property
+    def buckets(self) -> set[str]:
+        """Those whose digests are behind it."""
+        wanted = _meaning(_statement(self.arn, self._named))
+        return self._named if [_meaning(each) for each in self._ours] == [wanted] else set()
+
+    @property
+    def _ours(self) -> list[dict[str, Any]]:
+        return [each for each in _statements(self.policy) if each.get("Sid") == SID]
+
+    @property
+    def _named(self) -> set[str]:
+        keys = [key for each in self._ours for key in _keys(each)]
+        return {key.removesuffix(DIGESTS) for key in keys if key.endswith(DIGESTS)}
+
+    def changed(self, bucket: str, up: bool) -> Call:
+        """What puts a bucket behind it, or takes it away from there; what else the policy says stays as it is."""
+        buckets = self._named | {bucket} if up else self._named - {bucket}
+        kept = [each for each in _statements(self.policy) if each.get("Sid") != SID]
+        statements = [*kept, *([_statement(self.arn, buckets)] if buckets else [])]
+        named = {"ResourceArn": self.arn, "ExpectedRevisionId": self.revision}
+        if not statements:
+            return Call("dynamodb", "delete_resource_policy", named)
+        document = json.loads(self.policy) if self.policy else {"Version": VERSION}
+        text = json.dumps({**document, "Statement": statements})
+        if len(text) > MAX_BYTES:
+            raise Invalid(f"the policy of {self.arn} would be longer than the {MAX_BYTES} bytes that AWS takes")
+        return Call("dynamodb", "put_resource_policy", {**named, "Policy": text})
+
+
+def fence_of(world: World, arn: str) -> Fence | None:
+    """None where tables have no policies."""
+    (answer,) = world.read([Call("dynamodb", "get_resource_policy", {"ResourceArn": arn})])
+    if not isinstance(answer, Failure):
+        return Fence(arn, answer["Policy"], answer["RevisionId"])
+    if answer.code == OTHER_POLICY:
+        return Fence(arn)
+    if answer.code in UNKNOWN:
+        return None
+    raise CallFailed(answer)
+
+
+def put_fence(world: World, arn: str, bucket: str, up: bool, wrote: Callable[[], None]) -> None:
+    """Until the policy shows it. Reads may be older than the last write, and then nothing is written over it.
+
+    `wrote` hears of a write that was taken, also where its reply was lost and the policy alone tells.
+    """
+    is_written = False
+    for attempt in count():
+        seen = fence_of(world, arn)
+        if seen is None or (bucket in seen.buckets) == up:
+            return wrote() if attempt else None
+        if attempt and world.late():
+            raise TfstateError(f"the policy of {arn} does not show {_wanted(up)} yet: run again in a minute")
+        if not is_written and _is_taken(world, seen.changed(bucket, up)):
+            is_written = True
+            wrote()
+        world.pause(attempt)
+
+
+def _wanted(up: bool) -> str:
+    return "the fence" if up else "that the fence is gone"
+
+
+def _is_taken(world: World, call: Call) -> bool:
+    """Not if somebody else changed the policy meanwhile."""
+    try:
+        world.write(call)
+    except CallFailed as refused:
+        if refused.failure.code not in OVERTAKEN:
+            raise
+        return False
+    return True
+
+
+def _statement(arn: str, buckets: Iterable[str]) -> dict[str, Any]:
+    names = {"ForAnyValue:StringLike": {LEADING: [f"{bucket}{DIGESTS}" for bucket in sorted(buckets)]}}
+    about = {"Action": ACTIONS, "Resource": arn, "Condition": names}
+    return {"Sid": SID, "Effect": "Deny", "Principal": "*", **about}
+
+
+def _statements(policy: str | None) -> list[dict[str, Any]]:
+    written = json.loads(policy).get("Statement", []) if policy else []
+    return [written] if isinstance(written, dict) else written
+
+
+def _keys(statement: dict[str, Any]) -> list[str]:
+    tests = statement.get("Condition", {}).values()
+    found = [test.get(LEADING, []) for test in tests]
+    return [key for keys in found for key in ([keys] if isinstance(keys, str) else keys)]
+
+
+def _meaning(statement: dict[str, Any]) -> str:
+    return meaning(canonical(statement, "aws"))

@@ -1,0 +1,106 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Digests that no client shall see any more, removed one by one, each under the locks of its state.
+
+They are read by Scan, and removed only as they were seen, as both is possible behind the fence. A digest whose state is
+gone is never removed: it is all that keeps clients from starting over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+
+from .._core.model import Call, CallFailed, Failure, TfstateError
+from .._locks.holders import sentence
+from .._locks.locking import UNMET, Patience, Taken, check_held, held
+from .._locks.maintenance import claimed
+from .._locks.stores import Lock, Place, World, place_in
+from .._repair.digest_item import DigestItem, removal
+from .._state.history import Keeper
+from .._state.inspection import GONE, fingerprint
+from .._state.listing import item_of
+from .._terraform.scope import Scope
+
+#: What our locks say that they are for.
+OPERATION = "lock mode"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What came of one state."""
+
+    path: str
+    is_removed: bool = False
+    problem: str | None = None
+
+
+def digest_items(aws: Keeper, scope: Scope) -> dict[str, DigestItem]:
+    """The digests of a bucket, by the paths of their states."""
+    asked = {"TableName": scope.table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
+    found: dict[str, DigestItem] = {}
+    for page in aws.pages(Call("dynamodb", "scan", asked)):
+        if isinstance(page, Failure):
+            raise CallFailed(page)
+        for told in page.get("Items", []):
+            bucket, item = item_of(told)
+            if bucket == scope.bucket.name and item.is_digest:
+                found[item.path] = DigestItem(True, told.get("Digest"))
+    return found
+
+
+def is_ours(lock: Lock, place: Place) -> bool:
+    """Whether a run of ours took it."""
+    return lock.id == claimed(place, OPERATION, datetime.now(timezone.utc)).id
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`takes_all`: not only those that do not fit."""
+
+    aws: Keeper
+    scope: Scope
+    takes_all: bool
+    patience: Patience
+
+    def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[Swept]:
+        """The digests of these states. One that has none is locked and released, which ends what a killed run began."""
+        works: list[Callable[[], Swept]] = [
+            partial(self._carried, path, items.get(path, DigestItem(False))) for path in sorted(paths)
+        ]
+        return self.aws.together(works) if works else []
+
+    def _carried(self, path: str, seen: DigestItem) -> Swept:
+        place = place_in(self.scope, path)
+        now, is_removed, problem = datetime.now(timezone.utc), False, None
+        try:
+            with held(self.aws, place, claimed(place, OPERATION, now), self.patience) as locks:
+                is_removed = seen.exists and self._is_removed(place, seen, locks)
+        except Taken as error:
+            problem = sentence(path, (error.lock,), now)
+        except TfstateError as error:
+            problem = str(error)
+        return Swept(path, is_removed, problem)
+
+    def _is_removed(self, place: Place, seen: DigestItem, locks: Sequence[Lock]) -> bool:
+        answer = fingerprint(self.aws, self.scope, place.path)
+        if isinstance(answer, Failure) and answer.code not in GONE:
+            raise CallFailed(answer)
+        md5 = None if isinstance(answer, Failure) else answer["md5"]
+        if md5 is None or (not self.takes_all and seen.text in (None, md5)):
+            return False
+        check_held(self.aws, place, locks)
+        remove_as_seen(self.aws, place, seen)
+        return True
+
+
+def remove_as_seen(world: World, place: Place, seen: DigestItem) -> None:
+    """Behind the fence nobody can look what became of it."""
+    try:
+        world.write(removal(place, seen))
+    except CallFailed as refused:
+        if refused.failure.code not in UNMET:
+            raise
+        raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None

@@ -1,0 +1,189 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From lock mode to lock mode, a step at a time, and what is missing for a step.
+
+Clients of `dynamodb` and of `lockfile` do not keep each other out; those of `both` keep out both. So all clients have
+to be of the mode that is left or of the one that is reached, and the step is taken on the side of AWS in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from .._terraform.backend_config import admits_older_than_lockfile
+from .._terraform.code_layer import refusal
+from .._terraform.code_map import CHECKOUT, CodeMap, Layer
+
+DYNAMODB, BOTH, LOCKFILE = MODES = ("dynamodb", "both", "lockfile")
+#: Words that permit a step.
+UNSEEN_CODE, UNFENCED, UNPROTECT = "unseen_code", "unfenced", "disable_deletion_protection"
+#: So many of the same kind are told one by one.
+TOLD = 5
+
+#: Of which modes clients may be when a mode is reached: both sides of the step to it.
+FITTING = {DYNAMODB: {DYNAMODB, BOTH}, BOTH: {DYNAMODB, BOTH}, LOCKFILE: {BOTH, LOCKFILE}}
+#: What is wrong with those of other modes.
+UNFIT = {
+    DYNAMODB: "locks in the table alone",
+    LOCKFILE: "locks by file alone",
+    "none": "locks nothing",
+    "unknown": "does not say for certain how it locks",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a step is about: where its states and their locks lie."""
+
+    bucket: str
+    table: str
+    region: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """`declared`: the mode that the backend's files are written with; `code`: None if nobody showed any."""
+
+    backend: Backend
+    target: str
+    declared: str | None
+    code: CodeMap | None
+    #: Clients find no digests: lock files alone may have been used for long.
+    is_fenced: bool
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those that keep their states here."""
+        found = self.code.layers if self.code else ()
+        return [each for each in found if each.arguments.get("bucket") == self.backend.bucket]
+
+    @property
+    def origin(self) -> str | None:
+        """The mode that is furthest from the target, of those that are known to be in use."""
+        known = {layer.lock_mode for layer in self.layers} | {self.declared} | ({LOCKFILE} if self.is_fenced else set())
+        used = [mode for mode in MODES if mode in known]
+        return max(used, key=self._distance, default=None)
+
+    def _distance(self, mode: str) -> int:
+        return abs(MODES.index(mode) - MODES.index(self.target))
+
+
+def reasons(step: Step, allow: Iterable[str]) -> Iterator[str]:
+    """What code and inventory have against a step."""
+    yield from _too_far(step)
+    if UNSEEN_CODE not in set(allow):
+        yield from _unseen(step)
+    if step.code:
+        yield from refusal(step.code.unknown(step.backend.region or None))
+    yield from several(_unfit(step))
+    if step.target != DYNAMODB and step.code:
+        yield from several(_too_old(step, step.code))
+
+
+def namings(step: Step) -> Iterator[str]:
+    """Who would miss the table."""
+    for layer in step.code.layers if step.code else ():
+        bucket, region = layer.arguments.get("bucket"), layer.arguments.get("region")
+        is_near = bucket == step.backend.bucket or region in (None, step.backend.region)
+        if is_near and layer.arguments.get("dynamodb_table") == step.backend.table:
+            yield f"{layer.path} names the table {step.backend.table}: drop dynamodb_table, and init it again"
+        elif is_near and "dynamodb_table" in layer.unknown:
+            yield (
+                f"{layer.path} does not say which table it names: drop dynamodb_table and init it, or say what it is "
+                "in code_known"
+            )
+    yield from _reading(step)
+
+
+def _reading(step: Step) -> Iterator[str]:
+    """Data sources that look into the table for the digest of the state that they read."""
+    region = step.backend.region or None
+    for reader in step.code.readers if step.code else ():
+        is_near = region is None or reader.arguments.get("region") in (None, region)
+        if is_near and reader.arguments.get("dynamodb_table") == step.backend.table:
+            yield f"{reader.path} reads a state with the table {step.backend.table}: drop dynamodb_table there"
+    if step.code:
+        yield from refusal(step.code.unknown_readers(region, "dynamodb_table"))
+
+
+def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]) -> Iterator[str]:
+    """Buckets that are behind the fence of the same table: clients of theirs that lock both ways still use it."""
+    seen = {layer.arguments.get("bucket") for layer in (step.code.layers if step.code else ())}
+    for bucket in sorted({*buckets} - {step.backend.bucket, *seen}) if UNSEEN_CODE not in set(allow) else ():
+        yield (
+            f"{bucket} shares the table {step.backend.table}, and none of the code that was read uses it: name its "
+            f"directories in code, or if you know that nothing there names the table: allow: [{UNSEEN_CODE}]"
+        )
+
+
+def can_miss_table(step: Step) -> bool:
+    """Whether neither inventory nor code has a use for the table: where there is none, it was removed on purpose."""
+    unknown = step.code.unknown(step.backend.region or None) if step.code else []
+    return step.declared in (None, LOCKFILE) and not unknown and not any(namings(step))
+
+
+def several(found: Iterable[str]) -> Iterator[str]:
+    """The first of these, and how many more there are."""
+    listed = list(found)
+    yield from listed[:TOLD]
+    if listed[TOLD:]:
+        yield f"and {len(listed) - TOLD} more like this"
+
+
+def _too_far(step: Step) -> Iterator[str]:
+    origin = LOCKFILE if step.is_fenced and step.target == DYNAMODB else step.declared
+    if {origin, step.target} == {DYNAMODB, LOCKFILE}:
+        yield f"from {origin} to {step.target} it goes by way of both: take that step first"
+
+
+def _unseen(step: Step) -> Iterator[str]:
+    permits = f"or if you know that all of it is ready: allow: [{UNSEEN_CODE}]"
+    if step.code is None:
+        yield f"nobody has looked at the code that uses {step.backend.bucket}: name its directories in code, {permits}"
+    elif not step.layers:
+        yield f"none of the code that was read uses {step.backend.bucket}: name the right directories, {permits}"
+
+
+def _unfit(step: Step) -> Iterator[str]:
+    for layer in step.layers:
+        mode, table = layer.lock_mode, layer.arguments.get("dynamodb_table")
+        if mode not in FITTING[step.target]:
+            yield f"{layer.path} {UNFIT[mode]}: {_cure(layer)}"
+        elif mode in (DYNAMODB, BOTH) and table != step.backend.table:
+            yield f"{layer.path} locks in the table {table}, and not in {step.backend.table}"
+
+
+def _cure(layer: Layer) -> str:
+    if layer.source == CHECKOUT:
+        return f"terraform -chdir={layer.directory or '.'} init -reconfigure, once its code has both"
+    known = ", or if its command line does, say so in code_known" if layer.lock_mode == "unknown" else ""
+    where = ", in what generates the file" if layer.is_generated else ""
+    return f"give it both use_lockfile and dynamodb_table{where}, and init again{known}"
+
+
+def _too_old(step: Step, code: CodeMap) -> Iterator[str]:
+    for directory in sorted({layer.directory for layer in step.layers}):
+        versions = ", ".join(code.required.get(directory, ()))
+        if versions and _admits_older(versions):
+            yield (
+                f"{directory or '.'} admits clients older than 1.10, which know no lock files "
+                f"(required_version {versions}): raise it to >= 1.10"
+            )
+
+
+def _admits_older(versions: str) -> bool:
+    """What cannot be read is Terraform's to judge."""
+    try:
+        return admits_older_than_lockfile(versions)
+    except ValueError:
+        return False
+
+
+def next_step(target: str) -> str:
+    """What is to be done once a step is taken."""
+    return {
+        DYNAMODB: "code may drop use_lockfile",
+        BOTH: "code may have use_lockfile and dynamodb_table, and is to have both before the next step",
+        LOCKFILE: "code may drop dynamodb_table; the table can go once nothing names it",
+    }[target]

@@ -1,0 +1,135 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a store means what lock files rest on: tried out on an object of our own, and judged by what lies there.
+
+A store that ignores the conditions answers like one that keeps them, and gives the lock to everybody.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+
+from .._core.model import Call, CallFailed, Failure, TfstateError
+from .._locks.locking import UNCONDITIONAL, UNMET
+from .._state.history import Keeper
+from .._state.inspection import GONE, fingerprint
+from .._state.listing import versions_under
+from .._terraform.scope import Scope
+
+PREFIX = "cornerstone.tfstate/probe/"
+#: What a condition that does not hold is answered with, and one that a store does not know.
+REFUSED = UNMET | UNCONDITIONAL | {"ConditionalRequestConflict", "409"}
+NO_ETAG = '"00000000000000000000000000000000"'
+#: No probe takes so long: what is older was left behind by one that was killed.
+LITTER_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found. Clients do not rely on the last one; we do, where we release a lock."""
+
+    creates_once: bool
+    creates_again: bool
+    deletes_as_seen: bool
+
+    @property
+    def told(self) -> dict[str, bool]:
+        return asdict(self)
+
+    @property
+    def problem(self) -> str | None:
+        """Why lock files keep nobody out."""
+        if not self.creates_once:
+            return "the store ignores If-None-Match, so that everybody would get the lock: lock in the table"
+        if not self.creates_again:
+            return "the store creates no object where one was deleted, so that no lock could be taken twice"
+        return None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One object, at which conditional writes are tried."""
+
+    aws: Keeper
+    scope: Scope
+    key: str
+
+    def begin(self) -> None:
+        """Raises TfstateError where nothing can be found out."""
+        self._create("first")
+        if self._etag() is None:
+            raise TfstateError(f"{self.key} was not created: the store knows no If-None-Match")
+
+    def creates_once(self) -> bool:
+        before = self._etag()
+        self._create("second")
+        return self._etag() == before
+
+    def deletes_as_seen(self) -> bool:
+        """Leaves no object, whatever was found."""
+        self._delete(IfMatch=NO_ETAG)
+        seen = self._etag()
+        if seen:
+            self._delete(IfMatch=seen)
+        is_kept = seen is not None and self._etag() is None
+        self._delete()
+        return is_kept
+
+    def creates_again(self) -> bool:
+        self._create("third")
+        return self._etag() is not None
+
+    def clean_up(self) -> None:
+        """By version, and nothing but what probes made. What cannot be removed is told."""
+        until = datetime.now(timezone.utc) - LITTER_AGE
+        try:
+            found = versions_under(self.aws, self.scope, PREFIX)
+            if isinstance(found, Failure):
+                raise CallFailed(found)
+            for key, version in found:
+                if key == self.key or version.last_modified < until:
+                    self.aws.write(Call("s3", "delete_object", {**self._object(key), "VersionId": version.version_id}))
+        except TfstateError as error:
+            self.aws.warnings.append(f"what the probe made in {PREFIX} was left behind: {error}")
+
+    def _object(self, key: str) -> dict[str, str]:
+        return {**self.scope.bucket.bucket, "Key": key}
+
+    def _create(self, text: str) -> None:
+        content = {"Body": text.encode(), "ContentType": "text/plain", "ChecksumAlgorithm": "SHA256"}
+        content |= self.scope.encryption
+        self._try(Call("s3", "put_object", {**self._object(self.key), **content, "IfNoneMatch": "*"}))
+
+    def _delete(self, **condition: str) -> None:
+        self._try(Call("s3", "delete_object", {**self._object(self.key), **condition}))
+
+    def _try(self, call: Call) -> None:
+        """What lies there afterwards tells what came of it: the reply may be lost, and then the next one misleads."""
+        try:
+            self.aws.write(call)
+        except CallFailed as refused:
+            if refused.failure.code not in REFUSED:
+                raise
+
+    def _etag(self) -> str | None:
+        """None if there is no object."""
+        answer = fingerprint(self.aws, self.scope, self.key, reads=True)
+        if isinstance(answer, Failure) and answer.code in GONE:
+            return None
+        if isinstance(answer, Failure):
+            raise CallFailed(answer)
+        return str(answer["head"]["ETag"])
+
+
+def probe(aws: Keeper, scope: Scope) -> Probe:
+    """Tries it out in the bucket as it is, versioned or not."""
+    trial = _Trial(aws, scope, f"{PREFIX}{os.urandom(8).hex()}")
+    try:
+        trial.begin()
+        creates_once = trial.creates_once()
+        deletes_as_seen = trial.deletes_as_seen()
+        return Probe(creates_once, trial.creates_again(), deletes_as_seen)
+    finally:
+        trial.clean_up()

@@ -1,0 +1,76 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A lock table that is to go: what keeps it, and what states that have moved away left in it, which can go first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._core.model import Call, CallFailed, Failure, TfstateError
+from .._locks.locking import release
+from .._locks.stores import Lock, place_in
+from .._state.listing import Item, item_of
+from .._terraform.protocol import digest_id, lock_id
+from .digest_removal import remove_as_seen
+from .requirements import several
+from .transition import Crossing, Outcome
+
+
+@dataclass(frozen=True)
+class Emptying:
+    """After a step, which has looked at what there is."""
+
+    crossing: Crossing
+
+    def kept(self) -> Iterator[str]:
+        """What must not go with the table, of whatever bucket."""
+        yield from several(sorted(self._kept()))
+
+    def _kept(self) -> Iterator[str]:
+        bucket = self.crossing.scope.bucket.name
+        spare = {lock_id(bucket, lock.path) for lock in self._halves}
+        spare |= {digest_id(bucket, path) for path in self.crossing.left}
+        asked = {"TableName": self.crossing.scope.table, "ConsistentRead": True}
+        asked["ProjectionExpression"] = "LockID, Info, Digest"
+        for page in () if self.crossing.gone else self.crossing.aws.pages(Call("dynamodb", "scan", asked)):
+            if isinstance(page, Failure):
+                raise CallFailed(page)
+            for told in page.get("Items", []):
+                name = str(told.get("LockID", {}).get("S"))
+                if name not in spare:
+                    yield f"{name} is still in the table {self.crossing.scope.table}: {self._cure(*item_of(told))}"
+
+    def _cure(self, bucket: str, item: Item) -> str:
+        if not item.is_digest:
+            return "release that lock with tf_state_lock, once its holder is gone for sure"
+        if bucket != self.crossing.scope.bucket.name:
+            return f"take the step to lockfile in {bucket}, too"
+        return (
+            "it is the digest of a state that is gone: undelete that with tf_state_version, without a table, or take "
+            "the step back, forget it with tf_state_digest, and take the step again"
+        )
+
+    @property
+    def _halves(self) -> list[Lock]:
+        watched = self.crossing.watched
+        return watched.departed.halves(self.crossing.scope.bucket.name, watched.items)
+
+    def foreseen(self) -> Outcome:
+        return Outcome(removed=sorted(self.crossing.left), released=len(self._halves))
+
+    def carry_out(self) -> Outcome:
+        """Nobody can write those states meanwhile: what keeps clients from them stays."""
+        with self.crossing.alone():
+            return self._emptied()
+
+    def _emptied(self) -> Outcome:
+        crossing, outcome = self.crossing, self.crossing.outcome
+        for lock in self._halves:
+            if problems := release(crossing.aws, place_in(crossing.scope, lock.path), [lock]).problems:
+                raise TfstateError("; ".join(problems))
+            outcome.released += 1
+        for path, item in sorted(crossing.left.items()):
+            remove_as_seen(crossing.aws, place_in(crossing.scope, path), item)
+            outcome.removed.append(path)
+        return outcome

@@ -1,0 +1,261 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Locks of a state as the clients take and release them, in both stores, but released only as they were seen.
+
+The file comes first, then the table, as in clients that take both. Nothing here waits for a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeAlias
+
+from .._aws.errors import MAYBE_UNSEEN
+from .._core.model import CallFailed, TfstateError
+from .._terraform.protocol import LockInfo, Wedged, lock_file, lock_name, marshal
+from .holders import sentence
+from .stores import File, Lock, Place, Store, World, stores
+
+#: The condition did not hold, or what it was about is gone.
+UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
+#: Stores other than AWS that know no conditional delete.
+UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
+#: Waits once more for a lock that somebody else holds, or says that it was long enough.
+Patience: TypeAlias = Callable[[int], bool]
+#: A client releases its lock file unconditionally, and its SDK repeats that if the reply is lost, which takes away the
+#: lock of whoever came next. A lock that is to stay is looked at again after so many seconds.
+REPEAT_S = 5
+#: Between a refused write and the look at who holds the lock it may have been released; then it is tried again.
+TRIES = 3
+
+
+class Taken(TfstateError):
+    """Somebody else holds the lock."""
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(sentence(lock.path, (lock,), datetime.now(timezone.utc)))
+        self.lock = lock
+
+
+class ChangedHands(TfstateError):
+    """Between look and release the lock went to somebody else; it was left alone."""
+
+    def __init__(self, seen: Lock, now: Lock) -> None:
+        super().__init__(
+            f"the lock {lock_name(seen.id)} of {seen.path} ({seen.store}) changed hands and was left alone: "
+            f"{sentence(now.path, (now,), datetime.now(timezone.utc))}"
+        )
+
+
+@dataclass(frozen=True)
+class Released:
+    done: tuple[Lock, ...]
+    #: A sentence for each lock that was not released.
+    problems: tuple[str, ...]
+
+
+def look(world: World, place: Place) -> tuple[Lock, ...]:
+    """The locks that are held. Raises CallFailed where that cannot be known."""
+    return tuple(lock for lock in [store.look(world) for store in stores(place)] if lock)
+
+
+def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
+    """Takes every lock but those that we have already, or none. Raises Taken, or what made it fail.
+
+    A lock under the same id counts as ours, whoever took it: `claim` makes it that of this run alone.
+    """
+    missing = [store for store in stores(place) if store.NAME not in {lock.store for lock in have}]
+    tried: list[Store] = []
+    try:
+        for store in missing:
+            tried.append(store)
+            take_in(world, store, info)
+        return _ours(look(world, place), place, info.id)
+    except BaseException as cause:
+        kept = _give_back(world, tried, marshal(info))
+        if kept and isinstance(cause, TfstateError):
+            raise TfstateError(f"{cause}; and the lock {info.id} may still be held: {'; '.join(kept)}") from cause
+        raise
+
+
+def impatient(_attempt: int) -> bool:
+    return False
+
+
+def take_in_time(world: World, place: Place, info: LockInfo, patience: Patience) -> tuple[Lock, ...]:
+    """As `take`, once more as long as somebody else holds the lock and `patience` waits."""
+    attempt = 0
+    while True:
+        try:
+            return take(world, place, info)
+        except Taken:
+            if not patience(attempt):
+                raise
+            attempt += 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The locks of a state, all with the record of this run in them."""
+
+    made: tuple[Lock, ...]
+    #: From a run before this one, which had the same id.
+    taken_over: tuple[Lock, ...]
+    #: These as that run had left them.
+    replaced: tuple[Lock, ...] = ()
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        return (*self.made, *self.taken_over)
+
+
+def claim(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Claim:
+    """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it."""
+    locks = take_in_time(world, place, info, patience)
+    made = tuple(lock for lock in locks if lock.text == marshal(info))
+    try:
+        others = tuple(lock for lock in locks if lock not in made)
+        return Claim(made, tuple(take_over(world, place, lock, info) for lock in others), others)
+    except BaseException:
+        world.warnings.extend(release(world, place, made).problems)
+        raise
+
+
+def claim_in(world: World, store: Store, place: Place, info: LockInfo) -> Lock:
+    """In one store alone."""
+    take_in(world, store, info)
+    lock = store.look(world)
+    if lock is None or lock.id != info.id:
+        raise TfstateError(f"the lock {info.id} of {place.path} was released by somebody else as soon as it was taken")
+    return lock if lock.text == marshal(info) else take_over(world, place, lock, info)
+
+
+def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
+    """Raises TfstateError unless each of these locks is still there, with the same record."""
+    now = {lock.store: lock for lock in look(world, place)}
+    for lock in locks:
+        other = now.get(lock.store)
+        if other is None:
+            gone = f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) was released by somebody else"
+            raise TfstateError(f"{gone}: nothing more is written there{MAYBE_UNSEEN}")
+        if other.text != lock.text:
+            raise ChangedHands(lock, other)
+
+
+def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
+    """A lock of our id that an earlier run took, with our record in it: whoever took it no longer releases it."""
+    store = next(store for store in stores(place) if lock.store == store.NAME)
+    try:
+        world.write(store.take_over(lock, marshal(info)))
+    except CallFailed as refused:
+        if refused.failure.code in UNCONDITIONAL:
+            return lock
+        if refused.failure.code not in UNMET:
+            raise
+    now = store.look(world)
+    if now and now.text == marshal(info):
+        return now
+    if now:
+        raise ChangedHands(lock, now)
+    raise TfstateError(f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) has just been released: run again")
+
+
+def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
+    """Releases each of these locks if it is still the one that was seen, whatever becomes of the others."""
+    done, problems = [], []
+    for lock in locks:
+        try:
+            _release(world, next(store for store in stores(place) if lock.store == store.NAME), lock)
+            done.append(lock)
+        except ChangedHands as error:
+            problems.append(str(error))
+        except TfstateError as error:
+            problems.append(f"{error}; the lock {lock_name(lock.id)} of {lock.path} may still be held ({lock.store})")
+    return Released(tuple(done), tuple(problems))
+
+
+def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
+    """The locks that `take` would take."""
+    text = marshal(info)
+    return tuple(Lock(store.NAME, place.path, info, text, None, info.since) for store in stores(place))
+
+
+@contextmanager
+def held(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Iterator[tuple[Lock, ...]]:
+    """Every lock of a state is held inside. Raises at the end if somebody else holds one of them then."""
+    locks = claim(world, place, info, patience).locks
+    try:
+        yield locks
+    except BaseException:
+        world.warnings.extend(release(world, place, locks).problems)
+        raise
+    problems = release(world, place, locks).problems
+    if problems:
+        raise TfstateError("; ".join(problems))
+
+
+def take_in(world: World, store: Store, info: LockInfo) -> None:
+    """In one store alone, where somebody of our id may have taken it before. Raises Taken."""
+    for _unused in range(TRIES):
+        try:
+            world.write(store.take(marshal(info)))
+            return
+        except CallFailed as refused:
+            if refused.failure.code not in UNMET:
+                raise
+            failure = refused.failure
+        holder = store.look(world)
+        if holder and holder.id == info.id:  # it is ours: the reply to our own write was lost
+            return
+        if holder:
+            raise Taken(holder)
+    raise CallFailed(failure)
+
+
+def _ours(locks: tuple[Lock, ...], place: Place, ours: str) -> tuple[Lock, ...]:
+    """Who can force our lock away may have done so by now; what is theirs must never be released as ours."""
+    for lock in locks:
+        if lock.id != ours:
+            raise Taken(lock)
+    if len(locks) < len(stores(place)):
+        released = f"the lock {ours} of {place.path} was released by somebody else as soon as it was taken"
+        raise TfstateError(released + MAYBE_UNSEEN)
+    return locks
+
+
+def _give_back(world: World, stores: Sequence[Store], ours: str) -> list[str]:
+    """Releases what we took, also where no reply said that we had, but not what bore our id before; what went wrong."""
+    problems = []
+    for store in stores:
+        try:
+            lock = store.look(world)
+            if lock and lock.text == ours:
+                _release(world, store, lock)
+        except TfstateError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _release(world: World, store: Store, lock: Lock) -> None:
+    if isinstance(lock.record, Wedged) and lock.record.is_state:
+        raise TfstateError(f"{lock_file(lock.path)} is a state and no lock file, so it was not deleted")
+    try:
+        world.write(store.release(lock))
+        return
+    except CallFailed as refused:
+        code = refused.failure.code
+        if code not in UNMET | (UNCONDITIONAL if isinstance(store, File) else set()):
+            raise
+    now = store.look(world)
+    if now is None:  # released by its holder, or by us and the reply was lost
+        return
+    if code in UNMET or now != lock or not isinstance(store, File):
+        raise ChangedHands(lock, now)
+    world.write(store.release_whatever())
+    world.warnings.append(
+        f"the store of {lock.path} knows no conditional delete ({code}): its lock file was read once more and then "
+        "deleted; if somebody took the lock in between, it was theirs"
+    )

@@ -1,0 +1,127 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Work on one state while every client is kept out, under a lock of ours."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+
+from .._core.model import TfstateError
+from .._terraform.protocol import LockInfo, lock_id, rfc3339nano, uuid_of
+from .holders import sentence
+from .locking import Taken, check_held, claim, look, release
+from .process import held_here, is_running, this_process
+from .stores import Lock, Place, World, stores
+
+#: The version that our locks bear, where clients write their own.
+CLIENT = "cornerstone.tfstate"
+
+
+def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
+    """A lock of ours, without an id if none is given."""
+    who = f"{user()}@{socket.gethostname()}"
+    return LockInfo(id, operation, info, who, CLIENT, rfc3339nano(now), lock_id(place.bucket, place.path))
+
+
+def named(info: LockInfo) -> LockInfo:
+    return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
+
+
+def claimed(place: Place, operation: str, now: datetime) -> LockInfo:
+    """A lock whose id follows from what it is for: whoever goes on with that after a kill knows it for its own."""
+    name = f"{CLIENT} {operation} {lock_id(place.bucket, place.path)}"
+    return ours(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
+
+
+def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...]:
+    """The locks under `held_id`; without it, none. Raises TfstateError where clients could not be kept out."""
+    locks = look(world, place)
+    if any(lock.id != held_id for lock in locks):
+        raise _locked(place, locks)
+    if held_id and len(locks) < len(stores(place)):
+        missing = sorted({store.NAME for store in stores(place)} - {lock.store for lock in locks})
+        raise TfstateError(f"{place.path} is not locked under {held_id} in its {' and '.join(missing)}")
+    return locks
+
+
+def left_locks(world: World, place: Place, operation: str) -> tuple[Lock, ...]:
+    """What a run of the same operation left locked that was killed on this machine."""
+    ours = claimed(place, operation, datetime.now(timezone.utc)).id
+    return tuple(lock for lock in look(world, place) if lock.id == ours and is_running(lock) is False)
+
+
+def check_free(world: World, place: Place, operation: str, held_id: str | None) -> None:
+    """Raises TfstateError if a state is locked, but by what `left_locks` finds or under `held_id`."""
+    if held_id:
+        excluded(world, place, held_id)
+        return
+    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(world, place)
+    theirs = tuple(lock for lock in locks if lock.id != ours or is_running(lock) is not False)
+    if theirs:
+        raise _locked(place, theirs)
+
+
+@dataclass
+class Exclusion:
+    """Every client is kept out. With `keeps_lock` it stays so if what is under way fails: the next run completes it."""
+
+    check_lock: Callable[[], object]
+    keeps_lock: bool = False
+
+    def check(self) -> None:
+        """Looks at the lock again. Raises TfstateError if it is gone: somebody may have forced it away."""
+        self.check_lock()
+
+
+@contextmanager
+def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
+    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
+
+    Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
+    was killed on this machine, the next one of the same operation takes over.
+    """
+    if held_id:
+        check_free(world, place, operation, held_id)
+        yield Exclusion(partial(excluded, world, place, held_id))
+        return
+    check_free(world, place, operation, held_id)
+    info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
+    try:
+        locks = claim(world, place, info).locks
+    except Taken as error:
+        raise _locked(place, (error.lock,)) from None
+    exclusion = Exclusion(partial(check_held, world, place, locks))
+    held_here.add(info.id)
+    try:
+        yield exclusion
+    except BaseException:
+        if not exclusion.keeps_lock:
+            world.warnings.extend(release(world, place, locks).problems)
+        raise
+    finally:
+        held_here.discard(info.id)
+    problems = release(world, place, locks).problems
+    if problems:
+        raise TfstateError("; ".join(problems))
+
+
+def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:
+    return TfstateError(
+        f"{sentence(place.path, locks, datetime.now(timezone.utc))}; wait until it is released, or release it with "
+        "tf_state_lock once its holder is gone for sure"
+    )
+
+
+def user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, whoever runs it may have no name
+        return str(os.getuid())

@@ -1,0 +1,181 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where the locks of a state lie, as each store's calls: the file beside the state, the item in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from .._core.model import Answer, Call, CallFailed, Failure, Response
+from .._state.document import is_state
+from .._terraform.protocol import IS_STATE, LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
+from .._terraform.scope import Scope
+
+ABSENT = {"NoSuchKey", "404"}
+#: More of a lock file is not read: nothing so long is a record.
+LONGEST_RECORD = 65536
+
+
+class World(Protocol):
+    """As much of AWS as locks need."""
+
+    warnings: list[str]
+
+    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
+    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
+    def write(self, call: Call) -> Response: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """The state that is locked. Without a table there is only the lock file."""
+
+    bucket: str
+    path: str
+    table: str | None = None
+    #: The account that must own the bucket.
+    owner: str | None = None
+    #: What an upload says of it, as clients do where a policy asks for it.
+    encryption: Mapping[str, str] = field(default_factory=dict)
+
+
+def place_in(scope: Scope, path: str) -> Place:
+    return Place(scope.bucket.name, path, scope.table, scope.bucket.owner, scope.encryption)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it was seen in one store."""
+
+    store: str
+    path: str
+    record: LockInfo | Wedged
+    #: What a client would parse; None where there is nothing that it could.
+    text: str | None
+    #: What its release depends on: the file's ETag, or the item's `Info` as DynamoDB gives it (None: it has none).
+    condition: Any
+    #: A wedged item does not say when it was written.
+    since: datetime | None
+
+    @property
+    def id(self) -> str:
+        """That of its record. A wedged lock has none, and goes by what was seen: the ETag, or a digest of the item."""
+        if isinstance(self.record, LockInfo):
+            return self.record.id
+        if self.store == File.NAME:
+            return str(self.condition).strip('"')
+        return seen_id(self.condition)
+
+
+class File:
+    NAME: ClassVar[str] = "file"
+
+    def __init__(self, place: Place) -> None:
+        self._path, self._encryption = place.path, place.encryption
+        owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
+        self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
+
+    def look(self, world: World) -> Lock | None:
+        found = self.read(world)
+        return lock_of_file(self._path, *found) if found else None
+
+    def read(self, world: World) -> tuple[Response, bytes] | None:
+        """The answer to GetObject and the body; None where there is no such object."""
+        body = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            body.clear()
+            return lambda piece: body.extend(piece[: LONGEST_RECORD - len(body)])
+
+        answer = world.stream(Call("s3", "get_object", self._object), begin)
+        if isinstance(answer, Failure) and answer.code in ABSENT:
+            return None
+        return _known(answer), bytes(body)
+
+    def take(self, text: str) -> Call:
+        return self._put(text, {"IfNoneMatch": "*"})
+
+    def take_over(self, lock: Lock, text: str) -> Call:
+        return self._put(text, {"IfMatch": lock.condition})
+
+    def _put(self, text: str, condition: Mapping[str, str]) -> Call:
+        content = {"Body": text.encode(), "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        content |= self._encryption
+        return Call("s3", "put_object", {**self._object, **content, **condition})
+
+    def release(self, lock: Lock) -> Call:
+        return Call("s3", "delete_object", {**self._object, "IfMatch": lock.condition})
+
+    def release_whatever(self) -> Call:
+        return Call("s3", "delete_object", self._object)
+
+
+class Item:
+    NAME: ClassVar[str] = "table"
+
+    def __init__(self, place: Place) -> None:
+        self._path = place.path
+        self._key = {"LockID": {"S": lock_id(place.bucket, place.path)}}
+        self._item = {"TableName": place.table, "Key": self._key}
+
+    def look(self, world: World) -> Lock | None:
+        asked = {"ProjectionExpression": "LockID, Info, Digest", "ConsistentRead": True}
+        (answer,) = world.read([Call("dynamodb", "get_item", {**self._item, **asked})])
+        return lock_of_item(self._path, _known(answer).get("Item", {}))
+
+    def take(self, text: str) -> Call:
+        return self._put(text, {"ConditionExpression": "attribute_not_exists(LockID)"})
+
+    def take_over(self, lock: Lock, text: str) -> Call:
+        return self._put(text, _as_seen(lock))
+
+    def _put(self, text: str, condition: Mapping[str, Any]) -> Call:
+        item = {**self._key, "Info": {"S": text}}
+        return Call("dynamodb", "put_item", {"TableName": self._item["TableName"], "Item": item, **condition})
+
+    def release(self, lock: Lock) -> Call:
+        if lock.condition is None:
+            bare = "attribute_exists(LockID) AND attribute_not_exists(Info) AND attribute_not_exists(Digest)"
+            return Call("dynamodb", "delete_item", {**self._item, "ConditionExpression": bare})
+        return Call("dynamodb", "delete_item", {**self._item, **_as_seen(lock)})
+
+
+Store: TypeAlias = "File | Item"
+
+
+def _as_seen(lock: Lock) -> dict[str, Any]:
+    return {"ConditionExpression": "Info = :seen", "ExpressionAttributeValues": {":seen": lock.condition}}
+
+
+def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:
+    """The lock that a lock file is, from the answer to GetObject and what it held."""
+    text = body.decode("utf-8", "replace")
+    return Lock(File.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
+
+
+def record_in(body: bytes) -> LockInfo | Wedged:
+    """The record in a lock file, of which no more than LONGEST_RECORD bytes need to be known."""
+    return IS_STATE if is_state(body) else parsed(body.decode("utf-8", "replace"))
+
+
+def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:
+    """The lock that a table's item is; None if it is none, such as the digest of a state with nearly that name."""
+    if not item or ("Digest" in item and "Info" not in item):
+        return None
+    info = item.get("Info")
+    text = info.get("S") if info else None
+    record = parsed(text)
+    return Lock(Item.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
+
+
+def stores(place: Place) -> list[Store]:
+    return [File(place), *([Item(place)] if place.table else [])]
+
+
+def _known(answer: Answer) -> Mapping[str, Any]:
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    return answer

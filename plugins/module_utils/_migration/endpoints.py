@@ -1,0 +1,44 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The two backends of a move: the one that states come from, and the one that they go to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._aws.client import Aws
+from .._aws.write_tracker import Lasting
+from .._core.model import Target
+from .._locks.stores import Place
+from .._terraform.protocol import state_path
+from .._terraform.scope import Scope
+from .project_update import Named
+from .stored_state import Stored
+
+
+@dataclass(frozen=True)
+class Side:
+    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
+
+    aws: Aws
+    bucket: Target
+    #: None: nobody said whether there is one; empty: there is none.
+    table: str | None
+    key: str | None
+    workspace_key_prefix: str
+    written: Lasting
+
+    def path(self, workspace: str) -> str:
+        return state_path(self.key or "", workspace, self.workspace_key_prefix)
+
+    @property
+    def named(self) -> Named:
+        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.bucket.region, self.table or None)
+
+    def scope(self, keys: tuple[str, ...] = ()) -> Scope:
+        return Scope(self.bucket, self.table or None, keys, self.workspace_key_prefix)
+
+    def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
+        place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
+        return Stored(self.aws, place, encryption)

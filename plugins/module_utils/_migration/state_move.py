@@ -1,0 +1,296 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One state on its way: the same bytes, under the locks of both sides, never over another one.
+
+Every step can be the last one of a killed run. The locks bear an id that follows from source and destination, so that
+the next run knows them for its own; the state comes before its digest, as clients write them; the mark comes last, and
+says that all before it is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from .._aws.errors import BROKEN, MAYBE_UNSEEN
+from .._core.model import CallFailed, TfstateError
+from .._engine.guard import Refused
+from .._locks.locking import Patience, claim, look, release, take
+from .._locks.stores import Lock
+from .._policy.document import MOVED
+from .._state.document import Document, Unreadable, document_of
+from .._terraform.protocol import LockInfo, lock_id, uuid_of
+from .stored_state import MOST_TAGS, TAG, Stored, digest_of, mark_of
+
+#: What is left to do about a state.
+MOVE, FINISH, NOTHING = "move", "finish", "none"
+#: What two requests show of a state that is being written may be half old and half new: so often it is read again.
+LOOKS = 3
+
+
+class Source(Protocol):
+    """Where a state comes from."""
+
+    @property
+    def url(self) -> str: ...
+    def body(self) -> bytes | None: ...
+    def digest(self) -> str | None: ...
+    def mark(self) -> str | None: ...
+    def tags(self) -> Mapping[str, str]: ...
+    @property
+    def is_set_aside(self) -> bool: ...
+
+
+class NotAState(Refused):
+    """What lies there is something else."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Both sides as they are: bodies, digests of the tables, and the mark of the source."""
+
+    body: bytes | None
+    there: bytes | None
+    digest: str | None
+    digest_there: str | None
+    mark: str | None
+    mark_there: str | None = None
+    #: Of a local state, which bears no mark: whether its project has followed it.
+    is_set_aside: bool = False
+    #: The source has as many tags as S3 takes, and none of them is the mark.
+    lacks_room_for_mark: bool = False
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the source is what its own digest says."""
+        return self.body is None or self.digest in (None, digest_of(self.body))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is left to do about a state, and which one it is."""
+
+    action: str
+    document: Document
+    size: int
+    digest: str
+    #: Whether the source's table has its digest, as it has of every state whose clients lock there.
+    is_in_table: bool = False
+
+
+def seen(source: Source, target: Stored) -> Seen:
+    tags = source.tags()  # first: if the mark is there, so is the copy, even while another run is at work
+    mark = tags.get(TAG)
+    body, there, digest, digest_there = source.body(), target.body(), source.digest(), target.digest()
+    mark_there = target.mark() if there else None
+    lacks_room = mark is None and len(tags) >= MOST_TAGS
+    return Seen(body, there, digest, digest_there, mark, mark_there, source.is_set_aside, lacks_room)
+
+
+def judged(seen: Seen, source: str, target: Stored) -> Verdict:
+    """What is left to do. Raises Refused where there could be something to lose."""
+    url = target.url
+    _check_mark(seen.mark, source, target)
+    if seen.body is None:
+        raise Refused(f"{source} holds no state")
+    document = document_of(seen.body)
+    if isinstance(document, Unreadable):
+        kind = NotAState if document.is_foreign or document.is_other else Refused
+        raise kind(f"{source} is no state that could be moved: {document.reason}")
+    if seen.mark and seen.there is None:
+        raise _gone(source, target)
+    digest = digest_of(seen.body)
+    action = MOVE if seen.there is None else FINISH
+    found = Verdict(action, document, len(seen.body), digest, is_in_table=seen.digest is not None)
+    if seen.mark:
+        return replace(found, action=NOTHING)
+    if not seen.is_consistent:
+        raise Refused(
+            f"{source} is not what the digest in its lock table says: run again if a client is writing it at this "
+            "moment, else repair that first with tf_state_digest"
+        )
+    if seen.mark_there:
+        raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
+    if seen.is_set_aside and seen.there and _goes_on(seen.there, document):
+        return replace(found, action=NOTHING)
+    if seen.there not in (None, seen.body):
+        raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
+    if seen.digest_there not in (None, digest):
+        raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
+    if seen.lacks_room_for_mark:
+        raise Refused(
+            f"{source} has {MOST_TAGS} tags, the most that S3 takes, and a state that has moved is marked with one "
+            f"more ({TAG}): remove one of its tags, also from state_tags if OpenTofu writes them, then run again"
+        )
+    is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
+    return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
+
+
+def _check_mark(mark: str | None, source: str, target: Stored) -> None:
+    if mark not in (None, mark_of(target)):
+        raise Refused(f"{source} was moved to {mark} before: move it on from there")
+
+
+def _gone(source: str, target: Stored) -> Refused:
+    return Refused(f"{source} was moved to {target.url} before, and is not there any more: restore it there")
+
+
+def _goes_on(body: bytes, document: Document) -> bool:
+    """Whether a client went on with this state, or may begin to."""
+    there = document_of(body)
+    is_same = isinstance(there, Document) and there.lineage is not None and there.lineage == document.lineage
+    return isinstance(there, Document) and is_same and (there.serial or 0) > (document.serial or 0)
+
+
+def _said(body: bytes | None) -> str:
+    document = document_of(body or b"")
+    if isinstance(document, Unreadable):
+        return "what is no state"
+    return f"lineage {document.lineage}, serial {document.serial}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A state on its way. `info` is what its locks say, but for id and path. The source's lock can stay, as a fence."""
+
+    source: Source
+    target: Stored
+    info: LockInfo
+    keeps_lock: bool = False
+    #: Of source and destination, where they differ: at each of them, buckets may have the same names.
+    endpoints: tuple[str, ...] = ()
+
+    @property
+    def lock_name(self) -> str:
+        """The id that all locks of this move bear, whoever carries it out."""
+        way = " -> ".join([*self.endpoints, self.source.url, self.target.url])
+        return uuid_of(hashlib.sha256(way.encode()).digest()[:16])
+
+    def foresee(self) -> Verdict:
+        """What carrying it out would do."""
+        verdict = judged(self._at_rest(), self.source.url, self.target)
+        return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
+
+    def confirm(self) -> None:
+        """That it moved here before, if its source is denied to everybody. Its mark can be read all the same."""
+        mark = self.source.mark()
+        _check_mark(mark, self.source.url, self.target)
+        if mark is None:
+            raise Refused(
+                f"{self.source.url} did not move, and yet the policy denies it as if it had: "
+                f"remove the statement {MOVED} from the policy, then run again"
+            )
+        if self.target.body() is None:
+            raise _gone(self.source.url, self.target)
+
+    def _at_rest(self) -> Seen:
+        """Both sides, but not as they are between a client's writing the state and its digest."""
+        for _unused in range(LOOKS):
+            now = seen(self.source, self.target)
+            if now.is_consistent or not isinstance(self.source, Stored):
+                break
+            locks = look(self.source.world, self.source.place)
+            if len(self._ours(locks)) < len(locks):
+                return replace(now, digest=digest_of(now.body or b""))  # somebody is at work: the locks will tell
+        return now
+
+    def _is_settled(self) -> bool:
+        """Whether our locks are as a finished move leaves them."""
+        return all(
+            len(self._ours(look(side.world, side.place))) == (side.stores if self._stays(side) else 0)
+            for side in self._sides()
+        )
+
+    def _ours(self, locks: Sequence[Lock]) -> list[Lock]:
+        return [lock for lock in locks if lock.id == self.lock_name]
+
+    def _sides(self) -> list[Stored]:
+        """Those that are locked in AWS, in the order in which every move locks them; local states are locked before."""
+        stored = [side for side in (self.source, self.target) if isinstance(side, Stored)]
+        return sorted(stored, key=lambda side: side.url)
+
+    def _stays(self, side: Stored) -> bool:
+        return self.keeps_lock and side is self.source
+
+    def carry_out(self, patience: Patience) -> Verdict:
+        """Moves the state. `patience` waits once more for a lock, or says that it was long enough."""
+        begun: list[Verdict] = []
+        with ExitStack() as locks:
+            for side in self._sides():
+                locks.enter_context(self._held(side, begun, patience))
+            now = seen(self.source, self.target)
+            begun.append(judged(now, self.source.url, self.target))
+            if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
+                return replace(begun[0], action=FINISH)
+            self._write(now, begun)
+        return begun[0]
+
+    def hold(self, digest: str) -> None:
+        """Takes the lock that stays at the source again if it is gone. Raises TfstateError if the state was written."""
+        if not (self.keeps_lock and isinstance(self.source, Stored)):
+            return
+        source = self.source
+        locks = look(source.world, source.place)
+        if len(self._ours(locks)) == source.stores:
+            return
+        take(source.world, source.lock_place(), self._info(source), locks)
+        if digest_of(source.body() or b"") != digest:
+            raise TfstateError(
+                f"{source.url} was written after it had moved to {self.target.url}, as somebody had removed its lock. "
+                "It is locked again: compare both, and write what is missing at the destination"
+            )
+
+    def _info(self, side: Stored) -> LockInfo:
+        return replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
+
+    def _write(self, now: Seen, begun: list[Verdict]) -> None:
+        body = now.body or b""
+        digest = digest_of(body)
+        if now.there is None:
+            self._create(body, begun)
+        if now.digest_there is None and self.target.place.table:
+            self.target.create_digest(digest)
+        if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
+            other = f"{self.target.url} reads back other than it was written: somebody else writes there"
+            raise TfstateError(other + MAYBE_UNSEEN)
+        if isinstance(self.source, Stored):
+            self.source.put_mark(mark_of(self.target))
+
+    def _create(self, body: bytes, begun: list[Verdict]) -> None:
+        """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence."""
+        try:
+            self.target.create(body)
+        except CallFailed as refused:
+            with suppress(TfstateError):  # what cannot be looked at may be there
+                if refused.failure.code not in BROKEN and self.target.body() is None:
+                    begun.clear()
+            raise
+
+    @contextmanager
+    def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
+        """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends.
+
+        What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
+        """
+        place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
+        claimed = claim(side.world, place, self._info(side), patience)
+        try:
+            yield
+        except BaseException:
+            mine = () if begun and side is self.source else claimed.made
+            side.world.warnings.extend(_released(side, mine))
+            if len(mine) < len(claimed.locks):
+                side.world.warnings.append(
+                    f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again, or release it"
+                )
+            raise
+        problems = () if self._stays(side) else _released(side, claimed.locks)
+        if problems:
+            raise TfstateError("; ".join(problems))
+
+
+def _released(side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
+    return release(side.world, side.place, locks).problems

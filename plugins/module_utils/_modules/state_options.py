@@ -1,0 +1,71 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options by which a task names one state."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from .._core.model import Invalid, Params
+from .._locks.stores import Place
+from .._terraform.protocol import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX, state_path
+from .._terraform.scope import Scope
+from .entry import CONNECTION_SPEC, target_of
+
+#: What clients are told by `encrypt` and `kms_key_id`.
+ENCRYPTION_SPEC: dict[str, dict[str, Any]] = {
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+}
+STATE_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "account_id": {},
+    "bucket": {"required": True},
+    "table": {},
+    "key": {"required": True, "no_log": False},
+    "key_is_url_encoded": {"type": "bool", "default": False, "no_log": False},
+    "workspace": {"default": DEFAULT_WORKSPACE},
+    "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
+    **ENCRYPTION_SPEC,
+}
+
+#: What says that there is no table, where it makes a difference whether somebody knows.
+NO_TABLE = "none"
+#: What a blank would do.
+TABLE_NEVER_BLANK = {"table": "locks in the table would be neither seen nor taken"}
+KEYS_NEVER_BLANK = dict.fromkeys(("key", "keys"), "every state of the bucket would be meant")
+
+
+def place_of(params: Params) -> Place:
+    """Where the state and its locks lie. Raises Invalid."""
+    target = target_of(params, "bucket")
+    key = key_of(params)
+    if not key or key != key.strip("/"):
+        raise Invalid(f"key {key!r} must be a path without a slash at either end")
+    path = state_path(key, params["workspace"], params["workspace_key_prefix"])
+    return Place(target.name, path, params["table"] or None, target.owner, encryption_of(params))
+
+
+def key_of(params: Params) -> str | None:
+    """The key, decoded where it comes percent-encoded. Raises Invalid."""
+    key: str | None = params["key"]
+    if not key or not params.get("key_is_url_encoded"):
+        return key
+    try:
+        return unquote_to_bytes(key).decode()
+    except UnicodeDecodeError:
+        raise Invalid(f"key {key!r} is not UTF-8 once decoded; key_is_url_encoded is set") from None
+
+
+def encryption_of(params: Params) -> dict[str, str]:
+    """What clients say that are told so; nothing leaves it to the bucket. Raises Invalid."""
+    if params["kms_key_id"] and not str(params["encryption"]).startswith("aws:kms"):
+        raise Invalid("kms_key_id needs encryption: aws:kms or aws:kms:dsse")
+    key = {"SSEKMSKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
+    return {"ServerSideEncryption": params["encryption"], **key} if params["encryption"] else {}
+
+
+def scope_of(params: Params) -> Scope:
+    keys, prefix = tuple(params.get("keys") or ()), params["workspace_key_prefix"].rstrip("/")
+    return Scope(target_of(params, "bucket"), params["table"] or None, keys, prefix, encryption_of(params))

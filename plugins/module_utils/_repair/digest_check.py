@@ -1,0 +1,133 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether states are what their digests say. No mismatch is told before it was looked at twice, long enough apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from .._core.model import Call, Failure
+from .._state.inspection import GONE, Look, fingerprint
+from .._state.listing import Backend, Item, clock, item_of, versions_of
+from .._terraform.protocol import digest_id, lock_file, lock_id
+from .._terraform.scope import Scope
+
+#: So long clients themselves wait for what they read to fit.
+SETTLE_S = 12
+#: Versions of a state that are compared with a digest.
+MOST_VERSIONS = 20
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A digest and what it was compared with. `actual`: None if there is no state, or it was not read."""
+
+    path: str
+    status: str
+    digest: str | None = None
+    actual: str | None = None
+    matches_version: str | None = None
+    failure: Failure | None = None
+    #: Written so lately that its digest may be on its way.
+    is_young: bool = True
+
+
+def digests(aws: Backend, scope: Scope, items: Iterable[Item], seen: Mapping[str, Look]) -> list[Digest]:
+    """What is to be said of each digest in the table. `seen`: the states that were read already."""
+    found = {item.path: _first(item, seen.get(item.path)) for item in items if item.is_digest}
+    unseen = [each for each in found.values() if each.status == "unknown" and not each.failure]
+    found |= _by_path(aws.together([partial(_compared, aws, scope, each, reads=False) for each in unseen]))
+    for is_last in (False, True):
+        suspects = [each for each in found.values() if each.status in ("mismatch", "absent")]
+        if is_last and any(each.is_young for each in suspects):
+            suspects = [each for each in suspects if each.is_young]
+            aws.rest(SETTLE_S)
+        elif is_last:
+            break
+        found |= _by_path(aws.together([partial(_again, aws, scope, each) for each in suspects]))
+    final = [each for each in found.values() if each.status in ("mismatch", "absent")]
+    found |= _by_path(aws.together([partial(_explained, aws, scope, each) for each in final]))
+    return sorted((each for each in found.values() if each.status != "gone"), key=lambda each: each.path)
+
+
+def _by_path(found: Iterable[Digest]) -> dict[str, Digest]:
+    return {each.path: each for each in found}
+
+
+def _first(item: Item, look: Look | None) -> Digest:
+    digest = str(item.digest).lower()
+    if not re.fullmatch("[0-9a-f]{32}", digest):
+        return Digest(item.path, "malformed", item.digest)  # clients ignore it
+    if look and look.failure and not look.is_gone:
+        return Digest(item.path, "unknown", digest, failure=look.failure)
+    if look and look.md5:
+        return Digest(item.path, "match" if look.md5 == digest else "mismatch", digest, look.md5)
+    return Digest(item.path, "unknown", digest)
+
+
+def _compared(aws: Backend, scope: Scope, each: Digest, reads: bool) -> Digest:
+    """Against the state as it is now. With `reads`, against its body, whatever its ETag says."""
+    answer = fingerprint(aws, scope, each.path, reads=reads)
+    if isinstance(answer, Failure) and answer.code in GONE:
+        return replace(each, status="absent", actual=None, is_young=True)
+    if isinstance(answer, Failure):
+        return replace(each, status="unknown", failure=answer)
+    age_s = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds()
+    status = "match" if answer["md5"] == each.digest else "mismatch"
+    return replace(each, status=status, actual=answer["md5"], is_young=age_s < SETTLE_S)
+
+
+def _again(aws: Backend, scope: Scope, each: Digest) -> Digest:
+    """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
+    locked = _locked(aws, scope, each.path)
+    if isinstance(locked, Failure):
+        return replace(each, status="unknown", failure=locked)
+    compared = _compared(aws, scope, each, reads=True)
+    (answer,) = aws.read([_item(scope, digest_id(scope.bucket.name, each.path))])
+    if isinstance(answer, Failure):
+        return replace(each, status="unknown", failure=answer)
+    if "Item" not in answer:
+        return replace(each, status="gone")
+    digest = str(item_of(answer["Item"])[1].digest).lower()
+    if digest != each.digest:
+        fits = "match" if digest == compared.actual else "mismatch"
+        status = fits if compared.status in ("match", "mismatch") else compared.status
+        compared = replace(compared, digest=digest, status=status, is_young=True)
+    is_settling = locked and compared.status in ("mismatch", "absent")
+    return replace(compared, status="in_progress") if is_settling else compared
+
+
+def _locked(aws: Backend, scope: Scope, path: str) -> bool | Failure:
+    """Whether a client holds it, in either store."""
+    file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
+    in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
+    if isinstance(in_table, Failure):
+        return in_table
+    if isinstance(in_file, Failure) and in_file.code not in GONE:
+        return in_file
+    return "Item" in in_table or not isinstance(in_file, Failure)
+
+
+def _item(scope: Scope, name: str) -> Call:
+    key = {"LockID": {"S": name}}
+    asked = {"TableName": scope.table, "Key": key, "ConsistentRead": True}
+    return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
+
+
+def _explained(aws: Backend, scope: Scope, each: Digest) -> Digest:
+    """What the versions of the state say of a digest that does not fit."""
+    found = versions_of(aws, scope, each.path, MOST_VERSIONS)
+    if isinstance(found, Failure):
+        return replace(each, status="unknown" if each.status == "absent" else each.status, failure=found)
+    bodies = [version for version in found if not version.is_delete_marker]
+    matching = None
+    for version in bodies:
+        answer = fingerprint(aws, scope, each.path, version.version_id)
+        if not isinstance(answer, Failure) and answer["md5"] == each.digest:
+            matching = version.version_id
+            break
+    status = each.status if each.status == "mismatch" else "deleted" if bodies else "orphan"
+    return replace(each, status=status, matches_version=matching)

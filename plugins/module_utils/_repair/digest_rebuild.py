@@ -1,0 +1,158 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Digests for all states that have none, as after a table was lost; any digest that there is stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property, partial
+from typing import Any
+
+from .._core.model import CallFailed, Failure, TfstateError
+from .._locks.holders import sentence
+from .._locks.lease import Lease
+from .._locks.locking import Taken, check_held, held, look
+from .._locks.maintenance import claimed
+from .._locks.stores import Lock, Place, place_in
+from .._migration.state_move import NotAState
+from .._state import listing
+from .._state.history import Keeper
+from .._terraform.scope import Scope
+from .digest_check import Digest, digests
+from .digest_repair import StateDigest
+
+OPERATION = "digest rebuild"
+#: What a digest is written over.
+OPEN = ("missing", "malformed")
+#: What is told of any other digest that stops clients, or may.
+ADVICE = {
+    "mismatch": "its digest does not fit: mend it with key",
+    "deleted": "the state was deleted, and can be had back with tf_state_version; its digest waits for that",
+    "orphan": "there is a digest and no state: restore the state from a backup, or put a copy of it back",
+    "unknown": "its digest cannot be judged",
+}
+
+
+@dataclass
+class Row:
+    """A state of the bucket, or a digest without one."""
+
+    path: str
+    status: str
+    is_due: bool = False
+    digest: str | None = None
+    problem: str | None = None
+    #: No state at all, and nobody said that it was one.
+    is_foreign: bool = False
+    is_done: bool = False
+
+    def told(self) -> dict[str, Any]:
+        action = "write" if self.is_due and not self.problem else "none"
+        return {
+            "path": self.path,
+            "status": self.status,
+            "action": action,
+            "digest": self.digest,
+            "problem": self.problem,
+        }
+
+
+@dataclass
+class Rebuilding:
+    """One task: all states of a bucket."""
+
+    aws: Keeper
+    scope: Scope
+    allow: frozenset[str]
+    rows: list[Row] = field(default_factory=list)
+    #: The states whose locks a killed run has left.
+    ours: list[str] = field(default_factory=list)
+
+    @cached_property
+    def _lease(self) -> Lease:
+        return Lease(self.aws, self.scope, "tf_state_digest", "digests of all states")
+
+    def foresee(self) -> None:
+        """Finds out what is due. It only reads."""
+        self._lease.check()
+        found = _known(listing.objects(self.aws, self.scope))
+        items = _known(listing.items(self.aws, self.scope, str(self.scope.table)))
+        known = {each.path: each for each in digests(self.aws, self.scope, items, {})}
+        self.rows = [_row(path, known.get(path), path in found.states) for path in sorted({*found.states, *known})]
+        self._together(self._judge, [row for row in self.rows if row.is_due])
+        locked = {*found.lock_files, *(item.path for item in items if not item.is_digest)}
+        self.ours = [path for path in sorted(locked) if self._is_ours(path)]
+
+    def carry_out(self) -> None:
+        """Writes what is due, each under the locks of its state, whatever becomes of the others."""
+        due = [row for row in self.rows if row.is_due and not row.problem]
+        left = [Row(path, "locked") for path in self.ours if path not in {row.path for row in due}]
+        if due or left:
+            with self._lease.held():
+                self._together(self._write, [*due, *left])
+
+    def _together(self, work: Any, rows: list[Row]) -> None:
+        if rows:
+            self.aws.together([partial(work, row) for row in rows])
+
+    def _judge(self, row: Row) -> None:
+        place = place_in(self.scope, row.path)
+        try:
+            row.digest = self._state(place).plan("present").wanted
+            theirs = [lock for lock in look(self.aws, place) if lock.id != self._claim_id(place)]
+            if theirs:
+                row.problem = _locked(place, theirs)
+        except TfstateError as error:
+            row.problem, row.is_foreign = str(error), isinstance(error, NotAState)
+
+    def _write(self, row: Row) -> None:
+        place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)
+        try:
+            with held(self.aws, place, claimed(place, OPERATION, now)) as locks:
+                row.is_done = row.is_due and self._is_written(row, place, locks)
+        except Taken as error:
+            row.problem = _locked(place, [error.lock])
+        except TfstateError as error:
+            row.problem = str(error)
+
+    def _is_written(self, row: Row, place: Place, locks: Sequence[Lock]) -> bool:
+        """Not if a client has written one meanwhile."""
+        state = self._state(place)
+        plan = state.plan("present")
+        row.digest = plan.wanted
+        if not plan.is_done and plan.status not in OPEN:
+            raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again")
+        check_held(self.aws, place, locks)
+        state.write(plan)
+        return not plan.is_done
+
+    def _state(self, place: Place) -> StateDigest:
+        return StateDigest(self.aws, self.scope, place, self.allow, is_patient=False)
+
+    def _is_ours(self, path: str) -> bool:
+        place = place_in(self.scope, path)
+        return any(lock.id == self._claim_id(place) for lock in look(self.aws, place))
+
+    @staticmethod
+    def _claim_id(place: Place) -> str:
+        return claimed(place, OPERATION, datetime.now(timezone.utc)).id
+
+
+def _row(path: str, digest: Digest | None, is_there: bool) -> Row:
+    status = digest.status if digest else "missing"
+    advice = ADVICE.get(status)
+    why = f": {digest.failure}" if digest and digest.failure else ""
+    fits = digest.digest if digest and status == "match" else None
+    return Row(path, status, is_there and status in OPEN, fits, f"{path}: {advice}{why}" if advice else None)
+
+
+def _locked(place: Place, locks: Iterable[Lock]) -> str:
+    return sentence(place.path, list(locks), datetime.now(timezone.utc))
+
+
+def _known(answer: Any) -> Any:
+    if isinstance(answer, Failure):
+        raise CallFailed(answer)
+    return answer

@@ -1,0 +1,154 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The digest of one state, judged by the state and its history, and made to fit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._core.model import CallFailed, Failure
+from .._engine.guard import Refused
+from .._locks.maintenance import alone
+from .._locks.stores import Place
+from .._migration.state_move import NotAState
+from .._state.history import Content, History, Keeper, content_of, history_of, rivals
+from .._state.inspection import GONE, fingerprint
+from .._state.listing import clock
+from .._terraform.scope import Scope
+from .digest_check import SETTLE_S
+from .digest_item import DigestItem, digest_of, put_digest, remove_digest
+
+#: What its locks say that they are for.
+OPERATION = "digest repair"
+#: Words that permit what is refused otherwise.
+ACCEPT, FORGET = "accept_state", "forget_state"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From the digest that is there to the one that shall be; None: to none."""
+
+    item: DigestItem
+    wanted: str | None
+    #: As in the result of tf_backend_info.
+    status: str
+    content: Content | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return not self.item.exists if self.wanted is None else self.item.text == self.wanted
+
+
+@dataclass(frozen=True)
+class StateDigest:
+    """The state that a task is about, and what it may do."""
+
+    aws: Keeper
+    scope: Scope
+    place: Place
+    allow: frozenset[str]
+    #: Looks again, after a while, where the digest of a young state may be on its way.
+    is_patient: bool = True
+    #: What was written, as a run that fails has to tell.
+    done: list[str] = field(default_factory=list)
+
+    def plan(self, state: str) -> Plan:
+        """Raises Refused where a digest must not be written."""
+        item, md5 = self._compared()
+        if state == "absent" and not item.exists:
+            return Plan(item, None, "missing")
+        if item.text and item.text == md5:
+            return Plan(item, None if state == "absent" else md5, "match")
+        history = history_of(self.aws, self.scope, self.place.path)
+        content = content_of(self.aws, self.scope, self.place.path)
+        if content is None:
+            return Plan(item, *self._without_a_state(item, history, state))
+        status = {"known": "mismatch"}.get(item.status, item.status)
+        self._judge(content, history, item)
+        if item.text == content.md5:  # written while we looked
+            status = "match"
+        return Plan(item, None if state == "absent" else content.md5, status, content)
+
+    def _compared(self) -> tuple[DigestItem, str | None]:
+        """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
+        item, md5, is_young = self._compared_once()
+        if md5 and item.text != md5 and is_young and self.is_patient:
+            self.aws.rest(SETTLE_S)
+            item, md5, _unused = self._compared_once()
+        return item, md5
+
+    def _compared_once(self) -> tuple[DigestItem, str | None, bool]:
+        """The state first: so whoever writes between the two looks is noticed."""
+        answer = fingerprint(self.aws, self.scope, self.place.path)
+        item = digest_of(self.aws, self.place)
+        if isinstance(answer, Failure) and answer.code not in GONE:
+            raise CallFailed(answer)
+        if isinstance(answer, Failure):
+            return item, None, False
+        age_s = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds()
+        return item, answer["md5"], age_s < SETTLE_S
+
+    def _without_a_state(self, item: DigestItem, history: History, state: str) -> tuple[None, str]:
+        status = "deleted" if history.newest else "orphan"
+        if state == "absent" and FORGET in self.allow:
+            return None, status
+        if status == "deleted":
+            raise Refused(
+                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
+                "with state: undeleted). Without its digest clients would take it for empty and create everything again"
+            )
+        raise Refused(
+            f"there is no state {self.place.path}, nor any version of it: check key and workspace. If the state was "
+            "lost, its digest is all that keeps clients from creating everything again: restore the state from a "
+            "backup (tf_backend_restore), or put a copy of it back"
+        )
+
+    def _judge(self, content: Content, history: History, item: DigestItem) -> None:
+        document = content.document
+        if document is None and not content.is_unjudged:
+            raise NotAState(
+                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
+                "version of it with tf_state_version"
+            )
+        unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
+        unjudged = _why(content) if document is None else None
+        why = unjudged or unknown or history.disagreement() or self._rivalry(content, history, item)
+        if why and ACCEPT not in self.allow:
+            raise Refused(
+                f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
+                f"tf_state_version{_word(ACCEPT)} if this is the right one"
+            )
+
+    def _rivalry(self, content: Content, history: History, item: DigestItem) -> str | None:
+        found = rivals(self.aws, self.scope, self.place.path, history, content)
+        if not found:
+            return None
+        fitting = [f"{version_id}, which the digest is of," for version_id, md5 in found.items() if md5 == item.text]
+        which = next(iter([*fitting, *(f"{version_id}," for version_id in found)]))
+        return (
+            f"an older version, {which} has the same serial and other content: two clients wrote without seeing each "
+            "other's lock"
+        )
+
+    def mend(self, state: str, lock_id: str | None) -> Plan:
+        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+            plan = self.plan(state)
+            exclusion.check()
+            self.write(plan)
+        return plan
+
+    def write(self, plan: Plan) -> None:
+        if plan.wanted and not plan.is_done:
+            put_digest(self.aws, self.place, plan.item, plan.wanted)
+            self.done.append("digest written")
+        elif not plan.is_done:
+            remove_digest(self.aws, self.place, plan.item)
+            self.done.append("digest removed")
+
+
+def _word(word: str) -> str:
+    return f"; allow: [{word}] permits it"
+
+
+def _why(content: Content) -> str:
+    return getattr(content.said, "reason", "")

@@ -1,0 +1,238 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A version of a state made the current one: as a new one above all others, or by taking its delete marker away."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._aws.errors import DENIED, MAYBE_UNSEEN
+from .._core.model import Call, CallFailed, Failure, TfstateError
+from .._engine.guard import Refused
+from .._locks.locking import UNMET
+from .._locks.maintenance import alone
+from .._locks.stores import Place
+from .._state.document import Document, with_serial
+from .._state.history import Content, History, Keeper, content_of, history_of
+from .._state.inspection import fingerprint
+from .._state.listing import Version
+from .._state.parser import CURRENT
+from .._terraform.scope import Scope
+from .digest_item import DigestItem, digest_of, put_digest
+
+#: What its locks say that they are for.
+OPERATION = "restore"
+CHANGE_LINEAGE = "change_lineage"
+#: How an object is encrypted, by the names that GetObject answers with and PutObject takes.
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the state gets the content of a version. `before`, `after`: the addresses of its instances."""
+
+    version_id: str
+    lineage: str | None
+    serial: int | None
+    serial_before: int | None
+    before: frozenset[str]
+    after: frozenset[str]
+    #: The MD5 that the state will have, as its digest; None where no table was named.
+    digest: str | None
+    #: The digest that is there.
+    item: DigestItem | None
+    #: What is to be written; None: it is there, or `markers` hide it.
+    body: bytes | None = None
+    markers: tuple[Version, ...] = ()
+    #: What the writing depends on, and how it is encrypted.
+    terms: Mapping[str, Any] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return not self.markers and self.body is None and (self.item is None or self.item.text == self.digest)
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """The state that a task is about, what it may do, and what it did."""
+
+    aws: Keeper
+    scope: Scope
+    place: Place
+    allow: frozenset[str]
+    done: list[str]
+
+    def plan(self, version_id: str | None) -> Plan:
+        """To restore a version, or without one to undelete the state. Raises TfstateError where that is not right."""
+        history = history_of(self.aws, self.scope, self.place.path)
+        if history.newest is None:
+            raise Refused(f"there is no version of {self.place.path}: is the key right, and the workspace?")
+        current = content_of(self.aws, self.scope, self.place.path)
+        item = digest_of(self.aws, self.place) if self.place.table else None
+        if version_id is None:
+            return self._undeleting(history, current, item)
+        return self._restoring(history, current, item, version_id)
+
+    def compared(self, version_id: str, with_id: str | None) -> Plan:
+        """How a version differs from another one, or from the state that there is. It needs no lock."""
+        wanted = self._version(version_id, keeps=False)
+        other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
+        document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
+        before = other.addresses if other else frozenset()
+        serial_before = known.serial if known else None
+        return Plan(version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None)
+
+    def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
+        newest = history.versions[len(history.markers)]
+        content = current or self._version(newest.version.version_id, keeps=False)
+        document = None if content.is_unjudged else _readable(content, newest.version.version_id)
+        before = current.addresses if current else frozenset()
+        lineage, serial = (document.lineage, document.serial) if document else (None, None)
+        return Plan(
+            newest.version.version_id,
+            lineage,
+            serial,
+            serial if current else None,
+            before,
+            content.addresses,
+            content.md5 if item else None,
+            item,
+            markers=() if current else history.markers,
+        )
+
+    def _restoring(self, history: History, current: Content | None, item: DigestItem | None, version_id: str) -> Plan:
+        wanted = self._version(version_id, keeps=True)
+        document = _readable(wanted, version_id)
+        self._check_lineage(history, current, document)
+        serial_before = current.document.serial if current and current.document else None
+        serial, body = serial_before, None
+        if not (current and serial == history.highest_serial and current.md5 == _md5(_numbered(wanted, serial))):
+            serial = history.highest_serial + 1
+            body = _numbered(wanted, serial)
+        condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
+        return Plan(
+            version_id,
+            document.lineage,
+            serial,
+            serial_before,
+            current.addresses if current else frozenset(),
+            wanted.addresses,
+            (current.md5 if current and body is None else _md5(body or b"")) if item else None,
+            item,
+            body,
+            terms=condition | self._encrypted_like(current or wanted),
+        )
+
+    def _check_lineage(self, history: History, current: Content | None, wanted: Document) -> None:
+        newest = history.newest.document if history.newest else None
+        known = newest or next((document for _unused, document in history.documents), None)
+        lineage = current.document.lineage if current and current.document else known and known.lineage
+        if lineage != wanted.lineage and CHANGE_LINEAGE not in self.allow:
+            raise Refused(
+                f"the version has the lineage {wanted.lineage}, and the state {self.place.path} has {lineage}: they "
+                f"are states of different things, or one was made anew; allow: [{CHANGE_LINEAGE}] permits it"
+            )
+
+    def _version(self, version_id: str, keeps: bool) -> Content:
+        content = content_of(self.aws, self.scope, self.place.path, version_id, keeps)
+        if content is None:
+            raise Refused(f"{self.place.path} has no version {version_id}: tf_backend_info lists those that there are")
+        return content
+
+    def carry_out(self, version_id: str | None, lock_id: str | None) -> Plan:
+        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+            plan = self.plan(version_id)
+            exclusion.check()
+            try:
+                if plan.markers:
+                    self._undelete(plan)
+                elif plan.body is not None:
+                    self._write(plan.body, plan.terms or {})
+                exclusion.check()
+                self._keep_digest_in_step(plan)
+            except BaseException:  # a client would find a state that its digest does not fit
+                exclusion.keeps_lock = bool(self.done) and plan.item is not None
+                raise
+        return plan
+
+    def _undelete(self, plan: Plan) -> None:
+        """Until the state is there: of markers of one second, nobody can say which of them lie above it."""
+        markers = plan.markers
+        try:
+            while markers:
+                self._remove(markers)
+                is_there = not isinstance(fingerprint(self.aws, self.scope, self.place.path), Failure)
+                markers = () if is_there else history_of(self.aws, self.scope, self.place.path).markers
+        except CallFailed as refused:
+            if refused.failure.code not in DENIED:
+                raise
+            self.aws.warnings.append(f"the delete marker stays, and a copy was written over it: {refused}")
+            content = self._version(plan.version_id, keeps=True)
+            self._write(content.body or b"", {"IfNoneMatch": "*", **self._encrypted_like(content)})
+
+    def _remove(self, markers: Iterable[Version]) -> None:
+        for marker in markers:
+            self.aws.write(Call("s3", "delete_object", {**self._object, "VersionId": marker.version_id}))
+            self.done.append(f"delete marker {marker.version_id} removed")
+
+    def _encrypted_like(self, content: Content) -> dict[str, Any]:
+        """As is asked, or else as that was."""
+        told = content.answer
+        return dict(self.place.encryption) or {name: told[name] for name in ENCRYPTION if told.get(name)}
+
+    def _write(self, body: bytes, terms: Mapping[str, Any]) -> None:
+        content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
+        asked = {**self._object, **content, **terms}
+        try:
+            self.aws.write(Call("s3", "put_object", asked))
+        except CallFailed as refused:
+            if refused.failure.code not in UNMET or self._md5_now() != _md5(body):  # else a reply was lost
+                raise
+        self.done.append("state written")
+
+    def _keep_digest_in_step(self, plan: Plan) -> None:
+        """With what is read back."""
+        if plan.item is None or plan.item.text == plan.digest:
+            return
+        md5 = self._md5_now()
+        if md5 is None or md5 != plan.digest:
+            raise TfstateError(
+                f"somebody without a lock has written {self.place.path} meanwhile: run again{MAYBE_UNSEEN}"
+            )
+        put_digest(self.aws, self.place, plan.item, md5)
+        self.done.append("digest written")
+
+    def _md5_now(self) -> str | None:
+        content = content_of(self.aws, self.scope, self.place.path)
+        return content.md5 if content else None
+
+    @property
+    def _object(self) -> dict[str, Any]:
+        return {**self.scope.bucket.bucket, "Key": self.place.path}
+
+
+def _readable(content: Content, version_id: str) -> Document:
+    if content.document is None:
+        reason = getattr(content.said, "reason", "")
+        raise Refused(f"version {version_id} is no state that a client could read: {reason}; restore another one")
+    return content.document
+
+
+def _addressed(content: Content, version_id: str) -> Document:
+    document = _readable(content, version_id)
+    if document.version != CURRENT:
+        raise Refused(
+            f"what version {version_id} holds is not known: a client encrypted it, or one of long ago wrote it"
+        )
+    return document
+
+
+def _numbered(content: Content, serial: int | None) -> bytes:
+    return with_serial(content.body or b"", serial or 0)
+
+
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -1,0 +1,222 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""States and locks of a backend, one object after another: of none more than a piece lies in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from .._core.model import Answer, Call, Failure, Response
+from .._locks.stores import record_in
+from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
+from .._terraform.scope import Scope
+from .document import Document, Unreadable, head_of
+from .listing import HEAD_BYTES, Backend, Item, Object, Objects, clock
+from .parser import Reading
+
+#: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
+ORPHAN_AGE_S = 3600
+#: Whatever bears this name is taken for a state.
+NAMED = ".tfstate"
+#: The empty answers of HeadObject and GetObject.
+GONE = {"404", "NoSuchKey", "NotFound"}
+EMPTY = Unreadable("it is empty, which clients take for no state at all")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at an object told. `md5` is that of the body, or None where only reading it all would tell."""
+
+    document: Document | Unreadable | None
+    md5: str | None
+    version_id: str | None
+    failure: Failure | None = None
+    is_gone: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        return isinstance(self.document, Unreadable) and self.document.is_foreign
+
+    @property
+    def is_readable(self) -> bool | None:
+        """Whether it is a state; None: unknown."""
+        said = self.document
+        return (
+            None if said is None or (isinstance(said, Unreadable) and said.is_unjudged) else isinstance(said, Document)
+        )
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it was seen. `seen` changes with every byte of it."""
+
+    path: str
+    store: str
+    info: LockInfo | Wedged | None
+    is_canonical: bool
+    seen: str | None
+    age_s: int | None
+    failure: Failure | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return str(self.failure) if self.failure else self.info.reason if isinstance(self.info, Wedged) else None
+
+
+class _Body:
+    """A body on its way by: hashed and read, and not kept."""
+
+    def __init__(self, reads: bool = True) -> None:
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.length = 0
+        self.reading = Reading() if reads else None
+        self.head = b""
+
+    def take(self, piece: bytes) -> None:
+        self.head += piece[: HEAD_BYTES - len(self.head)]
+        self.md5.update(piece)
+        self.length += len(piece)
+        if self.reading:
+            self.reading.feed(piece)
+
+
+class _Bodies:
+    """The body of the last attempt to read one."""
+
+    def __init__(self, reads: bool = True) -> None:
+        self.reads = reads
+        self.last = _Body(reads)
+
+    def __call__(self) -> Callable[[bytes], object]:
+        self.last = _Body(self.reads)
+        return self.last.take
+
+
+def looks(aws: Backend, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
+    """A look at each state. `wants_counts`: to its end, however long it is."""
+    paths = sorted(found.states)
+    works = [partial(_counted if wants_counts else _told, aws, scope, path, found.states[path].size) for path in paths]
+    return dict(zip(paths, aws.together(works), strict=True))
+
+
+def _told(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+    return look(aws, scope, path, size, wants_counts=False)
+
+
+def _counted(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+    """What is long and bears no state's name may be anything: it is read on if it begins as a state does."""
+    if size > HEAD_BYTES and not path.endswith(NAMED):
+        head = _told(aws, scope, path, size)
+        if head.is_foreign:
+            return head
+    return look(aws, scope, path, size, wants_counts=True)
+
+
+def others(scope: Scope, found: Objects, seen: Mapping[str, Look], items: Iterable[Item]) -> list[str]:
+    """What lies beside the states: it does not begin as one, and neither name, lock nor digest say that it is one."""
+    claimed = {*found.lock_files, *(item.path for item in items)}
+    strange = [path for path, each in seen.items() if each.is_foreign and path not in claimed]
+    return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
+
+
+def look(aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
+    """At an object, or at its `version`, as GetObject names it."""
+    if size == 0:
+        return Look(EMPTY, None, None)
+    bodies = _Bodies()
+    only_head = {} if wants_counts or size <= HEAD_BYTES else {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
+    answer = aws.stream(get(scope, path, **version, **only_head), bodies)
+    if isinstance(answer, Failure):
+        return _failed(answer)
+    body, version_id = bodies.last, answer.get("VersionId")
+    if body.length == _whole(answer, body.length):
+        document = body.reading.end() if body.reading else None
+        return Look(document, body.md5.hexdigest(), version_id) if body.length else Look(EMPTY, None, version_id)
+    told = head_of(body.head)
+    return Look(told, etag_md5(answer), version_id) if told else look(aws, scope, path, size, True, **version)
+
+
+def _failed(failure: Failure) -> Look:
+    if failure.code == "InvalidRange":  # of an object that is empty by now
+        return Look(EMPTY, None, None)
+    return Look(None, None, None, failure, failure.code in GONE)
+
+
+def get(scope: Scope, path: str, **more: str) -> Call:
+    return Call("s3", "get_object", {**scope.bucket.bucket, "Key": path, **more})
+
+
+def _whole(answer: Response, length: int) -> int:
+    """How long the object is of which this is a part, or all."""
+    total = str(answer.get("ContentRange", "")).rpartition("/")[2]
+    return int(total) if total.isdigit() else length
+
+
+def etag_md5(answer: Response) -> str | None:
+    """The MD5 of a body as far as its ETag is just that: not of parts, and not of what KMS or a customer's key made.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    etag = str(answer.get("ETag", "")).strip('"')
+    is_plain = answer.get("ServerSideEncryption") in (None, "AES256") and not answer.get("SSECustomerAlgorithm")
+    return etag if is_plain and re.fullmatch("[0-9a-f]{32}", etag) else None
+
+
+def fingerprint(aws: Backend, scope: Scope, path: str, version_id: str | None = None, reads: bool = False) -> Answer:
+    """`md5` of an object's body (None: it is empty) and `head`, what S3 says of it. Not `reads`: its ETag may tell."""
+    version = {"VersionId": version_id} if version_id else {}
+    if not reads:
+        (head,) = aws.read([Call("s3", "head_object", {**scope.bucket.bucket, "Key": path, **version})])
+        if isinstance(head, Failure):
+            return head
+        told = etag_md5(head)
+        if told:
+            return {"md5": told if head["ContentLength"] else None, "head": head}
+    bodies = _Bodies(reads=False)
+    answer = aws.stream(get(scope, path, **version), bodies)
+    if isinstance(answer, Failure):
+        return answer
+    return {"md5": bodies.last.md5.hexdigest() if bodies.last.length else None, "head": answer}
+
+
+def locks(aws: Backend, scope: Scope, found: Objects | None, items: list[Item], now: datetime) -> list[Lock]:
+    """The locks of both stores, by path. `items` are what the table holds; `now` is the time on the clock of AWS."""
+    files = found.lock_files.values() if found else ()
+    in_files = aws.together([partial(_file_lock, aws, scope, each) for each in files])
+    in_table = [_table_lock(item, now) for item in items if not item.is_digest]
+    return sorted([*filter(None, in_files), *in_table], key=lambda lock: (lock.path, lock.store))
+
+
+def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
+    """None if it was released meanwhile."""
+    bodies = _Bodies(reads=False)
+    head = {"Range": f"bytes=0-{HEAD_BYTES - 1}"} if each.size else {}  # S3 has no range of nothing
+    answer = aws.stream(get(scope, lock_file(each.path), **head), bodies)
+    if isinstance(answer, Failure):
+        unread = Lock(each.path, "file", None, False, None, None, answer)
+        return None if answer.code in GONE else unread
+    body = bodies.last.head
+    text = body.decode("utf-8", "replace")
+    age_s = int((clock(answer) - answer["LastModified"]).total_seconds())
+    return Lock(each.path, "file", record_in(body), is_canonical(text), str(answer["ETag"]), age_s)
+
+
+def _table_lock(item: Item, now: datetime) -> Lock:
+    info = parsed(item.info)
+    since = info.since if isinstance(info, LockInfo) else None
+    age_s = int((now - since).total_seconds()) if since else None
+    return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
+
+
+def orphan_lock_files(found: Objects) -> list[str]:
+    """The states that are locked for long and do not exist."""
+    return sorted(
+        path
+        for path, each in found.lock_files.items()
+        if path not in found.states and (found.now - each.last_modified).total_seconds() > ORPHAN_AGE_S
+    )

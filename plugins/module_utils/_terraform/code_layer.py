@@ -1,0 +1,248 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said of a backend in code: a layer, or what is unknown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .hcl_parser import PLACEHOLDER, UNKNOWN, Unknown, is_known
+
+#: The arguments whose values are kept. Of any other, which may be a secret, only the name is.
+KEPT = (
+    *("bucket", "key", "region", "workspace_key_prefix"),
+    *("use_lockfile", "dynamodb_table", "encrypt", "kms_key_id"),
+)
+FLAGS = ("use_lockfile", "encrypt")
+#: What a backend needs before it can be initialised; `-backend-config` may bring it.
+NEEDED = ("bucket", "key", "region")
+#: Source: https://developer.hashicorp.com/terraform/language/backend/s3, and what it had before.
+S3_ARGUMENTS = frozenset(
+    {
+        *KEPT,
+        *("access_key", "acl", "allowed_account_ids", "assume_role", "assume_role_with_web_identity"),
+        *("custom_ca_bundle", "dynamodb_endpoint", "ec2_metadata_service_endpoint"),
+        *("ec2_metadata_service_endpoint_mode", "endpoint", "endpoints", "external_id", "forbidden_account_ids"),
+        *("force_path_style", "http_proxy", "https_proxy", "iam_endpoint", "insecure", "max_retries", "no_proxy"),
+        *("profile", "retry_mode", "role_arn", "secret_key", "session_name", "shared_config_files"),
+        *("shared_credentials_file", "shared_credentials_files", "skip_credentials_validation"),
+        *("skip_metadata_api_check", "skip_region_validation", "skip_requesting_account_id", "skip_s3_checksum"),
+        *("sse_customer_key", "sts_endpoint", "sts_region", "token", "use_dualstack_endpoint", "use_fips_endpoint"),
+        *("use_legacy_workflow", "use_path_style", "assume_role_duration_seconds", "assume_role_policy"),
+        *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
+    }
+)
+
+CHECKOUT, TFBACKEND, BLOCK, TERRAGRUNT = "checkout", "tfbackend", "block", "terragrunt"
+#: Why a layer is unknown that names no bucket.
+COMMAND_LINE = "it names no bucket: only the command line of its init does (-backend-config)"
+COMMAND, KNOWN, READER = "command", "known", "reader"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A root configuration, or one of its backend configurations: where it keeps its state, as far as text says it."""
+
+    path: str
+    source: str
+    #: Static values by name, of `KEPT` only.
+    arguments: Mapping[str, Any]
+    #: Every argument that is given, static or not; those of `endpoints` as `endpoints.dynamodb`.
+    given: frozenset[str]
+    #: Those of `KEPT` that are given, but only known when Terraform runs.
+    unknown: frozenset[str] = frozenset()
+    #: The file of its backend block, where `path` is that of a file for `-backend-config`.
+    block: str | None = None
+    #: Whether a generator owns the file: an edit would be lost.
+    is_generated: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.source, self.block, self.given, self.unknown))
+
+    @property
+    def directory(self) -> str:
+        folder = (self.block or self.path).rpartition("/")[0]
+        return folder.rpartition("/")[0] if self.source == CHECKOUT else folder
+
+    @property
+    def is_partial(self) -> bool:
+        return not set(NEEDED) <= self.given
+
+    @property
+    def lock_mode(self) -> str:
+        """What its clients lock: dynamodb, lockfile, both, none; or unknown."""
+        if self.unknown & {"use_lockfile", "dynamodb_table"}:
+            return "unknown"
+        in_file, in_table = self.arguments.get("use_lockfile") is True, bool(self.arguments.get("dynamodb_table"))
+        return {(True, True): "both", (True, False): "lockfile", (False, True): "dynamodb"}.get(
+            (in_file, in_table), "unknown" if self.is_partial else "none"
+        )
+
+    @property
+    def reason(self) -> str | None:
+        """Why nobody can tell its bucket; None if everybody can."""
+        if "bucket" in self.arguments:
+            return None
+        if "bucket" in self.unknown:
+            return "its bucket is only known when its client runs"
+        return COMMAND_LINE
+
+    def told(self) -> dict[str, Any]:
+        """The layer for people and other tools: a value that is not static is "unknown"."""
+        values = {name: "unknown" if name in self.unknown else self.arguments.get(name) for name in KEPT}
+        return {"path": self.path, "source": self.source, "lock_mode": self.lock_mode, **values}
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that may hold a backend, and does not say for certain which."""
+
+    path: str
+    reason: str
+    #: The file of the backend block, where that is another one.
+    block: str | None = None
+
+    def told(self) -> dict[str, str]:
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    layers: tuple[Layer, ...] = ()
+    #: Files that cannot be read.
+    unreadable: tuple[Unreadable, ...] = ()
+    #: Directory of layers -> every `required_version` in it; a client has to satisfy them all.
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Files that can be read, and write or include what cannot.
+    unresolved: tuple[Unreadable, ...] = ()
+    #: Data sources that read the state of a backend.
+    readers: tuple[Layer, ...] = ()
+    #: What the operator said (`code_known`), as results repeat it.
+    known: tuple[Mapping[str, Any], ...] = ()
+
+    def unknown(self, region: str | None = None) -> list[Unreadable]:
+        """All that may be a backend in this region, and does not say for certain which."""
+        open_ones = [
+            Unreadable(layer.path, layer.reason, layer.block)
+            for layer in self.layers
+            if layer.reason and _may_be_in(layer, region)
+        ]
+        return list(dict.fromkeys([*self.unreadable, *self.unresolved, *open_ones]))
+
+    def unknown_readers(self, region: str | None = None, asked: str = "bucket") -> list[Unreadable]:
+        """Data sources that may read from this region, and whose bucket or table only a run knows."""
+        return [
+            Unreadable(each.path, f"a terraform_remote_state in it has a {asked} that is only known when it runs")
+            for each in self.readers
+            if (asked in each.unknown or (asked == "bucket" and asked not in each.given)) and _may_be_in(each, region)
+        ]
+
+
+def _may_be_in(layer: Layer, region: str | None) -> bool:
+    """A region that the code names is another backend's, if it is another."""
+    return region is None or layer.arguments.get("region") in (None, region)
+
+
+def describe(unknown: Sequence[Unreadable], places: int = 10) -> str:
+    """What is unknown, counted and named, those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for each in unknown:
+        by_reason.setdefault(each.reason, []).append(each.path)
+    told = [f"{listed(paths, places)} ({reason})" for reason, paths in by_reason.items()]
+    more = f"; and {len(told) - places} more reasons" if len(told) > places else ""
+    return f"{'; '.join(told[:places])}{more}"
+
+
+def listed(names: Iterable[str], places: int = 10) -> str:
+    """The first names, and how many more there are."""
+    ordered = list(dict.fromkeys(names))
+    more = f" and {len(ordered) - places} more" if len(ordered) > places else ""
+    return f"{', '.join(ordered[:places])}{more}"
+
+
+def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
+    """Why a gate stays closed."""
+    if unknown:
+        count = f"{len(unknown)} places in the code" if len(unknown) > 1 else "1 place in the code"
+        yield (
+            f"{count} may be clients of this backend, and the code does not say for certain: {describe(unknown)}. "
+            "Say what they are in code_known, or complete their backends (code_backend_files)"
+        )
+
+
+def unknown_in(found: Iterable[Unreadable]) -> list[dict[str, str]]:
+    """As results list it."""
+    return [each.told() for each in found]
+
+
+def merged(block: Layer, more: Layer) -> Layer:
+    """As `init -backend-config` does: what is given there wins."""
+    is_file = more.source in (TFBACKEND, COMMAND)
+    return replace(
+        block,
+        path=more.path if is_file else block.path,
+        block=block.block or (block.path if is_file else None),
+        arguments={**{key: each for key, each in block.arguments.items() if key not in more.given}, **more.arguments},
+        given=block.given | more.given,
+        unknown=(block.unknown - more.given) | more.unknown,
+        is_generated=more.is_generated if is_file else block.is_generated,
+    )
+
+
+def layer_of(path: str, source: str, config: Any, is_generated: bool = False) -> Layer:
+    """`config` has values as the parser evaluates them; one that it cannot makes all that is kept unknown."""
+    if not isinstance(config, Mapping):
+        everything = frozenset(KEPT) if isinstance(config, Unknown) else frozenset[str]()
+        return Layer(path, source, {}, everything, everything, is_generated=is_generated)
+    named = {str(name): value for name, value in config.items() if value is not None}
+    if "lock_table" in named and "dynamodb_table" not in named:  # what Terragrunt still takes for it
+        named["dynamodb_table"] = named["lock_table"]
+    endpoints = named.get("endpoints")
+    inner = [each for each in (endpoints if isinstance(endpoints, list) else [endpoints]) if isinstance(each, Mapping)]
+    nested = {f"endpoints.{name}" for each in inner for name, value in each.items() if value is not None}
+    static = {name: _static(name, named[name]) for name in KEPT if name in named}
+    return Layer(
+        path=path,
+        source=source,
+        arguments={name: value for name, value in static.items() if value is not None},
+        given=frozenset({*named, *nested}),
+        unknown=frozenset(name for name, value in static.items() if value is None),
+        is_generated=is_generated,
+    )
+
+
+def _static(name: str, value: Any) -> Any:
+    """As the client converts it; None if it is only known when Terraform runs."""
+    if not is_known(value) or isinstance(value, (dict, list)):
+        return None
+    if name in FLAGS:
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "1": True, "false": False, "0": False}.get(value) if isinstance(value, str) else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if _is_text(text) else None
+
+
+def _is_text(text: str) -> bool:
+    """Bytes that are not UTF-8 were read as surrogates; what the client makes of them is its own affair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def with_placeholders(value: Any) -> Any:
+    """For a text that is made of it, such as JSON."""
+    if isinstance(value, Mapping):
+        return {name: with_placeholders(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_placeholders(each) for each in value]
+    return PLACEHOLDER if value is UNKNOWN else value
+
+
+def parents(path: str) -> Iterator[str]:
+    """The folders that a file or folder is in, the innermost first, up to the first."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -1,0 +1,298 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role's variables: which option of which module each one is, and what of them cannot work together.
+
+A variable is mechanically terraform_backend_bucket_<option> or terraform_backend_table_<option>; connection options and
+what belongs to the whole backend are terraform_backend_<option>, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import identifiers as _identifiers
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import (
+    ACCOUNTS,
+    is_blank,
+    without_blanks,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    CONNECTION_SPEC,
+    Edge,
+    edge_of,
+    speaks_to_aws,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import (
+    SPEC,
+    backend_of,
+    write_backend,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
+
+from .module_defaults import ModuleDefaults, over
+
+PREFIX = "terraform_backend_"
+MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
+EDGES = {"bucket": edge_of(BUCKET), "table": edge_of(TABLE), "config": Edge(SPEC, write_backend)}
+
+#: Neither bootstraps anything.
+LEFT_OUT = {"state", "confirm_name"}
+#: How to reach AWS, and what is said of the whole backend.
+SHARED = (*CONNECTION_SPEC, "account_id", "wait_timeout")
+#: The options of tf_backend_config that are no result of the bucket or the table, and what follows the prefix.
+CONFIG = {
+    "directory": "config_directory",
+    "name": "name",
+    "key": "state_key",
+    "workspace_key_prefix": "workspace_key_prefix",
+    "lock_mode": "lock_mode",
+    "client": "client",
+    "client_version": "client_version",
+    "client_profile": "client_profile",
+    "client_assume_role_arn": "client_assume_role_arn",
+    "client_assume_role_external_id": "client_assume_role_external_id",
+    "client_assume_role_session_name": "client_assume_role_session_name",
+    "allow": "config_allow",
+}
+
+
+def variables(kind: str) -> dict[str, str]:
+    """The options of a module that the role sets by a variable, and that variable."""
+    if kind == "config":
+        return {option: PREFIX + name for option, name in CONFIG.items()}
+    own = {name: f"{PREFIX}{kind}_{name}" for name in EDGES[kind].spec if name not in LEFT_OUT}
+    return {**own, **{name: PREFIX + name for name in SHARED}}
+
+
+def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The modules' own validation looks after defaults, after what is required, and after other names of an option."""
+    for kind, edge in EDGES.items():
+        for option, name in variables(kind).items():
+            kept = ("type", "elements", "choices", "no_log", "fallback")
+            yield name, {key: value for key, value in edge.spec[option].items() if key in kept}
+
+
+ROLE_SPEC = dict(_of_the_role())
+
+NEVER_BLANK = {f"{PREFIX}{name}": why for name, why in ACCOUNTS.items()}
+
+NEEDED = {
+    "bucket_name": "name the state bucket",
+    "region": "name the region, or set AWS_REGION",
+    "table_name": "name the lock table, or lock by files alone with terraform_backend_lock_mode: lockfile",
+}
+
+
+def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """The role's variables, as inventory and play give them."""
+    found: dict[str, Any] = {}
+    for name in ROLE_SPEC:
+        if name not in known:
+            continue
+        try:
+            value = templar.template({name: known[name]}).get(name)
+        except AnsibleError as error:
+            raise Invalid(f"{name} cannot be told: {error}") from error
+        if value is not None and value != known.get("omit"):
+            found[name] = value
+    name, directory = f"{PREFIX}name", f"{PREFIX}config_directory"
+    if name in known and is_blank(found.get(name)):  # a blank hides the role's default
+        found[name] = known["inventory_hostname"]
+    if directory in known and is_blank(found.get(directory)):
+        found[directory] = f"backends/{found.get(name, known['inventory_hostname'])}"
+    kept = without_blanks(ROLE_SPEC, found, {})
+    # What must not be blank is refused once it is known that no default stands in for it.
+    return {**kept, **{name: found[name] for name in NEVER_BLANK if name in found and name not in kept}}
+
+
+#: The role's task, whose options are those of the whole backend.
+TASK = "tf_backend"
+TASK_SPEC = {name: EDGES["bucket"].spec[name] for name in SHARED}
+
+
+def of_task(defaults: ModuleDefaults, module: str, spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The options that a task gives itself about the whole backend, as variables of the role."""
+    explicit = defaults.explicit(module, spec)
+    return {PREFIX + name: explicit[name] for name in SHARED if explicit.get(name) is not None}
+
+
+def with_defaults(
+    given: Mapping[str, Any],
+    defaults: ModuleDefaults,
+    module: str = TASK,
+    spec: Mapping[str, Mapping[str, Any]] = TASK_SPEC,
+) -> dict[str, Any]:
+    """The role's variables over `module_defaults`: of the modules that the role executes, and of the task's own module.
+
+    From weak to strong: the groups, tf_backend, each executed module, the task's module, the role's variables.
+    """
+    layers = {kind: _layers(kind, defaults, module, spec) for kind in EDGES}
+    if not has_table(given):
+        del layers["table"]
+    found = {kind: over(layer, given, PREFIX) for kind, layer in layers.items()}
+    _agree(found)
+    merged: dict[str, Any] = {}
+    for each in found.values():
+        merged = {**each, **merged}
+    return merged
+
+
+def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
+    """Raises Invalid on an option that tf_backend does not have. A group may have more that its modules take."""
+    of_groups = defaults.of_groups(TASK, TASK_SPEC)
+    taken = {option for edge in EDGES.values() for option in edge.spec}
+    unknown = [
+        option for option in options if option not in TASK_SPEC and not (option in of_groups and option in taken)
+    ]
+    if unknown:
+        raise Invalid(f"Unsupported parameters for (cornerstone.tfstate.{TASK}) module: {', '.join(sorted(unknown))}")
+
+
+def _layers(kind: str, defaults: ModuleDefaults, module: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    executed, edge = MODULES[kind], EDGES[kind]
+    alone = defaults.of_module(executed, edge.spec)
+    unknown = sorted({*alone} - {*edge.spec})
+    if unknown:
+        raise Invalid(f"module_defaults of {executed}: it has no option {', '.join(unknown)}")
+    named = variables(kind)
+    about_all = [
+        defaults.of_groups(executed, edge.spec),
+        defaults.of_groups(module, spec),
+        defaults.of_module(TASK, TASK_SPEC),
+    ]
+    own = defaults.of_module(module, spec) if module != TASK else {}
+    merged: dict[str, Any] = {}
+    for layer in (*about_all, alone, {name: own[name] for name in SHARED if name in own}):
+        merged = over(merged, layer)
+    return {variable: merged[option] for option, variable in named.items() if option in merged}
+
+
+def _agree(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """A bucket in one account and its lock table in another make no backend."""
+    bucket, table = found["bucket"], found.get("table", found["bucket"])
+    for name in SHARED:
+        variable = PREFIX + name
+        if name != "wait_timeout" and bucket.get(variable) != table.get(variable):
+            raise Invalid(
+                f"module_defaults give {MODULES['bucket']} and {MODULES['table']} different values of {name}: a bucket "
+                f"and its lock table belong to one account and region. Set {variable}, or one value for both"
+            )
+
+
+def typed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
+    validated = ArgumentSpecValidator(ROLE_SPEC).validate(without_blanks(ROLE_SPEC, given, NEVER_BLANK))
+    if validated.error_messages:
+        raise Invalid("; ".join(validated.error_messages))
+    found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
+    wrong = [*dict.fromkeys(_identifier_problems(found))]
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
+    missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
+    if missing:
+        raise Invalid("; ".join(missing))
+    return found
+
+
+def _identifier_problems(found: Mapping[str, Any]) -> Iterator[str]:
+    """Of all modules, before the first one writes."""
+    for kind in EDGES:
+        options, names = arguments(kind, found), variables(kind)
+        if kind != "config":  # whose name is that of the backend
+            options[kind], names[kind] = options.get("name"), names["name"]
+        yield from _identifiers.problems(options, speaks_to_aws(options), names)
+
+
+def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `typed` says; Invalid where it cannot work together either, before anything is done."""
+    found = typed(given)
+    censored = [name for name in found if is_censored(found[name])]
+    if censored:
+        raise Invalid(refusal(censored))
+    wrong = list(problems(backend_of({**_defaults(), **_backend(found)})))
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    return found
+
+
+def has_table(found: Mapping[str, Any]) -> bool:
+    return found.get(f"{PREFIX}lock_mode") != "lockfile"
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: option.get("default") for name, option in SPEC.items()}
+
+
+def _backend(found: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"bucket": "bucket_name", "table": "table_name", "region": "region", **CONFIG}
+    return {option: found[PREFIX + name] for option, name in names.items() if PREFIX + name in found}
+
+
+def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module that stands for `kind` is called with."""
+    return {option: found[name] for option, name in variables(kind).items() if name in found}
+
+
+def names_of(found: Mapping[str, Any]) -> Iterator[str]:
+    """The names among the role's variables."""
+    for kind in EDGES:
+        yield from names_in(arguments(kind, found))
+
+
+def secrets_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """What no result may show."""
+    return tuple(str(found[name]) for name, option in ROLE_SPEC.items() if option.get("no_log") and found.get(name))
+
+
+def open_in_files(arguments: Mapping[str, Any]) -> set[str]:
+    """What AWS answered and everybody may read in the files."""
+    return {str(arguments[name]) for name in ("bucket_arn", "table_arn", "kms_key_id") if arguments.get(name)}
+
+
+def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
+    bucket = arguments("bucket", found)
+    table = {"table": found[f"{PREFIX}table_name"]} if has_table(found) else {}
+    key = {"kms_key_id": bucket["kms_key_id"], "encryption": "aws:kms"} if bucket.get("kms_key_id") else {}
+    names = (*SHARED, "encryption")
+    return {**key, **{name: bucket[name] for name in names if name in bucket}, "bucket": bucket["name"], **table}
+
+
+def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the files say of the bucket and the table: names as they were asked for, the rest as AWS answered.
+
+    Raises Invalid if an answer was censored.
+    """
+    bucket = results["bucket"]["bucket"]
+    table = results["table"]["table"] if "table" in results else {}
+    encryption = bucket.get("encryption") or {}
+    answered = {
+        "bucket_arn": None if is_censored(bucket.get("arn")) else bucket.get("arn"),  # else it is made from the name
+        "encryption": encryption.get("algorithm"),
+        "kms_key_id": encryption.get("kms_key_id"),
+        "table_arn": table.get("arn"),
+    }
+    censored = [option for option, value in answered.items() if is_censored(value)]
+    if censored:
+        secrets = " or ".join(name for name in found if ROLE_SPEC[name].get("no_log") and found[name])
+        raise Invalid(
+            f"The files were not written: Ansible censored {' and '.join(censored)} in the results, because the value "
+            f"of {secrets} is part of it. Use another value there"
+        )
+    told = {
+        "bucket": found[f"{PREFIX}bucket_name"],
+        "region": found[f"{PREFIX}region"],
+        "account_id": found.get(f"{PREFIX}account_id"),
+        "table": found.get(f"{PREFIX}table_name") if has_table(found) else None,
+        "endpoint_url": found.get(f"{PREFIX}endpoint_url"),
+        **answered,
+    }
+    return {option: value for option, value in told.items() if value}
