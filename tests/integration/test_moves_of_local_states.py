@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.local_states import TOMB
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.document import Unreadable, document_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_document import (
+    Unreadable,
+    document_of,
+)
 
 from tests.integration.moves import DEV, World, client_in, state
 from tests.support.relay import then

@@ -9,10 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from .._bucket.lifecycle_rules import expiries
+from .._core.periods import USAGE_DAYS
 from .estimate import Facts, monthly_cost
-
-#: Of so many days tf_backend_info counts what was written.
-USAGE_DAYS = 30
 
 
 def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:

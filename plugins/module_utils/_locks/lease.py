@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Protocol
 
+from .._aws.clock import clock
 from .._aws.write_tracker import releases_lock
 from .._core.model import Call, CallFailed, TfstateError
 from .._engine.guard import Refused
-from .._state.listing import clock
 from .._terraform.protocol import LockInfo, lock_file, marshal
 from .._terraform.scope import LEASE, Scope
 from .locking import UNCONDITIONAL, UNMET, release

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._core.model import Answer, Call, CallFailed, Failure, Response
-from .._state.document import is_state
 from .._terraform.protocol import IS_STATE, LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 from .._terraform.scope import Scope
+from .._terraform.state_document import is_state
 
 ABSENT = {"NoSuchKey", "404"}
 #: More of a lock file is not read: nothing so long is a record.

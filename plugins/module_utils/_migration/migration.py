@@ -19,6 +19,7 @@ from .._local.project import Project
 from .._locks.locking import REPEAT_S
 from .._locks.timeout import Waiting
 from .._state import listing
+from .._state.errors import NotAState
 from .._terraform.backend_config import Backend
 from .._terraform.code_known import Known
 from .._terraform.protocol import LockInfo
@@ -26,7 +27,7 @@ from .deny_policy import is_behind
 from .endpoints import Side
 from .project_update import PASTE, Following, follow
 from .source_policy import SourceFence
-from .state_move import NOTHING, Move, NotAState, Source, Verdict
+from .state_move import NOTHING, Move, Source, Verdict
 from .stored_state import Stored, digest_of
 
 #: So many refusals are told one by one.

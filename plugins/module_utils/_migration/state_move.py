@@ -21,8 +21,9 @@ from .._engine.guard import Refused
 from .._locks.locking import Patience, claim, look, release, take
 from .._locks.stores import Lock
 from .._policy.document import MOVED
-from .._state.document import Document, Unreadable, document_of
+from .._state.errors import NotAState
 from .._terraform.protocol import LockInfo, lock_id, uuid_of
+from .._terraform.state_document import Document, Unreadable, document_of
 from .stored_state import MOST_TAGS, TAG, Stored, digest_of, mark_of
 
 #: What is left to do about a state.
@@ -42,10 +43,6 @@ class Source(Protocol):
     def tags(self) -> Mapping[str, str]: ...
     @property
     def is_set_aside(self) -> bool: ...
-
-
-class NotAState(Refused):
-    """What lies there is something else."""
 
 
 @dataclass(frozen=True)

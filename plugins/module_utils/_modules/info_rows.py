@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._repair.digest_check import Digest
-from .._state.document import Document, Unreadable
 from .._state.inspection import Lock, Look
 from .._state.listing import Objects, Version, Versions
 from .._terraform.protocol import LockInfo, id_hash
 from .._terraform.scope import Scope
+from .._terraform.state_document import Document, Unreadable
 
 
 def state_row(scope: Scope, found: Objects, path: str, look: Look | None, versions: Versions | None) -> dict[str, Any]:

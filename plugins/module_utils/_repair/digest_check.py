@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from .._aws.clock import clock
 from .._core.model import Call, Failure
 from .._state.inspection import GONE, Look, fingerprint
-from .._state.listing import Backend, Item, clock, item_of, versions_of
+from .._state.listing import Backend, Item, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 

@@ -16,8 +16,8 @@ from .._locks.lease import Lease
 from .._locks.locking import Taken, check_held, held, look
 from .._locks.maintenance import claimed
 from .._locks.stores import Lock, Place, place_in
-from .._migration.state_move import NotAState
 from .._state import listing
+from .._state.errors import NotAState
 from .._state.history import Keeper
 from .._terraform.scope import Scope
 from .digest_check import Digest, digests

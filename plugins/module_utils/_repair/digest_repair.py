@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .._aws.clock import clock
 from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
 from .._locks.maintenance import alone
 from .._locks.stores import Place
-from .._migration.state_move import NotAState
+from .._state.errors import NotAState
 from .._state.history import Content, History, Keeper, content_of, history_of, rivals
 from .._state.inspection import GONE, fingerprint
-from .._state.listing import clock
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest

@@ -15,12 +15,12 @@ from .._engine.guard import Refused
 from .._locks.locking import UNMET
 from .._locks.maintenance import alone
 from .._locks.stores import Place
-from .._state.document import Document, with_serial
 from .._state.history import Content, History, Keeper, content_of, history_of
 from .._state.inspection import fingerprint
 from .._state.listing import Version
-from .._state.parser import CURRENT
 from .._terraform.scope import Scope
+from .._terraform.state_document import Document, with_serial
+from .._terraform.state_parser import CURRENT
 from .digest_item import DigestItem, digest_of, put_digest
 
 #: What its locks say that they are for.

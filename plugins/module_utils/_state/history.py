@@ -13,10 +13,10 @@ from typing import Protocol
 from .._core.model import Call, CallFailed, Failure, Invalid, Response
 from .._locks.stores import World
 from .._terraform.scope import Scope
-from .document import Document, Unreadable, addresses_of
+from .._terraform.state_document import Document, Unreadable, addresses_of
+from .._terraform.state_parser import Reading
 from .inspection import EMPTY, GONE, Look, fingerprint, get, look
 from .listing import Backend, Version, every_version_of
-from .parser import Reading
 
 #: A state that is written again lies in memory, more than once.
 LARGEST = 128 * 1024 * 1024

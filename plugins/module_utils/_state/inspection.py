@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from .._aws.clock import clock
 from .._core.model import Answer, Call, Failure, Response
 from .._locks.stores import record_in
 from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .._terraform.scope import Scope
-from .document import Document, Unreadable, head_of
-from .listing import HEAD_BYTES, Backend, Item, Object, Objects, clock
-from .parser import Reading
+from .._terraform.state_document import Document, Unreadable, head_of
+from .._terraform.state_parser import Reading
+from .listing import HEAD_BYTES, Backend, Item, Object, Objects
 
 #: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600

@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from .._aws.clock import clock
 from .._core.model import Answer, Call, Failure, Response
-from .._cost.usage import USAGE_DAYS
+from .._core.periods import USAGE_DAYS
 from .._terraform.protocol import lock_file, split_id
 from .._terraform.scope import LEASE, SUFFIX, Scope
-from .document import is_state
+from .._terraform.state_document import is_state
 
 #: Of ListObjectVersions, with a thousand versions each: lock files leave two behind with every run of a client.
 MOST_PAGES = 500
@@ -115,12 +115,6 @@ class Item:
     @property
     def is_digest(self) -> bool:
         return self.digest is not None
-
-
-def clock(answer: Response) -> datetime:
-    """When AWS gave this answer, by its own clock, which all that it wrote was dated by."""
-    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(told) if told else datetime.now(timezone.utc)
 
 
 def objects(aws: Backend, scope: Scope) -> Objects | Failure:

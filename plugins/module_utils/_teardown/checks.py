@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from .._aws.clock import clock
 from .._backup.manifest import Listed, some
 from .._bucket import BUCKET
 from .._core.model import Call, Failure, Params, Target
 from .._engine.guard import Refused, held
 from .._engine.reconcile import reconcile
 from .._state.inspection import GONE
-from .._state.listing import clock
 from .._table import TABLE
 from .._terraform.code_layer import Unreadable, refusal
 from .._terraform.code_map import CodeMap, Layer

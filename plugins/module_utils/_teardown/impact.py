@@ -13,10 +13,10 @@ from typing import Any
 from .._backup.inventory import Keeper, of_bucket
 from .._backup.manifest import Listed, RawItem
 from .._core.model import Target
-from .._state.document import Document
 from .._state.inspection import Look, looks
 from .._state.listing import Item, Object, Objects
 from .._terraform.scope import SUFFIX, Scope
+from .._terraform.state_document import Document
 
 #: So many states and other objects are named.
 NAMED = 50

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import parser as reading
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.document import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_document import (
     Document,
     Unreadable,
     addresses,
@@ -20,7 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.documen
     head_of,
     with_serial,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.parser import Reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_parser import Reading
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.model import Invalid
-from .parser import CURRENT, Document, Reading, Unreadable
+from .state_parser import CURRENT, Document, Reading, Unreadable
 
 __all__ = ["Document", "Unreadable", "addresses", "addresses_of", "document_of", "head_of", "is_state", "with_serial"]
 
