@@ -61,6 +61,10 @@ def calls_in(room: str) -> Iterator[tuple[str, str]]:
                     yield (f"{getattr(top, 'name', '')} {operation}", iam_action(Call(service, operation)))
 
 
+def in_rooms(folder: str, *names: str) -> set[str]:
+    return {action for name in names for _unused, action in calls_in(f"{folder}/{name}")}
+
+
 def facet_actions(room: str) -> tuple[set[str], set[str], set[str]]:
     """What a facet reads with, writes with, and deletes its resource with."""
     reads: set[str] = set()
@@ -83,8 +87,10 @@ def rooms() -> dict[str, str]:
 
 
 ANY = Target("any", "eu-west-1")
-#: The rooms that are no facet.
-AROUND = sorted(room.stem for room in ROOMS.glob("_*.py"))
+#: What is around the facets.
+AROUND = sorted(
+    f"{folder}/{room.stem}" for folder in ("_aws", "_engine", "_modules") for room in (ROOMS / folder).glob("*.py")
+)
 LOOKS_AROUND = {action for room in AROUND for _unused, action in calls_in(room)} - NEEDS_NOTHING_HERE
 # An empty bucket that never had versions may be our own unfinished work.
 WITNESSED = {
@@ -112,7 +118,7 @@ def test_who_looks_needs_exactly_this():
 
 
 #: The rooms that look into a backend, and what they need besides for an object's older versions.
-INSPECTS = {action for room in ("listing", "contents", "digests") for _unused, action in calls_in(f"_state/{room}")}
+INSPECTS = in_rooms("_state", "listing", "inspection") | in_rooms("_repair", "digest_check")
 OF_VERSIONS = {"s3:GetObjectVersion"}
 SETTINGS = {
     action
@@ -138,12 +144,12 @@ TELLS_ABSENCE = {"s3:ListBucket"}
 
 
 def test_who_unlocks_needs_exactly_this():
-    needed = {action for _unused, action in calls_in("_state/lock_stores")}
+    needed = {action for _unused, action in calls_in("_locks/stores")}
     assert actions(policy("Unlock")) == needed | TELLS_ABSENCE
 
 
 #: The rooms that move states.
-MOVES = {action for room in ("stored", "fencing", "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
+MOVES = in_rooms("_migration", "stored_state", "deny_policy") | in_rooms("_locks", "stores")
 MOVES |= facet_actions("_bucket/encryption")[0]
 #: Whether somebody is at work in a bucket that is to be denied as a whole.
 MOVES |= {"dynamodb:Scan"}
@@ -154,20 +160,23 @@ def test_who_migrates_needs_exactly_this():
 
 
 def test_who_mends_needs_exactly_this():
-    rooms_of_it = ("contents", "listing", "digest_item", "restoring", "lock_stores")
-    needed = {action for room in rooms_of_it for _unused, action in calls_in(f"_state/{room}")}
+    rooms_of_it = (
+        "_state/inspection",
+        "_state/listing",
+        "_repair/digest_item",
+        "_repair/version_restore",
+        "_locks/stores",
+    )
+    needed = {action for room in rooms_of_it for _unused, action in calls_in(room)}
     assert actions(policy("Mend")) == needed | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
 
 
 def test_who_changes_the_lock_mode_needs_exactly_this():
-    rooms_of_it = ("contents", "listing", "digests", "digest_fence", "digest_sweep", "probing", "stepping")
-    needed = {action for room in (*rooms_of_it, "lock_stores") for _unused, action in calls_in(f"_state/{room}")}
+    rooms_of_it = ("_state/inspection", "_state/listing", "_repair/digest_check", "_locks/stores")
+    steps = ("digest_policy", "digest_removal", "store_probe", "transition")
+    needed = {action for room in rooms_of_it for _unused, action in calls_in(room)} | in_rooms("_lock_mode", *steps)
     needed |= {"s3:GetBucketPolicy"}  # which states have moved
     assert actions(policy("Change the lock mode")) == needed | OF_VERSIONS | {"s3:DeleteObjectVersion"}
-
-
-def in_rooms(folder: str, *names: str) -> set[str]:
-    return {action for name in names for _unused, action in calls_in(f"{folder}/{name}")}
 
 
 #: Whether bucket and table are there, and where.
@@ -176,21 +185,23 @@ OF_TAGS = {"s3:GetObjectVersionTagging"}
 
 
 def test_who_backs_up_needs_exactly_this():
-    saves = in_rooms("_backup", "census", "saving") - {"s3:GetObject", "s3:GetObjectTagging"}
-    keeps = in_rooms("_backup", "vaults") | {"s3:GetBucketPublicAccessBlock"}
+    saves = in_rooms("_backup", "inventory", "backup") - {"s3:GetObject", "s3:GetObjectTagging"}
+    keeps = in_rooms("_backup", "storage") | {"s3:GetBucketPublicAccessBlock"}
     looks = {"s3:GetBucketPolicy"}
     assert actions(policy("Back up")) == saves | keeps | looks | FINDS | OF_VERSIONS | OF_TAGS
 
 
 def test_who_restores_needs_exactly_this():
-    writes = in_rooms("_backup", "census", "target") | in_rooms("_state", "lock_stores", "digest_item")
+    writes = in_rooms("_backup", "inventory", "restore_target")
+    writes |= in_rooms("_locks", "stores") | in_rooms("_repair", "digest_item")
     looks = {"s3:GetBucketPolicy", "s3:GetBucketVersioning"}
     assert actions(policy("Restore")) == writes | looks | FINDS | OF_VERSIONS | {"s3:PutObjectTagging"}
 
 
 def test_who_tears_down_needs_what_all_of_these_have():
-    rooms_of_it = ("census", "saving", "vaults", "closing", "objections", "teardown")
-    needed = in_rooms("_backup", *rooms_of_it) | in_rooms("_state", "contents", "lock_stores", "digest_item")
+    needed = in_rooms("_backup", "inventory", "backup", "storage", "write_block")
+    needed |= in_rooms("_teardown", "checks", "teardown") | in_rooms("_state", "inspection")
+    needed |= in_rooms("_locks", "stores") | in_rooms("_repair", "digest_item")
     granted = set().union(*(actions(policy(heading)) for heading in ("Converge", "Back up", "Restore", "Delete")))
     kept = actions(json.loads(section(PAGE, "Delete")[1].text))
     assert needed - {"s3:GetObjectTagging"} <= granted | kept

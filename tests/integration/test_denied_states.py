@@ -168,7 +168,11 @@ def test_whoever_may_not_read_something_is_told_what_and_does_nothing(
 #: Denied in a test of teardown, where a bucket has object lock.
 UNDER_OBJECT_LOCK = {"get_object_retention", "get_object_legal_hold"}
 #: The rooms that read what states and locks are.
-OF_STATES = [room for folder in ("_state", "_backup") for room in (ROOMS / folder).glob("*.py")]
+OF_STATES = [
+    room
+    for folder in ("_locks", "_state", "_repair", "_migration", "_lock_mode", "_backup", "_teardown")
+    for room in (ROOMS / folder).glob("*.py")
+]
 
 
 def test_every_read_of_states_is_denied_here(on_ministack: World, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rooms of docs/architecture.md, held by a look at the source: who imports whom."""
+"""The packages of docs/architecture.md, held by a look at the source: who imports whom, and who does I/O."""
 
 from __future__ import annotations
 
@@ -11,49 +11,41 @@ from pathlib import Path
 import pytest
 
 MODULE_UTILS = Path(__file__).parents[4] / "plugins" / "module_utils"
-ROOMS = sorted(MODULE_UTILS.rglob("*.py"))
-FACETS = [room for room in ROOMS if room.parent.name in ("_bucket", "_table") and room.name != "__init__.py"]
-SHARED = {".._core", ".._tags", ".._policy_document", ".._own_statements", ".._lifecycle_rules", ".._mfa_delete"}
-PURE_NAMES = (
-    *("_core", "_guard", "_tags", "_policy_document", "_policy_reach", "_own_statements", "_lifecycle_rules"),
-    *("_mfa_delete", "_backend_block", "_backend_reader", "_backend_config", "_hcl", "_summary", "_fleet"),
-    "_fleet_file",
-    *("_partitions", "_lock_record", "_arguments", "_identifiers"),
-    *("_hcl_parser", "_globs", "_code_layer", "_code_known", "_code_blocks", "_code_terragrunt", "_code_partial"),
-    *("_code_map", "_code_check", "_finding_kinds", "_findings", "_audit", "_report", "_report_page"),
-    *("_handover", "_handover_settings", "_handover_readme", "_cost", "_cost_facts", "_prices", "_lock_steps"),
-    *("_expectations", "_audit_contents", "_audit_hazards", "_no_log"),
-    *("_expectations", "_audit_contents", "_audit_hazards", "_printable", "_commands", "_url_credentials"),
+#: A package imports only packages that stand above it.
+PACKAGES = (
+    *("_core", "_policy", "_bucket", "_table", "_terraform", "_aws", "_local", "_engine", "_locks", "_state"),
+    *("_repair", "_migration", "_lock_mode", "_backup", "_teardown", "_audit", "_handover", "_cost", "_modules"),
 )
-PURE = [MODULE_UTILS / f"{name}.py" for name in PURE_NAMES] + [
-    room for room in ROOMS if room.parent.name in ("_bucket", "_table")
-]
-PURE += [MODULE_UTILS / "_state" / f"{name}.py" for name in ("scope", "reading", "document")]
-PURE += [MODULE_UTILS / "_backup" / f"{name}.py" for name in ("manifest", "manifest_checks", "bodies")]
+PURE = {"_core", "_policy", "_bucket", "_table", "_terraform", "_audit", "_handover", "_cost"}
+FILES = sorted(MODULE_UTILS.rglob("*.py"))
+NO_FACETS = {"__init__.py", "lifecycle_rules.py", "mfa_delete_probe.py"}
+FACETS = [file for file in FILES if file.parent.name in ("_bucket", "_table") and file.name not in NO_FACETS]
 IMPURE = {
     *("boto3", "botocore", "ansible", "ansible_collections", "requests", "urllib", "http", "socket", "ssl"),
     *("time", "os", "sys", "random", "secrets", "logging", "subprocess", "threading", "tempfile", "shutil", "asyncio"),
 }
-#: Between the loop and Ansible: they hand on what the task says of check mode.
-EDGES = (
-    *("_reconcile.py", "_module.py", "_summary.py", "_backend_files.py", "_backend_info.py", "_backend_audit.py"),
-    *("_state_lock.py", "_state_move.py", "_state_digest.py", "_state_version.py", "_handover_files.py"),
-    *("_backend_backup.py", "_backend_teardown.py", "_backend_restore.py", "_lock_mode.py"),
-)
 
 
-def rooms(chosen: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("room", chosen, ids=[str(room.relative_to(MODULE_UTILS)) for room in chosen])
+def files(chosen: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("file", chosen, ids=[name_of(file) for file in chosen])
 
 
-def nodes(room: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(room.read_text()))
+def name_of(file: Path) -> str:
+    return str(file.relative_to(MODULE_UTILS))
 
 
-def imports(room: Path) -> set[str]:
-    """Every module that is imported: `botocore.config`, or `.._core` as it is written."""
+def package_of(file: Path) -> str:
+    return file.relative_to(MODULE_UTILS).parts[0]
+
+
+def nodes(file: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(file.read_text()))
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that is imported: `botocore.config`, or `.._core.model` as it is written."""
     found = set()
-    for node in nodes(room):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -62,77 +54,85 @@ def imports(room: Path) -> set[str]:
     return found
 
 
-def packages(room: Path) -> set[str]:
-    return {name.partition(".")[0] for name in imports(room) if not name.startswith(".")}
+def distributions(file: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(file) if not name.startswith(".")}
 
 
-def reached_from(room: Path) -> Iterator[Path]:
-    """The rooms that are imported. A folder stands for its first room."""
-    for name in imports(room):
-        bare = name.lstrip(".")
-        folder = [room, *room.parents][len(name) - len(bare)]
-        if name.startswith("."):
-            path = folder.joinpath(*bare.split("."))
-            yield path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def packages_used(file: Path) -> set[str]:
+    return {name[2:].partition(".")[0] for name in imports(file) if name.startswith("..")}
 
 
-@rooms(PURE)
-def test_a_pure_room_reaches_for_nothing_outside(room: Path) -> None:
-    assert not packages(room) & IMPURE
-    assert not {*reached_from(room)} & {room for room in ROOMS if room not in PURE}
+def test_every_package_has_its_place() -> None:
+    assert {package_of(file) for file in FILES} == {*PACKAGES}
 
 
-@rooms(PURE)
-def test_a_pure_room_asks_neither_clock_nor_file(room: Path) -> None:
-    called = {node.func.id for node in nodes(room) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    attributes = {node.attr for node in nodes(room) if isinstance(node, ast.Attribute)}
+@files(FILES)
+def test_a_package_imports_only_packages_above_it(file: Path) -> None:
+    allowed = {*PACKAGES[: PACKAGES.index(package_of(file))]} - ({"_bucket"} if package_of(file) == "_table" else set())
+    assert packages_used(file) <= allowed
+
+
+@files([file for file in FILES if package_of(file) in PURE])
+def test_a_pure_package_does_no_io(file: Path) -> None:
+    assert not distributions(file) & IMPURE
+    assert packages_used(file) <= PURE
+    called = {node.func.id for node in nodes(file) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    attributes = {node.attr for node in nodes(file) if isinstance(node, ast.Attribute)}
     assert not called & {"open", "print", "input", "eval", "exec", "__import__"}
     assert not attributes & {"now", "utcnow", "today", "read_text", "write_text"}
 
 
-@rooms(FACETS)
-def test_a_facet_knows_no_other_facet(room: Path) -> None:
-    assert {name for name in imports(room) if name.startswith(".")} <= SHARED
+@files(FACETS)
+def test_a_facet_knows_no_other_facet(file: Path) -> None:
+    assert packages_used(file) <= {"_core", "_policy"}
+    beside = {name for name in imports(file) if name.startswith(".") and not name.startswith("..")}
+    assert beside <= {".lifecycle_rules", ".mfa_delete_probe"}
 
 
-@rooms([room for room in ROOMS if not room.name.startswith("_aws")])
-def test_only_the_rooms_of_aws_talk_to_aws(room: Path) -> None:
-    assert not packages(room) & {"boto3", "botocore"}
+@files([file for file in FILES if package_of(file) != "_aws"])
+def test_only_one_package_talks_to_aws(file: Path) -> None:
+    assert not distributions(file) & {"boto3", "botocore"}
 
 
-@rooms([room for room in ROOMS if room.name not in ("_module.py", "_files.py")])
-def test_only_the_edge_knows_ansible(room: Path) -> None:
-    assert "ansible" not in packages(room)
+@files([file for file in FILES if name_of(file) not in ("_modules/entry.py", "_local/files.py")])
+def test_only_the_entry_knows_ansible(file: Path) -> None:
+    assert "ansible" not in distributions(file)
 
 
-@rooms([room for room in ROOMS if room.name != "_module.py"])
-def test_no_room_speaks_of_another_collection(room: Path) -> None:
-    assert "ansible_collections" not in packages(room)
+@files([file for file in FILES if name_of(file) != "_modules/entry.py"])
+def test_no_file_speaks_of_another_collection(file: Path) -> None:
+    assert "ansible_collections" not in distributions(file)
 
 
-@rooms([room for room in ROOMS if room.name not in ("_reconcile.py", "_summary.py")])
-def test_only_the_loop_decides_by_check_mode(room: Path) -> None:
-    """Others may hand it on; the summary words it."""
-    tests = [node.test for node in nodes(room) if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert))]
+@files([file for file in FILES if name_of(file) != "_engine/reconcile.py"])
+def test_only_the_loop_decides_by_check_mode(file: Path) -> None:
+    """Others may hand it on."""
+    tests = [node.test for node in nodes(file) if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert))]
     decided = {name.id for test in tests for name in ast.walk(test) if isinstance(name, ast.Name)}
     assert "check_mode" not in decided
 
 
-@rooms([room for room in ROOMS if room.name not in EDGES])
-def test_below_the_edge_nobody_has_heard_of_check_mode(room: Path) -> None:
-    names = {node.id for node in nodes(room) if isinstance(node, ast.Name)}
-    arguments = {node.arg for node in nodes(room) if isinstance(node, ast.arg)}
+@files([file for file in FILES if name_of(file) != "_engine/reconcile.py" and package_of(file) != "_modules"])
+def test_only_modules_hand_check_mode_on(file: Path) -> None:
+    names = {node.id for node in nodes(file) if isinstance(node, ast.Name)}
+    arguments = {node.arg for node in nodes(file) if isinstance(node, ast.arg)}
     assert not {"check_mode", "supports_check_mode"} & (names | arguments)
 
 
-@rooms(ROOMS)
-def test_nobody_swallows_what_he_does_not_know(room: Path) -> None:
-    for node in nodes(room):
+@files([file for file in FILES if file.name == "__init__.py" and package_of(file) not in ("_bucket", "_table")])
+def test_a_package_file_imports_nothing(file: Path) -> None:
+    """AnsiballZ ships whatever it imports."""
+    assert not imports(file)
+
+
+@files(FILES)
+def test_nobody_swallows_unknown_exceptions(file: Path) -> None:
+    for node in nodes(file):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             assert caught not in ("Exception", "everything"), f"line {node.lineno}"
 
 
-@rooms(ROOMS)
-def test_names_say_what_a_room_is_about(room: Path) -> None:
-    assert not {"utils", "common", "helpers", "manager", "misc"} & {*room.stem.strip("_").split("_")}
+@files(FILES)
+def test_names_say_what_a_file_is_about(file: Path) -> None:
+    assert not {"utils", "common", "helpers", "manager", "misc"} & {*file.stem.strip("_").split("_")}
