@@ -12,7 +12,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, command, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Change, Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -64,6 +65,12 @@ def is_restored(world: World, k: int) -> None:
     assert (k, world.place.digest(), world.place.locks(), world.place.locks(DEV)) == (k, md5(state(2)), [], [])
 
 
+def begin_elsewhere(world: World, results: list[dict[str, Any]]) -> None:
+    """A restore and a teardown, if the first run has its lease by now."""
+    if world.has_lock_file(LEASE):
+        results += [elsewhere(world, RESTORE, **KEYS), elsewhere(world, TEARDOWN, backup=f"{world.backup}-2")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stride", STRIDES)
 def test_a_second_run_is_refused_while_the_first_one_is_at_work(world: World, stride: int) -> None:
@@ -74,11 +81,7 @@ def test_a_second_run_is_refused_while_the_first_one_is_at_work(world: World, st
         world = anew(world)
         others: list[dict[str, Any]] = []
 
-        def begin(here: World = world, seen: list[dict[str, Any]] = others) -> None:
-            if here.has_lock_file(LEASE):
-                seen += [elsewhere(here, RESTORE, **KEYS), elsewhere(here, TEARDOWN, backup=f"{here.backup}-2")]
-
-        was_interrupted = while_at_work(world, k, begin)
+        was_interrupted = while_at_work(world, k, partial(begin_elsewhere, world, others))
         for other in others:
             assert (k, other.get("failed"), other["changed"]) == (k, True, False)
             assert f"{AT_WORK} {world.place.bucket}: tf_backend_restore by " in other["msg"]

@@ -10,8 +10,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._core.commands import command as command
-from .._core.commands import edit as edit
+from .._core.commands import edit
 from .._core.model import Invalid
 from .._core.printable import printable
 from .catalogue import KINDS

@@ -57,7 +57,8 @@ class Owner:
             return value.partition("/")[0] in self.organizations
         if key == "aws:sourcevpce":
             return value in self.vpc_endpoints
-        return key in ARN_KEYS and (value == self.bucket_arn or account_in(value) == self.account is not None)
+        is_ours = self.account is not None and account_in(value) == self.account
+        return key in ARN_KEYS and (value == self.bucket_arn or is_ours)
 
 
 def account_in(arn: str) -> str | None:

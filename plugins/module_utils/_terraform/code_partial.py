@@ -74,7 +74,7 @@ def commands_in(path: str, text: str) -> Iterator[Command]:
             yield from _command(path, directory, words)
             words, directory = [], None
         if place := list(_DIRECTORY.finditer(line)):
-            directory = next(each for each in place[-1].groups() if each)
+            directory = next((each for each in place[-1].groups() if each), None)
         elif not words and not found and line.strip():
             directory = None
         words += found

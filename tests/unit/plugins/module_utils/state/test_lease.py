@@ -85,6 +85,9 @@ class Bucket:
         self.clock += timedelta(seconds=seconds)
         self.meanwhile()
 
+    def monotonic(self) -> float:
+        return self.clock.timestamp()
+
     def hold(self, info: LockInfo) -> None:
         self.files[KEY] = (marshal(info).encode(), self.clock)
 
@@ -95,7 +98,7 @@ def etag(body: bytes) -> str:
 
 def lease_of(bucket: Bucket) -> Lease:
     scope = Scope(Target("tf-state", "eu-west-1"))
-    return Lease(bucket, scope, "tf_backend_restore", "on a test", lambda: bucket.clock.timestamp())
+    return Lease(bucket, scope, "tf_backend_restore", "on a test", bucket.monotonic)
 
 
 def record(process: str) -> LockInfo:
