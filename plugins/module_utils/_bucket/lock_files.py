@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .._core.model import Call, Params, Response, Target, Value
 
-NAME = "locks"
+NAME = "lock_files"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = []
 NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster

@@ -26,7 +26,7 @@ NAMES = frozenset(
         *("kms_key_id", "encryption", "logging_target_bucket", "logging_target_prefix"),
         *("allowed_organization_ids", "allowed_vpc_endpoint_ids"),
         *("key", "keys", "workspace", "workspace_key_prefix"),
-        *("directory", "project", "tfbackend", "code", "client"),
+        *("directory", "project", "tfbackend", "code", "code_exclude", "code_backend_files", "client"),
         *("client_profile", "client_assume_role_arn", "client_assume_role_session_name"),
         "client_assume_role_external_id",  # which is written into files that everybody reads
         *("backup", "backup_region", "backup_account_id", "production_bucket", "production_table"),

@@ -395,7 +395,7 @@ def _other_manager(tags: Any, params: Params) -> Iterator[Refusal]:
 RULES: dict[tuple[str, str], Rule] = {
     ("bucket", EXISTENCE): _bucket_existence,
     ("bucket", "contents"): _bucket_contents,
-    ("bucket", "locks"): _bucket_locks,
+    ("bucket", "lock_files"): _bucket_locks,
     ("bucket", "ownership"): _ownership,
     ("bucket", "public_access"): _public_access,
     ("bucket", "versioning"): _versioning,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import parser as reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform import state_parser as reading
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_document import (
     Document,
     Unreadable,
