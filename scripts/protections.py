@@ -312,7 +312,7 @@ PROTECTIONS = (
     ),
     protection(
         "bucket",
-        "locks",
+        "lock_files",
         "A bucket is not deleted while somebody holds a lock in it",
         way(STATE, {"state": "absent"}, "", "delete_state break_lock"),
     ),

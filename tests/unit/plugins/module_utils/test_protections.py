@@ -61,7 +61,7 @@ def raised(protection: Protection, way: Way) -> Bucket | Table:
         )
     start = Bucket(
         versioning="Enabled",
-        objects=[*STATE_OBJECTS, *([LOCK_FILE] if protection.facet == "locks" else [])],
+        objects=[*STATE_OBJECTS, *([LOCK_FILE] if protection.facet == "lock_files" else [])],
         lifecycle=[OUR_RULE],
         public_access=dict.fromkeys(FLAGS, True),
         ownership="BucketOwnerEnforced",
