@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tarfile
 from pathlib import Path
@@ -45,3 +46,14 @@ def test_what_galaxy_shows_is_in_it(names: set[str]) -> None:
 
 def test_it_is_small(tarball: Path) -> None:
     assert tarball.stat().st_size < SIZE_LIMIT
+
+
+def test_galaxy_takes_what_it_says_of_itself(tarball: Path) -> None:
+    """Source: galaxy_importer/schema.py of ansible/galaxy-importer."""
+    with tarfile.open(tarball) as archive:
+        manifest = archive.extractfile("MANIFEST.json")
+        assert manifest
+        about = json.load(manifest)["collection_info"]
+    assert about["authors"] and max(map(len, about["authors"])) <= 64
+    assert max(map(len, about["tags"])) <= 64 and len(about["tags"]) <= 20
+    assert max(map(len, about["license"])) <= 32
