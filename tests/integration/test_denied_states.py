@@ -140,6 +140,10 @@ class Stage:
         return found
 
 
+#: AWS denies it to nobody, and a store that does is not AWS: see test_owners of the unit tests.
+WHO = "GetCallerIdentity"
+
+
 def told(call: Call) -> tuple[str, str]:
     """The action that a call needs, and what it is about."""
     version = {"VersionId": call.params["versionId"]} if "versionId" in call.params else {}
@@ -153,7 +157,7 @@ def test_whoever_may_not_read_something_is_told_what_and_does_nothing(
 ) -> None:
     stage = Stage(on_ministack, WORKS[name], tmp_path)
     reads = stage.reads()
-    for operation in [each for each in reads if (name, each) not in HARMLESS]:
+    for operation in [each for each in reads if (name, each) not in HARMLESS and each != WHO]:
         rule = on_ministack.relay.on(operation, reply=denied, times=math.inf)
         for check_mode in stage.work.check_modes:
             result = stage.run(check_mode)
