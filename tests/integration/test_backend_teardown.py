@@ -188,7 +188,9 @@ def test_code_whose_table_is_only_known_later_may_name_it(on_ministack: World, t
     if keeps_table:
         on_ministack.done(MODULE, check_mode=True, **asked)
     else:
-        on_ministack.refused(MODULE, "its dynamodb_table is only known when its client runs", **asked)
+        on_ministack.refused(
+            MODULE, "whether it names the table, only the run or the command line of its client knows", **asked
+        )
 
 
 def test_code_that_names_no_bucket_holds_it_until_somebody_says_what_it_is(on_ministack: World, tmp_path: Path):

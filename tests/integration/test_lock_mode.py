@@ -320,7 +320,12 @@ CODE: dict[str, tuple[str, str, dict[str, str], str]] = {
         {"dynamodb_table": '"elsewhere"'},
         "locks in the table elsewhere, and not in",
     ),
-    "no bucket": ("lockfile", "both", {"bucket": "var.bucket"}, "its bucket is only known when its client runs"),
+    "no bucket": (
+        "lockfile",
+        "both",
+        {"bucket": "var.bucket"},
+        "its bucket is no plain name",
+    ),
 }
 
 

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from posixpath import normpath
 
 from .._core.model import Invalid
-from .._terraform.code_map import CHECKOUT, SCRIPT, CodeMap, Collector, Settings, source_of
+from .._terraform.code_map import CHECKOUT, NEARBY, SCRIPT, CodeMap, Collector, Settings, source_of
 from .._terraform.globs import Ignored, covers, is_ignored
 
 #: Nobody writes a longer file with a backend block.
@@ -19,11 +22,18 @@ LARGEST_FILE_BYTES = 8_000_000
 #: What `init` leaves has a few hundred bytes; a terraform.tfstate that is larger is a state.
 LARGEST_RECORD_BYTES = 100_000
 LARGEST_SCRIPT_BYTES = 1_000_000
+#: Of files beside a partial block whose names say nothing, those that may be made of arguments.
+LARGEST_NEARBY_BYTES = 20_000
+#: Without one of these, a longer script has nothing to say.
+MARKS = (b"-backend-config", b'backend "s3"')
+#: How files begin whose text is elsewhere.
+STAND_INS = {"$ANSIBLE_VAULT;": "it is encrypted", "version https://git-lfs": "it is a pointer of Git LFS"}
 SKIPPED = {".git", ".terragrunt-cache", "node_modules", "__pycache__", ".venv"}
 #: Of what `init` downloads, only the record of the backend is ours to read.
 DATA_DIRECTORY = ".terraform"
 #: By this the modules that `init` downloads are known, also where TF_DATA_DIR names another folder.
 MODULES, MODULES_LIST = "modules", "modules.json"
+_SUBMODULE = re.compile(r"^[ \t]*path[ \t]*=[ \t]*\"?([^\"\n]+?)\"?[ \t]*\r?$", re.MULTILINE)
 
 
 class Tree:
@@ -35,14 +45,17 @@ class Tree:
         #: Folders that cannot be read, and why.
         self.failed: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._real = [Path(root or ".").resolve() for root in self.roots]
+        self._real = [Path(os.path.realpath(root or ".")) for root in self.roots]
+        #: Links to directories that are in these.
+        self._inner: list[str] = []
         self._start = self._base = ""
 
     def files(self) -> Iterator[str]:
         """Links to directories outside of these are followed, each directory once."""
         for root in self.roots:
-            self._start, self._base = root, Path(root or ".").resolve().as_posix()
+            self._start, self._base = root, os.path.realpath(root or ".")
             yield from self._walk(root, _above(self._base) if self._gitignore else [])
+        yield from self._unseen()
 
     def _walk(self, folder: str, ignored: list[Ignored]) -> Iterator[str]:
         if folder in self._seen:
@@ -59,23 +72,64 @@ class Tree:
             ignored = [*ignored, *_rules(self._absolute(folder))]
         for entry in found:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            is_folder = entry.is_dir()
+            is_folder = self._is_folder(entry, path)
             if self._is_left_out(path, is_folder, ignored) or (is_data and entry.name != "terraform.tfstate"):
                 continue
             if not is_folder:
+                self._check_link(entry, path)
+                if entry.name == ".gitmodules":
+                    self._check_submodules(folder, path, ignored)
                 yield path
             elif entry.name in SKIPPED or _holds_downloads(entry.name, path):
                 continue
             elif not entry.is_symlink() or self._leads_out(path):
                 yield from self._walk(path, ignored)
 
+    def _is_folder(self, entry: os.DirEntry[str], path: str) -> bool:
+        try:
+            return entry.is_dir()
+        except OSError:  # a link in a circle, or to where nobody may look; reading it says why
+            return False
+
+    def _check_link(self, entry: os.DirEntry[str], path: str) -> None:
+        """Of a link that leads nowhere its name tells whether a client could read it where it does not."""
+        name = entry.name
+        may_matter = source_of(path) not in (None, SCRIPT) or "." not in name
+        if entry.is_symlink() and may_matter and not os.path.exists(path):  # noqa: PTH110
+            self.failed[path] = "it is a link that leads nowhere"
+
+    def _check_submodules(self, folder: str, path: str, ignored: list[Ignored]) -> None:
+        try:
+            text = Path(path).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            self.failed[path] = str(error.strerror or error)
+            return
+        for name in _SUBMODULE.findall(text):
+            place = normpath(f"{folder}/{name}" if folder else name)
+            if not self._is_left_out(place, True, ignored) and not _holds_anything(place):
+                self.failed[place] = "it is a submodule of Git that is not checked out"
+
     def _leads_out(self, path: str) -> bool:
         """Whether a link leads to a directory that is not read otherwise. None is followed that leads in a circle."""
-        target = Path(path).resolve()
-        if not target.is_dir() or any(target in (root, *root.parents) or root in target.parents for root in self._real):
+        target = Path(os.path.realpath(path))
+        if any(target == root or target in root.parents for root in self._real):
+            return False
+        if any(root in target.parents for root in self._real):
+            self._inner.append(path)
             return False
         self._real.append(target)
         return True
+
+    def _unseen(self) -> Iterator[str]:
+        """Behind links that lead to where these directories are not read, as it is left out or downloaded."""
+        if self._inner:
+            read = {os.path.realpath(folder or ".") for folder in self._seen}
+            while self._inner:
+                path = self._inner.pop()
+                target = os.path.realpath(path)
+                if target not in read:
+                    read.add(target)
+                    yield from self._walk(path, [])
 
     def _is_left_out(self, path: str, is_folder: bool, ignored: list[Ignored]) -> bool:
         if self._exclude and any(covers(glob, path, self.roots) for glob in self._exclude):
@@ -86,21 +140,37 @@ class Tree:
         return f"{self._base}/{path[len(self._start) :].lstrip('/')}".rstrip("/")
 
 
+def _holds_anything(folder: str) -> bool:
+    try:
+        return bool(os.listdir(folder))  # noqa: PTH208
+    except FileNotFoundError:
+        return False
+    except OSError:  # which reading it says
+        return True
+
+
 def _normal(root: str) -> str:
-    if not Path(root).is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - Path raises where nobody may look
         raise Invalid(f"code: {root} is no directory; name the directory of your Terraform code")
     return "" if Path(root) == Path() else normpath(root)
 
 
 def _holds_downloads(name: str, path: str) -> bool:
-    return name == MODULES and Path(path, MODULES_LIST).is_file()
+    """Somebody may have a list of that name beside modules of their own."""
+    if name != MODULES:
+        return False
+    try:
+        listed = json.loads(Path(path, MODULES_LIST).read_bytes())
+        return all({"Key", "Source", "Dir"} <= set(each) for each in listed["Modules"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def _above(root: str) -> list[Ignored]:
     """The rules of the folders that a tree is in, up to that of its repository."""
     found: list[Ignored] = []
     folder = Path(root)
-    while not (folder / ".git").exists():
+    while not os.path.exists(folder / ".git"):  # noqa: PTH110
         if folder == folder.parent:
             return []
         folder = folder.parent
@@ -142,22 +212,50 @@ def _read(collector: Collector, path: str, source: str, role: str | None) -> Non
     """What is too large or no file counts as unreadable, unless it can only be something else."""
     try:
         about = os.stat(path)  # noqa: PTH116 - 12,000 Path objects cost a second
-        if not stat.S_ISREG(about.st_mode):
-            return
-        limit = {CHECKOUT: LARGEST_RECORD_BYTES, SCRIPT: LARGEST_SCRIPT_BYTES}.get(source, LARGEST_FILE_BYTES)
-        if about.st_size > limit:
-            if source not in (CHECKOUT, SCRIPT):
-                collector.fail(path, f"it is larger than {limit} bytes")
-            return
-        with open(path, "rb") as file:  # noqa: PTH123
-            text = file.read().decode("utf-8-sig", "surrogateescape")
-    except FileNotFoundError:  # a link that leads nowhere, or a file that went meanwhile
+        data = _bytes(path, source, about) if stat.S_ISREG(about.st_mode) else None
+    except _Unread as problem:
+        collector.fail(path, str(problem))
+        return
+    except FileNotFoundError:  # of a link, its tree says so; else it went meanwhile
         return
     except OSError as error:
-        if source != SCRIPT:
+        if source != NEARBY:
             collector.fail(path, str(error.strerror or error))
         return
-    if "\0" in text and source not in (CHECKOUT, SCRIPT):  # UTF-16, or no text at all
-        collector.fail(path, "it is not UTF-8")
+    if data is None:
+        if not stat.S_ISREG(about.st_mode) and source not in (SCRIPT, NEARBY):
+            collector.fail(path, "it is no regular file")
         return
+    is_wide = source == SCRIPT and data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = data.decode("utf-16", "replace") if is_wide else data.decode("utf-8-sig", "surrogateescape")
+    if "\0" in text and source not in (CHECKOUT, SCRIPT):  # UTF-16, or no text at all
+        if source != NEARBY:
+            collector.fail(path, "it is not UTF-8")
+        return
+    for start, reason in STAND_INS.items():
+        if text.startswith(start) and source != NEARBY:
+            collector.fail(path, reason)
+            return
     collector.add(path, text, role)
+
+
+class _Unread(Exception):
+    """Why a file is not read that may matter."""
+
+
+def _bytes(path: str, source: str, about: os.stat_result) -> bytes | None:
+    """The bytes of a file; None if its size tells that it is something else."""
+    sizes = {CHECKOUT: LARGEST_RECORD_BYTES, SCRIPT: LARGEST_SCRIPT_BYTES, NEARBY: LARGEST_NEARBY_BYTES}
+    limit = sizes.get(source, LARGEST_FILE_BYTES)
+    with open(path, "rb") as file:  # noqa: PTH123
+        if about.st_size <= limit:
+            return file.read()
+        if source == SCRIPT:
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as large:
+                is_mute = all(large.find(mark) < 0 for mark in MARKS)
+        else:
+            is_record = path.endswith(f"/{DATA_DIRECTORY}/terraform.tfstate")
+            is_mute = source == NEARBY or (source == CHECKOUT and not is_record)
+    if is_mute:
+        return None
+    raise _Unread(f"it is larger than {limit} bytes")

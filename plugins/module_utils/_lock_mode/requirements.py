@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from .._terraform.backend_config import admits_older_than_lockfile
-from .._terraform.code_layer import refusal
+from .._terraform.code_layer import names_table, refusal
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 
 DYNAMODB, BOTH, LOCKFILE = MODES = ("dynamodb", "both", "lockfile")
@@ -86,12 +86,17 @@ def namings(step: Step) -> Iterator[str]:
     for layer in step.code.layers if step.code else ():
         bucket, region = layer.arguments.get("bucket"), layer.arguments.get("region")
         is_near = bucket == step.backend.bucket or region in (None, step.backend.region)
-        if is_near and layer.arguments.get("dynamodb_table") == step.backend.table:
+        if is_near and names_table(layer.arguments, step.backend.table):
             yield f"{layer.path} names the table {step.backend.table}: drop dynamodb_table, and init it again"
         elif is_near and "dynamodb_table" in layer.unknown:
             yield (
                 f"{layer.path} does not say which table it names: drop dynamodb_table and init it, or say what it is "
                 "in code_known"
+            )
+        elif is_near and bucket and layer.may_name_table:
+            yield (
+                f"{layer.path} leaves its key to its command line, which may also name a table: give it a key, or say "
+                f"what it is in code_known (backend: bucket: {bucket}, and how it locks)"
             )
     yield from _reading(step)
 
@@ -101,7 +106,7 @@ def _reading(step: Step) -> Iterator[str]:
     region = step.backend.region or None
     for reader in step.code.readers if step.code else ():
         is_near = region is None or reader.arguments.get("region") in (None, region)
-        if is_near and reader.arguments.get("dynamodb_table") == step.backend.table:
+        if is_near and names_table(reader.arguments, step.backend.table):
             yield f"{reader.path} reads a state with the table {step.backend.table}: drop dynamodb_table there"
     if step.code:
         yield from refusal(step.code.unknown_readers(region, "dynamodb_table"))

@@ -16,7 +16,7 @@ from .._engine.guard import Refused, held
 from .._engine.reconcile import reconcile
 from .._state.inspection import GONE
 from .._table import TABLE
-from .._terraform.code_layer import Unreadable, refusal
+from .._terraform.code_layer import Unreadable, names_table, refusal
 from .._terraform.code_map import CodeMap, Layer
 from .plan import Doomed
 
@@ -70,7 +70,7 @@ def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
     unknown = [*code.unknown(region), *code.unknown_readers(region)]
     if _going_table(found) is not None:
         told = {each.path for each in unknown}
-        reason = "its dynamodb_table is only known when its client runs"
+        reason = "whether it names the table, only the run or the command line of its client knows"
         layers = [each for each in code.layers if _may_name_table(each, found) and each.path not in told]
         unknown += [Unreadable(each.path, reason) for each in layers]
         unknown += code.unknown_readers(region, "dynamodb_table")
@@ -79,12 +79,12 @@ def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
 
 def _names(arguments: Params, found: Doomed) -> bool:
     table = _going_table(found)
-    names_table = table is not None and arguments.get("dynamodb_table") == table and _is_here(arguments, found)
-    return arguments.get("bucket") == found.bucket.name or names_table
+    is_locked = names_table(arguments, table) and _is_here(arguments, found)
+    return arguments.get("bucket") == found.bucket.name or is_locked
 
 
 def _may_name_table(layer: Layer, found: Doomed) -> bool:
-    return "dynamodb_table" in layer.unknown and _is_here(layer.arguments, found)
+    return layer.may_name_table and _is_here(layer.arguments, found)
 
 
 def _going_table(found: Doomed) -> str | None:

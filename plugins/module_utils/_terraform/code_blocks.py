@@ -22,8 +22,8 @@ _MAY_READ = re.compile(rf"(?<![\w.-]){_READS}(?![\w.-])")
 _REQUIRED = "required_version"
 #: Comments by which generators claim a file as theirs.
 GENERATED = re.compile(
-    r"^[ \t]*(?:#|//|/?\*+).*(?:\bgenerated\s+by\b|\bauto(?:matically)?[- ]?generated\b|\bgenerated\s+automatically\b"
-    r"|\bcode\s+generated\b.*\bdo\s+not\s+(?:edit|modify)\b|\bdo\s+not\s+edit\b.*\bgenerated\b"
+    r"^[ \t]*(?:#|//|/?\*+).{0,300}?(?:\bgenerated\s+by\b|\bauto(?:matically)?[- ]?generated\b|\bgenerated\s+automatically\b"
+    r"|\bcode\s+generated\b.{0,300}?\bdo\s+not\s+(?:edit|modify)\b|\bdo\s+not\s+edit\b.{0,300}?\bgenerated\b"
     r"|\bthis\s+file\s+(?:is|was)\s+generated\b)",
     re.IGNORECASE | re.MULTILINE,
 )

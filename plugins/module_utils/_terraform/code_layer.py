@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .globs import literal
 from .hcl_parser import PLACEHOLDER, UNKNOWN, Unknown, is_known
 
 #: The arguments whose values are kept. Of any other, which may be a secret, only the name is.
@@ -34,6 +36,15 @@ S3_ARGUMENTS = frozenset(
         *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
     }
 )
+
+#: What can be true as it stands. Any other text is a token that something replaces, or an ARN or the alias of an access
+#: point, which is another name of some bucket. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/
+#: bucketnamingrules.html (with names of before 2018) and access-points-naming.html
+_PLAIN = {
+    "bucket": re.compile(r"(?!.*(?:-s3alias|--ol-s3)$)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"),
+    "region": re.compile(r"[a-z]{2,}-[a-z-]+-\d+"),
+    "dynamodb_table": re.compile(r"[A-Za-z0-9_.-]*|arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d+:table/[A-Za-z0-9_.-]+"),
+}
 
 CHECKOUT, TFBACKEND, BLOCK, TERRAGRUNT = "checkout", "tfbackend", "block", "terragrunt"
 #: Why a layer is unknown that names no bucket.
@@ -81,12 +92,19 @@ class Layer:
         )
 
     @property
+    def may_name_table(self) -> bool:
+        """Whether its client may lock in a table that the text does not name: what completes it is not there to see."""
+        if "dynamodb_table" in self.given:
+            return "dynamodb_table" in self.unknown
+        return self.source in (BLOCK, TFBACKEND, COMMAND) and not {"bucket", "key"} <= self.given
+
+    @property
     def reason(self) -> str | None:
         """Why nobody can tell its bucket; None if everybody can."""
         if "bucket" in self.arguments:
             return None
         if "bucket" in self.unknown:
-            return "its bucket is only known when its client runs"
+            return "its bucket is no plain name, or only known when its client runs"
         return COMMAND_LINE
 
     def told(self) -> dict[str, Any]:
@@ -140,6 +158,12 @@ class CodeMap:
         ]
 
 
+def names_table(arguments: Mapping[str, Any], table: str | None) -> bool:
+    """DynamoDB takes the ARN of a table for its name."""
+    named = arguments.get("dynamodb_table")
+    return named is not None and table in (named, str(named).rpartition(":table/")[2])
+
+
 def _may_be_in(layer: Layer, region: str | None) -> bool:
     """A region that the code names is another backend's, if it is another."""
     return region is None or layer.arguments.get("region") in (None, region)
@@ -150,7 +174,8 @@ def describe(unknown: Sequence[Unreadable], places: int = 10) -> str:
     by_reason: dict[str, list[str]] = {}
     for each in unknown:
         by_reason.setdefault(each.reason, []).append(each.path)
-    told = [f"{listed(paths, places)} ({reason})" for reason, paths in by_reason.items()]
+    share = max(places // max(len(by_reason), 1), 1)
+    told = [f"{listed(paths, share)} ({reason})" for reason, paths in by_reason.items()]
     more = f"; and {len(told) - places} more reasons" if len(told) > places else ""
     return f"{'; '.join(told[:places])}{more}"
 
@@ -168,7 +193,8 @@ def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
         count = f"{len(unknown)} places in the code" if len(unknown) > 1 else "1 place in the code"
         yield (
             f"{count} may be clients of this backend, and the code does not say for certain: {describe(unknown)}. "
-            "Say what they are in code_known, or complete their backends (code_backend_files)"
+            f'Say what they are in code_known, such as {{paths: "{literal(unknown[0].path)}", backend: none}}, or '
+            "complete their backends (code_backend_files)"
         )
 
 
@@ -224,7 +250,8 @@ def _static(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return text if _is_text(text) else None
+    is_plain = name not in _PLAIN or _PLAIN[name].fullmatch(text)
+    return text if is_plain and _is_text(text) else None
 
 
 def _is_text(text: str) -> bool:

@@ -25,10 +25,32 @@ from .code_blocks import (
     required_versions,
 )
 from .code_known import Known
-from .code_layer import BLOCK, CHECKOUT, KNOWN, NEEDED, TERRAGRUNT, TFBACKEND, CodeMap, Layer, Unreadable, layer_of
-from .code_partial import CONFIG_ENDINGS, TELLING, Command, Parts, commands_in, is_config, is_script, unknown_config
-from .globs import compiled
-from .hcl_parser import Attribute, Evaluator, Hcl, Unparsable, json_value, plain
+from .code_layer import (
+    BLOCK,
+    CHECKOUT,
+    KNOWN,
+    NEEDED,
+    TERRAGRUNT,
+    TFBACKEND,
+    CodeMap,
+    Layer,
+    Unreadable,
+    layer_of,
+    parents,
+)
+from .code_partial import (
+    CONFIG_ENDINGS,
+    TELLING,
+    Command,
+    Parts,
+    anywhere,
+    commands_in,
+    is_config,
+    is_script,
+    unknown_config,
+    writes_backend,
+)
+from .hcl_parser import Attribute, Evaluator, Hcl, Unparsable, is_known, json_value, plain
 from .terragrunt import UNITS, Read, Terragrunt, asked_names, asked_texts, may_matter
 
 __all__ = [
@@ -48,9 +70,12 @@ __all__ = [
 SCRIPT, CDKTF, TEXT, TEST = "script", "cdktf", "text", "test"
 #: A file that somebody names as one for `-backend-config`, whatever it is called.
 ASKED = "asked"
+#: A file beside a partial block, of which its name says nothing.
+NEARBY = "nearby"
 #: What a record of `init` is called, also in a folder of TF_DATA_DIR.
 RECORD = "terraform.tfstate"
 _OLD_TERRAGRUNT = re.compile(r"^[ \t]*terragrunt[ \t]*=[ \t]*\{", re.MULTILINE)
+_TERRAMATE = re.compile(r"^[ \t]*generate_(?:hcl|file)\b", re.MULTILINE)
 _CDKTF_OUTPUT = "cdktf.out"
 
 
@@ -108,6 +133,8 @@ class Collector:
     tofu: set[str] = field(default_factory=set)
     versions: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     cdktf: dict[str, str] = field(default_factory=dict)
+    #: Scripts, templates and settings that have the text of a backend, and why they count.
+    writers: dict[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
     _asked_texts: set[str] = field(default_factory=set)
 
@@ -129,7 +156,9 @@ class Collector:
             elif source in (TFBACKEND, ASKED):
                 self._config(path, text, source == ASKED)
             elif source == SCRIPT:
-                self.commands += commands_in(path, text)
+                self._script(path, text)
+            elif source == NEARBY:
+                self._nearby(path, text)
             elif source == CDKTF:
                 self.cdktf[path] = text
             elif source == TEXT:
@@ -142,18 +171,31 @@ class Collector:
     def wanted(self, paths: Iterable[str], settings: Settings) -> dict[str, str]:
         """Which of these files are needed besides, and as what."""
         named = {name for command in self.commands for name in command.files if name.strip("*")}
-        if not (self._asked or self._asked_texts or settings.backend_files or named):
+        partial = {
+            folder
+            for folder, declared in self.declared.items()
+            if any(each.layer and each.layer.is_partial for each in declared)
+        }
+        if not (self._asked or self._asked_texts or settings.backend_files or named or partial):
             return {}
         finder = Parts({}, {}, {}, (), patterns=settings.backend_files, roots=settings.roots)
-        tails = [compiled(f"**/{name.rpartition('../')[2].removeprefix('./')}") for name in sorted(named)]
+        tails: dict[str, list[re.Pattern[str]]] = defaultdict(list)
+        for name in sorted(named):
+            last = name.rpartition("/")[2]
+            tails["" if "*" in last else last].append(anywhere(name))
         found = {}
         for path in paths:
             if path in self._asked_texts and path not in self.texts:
                 found[path] = TEXT
             elif path.rpartition("/")[2] in self._asked and path not in self.terragrunt and path not in self.idle:
                 found[path] = TERRAGRUNT
-            elif path not in self.configs and (finder.is_chosen(path) or any(each.fullmatch(path) for each in tails)):
+            elif path not in self.configs and (
+                finder.is_chosen(path)
+                or any(each.fullmatch(path) for each in [*tails.get(path.rpartition("/")[2], ()), *tails[""]])
+            ):
                 found[path] = ASKED
+            elif source_of(path) is None and any(each in partial for each in parents(path)):
+                found[path] = NEARBY
         return found
 
     def result(self, settings: Settings | None = None) -> CodeMap:
@@ -163,7 +205,8 @@ class Collector:
         known = [each for each in read if isinstance(each, Read)]
         unresolved = [each for one in known for each in one.unresolved]
         blocks, opened = self._blocks()
-        unresolved += [*opened, *self._without_output()]
+        written = (Unreadable(*each) for each in self.writers.items() if each[0] not in self.texts)
+        unresolved += [*opened, *self._without_output(), *written]
         parts = Parts(
             blocks,
             self.configs,
@@ -216,13 +259,33 @@ class Collector:
         if _member(backend, "type") == "s3":
             self.checkouts[folder.rpartition("/")[0]].append(layer_of(path, CHECKOUT, _member(backend, "config")))
 
+    def _script(self, path: str, text: str) -> None:
+        self.commands += commands_in(path, text)
+        if writes_backend(text):
+            self.writers[path] = "it has the text of an S3 backend, which is written to some code when it is used"
+        elif path.endswith((".json", ".toml")):
+            self._nearby(path, text)
+
+    def _nearby(self, path: str, text: str) -> None:
+        """A file of any name may be one for `-backend-config`, if it is made of nothing but plain arguments."""
+        if path in self.configs or not any(word in text for word in TELLING):
+            return
+        try:
+            values = _arguments(text)
+        except (Unparsable, RecursionError):
+            return
+        if values is not None and is_known(values) and is_config(path, values):
+            self.configs[path] = layer_of(path, TFBACKEND, values, is_generated(path, text))
+
     def _terragrunt(self, path: str, text: str) -> None:
         self.folders.add(path.rpartition("/")[0])
         self.commands += commands_in(path, text)  # as extra_arguments may have them
-        if not may_matter(text):
+        if _TERRAMATE.search(text) and writes_backend(text):
+            self.writers[path] = "Terramate writes its backend to some code"
+        if any(word in text for word in TELLING):
+            self._config(path, text)
+        if path in self.configs or not may_matter(path, text):
             self.idle.add(path)
-            if any(word in text for word in TELLING):
-                self._config(path, text)
             return
         self.terragrunt[path] = text
         self._asked |= asked_names(text)
@@ -362,6 +425,7 @@ def _answered(code: CodeMap, settings: Settings) -> CodeMap:
 
 def _is_open(layer: Layer, is_reader: bool) -> bool:
     is_sure = "bucket" in layer.arguments and not layer.unknown & {"dynamodb_table", "use_lockfile"}
+    is_sure = is_sure and not (layer.may_name_table and not is_reader)
     return not (is_sure and (is_reader or layer.lock_mode != "unknown"))
 
 

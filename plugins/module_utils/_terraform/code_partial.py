@@ -22,13 +22,16 @@ from .hcl_parser import UNKNOWN
 CONFIG_ENDINGS = (".hcl", ".tfvars", ".tfvars.json", ".backend", ".cfg", ".conf", ".config")
 #: So many files for all folders are a plain case; which of more are meant, code_backend_files has to say.
 PLAIN = 20
+#: What a command may give that is another client than the code says.
+_LOCATING = {"bucket", "dynamodb_table", "use_lockfile"}
 #: The words that make a file one of a backend, whatever it is called.
 TELLING = {"bucket", "dynamodb_table"}
 
 _SCRIPTS = re.compile(
     r"(?:GNU)?[Mm]akefile(?:\..*)?|.*\.mk|Jenkinsfile.*|Dockerfile.*|[Tt]askfile.*|[Jj]ustfile|Earthfile|Rakefile"
     r"|\.envrc|\.env(?:\..*)?"
-    r"|.*\.(?:sh|bash|zsh|ksh|fish|ya?ml|groovy|ps1|psm1|bat|cmd|py|rb|js|ts|go|toml|json|env|bzl|tmpl|j2)"
+    r"|.*\.(?:sh|bash|zsh|ksh|fish|ya?ml|groovy|ps1|psm1|bat|cmd|py|rb|js|ts|go|toml|json|env|bzl|tm)"
+    r"|.*\.(?:tmpl|tpl|tftpl|template|j2|jinja2?|erb|ejs|hbs|mustache|gotmpl)"
 )
 _OPTION = "-backend-config"
 _FLAG = re.compile(rf"(\\?[\"'])?(?<![\w-])-?{_OPTION}(?:=|[ \t]+|[\"']?[ \t]*,[ \t]*)")
@@ -36,6 +39,17 @@ _WORD = re.compile(
     r"(?:\$\{\{[^}\n]*\}\}|\{\{[^}\n]*\}\}|\$\([^)\n]*\)|`[^`\n]*`|\$\{[^}\n]*\}|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
     r"|\\.|[^\s\"'\\,;|&)\]`])+"
 )
+#: A flag whose word is on the next line, as in lists of YAML and other languages.
+_NEXT_LINE = re.compile(rf"({_OPTION}[\"']?(?:[ \t]*,)?)[ \t]*\r?\n[ \t]*(?:-[ \t]+)?(?=[\"'\w$])")
+#: Text that becomes the backend of some code when it is run: in templates, scripts and settings of other tools.
+_WRITES = re.compile(
+    r"(?<![\w.-])backend[ \t]+\\*[\"']?s3\\*[\"']?[ \t]*\{"
+    r"|[\"']backend\\*[\"'][ \t]*:\s*\{\s*\\*[\"']s3\\*[\"'][ \t]*:"
+    r"|^[ \t]*(?:remote_state_)?backend_type[ \t]*:[ \t]*[\"']?s3\b"
+    r"|^[ \t]*(?:remote_state_)?backend[ \t]*:[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+s3[ \t]*:",
+    re.MULTILINE,
+)
+_LONGEST_WORD = 4_096
 _CONTINUED = re.compile(r"[\\`^][ \t]*\r?\n")
 _DIRECTORY = re.compile(r"-chdir(?:=|[ \t]+)(\S+)|\bcd[ \t]+([^\s;&|]+)")
 _DYNAMIC = re.compile(r"\$\{\{[^}]*\}\}|\{\{[^}]*\}\}|\$\([^)]*\)|\$\{[^}]*\}|\$\w+|`[^`]*`|<[^>]*>|\{[^}]*\}|%\w+%|\$")
@@ -45,6 +59,11 @@ _ASSIGNED = re.compile(r"([a-z_0-9]+)=(.*)", re.DOTALL)
 def is_script(name: str) -> bool:
     """Whether a file may hold a command line of a client."""
     return bool(_SCRIPTS.fullmatch(name))
+
+
+def writes_backend(text: str) -> bool:
+    """Whether a script, template or setting has the text of an S3 backend, which its run puts somewhere."""
+    return "backend" in text and bool(_WRITES.search(text))
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ def commands_in(path: str, text: str) -> Iterator[Command]:
         return
     words: list[str] = []
     directory: str | None = None
-    for line in [*_CONTINUED.sub(" ", text).splitlines(), ""]:
+    for line in [*_CONTINUED.sub(" ", _NEXT_LINE.sub(r"\1 ", text)).splitlines(), ""]:
         found = list(_words(line)) if _OPTION in line else []
         if words and (not found or _begins(line)):
             yield from _command(path, directory, words)
@@ -85,12 +104,16 @@ def _begins(line: str) -> bool:
 
 
 def _words(line: str) -> Iterator[str]:
-    for flag in _FLAG.finditer(line):
+    at = 0
+    while flag := _FLAG.search(line, at):
+        at = flag.end()
+        rest = line[at : at + _LONGEST_WORD]
         quote = (flag[1] or "").lstrip("\\")
         if quote and not flag[0].rstrip().endswith(","):
-            end = line.find(quote, flag.end())
-            yield re.split(r"\s+-", line[flag.end() : end if end >= 0 else None].rstrip("\\"))[0]
-        elif word := _WORD.match(line, flag.end()):
+            end = rest.find(quote)
+            yield re.split(r"\s+-", rest[: end if end >= 0 else None].rstrip("\\"))[0]
+        elif word := _WORD.match(rest):
+            at += word.end()
             yield _unquoted(word[0])
 
 
@@ -104,7 +127,8 @@ def _command(path: str, directory: str | None, words: Sequence[str]) -> Iterator
     for word in words:
         assigned = _ASSIGNED.fullmatch(word)
         if assigned and assigned[1] in S3_ARGUMENTS:
-            values[assigned[1]] = UNKNOWN if _DYNAMIC.search(assigned[2]) else assigned[2]
+            is_open = not assigned[2] or _DYNAMIC.search(assigned[2])  # what is empty is put together elsewhere
+            values[assigned[1]] = UNKNOWN if is_open else assigned[2]
         elif not assigned or "/" in assigned[1] or "." in assigned[1]:
             files.append(_DYNAMIC.sub("*", word))
     place = _DYNAMIC.sub("*", directory.strip("\"'")) if directory else None
@@ -129,6 +153,7 @@ class Parts:
     roots: Sequence[str] = ()
     claimed: set[str] = field(default_factory=set)
     _named: dict[str, frozenset[str]] = field(default_factory=dict)
+    _anywhere: dict[str, bool] = field(default_factory=dict)
     #: Commands that found the folder in which they are run.
     placed: set[Command] = field(default_factory=set)
 
@@ -148,9 +173,24 @@ class Parts:
         for checkouts in self.checkouts.values():
             yield from checkouts
         yield from (each for path, each in self.configs.items() if path not in self.claimed and _stands_alone(each))
-        for command in self.commands:
-            if command not in self.placed and "bucket" in command.layer.arguments:
-                yield command.layer
+        yield from (
+            self._alone(command) for command in self.commands if command not in self.placed and self._says(command)
+        )
+
+    def _says(self, command: Command) -> bool:
+        """Whether a command that is run in some folder says more than the files that were found."""
+        named = [name for name in command.files if name.strip("*")]
+        return bool(command.layer.given & _LOCATING) or not all(map(self._is_anywhere, named))
+
+    def _alone(self, command: Command) -> Layer:
+        missing = [name for name in command.files if name.strip("*") and not self._is_anywhere(name)]
+        return merged(command.layer, layer_of(command.path, COMMAND, UNKNOWN)) if missing else command.layer
+
+    def _is_anywhere(self, name: str) -> bool:
+        if name not in self._anywhere:
+            pattern = anywhere(name)
+            self._anywhere[name] = any(pattern.fullmatch(path) for path in self.configs)
+        return self._anywhere[name]
 
     def _completed(
         self,
@@ -168,20 +208,20 @@ class Parts:
         variants += [each for command in commands for each in self._commanded(block, folder, command)]
         if not chosen and not (block.is_partial and any("bucket" in each.given for each in variants)):
             variants += self._beside(block, folder, own, near)
-        if not block.is_partial:
+        if not block.is_partial or not variants:
             yield block
-        elif not variants:
-            checkouts = self.checkouts.get(folder, [])
-            yield from [merged(block, each) for each in checkouts] or [block]
         yield from dict.fromkeys(variants)
 
     def _commanded(self, block: Layer, folder: str, command: Command) -> Iterator[Layer]:
         self.placed.add(command)
         groups: list[list[Layer]] = [[]]
+        missing = layer_of(command.path, COMMAND, UNKNOWN)
         for name in command.files:
             matching = self._matching(name, folder, command.folder) if name.strip("*") else []
             self.claimed |= {each.path for each in matching}
-            missing = layer_of(command.path, COMMAND, UNKNOWN)
+            if len(groups) * len(matching) > PLAIN**2:  # nobody can say which go together
+                yield merged(block, missing)
+                return
             groups = [[*group, each] for group in groups for each in matching or [missing]]
         values = [command.layer] if command.layer.given else []
         yield from (_together(block, [*group, *values]) for group in groups)
@@ -333,6 +373,12 @@ class Parts:
             folder: [[*common[folder], *each] for each in named[folder].values()] or [common[folder]]
             for folder in {*common, *named}
         }
+
+
+def anywhere(name: str) -> re.Pattern[str]:
+    """The files that may be meant by a name in a script, whatever folder that is run in."""
+    tail = name.rpartition("../")[2].removeprefix("./")
+    return compiled(f"**/{tail.replace('[', '[[]').replace('{', '[{]')}")
 
 
 def _are_partial(blocks: Iterable[Layer]) -> bool:

@@ -25,7 +25,7 @@ def _expression(token: str, seen: set[str]) -> str:
     if token in ("**", "*", "?"):
         return {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
     if token.startswith("[") and token.endswith("]") and len(token) > 2:
-        inner = token[1:-1].replace("\\", "\\\\")
+        inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
         return f"[{'^' + inner[1:] if inner.startswith('!') else inner}]"
     if token.startswith("{") and "}" in token:
         name, _brace, slash = token[1:].partition("}")
@@ -47,6 +47,11 @@ def problem_of(glob: str) -> str | None:
     except re.error as error:
         return str(error)
     return None
+
+
+def literal(path: str) -> str:
+    """The pattern of this one path."""
+    return re.sub(r"[\[*?{]", r"[\g<0>]", path)
 
 
 def relative(path: str, roots: Iterable[str]) -> list[str]:

@@ -53,6 +53,8 @@ class Block:
     end: int
 
 
+#: Brackets within brackets, and parts of one value.
+DEEPEST, LARGEST_VALUE = 100, 50_000
 #: The value of a reference such as `local.name`, by its parts; UNKNOWN if it is not known.
 Lookup = Callable[[Sequence[str]], Any]
 #: By name: a function of static or unknown arguments.
@@ -192,6 +194,8 @@ class Hcl:
                 if matched["tag"]:
                     stack.append(_Heredoc(matched["tag"]))
                 elif token == '"' or token in _CLOSING:
+                    if len(stack) > DEEPEST:
+                        raise Unparsable("it is nested deeper than any Terraform")
                     stack.append(_CLOSING.get(token, token))
                 elif token in ("}", "]", ")") and (not stack or stack.pop() != token):
                     raise self.unparsable(matched.start())
@@ -419,6 +423,24 @@ def plain(value: Any, read: Callable[[str], Any] = lambda text: text) -> Any:
     if isinstance(value, list):
         return [plain(each, read) for each in value]
     return read(value) if isinstance(value, str) else UNKNOWN if isinstance(value, float) else value
+
+
+def small(value: Any) -> Any:
+    """UNKNOWN for what is made of so many parts that nobody wrote it: references to references double each time."""
+    return value if _parts_of(value, LARGEST_VALUE) >= 0 else UNKNOWN
+
+
+def _parts_of(value: Any, left: int) -> int:
+    """What is left of a number after the parts of a value are taken from it, or less than nothing."""
+    if isinstance(value, str):
+        return left - len(value) // 100 - 1
+    left -= 1
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        if left < 0:
+            return left
+        left = _parts_of(each, left)
+    return left
 
 
 def is_known(value: Any) -> bool:

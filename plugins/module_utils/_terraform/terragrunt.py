@@ -17,7 +17,8 @@ from typing import Any
 
 from .code_blocks import ENDINGS, declared_in
 from .code_layer import TERRAGRUNT, Layer, Unreadable, layer_of, parents, with_placeholders
-from .hcl_parser import PLACEHOLDER, UNKNOWN, Attribute, Evaluator, Hcl, Unparsable, json_value, plain
+from .code_partial import CONFIG_ENDINGS, TELLING
+from .hcl_parser import PLACEHOLDER, UNKNOWN, Attribute, Evaluator, Hcl, Unparsable, json_value, plain, small
 
 STACK = "terragrunt.stack.hcl"
 UNITS = ("terragrunt.hcl", "terragrunt.hcl.json")
@@ -56,8 +57,9 @@ def asked_texts(path: str, text: str) -> set[str]:
     return {_joined(folder, name) for name in _TEXTS.findall(text)}
 
 
-def may_matter(text: str) -> bool:
-    return bool(_MENTIONS.search(text))
+def may_matter(path: str, text: str) -> bool:
+    """JSON may write any letter by its number."""
+    return bool(_MENTIONS.search(text)) or (path.endswith(".json") and "\\u" in text)
 
 
 def _joined(folder: str, name: str) -> str:
@@ -129,15 +131,16 @@ class Terragrunt:
         return values
 
     def _evaluator(self, hcl: Hcl, path: str, local: Mapping[str, Attribute]) -> Evaluator:
-        busy: set[str] = set()
+        known: dict[str, Any] = {}
 
         def lookup(parts: Sequence[str]) -> Any:
             item = local.get(parts[1]) if len(parts) > 1 and parts[0] == "local" else None
-            if item is None or item.name in busy:
+            if item is None:
                 return UNKNOWN
-            busy.add(item.name)
-            value = evaluator.value(item.start, item.end)
-            busy.discard(item.name)
+            if item.name not in known:
+                known[item.name] = UNKNOWN  # as long as it is asked for by itself
+                known[item.name] = small(evaluator.value(item.start, item.end))
+            value = known[item.name]
             for part in parts[2:]:
                 value = value.get(part, UNKNOWN) if isinstance(value, Mapping) else UNKNOWN
             return value
@@ -204,7 +207,10 @@ class Terragrunt:
             return
         place, contents = body.get("path"), body.get("contents")
         is_code = not isinstance(place, str) or PLACEHOLDER in place or place.endswith(ENDINGS)
-        if body.get("disable") is True or not is_code:
+        if body.get("disable") is True:
+            return
+        if not is_code:
+            self._generate_arguments(read, name, str(place), contents)
             return
         reason = f'what its generate "{name}" writes is only known when Terragrunt runs'
         if not isinstance(contents, str):
@@ -226,6 +232,19 @@ class Terragrunt:
                 read.layers.append(each.layer)
             elif each.is_open:
                 read.unresolved.append(Unreadable(read.path, reason))
+
+    def _generate_arguments(self, read: Read, name: str, place: str, contents: Any) -> None:
+        """A file for `-backend-config`, which it may be by its ending or by what is in it."""
+        is_known = isinstance(contents, str)
+        is_one = (
+            place.endswith((".tfbackend", ".tfbackend.json", *CONFIG_ENDINGS))
+            and any(word in contents for word in TELLING)
+            if is_known
+            else False
+        )
+        if is_one or (not is_known and place.endswith(".tfbackend")):
+            reason = f'what its generate "{name}" writes may complete a backend'
+            read.unresolved.append(Unreadable(read.path, reason))
 
     def _include(self, read: Read, name: str, body: Any) -> None:
         path = body.get("path") if isinstance(body, Mapping) else None
@@ -249,7 +268,8 @@ class Terragrunt:
                 candidates = candidates[1:]
         else:
             candidates = [_joined(folder, path)] if PLACEHOLDER not in path else []
-        return next((each for each in candidates if each in self.files or each in self.idle), None)
+        found = (each for each in candidates if each != by and (each in self.files or each in self.idle))
+        return next(found, None)
 
     def _unit(self, read: Read, kind: str, name: str, body: Any) -> None:
         source = body.get("source") if isinstance(body, Mapping) else None
@@ -262,9 +282,11 @@ class Terragrunt:
         """Code from elsewhere may have a backend of its own, unless Terragrunt gives it one."""
         if read.path.rpartition("/")[2] not in UNITS or read.has_backend:
             return
-        if any(found[each].has_backend for each in read.includes if each in found):
+        included = [found[each] for each in read.includes if each in found]
+        if any(each.has_backend for each in included):
             return
-        for source in read.sources:
+        sources = [*read.sources, *(source for each in included for source in each.sources)]
+        for source in sources:
             if not self._is_there(read.path, source):
                 reason = f"the code that it runs, {_shown(source)}, is not among the code that was read"
                 read.unresolved.append(Unreadable(read.path, reason))

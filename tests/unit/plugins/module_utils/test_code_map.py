@@ -152,8 +152,8 @@ VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("written", VALUES)
 def test_what_is_not_static_is_unknown(written: str) -> None:
-    layer = only(code_map([("main.tf", block(f"{FULL}dynamodb_table = {written}\n"))]))
-    assert layer.told()["dynamodb_table"] == VALUES[written]
+    layer = only(code_map([("main.tf", block(f"{FULL}kms_key_id = {written}\n"))]))
+    assert layer.told()["kms_key_id"] == VALUES[written]
 
 
 LOCK_MODES: dict[str, str] = {
@@ -197,13 +197,14 @@ def test_a_whole_block_counts_as_it_is_and_with_each_file_beside_it() -> None:
     ]
 
 
-def test_a_partial_block_without_files_is_what_its_checkout_was_given() -> None:
+def test_a_checkout_says_what_it_was_given_and_not_what_others_are() -> None:
     files = [("a/main.tf", block('key = "k"\n')), ("a/.terraform/terraform.tfstate", checkout(**BOTH))]
-    layers = code_map(files).layers
-    assert {(each.source, each.path, each.arguments["bucket"]) for each in layers} == {
-        ("block", "a/main.tf", "b"),
+    code = code_map(files)
+    assert {(each.source, each.path, each.arguments.get("bucket")) for each in code.layers} == {
+        ("block", "a/main.tf", None),
         ("checkout", "a/.terraform/terraform.tfstate", "b"),
     }
+    assert [each.path for each in code.unknown()] == ["a/main.tf"]
 
 
 def test_nobody_is_said_not_to_lock_who_may_be_told_to_later() -> None:
@@ -328,7 +329,12 @@ def test_what_is_no_text_is_told(tree: Path) -> None:
     (tree / "dangling.tf").symlink_to(tree / "nowhere")
     os.mkfifo(tree / "pipe.tf")
     found = read_code([str(tree)])
-    assert [Path(each.path).name for each in found.unreadable] == ["binary.tf", "large.tf"]
+    assert [Path(each.path).name for each in found.unreadable] == [
+        "binary.tf",
+        "dangling.tf",
+        "large.tf",
+        "pipe.tf",
+    ]
     assert len(found.layers) == 2
 
 
@@ -421,7 +427,7 @@ def test_modules_that_were_downloaded_into_a_data_directory_of_any_name_are_not_
     for path in (".tfdata/modules/m/main.tf", "modules/m/main.tf"):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(block(FULL))
-    (tmp_path / ".tfdata/modules/modules.json").write_text("{}")
+    (tmp_path / ".tfdata/modules/modules.json").write_text('{"Modules": [{"Key": "", "Source": "", "Dir": "."}]}')
     (tmp_path / ".tfdata/terraform.tfstate").write_text(checkout(**BOTH))
     assert paths(read_code([str(tmp_path)]), tmp_path) == [".tfdata/terraform.tfstate", "modules/m/main.tf"]
 

@@ -97,7 +97,7 @@ def test_what_may_be_about_the_backend_is_in_the_way() -> None:
     assert [each.partition(":")[0] for each in told] == [
         "2 places in the code may be clients of this backend, and the code does not say for certain"
     ]
-    assert "x.tf (it is not HCL)" in told[0] and "any/backend.tf (its bucket is only known" in told[0]
+    assert "x.tf (it is not HCL)" in told[0] and "any/backend.tf (its bucket is no plain name" in told[0]
     assert "code_known" in told[0]
 
 
