@@ -72,6 +72,7 @@ SCRIPT, CDKTF, TEXT, TEST = "script", "cdktf", "text", "test"
 ASKED = "asked"
 #: A file beside a partial block, of which its name says nothing.
 NEARBY = "nearby"
+DOCUMENTS = (".md", ".rst", ".adoc")
 #: What a record of `init` is called, also in a folder of TF_DATA_DIR.
 RECORD = "terraform.tfstate"
 _OLD_TERRAGRUNT = re.compile(r"^[ \t]*terragrunt[ \t]*=[ \t]*\{", re.MULTILINE)
@@ -194,7 +195,11 @@ class Collector:
                 or any(each.fullmatch(path) for each in [*tails.get(path.rpartition("/")[2], ()), *tails[""]])
             ):
                 found[path] = ASKED
-            elif source_of(path) is None and any(each in partial for each in parents(path)):
+            elif (
+                source_of(path) is None
+                and not path.endswith(DOCUMENTS)
+                and any(each in partial for each in parents(path))
+            ):
                 found[path] = NEARBY
         return found
 
