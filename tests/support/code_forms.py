@@ -94,6 +94,11 @@ RUN: dict[str, Form] = {
     ),
     "a template of literals": Form({"main.tf": block().replace('"form"', '"f${"o"}${"rm"}"')}),
     "an operator": Form({"main.tf": block().replace('"form"', 'true ? "form" : "x"')}, is_key_unknown=True),
+    "a key that is not normalised": Form({"main.tf": block().replace('"form"', '"e\u0301"')}, key="\u00e9"),
+    "the ARN of a table": Form(
+        {"main.tf": block(dynamodb_table=f"arn:aws:dynamodb:{REGION}:123456789012:table/{TABLE}")}
+    ),
+    "brackets in brackets": Form({"main.tf": f"locals {{\n  a = {'[' * 150}{']' * 150}\n}}\n{block()}"}),
     "a number for a key": Form({"main.tf": block(key=12)}, key="12"),
     "an override to S3": Form({"main.tf": LOCAL, "backend_override.tf": block()}),
     "an override in JSON": Form({"main.tf": block(key="x"), "override.tf.json": json.dumps(as_json())}),

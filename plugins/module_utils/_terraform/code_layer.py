@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unicodedata import normalize
 
 from .globs import literal
 from .hcl_parser import PLACEHOLDER, UNKNOWN, Unknown, is_known
@@ -249,7 +250,7 @@ def _static(name: str, value: Any) -> Any:
         return {"true": True, "1": True, "false": False, "0": False}.get(value) if isinstance(value, str) else None
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
+    text = normalize("NFC", str(value))  # as cty does with every string
     is_plain = name not in _PLAIN or _PLAIN[name].fullmatch(text)
     return text if is_plain and _is_text(text) else None
 
