@@ -14,6 +14,7 @@ from pathlib import Path
 from posixpath import normpath
 
 from .._core.model import Invalid
+from .._terraform.code_blocks import Declared, is_override
 from .._terraform.code_map import CHECKOUT, NEARBY, SCRIPT, CodeMap, Collector, Settings, source_of
 from .._terraform.globs import Ignored, covers, is_ignored
 
@@ -185,6 +186,14 @@ def _rules(folder: str) -> list[Ignored]:
         return []
 
 
+def _private(declared: Iterable[Declared]) -> Iterator[str]:
+    """Override files that Git ignores. Source: Terraform.gitignore of github/gitignore"""
+    for path in {each.path for each in declared if is_override(each.path)}:
+        real = Path(os.path.realpath(path))
+        if is_ignored([*_above(real.parent.as_posix()), *_rules(real.parent.as_posix())], real.as_posix(), False):
+            yield path
+
+
 def read_code(
     trees: Iterable[str], settings: Settings | None = None, exclude: Sequence[str] = (), gitignore: bool = False
 ) -> CodeMap:
@@ -200,6 +209,7 @@ def read_code(
             _read(collector, path, source, None)
     for path, reason in tree.failed.items():
         collector.fail(path, reason)
+    collector.private |= {each for declared in collector.declared.values() for each in _private(declared)}
     taken: set[str] = set()
     while wanted := {path: source for path, source in collector.wanted(paths, settings).items() if path not in taken}:
         for path, source in wanted.items():

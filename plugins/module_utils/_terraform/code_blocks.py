@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ _MAY_READ = re.compile(rf"(?<![\w.-]){_READS}(?![\w.-])")
 _REQUIRED = "required_version"
 #: Comments by which generators claim a file as theirs.
 GENERATED = re.compile(
-    r"^[ \t]*(?:#|//|/?\*+).{0,300}?(?:\bgenerated\s+by\b|\bauto(?:matically)?[- ]?generated\b|\bgenerated\s+automatically\b"
-    r"|\bcode\s+generated\b.{0,300}?\bdo\s+not\s+(?:edit|modify)\b|\bdo\s+not\s+edit\b.{0,300}?\bgenerated\b"
+    r"^[ \t]*(?:#|//|/?\*+).{0,300}?(?:\bgenerated\s+by\b|\bauto(?:matically)?[- ]?generated\b"
+    r"|\bgenerated\s+automatically\b|\bcode\s+generated\b.{0,300}?\bdo\s+not\s+(?:edit|modify)\b|\bdo\s+not\s+edit\b.{0,300}?\bgenerated\b"
     r"|\bthis\s+file\s+(?:is|was)\s+generated\b)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -183,8 +183,15 @@ def is_override(path: str) -> bool:
     return stem == "override" or stem.endswith("_override")
 
 
-def effective(declared: list[Declared], tofu_names: frozenset[str]) -> list[Declared]:
-    """The backends of a folder for Terraform, which reads .tf alone, and for OpenTofu, which prefers a .tofu."""
+def effective(declared: list[Declared], tofu_names: frozenset[str], private: Collection[str] = ()) -> list[Declared]:
+    """The backends of a folder for Terraform, which reads .tf alone, and for OpenTofu, which prefers a .tofu.
+
+    `private` are files that others do not have: what is in effect without them counts, too.
+    """
+    if any(each.path in private for each in declared):
+        common = [each for each in declared if each.path not in private]
+        own = effective(declared, tofu_names)
+        return own + [each for each in effective(common, tofu_names) if each not in own]
     terraform = [each for each in declared if not _is_tofu(each.path)]
     found = _overridden(terraform)
     if tofu_names:

@@ -191,11 +191,12 @@ def listed(names: Iterable[str], places: int = 10) -> str:
 def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
     """Why a gate stays closed."""
     if unknown:
-        count = f"{len(unknown)} places in the code" if len(unknown) > 1 else "1 place in the code"
+        count = f"{len(unknown)} places" if len(unknown) > 1 else "1 place"
         yield (
-            f"{count} may be clients of this backend, and the code does not say for certain: {describe(unknown)}. "
-            f'Say what they are in code_known, such as {{paths: "{literal(unknown[0].path)}", backend: none}}, or '
-            "complete their backends (code_backend_files)"
+            f"{count} in the code may be clients of this backend, and the code does not say for certain: "
+            f"{describe(unknown)}. Say what they are in code_known, such as "
+            f'{{paths: "{literal(unknown[0].path)}", backend: none}} if there is no S3 backend, and else its bucket and '
+            "how it locks; or complete their backends (code_backend_files)"
         )
 
 

@@ -134,6 +134,8 @@ class Collector:
     tofu: set[str] = field(default_factory=set)
     versions: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     cdktf: dict[str, str] = field(default_factory=dict)
+    #: Override files that Git ignores, as it is usual with them: they are this checkout's alone.
+    private: set[str] = field(default_factory=set)
     #: Scripts, templates and settings that have the text of a backend, and why they count.
     writers: dict[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -318,7 +320,7 @@ class Collector:
         blocks: dict[str, list[Layer]] = {}
         opened = []
         for folder, declared in self.declared.items():
-            found = effective(declared, frozenset(tofu.get(folder, ()))) if declared else []
+            found = effective(declared, frozenset(tofu.get(folder, ())), self.private) if declared else []
             if layers := [each.layer for each in found if each.layer]:
                 blocks[folder] = layers
             opened += [Unreadable(each.path, "the type of its backend is not known") for each in found if each.is_open]

@@ -50,8 +50,8 @@ def problem_of(glob: str) -> str | None:
 
 
 def literal(path: str) -> str:
-    """The pattern of this one path."""
-    return re.sub(r"[\[*?{]", r"[\g<0>]", path)
+    """The pattern of this one path, without what a screen or YAML may not show."""
+    return re.sub(r"[^\w ./@%+=:,~{}()\[\]*?#!$&'^-]", "?", re.sub(r"[\[*?{]", r"[\g<0>]", path))
 
 
 def relative(path: str, roots: Iterable[str]) -> list[str]:

@@ -23,7 +23,18 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_partial import writes_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.globs import covers, literal
 
-from tests.support.code_forms import ARGUMENTS, BUCKET, PARTIAL, TABLE, Form, arguments, block, generate, remote_state
+from tests.support.code_forms import (
+    ARGUMENTS,
+    BUCKET,
+    LOCAL,
+    PARTIAL,
+    TABLE,
+    Form,
+    arguments,
+    block,
+    generate,
+    remote_state,
+)
 from tests.unit.plugins.module_utils.test_code_forms import read, step_of, teardown_of, written
 
 READY = arguments(dynamodb_table=None, use_lockfile=True)
@@ -92,6 +103,9 @@ HIDDEN: dict[str, tuple[dict[str, Any], str]] = {
         "live/terragrunt.hcl",
         generate(f"<<EOF\n{arguments()}EOF", '"x.tfbackend"'),
         **{"live/main.tf": PARTIAL, "live/a.tfbackend": READY},
+    ),
+    "a block that an override of this checkout alone replaces": alone(
+        "a/main.tf", block(), **{"a/override.tf": LOCAL, ".gitignore": "*_override.tf\noverride.tf\n", ".git/HEAD": ""}
     ),
     "a submodule": ({".gitmodules": '[submodule "x"]\n\tpath = mods/x\r\n'}, "mods/x"),
     "a checkout of a partial block": alone(
@@ -267,6 +281,8 @@ def test_a_refusal_is_as_long_as_somebody_reads() -> None:
     assert "and 2999 more" in describe([Unreadable("x", "a"), *(Unreadable(str(n), "a") for n in range(2_999))], 1)
 
 
-@pytest.mark.parametrize("path", ["a/[x]/b.tf", "{{cookie.cutter}}/{x}/main.tf", "a*/b?.tf", "plain"])
+@pytest.mark.parametrize(
+    "path", ["a/[x]/b.tf", "{{cookie.cutter}}/{x}/main.tf", "a*/b?.tf", "plain", "\udcff/x", 'a"b']
+)
 def test_a_pattern_that_is_proposed_covers_its_path(path: str) -> None:
     assert covers(literal(path), path)
