@@ -195,8 +195,8 @@ def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
         yield (
             f"{count} in the code may be clients of this backend, and the code does not say for certain: "
             f"{describe(unknown)}. Say what they are in code_known, such as "
-            f'{{paths: "{literal(unknown[0].path)}", backend: none}} if there is no S3 backend, and else its bucket and '
-            "how it locks; or complete their backends (code_backend_files)"
+            f'{{paths: "{literal(unknown[0].path)}", backend: none}} if there is no S3 backend, and else its bucket '
+            "and how it locks; or complete their backends (code_backend_files)"
         )
 
 
