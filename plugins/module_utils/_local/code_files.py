@@ -262,7 +262,7 @@ def _bytes(path: str, source: str, about: os.stat_result) -> bytes | None:
             return file.read()
         if source == SCRIPT:
             with mmap(file.fileno(), 0, access=ACCESS_READ) as large:
-                is_mute = all(large.find(mark) < 0 for mark in MARKS)
+                is_mute = b"\0" in large[:1024] or all(large.find(mark) < 0 for mark in MARKS)
         else:
             is_record = path.endswith(f"/{DATA_DIRECTORY}/terraform.tfstate")
             is_mute = source == NEARBY or (source == CHECKOUT and not is_record)

@@ -167,7 +167,8 @@ def names_table(arguments: Mapping[str, Any], table: str | None) -> bool:
 
 def _may_be_in(layer: Layer, region: str | None) -> bool:
     """A region that the code names is another backend's, if it is another."""
-    return region is None or layer.arguments.get("region") in (None, region)
+    is_open = layer.reason == COMMAND_LINE and layer.source in (BLOCK, TFBACKEND, COMMAND)  # with the bucket, it may be
+    return is_open or region is None or layer.arguments.get("region") in (None, region)
 
 
 def describe(unknown: Sequence[Unreadable], places: int = 10) -> str:

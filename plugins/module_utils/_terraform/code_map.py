@@ -269,8 +269,8 @@ class Collector:
     def _script(self, path: str, text: str) -> None:
         self.commands += commands_in(path, text)
         if writes_backend(text):
-            self.writers[path] = "it has the text of an S3 backend, which is written to some code when it is used"
-        elif path.endswith((".json", ".toml")):
+            self.writers[path] = "it has the text of a backend, which some code gets when it is used"
+        elif path.endswith((".json", ".toml")) or "." not in path.rpartition("/")[2]:
             self._nearby(path, text)
 
     def _nearby(self, path: str, text: str) -> None:

@@ -31,6 +31,7 @@ _SCRIPTS = re.compile(
     r"(?:GNU)?[Mm]akefile(?:\..*)?|.*\.mk|Jenkinsfile.*|Dockerfile.*|[Tt]askfile.*|[Jj]ustfile|Earthfile|Rakefile"
     r"|\.envrc|\.env(?:\..*)?"
     r"|.*\.(?:sh|bash|zsh|ksh|fish|ya?ml|groovy|ps1|psm1|bat|cmd|py|rb|js|ts|go|toml|json|env|bzl|tm)"
+    r"|.*\.(?:pl|php|kts?|java|gradle|cs|nu|nix|star|jsonnet|libsonnet|cue|tsx|mjs|cjs|rs)|[^.]+"
     r"|.*\.(?:tmpl|tpl|tftpl|template|j2|jinja2?|erb|ejs|hbs|mustache|gotmpl)"
 )
 _OPTION = "-backend-config"
@@ -45,6 +46,7 @@ _NEXT_LINE = re.compile(rf"({_OPTION}[\"']?(?:[ \t]*,)?)[ \t]*\r?\n[ \t]*(?:-[ \
 _WRITES = re.compile(
     r"(?<![\w.-])backend[ \t]+\\*[\"']?s3\\*[\"']?[ \t]*\{"
     r"|[\"']backend\\*[\"'][ \t]*:\s*\{\s*\\*[\"']s3\\*[\"'][ \t]*:"
+    r"|^[ \t-]*backend_config(?:_files?)?[ \t]*:"
     r"|^[ \t]*(?:remote_state_)?backend_type[ \t]*:[ \t]*[\"']?s3\b"
     r"|^[ \t]*(?:remote_state_)?backend[ \t]*:[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+s3[ \t]*:",
     re.MULTILINE,

@@ -219,7 +219,7 @@ def test_a_backend_is_only_said_to_have_no_code_where_nothing_is_unknown() -> No
     assert (name, found.id) == ("", "code.unknown")
     assert found.detail.startswith("12 layers whose backend only their command line knows: 00/main.tf.json, ")
     assert found.detail.endswith("09/main.tf.json and 2 more.")
-    elsewhere = [layer(bucket=None, region="eu-west-1")]
+    elsewhere = [layer(bucket="${x}", region="eu-west-1")]
     assert {each.id for _name, each in check_code(code_map(elsewhere), [US])} == {"code.missing"}
     (missing,) = [each for name, each in check_code(code_map(elsewhere), [US, EU]) if name == "us-east-1"]
     assert missing.id == "code.missing"
