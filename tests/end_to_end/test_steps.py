@@ -150,7 +150,8 @@ class Fleet:
             if not result.get("failed"):
                 return result
             assert not self.failures, self.failures[0]
-            assert " is locked by " in result["msg"] and len(result["missing"]) <= 1, result
+            is_busy = " is locked by " in result["msg"] or "meanwhile: run again" in result["msg"]
+            assert is_busy and len(result["missing"]) <= 1, result
             assert time.monotonic() < until, result
 
     @property
