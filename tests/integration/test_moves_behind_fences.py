@@ -4,12 +4,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
+    MOVING,
+    LockInfo,
+    marshal,
+    uuid_of,
+)
 
 from tests.integration.moves import World, denied_of, refused, state
 from tests.support.relay import error, then
@@ -122,3 +129,18 @@ def test_a_policy_that_could_not_be_written_is_no_change(on_ministack: World):
     world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
     result = world.move(key=KEYS[0], fence="deny")
     assert result["failed"] and (result["changed"], result["denied"]) == (False, [])
+
+
+def test_what_refused_runs_left_locked_at_the_destination_is_released_behind_the_fence(on_ministack: World):
+    """Each of two runs at once may hold what the other one has taken over, and neither releases it."""
+    world = on_ministack
+    denied_states(world)
+    way = f"s3://{world.old.bucket}/{KEYS[0]} -> s3://{world.new.bucket}/{KEYS[0]}"
+    lock_id = uuid_of(hashlib.sha256(way.encode()).digest()[:16])
+    path = f"{world.new.bucket}/{KEYS[0]}"
+    left = marshal(LockInfo(lock_id, MOVING, "", "someone@else", "1", "2026-11-21T10:03:50Z", path))
+    world.new.s3.put_object(Bucket=world.new.bucket, Key=f"{KEYS[0]}.tflock", Body=left.encode())
+    result = world.moved(key=None, fence="deny")
+    assert result["changed"]
+    assert any(f"the lock {lock_id}" in each and "was released" in each for each in result["warnings"])
+    assert not world.moved(key=None, fence="deny")["changed"]

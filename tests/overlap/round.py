@@ -473,9 +473,7 @@ class Look:
                 self.round.states[other][path].top for other in self.round.sites[1:]
             )
             for store, holder in (("file", state.file), ("table", state.item)):
-                # A move that was killed, of a state that another one has taken elsewhere, leaves nothing but its lock.
-                is_idle = holder and holder.operation == MOVING and not state.ever
-                if holder and not is_fence and not is_idle:
+                if holder and not is_fence:
                     where = f"{path} in {site.bucket}"
                     yield Fault("stuck", f"the lock ({store}) of {where} is that of {holder.who} to the end")
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from glob import escape
@@ -27,7 +27,7 @@ from .deny_policy import is_behind
 from .endpoints import Side
 from .project_update import PASTE, Following, follow
 from .source_policy import SourceFence
-from .state_move import NOTHING, Move, Source, Verdict
+from .state_move import FINISH, NOTHING, Move, Source, Verdict
 from .stored_state import Stored, digest_of
 
 #: So many refusals are told one by one.
@@ -47,6 +47,8 @@ class Row:
     #: Whether it cannot be read, for lack of permission.
     is_denied: bool = False
     is_done: bool = False
+    #: It moved before, and runs of this move left the destination locked.
+    is_left_locked: bool = False
 
     @property
     def path(self) -> str | None:
@@ -56,7 +58,9 @@ class Row:
 
     @property
     def action(self) -> str:
-        return self.verdict.action if self.verdict else NOTHING
+        if self.verdict:
+            return self.verdict.action
+        return FINISH if self.is_left_locked else NOTHING
 
     def told(self) -> dict[str, Any]:
         document = self.verdict.document if self.verdict else None
@@ -132,7 +136,7 @@ class Relocation:
         self._renew()
         try:
             if _is_among(behind, row):
-                row.move.confirm()
+                row.is_left_locked = not row.move.confirm()
             else:
                 row.verdict = row.move.foresee()
         except Refused as reason:
@@ -212,8 +216,9 @@ class Relocation:
                 locks.enter_context(state.held(info, self._waiting()))
             due = [row for row in self.rows if row.action != NOTHING]
             self.target.aws.together([partial(self._carry, row) for row in due])
+            self.release_idle()
             self._renew()
-            self._hold([row for row in due if row.is_done and row.move.keeps_lock])
+            self._hold([row for row in due if row.is_done and row.verdict and row.move.keeps_lock])
             if self.fence == "deny":
                 self._deny()
             self.complain()
@@ -221,6 +226,16 @@ class Relocation:
                 self.following.bring(self.local.values())
         if self.following:
             self._prove(self.following)
+
+    def release_idle(self) -> None:
+        """What runs that were cut short locked where states cannot go any more."""
+        refused = [row for row in self.rows if row.problem and not row.is_foreign and row.path]
+        if refused:
+            self.target.aws.together([partial(self._release_idle, row) for row in refused])
+
+    def _release_idle(self, row: Row) -> None:
+        with suppress(TfstateError):  # it stays, as the problem of this state does
+            row.move.release_idle()
 
     def _hold(self, rows: list[Row]) -> None:
         """The locks that stay, looked at once more before anybody relies on them."""
@@ -285,7 +300,10 @@ class Relocation:
     def _carry(self, row: Row) -> None:
         self._renew()
         try:
-            row.verdict = row.move.carry_out(self._waiting())
+            if row.is_left_locked:
+                row.move.settle()
+            else:
+                row.verdict = row.move.carry_out(self._waiting())
             row.is_done = True
         except TfstateError as error:
             row.problem = str(error)

@@ -10,7 +10,7 @@ says that all before it is done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,7 +18,7 @@ from typing import Protocol
 from .._aws.errors import BROKEN, MAYBE_UNSEEN
 from .._core.model import CallFailed, TfstateError
 from .._engine.guard import Refused
-from .._locks.locking import Patience, claim, look, release, take
+from .._locks.locking import Claim, Patience, check_held, claim, look, release, take, take_over
 from .._locks.stores import Lock
 from .._policy.document import MOVED
 from .._state.errors import NotAState
@@ -171,8 +171,11 @@ class Move:
         verdict = judged(self._at_rest(), self.source.url, self.target)
         return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
 
-    def confirm(self) -> None:
-        """That it moved here before, if its source is denied to everybody. Its mark can be read all the same."""
+    def confirm(self) -> bool:
+        """That it moved here before, if its source is denied to everybody. Its mark can be read all the same.
+
+        Returns whether it is settled: several runs that were refused at once may have left the destination locked.
+        """
         mark = self.source.mark()
         _check_mark(mark, self.source.url, self.target)
         if mark is None:
@@ -182,6 +185,7 @@ class Move:
             )
         if self.target.body() is None:
             raise _gone(self.source.url, self.target)
+        return not self._ours(look(self.target.world, self.target.place))
 
     def _at_rest(self) -> Seen:
         """Both sides, but not as they are between a client's writing the state and its digest."""
@@ -215,15 +219,42 @@ class Move:
     def carry_out(self, patience: Patience) -> Verdict:
         """Moves the state. `patience` waits once more for a lock, or says that it was long enough."""
         begun: list[Verdict] = []
+        held: dict[str, Claim] = {}
         with ExitStack() as locks:
             for side in self._sides():
-                locks.enter_context(self._held(side, begun, patience))
+                locks.enter_context(self._held(side, held, begun, patience))
             now = seen(self.source, self.target)
             begun.append(judged(now, self.source.url, self.target))
             if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
                 return replace(begun[0], action=FINISH)
-            self._write(now, begun)
+            self._write(now, begun, held[self.target.url].locks)
         return begun[0]
+
+    def settle(self) -> None:
+        """Of a state that has moved for certain: releases what runs of this move left locked at the destination."""
+        self.confirm()
+        self._release_left()
+
+    def release_idle(self) -> None:
+        """What a run that was cut short locked at the destination, if the state has moved elsewhere meanwhile.
+
+        No run of this move gets any further then, and so none would release it.
+        """
+        if self.source.mark() not in (None, mark_of(self.target)):
+            self._release_left(lambda: self._is_no_fence({}))
+
+    def _release_left(self, may_go: Callable[[], bool] = lambda: True) -> None:
+        """`may_go` is asked once it is known which locks would be released."""
+        target = self.target
+        locks = self._ours(look(target.world, target.place))
+        if not locks or not may_go():
+            return
+        taken = [take_over(target.world, target.place, lock, self._info(target)) for lock in locks]
+        problems = _released(target, taken)
+        if problems:
+            raise TfstateError("; ".join(problems))
+        left = f"the lock {self.lock_name} of {target.url}, which a run before this one had left, was released"
+        target.world.warnings.append(left)
 
     def hold(self, digest: str) -> None:
         """Takes the lock that stays at the source again if it is gone. Raises TfstateError if the state was written."""
@@ -243,11 +274,11 @@ class Move:
     def _info(self, side: Stored) -> LockInfo:
         return replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
 
-    def _write(self, now: Seen, begun: list[Verdict]) -> None:
+    def _write(self, now: Seen, begun: list[Verdict], locks: Sequence[Lock]) -> None:
         body = now.body or b""
         digest = digest_of(body)
         if now.there is None:
-            self._create(body, begun)
+            self._create(body, begun, locks)
         if now.digest_there is None and self.target.place.table:
             self.target.create_digest(digest)
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
@@ -256,8 +287,17 @@ class Move:
         if isinstance(self.source, Stored):
             self.source.put_mark(mark_of(self.target))
 
-    def _create(self, body: bytes, begun: list[Verdict]) -> None:
-        """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence."""
+    def _create(self, body: bytes, begun: list[Verdict], locks: Sequence[Lock]) -> None:
+        """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence.
+
+        Another run of the same move may have taken over the locks of the destination, and released them, before this
+        one had those of the source.
+        """
+        try:
+            check_held(self.target.world, self.target.place, locks)
+        except TfstateError:
+            begun.clear()
+            raise
         try:
             self.target.create(body)
         except CallFailed as refused:
@@ -267,26 +307,57 @@ class Move:
             raise
 
     @contextmanager
-    def _held(self, side: Stored, begun: list[Verdict], patience: Patience) -> Iterator[None]:
+    def _held(self, side: Stored, held: dict[str, Claim], begun: list[Verdict], patience: Patience) -> Iterator[None]:
         """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends.
 
-        What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked.
+        What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked,
+        and what fences nothing.
         """
         place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
         claimed = claim(side.world, place, self._info(side), patience)
+        held[side.url] = claimed
         try:
             yield
         except BaseException:
-            mine = () if begun and side is self.source else claimed.made
+            mine = self._released_by_failure(side, claimed, held, begun)
             side.world.warnings.extend(_released(side, mine))
             if len(mine) < len(claimed.locks):
-                side.world.warnings.append(
-                    f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again, or release it"
-                )
+                side.world.warnings.append(self._stays_in_words(side))
             raise
         problems = () if self._stays(side) else _released(side, claimed.locks)
         if problems:
             raise TfstateError("; ".join(problems))
+
+    def _released_by_failure(
+        self, side: Stored, claimed: Claim, held: Mapping[str, Claim], begun: list[Verdict]
+    ) -> Sequence[Lock]:
+        if begun and side is self.source:
+            return ()
+        is_idle = claimed.taken_over and not begun and side is self.target and self._is_no_fence(held)
+        return claimed.locks if is_idle else claimed.made
+
+    def _is_no_fence(self, held: Mapping[str, Claim]) -> bool:
+        """Whether no run of this move can have copied anything: it would have locked the source before.
+
+        A run that has locked only the destination, and locks the source later, looks at the destination's locks again
+        before it copies.
+        """
+        source = self.source
+        if not isinstance(source, Stored):
+            return False
+        ours = [lock.text for lock in held[source.url].made] if source.url in held else []
+        with suppress(TfstateError):  # what cannot be looked at may be there
+            others = [lock for lock in self._ours(look(source.world, source.place)) if lock.text not in ours]
+            return not others and self.target.body() is None and self.target.digest() is None
+        return False
+
+    def _stays_in_words(self, side: Stored) -> str:
+        table = f", table: {side.place.table}" if side.place.table else ""
+        return (
+            f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again. Only if this move is "
+            f"given up, and {self.target.url} holds no copy of the state, release it with tf_state_lock: "
+            f"bucket: {side.place.bucket}, key: {side.place.path}{table}, lock_id: {self.lock_name}, state: released"
+        )
 
 
 def _released(side: Stored, locks: Sequence[Lock]) -> Sequence[str]:

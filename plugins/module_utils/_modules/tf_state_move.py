@@ -16,6 +16,7 @@ from .._aws.write_tracker import Lasting
 from .._bucket import encryption
 from .._core.model import Failure, Invalid, Params, TfstateError, Wrote, unheard
 from .._core.printable import printable
+from .._engine.guard import Refused
 from .._engine.location import check_bucket
 from .._engine.reconcile import unless_checking
 from .._local.project import Project
@@ -88,7 +89,11 @@ def move_states(params: Params, check_mode: bool, diff: bool, wrote: Wrote = unh
         if found:
             raise Invalid("; ".join(found))
         relocation = _relocation(params, wrote)
-        relocation.foresee()
+        try:
+            relocation.foresee()
+        except Refused:
+            unless_checking(check_mode, None, relocation.release_idle)
+            raise
         unless_checking(check_mode, None, relocation.carry_out)
         relocation.complain()
     except TfstateError as error:

@@ -6,16 +6,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Answer, Call, CallFailed, Failure
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import impatient
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Answer,
+    Call,
+    CallFailed,
+    Failure,
+    TfstateError,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import Taken, claim, impatient
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import Move
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.stored_state import Stored
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.unit.plugins.module_utils.fake_aws import Rejected
 from tests.unit.plugins.module_utils.test_locking import Stores
@@ -124,3 +130,90 @@ def test_the_copy_carries_a_checksum_whatever_the_shell_says():
     move(old, new).carry_out(impatient)
     assert puts(new)[PATH].params["ChecksumAlgorithm"] == "SHA256"
     assert new.files == {PATH: STATE}
+
+
+FOREIGN = replace(INFO, id="another-move", path=f"old/{PATH}")
+
+
+def killed(the_move: Move, *sides: Stored) -> None:
+    """Leaves the locks of a run of this move that was killed, or that goes on elsewhere."""
+    earlier = replace(the_move, info=replace(INFO, created="2026-11-21T09:00:00Z"))
+    for side in sides:
+        claim(side.world, side.place, earlier._info(side))
+
+
+def test_an_empty_destination_is_unlocked_if_the_source_is_locked_by_somebody_else():
+    """No run of this move can have copied anything."""
+    old, new = Objects(files={PATH: STATE}), Objects()
+    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH, "locks")), INFO, keeps_lock=True)
+    killed(there, there.target)
+    old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
+    with pytest.raises(Taken):
+        there.carry_out(impatient)
+    assert (new.files, new.items) == ({}, {})
+    assert marshal(FOREIGN).encode() == old.files[f"{PATH}.tflock"]
+
+
+def test_a_destination_stays_locked_if_it_has_what_may_be_a_copy():
+    old, new = Objects(files={PATH: STATE}), Objects(files={PATH: STATE + b" "})
+    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH)), INFO, keeps_lock=True)
+    killed(there, there.target)
+    old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
+    with pytest.raises(Taken):
+        there.carry_out(impatient)
+    assert there.lock_name in new.files[f"{PATH}.tflock"].decode()
+    (warning,) = new.warnings
+    assert f"bucket: new, key: {PATH}, lock_id: {there.lock_name}, state: released" in warning
+
+
+def test_a_destination_stays_locked_if_an_earlier_run_had_locked_the_source():
+    """It may be writing the copy at this moment."""
+    old, new = Objects(files={PATH: STATE}), Objects()
+    there = move(old, new)
+    killed(there, there.source, there.target)
+    new.refuses = denied_of_states("AccessDenied")
+    with pytest.raises(CallFailed, match="AccessDenied"):
+        there.carry_out(impatient)
+    assert there.lock_name in new.files[f"{PATH}.tflock"].decode()
+    assert there.lock_name in old.files[f"{PATH}.tflock"].decode()
+
+
+def test_nothing_is_copied_to_a_destination_whose_lock_another_run_took_over_and_released():
+    old, new = Objects(files={PATH: STATE}), Objects()
+    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH)), INFO, keeps_lock=True)
+    old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
+
+    def meanwhile(_attempt: int) -> bool:
+        again = replace(there, info=replace(INFO, created="2026-11-21T11:00:00Z"))
+        with pytest.raises(Taken):
+            again.carry_out(impatient)
+        assert new.files == {}
+        del old.files[f"{PATH}.tflock"]
+        return True
+
+    with pytest.raises(TfstateError, match="released by somebody else"):
+        there.carry_out(meanwhile)
+    assert (old.files, new.files) == ({PATH: STATE}, {})
+
+
+@pytest.mark.parametrize(
+    ("mark", "has_copy", "is_source_ours", "is_released"),
+    [
+        ("s3://elsewhere/app.tfstate", False, False, True),
+        ("s3://elsewhere/app.tfstate", True, False, False),
+        ("s3://elsewhere/app.tfstate", False, True, False),
+        ("s3://new/app.tfstate", False, False, False),
+        (None, False, False, False),
+    ],
+)
+def test_what_a_killed_run_locked_is_released_once_the_state_has_moved_elsewhere(
+    mark: str | None, has_copy: bool, is_source_ours: bool, is_released: bool
+):
+    tags = {PATH: [{"Key": "cornerstone.tfstate:moved-to", "Value": mark}]} if mark else {}
+    old, new = Objects(files={PATH: STATE}, tags=tags), Objects(files={PATH: STATE} if has_copy else {})
+    there = move(old, new)
+    killed(there, *([there.source] if is_source_ours else []), there.target)
+    there.release_idle()
+    assert (f"{PATH}.tflock" not in new.files) == is_released
+    assert bool(new.warnings) == is_released
+    assert (f"{PATH}.tflock" in old.files) == is_source_ours
