@@ -28,6 +28,9 @@ class ActionModule(Doors):
                 found = _role.asked(self._variables())
         except Invalid as problem:
             return {"failed": True, "msg": str(problem)}
+        against = self._other_account(found)
+        if against:
+            return {"failed": True, "changed": False, "msg": against}
         whole: dict[str, dict[str, Any]] = {}
         results: dict[str, dict[str, Any]] = {}
         names = set(_role.names_of(found))
@@ -49,6 +52,21 @@ class ActionModule(Doors):
         names |= names_in(arguments)
         told: dict[str, Any] = scrubbed(summed_up(results), _role.secrets_of(found), names)
         return told
+
+    def _other_account(self, found: dict[str, Any]) -> str | None:
+        """What speaks against account_id, before the bucket is written to: the table is always the credentials' own."""
+        if not (_role.has_table(found) and found.get(f"{_role.PREFIX}account_id")):
+            return None
+        if self._fast:
+            with self.environment():
+                return _role.other_account(found)
+        is_checking, self._task.check_mode = self._task.check_mode, True
+        try:
+            edge, module = _role.EDGES["table"], f"cornerstone.tfstate.{_role.MODULES['table']}"
+            answer = self.answer(edge, module, _role.arguments("table", found), unheard)
+        finally:
+            self._task.check_mode = is_checking
+        return str(answer.shown.get("msg")) if answer.shown.get("failed") else None
 
     def _variables(self) -> dict[str, Any]:
         """The task's own options over the role's variables over `module_defaults`."""

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
-from tests.integration.doors import through_core
+from tests.integration.conftest import Entrance
+from tests.integration.doors import Task, through_core
 from tests.integration.subject import Subject
 from tests.support.aws_behaviours import OWNER_HEADER, owners_are_compared
 
@@ -78,3 +81,25 @@ def test_a_converged_backend_takes_at_most_twelve_requests(
         counts.append(len(bucket.relay.calls))
         assert bucket.relay.operations.count("GetCallerIdentity") == (account_id is None)
     assert counts[0] <= 12 and counts[1] == counts[0] - 1
+
+
+@pytest.mark.aws("1.7")
+def test_the_role_writes_to_no_bucket_whose_table_would_lie_in_another_account(
+    entrance: Entrance, bucket: Subject, table: Subject, tmp_path: Path
+):
+    """A bucket of another account can be let in on purpose, a lock table cannot."""
+    bucket.aws().create_bucket(Bucket=bucket.name)
+    bucket.relay.calls.clear()
+    bucket.relay.use_first(owners_are_compared(bucket.emulator, STRANGER))
+    params = bucket.as_task().params
+    given = {
+        **{name: params[name] for name in ("endpoint_url", "region", "access_key", "secret_key") if name in params},
+        **{"bucket_name": bucket.name, "table_name": table.name, "account_id": STRANGER, "name": "eu"},
+        "config_directory": str(tmp_path / "files"),
+    }
+    run = entrance({f"terraform_backend_{name}": value for name, value in given.items()})
+    (result,) = run([Task("tf_backend")])
+    assert result["failed"] and not result["changed"]
+    assert f"account_id is {STRANGER}, but these credentials belong to account" in result["msg"]
+    assert not [call for call in bucket.relay.calls if call.is_write]
+    assert not (tmp_path / "files").exists()

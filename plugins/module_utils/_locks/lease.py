@@ -18,11 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
 from .._aws.clock import clock
+from .._aws.errors import DENIED
 from .._aws.write_tracker import releases_lock
 from .._core.model import Call, CallFailed, TfstateError
 from .._engine.guard import Refused
@@ -67,12 +68,14 @@ class Lease:
 
     def check(self) -> None:
         """Raises Refused if another run is at work. It only reads, and waits where it cannot be told otherwise."""
-        self._holder_that_is_gone()
+        with self._explained():
+            self._holder_that_is_gone()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """This run alone is at work inside. What it writes there, it writes only while that is so."""
-        self._take()
+        with self._explained():
+            self._take()
         stop = threading.Event()
         renewing = threading.Thread(target=self._keep, args=(stop,), daemon=True)
         renewing.start()
@@ -84,6 +87,21 @@ class Lease:
             renewing.join()
             self.world.before_write.remove(self._check_before)
             self._give_back()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A policy that lets only some keys be written is made for states, and does not know of this one."""
+        try:
+            yield
+        except CallFailed as refused:
+            if refused.failure.code not in DENIED:
+                raise
+            advice = (
+                f"{self.work} says in {lock_file(LEASE)} that it is at work: allow s3:GetObject, s3:PutObject and "
+                f"s3:DeleteObject there, and s3:ListBucket on {self.scope.bucket.name}, in IAM and in the bucket's "
+                f"policy; {refused.failure.advice}"
+            )
+            raise CallFailed(replace(refused.failure, advice=advice)) from refused
 
     # Taking it.
 

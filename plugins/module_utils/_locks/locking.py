@@ -112,12 +112,24 @@ class Claim:
         return (*self.made, *self.taken_over)
 
 
-def claim(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Claim:
-    """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it."""
+def claim(
+    world: World,
+    place: Place,
+    info: LockInfo,
+    patience: Patience = impatient,
+    may_take_over: Callable[[Lock], bool] = lambda _lock: True,
+) -> Claim:
+    """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it.
+
+    Raises Taken for what may not be taken over.
+    """
     locks = take_in_time(world, place, info, patience)
     made = tuple(lock for lock in locks if lock.text == marshal(info))
     try:
         others = tuple(lock for lock in locks if lock not in made)
+        for other in others:
+            if not may_take_over(other):
+                raise Taken(other)
         return Claim(made, tuple(take_over(world, place, lock, info) for lock in others), others)
     except BaseException:
         world.warnings.extend(release(world, place, made).problems)

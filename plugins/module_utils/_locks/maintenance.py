@@ -55,7 +55,7 @@ def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...
 def left_locks(world: World, place: Place, operation: str) -> tuple[Lock, ...]:
     """What a run of the same operation left locked that was killed on this machine."""
     ours = claimed(place, operation, datetime.now(timezone.utc)).id
-    return tuple(lock for lock in look(world, place) if lock.id == ours and is_running(lock) is False)
+    return tuple(lock for lock in look(world, place) if lock.id == ours and _is_left(lock))
 
 
 def check_free(world: World, place: Place, operation: str, held_id: str | None) -> None:
@@ -64,7 +64,7 @@ def check_free(world: World, place: Place, operation: str, held_id: str | None) 
         excluded(world, place, held_id)
         return
     ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(world, place)
-    theirs = tuple(lock for lock in locks if lock.id != ours or is_running(lock) is not False)
+    theirs = tuple(lock for lock in locks if lock.id != ours or not _is_left(lock))
     if theirs:
         raise _locked(place, theirs)
 
@@ -95,7 +95,7 @@ def alone(world: World, place: Place, operation: str, held_id: str | None) -> It
     check_free(world, place, operation, held_id)
     info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
-        locks = claim(world, place, info).locks
+        locks = claim(world, place, info, may_take_over=_is_left).locks
     except Taken as error:
         raise _locked(place, (error.lock,)) from None
     exclusion = Exclusion(partial(check_held, world, place, locks))
@@ -111,6 +111,10 @@ def alone(world: World, place: Place, operation: str, held_id: str | None) -> It
     problems = release(world, place, locks).problems
     if problems:
         raise TfstateError("; ".join(problems))
+
+
+def _is_left(lock: Lock) -> bool:
+    return is_running(lock) is False
 
 
 def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:

@@ -13,9 +13,11 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_caller
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import identifiers as _identifiers
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import (
     ACCOUNTS,
@@ -25,8 +27,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
     Edge,
+    connection_of,
     edge_of,
     speaks_to_aws,
+    target_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import (
     SPEC,
@@ -239,6 +243,16 @@ def _backend(found: Mapping[str, Any]) -> dict[str, Any]:
 def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
     return {option: found[name] for option, name in variables(kind).items() if name in found}
+
+
+def other_account(found: Mapping[str, Any]) -> str | None:
+    """What speaks against the credentials, where only those of account_id will do; None if nothing does."""
+    params = ArgumentSpecValidator(EDGES["table"].spec).validate(arguments("table", found)).validated_parameters
+    try:
+        check_caller(Aws(connection_of(params), params["wait_timeout"]), target_of(params))
+    except TfstateError as problem:
+        return str(problem)
+    return None
 
 
 def names_of(found: Mapping[str, Any]) -> Iterator[str]:

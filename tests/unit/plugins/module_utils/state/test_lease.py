@@ -239,3 +239,12 @@ def test_an_orphan_writes_nothing_but_releases_its_locks(bucket: Bucket) -> None
 def test_who_has_a_parent_writes(bucket: Bucket) -> None:
     bucket.before_write.append(Parent())
     bucket.write(A_STATE)
+
+
+def test_a_lease_that_may_not_be_written_says_what_to_allow(bucket: Bucket) -> None:
+    bucket.faults = ["AccessDenied"]
+    with pytest.raises(CallFailed) as told, lease_of(bucket).held():
+        raise AssertionError("it is not held")
+    words = ("s3:GetObject, s3:PutObject and s3:DeleteObject", "cornerstone.tfstate/operation.tflock", "tf-state")
+    assert all(each in str(told.value) for each in words)
+    assert not bucket.files
