@@ -99,9 +99,13 @@ def _hold(world: Aws, place: Place, params: Params, now: datetime, check_mode: b
 
 def _taken_to_stay(world: Aws, place: Place, info: LockInfo, have: Sequence[Lock]) -> tuple[Lock, ...]:
     """Looked at again after a while, and taken again if a client's repeated release took it away."""
-    take(world, place, info, have)
-    world.rest(REPEAT_S)
-    return take(world, place, info, look(world, place))
+    taken = [lock for lock in take(world, place, info, have) if lock not in have]
+    try:
+        world.rest(REPEAT_S)
+        return take(world, place, info, look(world, place))
+    except BaseException:
+        world.warnings.extend(release(world, place, taken).problems)
+        raise
 
 
 def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
