@@ -55,6 +55,8 @@ MODES = {
 }
 #: Clients and operations work at the same time for so long at the most; then each operation ends alone.
 OVERLAP_S = 6.0
+#: Without Ansible around it, which takes seconds to start.
+ALONE = {"playbook": "worker", "module of a playbook": "module"}
 LOCK_ID = re.compile(r"lock id ([0-9a-f-]{36})")
 ABOUT_OTHERS = re.compile(
     r"\block(ed|s)?\b|\bheld\b|\bholds\b|at work|meanwhile|somebody|another run|changed hands|under way|torn down", re.I
@@ -326,7 +328,7 @@ class Round:
     def _end_alone(self) -> None:
         for operator in self.operators:
             operator.kills = 0
-            operator.way = operator.way.replace("playbook", "worker")
+            operator.way = ALONE.get(operator.way, operator.way)
             operator.run(time.monotonic() + 60, most=2)
             self._wait_until_gone()
             message = str(operator.attempts[-1].result.get("msg"))
