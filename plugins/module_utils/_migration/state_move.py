@@ -291,12 +291,16 @@ class Move:
         """What AWS refused has not begun, if there is no copy while nobody else can write one: nothing to fence.
 
         Another run of the same move may have taken over the locks of the destination, and released them, before this
-        one had those of the source.
+        one had those of the source. If it has made the copy, both runs go on.
         """
         try:
             check_held(self.target.world, self.target.place, locks)
         except TfstateError:
-            begun.clear()
+            there = self.target.body()
+            if there == body:
+                return
+            if there is None and not self._ours(look(self.target.world, self.target.place)):
+                begun.clear()
             raise
         try:
             self.target.create(body)
