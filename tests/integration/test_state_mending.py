@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import history
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import parser as reading
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform import state_parser as reading
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.integration.doors import Door, Result, Task, through_core
