@@ -99,7 +99,7 @@ def test_a_table_can_be_created_with_everything_else_unmanaged() -> None:
 def test_absent_wants_nothing_but_absence() -> None:
     observed = {facet.name: facet.new for facet in BUCKET.teardown}
     assert desire(BUCKET.teardown, BUCKETS, {"state": "absent"}, observed) == {
-        "locks": [],
+        "lock_files": [],
         "contents": {"versions": [], "more": False},
         "existence": None,
     }
