@@ -132,8 +132,7 @@ options:
       - When versioning is first switched on, AWS asks to wait 15 minutes before objects are written, because it can
         answer for a short while that an object is not there. So do not run C(terraform init) at once.
       - V(false) suspends it and needs O(allow=suspend_versioning). The next write then destroys the state before it.
-        So does a new bucket, which is then created without. An existing bucket that never had versioning is left as it
-        is.
+        A new bucket that is created without it needs the word too, and so does an existing bucket in each run.
     type: bool
   object_lock:
     description:
@@ -273,6 +272,7 @@ options:
       - What may be done although it takes away a protection or cannot be undone.
         A refusal names the word that it needs.
       - Give a word to the one task that needs it. A word that stays in a variable permits the next accident.
+      - An option that keeps an existing resource below the baseline needs its word in each run, changes or not.
       - Not given, all of it is refused, in check mode too.
     type: list
     elements: str
