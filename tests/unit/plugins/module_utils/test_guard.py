@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import (
     KMS_KEY,
     KMS_KEY_HEADER,
@@ -22,7 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.docume
     statements_of,
 )
 
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, Bucket, Table
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import (
     ARN,
     AUDITOR,
@@ -473,3 +476,20 @@ def test_one_refusal_says_all_that_stands_against_it() -> None:
         run(case)
     assert "suspend_versioning" in str(refusal.value)
     assert "weaken_encryption" in str(refusal.value)
+
+
+@pytest.mark.parametrize("found", [None, used()], ids=["new", "existing"])
+@pytest.mark.parametrize(("account", "is_refused"), [(ACCOUNT, False), ("444455556666", True)])
+def test_without_account_id_conditions_are_judged_by_the_callers_account(
+    found: Any, account: str, is_refused: bool
+) -> None:
+    only = {"Condition": {"StringEquals": {"aws:PrincipalAccount": account}}}
+    params = {"state": "present", "policy_statements": [{**READER, "Principal": "*", **only}]}
+    aws = KINDS["bucket"].world(copy.deepcopy(found))
+    target = Target(NAME, REGION)
+    if is_refused:
+        with pytest.raises(Refused, match=f"others than account {ACCOUNT}: .*grant_foreign_access"):
+            reconcile(aws, BUCKET, target, params, False)
+        assert not aws.writes
+    else:
+        reconcile(aws, BUCKET, target, params, False)
