@@ -15,6 +15,8 @@ from typing import Any
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 #: Letters and symbols by Unicode's account, and blank on every screen.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+#: So much of one value is part of a sentence. All clients' own values are shorter.
+_LONGEST_SHOWN = 200
 #: The members of a task's result that are sentences for people. All others are for machines, and stay exact.
 _SENTENCES = ("msg", "warnings", "deprecations", "missing")
 #: The same in the rows of a result.
@@ -30,6 +32,12 @@ def printable(text: object) -> str:
     """One line, whatever was in it."""
     shown = str(text)
     return shown if is_printable(shown) else "".join(map(_printable, shown))
+
+
+def shortened(text: object) -> str:
+    """The begin of a long text, and how long it is. Whoever writes a lock or a policy chooses its length, too."""
+    whole = str(text)
+    return whole if len(whole) <= _LONGEST_SHOWN else f"{whole[:_LONGEST_SHOWN]}... ({len(whole)} characters)"
 
 
 def printable_lines(text: object) -> str:

@@ -12,6 +12,7 @@ from .._bucket import lifecycle
 from .._bucket.lifecycle_rules import Expiry, expiries
 from .._bucket.policy import document
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, TfstateError, Value, Values
+from .._core.printable import shortened
 from .._core.tags import MOST_TAGS, tag_list
 from .._policy.analysis import Owner, contains, is_public, lends_control, lets_others_in, locks_out
 from .._policy.baseline import KMS_KEY, is_own, our_statements, owner_of
@@ -302,7 +303,7 @@ def _tags(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _sid(statement: Statement) -> str:
-    return str(statement.get("Sid") or "(without Sid)")
+    return shortened(statement.get("Sid") or "(without Sid)")
 
 
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:

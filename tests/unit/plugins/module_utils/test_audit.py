@@ -426,6 +426,25 @@ def test_nothing_secret_is_told_of_a_lock() -> None:
     assert "secret" not in str(found.told()) and str(LOCK["lock_id"]) in found.fix
 
 
+LONG = "x" * 60_000
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"locks": [{**LOCK, "age_s": 90_000, "who": LONG, "operation": LONG, "lock_id": LONG}]},
+        {"locks": [{**FENCE, "lock_id": LONG, "info": LONG}]},
+        allowing({"AWS": ["*"]}, Sid=LONG),
+        allowing({"AWS": ["*"]}, Sid="", Action=[LONG, "s3:GetObject"]),
+    ],
+    ids=["a lock", "a fence", "a statement", "a statement without a Sid"],
+)
+def test_what_somebody_wrote_at_length_is_shortened(long: dict[str, Any]) -> None:
+    found = audit(facts(**long), US)
+    assert found
+    assert all(len(f"{each.detail}{each.fix}") < 2_000 for each in found)
+
+
 def test_a_hostile_path_stays_one_argument() -> None:
     lock = {**LOCK, "age_s": 90_000, "path": "a'; rm -rf ~ #\n$(reboot)"}
     (found,) = audit(facts(locks=[lock]), US)
