@@ -155,6 +155,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:*"]),
         ["bucket.policy_foreign"],
     ),
+    "deletion of old versions by another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:DeleteObjectVersion"]),
+        ["bucket.policy_foreign"],
+    ),
+    "suspension of versioning by another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:PutBucket*"]),
+        ["bucket.policy_foreign"],
+    ),
     "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
     "no MFA delete and no lifecycle": (

@@ -170,6 +170,7 @@ def test_every_module_with_a_connection_is_in_the_group() -> None:
 
 def test_credentials_are_one_choice() -> None:
     assert over({"profile": "a", "region": "r"}, {"session_token": "t"}) == {"region": "r", "session_token": "t"}
+    assert over({"profile": "a", "access_key": "b"}, {"profile": " ", "access_key": "\t"})["profile"] == "a"
     assert over({"profile": "a"}, {"profile": None, "region": ""}) == {"profile": "a", "region": ""}
     assert canonical({"aws_profile": "a", "profile": "b"}, _role.TASK_SPEC) == {"profile": "a"}
 
