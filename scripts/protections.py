@@ -243,7 +243,7 @@ PROTECTIONS = (
             under({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
         ),
         statement(
-            "a statement by which another account changes what protects the bucket, such as its policy or versioning, or "
+            "a statement by which another account changes what protects the bucket, such as policy or versioning, or "
             "deletes old versions",
             {**READER, "Action": "s3:*"},
             both="grant_foreign_access",

@@ -289,7 +289,8 @@ options:
         of others that denies something. Or create a bucket that does not require TLS.
       drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,
         or gains it.
-      grant_foreign_access: Let another account change what protects the bucket or delete old versions, or let others than the owner in by
+      grant_foreign_access: Let another account change what protects the bucket or delete old versions, or let others
+        than the owner in by
         the conditions of a statement that is for everybody. States hold secrets.
       lock_out_operator: Write a policy that keeps everybody from changing it.
         Only the account's root user can remove it.
