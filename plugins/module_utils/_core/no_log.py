@@ -87,7 +87,7 @@ def _in_known(entry: object) -> Iterator[str]:
     if isinstance(entry, Mapping):
         backend = entry.get("backend")
         told = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
-        yield from (name for name in (entry.get("paths"), *told) if _is_text(name))
+        yield from (str(name) for name in (entry.get("paths"), *told) if _is_text(name))
 
 
 def _is_text(value: object) -> bool:
