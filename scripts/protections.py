@@ -111,7 +111,13 @@ PROTECTIONS = (
         "lifecycle",
         "Old versions stay for 90 days, and the newest 20 for ever",
         way(OPTION, {"noncurrent_version_expiration_days": 30}, "shorten_retention", "shorten_retention"),
-        way(OPTION, {"newer_noncurrent_versions": 5}, "shorten_retention", "shorten_retention"),
+        way(
+            OPTION,
+            {"newer_noncurrent_versions": 5},
+            "shorten_retention",
+            "shorten_retention",
+            "none if the bucket has no rule, as all of them then stay",
+        ),
         way(OPTION, {"noncurrent_version_expiration_days": 0}, note="all of them stay for ever"),
         unmanaged("lifecycle", note="without a rule all of them stay for ever"),
     ),
@@ -237,7 +243,8 @@ PROTECTIONS = (
             under({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
         ),
         statement(
-            "a statement by which another account changes policy, ACLs or encryption",
+            "a statement by which another account changes what protects the bucket, such as policy or versioning, or "
+            "deletes old versions",
             {**READER, "Action": "s3:*"},
             both="grant_foreign_access",
         ),
@@ -370,10 +377,12 @@ What lowers a protection is refused, in check mode too, until `allow` names the 
 protection, the ways to lower it, and the words that each way needs: for a resource that the run creates (new), and for
 one that has the protection (existing). A dash means that it is carried out without a word.
 
-- A run that changes nothing needs no word. A bucket in use that never had versioning stays as it is with
-  `versioning: false`.
-- A new resource is measured by the baseline. An existing one is measured by what it has. An empty bucket that never had
-  versioning counts as new, because its creation may have been interrupted.
+- A new resource is measured by the baseline. An existing one is measured by what it has, and by what it would have if
+  nothing were asked.
+- An option that keeps an existing resource below the baseline needs the words of a new one, in each run, even in one
+  that changes nothing. For example, `versioning: false` needs `suspend_versioning` on a bucket that never had
+  versioning. Keep the word beside the option. If you omit the option, no word is needed, and the protection is added.
+- An empty bucket that never had versioning counts as new, because its creation may have been interrupted.
 - `unmanaged` leaves a setting of an existing resource as it is. Of a new resource nobody sets it, so that it needs the
   word of each protection that AWS does not give by itself.
 - A statement is lost when it goes or is replaced, unless another statement allows or denies at least as much.

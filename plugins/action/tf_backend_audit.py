@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import AUDIT, options_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
@@ -25,7 +24,7 @@ class ActionModule(RoleDoor):
         """The backend as the role would make it: what it would change is what is found."""
         bucket = _role.arguments("bucket", found)
         table = _role.arguments("table", found) if _role.has_table(found) else {}
-        shared = {name: bucket[name] for name in (*CONNECTION_SPEC, "account_id") if name in bucket}
+        shared = {name: bucket[name] for name in _role.SHARED if name in bucket}
         more = {name: found.get(f"{_role.PREFIX}{name}") for name in ("workspace_key_prefix", "lock_mode")}
         return {
             **shared,

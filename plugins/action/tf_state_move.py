@@ -1,17 +1,26 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name."""
+"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_move as _state_move
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
 
 
-class ActionModule(Door):
+class ActionModule(RoleDoor):
     EDGE = _state_move.EDGE
+
+    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Without a lock mode, that of the project stays."""
+        lock_mode = found.get(f"{PREFIX}lock_mode")
+        return {**whereabouts(found), **({"lock_mode": lock_mode} if lock_mode else {})}
 
     def heard(self, written: str) -> None:
         """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""

@@ -109,6 +109,11 @@ options:
       - Not given, as often as in the last 30 days, by the versions of lock files and states in them. Where versions do
         not stay for so long, or V(usage) is not gathered, it is unknown.
     type: int
+  wait_timeout:
+    description:
+      - How many seconds reading may take, including retries.
+    type: int
+    default: 300
   severities:
     description:
       - How bad findings are to you, by id. Shell patterns fit many. Severities are V(critical), V(high), V(medium),

@@ -36,6 +36,7 @@ options:
   bucket:
     description:
       - The state bucket.
+      - If omitted and the task runs on the controller, the backend is that of the role's variables.
     type: str
     required: true
   table:

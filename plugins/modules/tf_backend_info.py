@@ -36,6 +36,7 @@ options:
   bucket:
     description:
       - The state bucket.
+      - If omitted and the task runs on the controller, the backend is that of the role's variables.
     type: str
     required: true
   table:
@@ -85,6 +86,11 @@ options:
       - How many versions of each state are told of, the newest first. All are counted.
     type: int
     default: 10
+  wait_timeout:
+    description:
+      - How many seconds reading may take, including retries.
+    type: int
+    default: 300
 notes:
   - A digest is said to be a V(mismatch) only after its state was read and hashed, and both were looked at again. Where
     the state is younger than 12 seconds, or missing, that is done once more 12 seconds later, as clients do. While

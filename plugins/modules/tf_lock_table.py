@@ -137,6 +137,7 @@ options:
       - What may be done although it takes away a protection or cannot be undone.
         A refusal names the word that it needs.
       - Give a word to the one task that needs it. A word that stays in a variable permits the next accident.
+      - An option that keeps an existing resource below the baseline needs its word in each run, changes or not.
       - Not given, all of it is refused, in check mode too.
     type: list
     elements: str

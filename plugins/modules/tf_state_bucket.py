@@ -132,8 +132,7 @@ options:
       - When versioning is first switched on, AWS asks to wait 15 minutes before objects are written, because it can
         answer for a short while that an object is not there. So do not run C(terraform init) at once.
       - V(false) suspends it and needs O(allow=suspend_versioning). The next write then destroys the state before it.
-        So does a new bucket, which is then created without. An existing bucket that never had versioning is left as it
-        is.
+        A new bucket that is created without it needs the word too, and so does an existing bucket in each run.
     type: bool
   object_lock:
     description:
@@ -273,6 +272,7 @@ options:
       - What may be done although it takes away a protection or cannot be undone.
         A refusal names the word that it needs.
       - Give a word to the one task that needs it. A word that stays in a variable permits the next accident.
+      - An option that keeps an existing resource below the baseline needs its word in each run, changes or not.
       - Not given, all of it is refused, in check mode too.
     type: list
     elements: str
@@ -289,7 +289,8 @@ options:
         of others that denies something. Or create a bucket that does not require TLS.
       drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,
         or gains it.
-      grant_foreign_access: Let another account change what protects the bucket, or let others than the owner in by
+      grant_foreign_access: Let another account change what protects the bucket or delete old versions, or let others
+        than the owner in by
         the conditions of a statement that is for everybody. States hold secrets.
       lock_out_operator: Write a policy that keeps everybody from changing it.
         Only the account's root user can remove it.

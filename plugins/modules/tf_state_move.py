@@ -40,6 +40,7 @@ options:
   bucket:
     description:
       - The state bucket that the states go to. It has to exist.
+      - If omitted and the task runs on the controller, the backend is that of the role's variables.
     type: str
     required: true
   table:

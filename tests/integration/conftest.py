@@ -155,5 +155,5 @@ def behind_the_shim(kind: str, emulator: RunningEmulator, relay: Relay) -> Subje
 
 def bare(kind: str, emulator: RunningEmulator, relay: Relay) -> Subject:
     forgets = kind == "bucket" and emulator.lacks("newer_noncurrent_versions_are_kept")
-    asked = {"newer_noncurrent_versions": 0} if forgets else {}
+    asked = {"newer_noncurrent_versions": 0, "allow": ["shorten_retention"]} if forgets else {}
     return replace(behind_the_shim(kind, emulator, relay), asked=asked)

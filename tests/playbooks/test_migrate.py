@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_move import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
 
 from tests.playbooks.project import ROOT, Project
 from tests.support.emulators import RunningEmulator
@@ -22,7 +23,8 @@ STATE = json.dumps({"version": 4, "serial": 4, "lineage": "2d29fd45", "outputs":
 def test_every_option_of_the_module_can_be_given() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks" / "migrate.yml").read_text())
     task = play["tasks"][0]["block"][0]
-    assert set(task["cornerstone.tfstate.tf_state_move"]) == set(EDGE.spec)
+    by_role = {*_role.SHARED, *_role.CLIENTS, "bucket", "table", "encryption", "kms_key_id", "lock_mode"}
+    assert {*task["cornerstone.tfstate.tf_state_move"], *by_role} == {*EDGE.spec}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from tests.playbooks.conftest import emulator, project, unique
 from tests.playbooks.project import Project
+from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 __all__ = ["emulator", "project", "unique"]
@@ -121,3 +122,58 @@ def test_a_task_s_own_options_win_and_unknown_defaults_are_refused(shell: Projec
     for option in ("acount_id", "bucket"):
         assert f"Unsupported parameters for ({backend}) module: {option}" in run.output
     assert not relay.calls
+
+
+def make(emulator: RunningEmulator, name: str) -> None:
+    where = {"LocationConstraint": "eu-west-1"}
+    emulator.client("s3", region="eu-west-1").create_bucket(Bucket=f"acme-{name}", CreateBucketConfiguration=where)
+    emulator.client("dynamodb", region="eu-west-1").create_table(
+        TableName=f"locks-{name}",
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def test_every_action_about_the_backend_takes_defaults_and_variables_by_one_rule(
+    shell: Project, emulator: RunningEmulator, relay: Relay, unique: str
+) -> None:
+    """Without a bucket the backend is that of the role's variables, whose connection wins over that of the group."""
+    without = {f"terraform_backend_{name}": None for name in ("access_key", "secret_key", "endpoint_url", "region")}
+    more = {"workspace_key_prefix": "spaces"}
+    hosts = {"by-group": host(unique, **more), "by-role": host(f"{unique}-r", profile="role", **more)}
+    shell.inventory(hosts, **without)
+    defaults = {
+        **{"profile": "prod", "endpoint_url": relay.url, "region": "eu-west-1", "account_id": ACCOUNT},
+        **{"wait_timeout": 60, "cache_credentials": False},
+    }
+    one = {"key": "a", "workspace": "qa"}
+    tasks: dict[str, dict[str, Any]] = {
+        "tf_backend_info": {},
+        "tf_backend_audit": {},
+        "tf_state_lock": {**one, "state": "held", "lock_id": "x"},
+        "tf_state_version": {**one, "state": "restored", "version_id": "null"},
+        "tf_state_digest": {},
+        "tf_state_move": {"source_bucket": f"acme-{unique}", "source_table": "none", "keys": ["b"]},
+        "tf_backend_handover": {"directory": "handover/{{ inventory_hostname }}"},
+        "tf_backend_backup": {"backup": "backups/{{ inventory_hostname }}"},
+        "tf_backend_teardown": {"backup": "backups/{{ inventory_hostname }}"},
+        "tf_lock_mode": {"lock_mode": "both"},
+    }
+    each = [
+        {f"cornerstone.tfstate.{module}": options, "register": f"told_{module}", "failed_when": False}
+        for module, options in tasks.items()
+    ]
+    told = {module: f"{{{{ told_{module}.msg | default('') }}}}" for module in tasks}
+    for name in (unique, f"{unique}-r"):
+        make(emulator, name)
+    shell.write("site.yml", [play(defaults, *each, {"ansible.builtin.debug": {"msg": told}})])
+    run = shell.play("site.yml", "--check")
+    assert run.code == 0, run.output
+    assert "Unsupported" not in run.output, run.output
+    assert "missing required" not in run.output, run.output
+    assert seen(relay, f"-{unique}-r") == {"role"}
+    assert seen(relay, f"-{unique}") <= {"prod", "role"}
+    assert seen(relay) == {"prod", "role"}
+    assert "spaces/qa/a is locked" in run.output, run.output
+    assert "no version of spaces/qa/a" in run.output, run.output

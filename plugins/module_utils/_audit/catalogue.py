@@ -76,7 +76,7 @@ KINDS: dict[str, Kind] = {
     "bucket.policy_foreign": Kind(
         "high",
         "Another account may change what protects the bucket",
-        "Whoever may write policy, ACLs or encryption can give himself all the rest.",
+        "It can write the policy, ACLs, encryption, versioning, lifecycle or replication, or delete old versions.",
         ("S3.6",),
     ),
     "bucket.policy_condition": Kind(

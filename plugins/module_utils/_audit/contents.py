@@ -10,6 +10,7 @@ from glob import escape
 from typing import Any
 
 from .._core.commands import command, is_harmless, is_plain
+from .._core.printable import shortened
 from .._policy.document import MOVED
 from .._terraform.protocol import IS_STATE, is_fence, lock_file, lock_name
 from .expectations import Expectations, Facts
@@ -47,10 +48,11 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield found("lock.wedged", where, detail, wanted.release(path, **seen))
             continue
         if _is_fence(lock, facts):
-            yield found("lock.fence", where, f"{lock.get('info') or 'No word of where to'}.", _come_along())
+            yield found("lock.fence", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along())
             continue
         age_s = lock.get("age_s")
-        by = f"{lock.get('who') or 'somebody'}, {lock.get('operation') or 'unknown operation'}"
+        who, operation = lock.get("who") or "somebody", lock.get("operation") or "unknown operation"
+        by = f"{shortened(who)}, {shortened(operation)}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
         if age_s is None and lock.get("is_wedged") is False:
             yield found("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
@@ -87,7 +89,7 @@ def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         missing = [store for store in needed if store not in held[path]]
         if missing and not denied & {path, EVERYTHING}:
             names = {"file": "lock file", "table": "item in the lock table"}
-            detail = f"The {names[missing[0]]} of the fence {lock_id} is missing, and clients lock there."
+            detail = f"The {names[missing[0]]} of the fence {lock_name(lock_id)} is missing, and clients lock there."
             yield found("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
 
 

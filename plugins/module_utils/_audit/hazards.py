@@ -12,6 +12,7 @@ from .._bucket import policy
 from .._bucket.lifecycle_rules import SMALLEST, as_written
 from .._core.commands import NO_COMMAND, Word, command, in_note
 from .._core.model import Target, Values
+from .._core.printable import shortened
 from .._core.regions import partition_of
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
@@ -96,7 +97,8 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
     if fix == NO_COMMAND:
         fix = _by_file("policy", bucket, facts, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
-        detail = f"The statement {each.get('Sid') or json.dumps(each)} allows {', '.join(each.get('Action', ['it']))}."
+        what = shortened(", ".join(each.get("Action", ["it"])))
+        detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}."
         if kind != "bucket.policy_public" and not owner.account:
             detail += " The account that owns the bucket is not known."
         yield found(kind, bucket["name"], detail, fix)

@@ -37,6 +37,8 @@ NAMES = frozenset(
 )
 #: Options that hold the options of another module.
 NESTED = ("bucket_options", "table_options")
+#: An option that says where code has its backend.
+KNOWN, KNOWN_NAMES = "code_known", ("bucket", "key", "region", "dynamodb_table")
 #: Entries of results that people copy, commands and backend blocks. With a part replaced they mean something else: an
 #: asterisk is a pattern in a shell and in options of ours.
 COPIED = ("fix", "block")
@@ -74,8 +76,18 @@ def _named(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for option, value in params.items():
         if option in NESTED and isinstance(value, Mapping):
             yield from _named(value)
+        elif option == KNOWN and isinstance(value, list):
+            yield from ((option, name) for entry in value for name in _in_known(entry))
         elif option in NAMES:
             yield from ((option, each) for each in (value if isinstance(value, list) else [value]) if _is_text(each))
+
+
+def _in_known(entry: object) -> Iterator[str]:
+    """The names in what the operator says of code."""
+    if isinstance(entry, Mapping):
+        backend = entry.get("backend")
+        told = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
+        yield from (str(name) for name in (entry.get("paths"), *told) if _is_text(name))
 
 
 def _is_text(value: object) -> bool:

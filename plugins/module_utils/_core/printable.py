@@ -15,10 +15,17 @@ from typing import Any
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 #: Letters and symbols by Unicode's account, and blank on every screen.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+#: So much of one value is part of a sentence. All clients' own values are shorter.
+_LONGEST_SHOWN = 200
+#: Of the mark behind what was shortened, so that to shorten twice is to shorten once.
+_MARK_LENGTH = 40
 #: The members of a task's result that are sentences for people. All others are for machines, and stay exact.
 _SENTENCES = ("msg", "warnings", "deprecations", "missing")
 #: The same in the rows of a result.
 _SENTENCES_OF_ROWS = ("problem", "why")
+
+#: What the holder of a lock wrote of it, at any length.
+_WRITTEN_BY_HOLDERS = ("who", "info", "operation", "client", "version")
 
 
 def is_printable(text: str) -> bool:
@@ -32,13 +39,25 @@ def printable(text: object) -> str:
     return shown if is_printable(shown) else "".join(map(_printable, shown))
 
 
+def shortened(text: object) -> str:
+    """The begin of a long text, and how long it is. Whoever writes a lock or a policy chooses its length, too."""
+    whole = str(text)
+    is_short = len(whole) <= _LONGEST_SHOWN + _MARK_LENGTH
+    return whole if is_short else f"{whole[:_LONGEST_SHOWN]}... ({len(whole)} characters)"
+
+
 def printable_lines(text: object) -> str:
     """As `printable`, for text of several lines: newlines and tabs stay."""
     return "".join(each if each in "\n\t" else _printable(each) for each in str(text))
 
 
 def printable_result(result: dict[str, Any]) -> dict[str, Any]:
-    """The result of a task, its sentences and its diff made printable. Values that machines read are untouched."""
+    """The result of a task, its sentences and its diff made printable. Values that machines read are untouched.
+
+    Ansible shows all of a failed result, and its JSON escapes few control characters: all of it is made printable.
+    """
+    if result.get("failed"):
+        result = {name: _of_a_failure(name, value) for name, value in result.items()}
     shown = {name: _rows(value) for name, value in result.items()}
     if isinstance(shown.get("backend"), dict):
         shown["backend"] = {name: _rows(value) for name, value in shown["backend"].items()}
@@ -50,6 +69,17 @@ def printable_result(result: dict[str, Any]) -> dict[str, Any]:
     if "diff" in shown:
         shown["diff"] = _diff(shown["diff"])
     return shown
+
+
+def _of_a_failure(name: object, value: Any) -> Any:
+    if isinstance(value, str):
+        return shortened(printable_lines(value)) if name in _WRITTEN_BY_HOLDERS else printable_lines(value)
+    if isinstance(value, Mapping):
+        return {
+            printable_lines(each) if isinstance(each, str) else each: _of_a_failure(each, inner)
+            for each, inner in value.items()
+        }
+    return [_of_a_failure(name, each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _rows(value: Any) -> Any:

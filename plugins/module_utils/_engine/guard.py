@@ -12,6 +12,7 @@ from .._bucket import lifecycle
 from .._bucket.lifecycle_rules import Expiry, expiries
 from .._bucket.policy import document
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, TfstateError, Value, Values
+from .._core.printable import shortened
 from .._core.tags import MOST_TAGS, tag_list
 from .._policy.analysis import Owner, contains, is_public, lends_control, lets_others_in, locks_out
 from .._policy.baseline import KMS_KEY, is_own, our_statements, owner_of
@@ -82,13 +83,16 @@ def refusals(
     observed: Values,
     params: Params,
     is_creation: bool = False,
+    instead: Iterable[Change] = (),
 ) -> list[Refusal]:
     """What stands against these changes, less what `allow` permits.
 
     `is_creation`: they are all that it takes to make the resource, so that what is not among them will be missing.
+    `instead`: each facet that would be something else if nothing were asked, from that to what it will be.
     """
     changes = tuple(changes)
     found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
+    found += _settled_for_less(resource, target, instead, {refusal.word for refusal in found})
     if changes:
         found += _other_manager(observed.get("tags"), params)
         found += _between_facets(changes, observed)
@@ -105,6 +109,17 @@ def refusals(
 def _of_change(resource: Resource, change: Change, target: Target) -> Iterable[Refusal]:
     rule = RULES.get((resource.kind, change.facet))
     return rule(change, target) if rule else ()
+
+
+def _settled_for_less(
+    resource: Resource, target: Target, instead: Iterable[Change], named: set[str | None]
+) -> Iterator[Refusal]:
+    """Protections of the baseline that an existing resource lacks, and is asked to go on lacking."""
+    for change in instead:
+        for refusal in _of_change(resource, change, target):
+            if refusal.word not in {None, *named}:
+                reason = f"the {resource.kind} would stay without a protection of the baseline: {refusal.reason}"
+                yield Refusal(reason, refusal.word)
 
 
 def _bucket_existence(change: Change, target: Target) -> Iterator[Refusal]:
@@ -159,7 +174,7 @@ def _public_access(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _versioning(change: Change, target: Target) -> Iterator[Refusal]:
-    if change.after == "Suspended":
+    if change.after != "Enabled":
         yield Refusal("without versioning the next write destroys the state before it", "suspend_versioning")
 
 
@@ -288,7 +303,7 @@ def _tags(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _sid(statement: Statement) -> str:
-    return str(statement.get("Sid") or "(without Sid)")
+    return shortened(statement.get("Sid") or "(without Sid)")
 
 
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:

@@ -36,6 +36,7 @@ class World(Protocol):
     warnings: list[str]
 
     def partition(self) -> str: ...
+    def owner(self) -> str | None: ...
     @abstractmethod
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
     def write(self, call: Call, young: bool = False) -> Response: ...
@@ -65,6 +66,10 @@ class Observer:
         What exists says itself whose it is: a bucket by its answer to the expected owner, a table by its ARN.
         """
         (self.answer,) = self.world.read([self.resource.existence.read(self.target)], self.young)
+        if self.resource.kind == "bucket" and not isinstance(
+            self.answer, Failure
+        ):  # the call has said whose it must be
+            self.target = replace(self.target, account_id=self.world.owner())
         if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
             identity = caller(self.world, self.target)
             self.meet(identity)

@@ -85,11 +85,22 @@ class _Run(Observer):
     #: The creation in which we were overtaken; nobody can tell whether it was ours.
     tried: tuple[Change, ...] = ()
 
-    def refuse(self, changes: Sequence[Change], observed: Values, is_creation: bool = False) -> None:
-        against = refusals(self.resource, self.target, changes, observed, self.params, is_creation)
+    def refuse(
+        self,
+        changes: Sequence[Change],
+        observed: Values,
+        is_creation: bool = False,
+        instead: Sequence[Change] = (),
+    ) -> None:
+        against = refusals(self.resource, self.target, changes, observed, self.params, is_creation, instead)
         if against:
             told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
             raise Refused(told, against)
+
+    def instead(self, wanted: Values, observed: Values) -> list[Change]:
+        """Each facet that would be something else if nothing were asked, from that to what it will be."""
+        unasked = desire(self.facets, self.target, {}, observed)
+        return [Change(name, unasked[name], wanted[name]) for name in wanted if unasked[name] != wanted[name]]
 
     def look_around(self, changes: Sequence[Change]) -> list[Change]:
         """The changes less those that are somebody else's to make."""
@@ -241,7 +252,12 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
     witnessed = run.witness(before) if changes else before
-    run.refuse(changes, witnessed, is_creation=fresh and not going)
+    run.refuse(
+        changes,
+        witnessed,
+        is_creation=fresh and not going,
+        instead=() if fresh or going else run.instead(wanted, before),
+    )
     farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
     world.warnings.extend([farewell] if farewell else [])
     world.warnings += () if going else resource.cautions(run.target, witnessed)

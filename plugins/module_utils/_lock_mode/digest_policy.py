@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from .._core.model import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
+from .._policy.analysis import contains
 from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning
 
 SID = f"{OURS}Digests"
@@ -64,8 +65,21 @@ class Fence:
         keys = [key for each in self._ours for key in _keys(each)]
         return {key.removesuffix(DIGESTS) for key in keys if key.endswith(DIGESTS)}
 
+    def _check_replaced(self) -> None:
+        """What somebody else wrote under our Sid is not ours to drop."""
+        ours = canonical(_statement(self.arn, self._named), "aws")
+        if not all(contains(ours, canonical(each, "aws")) for each in self._ours):
+            raise Invalid(
+                f"the statement {SID} in the policy of {self.arn} says more than that digests are not used, and would "
+                "be replaced: give it another Sid first"
+            )
+
     def changed(self, bucket: str, up: bool) -> Call:
-        """What puts a bucket behind it, or takes it away from there; what else the policy says stays as it is."""
+        """What puts a bucket behind it, or takes it away from there; what else the policy says stays as it is.
+
+        Raises Invalid where something would be lost that is not ours.
+        """
+        self._check_replaced()
         buckets = self._named | {bucket} if up else self._named - {bucket}
         kept = [each for each in _statements(self.policy) if each.get("Sid") != SID]
         statements = [*kept, *([_statement(self.arn, buckets)] if buckets else [])]

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from .._core.model import Invalid
+from .._core.printable import shortened
 from .._terraform.protocol import LockInfo, Wedged, id_hash, is_canonical, lock_name
 from .stores import Lock
 
@@ -75,9 +76,9 @@ def _held(same: Sequence[Lock], age: int | None) -> str:
     name = f", lock id {lock_name(same[0].id)}" if same[0].id else ""
     if isinstance(record, Wedged):
         return f"by a record that no client can read or release ({record.reason}; {where}{_for(age)}{name})"
-    info = f", {record.info!r}" if record.info else ""
-    about = f"{record.operation}{info}, {record.version}; {where}{_for(age)}{name}"
-    return f"by {record.who} since {record.since_in_words} ({about})"
+    info = f", {shortened(record.info)!r}" if record.info else ""
+    about = f"{shortened(record.operation)}{info}, {shortened(record.version)}; {where}{_for(age)}{name}"
+    return f"by {shortened(record.who)} since {record.since_in_words} ({about})"
 
 
 def _for(age: int | None) -> str:

@@ -26,6 +26,7 @@ from .._aws.clock import clock
 from .._aws.errors import DENIED
 from .._aws.write_tracker import releases_lock
 from .._core.model import Call, CallFailed, TfstateError
+from .._core.printable import shortened
 from .._engine.guard import Refused
 from .._terraform.protocol import LockInfo, lock_file, marshal
 from .._terraform.scope import LEASE, Scope
@@ -209,4 +210,5 @@ class Lease:
 def _describe(lock: Lock) -> str:
     if not isinstance(lock.record, LockInfo):
         return f"what {lock_file(LEASE)} says of it cannot be read: {lock.record.reason}"
-    return f"{lock.record.operation} by {lock.record.who} since {lock.record.since_in_words} ({lock.record.info})"
+    operation, who, info = map(shortened, (lock.record.operation, lock.record.who, lock.record.info))
+    return f"{operation} by {who} since {lock.record.since_in_words} ({info})"

@@ -87,6 +87,9 @@ class _Reader:
             return self._list(name, option, value, label)
         if kind == "dict" and isinstance(value, Mapping):
             return self._dict(name, option, value, label)
+        if kind == "dict" and not isinstance(value, str):  # which Ansible fails to say of some
+            self.problems.append(f"{label} must be a dictionary, and is {_kind(value)}")
+            return None
         if kind in TEXT and "choices" not in option:
             self._check_text(value, label, bool(option.get("no_log")))
         return value

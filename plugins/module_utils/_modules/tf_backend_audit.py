@@ -62,6 +62,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     "runs_per_month": {"type": "int"},
+    "wait_timeout": {"type": "int", "default": 300},
     **TUNING_SPEC,
 }
 

@@ -33,8 +33,6 @@ KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usa
 _OF_OBJECTS = KINDS[1:-1]
 #: What no run writes, and whoever audits wants to know.
 BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
-#: So long answers are asked for again that end well if one waits.
-PATIENCE_S = 300
 
 SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -45,6 +43,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "keys": {"type": "list", "elements": "str", "no_log": False},
     "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
     "max_versions": {"type": "int", "default": 10},
+    "wait_timeout": {"type": "int", "default": 300},
 }
 
 
@@ -70,7 +69,7 @@ def gathered(
     params: Params, asked: Mapping[str, Params] = MappingProxyType({}), wrote: Wrote = unheard
 ) -> dict[str, Any]:
     """What can be known of a backend. `asked`: by kind of resource, the options whose KMS keys are looked up, too."""
-    aws = Aws(connection_of(params), PATIENCE_S, wrote)
+    aws = Aws(connection_of(params), params["wait_timeout"], wrote)
     return _Backend(aws, params, target_of(params, "bucket"), asked).told()
 
 

@@ -119,6 +119,10 @@ def _is_somebodys_network(value: str) -> bool:
 CONTROL = (
     *("s3:DeleteBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPolicy"),
     *("s3:PutEncryptionConfiguration", "s3:PutObjectAcl"),
+    # Of a bucket of states, old versions are a protection, too, and what copies all of them elsewhere exposes them.
+    *("s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"),
+    *("s3:PutBucketObjectLockConfiguration", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"),
+    *("s3:PutBucketOwnershipControls", "s3:PutBucketPublicAccessBlock", "s3:PutReplicationConfiguration"),
 )
 
 

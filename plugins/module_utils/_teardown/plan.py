@@ -14,11 +14,12 @@ from .._backup.state_locks import Fence, is_lock_file
 from .._backup.write_block import is_closed
 from .._bucket import BUCKET
 from .._core.model import Target, TfstateError
+from .._core.printable import shortened
 from .._locks.lease import Lease
 from .._state.inspection import Lock, locks
 from .._state.listing import item_of
 from .._table import TABLE
-from .._terraform.protocol import LockInfo, Wedged
+from .._terraform.protocol import LockInfo, Wedged, lock_name
 from .impact import Losses, losses_of, misnamed_states, objects_in
 
 WORK = "tf_backend_teardown"
@@ -137,7 +138,7 @@ def _holders(found: Doomed) -> tuple[frozenset[str], dict[str, str]]:
 def _who(lock: Lock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
-        info = f", {record.info}" if record.info else ""
-        who = f"{record.operation} by {record.who} since {record.since_in_words}{info}"
-        return f"{who}; {lock.store}, lock id {record.id}"
+        info = f", {shortened(record.info)}" if record.info else ""
+        who = f"{shortened(record.operation)} by {shortened(record.who)} since {record.since_in_words}{info}"
+        return f"{who}; {lock.store}, lock id {lock_name(record.id)}"
     return f"a record that no client can read, {lock.store}"

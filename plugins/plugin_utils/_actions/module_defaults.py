@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.mod_args import ModuleArgsParser
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import is_blank
 
 COLLECTION = "cornerstone.tfstate"
 #: One choice: a profile does not go with the keys of somebody else.
@@ -88,7 +89,7 @@ def canonical(options: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
 
 def over(lower: Mapping[str, Any], upper: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """What `upper` says, and of `lower` what `upper` leaves open. Whoever names credentials names all of them."""
-    chosen = {name: value for name, value in upper.items() if value is not None and value != ""}
+    chosen = {name: value for name, value in upper.items() if not is_blank(value)}
     credentials = {prefix + name for name in CREDENTIALS}
     replaced = credentials if credentials & chosen.keys() else set()
     kept = {name: value for name, value in lower.items() if name not in replaced}

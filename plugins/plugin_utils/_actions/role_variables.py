@@ -271,13 +271,26 @@ def open_in_files(arguments: Mapping[str, Any]) -> set[str]:
     return {str(arguments[name]) for name in ("bucket_arn", "table_arn", "kms_key_id") if arguments.get(name)}
 
 
+#: What clients say of the backend; options of several modules bear the same names.
+CLIENTS = (
+    *("workspace_key_prefix", "client_profile"),
+    *("client_assume_role_arn", "client_assume_role_external_id", "client_assume_role_session_name"),
+)
+
+
 def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
     bucket = arguments("bucket", found)
     table = {"table": found[f"{PREFIX}table_name"]} if has_table(found) else {}
     key = {"kms_key_id": bucket["kms_key_id"], "encryption": "aws:kms"} if bucket.get("kms_key_id") else {}
     names = (*SHARED, "encryption")
-    return {**key, **{name: bucket[name] for name in names if name in bucket}, "bucket": bucket["name"], **table}
+    return {
+        **key,
+        **{name: bucket[name] for name in names if name in bucket},
+        **{name: found[PREFIX + name] for name in CLIENTS if PREFIX + name in found},
+        "bucket": bucket["name"],
+        **table,
+    }
 
 
 def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:

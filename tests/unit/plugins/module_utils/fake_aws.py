@@ -131,6 +131,9 @@ class FakeAws:
     def partition(self) -> str:
         return "aws"
 
+    def owner(self) -> str | None:
+        return ACCOUNT
+
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
         self.reads += calls
         shown: FakeAws = self

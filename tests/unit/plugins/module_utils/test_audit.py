@@ -155,6 +155,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:*"]),
         ["bucket.policy_foreign"],
     ),
+    "deletion of old versions by another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:DeleteObjectVersion"]),
+        ["bucket.policy_foreign"],
+    ),
+    "suspension of versioning by another account": (
+        allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:PutBucket*"]),
+        ["bucket.policy_foreign"],
+    ),
     "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
     "no MFA delete and no lifecycle": (
@@ -424,6 +432,25 @@ def test_nothing_secret_is_told_of_a_lock() -> None:
     (found,) = audit(facts(locks=[lock]), US)
     assert found.detail == "Held for 1 d 1 h by ana@laptop, OperationTypeApply."
     assert "secret" not in str(found.told()) and str(LOCK["lock_id"]) in found.fix
+
+
+LONG = "x" * 60_000
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"locks": [{**LOCK, "age_s": 90_000, "who": LONG, "operation": LONG, "lock_id": LONG}]},
+        {"locks": [{**FENCE, "lock_id": LONG, "info": LONG}]},
+        allowing({"AWS": ["*"]}, Sid=LONG),
+        allowing({"AWS": ["*"]}, Sid="", Action=[LONG, "s3:GetObject"]),
+    ],
+    ids=["a lock", "a fence", "a statement", "a statement without a Sid"],
+)
+def test_what_somebody_wrote_at_length_is_shortened(long: dict[str, Any]) -> None:
+    found = audit(facts(**long), US)
+    assert found
+    assert all(len(f"{each.detail}{each.fix}") < 2_000 for each in found)
 
 
 def test_a_hostile_path_stays_one_argument() -> None:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import (
     KMS_KEY,
     KMS_KEY_HEADER,
@@ -22,7 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.docume
     statements_of,
 )
 
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, Bucket, Table
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import (
     ARN,
     AUDITOR,
@@ -380,7 +383,6 @@ FINE = {
     ),
     "a human manages it": bucket(None, used(tags={"ManagedBy": "Ansible"})),
     "longer retention of a bucket before its use": bucket(None, Bucket(), noncurrent_version_expiration_days=91),
-    "a bucket that never had versions stays so": bucket(None, used(versioning=None), versioning=False),
     "somebody else sees to the policy of an unused bucket": bucket(None, Bucket(), unmanaged=["policy"]),
     "as many tags as AWS takes": bucket(None, used(tags=MANY_TAGS), tags={"one": "", "two": ""}),
     "many tags in place of others": bucket(None, used(tags=MANY_TAGS), tags={"one": ""}, purge_tags=True),
@@ -397,14 +399,46 @@ def test_nobody_has_to_be_asked(case: Case) -> None:
     kind.run(kind.world(copy.deepcopy(case.found)), case.params)
 
 
-def test_what_was_made_without_a_protection_needs_its_word_only_once() -> None:
-    for kind, asked, words in (
-        ("bucket", {"versioning": False, "require_tls": False}, ["suspend_versioning", "weaken_policy"]),
-        ("table", {"deletion_protection": False}, ["disable_deletion_protection"]),
-    ):
-        aws = KINDS[kind].world(None)
-        KINDS[kind].run(aws, {**asked, "allow": words})
-        assert KINDS[kind].run(aws, asked).changes == ()
+#: By kind, options that each keep something below the baseline, the word, and a resource that is there already.
+STAYING = {
+    "never had versions": ("bucket", {"versioning": False}, "suspend_versioning", used(versioning=None)),
+    "has versioning suspended": ("bucket", {"versioning": False}, "suspend_versioning", used(versioning="Suspended")),
+    "takes requests without TLS": ("bucket", {"require_tls": False}, "weaken_policy", used()),
+    "is open to the public": (
+        "bucket",
+        {"public_access": {"block_public_policy": False}},
+        "open_public_access",
+        used(public_access=None),
+    ),
+    "has ACLs": ("bucket", {"object_ownership": "ObjectWriter"}, "enable_acls", used(ownership="ObjectWriter")),
+    "can be deleted": ("table", {"deletion_protection": False}, "disable_deletion_protection", Table()),
+    "cannot be restored": ("table", {"point_in_time_recovery": False}, "disable_recovery", Table()),
+}
+
+
+@pytest.mark.parametrize(("kind", "asked", "word", "found"), STAYING.values(), ids=STAYING)
+def test_to_stay_without_a_protection_needs_its_word_each_time(
+    kind: str, asked: dict[str, Any], word: str, found: Any
+) -> None:
+    aws = KINDS[kind].world(copy.deepcopy(found))
+    with pytest.raises(Refused, match=rf"would stay without a protection of the baseline: .*allow: \[{word}\]"):
+        KINDS[kind].run(aws, asked)
+    assert not aws.writes
+    for _again in range(2):
+        KINDS[kind].run(aws, {**asked, "allow": [word]})
+    unmanaged = {"versioning": "versioning", "require_tls": "policy"}.get(next(iter(asked)))
+    if unmanaged:
+        KINDS[kind].run(aws, {"unmanaged": [unmanaged]})
+
+
+@pytest.mark.parametrize(("kind", "asked", "word", "found"), STAYING.values(), ids=STAYING)
+def test_who_asks_for_nothing_needs_no_word(kind: str, asked: dict[str, Any], word: str, found: Any) -> None:
+    KINDS[kind].run(KINDS[kind].world(copy.deepcopy(found)), {})
+
+
+def test_a_shorter_recovery_that_is_there_may_be_asked_for() -> None:
+    for days in (7, 10):
+        KINDS["table"].run(KINDS["table"].world(Table(recovery_days=7)), {"recovery_period_days": days})
 
 
 #: What is there, and what is asked of the policy: each time somebody's statement is what requires TLS so far.
@@ -442,3 +476,20 @@ def test_one_refusal_says_all_that_stands_against_it() -> None:
         run(case)
     assert "suspend_versioning" in str(refusal.value)
     assert "weaken_encryption" in str(refusal.value)
+
+
+@pytest.mark.parametrize("found", [None, used()], ids=["new", "existing"])
+@pytest.mark.parametrize(("account", "is_refused"), [(ACCOUNT, False), ("444455556666", True)])
+def test_without_account_id_conditions_are_judged_by_the_callers_account(
+    found: Any, account: str, is_refused: bool
+) -> None:
+    only = {"Condition": {"StringEquals": {"aws:PrincipalAccount": account}}}
+    params = {"state": "present", "policy_statements": [{**READER, "Principal": "*", **only}]}
+    aws = KINDS["bucket"].world(copy.deepcopy(found))
+    target = Target(NAME, REGION)
+    if is_refused:
+        with pytest.raises(Refused, match=f"others than account {ACCOUNT}: .*grant_foreign_access"):
+            reconcile(aws, BUCKET, target, params, False)
+        assert not aws.writes
+    else:
+        reconcile(aws, BUCKET, target, params, False)

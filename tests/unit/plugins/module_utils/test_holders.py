@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import age_s, seconds, sentence, told
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.lease import _describe
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.inspection import Lock as Seen
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import _who
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     LockInfo,
     Wedged,
@@ -94,3 +99,17 @@ def test_of_a_wedged_lock_nothing_is_told_but_how_to_release_it() -> None:
 
 def test_no_lock_is_told_as_well() -> None:
     assert sentence(PATH, [], NOW) == f"{PATH} is not locked"
+
+
+@pytest.mark.parametrize("member", ["operation", "info", "who", "version", "id"])
+def test_what_a_holder_wrote_at_length_is_shortened(member: str) -> None:
+    """A client's record has some 200 bytes; whoever can write one can make an item of 400 KB of it."""
+    lock = held("table", 60)
+    assert isinstance(lock.record, LockInfo)
+    record = replace(lock.record, **{member: "x" * 60_000})
+    long = replace(lock, record=record)
+    assert len(sentence(PATH, [long], NOW)) < 600
+    assert len(_describe(long)) < 600
+    assert len(_who(Seen(PATH, "table", record, True, None, 60))) < 600
+    (row,) = told([long], NOW)
+    assert len(json.dumps(row)) > 60_000 or member == "version"

@@ -103,8 +103,13 @@ def test_names_are_found_in_lists_and_in_the_options_of_other_modules() -> None:
         "bucket_options": {"kms_key_id": "alias/x", "tags": {"a": "t"}},
         "table": None,
         "info": "free",
+        "code_known": [
+            {"paths": "live/*", "backend": {"bucket": "c", "use_lockfile": True}},
+            {"paths": "old", "backend": "none"},
+        ],
+        "code_exclude": ["x/"],
     }
-    assert names_in(params) == {"b", "k/*", "l", "alias/x"}
+    assert names_in(params) == {"b", "k/*", "l", "alias/x", "live/*", "old", "c", "x/"}
 
 
 @pytest.mark.parametrize("name", [f"acme-{CENSOR}-x", HIDDEN])

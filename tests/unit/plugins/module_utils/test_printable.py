@@ -71,3 +71,22 @@ def test_a_result_keeps_what_machines_read_and_has_its_sentences_escaped() -> No
         "backend": {"unknown": [{"what": "l", "why": "m\\x1b"}], "locks": None, "others": ["n\x1b"]},
     }
     assert printable_result({"changed": False}) == {"changed": False}
+
+
+def test_of_a_failed_result_all_is_shown_and_so_all_is_printable() -> None:
+    long = "x" * 60_000
+    result: dict[str, Any] = {
+        "failed": True,
+        "msg": "a\x9b\n",
+        "before": [{"who": f"\u202e{long}", "lock_id": "\x9b", "age_s": 1, "seen": None}],
+        "project": {"block": "terraform {\n}\n", "tags\x9b": ("b\u202e", True)},
+        "exception": "line\nline\x9b",
+    }
+    shown = printable_result(result)
+    assert shown["msg"] == "a\\x9b\\n"
+    assert shown["before"][0]["who"].startswith("\\u202exxx") and len(shown["before"][0]["who"]) < 300
+    assert shown["before"][0]["lock_id"] == "\\x9b"
+    assert shown["project"] == {"block": "terraform {\n}\n", "tags\\x9b": ["b\\u202e", True]}
+    assert shown["exception"] == "line\nline\\x9b"
+    assert printable_result(shown) == shown
+    assert result["before"][0]["lock_id"] == "\x9b"

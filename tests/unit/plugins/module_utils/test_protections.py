@@ -44,7 +44,15 @@ LOCKED = {
 LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
 ITEMS = [{"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}, {"LockID": {"S": "b/k"}}]
 
-CASES = [(each, way, place) for each in PROTECTIONS for way in each.ways for place in ("new", "existing")]
+#: A resource that is there, and has no protection at all, is `lacking`.
+PLACES = ("new", "existing", "lacking")
+CASES = [
+    (each, way, place)
+    for each in PROTECTIONS
+    for way in each.ways
+    for place in PLACES
+    if place != "lacking" or way.name != STATE
+]
 IDS = [f"{place} {each.kind}: {each.what}: {way}"[:100] for each, way, place in CASES]
 cases = pytest.mark.parametrize(("protection", "way", "place"), CASES, ids=IDS)
 
@@ -84,14 +92,18 @@ def raised(protection: Protection, way: Way) -> Bucket | Table:
 
 def run(protection: Protection, way: Way, place: str, *allowed: str, check_mode: bool = True) -> Any:
     kind = KINDS[protection.kind]
-    aws = kind.world(None if place == "new" else raised(protection, way))
+    bare = {"bucket": Bucket(objects=copy.deepcopy(STATE_OBJECTS), ownership="ObjectWriter"), "table": Table()}
+    found = {"new": None, "lacking": bare[protection.kind]}
+    aws = kind.world(found[place] if place in found else raised(protection, way))
     params = {**way.asks, "allow": [*allowed], **({"confirm_name": NAME} if way.name == STATE else {})}
     return kind.run(aws, params, check_mode)
 
 
 def words(way: Way, place: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(way, place)
-    return found
+    """Where a protection is lacking, an option that asks for no more is that of a new resource."""
+    if place == "lacking":
+        return () if way.name == UNMANAGED or way.note.startswith("none if the bucket has no rule") else way.new
+    return way.new if place == "new" else way.existing
 
 
 @cases

@@ -311,6 +311,17 @@ def test_other_dictionaries_lose_what_is_blank() -> None:
     assert (params["severities"], params["aws_config"]) == ({"a": "low"}, {})
 
 
+@pytest.mark.parametrize("value", [False, True, 0, 1.5, [None], ["a"], [{}]])
+@pytest.mark.parametrize("module", EDGES)
+def test_what_is_no_dictionary_is_refused_where_one_is_meant(module: str, value: Any) -> None:
+    """Such as `public_access: false`, of which Ansible's own validation raised a TypeError."""
+    edge = EDGES[module]
+    for name, option, path in options(edge):
+        if option.get("type") == "dict":
+            said = outcome(in_process, edge, given(edge, path, value))
+            assert isinstance(said, str), (name, said)
+
+
 #: What YAML reads without quotes: 012345670123, 1.10, 2024-01-01, yes.
 NO_TEXT = (1402433619, 1.1, datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1, 12), True, {"a": "b"})
 

@@ -170,5 +170,19 @@ def test_every_module_with_a_connection_is_in_the_group() -> None:
 
 def test_credentials_are_one_choice() -> None:
     assert over({"profile": "a", "region": "r"}, {"session_token": "t"}) == {"region": "r", "session_token": "t"}
+    assert over({"profile": "a", "access_key": "b"}, {"profile": " ", "access_key": "\t"})["profile"] == "a"
     assert over({"profile": "a"}, {"profile": None, "region": ""}) == {"profile": "a", "region": ""}
     assert canonical({"aws_profile": "a", "profile": "b"}, _role.TASK_SPEC) == {"profile": "a"}
+
+
+@pytest.mark.parametrize("module", sorted({*MEMBERS} & {*EDGES}))
+@pytest.mark.parametrize("option", _role.SHARED)
+def test_every_module_of_the_group_takes_what_the_group_may_say(module: str, option: str) -> None:
+    """Ansible gives the defaults of a group to each of its modules, which refuses what it does not know."""
+    bucket, its = EDGES["tf_state_bucket"].spec[option], EDGES[module].spec[option]
+    assert {*its.get("aliases", ())} == {*bucket.get("aliases", ())}
+    assert its.get("type", "str") == bucket.get("type", "str")
+
+
+def test_every_module_of_the_group_is_known_here() -> None:
+    assert {*MEMBERS} - {*EDGES} <= {"tf_backend"}
