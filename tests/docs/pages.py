@@ -24,7 +24,7 @@ PLUGINS = sorted(
 
 LANGUAGES = {"yaml", "sh", "hcl", "json"}
 #: Fences that show and do not ask to be typed.
-SHOWN = {"text"}
+SHOWN = {"mermaid", "text"}
 
 FENCE = re.compile(
     r"(?:<!-- not run: (?P<excuse>[^\n]+?) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
