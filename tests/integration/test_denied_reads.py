@@ -29,7 +29,7 @@ from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer
 from tests.support.relay import Call, Proceed, Relay, error
 
-ROOMS = Path(_core.__file__).parent
+ROOMS = Path(_core.__file__).parents[1]
 RESOURCES = {"bucket": BUCKET, "table": TABLE}
 READ_VERBS = ("get_", "head_", "list_", "describe_", "scan")
 TARGET = Target("tf-state", "us-east-1", arn="arn:aws:dynamodb:us-east-1:000000000000:table/tf-state")

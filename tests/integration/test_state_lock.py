@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import is_plain
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable, printable_lines
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     LockInfo,
     is_canonical,
@@ -208,13 +208,16 @@ def test_a_lock_that_could_run_as_code_is_shown_and_released_by_its_hash(
     (shown,) = door([backend.as_task("released", **key)])
     assert is_printable(shown["msg"]) and HOSTILE_ID not in shown["msg"] and r"me\x1b[31m\nCRITICAL" in shown["msg"]
     (lock,) = shown["before"]
-    assert (shown["path"], lock["lock_id"], lock["who"]) == (HOSTILE_KEY, HOSTILE_ID, info.who), "these stay exact"
+    told = tuple(map(printable_lines, (HOSTILE_KEY, HOSTILE_ID, info.who)))
+    assert (shown["path"], lock["lock_id"], lock["who"]) == told, "Ansible prints a failed result whole"
     name = shown["msg"].rpartition("lock_id: ")[2]
     assert is_plain(name) and lock["lock_id_sha256"].startswith(name)
     other = name[:-1] + ("1" if name.endswith("0") else "0")
     wrong, released = door([backend.as_task("released", lock_id=each, **key) for each in (other, name)])
     assert wrong["failed"] and released["changed"]
     assert all(map(is_printable, released["diff"]["before"].splitlines()))
+    (lock,) = released["before"]
+    assert (released["path"], lock["lock_id"], lock["who"]) == (HOSTILE_KEY, HOSTILE_ID, info.who), "these stay exact"
     assert not backend.s3.list_objects_v2(Bucket=backend.bucket).get("Contents")
 
 
