@@ -30,7 +30,7 @@ def test_the_role_makes_a_backend_once(project: Project, relay: Relay, unique: s
     assert made.code == 0, made.output
     assert "1 ok, 0 failed, 1 changed" in made.summary
     put = next(call for call in relay.calls if call.name == "PutBucketLifecycleConfiguration")
-    assert b"<NoncurrentDays>30</NoncurrentDays>" in put.body
+    assert b"<NoncurrentDays>120</NoncurrentDays>" in put.body
     created = next(call for call in relay.calls if call.name == "CreateTable")
     assert created.params["Tags"] == [{"Key": "Stage", "Value": "test"}]
     assert created.params["ProvisionedThroughput"] == {"ReadCapacityUnits": 2, "WriteCapacityUnits": 2}
@@ -59,7 +59,7 @@ def test_the_modules_alone_make_a_bucket_and_a_table_once(
     emulator: RunningEmulator, relay: Relay, unique: str, tmp_path: Path, door: str
 ):
     project = Project(tmp_path, relay.url)
-    project.inventory({"localhost": {}}, cornerstone_tfstate_fast_door=door, days="{{ 20 + 10 }}")
+    project.inventory({"localhost": {}}, cornerstone_tfstate_fast_door=door, days="{{ 100 + 20 }}")
     options = {**project.connection(), "tags": "{{ omit }}"}
     bucket = {**options, "name": f"acme-{unique}", "noncurrent_version_expiration_days": "{{ days }}"}
     tasks: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def test_the_modules_alone_make_a_bucket_and_a_table_once(
 
 def variables(unique: str) -> dict[str, Any]:
     return {
-        "number": "{{ 30 }}",
+        "number": "{{ 120 }}",
         "stage": "test",
         "prefix": "acme-{{ ending }}",
         "ending": unique,
