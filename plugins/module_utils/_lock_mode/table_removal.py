@@ -61,10 +61,6 @@ class Emptying:
 
     def carry_out(self) -> Outcome:
         """Nobody can write those states meanwhile: what keeps clients from them stays."""
-        with self.crossing.alone():
-            return self._emptied()
-
-    def _emptied(self) -> Outcome:
         crossing, outcome = self.crossing, self.crossing.outcome
         for lock in self._halves:
             if problems := release(crossing.aws, place_in(crossing.scope, lock.path), [lock]).problems:

@@ -73,12 +73,9 @@ def check_free(world: World, place: Place, operation: str, held_id: str | None) 
 class Exclusion:
     """Every client is kept out. With `keeps_lock` it stays so if what is under way fails: the next run completes it."""
 
-    check_lock: Callable[[], object]
+    #: Looks at the lock again. Raises TfstateError if it is gone: somebody may have forced it away.
+    check: Callable[[], object]
     keeps_lock: bool = False
-
-    def check(self) -> None:
-        """Looks at the lock again. Raises TfstateError if it is gone: somebody may have forced it away."""
-        self.check_lock()
 
 
 @contextmanager
@@ -88,11 +85,10 @@ def alone(world: World, place: Place, operation: str, held_id: str | None) -> It
     Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
     was killed on this machine, the next one of the same operation takes over.
     """
+    check_free(world, place, operation, held_id)
     if held_id:
-        check_free(world, place, operation, held_id)
         yield Exclusion(partial(excluded, world, place, held_id))
         return
-    check_free(world, place, operation, held_id)
     info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
         locks = claim(world, place, info, may_take_over=_is_left).locks

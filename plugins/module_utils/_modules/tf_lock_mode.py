@@ -134,14 +134,22 @@ def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
 def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
     """Refused before it is emptied, though nobody sees it empty yet: that nothing else is in it was seen."""
     emptied = replace(TABLE, teardown=TABLE.teardown[1:])
-    foreseen = _removal(params, crossing, emptied, True)
-    outcome = unless_checking(check_mode, Emptying(crossing).foreseen(), Emptying(crossing).carry_out)
-    try:
-        unless_checking(check_mode, foreseen, partial(_removal, params, crossing, TABLE, False))
-    except Interrupted as error:
-        outcome.removes_table = error.has_written
-        raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
+    foreseen, outcome = _removal(params, crossing, emptied, True), Emptying(crossing).foreseen()
+    if outcome.is_changed or foreseen.changes:
+        outcome = unless_checking(check_mode, outcome, partial(_emptied_and_removed, params, crossing))
     outcome.removes_table = bool(foreseen.changes)
+    return outcome
+
+
+def _emptied_and_removed(params: Params, crossing: Crossing) -> Outcome:
+    """Under one lease, so that no other run takes the step back in between."""
+    with crossing.alone():
+        outcome = Emptying(crossing).carry_out()
+        try:
+            _removal(params, crossing, TABLE, False)
+        except Interrupted as error:
+            outcome.removes_table = error.has_written
+            raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
     return outcome
 
 

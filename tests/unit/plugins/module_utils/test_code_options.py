@@ -237,7 +237,7 @@ COVERED = {
 @pytest.mark.parametrize(("glob", "path"), COVERED)
 def test_a_pattern_covers_files_and_all_in_a_folder(glob: str, path: str) -> None:
     assert covers(glob, path) is COVERED[glob, path]
-    assert covers(glob, f"/root/{path}", ["/root"]) is COVERED[glob, path]
+    assert covers(glob, f"/trees/{path}", ["/trees"]) is COVERED[glob, path]
 
 
 def test_settings_have_roots_of_the_trees_that_are_read(tmp_path: Path) -> None:
