@@ -797,12 +797,17 @@ def test_the_table_goes_once_nothing_names_it_and_nothing_is_in_it(backend: Back
     refused = backend.task("lockfile", remove_table=True)
     assert refused["failed"] and "allow: [disable_deletion_protection]" in refused["msg"]
     foretold = backend.task("lockfile", check_mode=True, remove_table=True, **WORD)
+    backend.relay.calls.clear()
     (result,) = through_core([backend.as_task("lockfile", remove_table=True, **WORD)])
+    writes = [call.name for call in backend.relay.writes]
+    assert (writes[0], writes[-2:]) == ("PutObject", ["DeleteTable", "DeleteObject"]), "all of it under one lease"
+    backend.relay.calls.clear()
     assert result == foretold and result["changed"] and result["table_removed"]
     assert backend.table not in backend.dynamodb.list_tables()["TableNames"]
     for params in ({"remove_table": True}, {}):
         (again,) = through_core([backend.as_task("lockfile", **params)])
         assert (again.get("failed"), again["changed"]) == (None, False)
+        assert backend.relay.writes == []
         assert "the table" in again["msg"] and "is gone" in again["msg"]
     (back,) = through_core([backend.as_task("both")])
     assert back["failed"]
