@@ -27,7 +27,7 @@ dev: ## Make .venv with what tests need, too
 test: dev ## Prove everything; ARGS="unit lint" for some parts
 	@scripts/test $(ARGS)
 
-thorough: dev ## Prove it on both emulators, by both doors and with a kill after every call everywhere
+thorough: dev ## Prove it on both emulators, in-process and as a subprocess and with a kill after every call everywhere
 	@scripts/test --thorough $(ARGS)
 
 lint: dev ## Run the linters

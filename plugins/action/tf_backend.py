@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The role's task: its variables checked, then the bucket, the table and the files, each through its door.
+"""The role's task: its variables checked, then the bucket, the table and the files, each as its module does.
 
 One task, because every task of every host costs Ansible a fork and a templating of all arguments, which together took
 three times as long as the work.
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Doors
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import InProcessAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import (
     ModuleDefaults,
     canonical,
@@ -21,8 +21,8 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.modul
 )
 
 
-class ActionModule(Doors):
-    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
+class ActionModule(InProcessAction):
+    def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
             with self.environment():
                 found = _role.asked(self._variables())
@@ -45,7 +45,7 @@ class ActionModule(Doors):
                 names |= names_in(arguments) | _role.open_in_files(arguments)
                 arguments = self.from_here(arguments)
             module = f"cornerstone.tfstate.{_role.MODULES[kind]}"
-            answer = self.answer(_role.EDGES[kind], module, arguments, wrote)
+            answer = self.answer(_role.ENTRIES[kind], module, arguments, on_write)
             whole[kind], results[kind] = answer.whole, answer.shown
             if results[kind].get("failed"):
                 break
@@ -62,8 +62,8 @@ class ActionModule(Doors):
                 return _role.other_account(found)
         is_checking, self._task.check_mode = self._task.check_mode, True
         try:
-            edge, module = _role.EDGES["table"], f"cornerstone.tfstate.{_role.MODULES['table']}"
-            answer = self.answer(edge, module, _role.arguments("table", found), unheard)
+            entry, module = _role.ENTRIES["table"], f"cornerstone.tfstate.{_role.MODULES['table']}"
+            answer = self.answer(entry, module, _role.arguments("table", found), no_op)
         finally:
             self._task.check_mode = is_checking
         return str(answer.shown.get("msg")) if answer.shown.get("failed") else None

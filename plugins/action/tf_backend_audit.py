@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name, which without options audits the backend of the role's variables."""
+"""Runs the module of the same name in-process, which without options audits the backend of the role's variables."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import AUDIT, options_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_audit
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import options_of
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 
 
-class ActionModule(RoleDoor):
-    EDGE = AUDIT
+class ActionModule(RoleModuleAction):
+    MODULE = tf_backend_audit.MODULE
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
         return super().is_of_the_role(given) and not given.get("facts")

@@ -1,12 +1,12 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
+"""Runs the module of the same name in-process, which without a bucket is about the backend of the role's variables."""
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_backend_backup as _backend_backup
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_backup
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 
 
-class ActionModule(RoleDoor):
-    EDGE = _backend_backup.EDGE
+class ActionModule(RoleModuleAction):
+    MODULE = tf_backend_backup.MODULE

@@ -1,14 +1,13 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name."""
+"""Runs the module of the same name in-process."""
 
 from __future__ import annotations
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import SPEC, write_backend
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Door
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import ModuleAction
 
 
-class ActionModule(Door):
-    EDGE = Edge(SPEC, write_backend)
+class ActionModule(ModuleAction):
+    MODULE = tf_backend_config.MODULE
     NEEDS_BOTOCORE = False

@@ -26,15 +26,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of, code_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_audit import (
-    AUDIT,
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import (
+    MODULE,
     NEVER_BLANK,
     TUNING_SPEC,
     layers_of,
     too_bad,
     tuning_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import ModuleDefaults
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
@@ -109,7 +109,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             # As the audit of the host reached AWS.
             defaults = ModuleDefaults(self._task, self._templar, facts.get("omit"))
-            variables = _role.with_defaults(_role.given(facts, self._templar), defaults, "tf_backend_audit", AUDIT.spec)
+            variables = _role.with_defaults(
+                _role.given(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
+            )
             found = _role.arguments("table", _role.typed(variables))
             given = {name: value for name, value in found.items() if name in CONNECTION_SPEC}
             params = ArgumentSpecValidator(CONNECTION_SPEC).validate(given).validated_parameters

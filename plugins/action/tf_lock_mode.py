@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
+"""Runs the module of the same name in-process, which without a bucket is about the backend of the role's variables."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_lock_mode as _lock_mode
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_lock_mode
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
 
 
-class ActionModule(RoleDoor):
-    EDGE = _lock_mode.EDGE
+class ActionModule(RoleModuleAction):
+    MODULE = tf_lock_mode.MODULE
 
     def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """The table is named whatever the lock mode is: a step away from lock files leads to it."""
         table = found.get(f"{PREFIX}table_name")
         if not table:
             raise Invalid(f"{PREFIX}table_name is not set: name the lock table, in lock mode lockfile, too")
-        return {**whereabouts(found), "table": table, "declared": found.get(f"{PREFIX}lock_mode", "both")}
+        return {**whereabouts(found), "table": table, "current_lock_mode": found.get(f"{PREFIX}lock_mode", "both")}

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of the module of the same name, which without a bucket is about the backend of the role's variables."""
+"""Runs the module of the same name in-process, which without a bucket is about the backend of the role's variables."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import tf_state_move as _state_move
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleDoor
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_move
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
 
 
-class ActionModule(RoleDoor):
-    EDGE = _state_move.EDGE
+class ActionModule(RoleModuleAction):
+    MODULE = tf_state_move.MODULE
 
     def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Without a lock mode, that of the project stays."""
         lock_mode = found.get(f"{PREFIX}lock_mode")
         return {**whereabouts(found), **({"lock_mode": lock_mode} if lock_mode else {})}
 
-    def heard(self, written: str) -> None:
+    def on_write(self, written: str) -> None:
         """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""
         operation, _on, place = written.partition(" on ")
         if operation == "put_object_tagging":

@@ -93,7 +93,7 @@ notes:
     A tag may be blank.
   - A blank that would lower a protection is refused, and named. This is so for every C(account_id), for C(table),
     C(key) and C(keys) where states or locks are written, and for what limits or proves a task, such as C(fail_on),
-    C(lock_id) and C(prove). Leave such an option out, or set it to C(omit) or null.
+    C(lock_id) and C(verify_plan). Leave such an option out, or set it to C(omit) or null.
   - Text that YAML takes for a number, a date or a boolean is refused. Put quotes around it, such as in
     C(account_id) with a leading zero.
   - O(access_key) cannot be combined with O(profile), and needs O(secret_key).

@@ -76,12 +76,94 @@ backup:
       sample: {versions: 7, bytes: 120114}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_backup import EDGE
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Saved, Saving
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import whereabouts
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_open
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Params,
+    Target,
+    TfstateError,
+    WriteCallback,
+    no_op,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    named_target,
+    told,
+    vault_of,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    CONNECTION_SPEC,
+    ModuleEntry,
+    connection_of,
+    run_module,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "bucket": {},
+    "table": {},
+    "account_id": {},
+    **BACKUP_SPEC,
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def back_up(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    try:
+        bucket = named_target(params, "bucket")
+        vault = vault_of(params, on_write)
+        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
+        saving = Saving(aws, _found(aws, bucket), params["table"] or None, vault)
+        check_open(aws, saving.bucket)
+        if params["table"]:
+            whereabouts(aws, TABLE, named_target(params, "table"))
+        saved = unless_checking(check_mode, None, saving.carry_out) or saving.foresee()
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    result = {"changed": saved.is_changed, "backup": told(vault, saved), "warnings": [*aws.warnings, *_missed(saved)]}
+    return {**result, "diff": _diff(saved)} if diff else result
+
+
+def _found(aws: Aws, bucket: Target) -> Target:
+    found, exists = whereabouts(aws, BUCKET, bucket)
+    if not exists:
+        raise Refused(f"bucket {bucket.name} does not exist, so that there is nothing to save")
+    return found
+
+
+def _missed(saved: Saved) -> Iterator[str]:
+    if saved.missed:
+        yield f"{saved.missed} versions were written while the others were saved: run again to save them, too"
+
+
+def _diff(saved: Saved) -> dict[str, str]:
+    rows = [f"{printable(each.key)} {printable(each.version_id)}\n" for each in saved.entries]
+    return {"before": "", "after": "".join(sorted(rows))}
+
+
+MODULE = ModuleEntry(
+    SPEC,
+    back_up,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+    never_blank={"table": "the table would not be saved"},
+)
 
 
 def main() -> None:
-    run_module(EDGE)
+    run_module(MODULE)
 
 
 if __name__ == "__main__":

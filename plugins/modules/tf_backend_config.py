@@ -224,12 +224,126 @@ ansible_facts:
     terraform_backend: {description: As RV(backend)., type: dict, sample: {name: us-east-1}}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import Edge, run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import SPEC, write_backend
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Call,
+    Change,
+    Invalid,
+    Params,
+    TfstateError,
+    WriteCallback,
+    no_op,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text, write_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
+    HEADING,
+    Backend,
+    backend_tf_text,
+    description,
+    json_text,
+    problems,
+    tfbackend_text,
+)
+
+JSON_NAME, TF_NAME = "backend-config.json", "backend.tf"
+
+
+def write_backend(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
+    """Params in, the result of a task out."""
+    try:
+        backend = backend_of(params)
+        found = problems(backend)
+        if found:
+            raise Invalid("; ".join(found))
+        wanted = texts(backend, params["directory"])
+        _refuse_foreign(backend, wanted, params)
+        changes = write_files(wanted, check_mode, read_text, partial(_write, on_write))
+    except Interrupted as error:
+        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False, "changes": []}
+    described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
+    result = {"changed": bool(changes), "changes": _told(changes), "files": list(wanted), "backend": described}
+    result["ansible_facts"] = {"terraform_backend": described}
+    return {**result, "diff": [_diff(change) for change in changes]} if diff else result
+
+
+def _write(on_write: WriteCallback, path: str, text: str) -> None:
+    write_text(path, text)
+    on_write(Call("file", "write", {"path": path}))
+
+
+def backend_of(params: Params) -> Backend:
+    """The backend that these options describe; `client_` marks what the clients do, not this task."""
+    names = [field.name for field in fields(Backend)]
+    given = {name: params.get(name, params.get(f"client_{name}")) for name in names}
+    given["bucket_arn"] = given["bucket_arn"] or _bucket_arn(**given)
+    return Backend(**given)
+
+
+def _bucket_arn(bucket: str, region: str, **_unused: Any) -> str:
+    return f"arn:{partition_of(region).name}:s3:::{bucket}"
+
+
+def texts(backend: Backend, directory: str) -> dict[str, str]:
+    named = {
+        JSON_NAME: json_text(backend),
+        f"{backend.name}.s3.tfbackend": tfbackend_text(backend),
+        TF_NAME: backend_tf_text(backend),
+    }
+    return {str(Path(directory, name)): text for name, text in named.items()}
+
+
+def _refuse_foreign(backend: Backend, wanted: Mapping[str, str], params: Params) -> None:
+    """Files that somebody wrote by hand, or that are another backend's, are not overwritten unasked."""
+    if "overwrite_files" in (params.get("allow") or ()):
+        return
+    for path in wanted:
+        text = read_text(path)
+        reason = None if text is None else _foreign(path, text, backend)
+        if reason:
+            raise Refused(f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]")
+
+
+def _foreign(path: str, text: str, backend: Backend) -> str | None:
+    if not path.endswith(JSON_NAME):
+        return None if HEADING in text else "was not written by cornerstone.tfstate"
+    try:
+        name = json.loads(text)["name"]
+    except (ValueError, KeyError, TypeError):
+        return "was not written by cornerstone.tfstate"
+    return None if name == backend.name else f"is that of the backend {name}"
+
+
+def _told(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
+    return [{"file": change.facet, "action": "update" if change.before is not None else "create"} for change in changes]
+
+
+def _diff(change: Change) -> dict[str, str]:
+    return {
+        "before_header": change.facet,
+        "after_header": change.facet,
+        "before": change.before or "",
+        "after": change.after,
+    }
+
+
+MODULE = ModuleEntry(SPEC, write_backend)
 
 
 def main() -> None:
-    run_module(Edge(SPEC, write_backend))
+    run_module(MODULE)
 
 
 if __name__ == "__main__":

@@ -280,12 +280,38 @@ backend:
         why: {description: Why., type: str, sample: "get_bucket_policy on x: AccessDenied; needs s3:GetBucketPolicy"}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_info import INFO
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    Params,
+    TfstateError,
+    WriteCallback,
+    no_op,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import SPEC, gathered
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, run_module
+
+
+def look_into(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
+    """Params in, the result of a task out. It only reads, so that check mode is no different."""
+    try:
+        backend = gathered(params, on_write=on_write)
+    except TfstateError as error:
+        return {"failed": True, "msg": str(error), "changed": False}
+    return {"changed": False, "backend": backend}
+
+
+MODULE = ModuleEntry(
+    SPEC,
+    look_into,
+    mutually_exclusive=(("profile", "access_key"),),
+    required_together=(("access_key", "secret_key"),),
+    needs_botocore=True,
+)
 
 
 def main() -> None:
-    run_module(INFO)
+    run_module(MODULE)
 
 
 if __name__ == "__main__":

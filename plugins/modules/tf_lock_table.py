@@ -363,12 +363,14 @@ table:
       sample: {environment: production}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module, run_module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+
+MODULE = resource_module(TABLE)
 
 
 def main() -> None:
-    run_module(edge_of(TABLE))
+    run_module(MODULE)
 
 
 if __name__ == "__main__":

@@ -624,11 +624,13 @@ bucket:
 """
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module, run_module
+
+MODULE = resource_module(BUCKET)
 
 
 def main() -> None:
-    run_module(edge_of(BUCKET))
+    run_module(MODULE)
 
 
 if __name__ == "__main__":

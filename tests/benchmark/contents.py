@@ -68,7 +68,7 @@ def put(dynamodb: Any, path: str, **attributes: str) -> None:
 
 def look(url: str, gather: list[str] | None, tell: Connection) -> None:
     """In a process of its own, whose memory is nobody else's."""
-    from tests.integration.doors import Task, through_core  # loads botocore here, and not in the parent
+    from tests.integration.module_runs import Task, through_core  # loads botocore here, and not in the parent
 
     connection = {"endpoint_url": url, "region": REGION, "access_key": "test", "secret_key": "test"}
     asked = {"bucket": BUCKET, "table": TABLE, **connection, **({"gather": gather} if gather else {})}

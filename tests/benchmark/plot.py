@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter
 
 STYLES: dict[str, dict[str, Any]] = {
     "ours": {"color": "#c0392b", "linewidth": 2.5, "marker": "o", "zorder": 3},
-    "ours module door": {"color": "#e59866", "marker": "o"},
+    "ours subprocess": {"color": "#e59866", "marker": "o"},
     "upstream": {"color": "#2e4053", "marker": "s"},
     "upstream modules": {"color": "#85929e", "marker": "s", "linestyle": ":"},
     "cli": {"color": "#2874a6", "marker": "^"},
@@ -28,7 +28,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 LABELS = {
     "ours": "cornerstone.tfstate",
-    "ours module door": "the same, fast door off",
+    "ours subprocess": "the same as subprocesses",
     "upstream": "amazon.aws, community.aws, AWS CLI",
     "upstream modules": "their modules alone (less work)",
     "cli": "AWS CLI script",

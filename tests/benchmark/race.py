@@ -51,7 +51,7 @@ CONTESTANTS = {
     each.name: each
     for each in (
         Contestant("ours", f"{PLAYBOOK} {ROOT}/bootstrap.yml"),
-        Contestant("ours module door", f"{PLAYBOOK} -e cornerstone_tfstate_fast_door=false {ROOT}/bootstrap.yml"),
+        Contestant("ours subprocess", f"{PLAYBOOK} -e cornerstone_tfstate_in_process=false {ROOT}/bootstrap.yml"),
         Contestant("upstream", f"{PLAYBOOK} -e aws_cli={AWS_CLI} {PROGRAMS}/upstream.yml"),
         Contestant("upstream modules", f"{PLAYBOOK} --skip-tags cli {PROGRAMS}/upstream.yml", is_partial=True),
         Contestant("cli", f"bash {PROGRAMS}/cli.sh {AWS_CLI} {{list}}", is_blind=True),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.conftest import Entrance
-from tests.integration.doors import Result, Task
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import Result, Task
 from tests.integration.subject import Subject
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
@@ -20,7 +20,7 @@ class Backend:
     name: str
     relay: Relay
     emulator: RunningEmulator
-    entrance: Entrance
+    run_with: RunWithVariables
     home: Path
     kind: str = "backend"
     _start: int = 0
@@ -49,7 +49,7 @@ class Backend:
         }
         self._start = len(self.relay.calls)
         variables = {f"terraform_backend_{name}": value for name, value in given.items()}
-        (result,) = self.entrance(variables)([Task("tf_backend")])
+        (result,) = self.run_with(variables)([Task("tf_backend")])
         return result
 
     def done(self, **asked: Any) -> Result:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Doors whose processes can be killed, and what stands behind them."""
+"""Runs whose processes can be killed, and what they work on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from uuid import uuid4
 import pytest
 
 from tests.crash.backend import Backend
-from tests.integration.conftest import impatient, launcher
-from tests.integration.doors import Door, Fork
+from tests.integration.conftest import launcher, no_wait
+from tests.integration.module_runs import Fork, RunTasks
 from tests.integration.scenarios import scale
 from tests.integration.subject import Subject
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
-__all__ = ["impatient", "launcher"]
+__all__ = ["launcher", "no_wait"]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def emulator(ministack: RunningEmulator) -> RunningEmulator:
 
 
 @pytest.fixture(params=["in the worker", pytest.param("as a module", marks=pytest.mark.thorough)])
-def door(request: pytest.FixtureRequest, launcher: subprocess.Popen[str], tmp_path: Path) -> Door:
+def run_tasks(request: pytest.FixtureRequest, launcher: subprocess.Popen[str], tmp_path: Path) -> RunTasks:
     return Fork(launcher, request.param == "in the worker", tmp_path)
 
 
@@ -46,13 +46,13 @@ def calm_table(emulator: RunningEmulator, aws_like: Relay) -> Subject:
 
 
 @pytest.fixture
-def bucket(calm_bucket: Subject, door: Door) -> Subject:
-    return replace(calm_bucket, door=door)
+def bucket(calm_bucket: Subject, run_tasks: RunTasks) -> Subject:
+    return replace(calm_bucket, run_tasks=run_tasks)
 
 
 @pytest.fixture
-def table(calm_table: Subject, door: Door) -> Subject:
-    return replace(calm_table, door=door)
+def table(calm_table: Subject, run_tasks: RunTasks) -> Subject:
+    return replace(calm_table, run_tasks=run_tasks)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.crash.safety import FOREIGN_RULE, FOREIGN_STATEMENT, ITEMS, STATE
-from tests.integration.doors import through_core
+from tests.integration.module_runs import through_core
 from tests.integration.subject import Subject
 from tests.integration.test_crashes import ASKED
 
@@ -22,7 +22,7 @@ def nothing(subject: Subject) -> None:
 
 def ours(subject: Subject) -> None:
     """A resource that we made, in use for a while by clients and by others."""
-    replace(subject, door=through_core).done()
+    replace(subject, run_tasks=through_core).done()
     _use(subject)
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.crash.backend import Backend
 from tests.crash.safety import harm_to_bucket, harm_to_table, held_by_bucket, held_by_table
 from tests.crash.starts import STARTS, Start, ours
-from tests.integration.doors import Result, through_core
+from tests.integration.module_runs import Result, through_core
 from tests.integration.subject import Subject
 from tests.support.callers import kill_caller
 from tests.support.emulators import RunningEmulator
@@ -92,7 +92,7 @@ def killed(victim: Any, asked: dict[str, Any], k: int) -> bool:
         assert not result.get("failed"), result["msg"]
         return False
     assert result.get("failed") and "SIGKILL" in result["msg"], result
-    # The fast door lives on, and tells what it heard of: all but what was being done when the process died.
+    # The worker lives on, and tells what was written: all but what was being done when the process died.
     if "until then it wrote" in result["msg"]:
         assert len(victim.writes) - 1 <= result["msg"].count(" on ") <= len(victim.writes), (victim.writes, result)
     return True
@@ -114,7 +114,7 @@ def completed(victim: Any, asked: dict[str, Any], end: dict[str, Any], k: int) -
 
 def test_harm_is_seen(emulator: RunningEmulator, aws_like: Any, bucket_name: str, table_name: str):
     """The judge is no judge if it finds everything safe."""
-    bucket = Subject("bucket", bucket_name, aws_like, emulator, door=through_core)
+    bucket = Subject("bucket", bucket_name, aws_like, emulator, run_tasks=through_core)
     ours(bucket)
     held, s3 = held_by_bucket(emulator, bucket_name), emulator.client("s3")
     assert harm_to_bucket(emulator, bucket_name, held) == set()
@@ -134,7 +134,7 @@ def test_harm_is_seen(emulator: RunningEmulator, aws_like: Any, bucket_name: str
     assert {"a state is not versioned", "public access is not blocked", "lost: statement Auditor"} <= found
     assert [each for each in found if "lost: version prod/terraform.tfstate" in each]
 
-    table = Subject("table", table_name, aws_like, emulator, door=through_core)
+    table = Subject("table", table_name, aws_like, emulator, run_tasks=through_core)
     ours(table)
     held, dynamodb = held_by_table(emulator, table_name), emulator.client("dynamodb")
     assert harm_to_table(emulator, table_name, held) == set()

@@ -17,16 +17,16 @@ from tests.support.relay import Relay, then
 #: After which calls the process that made them dies, in the order in which a creation makes them.
 MOMENTS = ("HeadBucket", "CreateBucket", "PutBucketVersioning", "CreateTable", "UpdateContinuousBackups")
 OF_TABLES = {"CreateTable", "UpdateContinuousBackups"}
-DOORS = ("in the worker", "as a module")
+EXECUTIONS = ("in the worker", "as a module")
 
 
-@pytest.mark.parametrize("is_fast", ["true", pytest.param("false", marks=pytest.mark.thorough)], ids=DOORS)
+@pytest.mark.parametrize("is_fast", ["true", pytest.param("false", marks=pytest.mark.thorough)], ids=EXECUTIONS)
 def test_a_playbook_that_is_killed_again_and_again_gets_through_in_the_end(
     emulator: RunningEmulator, aws_like: Relay, bucket_name: str, table_name: str, tmp_path: Path, is_fast: str
 ):
     project = Project(tmp_path, aws_like.url)
     names = {"terraform_backend_bucket_name": bucket_name, "terraform_backend_table_name": table_name}
-    given = {"terraform_backend_region": "us-east-1", "cornerstone_tfstate_fast_door": is_fast}
+    given = {"terraform_backend_region": "us-east-1", "cornerstone_tfstate_in_process": is_fast}
     elsewhere = {name: f"{value}-2" for name, value in names.items()}
     project.inventory({"here": names, "there": elsewhere}, **given)
     for moment in MOMENTS:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.crash.starts import STARTS, Start
 from tests.crash.test_kills import HELD, harm_of
-from tests.integration.doors import Result, through_core
+from tests.integration.module_runs import Result, through_core
 from tests.integration.subject import Subject
 from tests.support.relay import Call, Proceed, lose_reply, reset_connection
 
@@ -115,6 +115,6 @@ def done(result: Result) -> list[tuple[str, list[str]]]:
 
 @pytest.fixture
 def subject(kind: str, request: pytest.FixtureRequest) -> Subject:
-    """In this process: what AWS answers is the same to every door."""
+    """In this process: what AWS answers is the same in each way."""
     found: Subject = request.getfixturevalue(f"calm_{kind}")
-    return replace(found, door=through_core)
+    return replace(found, run_tasks=through_core)

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.doors import Door, Fork, Result
+from tests.integration.module_runs import Fork, Result, RunTasks
 from tests.integration.test_digest_rebuild import as_task
 from tests.integration.test_lock_mode import ONE, QA, TWO, Backend, digest, state
 from tests.support.callers import kill_caller
@@ -32,14 +32,14 @@ class Victim:
     """A backend of its own for each kill."""
 
     backend: Backend
-    door: Door
+    run_tasks: RunTasks
 
     def task(self, lock_mode: str) -> Result:
         """An empty one: the digests of all states."""
         if not lock_mode:
-            return self.door([as_task(self.backend, wait_timeout=60)])[0]
-        asked = self.backend.as_task(lock_mode, code=None, allow=["unseen_code"], soak=0, wait_timeout=60)
-        (result,) = self.door([asked])
+            return self.run_tasks([as_task(self.backend, wait_timeout=60)])[0]
+        asked = self.backend.as_task(lock_mode, code=None, allow=["unseen_code"], observe_seconds=0, wait_timeout=60)
+        (result,) = self.run_tasks([asked])
         return result
 
     def done(self, lock_mode: str) -> Result:
@@ -73,13 +73,13 @@ class Victim:
 
 @pytest.fixture
 def fresh(emulator: RunningEmulator, relay: Relay, launcher: subprocess.Popen[str], tmp_path: Path) -> Any:
-    door = Fork(launcher, True, tmp_path)
+    run_tasks = Fork(launcher, True, tmp_path)
 
     def make() -> Victim:
         name = uuid4().hex[:16]
         relay._behaviours.clear()
         relay._rules.clear()
-        return Victim(Backend(relay, emulator, f"tf-state-{name}", f"tf-locks-{name}", tmp_path), door)
+        return Victim(Backend(relay, emulator, f"tf-state-{name}", f"tf-locks-{name}", tmp_path), run_tasks)
 
     return make
 

@@ -23,7 +23,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 from tests.docs.pages import tables
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.scenarios import in_region
 from tests.integration.subject import MODULES, Subject
 from tests.integration.test_table import make
@@ -32,7 +32,7 @@ from tests.support.aws_defaults import aws_defaults
 from tests.support.aws_tables import CLASS_CHANGES, ENCRYPTION_CHANGES, AwsTables
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, Reply, error, then
-from tests.unit.plugins.module_utils.test_aws import (
+from tests.unit.plugins.module_utils._aws.test_client import (
     LISTED,
     WHO,
     Script,
@@ -42,7 +42,7 @@ from tests.unit.plugins.module_utils.test_aws import (
     says,
     sts_error,
 )
-from tests.unit.plugins.module_utils.test_credentials import Regions, profile, stamped
+from tests.unit.plugins.module_utils._aws.test_credentials import Regions, profile, stamped
 
 __all__ = ["botocore_does_not_sleep"]
 

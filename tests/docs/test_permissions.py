@@ -94,7 +94,10 @@ AROUND = sorted(
 LOOKS_AROUND = {action for room in AROUND for _unused, action in calls_in(room)} - NEEDS_NOTHING_HERE
 # An empty bucket that never had versions may be our own unfinished work.
 WITNESSED = {
-    action for resource in (BUCKET, TABLE) for each in resource.witnesses for action in [iam_action(each.read(ANY))]
+    action
+    for resource in (BUCKET, TABLE)
+    for each in resource.refusal_inputs
+    for action in [iam_action(each.read(ANY))]
 }
 READS = LOOKS_AROUND.union(
     WITNESSED, facet_actions("_bucket/contents")[0], *(facet_actions(room)[0] for room in rooms().values())

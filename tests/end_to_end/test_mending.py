@@ -15,7 +15,7 @@ from ansible_collections.cornerstone.tfstate.plugins.filter.state_key import sta
 from tests.end_to_end.conftest import PROJECT, REGION, Backend
 from tests.end_to_end.terraform import Workspace
 from tests.end_to_end.test_terraform import succeeded
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 

@@ -19,7 +19,7 @@ import pytest
 from tests.end_to_end.conftest import Backend
 from tests.end_to_end.terraform import Run, Workspace, apply
 from tests.end_to_end.test_terraform import becomes_true
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.support.relay import then
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
@@ -97,7 +97,7 @@ def test_a_project_with_workspaces_moves_from_bucket_to_bucket(
     paths = [migration.key, f"env:/dev/{migration.key}", f"env:/qa/{migration.key}"]
     before = [bytes_at(migration.source, path) for path in paths]
     # The arguments of its backend lie in no file of the project: now they do.
-    result = migration.moved(project=str(workspace.folder), tfbackend="new.s3.tfbackend", init=True, prove=True)
+    result = migration.moved(project=str(workspace.folder), tfbackend="new.s3.tfbackend", init=True, verify_plan=True)
     assert result["project"]["proven"] and result["project"]["edits"] == ["new.s3.tfbackend"]
     assert (workspace.folder / "backend.tf").read_text() == 'terraform {\n  backend "s3" {}\n}\n'
     assert [bytes_at(migration.target, path) for path in paths] == before
@@ -126,14 +126,14 @@ def test_local_states_move_with_their_code_and_go_when_that_was_proven(
     params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
     foreseen = migration.move(check_mode=True, **params)
     assert foreseen["changed"] and [path.read_bytes() for path in states] == before
-    migration.moved(**params, prove=True, remove_local=True)
+    migration.moved(**params, verify_plan=True, remove_local=True)
     paths = [migration.key, f"env:/dev/{migration.key}"]
     assert [bytes_at(migration.target, path) for path in paths] == before
     assert [path for path in local.folder.rglob("*tfstate*") if path.is_file() and ".terraform" not in path.parts] == []
     succeeded(local.plan())
     succeeded(local.run("workspace", "select", "default"))
     succeeded(local.plan())
-    assert not migration.moved(**params, prove=True, remove_local=True)["changed"]
+    assert not migration.moved(**params, verify_plan=True, remove_local=True)["changed"]
 
 
 def test_a_colleague_who_waits_for_a_local_state_stops_once_it_has_moved(
@@ -157,7 +157,7 @@ def test_a_colleague_who_waits_for_a_local_state_stops_once_it_has_moved(
     with waiting:
         migration.source.relay.on("PutObject", reply=then(begins_to_wait))
         params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
-        migration.moved(**params, prove=True)
+        migration.moved(**params, verify_plan=True)
         said, _unused = processes[0].communicate(timeout=90)
     assert processes[0].returncode == 1 and "Unsupported state file format" in said, said
     assert (local.folder / "terraform.tfstate.moved").read_bytes() == before
@@ -183,7 +183,7 @@ def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
     before = (local.folder / "terraform.tfstate").read_bytes()
     changed = ["-var=content=two"]
     params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "plan_arguments": changed}
-    result = migration.move(**params, init=True, prove=True, remove_local=True)
+    result = migration.move(**params, init=True, verify_plan=True, remove_local=True)
     assert result["failed"] and result["changed"]
     assert "the plan of workspace default in" in result["msg"]
     assert (local.folder / "terraform.tfstate.moved").read_bytes() == before

@@ -15,7 +15,7 @@ import pytest
 
 from tests.end_to_end.terraform import Run, Workspace
 from tests.end_to_end.test_terraform import becomes_true
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 from tests.integration.test_lock_mode import AsIam, fence
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
@@ -143,7 +143,13 @@ class Fleet:
     def step(self, lock_mode: str) -> Result:
         """As an operator takes it: again as long as a lock is in the way, and nothing else may be."""
         connection = {"endpoint_url": self.relay.url, "region": REGION, "access_key": "test", "secret_key": "test"}
-        asked = {"bucket": self.bucket, "table": self.table, "code": [str(self.home)], "soak": 2, "lock_timeout": 30}
+        asked = {
+            "bucket": self.bucket,
+            "table": self.table,
+            "code": [str(self.home)],
+            "observe_seconds": 2,
+            "lock_timeout": 30,
+        }
         until = time.monotonic() + LIMIT_S
         while True:
             (result,) = through_core([Task("tf_lock_mode", {**connection, **asked, "lock_mode": lock_mode})])

@@ -80,7 +80,7 @@ def expired(relay: Relay) -> Iterator[set[str]]:
 def test_accounts_whose_credentials_expired_fail_at_once_and_alone(
     project, relay, unique, expired, is_fast, accounts, theirs
 ):
-    hosts = fleet(project, accounts, unique, cornerstone_tfstate_fast_door=is_fast)
+    hosts = fleet(project, accounts, unique, cornerstone_tfstate_in_process=is_fast)
     expired |= theirs
     lost = [host for host in hosts if any(host.startswith(f"a{number[-2:]}.") for number in theirs)]
     run = project.play("cornerstone.tfstate.bootstrap")

@@ -19,7 +19,7 @@ __all__ = ["emulator", "project", "unique"]
 
 ACCOUNTS = 2
 HOSTS = ACCOUNTS * len(REGIONS)
-DOORS = ("in the worker", "as a module")
+EXECUTIONS = ("in the worker", "as a module")
 
 
 def run(project: Project, relay: Relay) -> Counter[str]:
@@ -34,11 +34,11 @@ def cached(project: Project) -> list[Path]:
     return sorted((project.home / ".aws" / "cli" / "cache").glob("*.json"))
 
 
-@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=DOORS)
+@pytest.mark.parametrize("is_fast", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=EXECUTIONS)
 def test_each_role_is_assumed_once_and_nobody_asks_twice_who_he_is(
     project: Project, relay: Relay, unique: str, is_fast: bool
 ) -> None:
-    fleet(project, ACCOUNTS, unique, cornerstone_tfstate_fast_door=is_fast)
+    fleet(project, ACCOUNTS, unique, cornerstone_tfstate_in_process=is_fast)
     asked = run(project, relay)
     assert asked["AssumeRole"] == ACCOUNTS
     assert asked["GetCallerIdentity"] == HOSTS * (1 if is_fast else 2)  # bucket and table are a process each

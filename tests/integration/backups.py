@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import DEV, KEY, SECRET, Place, state
 from tests.support.relay import Relay
 

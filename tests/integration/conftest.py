@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from botocore.retries.standard import ExponentialBackoff
 
-from tests.integration.doors import Door, Fork, Playbook
+from tests.integration.module_runs import Fork, Playbook, RunTasks
 from tests.integration.moves import World, project_in
 from tests.integration.scenarios import scale
 from tests.integration.subject import Subject
@@ -27,7 +27,7 @@ from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 ROOT = Path(__file__).parents[2]
-Entrance = Callable[[Mapping[str, Any]], Door]
+RunWithVariables = Callable[[Mapping[str, Any]], RunTasks]
 
 #: What differs between the emulators in here is told by few tests; the others need one.
 ONE_IS_ENOUGH = (
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def impatient() -> Iterator[None]:
+def no_wait() -> Iterator[None]:
     """Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Aws, "pause", lambda self, attempt: time.sleep(0.002))
@@ -72,7 +72,7 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Po
         yield process
 
 
-#: Whether a task goes through the fast door, and whether Ansible itself is started for it.
+#: Whether a task runs in-process, and whether Ansible itself is started for it.
 WAYS = {
     "in the worker": (True, False),
     "as a module": (False, False),
@@ -82,21 +82,21 @@ WAYS = {
 
 
 @pytest.fixture(params=[pytest.param(way, marks=[pytest.mark.thorough] * WAYS[way][1]) for way in WAYS])
-def entrance(request: pytest.FixtureRequest, launcher: subprocess.Popen[str], tmp_path: Path) -> Entrance:
-    """Every door of a module in turn, opened with the variables of the play."""
+def run_with(request: pytest.FixtureRequest, launcher: subprocess.Popen[str], tmp_path: Path) -> RunWithVariables:
+    """Each way to run a module in turn, with the variables of the play."""
     is_fast, by_ansible = WAYS[request.param]
 
-    def opened(variables: Mapping[str, Any]) -> Door:
+    def opened(variables: Mapping[str, Any]) -> RunTasks:
         if by_ansible:
-            return Playbook(tmp_path, {**variables, "cornerstone_tfstate_fast_door": is_fast})
+            return Playbook(tmp_path, {**variables, "cornerstone_tfstate_in_process": is_fast})
         return Fork(launcher, is_fast, tmp_path, variables)
 
     return opened
 
 
 @pytest.fixture
-def door(entrance: Entrance) -> Door:
-    return entrance({})
+def run_tasks(run_with: RunWithVariables) -> RunTasks:
+    return run_with({})
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import run_module
 from botocore.retries.standard import ExponentialBackoff
 
-from tests.integration.doors import COLLECTION, EDGES
+from tests.integration.module_runs import COLLECTION, ENTRIES
 from tests.support.clean_environment import clean_environment
 
 Result = dict[str, Any]
@@ -46,7 +46,7 @@ def carried_out(asked: Mapping[str, Any]) -> Result:
     task.check_mode, task.diff = modes["check_mode"], modes["diff"]
     known = {
         **variables,
-        "cornerstone_tfstate_fast_door": asked["is_fast"],
+        "cornerstone_tfstate_in_process": asked["is_fast"],
         "ansible_python_interpreter": sys.executable,
     }
     action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{name}").ActionModule(
@@ -77,7 +77,7 @@ def as_module(
         if internal := sys.modules.get("ansible.module_utils._internal"):
             internal.is_controller = False  # or warnings would go to the screen
         try:
-            run_module(EDGES[module_name.rpartition(".")[2]])
+            run_module(ENTRIES[module_name.rpartition(".")[2]])
         finally:
             sys.stdout.flush()
             os._exit(0)

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer
 from tests.support.relay import Call, Proceed, Relay, Reply, error

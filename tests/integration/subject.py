@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.integration.doors import Door, Result, Task, through_core
+from tests.integration.module_runs import Result, RunTasks, Task, through_core
 from tests.support.emulators import RunningEmulator, client
 from tests.support.relay import Call, Relay
 
@@ -34,7 +34,7 @@ class Subject:
     region: str = "us-east-1"
     #: What every task says besides, because the emulator keeps nothing else.
     asked: dict[str, Any] = field(default_factory=dict)
-    door: Door = through_core
+    run_tasks: RunTasks = through_core
     _start: int = 0
 
     def as_task(self, check_mode: bool = False, **params: Any) -> Task:
@@ -50,7 +50,7 @@ class Subject:
 
     def task(self, check_mode: bool = False, **params: Any) -> Result:
         self._start = len(self.relay.calls)
-        (result,) = self.door([self.as_task(check_mode, **params)])
+        (result,) = self.run_tasks([self.as_task(check_mode, **params)])
         return result
 
     def done(self, **params: Any) -> Result:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Door, Task, through_core
+from tests.integration.module_runs import RunTasks, Task, through_core
 from tests.integration.scenarios import deny
 from tests.integration.subject import Subject, changed, foretold
 from tests.integration.test_lives import LIVES
@@ -120,14 +120,14 @@ def test_an_adopted_bucket_is_modified_among_all_that_aws_does_to_everybody(adop
     assert (adopted.done(**asked)["changes"], adopted.writes) == ([], [])
 
 
-def test_through_every_door_a_bucket_is_made_among_all_that_aws_does_to_everybody(
-    ministack: RunningEmulator, door: Door
+def test_through_each_execution_a_bucket_is_made_among_all_that_aws_does_to_everybody(
+    ministack: RunningEmulator, run_tasks: RunTasks
 ):
     with Relay(ministack.url) as relay:
         relay.use(*benign(ministack))
         subject = behind_the_shim("bucket", ministack, relay)
         tasks = [subject.as_task(tags={"Stage": "test"}), subject.as_task(tags={"Stage": "prod"})]
-        made, modified, again = door([*tasks, tasks[-1]])
+        made, modified, again = run_tasks([*tasks, tasks[-1]])
     assert changed(made) == ["existence", "lifecycle", "versioning", "tags", "policy"]
     assert changed(modified) == ["tags"]
     assert again["changes"] == []

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An audit of a backend in an emulator: the same by every door, and never a write."""
+"""An audit of a backend in an emulator: the same in-process and as a subprocess, and never a write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
-from tests.integration.doors import Door, Task, through_core
+from tests.integration.module_runs import RunTasks, Task, through_core
 from tests.support.commands import Command, command_of
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error
@@ -33,12 +33,14 @@ def params(relay: Relay, emulator: RunningEmulator, tmp_path: Path) -> dict[str,
     return {**connection, "bucket": bucket, "table": f"{bucket}-locks", "code": [str(tmp_path / "code")]}
 
 
-def test_every_door_finds_the_same_and_writes_nothing(params: dict[str, Any], relay: Relay, door: Door) -> None:
+def test_each_execution_finds_the_same_and_writes_nothing(
+    params: dict[str, Any], relay: Relay, run_tasks: RunTasks
+) -> None:
     task = Task("tf_backend_audit", params)
     (expected,) = through_core([task])
     found = {each["id"]: each["severity"] for each in expected["findings"]}
     assert found.items() >= {"table.missing": "critical", "bucket.versioning": "high", "code.region": "high"}.items()
-    (result,) = door([task])
+    (result,) = run_tasks([task])
     assert {name: result.get(name) for name in expected} == expected
     assert relay.writes == []
 

@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
 
 from tests.integration.backups import World
-from tests.integration.conftest import Entrance
-from tests.integration.doors import through_core
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import through_core
 from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.aws_behaviours import OWNER_HEADER
@@ -383,7 +383,7 @@ def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):
     assert {*map(tuple, names)} == {(name,)}
 
 
-def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, entrance: Entrance):
+def test_each_execution_saves_what_the_role_s_variables_name(on_ministack: World, run_with: RunWithVariables):
     world = on_ministack
     world.fill()
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
@@ -393,7 +393,7 @@ def test_every_door_saves_what_the_role_s_variables_name(on_ministack: World, en
     variables = {f"terraform_backend_{name}": value for name, value in names.items()}
     variables |= {f"terraform_backend_{name}": given[name] for name in options}
     task = world.task(MODULE, bucket=None, table=None, backup="backup", **dict.fromkeys(options))
-    (done,) = entrance(variables)([task])
+    (done,) = run_with(variables)([task])
     assert done.pop("warnings", []) == foreseen.pop("warnings")
     assert done == foreseen
     assert world.saved() == world.everything()

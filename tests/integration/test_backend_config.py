@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 
 NAMES = ("backend-config.json", "us-east-1.s3.tfbackend", "backend.tf")
 ASKED = {"name": "us-east-1", "bucket": "tf-state", "table": "tf-locks", "region": "us-east-1"}

@@ -17,7 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import listing
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
-from tests.integration.doors import Door, Task, through_core
+from tests.integration.module_runs import RunTasks, Task, through_core
 from tests.integration.scenarios import deny
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Call, Relay, error, then
@@ -160,11 +160,11 @@ def test_a_whole_backend_is_told(made: World) -> None:
     assert (told["unknown"], told["orphan_lock_files"]) == ([], [])
 
 
-def test_every_door_tells_the_same(made: World, door: Door) -> None:
+def test_each_execution_tells_the_same(made: World, run_tasks: RunTasks) -> None:
     made.put(NETWORK, state())
     task = made.as_task()
     (expected,) = through_core([task])
-    (result,) = door([task])
+    (result,) = run_tasks([task])
     assert (result["backend"], result["changed"]) == (expected["backend"], False)
 
 

@@ -16,7 +16,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
 from tests.integration.backups import World
-from tests.integration.doors import Door, through_core
+from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply
 from tests.support.emulators import RunningEmulator
@@ -473,10 +473,10 @@ def test_a_restore_that_comes_too_late_gives_its_lock_back(on_ministack: World):
     assert not world.has_lock_file(DEV) and not world.has_lock_item(DEV)
 
 
-def test_every_door_restores_alike(on_ministack: World, door: Door):
+def test_each_execution_restores_alike(on_ministack: World, run_tasks: RunTasks):
     world = on_ministack
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
-    (done,) = door([world.task(MODULE)])
+    (done,) = run_tasks([world.task(MODULE)])
     assert {"warnings": [], **done} == foreseen
     is_as_saved(world)
 

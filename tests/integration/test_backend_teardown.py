@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.backups import World
-from tests.integration.doors import Door, through_core
+from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply, answering, overtaken
 from tests.support.emulators import RunningEmulator
@@ -629,11 +629,11 @@ def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministac
     assert writes == 12
 
 
-def test_every_door_tears_down_alike(on_ministack: World, door: Door):
+def test_each_execution_tears_down_alike(on_ministack: World, run_tasks: RunTasks):
     world = on_ministack
     world.fill()
     (foreseen,) = through_core([world.task(MODULE, check_mode=True)])
-    (done,) = door([world.task(MODULE)])
+    (done,) = run_tasks([world.task(MODULE)])
     assert done == foreseen
     gone(world)
 

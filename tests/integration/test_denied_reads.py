@@ -19,7 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Door
+from tests.integration.module_runs import RunTasks
 from tests.integration.subject import Subject, changed
 from tests.integration.test_table import make
 from tests.support.aws_access import denials
@@ -93,8 +93,10 @@ def test_every_read_of_settings_is_denied_here() -> None:
 
 @pytest.mark.aws("4.19", "6.10")
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_a_facet_that_may_not_be_read_is_left_alone_or_told(ministack: RunningEmulator, kind: str, door: Door) -> None:
-    """Through every door; what else changes meanwhile is the business of test_facets."""
+def test_a_facet_that_may_not_be_read_is_left_alone_or_told(
+    ministack: RunningEmulator, kind: str, run_tasks: RunTasks
+) -> None:
+    """In-process and as a subprocess; what else changes meanwhile is the business of test_facets."""
     facets = [facet for facet in RESOURCES[kind].facets if own_read(kind, facet)]
     with Relay(ministack.url) as relay:
         relay.use(*aws_defaults(ministack))
@@ -109,7 +111,7 @@ def test_a_facet_that_may_not_be_read_is_left_alone_or_told(ministack: RunningEm
             asked = ASKED.get(facet.name, {})
             tasks += [subject.as_task(**asked), subject.as_task(**asked, unmanaged=[facet.name])]
         start = len(relay.calls)
-        results = door(tasks)
+        results = run_tasks(tasks)
         assert not [call for call in relay.calls[start:] if call.is_write]
     for place, facet in enumerate(facets):
         told, left = results[2 * place : 2 * place + 2]

@@ -21,7 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import m
 from botocore import xform_name
 
 from tests.integration import backups
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 from tests.integration.moves import DEV, KEY, Place, World, state
 from tests.integration.test_denied_reads import READ_VERBS
 from tests.support.aws_access import denied
@@ -66,7 +66,7 @@ class Work:
     check_modes: tuple[bool, ...] = (True, False)
 
 
-CROSSING = {"soak": 0, "allow": ["unseen_code"]}
+CROSSING = {"observe_seconds": 0, "allow": ["unseen_code"]}
 GOING = {"allow": ["delete_state", "disable_deletion_protection"]}
 WORKS = {
     "hold": Work("tf_state_lock", {"state": "held"}),
@@ -79,7 +79,7 @@ WORKS = {
     "cross": Work("tf_lock_mode", {"lock_mode": "lockfile", **CROSSING}, has_key=False),
     "cross back": Work("tf_lock_mode", {"lock_mode": "both", **CROSSING}, spoil_digest, has_key=False),
     "move": Work("tf_state_move"),
-    "move behind a policy": Work("tf_state_move", {"fence": "deny"}),
+    "move behind a policy": Work("tf_state_move", {"source_protection": "deny"}),
     "move all": Work("tf_state_move", has_key=False),
     "back up": Work("tf_backend_backup", {}, tag, has_key=False, check_modes=(False,)),  # it writes nothing into AWS
     "bring back": Work("tf_backend_restore", has_key=False),

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import lock_file
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
-from tests.integration.conftest import Entrance
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import Result, Task, through_core
 from tests.integration.test_lock_mode import ONE, QA, SECRET, TWO, Backend, digest, state
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
@@ -175,13 +175,15 @@ def test_what_is_about_one_state_needs_its_key(backend: Backend, asked: dict[str
     assert result["failed"] and "key is missing" in result["msg"]
 
 
-def test_digests_are_rebuilt_through_either_door_by_the_role_s_variables(backend: Backend, entrance: Entrance) -> None:
+def test_digests_are_rebuilt_through_either_execution_by_the_role_s_variables(
+    backend: Backend, run_with: RunWithVariables
+) -> None:
     params = as_task(backend).params
     role = {
         f"terraform_backend_{name}": params[name] for name in ("endpoint_url", "region", "access_key", "secret_key")
     }
     role |= {"terraform_backend_bucket_name": backend.bucket, "terraform_backend_table_name": backend.table}
     bare = Task("tf_state_digest")
-    results = entrance(role)([Task(bare.module, check_mode=True), bare, bare])
+    results = run_with(role)([Task(bare.module, check_mode=True), bare, bare])
     assert [(each["changed"], each["progress"]["written"]) for each in results] == [(True, 3), (True, 3), (False, 0)]
     assert SECRET not in json.dumps(results)

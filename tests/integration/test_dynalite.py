@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The life of a table that is really CREATING, UPDATING and DELETING, through every door."""
+"""The life of a table that is really CREATING, UPDATING and DELETING, in-process and as a subprocess."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.doors import Door
+from tests.integration.module_runs import RunTasks
 from tests.integration.subject import changed
 from tests.support import dynalite
 from tests.support.emulators import RunningEmulator
@@ -38,12 +38,14 @@ def tables_url() -> Iterator[str]:
 
 
 @pytest.mark.aws("4.1", "4.3", "4.5")
-def test_a_table_is_created_modified_and_deleted(ministack: RunningEmulator, tables_url: str, door: Door) -> None:
+def test_a_table_is_created_modified_and_deleted(
+    ministack: RunningEmulator, tables_url: str, run_tasks: RunTasks
+) -> None:
     with Relay(ministack.url) as relay:
         tables = dynalite.DynaliteTables(tables_url)
         relay.use(tables)
         table = behind_the_shim("table", ministack, relay)
-        results = door([table.as_task(**asked, **UNMANAGED) for asked, _unused in LIFE for _unused in range(2)])
+        results = run_tasks([table.as_task(**asked, **UNMANAGED) for asked, _unused in LIFE for _unused in range(2)])
     for (_unused, facets), first, again in zip(LIFE, results[::2], results[1::2], strict=True):
         assert not first.get("failed"), first["msg"]
         assert changed(first) == facets

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 from tests.integration.subject import Subject
 from tests.support.relay import error
 

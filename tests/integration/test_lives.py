@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From creation to deletion: every step twice, each in check mode first, through every door."""
+"""From creation to deletion: every step twice, each in check mode first, in-process and as a subprocess."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import bare, behind_the_shim
-from tests.integration.doors import Door, Playbook, Result, Task, through_core
+from tests.integration.module_runs import Playbook, Result, RunTasks, Task, through_core
 from tests.integration.subject import Subject, changed, foretold
 from tests.support.aws_defaults import aws_defaults
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
-# Variables of a play by which its tasks go through each door.
+# Variables of a play by which its tasks run in each way.
 
 # Step, what is asked for, and what has to change.
 Life = tuple[tuple[str, dict[str, Any], list[str]], ...]
@@ -172,22 +172,22 @@ END_STATES = {
 
 
 @pytest.mark.parametrize("kind", LIVES)
-def test_every_door_gives_the_results_of_the_core(ministack: RunningEmulator, kind: str, door: Door):
+def test_each_execution_gives_the_results_of_the_core(ministack: RunningEmulator, kind: str, run_tasks: RunTasks):
     with Relay(ministack.url) as relay:
         relay.use(*aws_defaults(ministack))
         expected = _whole_life(behind_the_shim(kind, ministack, relay), through_core)
-        found = _whole_life(behind_the_shim(kind, ministack, relay), door)
+        found = _whole_life(behind_the_shim(kind, ministack, relay), run_tasks)
     for one, other in zip(expected, found, strict=True):
         assert other.keys() == one.keys()
         for name in one:
             assert (name, other[name]) == (name, one[name])
 
 
-def _whole_life(subject: Subject, door: Door) -> list[Result]:
+def _whole_life(subject: Subject, run_tasks: RunTasks) -> list[Result]:
     """The results of all steps and of two failures, under a name that does not differ."""
     steps = [(check, asked) for _unused, asked, _unused in LIVES[subject.kind] for check in (True, False)]
     wrong = [(False, {"tags": {"aws:mine": "1"}}), (True, {"name": "-"})]
-    results = door([subject.as_task(check, **asked) for check, asked in [*steps, *wrong]])
+    results = run_tasks([subject.as_task(check, **asked) for check, asked in [*steps, *wrong]])
     return [under_one_name(result, subject.name) for result in results]
 
 

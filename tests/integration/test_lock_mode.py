@@ -23,8 +23,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
-from tests.integration.conftest import Entrance
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import Result, Task, through_core
 from tests.support.aws_tables import AwsTables
 from tests.support.aws_wire import error_answer
 from tests.support.emulators import RunningEmulator
@@ -346,7 +346,7 @@ def test_every_kind_of_code_is_looked_at_and_everything_is_told_at_once(backend:
     backend.file("one/versions.tf", 'terraform {\n  required_version = ">= 1.5, < 2.0"\n}\n')
     backend.use("elsewhere", "dynamodb", bucket='"not-ours"')
     backend.lock(TWO, "file", "table")
-    told = backend.missing("lockfile", declared="dynamodb")
+    told = backend.missing("lockfile", current_lock_mode="dynamodb")
     assert len(told) == 5, told
     assert "goes by way of both" in told[0]
     assert "1 place in the code may be" in told[1] and "three/main.tf (line 1 is not HCL" in told[1]
@@ -385,10 +385,12 @@ def test_code_that_nobody_saw_is_in_the_way_but_by_word(backend: Backend) -> Non
 
 
 def test_no_step_leaves_both_out(backend: Backend) -> None:
-    assert "by way of both" in backend.missing("lockfile", declared="dynamodb")[0]
-    assert "by way of both" in backend.missing("dynamodb", declared="lockfile")[0]
-    backend.step("lockfile", declared="both")
-    assert "from lockfile to dynamodb it goes by way of both" in backend.missing("dynamodb", declared="both")[0]
+    assert "by way of both" in backend.missing("lockfile", current_lock_mode="dynamodb")[0]
+    assert "by way of both" in backend.missing("dynamodb", current_lock_mode="lockfile")[0]
+    backend.step("lockfile", current_lock_mode="both")
+    assert (
+        "from lockfile to dynamodb it goes by way of both" in backend.missing("dynamodb", current_lock_mode="both")[0]
+    )
 
 
 @pytest.mark.parametrize("target", ["dynamodb", "both", "lockfile"])
@@ -423,7 +425,7 @@ def test_a_client_of_the_older_kind_is_seen_though_it_has_ended(
             backend.unlock(TWO)
 
     monkeypatch.setattr(Aws, "rest", meanwhile)
-    (result,) = through_core([backend.as_task(target, soak=10)])
+    (result,) = through_core([backend.as_task(target, observe_seconds=10)])
     assert result["failed"] and len(result["missing"]) == 1, result
     assert said in result["missing"][0] and f"{TWO} is locked by ann@runner-7" in result["missing"][0]
     assert rests[3:] == [2.0, 2.0, 2.0] and sum(rests) == 13
@@ -542,7 +544,7 @@ def test_a_policy_that_shows_late_is_waited_for_and_written_once(backend: Backen
 
 def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_one_goes_on(backend: Backend) -> None:
     rule = backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=math.inf, reply=stale)
-    result = backend.task("lockfile", wait_timeout=1, soak=0)
+    result = backend.task("lockfile", wait_timeout=1, observe_seconds=0)
     assert (result["failed"], result["changed"]) == (True, True)
     assert "does not show the fence yet" in result["msg"]
     assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
@@ -560,7 +562,7 @@ def test_a_fence_that_is_up_is_told_though_nobody_can_look_at_it(backend: Backen
 def test_a_fence_that_never_was_written_is_no_change(backend: Backend) -> None:
     """Somebody else changes the policy again and again."""
     backend.relay.on("PutResourcePolicy", reply=error("PolicyNotFoundException"), times=math.inf)
-    result = backend.task("lockfile", wait_timeout=1, soak=0)
+    result = backend.task("lockfile", wait_timeout=1, observe_seconds=0)
     assert (result["failed"], result["changed"], backend.fence) == (True, False, False)
     assert "does not show the fence yet" in result["msg"]
 
@@ -739,8 +741,8 @@ def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
     assert result["failed"] and "needs s3:PutObject" in result["msg"]
 
 
-def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variables(
-    backend: Backend, entrance: Entrance
+def test_a_step_is_taken_through_either_execution_by_option_or_by_the_role_s_variables(
+    backend: Backend, run_with: RunWithVariables
 ) -> None:
     role = {
         "terraform_backend_bucket_name": backend.bucket,
@@ -752,18 +754,18 @@ def test_a_step_is_taken_through_either_door_by_option_or_by_the_role_s_variable
             if name in ("endpoint_url", "region", "access_key", "secret_key")
         },
     }
-    bare = Task("tf_lock_mode", {"lock_mode": "lockfile", "code": "code", "soak": 0})
+    bare = Task("tf_lock_mode", {"lock_mode": "lockfile", "code": "code", "observe_seconds": 0})
     backend.lock(ONE, "table")
-    held = entrance(role)([bare])
+    held = run_with(role)([bare])
     assert held[0]["failed"] and "the table alone" in held[0]["msg"]
     backend.unlock(ONE)
-    results = entrance(role)(
+    results = run_with(role)(
         [
             Task(bare.module, bare.params, check_mode=True),
             bare,
             bare,
             Task("tf_lock_mode", {**bare.params, "lock_mode": "dynamodb"}),
-            backend.as_task("both", soak=0),
+            backend.as_task("both", observe_seconds=0),
         ]
     )
     assert [(each["changed"], each.get("failed", False)) for each in results] == [
@@ -854,7 +856,9 @@ def test_a_table_that_is_still_going_when_the_time_is_up_is_a_change(backend: Ba
     backend.use("one", "lockfile")
     backend.step("lockfile")
     backend.relay.use_first(AwsTables(deleting=100_000))
-    (result,) = through_core([backend.as_task("lockfile", remove_table=True, wait_timeout=1, soak=0, **WORD)])
+    (result,) = through_core(
+        [backend.as_task("lockfile", remove_table=True, wait_timeout=1, observe_seconds=0, **WORD)]
+    )
     assert (result["failed"], result["changed"]) == (True, True)
     assert "AWS was told to delete the table" in result["msg"]
 
@@ -885,9 +889,9 @@ def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backen
     assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
     backend.dynamodb.delete_table(TableName=backend.table)
     backend.make_table()
-    assert backend.step("lockfile", declared="both")["fence"] == "up"
+    assert backend.step("lockfile", current_lock_mode="both")["fence"] == "up"
     backend.use("one", "both")
-    assert backend.step("both", declared="both")["fence"] == "down"
+    assert backend.step("both", current_lock_mode="both")["fence"] == "down"
 
 
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
@@ -896,7 +900,7 @@ def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:
 
 
 NEEDED: dict[str, tuple[str, dict[str, Any]]] = {
-    "by the inventory": ("lockfile", {"declared": "both"}),
+    "by the inventory": ("lockfile", {"current_lock_mode": "both"}),
     "by code": ("both", {}),
     "by code of another bucket": ("lockfile", {"bucket": '"elsewhere"', "dynamodb_table": '"{}"'}),
 }
@@ -908,10 +912,10 @@ def test_a_table_that_is_needed_is_not_taken_for_removed_where_it_is_not_found(
 ) -> None:
     """The credentials may be those of another account, or its name mistyped."""
     backend.dynamodb.delete_table(TableName=backend.table)
-    says = {name: value.format(backend.table) for name, value in more.items() if name != "declared"}
+    says = {name: value.format(backend.table) for name, value in more.items() if name != "current_lock_mode"}
     backend.use("one", "lockfile")
     backend.use("two", mode, **says)
-    (result,) = through_core([backend.as_task("lockfile", declared=more.get("declared"))])
+    (result,) = through_core([backend.as_task("lockfile", current_lock_mode=more.get("current_lock_mode"))])
     assert result["failed"] and not result["changed"]
     assert "describe_table on" in result["msg"] and "if it was removed on purpose" in result["msg"]
 
@@ -920,11 +924,11 @@ def test_lock_files_count_also_where_the_table_was_removed(backend: Backend) -> 
     backend.dynamodb.delete_table(TableName=backend.table)
     backend.use("one", "lockfile")
     backend.lock(ONE, "file")
-    (held,) = through_core([backend.as_task("lockfile", declared="lockfile")])
+    (held,) = through_core([backend.as_task("lockfile", current_lock_mode="lockfile")])
     assert held["failed"] and f"{ONE} is locked by ann@runner-7" in held["msg"]
     backend.s3.delete_object(Bucket=backend.bucket, Key=f"{ONE}.tflock")
     account = backend.emulator.client("sts").get_caller_identity()["Account"]
-    (result,) = through_core([backend.as_task("lockfile", declared="lockfile", account_id=account)])
+    (result,) = through_core([backend.as_task("lockfile", current_lock_mode="lockfile", account_id=account)])
     assert (result.get("failed"), result["changed"]) == (None, False), result
     listed = [call for call in backend.relay.calls if call.name == "ListObjectsV2"]
     assert listed[-1].request.headers["x-amz-expected-bucket-owner"] == account

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.doors import Result, Task, through_core
+from tests.integration.module_runs import Result, Task, through_core
 from tests.integration.test_lock_mode import ONE, QA, SECRET, TWO, WORD, Backend, backend, digest, info, state
 from tests.support.aws_wire import error_answer
 from tests.support.http_relay import Answer
@@ -29,7 +29,9 @@ def move(backend: Backend, fence: str, **more: Any) -> Result:
     backend.s3.create_bucket(Bucket=there)
     connection = {"endpoint_url": backend.relay.url, "region": "us-east-1", "access_key": "test", "secret_key": "x"}
     asked = {"source_bucket": backend.bucket, "source_table": backend.table, "bucket": there, "table": None}
-    (result,) = through_core([Task("tf_state_move", {**connection, **asked, "fence": fence, "key": ONE, **more})])
+    (result,) = through_core(
+        [Task("tf_state_move", {**connection, **asked, "source_protection": fence, "key": ONE, **more})]
+    )
     assert not result.get("failed"), result["msg"]
     backend.relay.use_first(as_the_bucket_s_policy(backend))
     return result

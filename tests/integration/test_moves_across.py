@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY, Place, World, state
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Call, Relay, error

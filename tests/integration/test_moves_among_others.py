@@ -92,10 +92,10 @@ def policy_of(world: World) -> list[dict[str, Any]]:
 def test_a_whole_bucket_is_denied_as_a_whole(on_ministack: World):
     world = on_ministack
     bucket_of_states(world)
-    world.moved(key=None, fence="deny")
+    world.moved(key=None, source_protection="deny")
     arn = f"arn:aws:s3:::{world.old.bucket}"
     assert policy_of(world)[-1]["Resource"] == [f"{arn}/*", f"{arn}/*.tflock"]
-    assert not world.moved(key=None, fence="deny")["changed"]
+    assert not world.moved(key=None, source_protection="deny")["changed"]
 
 
 def many_long_keys(world: World) -> list[str]:
@@ -109,7 +109,7 @@ def many_long_keys(world: World) -> list[str]:
 def test_a_bucket_that_cannot_be_denied_yet_tells_what_did_not_move(on_ministack: World):
     world = on_ministack
     world.old.lock(many_long_keys(world)[0])
-    result = world.move(key=None, fence="deny")
+    result = world.move(key=None, source_protection="deny")
     assert result["failed"] and "is locked by you@there since " in result["msg"]
     assert result["progress"]["moved"] == 44
 
@@ -117,7 +117,7 @@ def test_a_bucket_that_cannot_be_denied_yet_tells_what_did_not_move(on_ministack
 def test_a_fence_that_is_too_long_is_refused_before_anything_moves(on_ministack: World):
     world = on_ministack
     many_long_keys(world)
-    result = world.move(key=None, keys=["p/*"], fence="deny")
+    result = world.move(key=None, keys=["p/*"], source_protection="deny")
     assert result["failed"] and "policy would be longer" in result["msg"]
     assert world.relay.writes == []
 
@@ -125,7 +125,7 @@ def test_a_fence_that_is_too_long_is_refused_before_anything_moves(on_ministack:
 def test_what_is_denied_already_is_passed_over_whatever_the_fence(on_ministack: World):
     world = on_ministack
     bucket_of_states(world)
-    world.moved(key=None, keys=["a/*"], fence="deny")
+    world.moved(key=None, keys=["a/*"], source_protection="deny")
     world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{KEYS[0]}"), times=math.inf)
     unread = world.relay.on("GetBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
     result = world.move(key=None, check_mode=True)

@@ -29,7 +29,7 @@ def denied_states(world: World) -> None:
     """Two states that moved with all of their bucket, which nobody can read any more."""
     for key in KEYS:
         world.old.put(state(), key)
-    world.moved(key=None, fence="deny")
+    world.moved(key=None, source_protection="deny")
     for key in [*KEYS, LATE]:
         world.relay.on("GetObject", reply=denied_of(f"/{world.old.bucket}/{key}"), times=math.inf)
 
@@ -46,10 +46,15 @@ def resources(world: World) -> list[str]:
 def test_what_is_denied_has_moved_only_to_where_its_mark_says(on_ministack: World, tmp_path: Path, fence: str):
     world = on_ministack
     denied_states(world)
-    assert not world.moved(key=None, fence=fence)["changed"]
+    assert not world.moved(key=None, source_protection=fence)["changed"]
     source = {"source_bucket": world.old.bucket, "source_table": world.old.table, "source_region": world.old.region}
     elsewhere = {"source_key": KEYS[0], "key": "team/shop.tfstate", "project": str(tmp_path), **source}
-    refused(world, f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it on", fence=fence, **elsewhere)
+    refused(
+        world,
+        f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it on",
+        source_protection=fence,
+        **elsewhere,
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +63,7 @@ def test_what_is_denied_and_no_longer_at_the_destination_is_told(on_ministack: W
     world = on_ministack
     denied_states(world)
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEYS[1])
-    refused(world, f"{KEYS[1]} before, and is not there any more", key=None, fence=fence)
+    refused(world, f"{KEYS[1]} before, and is not there any more", key=None, source_protection=fence)
 
 
 @pytest.mark.parametrize("fence", ["lock", "deny"])
@@ -66,7 +71,12 @@ def test_what_is_denied_and_never_moved_is_told(on_ministack: World, fence: str)
     world = on_ministack
     denied_states(world)
     world.old.put(state(), LATE)
-    refused(world, f"s3://{world.old.bucket}/{LATE} did not move, and yet the policy denies it", key=None, fence=fence)
+    refused(
+        world,
+        f"s3://{world.old.bucket}/{LATE} did not move, and yet the policy denies it",
+        key=None,
+        source_protection=fence,
+    )
 
 
 def lock_by_file(world: World) -> None:
@@ -94,7 +104,7 @@ def test_who_begins_in_a_bucket_while_all_of_it_moves_is_not_denied(
     for key in KEYS:
         world.old.put(state(), key)
     world.relay.on("PutObjectTagging", nth=2, reply=then(lambda _call: begins(world)))
-    world.moved(key=None, fence="deny")
+    world.moved(key=None, source_protection="deny")
     assert resources(world) == KEYS
 
 
@@ -106,7 +116,7 @@ def test_a_bucket_that_nobody_can_look_through_is_denied_state_by_state(on_minis
     unseen = world.relay.on(operation, nth=2, reply=error("AccessDenied", 403), times=math.inf)
     if operation == "Scan":
         unseen.nth = 1
-    world.moved(key=None, fence="deny")
+    world.moved(key=None, source_protection="deny")
     assert resources(world) == KEYS
 
 
@@ -115,10 +125,10 @@ def test_a_fence_that_is_only_raised_is_a_change(on_ministack: World):
     world.old.put(state(), KEYS[0])
     world.moved(key=KEYS[0])
     for check_mode in (True, False):
-        result = world.moved(key=KEYS[0], fence="deny", check_mode=check_mode, diff=True)
+        result = world.moved(key=KEYS[0], source_protection="deny", check_mode=check_mode, diff=True)
         assert (result["changed"], result["denied"], result["states"][0]["action"]) == (True, [KEYS[0]], "none")
         assert result["diff"]["after"] == f"denied: {KEYS[0]}\n"
-    result = world.moved(key=KEYS[0], fence="deny")
+    result = world.moved(key=KEYS[0], source_protection="deny")
     assert (result["changed"], result["denied"]) == (False, [])
 
 
@@ -127,7 +137,7 @@ def test_a_policy_that_could_not_be_written_is_no_change(on_ministack: World):
     world.old.put(state(), KEYS[0])
     world.moved(key=KEYS[0])
     world.relay.on("PutBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
-    result = world.move(key=KEYS[0], fence="deny")
+    result = world.move(key=KEYS[0], source_protection="deny")
     assert result["failed"] and (result["changed"], result["denied"]) == (False, [])
 
 
@@ -140,7 +150,7 @@ def test_what_refused_runs_left_locked_at_the_destination_is_released_behind_the
     path = f"{world.new.bucket}/{KEYS[0]}"
     left = marshal(LockInfo(lock_id, MOVING, "", "someone@else", "1", "2026-11-21T10:03:50Z", path))
     world.new.s3.put_object(Bucket=world.new.bucket, Key=f"{KEYS[0]}.tflock", Body=left.encode())
-    result = world.moved(key=None, fence="deny")
+    result = world.moved(key=None, source_protection="deny")
     assert result["changed"]
     assert any(f"the lock {lock_id}" in each and "was released" in each for each in result["warnings"])
-    assert not world.moved(key=None, fence="deny")["changed"]
+    assert not world.moved(key=None, source_protection="deny")["changed"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY, STRIDES, World, denied_of, killed_after, md5, state
 from tests.support.relay import error, then
 
@@ -50,18 +50,18 @@ def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
 ):
     world = on_ministack
     world.old.put(state())
-    world.moved(fence=fence)
+    world.moved(source_protection=fence)
     last = world.relay.operations.index("PutObjectTagging")  # the call before the mark
     k, came = 1 - stride, True
     while came:
         k += stride
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
-        assert killed_after(world, last, world.task(fence=fence, key=key))
+        assert killed_after(world, last, world.task(source_protection=fence, key=key))
         assert (world.new.bodies(key), world.old.mark(key)) == ([state()], None)
-        came = ends(world, k, world.task(fence=fence, key=key))
+        came = ends(world, k, world.task(source_protection=fence, key=key))
         assert (k, is_fenced(world, key)) == (k, True)
-        world.moved(fence=fence, key=key)
+        world.moved(source_protection=fence, key=key)
         assert (k, arrived(world, key, fence)) == (k, True)
     assert k > 15
 
@@ -79,15 +79,17 @@ def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str, stride: in
         world.old.put(state(), key)
         seconds: list[dict[str, Any]] = []
 
-        rule = world.relay.on("*", nth=k, reply=then(partial(runs_too, world.task(fence=fence, key=key), seconds)))
-        first = world.move(fence=fence, key=key)
+        rule = world.relay.on(
+            "*", nth=k, reply=then(partial(runs_too, world.task(source_protection=fence, key=key), seconds))
+        )
+        first = world.move(source_protection=fence, key=key)
         rule.times = 0
         came = bool(seconds)
         assert (k, [result["msg"] for result in seconds if result.get("failed")]) == (k, [])
         assert (k, is_fenced(world, key)) == (k, True)
         if first.get("failed"):
             assert "was released by somebody else as soon as it was taken" in first["msg"]
-            world.moved(fence=fence, key=key)
+            world.moved(source_protection=fence, key=key)
         assert (k, arrived(world, key, fence)) == (k, True)
     assert k > 20
 
@@ -96,12 +98,12 @@ def test_a_source_without_its_mark_stays_locked_whatever_the_fence(on_ministack:
     world = on_ministack
     world.old.put(state())
     rule = world.relay.on("PutObjectTagging", reply=error("AccessDenied", 403), times=math.inf)
-    result = world.move(fence="tag")
+    result = world.move(source_protection="tag")
     rule.times = 0
     assert result["failed"] and result["changed"] and "s3:PutObjectTagging" in result["msg"]
     assert any("stays, as it may fence a copy: run again" in text for text in result["warnings"])
     assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
-    world.moved(fence="tag")
+    world.moved(source_protection="tag")
     assert world.old.mark() and world.old.locks() == []
 
 

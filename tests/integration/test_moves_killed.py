@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY, STRIDES, World, client_in, killed_after, project_in, state
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_local_states_and_their_code_survive_a_kill_before_any_change_of_a_file(
         k += 1
         project = project_in(tmp_path / str(k))
         params = {"project": str(project), "key": f"k{k}/{KEY}", "client": client_in(tmp_path / str(k))}
-        params |= {"init": True, "prove": True, "remove_local": True}
+        params |= {"init": True, "verify_plan": True, "remove_local": True}
         died = killed_before(k, world.task(**params), project)
         kept = [path.read_bytes() for path in project.rglob("terraform.tfstate*") if path.is_file()]
         for path, body in ((f"k{k}/{KEY}", state()), (f"env:/dev/k{k}/{KEY}", state(7))):
@@ -80,7 +80,7 @@ def test_a_project_that_follows_from_a_bucket_survives_a_kill_before_any_change_
         (project / "main.tf").write_text('terraform {\n  backend "s3" {}\n}\n')
         source = {"source_bucket": world.old.bucket, "source_table": world.old.table, "source_region": "us-east-1"}
         known = [{"paths": "main.tf", "backend": {"bucket": world.old.bucket}}]
-        params = {"project": str(project), "key": key, "client": client_in(project), "init": True, "prove": True}
+        params = {"project": str(project), "key": key, "client": client_in(project), "init": True, "verify_plan": True}
         params["code_known"] = known
         died = killed_before(k, world.task(**params, **source), project)
         world.moved(**params, **source)

@@ -83,13 +83,13 @@ def test_a_state_that_is_only_set_aside_is_a_change(on_ministack: World, project
 
 def test_what_was_set_aside_is_removed_only_as_it_moved(on_ministack: World, project: Path, tmp_path: Path):
     client = client_in(tmp_path, f"echo more >> {project / ASIDE}")
-    result = on_ministack.move(project=str(project), client=client, init=True, prove=True, remove_local=True)
+    result = on_ministack.move(project=str(project), client=client, init=True, verify_plan=True, remove_local=True)
     assert result["failed"] and f"{ASIDE} is not what was moved" in result["msg"]
     assert (project / ASIDE).exists()
 
 
 def test_every_backup_goes_and_before_its_state(on_ministack: World, project: Path, tmp_path: Path):
-    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "prove": True}
+    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "verify_plan": True}
     (project / "terraform.tfstate.1700000000.backup").write_bytes(state(2))
     result = on_ministack.moved(**params, remove_local=True)
     names = ["terraform.tfstate.1700000000.backup", "terraform.tfstate.backup", ASIDE, ASIDE]
@@ -99,7 +99,7 @@ def test_every_backup_goes_and_before_its_state(on_ministack: World, project: Pa
 
 
 def test_files_that_a_later_run_removes_are_foreseen(on_ministack: World, project: Path, tmp_path: Path):
-    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "prove": True}
+    params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "verify_plan": True}
     on_ministack.moved(**params)
     foreseen = on_ministack.moved(**params, remove_local=True, check_mode=True, diff=True)
     assert left(project) != []

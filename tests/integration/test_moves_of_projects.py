@@ -109,7 +109,7 @@ def test_a_checkout_is_initialised_anew_whatever_differs(on_ministack: World, tm
     clone = code(tmp_path / "clone", EMPTY)
     config = {"bucket": world.new.bucket, "key": KEY, "region": world.new.region, "dynamodb_table": world.new.table}
     initialised(clone, "s3", {**config, "use_lockfile": True, "encrypt": True, "kms_key_id": None, "profile": "old"})
-    params = from_bucket(world, clone, client=client_in(tmp_path), init=True, prove=True)
+    params = from_bucket(world, clone, client=client_in(tmp_path), init=True, verify_plan=True)
     assert world.moved(**params)["project"]["init"]
     said = (tmp_path / "said").read_text().splitlines()
     assert [line.split()[0] for line in said] == ["init", "default"]
@@ -143,7 +143,7 @@ def test_code_that_is_not_simple_and_shall_be_proven_is_a_failure_until_it_says_
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     (clone / "terragrunt.hcl").touch()
-    params = from_bucket(world, clone, client=client_in(tmp_path), init=True, prove=True)
+    params = from_bucket(world, clone, client=client_in(tmp_path), init=True, verify_plan=True)
     result = world.move(check_mode=check_mode, **params)
     assert result["failed"] and result["changed"] and result["progress"]["moved"] == 1
     assert "can be neither initialised nor proven: terragrunt.hcl is there" in result["msg"]
@@ -158,5 +158,5 @@ def test_nothing_moves_if_the_plan_would_be_one_of_the_old_backend(on_ministack:
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     initialised(clone, "s3", {"bucket": world.old.bucket, "key": KEY, "region": world.old.region})
-    params = from_bucket(world, clone, client=client_in(tmp_path), tfbackend="p.tfbackend", prove=True)
+    params = from_bucket(world, clone, client=client_in(tmp_path), tfbackend="p.tfbackend", verify_plan=True)
     refused(world, "is not initialised to the destination, so no plan can prove it: set init: true", **params)

@@ -17,7 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
 from tests.integration.backups import World
-from tests.integration.doors import through_core
+from tests.integration.module_runs import through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, md5, state
 from tests.integration.test_backend_restore import saved, wanted
 from tests.support.emulators import RunningEmulator

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
-from tests.integration.conftest import Entrance
-from tests.integration.doors import Task, through_core
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import Task, through_core
 from tests.integration.subject import Subject
 from tests.support.aws_behaviours import OWNER_HEADER, owners_are_compared
 
@@ -85,7 +85,7 @@ def test_a_converged_backend_takes_at_most_twelve_requests(
 
 @pytest.mark.aws("1.7")
 def test_the_role_writes_to_no_bucket_whose_table_would_lie_in_another_account(
-    entrance: Entrance, bucket: Subject, table: Subject, tmp_path: Path
+    run_with: RunWithVariables, bucket: Subject, table: Subject, tmp_path: Path
 ):
     """A bucket of another account can be let in on purpose, a lock table cannot."""
     bucket.aws().create_bucket(Bucket=bucket.name)
@@ -97,7 +97,7 @@ def test_the_role_writes_to_no_bucket_whose_table_would_lie_in_another_account(
         **{"bucket_name": bucket.name, "table_name": table.name, "account_id": STRANGER, "name": "eu"},
         "config_directory": str(tmp_path / "files"),
     }
-    run = entrance({f"terraform_backend_{name}": value for name, value in given.items()})
+    run = run_with({f"terraform_backend_{name}": value for name, value in given.items()})
     (result,) = run([Task("tf_backend")])
     assert result["failed"] and not result["changed"]
     assert f"account_id is {STRANGER}, but these credentials belong to account" in result["msg"]

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.integration.backups import World
-from tests.integration.doors import Playbook
+from tests.integration.module_runs import Playbook
 from tests.integration.moves import Place, md5, state
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
@@ -62,7 +62,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True)
-        book = Playbook(self.home, {"cornerstone_tfstate_fast_door": self.is_fast})
+        book = Playbook(self.home, {"cornerstone_tfstate_in_process": self.is_fast})
         task = self.world.task(RESTORE, endpoint_url=self.world.place.emulator.url)
         (self.home / "tasks.json").write_text(json.dumps([book._play([task])]))
         program = str(Path(sys.executable).with_name("ansible-playbook"))

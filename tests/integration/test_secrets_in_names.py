@@ -18,8 +18,8 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html i
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import json_text, markdown_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import line_of, table
 
-from tests.integration.conftest import Entrance
-from tests.integration.doors import Fork, Result, Task
+from tests.integration.conftest import RunWithVariables
+from tests.integration.module_runs import Fork, Result, Task
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
@@ -73,14 +73,14 @@ def done(result: Result) -> Result:
     return result
 
 
-def test_files_facts_and_tables_have_whole_names(entrance: Entrance, aws_like: Relay, tmp_path: Path) -> None:
+def test_files_facts_and_tables_have_whole_names(run_with: RunWithVariables, aws_like: Relay, tmp_path: Path) -> None:
     unique = uuid4().hex[:10]
-    harmless = done(entrance(role(aws_like, unique, tmp_path, secret=""))([Task("tf_backend")])[0])
+    harmless = done(run_with(role(aws_like, unique, tmp_path, secret=""))([Task("tf_backend")])[0])
     expected = texts(tmp_path / SECRET)
     for path in (tmp_path / SECRET).iterdir():
         path.unlink()
 
-    result = done(entrance(role(aws_like, unique, tmp_path))([Task("tf_backend")])[0])
+    result = done(run_with(role(aws_like, unique, tmp_path))([Task("tf_backend")])[0])
     assert texts(tmp_path / SECRET) == expected
     assert result["ansible_facts"] == harmless["ansible_facts"]
     assert (result["bucket"]["bucket"], result["table"]["table"]) == (
@@ -92,7 +92,7 @@ def test_files_facts_and_tables_have_whole_names(entrance: Entrance, aws_like: R
     assert {line.bucket, line.table} == {*names(unique).values()}
     assert CENSOR not in table([line])
 
-    audited, handed = entrance({})(
+    audited, handed = run_with({})(
         [
             Task("tf_backend_audit", {**connection(aws_like), **names(unique), "gather": ["settings"]}),
             Task(
@@ -114,7 +114,7 @@ def test_files_facts_and_tables_have_whole_names(entrance: Entrance, aws_like: R
     [pytest.param(each, marks=[pytest.mark.thorough] * (each != "assume_role_external_id")) for each in SECRETS],
 )
 def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_written(
-    entrance: Entrance, emulator: RunningEmulator, aws_like: Relay, tmp_path: Path, option: str
+    run_with: RunWithVariables, emulator: RunningEmulator, aws_like: Relay, tmp_path: Path, option: str
 ) -> None:
     kms = emulator.client("kms", region="eu-west-1")
     arn = kms.create_key()["KeyMetadata"]["Arn"]
@@ -122,10 +122,10 @@ def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_writte
     kms.create_alias(AliasName=alias, TargetKeyId=arn)
     part = arn[-12:]
     given = role(aws_like, uuid4().hex[:10], tmp_path, secret="", bucket_kms_key_id=alias, **{option: part})
-    door = entrance(given)
-    (result,) = door([Task("tf_backend")])
-    if isinstance(door, Fork):
-        assert result.get("failed", False) is not door.is_fast
+    run_tasks = run_with(given)
+    (result,) = run_tasks([Task("tf_backend")])
+    if isinstance(run_tasks, Fork):
+        assert result.get("failed", False) is not run_tasks.is_fast
     if result.get("failed"):
         assert f"terraform_backend_{option}" in result["msg"] and "not written" in result["msg"]
         assert not (tmp_path / SECRET).exists()
@@ -137,12 +137,14 @@ def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_writte
 
 @pytest.mark.parametrize("value", [f"{CENSOR}-states", HIDDEN])
 @pytest.mark.parametrize("option", ["bucket", "table", "region", "kms_key_id", "directory", "key", "client_profile"])
-def test_no_file_is_made_from_a_censored_value(entrance: Entrance, tmp_path: Path, option: str, value: str) -> None:
+def test_no_file_is_made_from_a_censored_value(
+    run_with: RunWithVariables, tmp_path: Path, option: str, value: str
+) -> None:
     asked = {"name": "eu", "bucket": "b", "table": "t", "region": "eu-west-1", "directory": str(tmp_path / "files")}
     censored = {**asked, option: str(tmp_path / value) if option == "directory" and CENSOR in value else value}
     if option == "kms_key_id":
         censored["encryption"] = "aws:kms"
-    (result,) = entrance({})([Task("tf_backend_config", censored)])
+    (result,) = run_with({})([Task("tf_backend_config", censored)])
     if option == "directory" and value == HIDDEN:
         return  # made absolute before: a folder of that name
     assert result["failed"] and option in result["msg"] and "censored" in result["msg"]

@@ -19,7 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
     marshal,
 )
 
-from tests.integration.doors import Door, Result, Task, through_core
+from tests.integration.module_runs import Result, RunTasks, Task, through_core
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error, lose_reply, then
 
@@ -120,12 +120,12 @@ def apply(backend: Backend) -> LockInfo:
     )
 
 
-def test_a_lock_lives_through_either_door(backend: Backend, door: Door) -> None:
+def test_a_lock_lives_through_either_execution(backend: Backend, run_tasks: RunTasks) -> None:
     def of(state: str, check_mode: bool = False, **params: Any) -> Task:
         return backend.as_task(state, check_mode, **params)
 
     mine = {"lock_id": "ours"}
-    results = door(
+    results = run_tasks(
         [
             of("held", check_mode=True),
             of("held", **mine),
@@ -200,12 +200,12 @@ HOSTILE_KEY = 'app/{{ lookup("pipe", "id") }}\u202e$(id).tfstate'
 
 @pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
 def test_a_lock_that_could_run_as_code_is_shown_and_released_by_its_hash(
-    backend: Backend, apply: LockInfo, door: Door
+    backend: Backend, apply: LockInfo, run_tasks: RunTasks
 ) -> None:
     info = replace(apply, id=HOSTILE_ID, who="me\x1b[31m\nCRITICAL", info="\u2028")
     backend.s3.put_object(Bucket=backend.bucket, Key=f"{HOSTILE_KEY}.tflock", Body=marshal(info).encode())
     key = {"key": quote(HOSTILE_KEY), "key_is_url_encoded": True, "table": None, "secret_key": "hush-hush"}
-    (shown,) = door([backend.as_task("released", **key)])
+    (shown,) = run_tasks([backend.as_task("released", **key)])
     assert is_printable(shown["msg"]) and HOSTILE_ID not in shown["msg"] and r"me\x1b[31m\nCRITICAL" in shown["msg"]
     (lock,) = shown["before"]
     told = tuple(map(printable_lines, (HOSTILE_KEY, HOSTILE_ID, info.who)))
@@ -213,7 +213,7 @@ def test_a_lock_that_could_run_as_code_is_shown_and_released_by_its_hash(
     name = shown["msg"].rpartition("lock_id: ")[2]
     assert is_plain(name) and lock["lock_id_sha256"].startswith(name)
     other = name[:-1] + ("1" if name.endswith("0") else "0")
-    wrong, released = door([backend.as_task("released", lock_id=each, **key) for each in (other, name)])
+    wrong, released = run_tasks([backend.as_task("released", lock_id=each, **key) for each in (other, name)])
     assert wrong["failed"] and released["changed"]
     assert all(map(is_printable, released["diff"]["before"].splitlines()))
     (lock,) = released["before"]

@@ -15,7 +15,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform import state_parser as reading
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
-from tests.integration.doors import Door, Result, Task, through_core
+from tests.integration.module_runs import Result, RunTasks, Task, through_core
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Answer, Body, Relay, error, lose_reply
 
@@ -497,9 +497,9 @@ def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend)
     assert backend.done(DIGEST)["digest"] == md5(encrypted)
 
 
-def test_a_state_is_mended_through_either_door(backend: Backend, door: Door) -> None:
+def test_a_state_is_mended_through_either_execution(backend: Backend, run_tasks: RunTasks) -> None:
     (first, _unused) = backend.put(state(1, "a"), state(2, "b"))
-    results = door(
+    results = run_tasks(
         [
             backend.as_task(DIGEST, check_mode=True),
             backend.as_task(DIGEST),

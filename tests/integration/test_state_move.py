@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
-from tests.integration.doors import Door, through_core
+from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
 from tests.support.relay import error, then
@@ -116,9 +116,9 @@ def test_either_side_may_lock_by_files_alone(world: World, source_table: bool, t
 
 def test_without_its_lock_as_a_fence_the_source_is_only_marked(world: World):
     world.old.put(state())
-    world.moved(fence="tag")
+    world.moved(source_protection="tag")
     assert (world.old.locks(), world.old.mark()) == ([], f"s3://{world.new.bucket}/{KEY}")
-    assert not world.moved(fence="tag")["changed"]
+    assert not world.moved(source_protection="tag")["changed"]
     assert world.moved()["states"][0]["action"] == "finish"  # the fence is raised
     assert len(world.old.locks()) == 2
 
@@ -147,7 +147,7 @@ def test_the_policy_can_deny_the_source(on_ministack: World):
     }
     world.old.s3.put_bucket_policy(Bucket=world.old.bucket, Policy=json.dumps(policy))
     world.old.put(state())
-    world.moved(fence="deny")
+    world.moved(source_protection="deny")
     found = json.loads(world.old.s3.get_bucket_policy(Bucket=world.old.bucket)["Policy"])["Statement"]
     assert found[0] == policy["Statement"][0]
     arn = f"arn:aws:s3:::{world.old.bucket}/{KEY}"
@@ -158,7 +158,7 @@ def test_the_policy_can_deny_the_source(on_ministack: World):
         "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
         "Resource": [arn, f"{arn}.tflock"],
     }
-    assert not world.moved(fence="deny")["changed"]
+    assert not world.moved(source_protection="deny")["changed"]
 
 
 @pytest.mark.parametrize("key", ["a*", "a?/terraform.tfstate", "${aws:username}"])
@@ -166,7 +166,7 @@ def test_a_key_that_a_policy_takes_for_a_pattern_is_not_denied(world: World, key
     world.old.put(state(), key)
     world.old.put(state(), "ab")
     start = len(world.relay.writes)
-    said = world.move(fence="deny", key=key)
+    said = world.move(source_protection="deny", key=key)
     assert said["failed"] and "which a policy takes for a pattern" in said["msg"]
     assert world.relay.writes[start:] == []
     assert world.moved(key=key)["changed"]
@@ -195,7 +195,7 @@ def test_what_is_not_in_order_is_not_moved(world: World):
 
 def test_a_state_that_moved_elsewhere_is_not_moved_again(world: World):
     world.old.put(state())
-    world.moved(key="a.tfstate", source_key=KEY, fence="tag")
+    world.moved(key="a.tfstate", source_key=KEY, source_protection="tag")
     refused(world, f"was moved to s3://{world.new.bucket}/a.tfstate before", key="b.tfstate", source_key=KEY)
 
 
@@ -209,12 +209,12 @@ def test_a_state_with_no_room_for_the_mark_is_refused_before_anything_moves(worl
     """S3 takes ten tags of an object, and the mark would be the eleventh."""
     world.old.put(state())
     tag(world, 10)
-    refused(world, f"{KEY} has 10 tags, the most that S3 takes", fence=fence)
+    refused(world, f"{KEY} has 10 tags, the most that S3 takes", source_protection=fence)
     assert (world.new.bodies(), world.old.locks(), world.new.locks()) == ([], [], [])
     tag(world, 9)
-    assert world.moved(fence=fence)["changed"]
+    assert world.moved(source_protection=fence)["changed"]
     assert world.old.mark()
-    assert not world.moved(fence=fence)["changed"]
+    assert not world.moved(source_protection=fence)["changed"]
 
 
 def test_a_state_that_loses_the_room_for_its_mark_on_the_way_stays_locked_until_there_is_room(world: World):
@@ -231,9 +231,9 @@ def test_a_state_that_loses_the_room_for_its_mark_on_the_way_stays_locked_until_
 
 def test_what_moved_and_vanished_is_not_moved_again_unasked(world: World):
     world.old.put(state())
-    world.moved(fence="tag")
+    world.moved(source_protection="tag")
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEY)
-    refused(world, "before, and is not there any more: restore it there", fence="tag")
+    refused(world, "before, and is not there any more: restore it there", source_protection="tag")
 
 
 @pytest.mark.parametrize("side", ["old", "new"])
@@ -300,11 +300,11 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     assert not world.moved(key=None, keys=["p*"])["changed"]
 
 
-def test_every_door_moves_alike(on_ministack: World, door: Door):
+def test_each_execution_moves_alike(on_ministack: World, run_tasks: RunTasks):
     world = on_ministack
     world.old.put(state())
     (foreseen,) = through_core([world.task(check_mode=True)])
-    (done,) = door([world.task()])
+    (done,) = run_tasks([world.task()])
     assert {**done, "warnings": []} == {**foreseen, "warnings": []}
     assert world.new.bodies() == [state()]
 
@@ -375,10 +375,10 @@ NOTHING: dict[str, Any] = dict.fromkeys(("source_bucket", "source_table", "sourc
         ("name where the states come from: source_bucket, or project", NOTHING),
         ("key is missing: without it all states", {"key": None, "project": "x", "source_bucket": "a"}),
         ("key is missing: without it all states", {"key": None, "source_key": "x"}),
-        ("the options source_* go with source_bucket", {"project": "x", "source_profile": "y"}),
+        ("these options need source_bucket: source_profile", {"project": "x", "source_profile": "y"}),
         ("init goes with project", {"init": True}),
-        ("prove goes with project", {"prove": True}),
-        ("remove_local goes with prove", {"remove_local": True}),
+        ("verify_plan goes with project", {"verify_plan": True}),
+        ("remove_local goes with verify_plan", {"remove_local": True}),
         ("tfbackend is the name of a file in project", {"tfbackend": "x"}),
         ("tfbackend is the name of a file in project", {"project": "x", "tfbackend": "../x"}),
         ("key 'a//b' has an empty", {"project": "x", "key": "a//b"}),
@@ -451,18 +451,18 @@ def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(on_minist
 def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, fence: str):
     world = on_ministack
     world.old.put(state())
-    world.moved(fence=fence)
+    world.moved(source_protection=fence)
     writes = len(world.relay.writes)
     assert writes > 7
     for k in range(1, writes + 1):
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
         lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
-        world.moved(fence=fence, key=key)
+        world.moved(source_protection=fence, key=key)
         lost.times = 0
         assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state()], md5(state()))
         assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
-        assert (k, world.moved(fence=fence, key=key)["changed"]) == (k, False)
+        assert (k, world.moved(source_protection=fence, key=key)["changed"]) == (k, False)
 
 
 @pytest.mark.slow
@@ -479,14 +479,14 @@ def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(
         world.old.put(state(3), key)
         world.old.put(state(4), key)
         before = world.old.versions(key)
-        died = killed_after(world, k, world.task(fence=fence, key=key))
+        died = killed_after(world, k, world.task(source_protection=fence, key=key))
         if world.new.bodies(key) and not world.old.mark(key):
             assert (k, len(world.old.locks(key))) == (k, 2), "a copy, and its source is not kept from anybody"
-        world.moved(fence=fence, key=key)
+        world.moved(source_protection=fence, key=key)
         assert (k, world.old.versions(key)) == (k, before)
         assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state(4)], md5(state(4)))
         assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
-    assert (world.moved(fence=fence, key=key)["changed"], world.relay.writes) == (False, [])
+    assert (world.moved(source_protection=fence, key=key)["changed"], world.relay.writes) == (False, [])
     assert k > 20
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.doors import EDGES, Task, through_core
+from tests.integration.module_runs import ENTRIES, Task, through_core
 from tests.integration.moves import KEY, Place, World, state
 from tests.support.aws_access import BucketsLieIn
 
@@ -44,7 +44,7 @@ works = pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
 
 
 def test_every_module_of_states_works_here() -> None:
-    of_states = {name for name, edge in EDGES.items() if name.startswith(("tf_state_", "tf_lock_mode"))}
+    of_states = {name for name, entry in ENTRIES.items() if name.startswith(("tf_state_", "tf_lock_mode"))}
     assert {work.module for work in WORKS.values()} == of_states - {"tf_state_bucket"}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration import backups
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY, Place, World, md5, state
 from tests.support.aws_behaviours import ObjectsAppearLate
 

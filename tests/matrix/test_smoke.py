@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The role on whatever ansible-core, botocore and Python this is, through both doors: what differs from one to another.
+"""The role on whatever ansible-core, botocore and Python this is, in-process and as a subprocess.
 
 How Ansible hands over variables is what changed most between its versions, and the role's task reads its own.
 """
@@ -19,13 +19,13 @@ from tests.support.relay import Relay
 
 __all__ = ["emulator", "project", "unique"]
 
-DOORS = {"in the worker": "true", "as a module": "{{ false }}"}
+EXECUTIONS = {"in the worker": "true", "as a module": "{{ false }}"}
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-def test_the_role_makes_a_backend_once(project: Project, relay: Relay, unique: str, door: str):
+@pytest.mark.parametrize("run_tasks", EXECUTIONS.values(), ids=EXECUTIONS)
+def test_the_role_makes_a_backend_once(project: Project, relay: Relay, unique: str, run_tasks: str):
     """Variables are templates of templates, of every type; one is `omit`, one is empty."""
-    project.inventory({"here": {}}, cornerstone_tfstate_fast_door=door, **variables(unique))
+    project.inventory({"here": {}}, cornerstone_tfstate_in_process=run_tasks, **variables(unique))
     made = project.play("cornerstone.tfstate.bootstrap", "--diff")
     assert made.code == 0, made.output
     assert "1 ok, 0 failed, 1 changed" in made.summary
@@ -41,12 +41,12 @@ def test_the_role_makes_a_backend_once(project: Project, relay: Relay, unique: s
     assert "1 ok, 0 failed, 0 changed" in again.summary
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("run_tasks", EXECUTIONS.values(), ids=EXECUTIONS)
 def test_a_variable_that_cannot_be_told_is_named_before_anything_is_done(
-    project: Project, relay: Relay, unique: str, door: str
+    project: Project, relay: Relay, unique: str, run_tasks: str
 ):
     given = {**variables(unique), "terraform_backend_bucket_tags": {"Owner": "{{ nobody_knows }}"}}
-    project.inventory({"here": {}}, cornerstone_tfstate_fast_door=door, **given)
+    project.inventory({"here": {}}, cornerstone_tfstate_in_process=run_tasks, **given)
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code != 0
     assert "terraform_backend_bucket_tags cannot be told" in run.output, run.output
@@ -54,12 +54,12 @@ def test_a_variable_that_cannot_be_told_is_named_before_anything_is_done(
     assert relay.calls == []
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("run_tasks", EXECUTIONS.values(), ids=EXECUTIONS)
 def test_the_modules_alone_make_a_bucket_and_a_table_once(
-    emulator: RunningEmulator, relay: Relay, unique: str, tmp_path: Path, door: str
+    emulator: RunningEmulator, relay: Relay, unique: str, tmp_path: Path, run_tasks: str
 ):
     project = Project(tmp_path, relay.url)
-    project.inventory({"localhost": {}}, cornerstone_tfstate_fast_door=door, days="{{ 100 + 20 }}")
+    project.inventory({"localhost": {}}, cornerstone_tfstate_in_process=run_tasks, days="{{ 100 + 20 }}")
     options = {**project.connection(), "tags": "{{ omit }}"}
     bucket = {**options, "name": f"acme-{unique}", "noncurrent_version_expiration_days": "{{ days }}"}
     tasks: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.integration.doors import Task
+from tests.integration.module_runs import Task
 from tests.overlap.client import Site
 from tests.overlap.runs import Operation
 
@@ -57,7 +57,7 @@ class Catalogue:
 
     def move(self, to: Site | None = None, fence: str = "lock") -> Operation:
         to = to or Site(f"{self.site.bucket}-new", self.site.table and f"{self.site.table}-new")
-        given = {"bucket": to.bucket, "table": to.table, "region": to.region, "fence": fence}
+        given = {"bucket": to.bucket, "table": to.table, "region": to.region, "source_protection": fence}
         source = {"source_bucket": self.site.bucket, "source_table": self.site.table or "none"}
         timeout = self.random.choice([0, 1])
         return Operation("move", (self._task("tf_state_move", **given, **source, lock_timeout=timeout),))
@@ -74,7 +74,7 @@ class Catalogue:
         return Operation("version", (self._task("tf_state_version", **given),))
 
     def lock_mode(self) -> Operation:
-        given = {"lock_mode": "lockfile", "declared": "both", "allow": ["unseen_code"], "soak": 0}
+        given = {"lock_mode": "lockfile", "current_lock_mode": "both", "allow": ["unseen_code"], "observe_seconds": 0}
         return Operation("lock mode", (self._task("tf_lock_mode", **given),))
 
     def unlock(self) -> Operation:

@@ -24,7 +24,7 @@ from typing import Any
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import MOVING
 from botocore.exceptions import ClientError
 
-from tests.integration.doors import Task, through_core
+from tests.integration.module_runs import Task, through_core
 from tests.overlap.client import Client, Journal, Looping, Site, body_of, md5
 from tests.overlap.history import BY_HAND, Fault, Replay, State, Version
 from tests.overlap.operations import Catalogue

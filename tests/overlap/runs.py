@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.doors import Playbook, Task, plain
+from tests.integration.module_runs import Playbook, Task, plain
 from tests.support.clean_environment import without_aws
 
 ROOT = Path(__file__).parents[2]
@@ -197,7 +197,7 @@ class Operator:
         if "playbook" in self.way:
             home = self.home / attempt.who
             home.mkdir()
-            book = Playbook(home, {"cornerstone_tfstate_fast_door": is_fast})
+            book = Playbook(home, {"cornerstone_tfstate_in_process": is_fast})
             (home / "tasks.json").write_text(json.dumps([book._play([Task(task.module, params)])]))
             program = str(Path(sys.executable).with_name("ansible-playbook"))
             environment = book._environment() | {"OVERLAP_RUN": attempt.who}

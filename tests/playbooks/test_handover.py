@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The hand-over of an inventory: beside the bootstrap, from the same variables, and the same through both doors."""
+"""The hand-over of an inventory: beside the bootstrap, from the same variables, in-process and as a subprocess."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, rel
     assert f'bucket = "one-{unique}"' in described
     assert "aws_s3_bucket_policy" not in described
     assert "tofu plan" in (project.home / "handover" / "eu-1" / "README.md").read_text()
-    through_the_module = project.play("cornerstone.tfstate.handover", "-e", "cornerstone_tfstate_fast_door=false")
+    through_the_module = project.play("cornerstone.tfstate.handover", "-e", "cornerstone_tfstate_in_process=false")
     assert {host: count["changed"] for host, count in through_the_module.recap.items()} == {
         **{"eu-1": 0, "eu-2": 0, "eu-3": 0}
     }, through_the_module.output

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The playbook that moves states: from bucket to bucket, with the code beside it, through both doors."""
+"""The playbook that moves states: from bucket to bucket, with the code beside it, in-process and as a subprocess."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_state_move import EDGE
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_state_move import MODULE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
 
 from tests.playbooks.project import ROOT, Project
@@ -24,7 +24,7 @@ def test_every_option_of_the_module_can_be_given() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks" / "migrate.yml").read_text())
     task = play["tasks"][0]["block"][0]
     by_role = {*_role.SHARED, *_role.CLIENTS, "bucket", "table", "encryption", "kms_key_id", "lock_mode"}
-    assert {*task["cornerstone.tfstate.tf_state_move"], *by_role} == {*EDGE.spec}
+    assert {*task["cornerstone.tfstate.tf_state_move"], *by_role} == {*MODULE.spec}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_state_moves_and_the_code_in_a_relative_folder_follows(
     project: Project, s3: Any, unique: str, way: str, is_fast: bool
 ) -> None:
     project.write("shop/main.tf", f'terraform {{\n  backend "s3" {{\n    bucket = "old-{unique}"\n  }}\n}}\n')
-    asked = moving(unique, project="shop", cornerstone_tfstate_fast_door=is_fast)
+    asked = moving(unique, project="shop", cornerstone_tfstate_in_process=is_fast)
     if is_fast:
         foreseen = project.play(WAYS[way], "--check", *asked)
         assert foreseen.recap["new"]["changed"] == 1, foreseen.output

@@ -20,7 +20,7 @@ KEYS = {"shell": "AKIAEXAMPLEOFSHELL00", "prod": "AKIAEXAMPLEOFPROD000", "role":
 GROUP = "group/cornerstone.tfstate.tfstate"
 #: The account of the emulator.
 ACCOUNT = "000000000000"
-DOORS = [
+EXECUTIONS = [
     pytest.param(True, id="in the worker"),
     # The options are merged before that is decided.
     pytest.param(False, id="as a module", marks=pytest.mark.thorough),
@@ -64,13 +64,13 @@ def seen(relay: Relay, end: str = "") -> set[str]:
     return {owners[call.operation.access_key] for call in relay.calls if call.resource.endswith(end)}
 
 
-@pytest.mark.parametrize("is_fast", DOORS)
+@pytest.mark.parametrize("is_fast", EXECUTIONS)
 def test_the_role_and_its_companions_take_the_defaults_of_the_group(
     shell: Project, relay: Relay, unique: str, is_fast: bool
 ) -> None:
     without = {f"terraform_backend_{name}": None for name in ("access_key", "secret_key", "endpoint_url", "region")}
     hosts = {"by-group": host(unique), "by-role": host(f"{unique}-r", profile="role")}
-    shell.inventory(hosts, cornerstone_tfstate_fast_door=is_fast, **without)
+    shell.inventory(hosts, cornerstone_tfstate_in_process=is_fast, **without)
     defaults = {"profile": "prod", "endpoint_url": relay.url, "aws_region": "eu-west-1", "account_id": ACCOUNT}
     audit = {"cornerstone.tfstate.tf_backend_audit": {"gather": ["settings"]}}
     digest = {"cornerstone.tfstate.tf_state_digest": {}}
@@ -92,11 +92,11 @@ def test_the_role_and_its_companions_take_the_defaults_of_the_group(
     assert owners == {ACCOUNT}
 
 
-@pytest.mark.parametrize("is_fast", DOORS)
+@pytest.mark.parametrize("is_fast", EXECUTIONS)
 def test_the_account_of_the_group_guards_bucket_and_table(
     shell: Project, relay: Relay, unique: str, is_fast: bool
 ) -> None:
-    shell.inventory({"eu": host(unique)}, cornerstone_tfstate_fast_door=is_fast)
+    shell.inventory({"eu": host(unique)}, cornerstone_tfstate_in_process=is_fast)
     shell.write("site.yml", [play({"account_id": "999999999999"}, ROLE)])
     run = shell.play("site.yml", "--check")
     assert run.code != 0

@@ -98,8 +98,8 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     (project.home / "code").mkdir()
     files = project.home / "backends" / "here"
     (project.home / "code" / "backend.tf").write_text((files / "backend.tf").read_text())
-    asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "soak=0")
-    unseen = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "soak=0")
+    asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "observe_seconds=0")
+    unseen = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "observe_seconds=0")
     assert unseen.code == 2 and "nobody has looked at the code" in unseen.output, unseen.output
     foretold = project.play(playbook, *asked, "--check")
     assert (foretold.code, len(digests(emulator, names))) == (0, 1), foretold.output
@@ -107,5 +107,5 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     assert (run.code, digests(emulator, names)) == (0, []), run.output
     assert "code may drop dynamodb_table" in run.output
     inventory(project, names, "lockfile")
-    straight_back = project.play(playbook, "-e", "lock_mode=dynamodb", "-e", "code=code", "-e", "soak=0")
+    straight_back = project.play(playbook, "-e", "lock_mode=dynamodb", "-e", "code=code", "-e", "observe_seconds=0")
     assert straight_back.code == 2 and "by way of both" in straight_back.output, straight_back.output

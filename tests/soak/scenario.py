@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import edge_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module
 
 from tests.soak.draws import asked, found
 from tests.soak.weather import BLAMES, SLOW, Killed, forecast
@@ -99,7 +99,7 @@ class Scenario:
         self.names_account = self.random.random() < 0.5
         #: What an earlier run set going, which this one may run into.
         self.lingering: set[str] = set()
-        self.edge = edge_of(self.kind.resource)
+        self.entry = resource_module(self.kind.resource)
 
     def play(self) -> None:
         self.figures.seeds += 1
@@ -127,7 +127,7 @@ class Scenario:
 
     def _run(self, aws: SlowAws) -> Result:
         self.wire.begin(aws)
-        validated = ArgumentSpecValidator(self.edge.spec).validate(
+        validated = ArgumentSpecValidator(self.entry.spec).validate(
             {
                 "name": NAME,
                 "region": REGION,
@@ -144,7 +144,7 @@ class Scenario:
         self.wire.clock.begin(self.timeout_s)
         self.figures.runs += 1
         try:
-            return self.edge.work(validated.validated_parameters, False, False)
+            return self.entry.work(validated.validated_parameters, False, False)
         finally:
             took = self.wire.clock.now - began
             self.figures.calls += len(self.wire.calls)

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import ROLE_SPEC
 
-from tests.integration.doors import EDGES
+from tests.integration.module_runs import ENTRIES
 
 COLLECTION = "cornerstone.tfstate"
 #: What playbooks/unlock.yml takes.
@@ -43,7 +43,7 @@ class Command:
         """What our own arguments are not."""
         if not self.name:
             return []
-        spec = EDGES[self.name].spec if self.program == "ansible" else SPECS[self.name]
+        spec = ENTRIES[self.name].spec if self.program == "ansible" else SPECS[self.name]
         return list(ArgumentSpecValidator(spec).validate(self.given).error_messages)
 
 

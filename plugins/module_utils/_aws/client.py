@@ -13,7 +13,18 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from .._core.model import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError, Wrote, unheard
+from .._core.model import (
+    IDENTITY,
+    Answer,
+    Call,
+    CallFailed,
+    Failure,
+    Invalid,
+    Response,
+    TfstateError,
+    WriteCallback,
+    no_op,
+)
 from .._core.regions import partition_of
 from .._policy.baseline import bucket_region, old_region
 from .consistency import OwnObjects
@@ -83,14 +94,14 @@ class Aws:
         self,
         connection: Connection,
         timeout_s: float,
-        wrote: Wrote = unheard,
+        on_write: WriteCallback = no_op,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.connection = connection
         self._where = connection.endpoint_url or connection.region
         self.warnings: list[str] = []
-        self._wrote, self._now, self._sleep = wrote, now, sleep
+        self._on_write, self._now, self._sleep = on_write, now, sleep
         self._timeout_s = timeout_s
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
@@ -139,19 +150,19 @@ class Aws:
         """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
         self._sleep(seconds)
 
-    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
+    def read(self, calls: Sequence[Call], newly_created: bool = False) -> list[Answer]:
         """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
         for service in {call.service for call in calls}:
             self._client(service)  # made here, because making clients is not safe in threads
         calls = [self._owned(call) for call in calls]
-        return side_by_side([partial(self._answer, call, young) for call in calls])
+        return side_by_side([partial(self._answer, call, newly_created) for call in calls])
 
     def pages(self, call: Call) -> Iterator[Answer]:
         """The answers to a call, one page at a time, each in its own time; the last one may be a failure."""
         asked: Call | None = call
         while asked:
             self.renew()
-            answer = self._answer(asked, young=False)
+            answer = self._answer(asked, newly_created=False)
             yield answer
             asked = None if isinstance(answer, Failure) else page_after(asked, answer)
 
@@ -159,7 +170,7 @@ class Aws:
         """The answer to a call, its body shown piece by piece to what `begin` returns: anew each time it breaks off."""
         attempt = 0
         while True:
-            answer = self._answer(call, young=False)
+            answer = self._answer(call, newly_created=False)
             if isinstance(answer, Failure):
                 return answer
             take = begin()
@@ -185,23 +196,23 @@ class Aws:
         self.renew()
         return work()
 
-    def write(self, call: Call, young: bool = False) -> Response:
+    def write(self, call: Call, newly_created: bool = False) -> Response:
         """The answer to a call that changes something; empty where that was so already."""
-        answer = self._answer(call, young, self.before_write)
+        answer = self._answer(call, newly_created, self.before_write)
         if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
-            return self._write_instead(call, answer, young)
+            return self._write_instead(call, answer, newly_created)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
             raise CallFailed(answer)
         self._own.note(call)
-        self._wrote(call)
+        self._on_write(call)
         return {} if isinstance(answer, Failure) else answer
 
-    def _write_instead(self, call: Call, refused: Failure, young: bool) -> Response:
+    def _write_instead(self, call: Call, refused: Failure, newly_created: bool) -> Response:
         """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
         answer: Response = {}
         for place, other in enumerate(call.instead):
             try:
-                answer = self.write(self._addressed(other), young)
+                answer = self.write(self._addressed(other), newly_created)
             except TfstateError as failed:
                 if place or (isinstance(failed, CallFailed) and failed.failure.code not in NOT_TAKEN):
                     raise
@@ -230,7 +241,7 @@ class Aws:
     def _own_account(self) -> str | None:
         """The caller's. AWS always says it, but for a network that leads to no STS; another store need not have any."""
         if is_of_aws(self._client("s3")):
-            answer = self._answer(IDENTITY, young=False)
+            answer = self._answer(IDENTITY, newly_created=False)
             if isinstance(answer, Failure):
                 raise CallFailed(answer)
             return str(answer["Account"])
@@ -243,7 +254,7 @@ class Aws:
     def _of_store(self) -> Answer:
         """Who another store says that we are. What it answers instead, if it has no STS, can be anything."""
         try:
-            return self._answer(IDENTITY, young=False)
+            return self._answer(IDENTITY, newly_created=False)
         except CallFailed as failed:
             if failed.failure.call.operation == "assume_role":
                 raise
@@ -273,7 +284,7 @@ class Aws:
             self.warnings += unseen_key(name, answer)
         return name
 
-    def _answer(self, call: Call, young: bool, before_each: Sequence[BeforeWrite] = ()) -> Answer:
+    def _answer(self, call: Call, newly_created: bool, before_each: Sequence[BeforeWrite] = ()) -> Answer:
         attempt = 0
         while True:
             for check in before_each:
@@ -281,7 +292,7 @@ class Aws:
             answer = self._once(call)
             if not isinstance(answer, Failure) or self.late():
                 return answer
-            if not (passes(answer, young, attempt) or self._own.may_show(answer, attempt)):
+            if not (passes(answer, newly_created, attempt) or self._own.may_show(answer, attempt)):
                 return answer
             self.pause(attempt)
             attempt += 1
@@ -313,7 +324,7 @@ class Aws:
             self._theirs.add(str(call.params["Bucket"]))
         if call.operation == "head_bucket" and not bucket_region(response):
             return self._located(call, response)
-        return undeleted(call, response, self._wrote) or response
+        return undeleted(call, response, self._on_write) or response
 
     def _caller(self, sts: Any) -> Response:
         """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
@@ -348,7 +359,7 @@ class Aws:
         failure = Failure(call, code, message, advice)
         if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
             self._session.identity, self._session.asks_anew = None, True
-            self._answer(IDENTITY, young=False)
+            self._answer(IDENTITY, newly_created=False)
         if call.operation == "head_bucket" and code == "403":
             return Failure(call, code, "", self._whose(call))
         if call.operation == "head_object" and code in ("400", "403"):
@@ -387,7 +398,9 @@ class Aws:
     def _whose(self, call: Call) -> str:
         """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
-        answer = self._answer(Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), young=False)
+        answer = self._answer(
+            Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), newly_created=False
+        )
         return whose(name, answer, call.params.get(OWNER))
 
     def _client(self, service: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from .._core.model import Answer, Call, Failure, Response, TfstateError, Wrote
+from .._core.model import Answer, Call, Failure, Response, TfstateError, WriteCallback
 from .._core.url_credentials import without_credentials
 
 #: By which S3 is told whose the bucket must be. Another owner's is a 403 without a reason.
@@ -175,12 +175,12 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
 )
 
 
-def passes(failure: Failure, young: bool, attempt: int = 0) -> bool:
+def passes(failure: Failure, newly_created: bool, attempt: int = 0) -> bool:
     operation, code = failure.call.operation, failure.code
     if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
         return "Invalid principal" in failure.message and attempt < PRINCIPAL_ATTEMPTS
     if code in NOT_YET_VISIBLE:
-        return young
+        return newly_created
     if code == "ResourceInUseException":  # of CreateTable it means that the table exists
         return operation != "create_table"
     if code == "LimitExceededException":
@@ -267,13 +267,13 @@ def not_enabled(region: str, has_token: bool) -> str:
     return enable + (old if has_token else "")
 
 
-def undeleted(call: Call, answer: Response, wrote: Wrote) -> Failure | None:
+def undeleted(call: Call, answer: Response, on_write: WriteCallback) -> Failure | None:
     """DeleteObjects answers 200 and names what it did not delete; `wrote` hears of it if that is not all."""
     kept = answer.get("Errors") if call.operation == "delete_objects" else None
     if not kept:
         return None
     if len(kept) < len(call.params["Delete"]["Objects"]):
-        wrote(call)
+        on_write(call)
     code = kept[0]["Code"]
     each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
     message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .._core.model import Call, Wrote
+from .._core.model import Call, WriteCallback
 
 DELETIONS = {"delete_object", "delete_item"}
 
 
 @dataclass
-class Lasting:
+class WriteTracker:
     """Hears of every write, and knows what of it lasts: not the locks that were taken and released again."""
 
-    wrote: Wrote
+    on_write: WriteCallback
     _is_more: bool = False
     _locks: set[str] = field(default_factory=set)
 
     def __call__(self, call: Call) -> None:
-        self.wrote(call)
+        self.on_write(call)
         lock = _lock(call)
         if lock and call.operation not in DELETIONS:
             self._locks.add(lock)

@@ -10,11 +10,12 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from .._aws.protocols import BackendClient
 from .._core.model import Call, Failure, Target, TfstateError
 from .._engine.guard import Refused
 from .._state.inspection import GONE, etag_md5
 from .bodies import Measure, Measured, damaged
-from .inventory import Keeper, about, items, name_of, versions
+from .inventory import about, items, name_of, versions
 from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
 from .storage import PIECE, Vault, rewriting, scratch
 
@@ -68,7 +69,7 @@ class Saving:
     `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
     """
 
-    aws: Keeper
+    aws: BackendClient
     bucket: Target
     table: str | None
     vault: Vault

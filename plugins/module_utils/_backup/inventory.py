@@ -4,29 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
+from .._aws.protocols import BackendReader, ResourceClient
 from .._core.model import Answer, Call, CallFailed, Failure, Resource, Target
 from .._engine.location import found
-from .._engine.observer import World, caller
-from .._state.listing import Backend, Item, item_of
+from .._engine.observer import caller
+from .._state.listing import Item, item_of
 from .._terraform.protocol import LockInfo, lock_file
 from .._terraform.scope import LEASE
 from .manifest import Listed, RawItem, oldest_first
 
 
-class Keeper(World, Backend, Protocol):
-    """What is needed of AWS."""
-
-    before_write: list[Callable[[Call], None]]
-
-    def renew(self) -> None: ...
-
-
-def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
+def whereabouts(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
     known, exists = found(aws, resource, target)
     if known.account:
@@ -35,18 +28,18 @@ def whereabouts(aws: World, resource: Resource, target: Target) -> tuple[Target,
     return replace(known, account_id=None if who is None or isinstance(who, Failure) else who["Account"]), exists
 
 
-def versions(aws: Backend, bucket: Target) -> list[Listed]:
+def versions(aws: BackendReader, bucket: Target) -> list[Listed]:
     """Those of each key, the oldest first, but for those of a lease."""
     return versions_on(aws.pages(Call("s3", "list_object_versions", bucket.bucket)))
 
 
-def versions_of_lease(aws: Backend, bucket: Target) -> list[Listed]:
+def versions_of_lease(aws: BackendReader, bucket: Target) -> list[Listed]:
     """Of each renewal of it."""
     pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": lock_file(LEASE)}))
     return versions_on(pages, lock_file(LEASE), leaves_out=())
 
 
-def versions_of(aws: Backend, bucket: Target, key: str) -> list[Listed]:
+def versions_of(aws: BackendReader, bucket: Target, key: str) -> list[Listed]:
     """A listing goes by key, and this one comes before all that begin with it."""
     pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": key}))
     return [each for each in versions_on(pages, key) if each.key == key]
@@ -82,7 +75,7 @@ def _listed(told: Any, is_marker: bool) -> Listed:
     )
 
 
-def items(aws: Backend, table: str) -> list[RawItem]:
+def items(aws: BackendReader, table: str) -> list[RawItem]:
     """Whole, and read so as to see what was written last."""
     found: list[RawItem] = []
     for page in aws.pages(Call("dynamodb", "scan", {"TableName": table, "ConsistentRead": True})):

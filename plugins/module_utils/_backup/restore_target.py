@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from .._aws.errors import MAYBE_UNSEEN
+from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, Target, TfstateError
 from .._locks.locking import UNCONDITIONAL, UNMET
 from .._locks.stores import Place
 from .._terraform.protocol import digest_id
 from .backup import CONTENT
-from .inventory import Keeper, versions_of, versions_on
+from .inventory import versions_of, versions_on
 from .manifest import Entry, Listed, Progress, RawItem, progress
 from .storage import Vault
 
 
 @dataclass(frozen=True)
 class Destination:
-    aws: Keeper
+    aws: BackendClient
     bucket: Target
     table: str | None
     vault: Vault

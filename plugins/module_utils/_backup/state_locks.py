@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from .._aws.protocols import BackendClient
 from .._core.model import Target, TfstateError
 from .._locks.locking import check_held, claim, claim_in, look, release
 from .._locks.maintenance import ours
@@ -21,7 +22,7 @@ from .._locks.stores import File, Item, Lock, Place, place_in
 from .._state.listing import item_of
 from .._terraform.protocol import LockInfo, parsed, uuid_of
 from .._terraform.scope import SUFFIX, Scope
-from .inventory import Keeper, id_of
+from .inventory import id_of
 from .manifest import Listed, RawItem
 
 
@@ -29,7 +30,7 @@ from .manifest import Listed, RawItem
 class Fence:
     """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
 
-    aws: Keeper
+    aws: BackendClient
     bucket: Target
     table: str | None
     work: str

@@ -11,31 +11,32 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .._aws.protocols import PolicyClient
 from .._core.model import Call, Invalid, Target
 from .._engine.guard import Refused
-from .._migration.deny_policy import World, arn_of, policy_of, statements_in
+from .._migration.deny_policy import arn_of, policy_of, statements_in
 from .._policy.analysis import contains
 from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_principals, statements_of
 
 SID = f"{OURS}TearDown"
 
 
-def is_closed(world: World, bucket: Target) -> bool:
+def is_closed(aws: PolicyClient, bucket: Target) -> bool:
     """Whether a run before this one has begun to empty it."""
-    return any(each.get("Sid") == SID for each in statements_in(policy_of(world, bucket)))
+    return any(each.get("Sid") == SID for each in statements_in(policy_of(aws, bucket)))
 
 
-def check_open(world: World, bucket: Target) -> None:
+def check_open(aws: PolicyClient, bucket: Target) -> None:
     """Raises Refused for a bucket that is on its way out."""
-    if is_closed(world, bucket):
+    if is_closed(aws, bucket):
         raise Refused(
             f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
         )
 
 
-def closing(world: World, bucket: Target) -> Call:
+def closing(aws: PolicyClient, bucket: Target) -> Call:
     """What closes it. Raises Invalid where AWS would not take that."""
-    policy = closed(policy_of(world, bucket), arn_of(world, bucket))
+    policy = closed(policy_of(aws, bucket), arn_of(aws, bucket))
     return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
 
 

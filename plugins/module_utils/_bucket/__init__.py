@@ -35,7 +35,7 @@ def _unfinished(observed: Values) -> bool:
     return "lifecycle" in observed and bool(observed.get("versioning") == versioning.ABSENT)
 
 
-def _farewell(target: Target) -> str | None:
+def _deletion_warning(target: Target) -> str | None:
     if target.name.endswith(existence.ACCOUNT_REGIONAL_SUFFIX):
         return None  # nobody else can take it
     return (
@@ -65,6 +65,6 @@ BUCKET = Resource(
     unfinished=_unfinished,
     contents=_CONTENTS,
     # A bucket that was deleted can be seen for a while, and has no tags then.
-    witnesses=(replace(_TAGS, not_found=_TAGS.not_found | {"NoSuchBucket"}),),
-    farewell=_farewell,
+    refusal_inputs=(replace(_TAGS, not_found=_TAGS.not_found | {"NoSuchBucket"}),),
+    deletion_warning=_deletion_warning,
 )

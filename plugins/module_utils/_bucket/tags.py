@@ -10,7 +10,7 @@ from .._core.tags import OPTIONS, desired, in_turn, problems, tag_list
 __all__ = ["OPTIONS", "desired", "problems"]
 
 NAME = "tags"
-MAY_FOLLOW = True
+OPTIONAL_AT_CREATION = True
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchTagSet"}
 

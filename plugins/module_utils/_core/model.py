@@ -153,10 +153,10 @@ class Leave:
 
 
 #: Who is told of each write as it happens.
-Wrote: TypeAlias = Callable[[Call], None]
+WriteCallback: TypeAlias = Callable[[Call], None]
 
 
-def unheard(_call: Call) -> None:
+def no_op(_call: Call) -> None:
     """Nobody."""
 
 
@@ -187,7 +187,7 @@ class Facet:
     #: What the facet contributes to the call that creates the resource; None if that call cannot carry it.
     creation: Callable[[Value], Mapping[str, Any]] | None
     #: Where AWS denies the creation with it, the creation may go without it, and it is written afterwards.
-    may_follow: bool
+    optional_at_creation: bool
     #: AWS has been seen to forget what was put: it is put once more.
     may_be_lost: bool
     problems: Callable[[Params, Target], Iterable[str]]
@@ -221,7 +221,7 @@ def facet_of(module: ModuleType) -> Facet:
         desired=module.desired,
         calls=module.calls,
         creation=getattr(module, "creation", None),
-        may_follow=getattr(module, "MAY_FOLLOW", False),
+        optional_at_creation=getattr(module, "MAY_FOLLOW", False),
         may_be_lost=getattr(module, "MAY_BE_LOST", False),
         problems=getattr(module, "problems", _nothing),
         probes=getattr(module, "probes", _nothing),
@@ -260,9 +260,9 @@ class Resource:
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None
     #: Read before a deletion because a refusal may rest on them.
-    witnesses: tuple[Facet, ...] = ()
+    refusal_inputs: tuple[Facet, ...] = ()
     #: What whoever deletes it has to know.
-    farewell: Callable[[Target], str | None] | None = None
+    deletion_warning: Callable[[Target], str | None] | None = None
 
     @property
     def existence(self) -> Facet:
@@ -296,7 +296,7 @@ def plan(facets: tuple[Facet, ...], target: Target, observed: Values, wanted: Va
         rides = creating and facet.creation is not None
         if rides and facet.creation is not None:
             carried = merged(carried, facet.creation(after))
-            needed = needed if facet.may_follow else merged(needed, facet.creation(after))
+            needed = needed if facet.optional_at_creation else merged(needed, facet.creation(after))
         if before != after:
             changes.append(Change(facet.name, before, after, () if rides else facet.calls(target, before, after)))
     if creating:

@@ -8,13 +8,14 @@ botocore follows a bucket into any region, and a table to none: with a wrong reg
 from __future__ import annotations
 
 from .._aws.errors import MAYBE_SOON
+from .._aws.protocols import ResourceClient
 from .._bucket import BUCKET
 from .._core.model import EXISTENCE, Change, Invalid, Resource, Target
 from .guard import Refused, refusals
-from .observer import Observer, World, caller, not_theirs
+from .observer import Observer, caller, not_theirs
 
 
-def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]:
+def found(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The target as far as its existence tells, and whether it exists. Raises TfstateError if it lies elsewhere."""
     observer = Observer(aws, resource, target, {})
     observer.identify()
@@ -25,14 +26,14 @@ def found(aws: World, resource: Resource, target: Target) -> tuple[Target, bool]
     return observer.target, exists is not None
 
 
-def check_caller(aws: World, target: Target) -> None:
+def check_caller(aws: ResourceClient, target: Target) -> None:
     """Raises TfstateError if locks lie in another account than account_id: a table is always in that of the caller."""
     against = not_theirs(target, caller(aws, target)) if target.owner else None
     if against:
         raise Invalid(f"{against}, as a lock table is always one of their own account")
 
 
-def check_bucket(aws: World, bucket: Target, table: str | None = None) -> None:
+def check_bucket(aws: ResourceClient, bucket: Target, table: str | None = None) -> None:
     """Raises TfstateError unless it exists, in the region and the account that were given, and so does its table."""
     if table:
         check_caller(aws, bucket)

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from .._aws.protocols import ResourceClient
 from .._core.model import (
     EXISTENCE,
     IDENTITY,
@@ -20,7 +19,6 @@ from .._core.model import (
     Invalid,
     Params,
     Resource,
-    Response,
     Target,
     TfstateError,
     Unknown,
@@ -30,31 +28,16 @@ from .._core.model import (
 )
 
 
-class World(Protocol):
-    """What the loop needs of AWS. Kept this small so that anything that can be read and written fits."""
-
-    warnings: list[str]
-
-    def partition(self) -> str: ...
-    def owner(self) -> str | None: ...
-    @abstractmethod
-    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
-    def write(self, call: Call, young: bool = False) -> Response: ...
-    def key_arn(self, name: str, must_exist: bool) -> str: ...
-    def late(self) -> bool: ...
-    def pause(self, attempt: int) -> None: ...
-
-
 @dataclass
 class Observer:
     """One resource under observation. What is known of the target grows with every look."""
 
-    world: World
+    aws: ResourceClient
     resource: Resource
     target: Target
     params: Params
     #: It was created a moment ago: what cannot be seen of it will be.
-    young: bool = False
+    newly_created: bool = False
     #: What reading the existence answered last.
     answer: Answer | None = None
     #: What told it, when it was seen first, from another of its name.
@@ -65,13 +48,13 @@ class Observer:
 
         What exists says itself whose it is: a bucket by its answer to the expected owner, a table by its ARN.
         """
-        (self.answer,) = self.world.read([self.resource.existence.read(self.target)], self.young)
+        (self.answer,) = self.aws.read([self.resource.existence.read(self.target)], self.newly_created)
         if self.resource.kind == "bucket" and not isinstance(
             self.answer, Failure
         ):  # the call has said whose it must be
-            self.target = replace(self.target, account_id=self.world.owner())
+            self.target = replace(self.target, account_id=self.aws.owner())
         if isinstance(self.answer, Failure):  # STS says more of bad credentials, and what the ARN will be
-            identity = caller(self.world, self.target)
+            identity = caller(self.aws, self.target)
             self.meet(identity)
             self._check_caller(identity, self.answer)
 
@@ -113,7 +96,7 @@ class Observer:
 
     def _find(self, existence: Answer | None) -> Value:
         known = self.resource.existence.read(self.target)
-        self.answer = self.world.read([known], self.young)[0] if existence is None else existence
+        self.answer = self.aws.read([known], self.newly_created)[0] if existence is None else existence
         return self.resource.existence.value(self.answer, self.target)
 
     def _read(self, facets: tuple[Facet, ...], exists: Value) -> Values:
@@ -127,7 +110,7 @@ class Observer:
         known = self.resource.existence.read(self.target)
         calls = {facet.name: facet.read(self.target) for facet in facets}
         others = _unique(call for call in calls.values() if call != known)
-        answers = [(known, self.answer), *zip(others, self.world.read(others, self.young), strict=True)]
+        answers = [(known, self.answer), *zip(others, self.aws.read(others, self.newly_created), strict=True)]
         found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
         self._name_keys(found)
         return {facet.name: facet.value(answer, self.target) for facet, answer in found}
@@ -152,7 +135,7 @@ class Observer:
 
     def name_keys(self, names: Iterable[str], must_exist: bool) -> None:
         unresolved = [name for name in names if ":key/" not in self.target.keys.get(name, "")]
-        arns = {name: self.world.key_arn(name, must_exist) for name in unresolved}
+        arns = {name: self.aws.key_arn(name, must_exist) for name in unresolved}
         self.target = replace(self.target, keys={**self.target.keys, **arns})
 
     def is_empty(self) -> bool:
@@ -163,8 +146,8 @@ class Observer:
         """`observed` with what a refusal may rest on besides. Where it is unmanaged, it may stay unknown."""
         if observed[EXISTENCE] is None:
             return observed
-        missing = [facet for facet in self.resource.witnesses if facet.name not in observed]
-        answers = self.world.read([facet.read(self.target) for facet in missing]) if missing else []
+        missing = [facet for facet in self.resource.refusal_inputs if facet.name not in observed]
+        answers = self.aws.read([facet.read(self.target) for facet in missing]) if missing else []
         found = [(facet, facet.value(answer, self.target)) for facet, answer in zip(missing, answers, strict=True)]
         _known((facet, value) for facet, value in found if facet.is_managed(self.params))
         return {**observed, **{facet.name: value for facet, value in found if not isinstance(value, Unknown)}}
@@ -179,17 +162,17 @@ class Observer:
         """What AWS is in the middle of doing can be neither read nor changed."""
         attempt = 0
         while busy := self.busy():
-            if self.world.late():
+            if self.aws.late():
                 raise self.late_for(busy)
-            self.world.pause(attempt)
+            self.aws.pause(attempt)
             attempt += 1
-            (self.answer,) = self.world.read([self.resource.existence.read(self.target)])
+            (self.answer,) = self.aws.read([self.resource.existence.read(self.target)])
 
 
-def caller(world: World, target: Target) -> Answer | None:
+def caller(aws: ResourceClient, target: Target) -> Answer | None:
     """Whose credentials these are. None where account_id makes up for an STS that does not answer."""
     try:
-        (identity,) = world.read([IDENTITY])
+        (identity,) = aws.read([IDENTITY])
     except CallFailed:
         raise
     except TfstateError:

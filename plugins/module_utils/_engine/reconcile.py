@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .._aws.errors import ALREADY_THERE, DENIED
+from .._aws.protocols import ResourceClient
 from .._core.model import (
     EXISTENCE,
     CallFailed,
@@ -27,7 +28,7 @@ from .._core.model import (
     plan,
 )
 from .guard import Refused, refusals
-from .observer import Observer, World, leave_alone
+from .observer import Observer, leave_alone
 
 #: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
 LOST_AFTER = 8
@@ -110,7 +111,7 @@ class _Run(Observer):
             if isinstance(verdict, Refuse):
                 raise Refused(f"{self.resource.kind} {self.target.name}: {change.facet}: {verdict.reason}")
             if isinstance(verdict, Leave):
-                self.world.warnings.append(f"{change.facet} of {self.target.name} is left alone: {verdict.reason}")
+                self.aws.warnings.append(f"{change.facet} of {self.target.name} is left alone: {verdict.reason}")
             else:
                 kept.append(change)
         return kept
@@ -123,7 +124,7 @@ class _Run(Observer):
         if not change.calls or change.facet == EXISTENCE:
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
-        answers = self.world.read([probe.call for probe in probes]) if probes else []
+        answers = self.aws.read([probe.call for probe in probes]) if probes else []
         for probe, answer in zip(probes, answers, strict=True):
             verdict = probe.verdict(answer)
             if isinstance(verdict, Refuse) and isinstance(answer, Failure):
@@ -136,16 +137,16 @@ class _Run(Observer):
         creates = change.facet == EXISTENCE and change.before is None
         for call in change.calls:
             try:
-                self.world.write(call, self.young)
+                self.aws.write(call, self.newly_created)
             except TfstateError as failed:
                 code = failed.failure.code if isinstance(failed, CallFailed) else ""
-                self.young = self.young or (creates and code in ALREADY_THERE)
+                self.newly_created = self.newly_created or (creates and code in ALREADY_THERE)
                 # The reply may be lost, and its repetition refused.
                 if not self._came_true(change, failed, looks=1 if code in DENIED else LOOKS):
                     raise
-                if creates and not self.world.late():
+                if creates and not self.aws.late():
                     raise _Overtaken(change) from failed
-            self.young = self.young or creates
+            self.newly_created = self.newly_created or creates
         if change.calls:
             self.written.append(change)
         if change.facet not in [each.facet for each in self.done]:
@@ -156,7 +157,7 @@ class _Run(Observer):
         facet = self._facet(change)
         for attempt in range(looks):
             if attempt:
-                self.world.pause(attempt - 1)
+                self.aws.pause(attempt - 1)
             try:
                 observed = self.observe([facet])
             except TfstateError as blind:
@@ -190,10 +191,10 @@ class _Run(Observer):
             quiet = 0 if left or busy else quiet + 1
             if quiet == 2:
                 return observed
-            if self.world.late():
+            if self.aws.late():
                 self._unsettled(left, busy)
                 return wanted
-            self.world.pause(attempt)
+            self.aws.pause(attempt)
             attempt = 0 if quiet else 1 if due else attempt + 1
 
     def _may_be_lost(self, change: Change) -> bool:
@@ -211,7 +212,7 @@ class _Run(Observer):
         if self.params["state"] == "absent" and left and stale != EXISTENCE:
             still = f"{stale} still there past wait_timeout; run again to go on with the deletion"
             raise TfstateError(f"{self.resource.kind} {self.target.name}: {still}")
-        self.world.warnings.append(
+        self.aws.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )
 
@@ -220,19 +221,19 @@ def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
     return isinstance(other, CallFailed) and other.failure.code == error.failure.code
 
 
-def reconcile(world: World, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
+def reconcile(aws: ResourceClient, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
     """Makes the resource what `params` say, or in check mode finds out what that would take."""
     going = params["state"] == "absent"
     managed = resource.teardown if going else resource.facets
     facets = tuple(facet for facet in managed if facet.is_managed(params))
-    target = replace(target, partition=world.partition())
+    target = replace(target, partition=aws.partition())
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))
     tried: tuple[Change, ...] = ()
     while True:
-        run = _Run(world=world, resource=resource, target=target, params=params, facets=facets, tried=tried)
-        run.young = bool(tried)
+        run = _Run(aws=aws, resource=resource, target=target, params=params, facets=facets, tried=tried)
+        run.newly_created = bool(tried)
         try:
             return _converge(run, check_mode, going)
         except _Overtaken as overtaken:
@@ -240,7 +241,7 @@ def reconcile(world: World, resource: Resource, target: Target, params: Params, 
 
 
 def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
-    resource, facets, params, world = run.resource, run.facets, run.params, run.world
+    resource, facets, params, aws = run.resource, run.facets, run.params, run.aws
     run.identify()
     run.wait_for_rest()
     before = run.observe(facets, run.answer)
@@ -258,15 +259,17 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         is_creation=fresh and not going,
         instead=() if fresh or going else run.instead(wanted, before),
     )
-    farewell = resource.farewell(run.target) if changes and going and resource.farewell else None
-    world.warnings.extend([farewell] if farewell else [])
-    world.warnings += () if going else resource.cautions(run.target, witnessed)
+    deletion_warning = (
+        resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
+    )
+    aws.warnings.extend([deletion_warning] if deletion_warning else [])
+    aws.warnings += () if going else resource.cautions(run.target, witnessed)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
     planned = {change.facet for change in changes}
     found = [change for change in run.done if change.facet not in planned]
-    return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(world.warnings))
+    return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(aws.warnings))
 
 
 def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:

@@ -100,14 +100,14 @@ class LocalState:
         return [*drafts, *backups, self.aside]
 
     @contextmanager
-    def held(self, info: LockInfo, patience: Callable[[int], bool]) -> Iterator[None]:
+    def held(self, info: LockInfo, retry_policy: Callable[[int], bool]) -> Iterator[None]:
         """The lock of the clients, if it is in use. It ends with the process, so nobody ever has to release it."""
         if not self.is_in_use:
             yield
             return
         told = self.path.with_name(f".{self.path.name}.lock.info")
         with _tried(self.path, lambda: self.path.open("r+b")) as file:
-            self._lock(file, patience)
+            self._lock(file, retry_policy)
             self._file = file
             try:
                 _tried(told, lambda: told.write_text(marshal(info), encoding="utf-8"))
@@ -116,7 +116,7 @@ class LocalState:
                 self._file = None
                 _tried(told, lambda: told.unlink(missing_ok=True))
 
-    def _lock(self, file: BinaryIO, patience: Callable[[int], bool]) -> None:
+    def _lock(self, file: BinaryIO, retry_policy: Callable[[int], bool]) -> None:
         attempt = 0
         while True:
             try:
@@ -125,7 +125,7 @@ class LocalState:
             except OSError as error:
                 if error.errno not in HELD:
                     raise _unchanged(self.path, error) from None
-                if not patience(attempt):
+                if not retry_policy(attempt):
                     told = f"somebody else holds the lock of {self.path}: wait until it is released"
                     raise TfstateError(told) from None
                 attempt += 1

@@ -15,13 +15,13 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._locks.holders import sentence
 from .._locks.locking import look
 from .._locks.stores import File, Lock, Place, place_in
 from .._migration.moved_states import Departed, is_left
 from .._state import listing
-from .._state.history import Keeper
 from .._state.listing import Item, Objects
 from .._terraform.scope import Scope
 
@@ -58,7 +58,7 @@ class Watch:
     Into what is `denied` nobody can look.
     """
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     store: str
     is_ours: Callable[[Lock, Place], bool]

@@ -11,12 +11,13 @@ internal/backend/remote-state/s3/client.go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
-from .._core.model import Answer, Call, CallFailed, Failure, Invalid, Response, TfstateError
+from .._aws.protocols import PolicyClient
+from .._core.model import Call, CallFailed, Failure, Invalid, TfstateError
 from .._policy.analysis import contains
 from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning
 
@@ -31,15 +32,6 @@ NO_POLICY, OTHER_POLICY = "NO_POLICY", "PolicyNotFoundException"
 OVERTAKEN = {OTHER_POLICY, "ResourceNotFoundException"}
 #: Of stores besides AWS that know no such policies.
 UNKNOWN = {"UnknownOperationException", "NotImplemented", "InvalidAction", "UnsupportedOperation"}
-
-
-class World(Protocol):
-    """As much of AWS as the fence needs."""
-
-    def late(self) -> bool: ...
-    def pause(self, attempt: int) -> None: ...
-    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def write(self, call: Call) -> Response: ...
 
 
 @dataclass(frozen=True)
@@ -93,9 +85,9 @@ class Fence:
         return Call("dynamodb", "put_resource_policy", {**named, "Policy": text})
 
 
-def fence_of(world: World, arn: str) -> Fence | None:
+def fence_of(aws: PolicyClient, arn: str) -> Fence | None:
     """None where tables have no policies."""
-    (answer,) = world.read([Call("dynamodb", "get_resource_policy", {"ResourceArn": arn})])
+    (answer,) = aws.read([Call("dynamodb", "get_resource_policy", {"ResourceArn": arn})])
     if not isinstance(answer, Failure):
         return Fence(arn, answer["Policy"], answer["RevisionId"])
     if answer.code == OTHER_POLICY:
@@ -105,32 +97,32 @@ def fence_of(world: World, arn: str) -> Fence | None:
     raise CallFailed(answer)
 
 
-def put_fence(world: World, arn: str, bucket: str, up: bool, wrote: Callable[[], None]) -> None:
+def put_fence(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Callable[[], None]) -> None:
     """Until the policy shows it. Reads may be older than the last write, and then nothing is written over it.
 
     `wrote` hears of a write that was taken, also where its reply was lost and the policy alone tells.
     """
     is_written = False
     for attempt in count():
-        seen = fence_of(world, arn)
+        seen = fence_of(aws, arn)
         if seen is None or (bucket in seen.buckets) == up:
-            return wrote() if attempt else None
-        if attempt and world.late():
+            return on_write() if attempt else None
+        if attempt and aws.late():
             raise TfstateError(f"the policy of {arn} does not show {_wanted(up)} yet: run again in a minute")
-        if not is_written and _is_taken(world, seen.changed(bucket, up)):
+        if not is_written and _is_taken(aws, seen.changed(bucket, up)):
             is_written = True
-            wrote()
-        world.pause(attempt)
+            on_write()
+        aws.pause(attempt)
 
 
 def _wanted(up: bool) -> str:
     return "the fence" if up else "that the fence is gone"
 
 
-def _is_taken(world: World, call: Call) -> bool:
+def _is_taken(aws: PolicyClient, call: Call) -> bool:
     """Not if somebody else changed the policy meanwhile."""
     try:
-        world.write(call)
+        aws.write(call)
     except CallFailed as refused:
         if refused.failure.code not in OVERTAKEN:
             raise

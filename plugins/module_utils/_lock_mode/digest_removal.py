@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 
+from .._aws.protocols import BackendClient, LockClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
-from .._locks.locking import UNMET, Patience, Taken, check_held, held
+from .._locks.locking import UNMET, RetryPolicy, Taken, check_held, held
 from .._locks.maintenance import claimed
-from .._locks.stores import Lock, Place, World, place_in
+from .._locks.stores import Lock, Place, place_in
 from .._repair.digest_item import DigestItem, removal
-from .._state.history import Keeper
 from .._state.inspection import GONE, fingerprint
 from .._state.listing import item_of
 from .._terraform.scope import Scope
@@ -37,7 +37,7 @@ class Swept:
     problem: str | None = None
 
 
-def digest_items(aws: Keeper, scope: Scope) -> dict[str, DigestItem]:
+def digest_items(aws: BackendClient, scope: Scope) -> dict[str, DigestItem]:
     """The digests of a bucket, by the paths of their states."""
     asked = {"TableName": scope.table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
     found: dict[str, DigestItem] = {}
@@ -60,10 +60,10 @@ def is_ours(lock: Lock, place: Place) -> bool:
 class Sweep:
     """`takes_all`: not only those that do not fit."""
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     takes_all: bool
-    patience: Patience
+    retry_policy: RetryPolicy
 
     def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[Swept]:
         """The digests of these states. One that has none is locked and released, which ends what a killed run began."""
@@ -76,7 +76,7 @@ class Sweep:
         place = place_in(self.scope, path)
         now, is_removed, problem = datetime.now(timezone.utc), False, None
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now), self.patience) as locks:
+            with held(self.aws, place, claimed(place, OPERATION, now), self.retry_policy) as locks:
                 is_removed = seen.exists and self._is_removed(place, seen, locks)
         except Taken as error:
             problem = sentence(path, (error.lock,), now)
@@ -96,10 +96,10 @@ class Sweep:
         return True
 
 
-def remove_as_seen(world: World, place: Place, seen: DigestItem) -> None:
+def remove_as_seen(aws: LockClient, place: Place, seen: DigestItem) -> None:
     """Behind the fence nobody can look what became of it."""
     try:
-        world.write(removal(place, seen))
+        aws.write(removal(place, seen))
     except CallFailed as refused:
         if refused.failure.code not in UNMET:
             raise

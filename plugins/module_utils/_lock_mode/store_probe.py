@@ -11,9 +11,9 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 
+from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.locking import UNCONDITIONAL, UNMET
-from .._state.history import Keeper
 from .._state.inspection import GONE, fingerprint
 from .._state.listing import versions_under
 from .._terraform.scope import Scope
@@ -52,7 +52,7 @@ class Probe:
 class _Trial:
     """One object, at which conditional writes are tried."""
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     key: str
 
@@ -123,7 +123,7 @@ class _Trial:
         return str(answer["head"]["ETag"])
 
 
-def probe(aws: Keeper, scope: Scope) -> Probe:
+def probe(aws: BackendClient, scope: Scope) -> Probe:
     """Tries it out in the bucket as it is, versioned or not."""
     trial = _Trial(aws, scope, f"{PREFIX}{os.urandom(8).hex()}")
     try:

@@ -260,22 +260,22 @@ class Crossing:
         if not self._fence or not self._moves_fence:
             return
 
-        def wrote() -> None:
+        def on_write() -> None:
             self.outcome.moves_fence = True
 
-        put_fence(self.aws, self._fence.arn, self.scope.bucket.name, self._is_forward, wrote)
+        put_fence(self.aws, self._fence.arn, self.scope.bucket.name, self._is_forward, on_write)
 
     def _sweep(self, found: dict[str, DigestItem], paths: Iterable[str], takes_all: bool) -> None:
         self.outcome.released = len(self.watched.ours)
         until = time.monotonic() + self.lock_timeout_s
 
-        def patience(attempt: int) -> bool:
+        def retry_policy(attempt: int) -> bool:
             is_left = time.monotonic() < until
             if is_left:
                 self.aws.pause(attempt)
             return is_left
 
-        self.outcome.take(Sweep(self.aws, self.scope, takes_all, patience).carry_out(found, paths))
+        self.outcome.take(Sweep(self.aws, self.scope, takes_all, retry_policy).carry_out(found, paths))
 
     # What is told.
 

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Protocol
 
 from .._aws.clock import clock
 from .._aws.errors import DENIED
+from .._aws.protocols import LeaseClient
 from .._aws.write_tracker import releases_lock
 from .._core.model import Call, CallFailed, TfstateError
 from .._core.printable import shortened
@@ -33,27 +33,18 @@ from .._terraform.scope import LEASE, Scope
 from .locking import UNCONDITIONAL, UNMET, release
 from .maintenance import named, ours
 from .process import held_here, is_running, this_process
-from .stores import File, Lock, Place, World, lock_of_file
+from .stores import File, Lock, Place, lock_of_file
 
 LEASE_S, RENEW_S, LOOK_S = 60, 15, 2
 #: After so long without a renewal nothing more is written. It leaves time for a write that has begun.
 TRUSTED_S = 40
 
 
-class LeaseWorld(World, Protocol):
-    """As much of AWS as a lease needs."""
-
-    before_write: list[Callable[[Call], None]]
-
-    def renew(self) -> None: ...
-    def rest(self, seconds: float) -> None: ...
-
-
 @dataclass
 class Lease:
     """`work` is the operation, and `info` says on what it works."""
 
-    world: LeaseWorld
+    aws: LeaseClient
     scope: Scope
     work: str
     info: str
@@ -80,13 +71,13 @@ class Lease:
         stop = threading.Event()
         renewing = threading.Thread(target=self._keep, args=(stop,), daemon=True)
         renewing.start()
-        self.world.before_write.append(self._check_before)
+        self.aws.before_write.append(self._check_before)
         try:
             yield
         finally:
             stop.set()
             renewing.join()
-            self.world.before_write.remove(self._check_before)
+            self.aws.before_write.remove(self._check_before)
             self._give_back()
 
     @contextmanager
@@ -121,13 +112,13 @@ class Lease:
         while True:
             seen = self._holder_that_is_gone()
             try:
-                self.world.write(self._file.take_over(seen, text) if seen else self._file.take(text))
+                self.aws.write(self._file.take_over(seen, text) if seen else self._file.take(text))
             except CallFailed as refused:
                 if seen and refused.failure.code in UNCONDITIONAL:
-                    self.world.warnings.extend(release(self.world, self._place, [seen]).problems)
+                    self.aws.warnings.extend(release(self.aws, self._place, [seen]).problems)
                 elif refused.failure.code not in UNMET:
                     raise
-            now = self._file.look(self.world)
+            now = self._file.look(self.aws)
             if now and now.text == text:
                 return now
 
@@ -135,7 +126,7 @@ class Lease:
         """The lease as a run left it that is gone; None if there is none. Raises Refused if its holder is at work."""
         first: datetime | None = None
         while True:
-            found = self._file.read(self.world)
+            found = self._file.read(self.aws)
             if found is None:
                 return None
             answer, body = found
@@ -148,8 +139,8 @@ class Lease:
             first = first or answer["LastModified"]
             if runs or answer["LastModified"] != first:
                 raise Refused(self._at_work(lock))
-            self.world.renew()
-            self.world.rest(LOOK_S)
+            self.aws.renew()
+            self.aws.rest(LOOK_S)
 
     def _at_work(self, lock: Lock) -> str:
         return (
@@ -171,14 +162,14 @@ class Lease:
             return
         before = self.now()
         try:
-            answer = self.world.write(self._file.take_over(lock, str(lock.text)))
+            answer = self.aws.write(self._file.take_over(lock, str(lock.text)))
             etag = answer.get("ETag")
         except CallFailed as refused:
             if refused.failure.code not in UNMET | UNCONDITIONAL:
                 raise
             etag = None
         if etag is None:
-            now = self._file.look(self.world)
+            now = self._file.look(self.aws)
             if now is None or now.text != lock.text:
                 self._lost_to = _describe(now) if now else f"{lock_file(LEASE)} was deleted"
                 return
@@ -203,7 +194,7 @@ class Lease:
         if self._lock:
             held_here.discard(self._lock.id)
             if not self._lost_to:
-                self.world.warnings.extend(release(self.world, self._place, [self._lock]).problems)
+                self.aws.warnings.extend(release(self.aws, self._place, [self._lock]).problems)
             self._lock = None
 
 

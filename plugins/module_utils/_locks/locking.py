@@ -14,17 +14,18 @@ from datetime import datetime, timezone
 from typing import TypeAlias
 
 from .._aws.errors import MAYBE_UNSEEN
+from .._aws.protocols import LockClient
 from .._core.model import CallFailed, TfstateError
 from .._terraform.protocol import LockInfo, Wedged, lock_file, lock_name, marshal
 from .holders import sentence
-from .stores import File, Lock, Place, Store, World, stores
+from .stores import File, Lock, Place, Store, stores
 
 #: The condition did not hold, or what it was about is gone.
 UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
 #: Stores other than AWS that know no conditional delete.
 UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
 #: Waits once more for a lock that somebody else holds, or says that it was long enough.
-Patience: TypeAlias = Callable[[int], bool]
+RetryPolicy: TypeAlias = Callable[[int], bool]
 #: A client releases its lock file unconditionally, and its SDK repeats that if the reply is lost, which takes away the
 #: lock of whoever came next. A lock that is to stay is looked at again after so many seconds.
 REPEAT_S = 5
@@ -57,12 +58,12 @@ class Released:
     problems: tuple[str, ...]
 
 
-def look(world: World, place: Place) -> tuple[Lock, ...]:
+def look(aws: LockClient, place: Place) -> tuple[Lock, ...]:
     """The locks that are held. Raises CallFailed where that cannot be known."""
-    return tuple(lock for lock in [store.look(world) for store in stores(place)] if lock)
+    return tuple(lock for lock in [store.look(aws) for store in stores(place)] if lock)
 
 
-def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
+def take(aws: LockClient, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
     """Takes every lock but those that we have already, or none. Raises Taken, or what made it fail.
 
     A lock under the same id counts as ours, whoever took it: `claim` makes it that of this run alone.
@@ -72,27 +73,27 @@ def take(world: World, place: Place, info: LockInfo, have: Sequence[Lock] = ()) 
     try:
         for store in missing:
             tried.append(store)
-            take_in(world, store, info)
-        return _ours(look(world, place), place, info.id)
+            take_in(aws, store, info)
+        return _ours(look(aws, place), place, info.id)
     except BaseException as cause:
-        kept = _give_back(world, tried, marshal(info))
+        kept = _give_back(aws, tried, marshal(info))
         if kept and isinstance(cause, TfstateError):
             raise TfstateError(f"{cause}; and the lock {info.id} may still be held: {'; '.join(kept)}") from cause
         raise
 
 
-def impatient(_attempt: int) -> bool:
+def no_wait(_attempt: int) -> bool:
     return False
 
 
-def take_in_time(world: World, place: Place, info: LockInfo, patience: Patience) -> tuple[Lock, ...]:
+def take_in_time(aws: LockClient, place: Place, info: LockInfo, retry_policy: RetryPolicy) -> tuple[Lock, ...]:
     """As `take`, once more as long as somebody else holds the lock and `patience` waits."""
     attempt = 0
     while True:
         try:
-            return take(world, place, info)
+            return take(aws, place, info)
         except Taken:
-            if not patience(attempt):
+            if not retry_policy(attempt):
                 raise
             attempt += 1
 
@@ -113,41 +114,41 @@ class Claim:
 
 
 def claim(
-    world: World,
+    aws: LockClient,
     place: Place,
     info: LockInfo,
-    patience: Patience = impatient,
+    retry_policy: RetryPolicy = no_wait,
     may_take_over: Callable[[Lock], bool] = lambda _lock: True,
 ) -> Claim:
     """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it.
 
     Raises Taken for what may not be taken over.
     """
-    locks = take_in_time(world, place, info, patience)
+    locks = take_in_time(aws, place, info, retry_policy)
     made = tuple(lock for lock in locks if lock.text == marshal(info))
     try:
         others = tuple(lock for lock in locks if lock not in made)
         for other in others:
             if not may_take_over(other):
                 raise Taken(other)
-        return Claim(made, tuple(take_over(world, place, lock, info) for lock in others), others)
+        return Claim(made, tuple(take_over(aws, place, lock, info) for lock in others), others)
     except BaseException:
-        world.warnings.extend(release(world, place, made).problems)
+        aws.warnings.extend(release(aws, place, made).problems)
         raise
 
 
-def claim_in(world: World, store: Store, place: Place, info: LockInfo) -> Lock:
+def claim_in(aws: LockClient, store: Store, place: Place, info: LockInfo) -> Lock:
     """In one store alone."""
-    take_in(world, store, info)
-    lock = store.look(world)
+    take_in(aws, store, info)
+    lock = store.look(aws)
     if lock is None or lock.id != info.id:
         raise TfstateError(f"the lock {info.id} of {place.path} was released by somebody else as soon as it was taken")
-    return lock if lock.text == marshal(info) else take_over(world, place, lock, info)
+    return lock if lock.text == marshal(info) else take_over(aws, place, lock, info)
 
 
-def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
+def check_held(aws: LockClient, place: Place, locks: Sequence[Lock]) -> None:
     """Raises TfstateError unless each of these locks is still there, with the same record."""
-    now = {lock.store: lock for lock in look(world, place)}
+    now = {lock.store: lock for lock in look(aws, place)}
     for lock in locks:
         other = now.get(lock.store)
         if other is None:
@@ -157,17 +158,17 @@ def check_held(world: World, place: Place, locks: Sequence[Lock]) -> None:
             raise ChangedHands(lock, other)
 
 
-def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
+def take_over(aws: LockClient, place: Place, lock: Lock, info: LockInfo) -> Lock:
     """A lock of our id that an earlier run took, with our record in it: whoever took it no longer releases it."""
     store = next(store for store in stores(place) if lock.store == store.NAME)
     try:
-        world.write(store.take_over(lock, marshal(info)))
+        aws.write(store.take_over(lock, marshal(info)))
     except CallFailed as refused:
         if refused.failure.code in UNCONDITIONAL:
             return lock
         if refused.failure.code not in UNMET:
             raise
-    now = store.look(world)
+    now = store.look(aws)
     if now and now.text == marshal(info):
         return now
     if now:
@@ -175,12 +176,12 @@ def take_over(world: World, place: Place, lock: Lock, info: LockInfo) -> Lock:
     raise TfstateError(f"the lock {lock_name(lock.id)} of {lock.path} ({lock.store}) has just been released: run again")
 
 
-def release(world: World, place: Place, locks: Sequence[Lock]) -> Released:
+def release(aws: LockClient, place: Place, locks: Sequence[Lock]) -> Released:
     """Releases each of these locks if it is still the one that was seen, whatever becomes of the others."""
     done, problems = [], []
     for lock in locks:
         try:
-            _release(world, next(store for store in stores(place) if lock.store == store.NAME), lock)
+            _release(aws, next(store for store in stores(place) if lock.store == store.NAME), lock)
             done.append(lock)
         except ChangedHands as error:
             problems.append(str(error))
@@ -196,30 +197,32 @@ def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
 
 
 @contextmanager
-def held(world: World, place: Place, info: LockInfo, patience: Patience = impatient) -> Iterator[tuple[Lock, ...]]:
+def held(
+    aws: LockClient, place: Place, info: LockInfo, retry_policy: RetryPolicy = no_wait
+) -> Iterator[tuple[Lock, ...]]:
     """Every lock of a state is held inside. Raises at the end if somebody else holds one of them then."""
-    locks = claim(world, place, info, patience).locks
+    locks = claim(aws, place, info, retry_policy).locks
     try:
         yield locks
     except BaseException:
-        world.warnings.extend(release(world, place, locks).problems)
+        aws.warnings.extend(release(aws, place, locks).problems)
         raise
-    problems = release(world, place, locks).problems
+    problems = release(aws, place, locks).problems
     if problems:
         raise TfstateError("; ".join(problems))
 
 
-def take_in(world: World, store: Store, info: LockInfo) -> None:
+def take_in(aws: LockClient, store: Store, info: LockInfo) -> None:
     """In one store alone, where somebody of our id may have taken it before. Raises Taken."""
     for _unused in range(TRIES):
         try:
-            world.write(store.take(marshal(info)))
+            aws.write(store.take(marshal(info)))
             return
         except CallFailed as refused:
             if refused.failure.code not in UNMET:
                 raise
             failure = refused.failure
-        holder = store.look(world)
+        holder = store.look(aws)
         if holder and holder.id == info.id:  # it is ours: the reply to our own write was lost
             return
         if holder:
@@ -238,36 +241,36 @@ def _ours(locks: tuple[Lock, ...], place: Place, ours: str) -> tuple[Lock, ...]:
     return locks
 
 
-def _give_back(world: World, stores: Sequence[Store], ours: str) -> list[str]:
+def _give_back(aws: LockClient, stores: Sequence[Store], ours: str) -> list[str]:
     """Releases what we took, also where no reply said that we had, but not what bore our id before; what went wrong."""
     problems = []
     for store in stores:
         try:
-            lock = store.look(world)
+            lock = store.look(aws)
             if lock and lock.text == ours:
-                _release(world, store, lock)
+                _release(aws, store, lock)
         except TfstateError as error:
             problems.append(str(error))
     return problems
 
 
-def _release(world: World, store: Store, lock: Lock) -> None:
+def _release(aws: LockClient, store: Store, lock: Lock) -> None:
     if isinstance(lock.record, Wedged) and lock.record.is_state:
         raise TfstateError(f"{lock_file(lock.path)} is a state and no lock file, so it was not deleted")
     try:
-        world.write(store.release(lock))
+        aws.write(store.release(lock))
         return
     except CallFailed as refused:
         code = refused.failure.code
         if code not in UNMET | (UNCONDITIONAL if isinstance(store, File) else set()):
             raise
-    now = store.look(world)
+    now = store.look(aws)
     if now is None:  # released by its holder, or by us and the reply was lost
         return
     if code in UNMET or now != lock or not isinstance(store, File):
         raise ChangedHands(lock, now)
-    world.write(store.release_whatever())
-    world.warnings.append(
+    aws.write(store.release_whatever())
+    aws.warnings.append(
         f"the store of {lock.path} knows no conditional delete ({code}): its lock file was read once more and then "
         "deleted; if somebody took the lock in between, it was theirs"
     )

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 
+from .._aws.protocols import LockClient
 from .._core.model import TfstateError
 from .._terraform.protocol import LockInfo, lock_id, rfc3339nano, uuid_of
 from .holders import sentence
 from .locking import Taken, check_held, claim, look, release
 from .process import held_here, is_running, this_process
-from .stores import Lock, Place, World, stores
+from .stores import Lock, Place, stores
 
 #: The version that our locks bear, where clients write their own.
 CLIENT = "cornerstone.tfstate"
@@ -41,9 +42,9 @@ def claimed(place: Place, operation: str, now: datetime) -> LockInfo:
     return ours(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
 
 
-def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...]:
+def excluded(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, ...]:
     """The locks under `held_id`; without it, none. Raises TfstateError where clients could not be kept out."""
-    locks = look(world, place)
+    locks = look(aws, place)
     if any(lock.id != held_id for lock in locks):
         raise _locked(place, locks)
     if held_id and len(locks) < len(stores(place)):
@@ -52,18 +53,18 @@ def excluded(world: World, place: Place, held_id: str | None) -> tuple[Lock, ...
     return locks
 
 
-def left_locks(world: World, place: Place, operation: str) -> tuple[Lock, ...]:
+def left_locks(aws: LockClient, place: Place, operation: str) -> tuple[Lock, ...]:
     """What a run of the same operation left locked that was killed on this machine."""
     ours = claimed(place, operation, datetime.now(timezone.utc)).id
-    return tuple(lock for lock in look(world, place) if lock.id == ours and _is_left(lock))
+    return tuple(lock for lock in look(aws, place) if lock.id == ours and _is_left(lock))
 
 
-def check_free(world: World, place: Place, operation: str, held_id: str | None) -> None:
+def check_free(aws: LockClient, place: Place, operation: str, held_id: str | None) -> None:
     """Raises TfstateError if a state is locked, but by what `left_locks` finds or under `held_id`."""
     if held_id:
-        excluded(world, place, held_id)
+        excluded(aws, place, held_id)
         return
-    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(world, place)
+    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(aws, place)
     theirs = tuple(lock for lock in locks if lock.id != ours or not _is_left(lock))
     if theirs:
         raise _locked(place, theirs)
@@ -79,32 +80,32 @@ class Exclusion:
 
 
 @contextmanager
-def alone(world: World, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
+def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
     """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
 
     Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
     was killed on this machine, the next one of the same operation takes over.
     """
-    check_free(world, place, operation, held_id)
+    check_free(aws, place, operation, held_id)
     if held_id:
-        yield Exclusion(partial(excluded, world, place, held_id))
+        yield Exclusion(partial(excluded, aws, place, held_id))
         return
     info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
-        locks = claim(world, place, info, may_take_over=_is_left).locks
+        locks = claim(aws, place, info, may_take_over=_is_left).locks
     except Taken as error:
         raise _locked(place, (error.lock,)) from None
-    exclusion = Exclusion(partial(check_held, world, place, locks))
+    exclusion = Exclusion(partial(check_held, aws, place, locks))
     held_here.add(info.id)
     try:
         yield exclusion
     except BaseException:
         if not exclusion.keeps_lock:
-            world.warnings.extend(release(world, place, locks).problems)
+            aws.warnings.extend(release(aws, place, locks).problems)
         raise
     finally:
         held_here.discard(info.id)
-    problems = release(world, place, locks).problems
+    problems = release(aws, place, locks).problems
     if problems:
         raise TfstateError("; ".join(problems))
 

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
+from .._aws.protocols import LockClient
 from .._core.model import Answer, Call, CallFailed, Failure, Response
 from .._terraform.protocol import IS_STATE, LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 from .._terraform.scope import Scope
@@ -17,16 +18,6 @@ from .._terraform.state_document import is_state
 ABSENT = {"NoSuchKey", "404"}
 #: More of a lock file is not read: nothing so long is a record.
 LONGEST_RECORD = 65536
-
-
-class World(Protocol):
-    """As much of AWS as locks need."""
-
-    warnings: list[str]
-
-    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
-    def write(self, call: Call) -> Response: ...
 
 
 @dataclass(frozen=True)
@@ -78,11 +69,11 @@ class File:
         owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
-    def look(self, world: World) -> Lock | None:
-        found = self.read(world)
+    def look(self, aws: LockClient) -> Lock | None:
+        found = self.read(aws)
         return lock_of_file(self._path, *found) if found else None
 
-    def read(self, world: World) -> tuple[Response, bytes] | None:
+    def read(self, aws: LockClient) -> tuple[Response, bytes] | None:
         """The answer to GetObject and the body; None where there is no such object."""
         body = bytearray()
 
@@ -90,7 +81,7 @@ class File:
             body.clear()
             return lambda piece: body.extend(piece[: LONGEST_RECORD - len(body)])
 
-        answer = world.stream(Call("s3", "get_object", self._object), begin)
+        answer = aws.stream(Call("s3", "get_object", self._object), begin)
         if isinstance(answer, Failure) and answer.code in ABSENT:
             return None
         return _known(answer), bytes(body)
@@ -121,9 +112,9 @@ class Item:
         self._key = {"LockID": {"S": lock_id(place.bucket, place.path)}}
         self._item = {"TableName": place.table, "Key": self._key}
 
-    def look(self, world: World) -> Lock | None:
+    def look(self, aws: LockClient) -> Lock | None:
         asked = {"ProjectionExpression": "LockID, Info, Digest", "ConsistentRead": True}
-        (answer,) = world.read([Call("dynamodb", "get_item", {**self._item, **asked})])
+        (answer,) = aws.read([Call("dynamodb", "get_item", {**self._item, **asked})])
         return lock_of_item(self._path, _known(answer).get("Item", {}))
 
     def take(self, text: str) -> Call:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Waiting:
+class LockTimeout:
     """Waits for the locks of one state: `limit_s` from when the first one was met, whatever took its time before."""
 
     limit_s: float

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
-from .._core.model import Answer, Call, CallFailed, Failure, Invalid, Response, Target, TfstateError
+from .._aws.protocols import PolicyClient
+from .._core.model import Call, CallFailed, Failure, Invalid, Target, TfstateError
 from .._policy.analysis import OPEN, contains
 from .._policy.document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals
 from .._terraform.protocol import lock_file
@@ -21,33 +22,18 @@ EVERYTHING = "*"
 LOOKS, TWICE = 7, 2
 
 
-class World(Protocol):
-    """As much of AWS as the fence needs."""
-
-    def partition(self) -> str: ...
-    def read(self, calls: Sequence[Call]) -> list[Answer]: ...
-    def write(self, call: Call) -> Response: ...
-
-
-class Patient(World, Protocol):
-    """AWS, and the time that it may take."""
-
-    def pause(self, attempt: int) -> None: ...
-    def late(self) -> bool: ...
-
-
-def denied_in(world: World, bucket: Target) -> set[str]:
+def denied_in(aws: PolicyClient, bucket: Target) -> set[str]:
     """The states of a bucket that are behind the fence."""
-    return denied(policy_of(world, bucket), arn_of(world, bucket))
+    return denied(policy_of(aws, bucket), arn_of(aws, bucket))
 
 
 def is_behind(path: str, behind: set[str]) -> bool:
     return bool({path, EVERYTHING} & behind)
 
 
-def undenied(world: World, bucket: Target, paths: set[str]) -> set[str]:
+def undenied(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
     """Those of these states that are not behind the fence yet. Raises Invalid if they cannot be put there."""
-    policy, arn = policy_of(world, bucket), arn_of(world, bucket)
+    policy, arn = policy_of(aws, bucket), arn_of(aws, bucket)
     behind = denied(policy, arn)
     found = {path for path in paths if not is_behind(path, behind)}
     if found:
@@ -55,43 +41,43 @@ def undenied(world: World, bucket: Target, paths: set[str]) -> set[str]:
     return found
 
 
-def deny(world: Patient, bucket: Target, paths: set[str]) -> set[str]:
+def deny(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
     """Puts these states behind the fence, and tells which were not there yet. Raises Invalid if they cannot be.
 
     AWS shows old policies for a while, and whoever writes at the same time may have read one: what it does not come to
     show is put once more, with what it shows instead.
     """
-    missing = undenied(world, bucket, paths)
+    missing = undenied(aws, bucket, paths)
     is_shown = not missing
     while not is_shown:
-        _put(world, bucket, paths)
-        is_shown = _comes_to_show(world, bucket, paths)
-        if not is_shown and world.late():
+        _put(aws, bucket, paths)
+        is_shown = _comes_to_show(aws, bucket, paths)
+        if not is_shown and aws.late():
             raise TfstateError(
                 f"the policy of {bucket.name} does not come to deny what moved: somebody else writes it; run again"
             )
     return missing
 
 
-def _put(world: World, bucket: Target, paths: set[str]) -> None:
-    text = fenced(policy_of(world, bucket), arn_of(world, bucket), paths)
-    world.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": text}))
+def _put(aws: PolicyClient, bucket: Target, paths: set[str]) -> None:
+    text = fenced(policy_of(aws, bucket), arn_of(aws, bucket), paths)
+    aws.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": text}))
 
 
-def _comes_to_show(world: Patient, bucket: Target, paths: set[str]) -> bool:
+def _comes_to_show(aws: PolicyClient, bucket: Target, paths: set[str]) -> bool:
     """Whether the fence is seen twice in a row."""
     in_a_row = 0
     for attempt in range(LOOKS):
-        world.pause(attempt)
-        in_a_row = 0 if undenied(world, bucket, paths) else in_a_row + 1
+        aws.pause(attempt)
+        in_a_row = 0 if undenied(aws, bucket, paths) else in_a_row + 1
         if in_a_row == TWICE:
             return True
     return False
 
 
-def policy_of(world: World, bucket: Target) -> str | None:
+def policy_of(aws: PolicyClient, bucket: Target) -> str | None:
     """As it is written; None where there is none."""
-    (answer,) = world.read([Call("s3", "get_bucket_policy", bucket.bucket)])
+    (answer,) = aws.read([Call("s3", "get_bucket_policy", bucket.bucket)])
     if not isinstance(answer, Failure):
         return str(answer["Policy"])
     if answer.code == "NoSuchBucketPolicy":
@@ -99,8 +85,8 @@ def policy_of(world: World, bucket: Target) -> str | None:
     raise CallFailed(answer)
 
 
-def arn_of(world: World, bucket: Target) -> str:
-    return f"arn:{world.partition()}:s3:::{bucket.name}"
+def arn_of(aws: PolicyClient, bucket: Target) -> str:
+    return f"arn:{aws.partition()}:s3:::{bucket.name}"
 
 
 def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:

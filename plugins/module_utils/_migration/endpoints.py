@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._aws.client import Aws
-from .._aws.write_tracker import Lasting
+from .._aws.write_tracker import WriteTracker
 from .._core.model import Target
 from .._locks.stores import Place
 from .._terraform.protocol import state_path
@@ -27,7 +27,7 @@ class Side:
     table: str | None
     key: str | None
     workspace_key_prefix: str
-    written: Lasting
+    written: WriteTracker
 
     def path(self, workspace: str) -> str:
         return state_path(self.key or "", workspace, self.workspace_key_prefix)

@@ -17,7 +17,7 @@ from .._engine.guard import Refused
 from .._local.local_states import LocalState, local_states
 from .._local.project import Project
 from .._locks.locking import REPEAT_S
-from .._locks.timeout import Waiting
+from .._locks.timeout import LockTimeout
 from .._state import listing
 from .._state.errors import NotAState
 from .._terraform.backend_config import Backend
@@ -92,7 +92,7 @@ class Relocation:
     project: Project | None
     backend: Backend | None
     init: bool
-    prove: bool
+    verify_plan: bool
     remove_local: bool
     known: Sequence[Known] = ()
     rows: list[Row] = field(default_factory=list)
@@ -196,7 +196,7 @@ class Relocation:
 
     def _follow(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init, self.prove, self.known)
+        self.following = following = follow(project, backend, source, self.init, self.verify_plan, self.known)
         if not self.rows and not self.source and (following.edits or following.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
         if self.rows and not self.source and following.not_simple:
@@ -284,8 +284,8 @@ class Relocation:
         fence = self._source_fence
         return sorted((fence.foreseen if self.is_plan else fence.done) if fence else ())
 
-    def _waiting(self) -> Waiting:
-        return Waiting(self.lock_timeout_s, self._rest)
+    def _waiting(self) -> LockTimeout:
+        return LockTimeout(self.lock_timeout_s, self._rest)
 
     def _rest(self, attempt: int) -> None:
         self._renew()
@@ -310,7 +310,7 @@ class Relocation:
 
     def _prove(self, following: Following) -> None:
         following.initialise()
-        if self.prove:
+        if self.verify_plan:
             following.prove(row.workspace for row in self.rows)
         if self.remove_local:
             self._check_aside()

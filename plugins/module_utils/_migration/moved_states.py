@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .._aws.errors import UNSUPPORTED
+from .._aws.protocols import PolicyClient
 from .._core.model import CallFailed, Target
 from .._locks.stores import File, Lock, lock_of_item
 from .._locks.stores import Item as TableItem
@@ -44,10 +45,10 @@ class Departed:
         return self.is_denied(item.path) and item.attribute is not None
 
 
-def denied_by_policy(world: fencing.World, bucket: Target) -> frozenset[str]:
+def denied_by_policy(aws: PolicyClient, bucket: Target) -> frozenset[str]:
     """Stores besides AWS may know no policies, and so deny nothing by one."""
     try:
-        return frozenset(fencing.denied_in(world, bucket))
+        return frozenset(fencing.denied_in(aws, bucket))
     except CallFailed as refused:
         if refused.failure.code not in UNSUPPORTED:
             raise

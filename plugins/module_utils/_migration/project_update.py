@@ -110,7 +110,7 @@ def follow(
     backend: Backend,
     source: Named | None,
     init: bool,
-    prove: bool,
+    verify_plan: bool,
     known: Sequence[Known] = (),
 ) -> Following:
     """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
@@ -128,13 +128,13 @@ def follow(
     not_simple = found if isinstance(found, NotSimple) and not project.says(backend) else None
     edits = [] if isinstance(found, NotSimple) else found
     is_there = project.is_initialised_to(backend)
-    if prove and not (init or is_there or not_simple):
+    if verify_plan and not (init or is_there or not_simple):
         raise Refused(
             f"{project.folder} is not initialised to the destination, so no plan can prove it: set init: true"
         )
     must_init = init and not not_simple and bool(edits or not is_there)
     dropped = _dropped(claims, backend) if edits else []
-    problem = _undone(project, not_simple) if not_simple and (init or prove) else None
+    problem = _undone(project, not_simple) if not_simple and (init or verify_plan) else None
     return Following(project, backend, edits, not_simple, must_init, dropped, problem)
 
 

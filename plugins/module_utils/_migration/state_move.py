@@ -18,7 +18,7 @@ from typing import Protocol
 from .._aws.errors import BROKEN, MAYBE_UNSEEN
 from .._core.model import CallFailed, TfstateError
 from .._engine.guard import Refused
-from .._locks.locking import Claim, Patience, check_held, claim, look, release, take, take_over
+from .._locks.locking import Claim, RetryPolicy, check_held, claim, look, release, take, take_over
 from .._locks.stores import Lock
 from .._policy.document import MOVED
 from .._state.errors import NotAState
@@ -185,7 +185,7 @@ class Move:
             )
         if self.target.body() is None:
             raise _gone(self.source.url, self.target)
-        return not self._ours(look(self.target.world, self.target.place))
+        return not self._ours(look(self.target.aws, self.target.place))
 
     def _at_rest(self) -> Seen:
         """Both sides, but not as they are between a client's writing the state and its digest."""
@@ -193,7 +193,7 @@ class Move:
             now = seen(self.source, self.target)
             if now.is_consistent or not isinstance(self.source, Stored):
                 break
-            locks = look(self.source.world, self.source.place)
+            locks = look(self.source.aws, self.source.place)
             if len(self._ours(locks)) < len(locks):
                 return replace(now, digest=digest_of(now.body or b""))  # somebody is at work: the locks will tell
         return now
@@ -201,7 +201,7 @@ class Move:
     def _is_settled(self) -> bool:
         """Whether our locks are as a finished move leaves them."""
         return all(
-            len(self._ours(look(side.world, side.place))) == (side.stores if self._stays(side) else 0)
+            len(self._ours(look(side.aws, side.place))) == (side.stores if self._stays(side) else 0)
             for side in self._sides()
         )
 
@@ -216,13 +216,13 @@ class Move:
     def _stays(self, side: Stored) -> bool:
         return self.keeps_lock and side is self.source
 
-    def carry_out(self, patience: Patience) -> Verdict:
+    def carry_out(self, retry_policy: RetryPolicy) -> Verdict:
         """Moves the state. `patience` waits once more for a lock, or says that it was long enough."""
         begun: list[Verdict] = []
         held: dict[str, Claim] = {}
         with ExitStack() as locks:
             for side in self._sides():
-                locks.enter_context(self._held(side, held, begun, patience))
+                locks.enter_context(self._held(side, held, begun, retry_policy))
             now = seen(self.source, self.target)
             begun.append(judged(now, self.source.url, self.target))
             if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
@@ -246,25 +246,25 @@ class Move:
     def _release_left(self, may_go: Callable[[], bool] = lambda: True) -> None:
         """`may_go` is asked once it is known which locks would be released."""
         target = self.target
-        locks = self._ours(look(target.world, target.place))
+        locks = self._ours(look(target.aws, target.place))
         if not locks or not may_go():
             return
-        taken = [take_over(target.world, target.place, lock, self._info(target)) for lock in locks]
+        taken = [take_over(target.aws, target.place, lock, self._info(target)) for lock in locks]
         problems = _released(target, taken)
         if problems:
             raise TfstateError("; ".join(problems))
         left = f"the lock {self.lock_name} of {target.url}, which a run before this one had left, was released"
-        target.world.warnings.append(left)
+        target.aws.warnings.append(left)
 
     def hold(self, digest: str) -> None:
         """Takes the lock that stays at the source again if it is gone. Raises TfstateError if the state was written."""
         if not (self.keeps_lock and isinstance(self.source, Stored)):
             return
         source = self.source
-        locks = look(source.world, source.place)
+        locks = look(source.aws, source.place)
         if len(self._ours(locks)) == source.stores:
             return
-        take(source.world, source.lock_place(), self._info(source), locks)
+        take(source.aws, source.lock_place(), self._info(source), locks)
         if digest_of(source.body() or b"") != digest:
             raise TfstateError(
                 f"{source.url} was written after it had moved to {self.target.url}, as somebody had removed its lock. "
@@ -294,12 +294,12 @@ class Move:
         one had those of the source. If it has made the copy, both runs go on.
         """
         try:
-            check_held(self.target.world, self.target.place, locks)
+            check_held(self.target.aws, self.target.place, locks)
         except TfstateError:
             there = self.target.body()
             if there == body:
                 return
-            if there is None and not self._ours(look(self.target.world, self.target.place)):
+            if there is None and not self._ours(look(self.target.aws, self.target.place)):
                 begun.clear()
             raise
         try:
@@ -311,22 +311,24 @@ class Move:
             raise
 
     @contextmanager
-    def _held(self, side: Stored, held: dict[str, Claim], begun: list[Verdict], patience: Patience) -> Iterator[None]:
+    def _held(
+        self, side: Stored, held: dict[str, Claim], begun: list[Verdict], retry_policy: RetryPolicy
+    ) -> Iterator[None]:
         """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends.
 
         What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked,
         and what fences nothing.
         """
         place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
-        claimed = claim(side.world, place, self._info(side), patience)
+        claimed = claim(side.aws, place, self._info(side), retry_policy)
         held[side.url] = claimed
         try:
             yield
         except BaseException:
             mine = self._released_by_failure(side, claimed, held, begun)
-            side.world.warnings.extend(_released(side, mine))
+            side.aws.warnings.extend(_released(side, mine))
             if len(mine) < len(claimed.locks):
-                side.world.warnings.append(self._stays_in_words(side))
+                side.aws.warnings.append(self._stays_in_words(side))
             raise
         problems = () if self._stays(side) else _released(side, claimed.locks)
         if problems:
@@ -351,7 +353,7 @@ class Move:
             return False
         ours = [lock.text for lock in held[source.url].made] if source.url in held else []
         with suppress(TfstateError):  # what cannot be looked at may be there
-            others = [lock for lock in self._ours(look(source.world, source.place)) if lock.text not in ours]
+            others = [lock for lock in self._ours(look(source.aws, source.place)) if lock.text not in ours]
             return not others and self.target.body() is None and self.target.digest() is None
         return False
 
@@ -365,4 +367,4 @@ class Move:
 
 
 def _released(side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
-    return release(side.world, side.place, locks).problems
+    return release(side.aws, side.place, locks).problems

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .._aws.protocols import LockClient
 from .._core.model import Call, CallFailed, Failure, Response
 from .._locks.locking import UNMET
-from .._locks.stores import ABSENT, Place, World
+from .._locks.stores import ABSENT, Place
 from .._repair import digest_item
 
 TAG = "cornerstone.tfstate:moved-to"
@@ -27,7 +28,7 @@ _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
 class Stored:
     """A state in a bucket, or the place for one. `encryption` is what an upload says of it."""
 
-    world: World
+    aws: LockClient
     place: Place
     encryption: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class Stored:
                 raise _Enough
 
         try:
-            answer = self.world.stream(Call("s3", "get_object", self._object()), begin)
+            answer = self.aws.stream(Call("s3", "get_object", self._object()), begin)
         except _Enough:
             return bytes(body)
         if isinstance(answer, Failure) and answer.code not in ABSENT:
@@ -69,7 +70,7 @@ class Stored:
         """Writes it where there is none. If there is one, by somebody else or by us, the next look tells."""
         content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
         content |= {"IfNoneMatch": "*", **self.encryption}
-        _unless_met(lambda: self.world.write(Call("s3", "put_object", {**self._object(), **content})))
+        _unless_met(lambda: self.aws.write(Call("s3", "put_object", {**self._object(), **content})))
 
     def lock_place(self) -> Place:
         """For a lock that says of its encryption what the state's client said: a policy may demand it of any upload."""
@@ -84,10 +85,10 @@ class Stored:
         """Never over one that clients heed: what is there is read next, and judged by what it is."""
         seen = self._digest()
         if seen.text is None:
-            digest_item.put_digest(self.world, self.place, seen, digest)
+            digest_item.put_digest(self.aws, self.place, seen, digest)
 
     def _digest(self) -> digest_item.DigestItem:
-        return digest_item.digest_of(self.world, self.place)
+        return digest_item.digest_of(self.aws, self.place)
 
     def mark(self) -> str | None:
         """Where it was moved to, if it was."""
@@ -95,7 +96,7 @@ class Stored:
 
     def put_mark(self, mark: str) -> None:
         tags = [{"Key": name, "Value": value} for name, value in {**self.tags(), TAG: mark}.items()]
-        self.world.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
+        self.aws.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
 
     def tags(self) -> dict[str, str]:
         """Those of the object; none where there is none."""
@@ -104,7 +105,7 @@ class Stored:
 
     def _known(self, call: Call) -> Response:
         """What S3 says of it; nothing where there is none."""
-        answer = self.world.read([call])[0]
+        answer = self.aws.read([call])[0]
         if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
         return {} if isinstance(answer, Failure) else answer

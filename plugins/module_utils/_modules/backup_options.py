@@ -9,7 +9,7 @@ from typing import Any
 from .._aws.client import Aws
 from .._backup.backup import Saved
 from .._backup.storage import Folder, Prefix, Vault
-from .._core.model import Invalid, Params, Target, Wrote
+from .._core.model import Invalid, Params, Target, WriteCallback
 from .._local.files import expanded
 from .entry import connection_of, target_of
 
@@ -17,7 +17,7 @@ SCHEME = "s3://"
 SPEC: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
 
 
-def vault_of(params: Params, wrote: Wrote) -> Vault:
+def vault_of(params: Params, on_write: WriteCallback) -> Vault:
     """Raises Invalid on what cannot be the place of a backup."""
     named = params["backup"] or ""
     if not named:
@@ -29,7 +29,7 @@ def vault_of(params: Params, wrote: Wrote) -> Vault:
         raise Invalid(f"backup {named!r} lies in no other bucket than the one that is saved: name s3://bucket/prefix")
     region = params["backup_region"] or params["region"]
     there = {**params, "region": region, "account_id": params["backup_account_id"], "name": bucket}
-    aws = Aws(connection_of(there), params["wait_timeout"], wrote)
+    aws = Aws(connection_of(there), params["wait_timeout"], on_write)
     return Prefix(aws, target_of(there), f"{prefix.strip('/')}/" if prefix.strip("/") else "")
 
 

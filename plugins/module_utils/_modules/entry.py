@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Ansible edge: argument specs from facets, results to JSON, errors to one sentence."""
+"""What every Ansible module has: argument specs from facets, results as JSON, errors as one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from .._aws.client import BOTOCORE_MISSING, Aws, Connection
-from .._core.model import EXISTENCE, Change, Invalid, Params, Resource, Target, TfstateError, Values, Wrote, unheard
+from .._core.model import (
+    EXISTENCE,
+    Change,
+    Invalid,
+    Params,
+    Resource,
+    Target,
+    TfstateError,
+    Values,
+    WriteCallback,
+    no_op,
+)
 from .._core.no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
 from .._core.printable import printable_result
 from .._core.url_credentials import url_credentials
@@ -73,12 +84,14 @@ def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
 class Work(Protocol):
     """Params, check mode and diff mode in, the result of a task out; `wrote` is told of each write as it happens."""
 
-    def __call__(self, params: Params, check_mode: bool, diff: bool, wrote: Wrote = ...) -> dict[str, Any]: ...
+    def __call__(
+        self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = ...
+    ) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
-class Edge:
-    """What a module takes and does, for either door: a module process, or an action plugin in the worker."""
+class ModuleEntry:
+    """What a module takes and does, for a subprocess and for an action plugin in the worker alike."""
 
     spec: dict[str, dict[str, Any]]
     #: Raises nothing that a user would see.
@@ -98,12 +111,12 @@ class Edge:
             {**self.spec, **inner}, arguments, {**ACCOUNTS, **self.never_blank}, self.mutually_exclusive
         )
 
-    def run(self, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+    def run(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
         """The work, unless an identifier cannot be one: AWS is not asked then."""
         wrong = "; ".join(self._identifier_problems(params))
         if wrong:
             return {"failed": True, "msg": wrong, "changed": False}
-        return self.work(params, check_mode, diff, wrote)
+        return self.work(params, check_mode, diff, on_write)
 
     def _identifier_problems(self, params: Params) -> Iterator[str]:
         is_aws = speaks_to_aws(params)
@@ -118,8 +131,8 @@ def speaks_to_aws(params: Params) -> bool:
     return not named and not any(name.startswith("AWS_ENDPOINT_URL") and os.environ[name] for name in os.environ)
 
 
-def edge_of(resource: Resource) -> Edge:
-    return Edge(
+def resource_module(resource: Resource) -> ModuleEntry:
+    return ModuleEntry(
         argument_spec(resource),
         partial(carry_out, resource),
         mutually_exclusive=(("profile", "access_key"),),
@@ -137,20 +150,20 @@ class _Module(AnsibleModule):  # type: ignore[misc]
     params: dict[str, Any]
     argument_spec: dict[str, Any]
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, entry: ModuleEntry) -> None:
+        self._entry = entry
         self.problem: Invalid | None = None
         super().__init__(
-            argument_spec=edge.spec,
-            mutually_exclusive=edge.mutually_exclusive,
-            required_together=edge.required_together,
+            argument_spec=entry.spec,
+            mutually_exclusive=entry.mutually_exclusive,
+            required_together=entry.required_together,
             supports_check_mode=True,
         )
 
     def _load_params(self) -> None:
         super()._load_params()
         try:
-            self.params = self._edge.without_blanks(self.params)
+            self.params = self._entry.without_blanks(self.params)
         except Invalid as problem:
             # Nothing is ready to fail yet, nor to hide secrets: until then there are neither arguments nor rules.
             self.problem = problem
@@ -174,15 +187,15 @@ class _Module(AnsibleModule):  # type: ignore[misc]
         self.no_log_values = {*known, *url_credentials(getattr(self, "params", {}))}
 
 
-def run_module(edge: Edge) -> None:
+def run_module(entry: ModuleEntry) -> None:
     """The whole of a module: `main` calls this and nothing else."""
-    module = _Module(edge)
+    module = _Module(entry)
     if module.problem:
         module.fail_json(msg=str(module.problem))
-    if edge.needs_botocore and BOTOCORE_MISSING:
+    if entry.needs_botocore and BOTOCORE_MISSING:
         module.fail_json(msg=missing_required_lib("botocore"))
-    result = result_of(edge, module.params, module.check_mode, module._diff)
-    result = shown(edge, module.params, result, module.no_log_values)
+    result = result_of(entry, module.params, module.check_mode, module._diff)
+    result = shown(entry, module.params, result, module.no_log_values)
     # Ansible would replace these once more, in names, too.
     names = names_in(module.params)
     module.no_log_values = {each for each in module.no_log_values if not any(each in name for name in names)}
@@ -194,18 +207,20 @@ def run_module(edge: Edge) -> None:
     module.exit_json(**result)
 
 
-def result_of(edge: Edge, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard) -> dict[str, Any]:
+def result_of(
+    entry: ModuleEntry, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op
+) -> dict[str, Any]:
     """The result of a module's core, with secrets. No censored name reaches the core."""
     censored = censored_options(params)
     if censored:
         return {"failed": True, "msg": refusal(censored), "changed": False}
-    return edge.run(params, check_mode, diff, wrote)
+    return entry.run(params, check_mode, diff, on_write)
 
 
-def shown(edge: Edge, params: Params, result: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+def shown(entry: ModuleEntry, params: Params, result: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
     """A result as everybody may see it, with the options that led to it."""
     secrets = frozenset({*secrets, *url_credentials(params)})
-    names, hidden = names_in(params), hidden_options(edge.spec)
+    names, hidden = names_in(params), hidden_options(entry.spec)
     safe: dict[str, Any] = scrubbed(result, secrets, names)
     options = {option: HIDDEN if value and option in hidden else value for option, value in params.items()}
     return {**safe, "invocation": {"module_args": scrubbed(options, secrets, names)}}
@@ -218,21 +233,21 @@ def hidden_options(spec: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
 
 
 def carry_out(
-    resource: Resource, params: Params, check_mode: bool, diff: bool, wrote: Wrote = unheard
+    resource: Resource, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op
 ) -> dict[str, Any]:
-    """Params in, the result of a task out, whichever door they came through."""
-    world: Aws | None = None
+    """Params in, the result of a task out, in-process and in a subprocess."""
+    aws: Aws | None = None
     try:
         target = target_of(params)
-        world = Aws(connection_of(params), params["wait_timeout"], wrote)
-        outcome = reconcile(world, resource, target, params, check_mode)
-        account = outcome.target.account or (world.owner() if resource.kind == "bucket" else None)
+        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
+        outcome = reconcile(aws, resource, target, params, check_mode)
+        account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
         result = _result(resource, outcome, account, diff)
     except Interrupted as error:
         result = {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
     except TfstateError as error:
         result = {"failed": True, "msg": str(error), "changed": False, "changes": []}
-    return {**result, "credentials": world.credentials() if world else None}
+    return {**result, "credentials": aws.credentials() if aws else None}
 
 
 def target_of(params: Params, name: str = "name") -> Target:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from .._aws.clock import clock
+from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
 from .._state.inspection import GONE, Look, fingerprint
-from .._state.listing import Backend, Item, item_of, versions_of
+from .._state.listing import Item, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 
@@ -33,18 +34,18 @@ class Digest:
     matches_version: str | None = None
     failure: Failure | None = None
     #: Written so lately that its digest may be on its way.
-    is_young: bool = True
+    is_newly_created: bool = True
 
 
-def digests(aws: Backend, scope: Scope, items: Iterable[Item], seen: Mapping[str, Look]) -> list[Digest]:
+def digests(aws: BackendReader, scope: Scope, items: Iterable[Item], seen: Mapping[str, Look]) -> list[Digest]:
     """What is to be said of each digest in the table. `seen`: the states that were read already."""
     found = {item.path: _first(item, seen.get(item.path)) for item in items if item.is_digest}
     unseen = [each for each in found.values() if each.status == "unknown" and not each.failure]
     found |= _by_path(aws.together([partial(_compared, aws, scope, each, reads=False) for each in unseen]))
     for is_last in (False, True):
         suspects = [each for each in found.values() if each.status in ("mismatch", "absent")]
-        if is_last and any(each.is_young for each in suspects):
-            suspects = [each for each in suspects if each.is_young]
+        if is_last and any(each.is_newly_created for each in suspects):
+            suspects = [each for each in suspects if each.is_newly_created]
             aws.rest(SETTLE_S)
         elif is_last:
             break
@@ -69,19 +70,19 @@ def _first(item: Item, look: Look | None) -> Digest:
     return Digest(item.path, "unknown", digest)
 
 
-def _compared(aws: Backend, scope: Scope, each: Digest, reads: bool) -> Digest:
+def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Digest:
     """Against the state as it is now. With `reads`, against its body, whatever its ETag says."""
     answer = fingerprint(aws, scope, each.path, reads=reads)
     if isinstance(answer, Failure) and answer.code in GONE:
-        return replace(each, status="absent", actual=None, is_young=True)
+        return replace(each, status="absent", actual=None, is_newly_created=True)
     if isinstance(answer, Failure):
         return replace(each, status="unknown", failure=answer)
     age_s = (clock(answer["head"]) - answer["head"]["LastModified"]).total_seconds()
     status = "match" if answer["md5"] == each.digest else "mismatch"
-    return replace(each, status=status, actual=answer["md5"], is_young=age_s < SETTLE_S)
+    return replace(each, status=status, actual=answer["md5"], is_newly_created=age_s < SETTLE_S)
 
 
-def _again(aws: Backend, scope: Scope, each: Digest) -> Digest:
+def _again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
     locked = _locked(aws, scope, each.path)
     if isinstance(locked, Failure):
@@ -96,12 +97,12 @@ def _again(aws: Backend, scope: Scope, each: Digest) -> Digest:
     if digest != each.digest:
         fits = "match" if digest == compared.actual else "mismatch"
         status = fits if compared.status in ("match", "mismatch") else compared.status
-        compared = replace(compared, digest=digest, status=status, is_young=True)
+        compared = replace(compared, digest=digest, status=status, is_newly_created=True)
     is_settling = locked and compared.status in ("mismatch", "absent")
     return replace(compared, status="in_progress") if is_settling else compared
 
 
-def _locked(aws: Backend, scope: Scope, path: str) -> bool | Failure:
+def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
     """Whether a client holds it, in either store."""
     file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
     in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
@@ -118,7 +119,7 @@ def _item(scope: Scope, name: str) -> Call:
     return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
 
 
-def _explained(aws: Backend, scope: Scope, each: Digest) -> Digest:
+def _explained(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     """What the versions of the state say of a digest that does not fit."""
     found = versions_of(aws, scope, each.path, MOST_VERSIONS)
     if isinstance(found, Failure):

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._aws.protocols import LockClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.locking import UNMET
-from .._locks.stores import Place, World
+from .._locks.stores import Place
 from .._terraform.protocol import digest_id
 
 
@@ -38,9 +39,9 @@ class DigestItem:
         return "known" if self.text else "malformed" if self.exists else "missing"
 
 
-def digest_of(world: World, place: Place) -> DigestItem:
+def digest_of(aws: LockClient, place: Place) -> DigestItem:
     asked = {"ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
-    (answer,) = world.read([Call("dynamodb", "get_item", {**_name(place), **asked})])
+    (answer,) = aws.read([Call("dynamodb", "get_item", {**_name(place), **asked})])
     if isinstance(answer, Failure):
         raise CallFailed(answer)
     item = answer.get("Item", {})
@@ -51,32 +52,32 @@ def digest_of(world: World, place: Place) -> DigestItem:
     return DigestItem(bool(item), item.get("Digest"))
 
 
-def put_digest(world: World, place: Place, seen: DigestItem, md5: str) -> None:
-    put_item(world, place, seen, {"Digest": {"S": md5}})
+def put_digest(aws: LockClient, place: Place, seen: DigestItem, md5: str) -> None:
+    put_item(aws, place, seen, {"Digest": {"S": md5}})
 
 
-def put_item(world: World, place: Place, seen: DigestItem, attributes: Mapping[str, Any]) -> None:
+def put_item(aws: LockClient, place: Place, seen: DigestItem, attributes: Mapping[str, Any]) -> None:
     """With all that an item may say besides its `Digest`."""
     item = {**attributes, **_name(place)["Key"]}
     call = Call("dynamodb", "put_item", {"TableName": place.table, "Item": item, **_condition(seen)})
-    _write(world, place, call, attributes["Digest"])
+    _write(aws, place, call, attributes["Digest"])
 
 
-def remove_digest(world: World, place: Place, seen: DigestItem) -> None:
-    _write(world, place, removal(place, seen), None)
+def remove_digest(aws: LockClient, place: Place, seen: DigestItem) -> None:
+    _write(aws, place, removal(place, seen), None)
 
 
 def removal(place: Place, seen: DigestItem) -> Call:
     return Call("dynamodb", "delete_item", {**_name(place), **_condition(seen)})
 
 
-def _write(world: World, place: Place, call: Call, wanted: Mapping[str, Any] | None) -> None:
+def _write(aws: LockClient, place: Place, call: Call, wanted: Mapping[str, Any] | None) -> None:
     try:
-        world.write(call)
+        aws.write(call)
     except CallFailed as refused:
         if refused.failure.code not in UNMET:
             raise
-        found = digest_of(world, place)
+        found = digest_of(aws, place)
         if found != DigestItem(wanted is not None, wanted):  # else a reply was lost
             raise TfstateError(f"somebody else changed the digest of {place.path} meanwhile: run again") from None
 

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from functools import cached_property, partial
 from typing import Any
 
+from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
 from .._locks.lease import Lease
@@ -18,7 +19,6 @@ from .._locks.maintenance import claimed
 from .._locks.stores import Lock, Place, place_in
 from .._state import listing
 from .._state.errors import NotAState
-from .._state.history import Keeper
 from .._terraform.scope import Scope
 from .digest_check import Digest, digests
 from .digest_repair import StateDigest
@@ -63,7 +63,7 @@ class Row:
 class Rebuilding:
     """One task: all states of a bucket."""
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     allow: frozenset[str]
     rows: list[Row] = field(default_factory=list)

@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._aws.clock import clock
+from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
 from .._locks.maintenance import alone
 from .._locks.stores import Place
 from .._state.errors import NotAState
-from .._state.history import Content, History, Keeper, content_of, history_of, rivals
+from .._state.history import Content, History, content_of, history_of, rivals
 from .._state.inspection import GONE, fingerprint
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
@@ -43,7 +44,7 @@ class Plan:
 class StateDigest:
     """The state that a task is about, and what it may do."""
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     place: Place
     allow: frozenset[str]
@@ -71,8 +72,8 @@ class StateDigest:
 
     def _compared(self) -> tuple[DigestItem, str | None]:
         """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
-        item, md5, is_young = self._compared_once()
-        if md5 and item.text != md5 and is_young and self.is_patient:
+        item, md5, is_newly_created = self._compared_once()
+        if md5 and item.text != md5 and is_newly_created and self.is_patient:
             self.aws.rest(SETTLE_S)
             item, md5, _unused = self._compared_once()
         return item, md5

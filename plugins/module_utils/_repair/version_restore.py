@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._aws.errors import DENIED, MAYBE_UNSEEN
+from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._engine.guard import Refused
 from .._locks.locking import UNMET
 from .._locks.maintenance import alone
 from .._locks.stores import Place
-from .._state.history import Content, History, Keeper, content_of, history_of
+from .._state.history import Content, History, content_of, history_of
 from .._state.inspection import fingerprint
 from .._state.listing import Version
 from .._terraform.scope import Scope
@@ -59,7 +60,7 @@ class Plan:
 class Restoring:
     """The state that a task is about, what it may do, and what it did."""
 
-    aws: Keeper
+    aws: BackendClient
     scope: Scope
     place: Place
     allow: frozenset[str]

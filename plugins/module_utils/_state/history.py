@@ -8,28 +8,19 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from .._core.model import Call, CallFailed, Failure, Invalid, Response
-from .._locks.stores import World
+from .._aws.protocols import BackendClient, BackendReader
+from .._core.model import CallFailed, Failure, Invalid, Response
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable, addresses_of
 from .._terraform.state_parser import Reading
 from .inspection import EMPTY, GONE, Look, fingerprint, get, look
-from .listing import Backend, Version, every_version_of
+from .listing import Version, every_version_of
 
 #: A state that is written again lies in memory, more than once.
 LARGEST = 128 * 1024 * 1024
 #: Said of a version that lies in an archive.
 ARCHIVED = "InvalidObjectState"
-
-
-class Keeper(Backend, World, Protocol):
-    """What is needed of AWS to mend a state."""
-
-    before_write: list[Callable[[Call], None]]
-
-    def renew(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ class Content:
         return self.said if isinstance(self.said, Document) else None
 
 
-def history_of(aws: Keeper, scope: Scope, path: str) -> History:
+def history_of(aws: BackendClient, scope: Scope, path: str) -> History:
     versions = every_version_of(aws, scope, path)
     if isinstance(versions, Failure):
         raise CallFailed(versions)
@@ -125,7 +116,7 @@ def history_of(aws: Keeper, scope: Scope, path: str) -> History:
     return History(tuple(_past(aws, version, told) for version, told in zip(versions, looks, strict=True) if told))
 
 
-def _look(aws: Backend, scope: Scope, path: str, version: Version) -> Look | None:
+def _look(aws: BackendReader, scope: Scope, path: str, version: Version) -> Look | None:
     """None for a version that is gone meanwhile."""
     if version.is_delete_marker:
         return Look(None, None, version.version_id)
@@ -133,7 +124,7 @@ def _look(aws: Backend, scope: Scope, path: str, version: Version) -> Look | Non
     return None if told.is_gone or (told.failure and told.failure.code == "NoSuchVersion") else told
 
 
-def _past(aws: Keeper, version: Version, told: Look) -> Past:
+def _past(aws: BackendClient, version: Version, told: Look) -> Past:
     if told.failure and told.failure.code != ARCHIVED:
         raise CallFailed(told.failure)
     if told.failure:
@@ -162,7 +153,7 @@ class _Body:
 
 
 def content_of(
-    aws: Keeper, scope: Scope, path: str, version_id: str | None = None, keeps: bool = False
+    aws: BackendClient, scope: Scope, path: str, version_id: str | None = None, keeps: bool = False
 ) -> Content | None:
     """What the state holds, or what it held in a version; None if there is none."""
     bodies: list[_Body] = []
@@ -182,7 +173,7 @@ def content_of(
     return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
 
 
-def rivals(aws: Keeper, scope: Scope, path: str, history: History, content: Content) -> dict[str, str | None]:
+def rivals(aws: BackendClient, scope: Scope, path: str, history: History, content: Content) -> dict[str, str | None]:
     """The MD5 of each older version, by its id, that bears the serial of the state and is another."""
     found = {}
     for version in history.like(content.document) if content.document else ():

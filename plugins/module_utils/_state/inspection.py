@@ -12,13 +12,14 @@ from datetime import datetime
 from functools import partial
 
 from .._aws.clock import clock
+from .._aws.protocols import BackendReader
 from .._core.model import Answer, Call, Failure, Response
 from .._locks.stores import record_in
 from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable, head_of
 from .._terraform.state_parser import Reading
-from .listing import HEAD_BYTES, Backend, Item, Object, Objects
+from .listing import HEAD_BYTES, Item, Object, Objects
 
 #: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
@@ -98,18 +99,18 @@ class _Bodies:
         return self.last.take
 
 
-def looks(aws: Backend, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
+def looks(aws: BackendReader, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
     """A look at each state. `wants_counts`: to its end, however long it is."""
     paths = sorted(found.states)
     works = [partial(_counted if wants_counts else _told, aws, scope, path, found.states[path].size) for path in paths]
     return dict(zip(paths, aws.together(works), strict=True))
 
 
-def _told(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+def _told(aws: BackendReader, scope: Scope, path: str, size: int) -> Look:
     return look(aws, scope, path, size, wants_counts=False)
 
 
-def _counted(aws: Backend, scope: Scope, path: str, size: int) -> Look:
+def _counted(aws: BackendReader, scope: Scope, path: str, size: int) -> Look:
     """What is long and bears no state's name may be anything: it is read on if it begins as a state does."""
     if size > HEAD_BYTES and not path.endswith(NAMED):
         head = _told(aws, scope, path, size)
@@ -125,7 +126,7 @@ def others(scope: Scope, found: Objects, seen: Mapping[str, Look], items: Iterab
     return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
 
 
-def look(aws: Backend, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
+def look(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
     """At an object, or at its `version`, as GetObject names it."""
     if size == 0:
         return Look(EMPTY, None, None)
@@ -168,7 +169,9 @@ def etag_md5(answer: Response) -> str | None:
     return etag if is_plain and re.fullmatch("[0-9a-f]{32}", etag) else None
 
 
-def fingerprint(aws: Backend, scope: Scope, path: str, version_id: str | None = None, reads: bool = False) -> Answer:
+def fingerprint(
+    aws: BackendReader, scope: Scope, path: str, version_id: str | None = None, reads: bool = False
+) -> Answer:
     """`md5` of an object's body (None: it is empty) and `head`, what S3 says of it. Not `reads`: its ETag may tell."""
     version = {"VersionId": version_id} if version_id else {}
     if not reads:
@@ -185,7 +188,7 @@ def fingerprint(aws: Backend, scope: Scope, path: str, version_id: str | None = 
     return {"md5": bodies.last.md5.hexdigest() if bodies.last.length else None, "head": answer}
 
 
-def locks(aws: Backend, scope: Scope, found: Objects | None, items: list[Item], now: datetime) -> list[Lock]:
+def locks(aws: BackendReader, scope: Scope, found: Objects | None, items: list[Item], now: datetime) -> list[Lock]:
     """The locks of both stores, by path. `items` are what the table holds; `now` is the time on the clock of AWS."""
     files = found.lock_files.values() if found else ()
     in_files = aws.together([partial(_file_lock, aws, scope, each) for each in files])
@@ -193,7 +196,7 @@ def locks(aws: Backend, scope: Scope, found: Objects | None, items: list[Item], 
     return sorted([*filter(None, in_files), *in_table], key=lambda lock: (lock.path, lock.store))
 
 
-def _file_lock(aws: Backend, scope: Scope, each: Object) -> Lock | None:
+def _file_lock(aws: BackendReader, scope: Scope, each: Object) -> Lock | None:
     """None if it was released meanwhile."""
     bodies = _Bodies(reads=False)
     head = {"Range": f"bytes=0-{HEAD_BYTES - 1}"} if each.size else {}  # S3 has no range of nothing

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from .._aws.clock import clock
-from .._core.model import Answer, Call, Failure, Response
+from .._aws.protocols import BackendReader
+from .._core.model import Call, Failure, Response
 from .._core.periods import USAGE_DAYS
 from .._terraform.protocol import lock_file, split_id
 from .._terraform.scope import LEASE, SUFFIX, Scope
@@ -29,16 +30,6 @@ HEAD_BYTES = 65536
 MARK = "-md5"
 
 T = TypeVar("T")
-
-
-class Backend(Protocol):
-    """What reading a backend needs of AWS."""
-
-    def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]: ...
-    def pages(self, call: Call) -> Iterator[Answer]: ...
-    def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer: ...
-    def together(self, works: Sequence[Callable[[], T]]) -> list[T]: ...
-    def rest(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ class Item:
         return self.digest is not None
 
 
-def objects(aws: Backend, scope: Scope) -> Objects | Failure:
+def objects(aws: BackendReader, scope: Scope) -> Objects | Failure:
     found = Objects(datetime.now(timezone.utc))
     for prefix in scope.prefixes():
         for page in aws.pages(Call("s3", "list_objects_v2", {**scope.bucket.bucket, "Prefix": prefix})):
@@ -134,7 +125,7 @@ def objects(aws: Backend, scope: Scope) -> Objects | Failure:
     return found
 
 
-def _sort_out(aws: Backend, scope: Scope, found: Objects) -> None:
+def _sort_out(aws: BackendReader, scope: Scope, found: Objects) -> None:
     """A state may bear the name of a lock file: without a state beside it, what it holds tells.
 
     What cannot be read stays a lock file, which stops whoever would go on without it.
@@ -150,7 +141,7 @@ def _sort_out(aws: Backend, scope: Scope, found: Objects) -> None:
             del found.lock_files[path]
 
 
-def _is_state(aws: Backend, scope: Scope, path: str) -> bool:
+def _is_state(aws: BackendReader, scope: Scope, path: str) -> bool:
     """Of a lock file."""
     heads: list[bytearray] = []
 
@@ -162,7 +153,7 @@ def _is_state(aws: Backend, scope: Scope, path: str) -> bool:
     return not isinstance(answer, Failure) and is_state(bytes(heads[0]))
 
 
-def versions(aws: Backend, scope: Scope, most: int, states: Collection[str] = ()) -> Versions | Failure:
+def versions(aws: BackendReader, scope: Scope, most: int, states: Collection[str] = ()) -> Versions | Failure:
     """The newest `most` of each state. `states`: what is known for one, whatever its name."""
     found = Versions()
     pages = 0
@@ -186,7 +177,7 @@ def versions(aws: Backend, scope: Scope, most: int, states: Collection[str] = ()
     return found
 
 
-def versions_of(aws: Backend, scope: Scope, path: str, most: int) -> list[Version] | Failure:
+def versions_of(aws: BackendReader, scope: Scope, path: str, most: int) -> list[Version] | Failure:
     """The newest versions of one path."""
     (page,) = aws.read([Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": path, "MaxKeys": most})])
     if isinstance(page, Failure):
@@ -194,7 +185,7 @@ def versions_of(aws: Backend, scope: Scope, path: str, most: int) -> list[Versio
     return [version for key, version in _versions_on(page) if key == path]
 
 
-def every_version_of(aws: Backend, scope: Scope, path: str) -> list[Version] | Failure:
+def every_version_of(aws: BackendReader, scope: Scope, path: str) -> list[Version] | Failure:
     """The versions of one path, the newest first."""
     found: list[Version] = []
     for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": path})):
@@ -207,7 +198,7 @@ def every_version_of(aws: Backend, scope: Scope, path: str) -> list[Version] | F
     return found
 
 
-def versions_under(aws: Backend, scope: Scope, prefix: str) -> list[tuple[str, Version]] | Failure:
+def versions_under(aws: BackendReader, scope: Scope, prefix: str) -> list[tuple[str, Version]] | Failure:
     """All versions with such keys, with their keys."""
     found: list[tuple[str, Version]] = []
     for page in aws.pages(Call("s3", "list_object_versions", {**scope.bucket.bucket, "Prefix": prefix})):
@@ -229,7 +220,7 @@ def _version(told: Any, is_marker: bool) -> Version:
     return Version(told["VersionId"], told["LastModified"], told.get("Size", 0), bool(told["IsLatest"]), is_marker)
 
 
-def items(aws: Backend, scope: Scope, table: str) -> list[Item] | Failure:
+def items(aws: BackendReader, scope: Scope, table: str) -> list[Item] | Failure:
     """What the table holds about states in scope, read so as to see what was written last."""
     asked = {"TableName": table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
     found: list[Item] = []

@@ -78,5 +78,5 @@ TABLE = Resource(
     busy=_busy,
     identity=_identity,
     cautions=_cautions,
-    witnesses=(_TAGS, facet_of(time_to_live)),
+    refusal_inputs=(_TAGS, facet_of(time_to_live)),
 )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from .._backup.inventory import Keeper, of_bucket
+from .._aws.protocols import BackendClient
+from .._backup.inventory import of_bucket
 from .._backup.manifest import Listed, RawItem
 from .._core.model import Target
 from .._state.inspection import Look, looks
@@ -73,12 +74,12 @@ class Losses:
         return {**about, "lineage": document.lineage, "serial": document.serial} if document else about
 
 
-def losses_of(aws: Keeper, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Losses:
+def losses_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Losses:
     seen = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
     return Losses(bucket, versions, items, seen | misnamed_states(aws, bucket, versions))
 
 
-def misnamed_states(aws: Keeper, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:
+def misnamed_states(aws: BackendClient, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:
     """The states that bear the name of a lock file, by their keys, where there is no state beside them."""
     found = objects_in(versions)
     alone = {f"{path}{SUFFIX}": each for path, each in found.lock_files.items() if path not in found.states}

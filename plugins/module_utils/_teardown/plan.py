@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from .._backup.inventory import Keeper, about, id_of, items, of_bucket, versions, whereabouts
+from .._aws.protocols import BackendClient
+from .._backup.inventory import about, id_of, items, of_bucket, versions, whereabouts
 from .._backup.manifest import Listed, RawItem
 from .._backup.state_locks import Fence, is_lock_file
 from .._backup.write_block import is_closed
@@ -27,7 +28,7 @@ WORK = "tf_backend_teardown"
 
 @dataclass(frozen=True)
 class Doomed:
-    aws: Keeper
+    aws: BackendClient
     bucket: Target
     has_bucket: bool
     #: As it was named, whether it exists or not.
@@ -104,7 +105,7 @@ class Doomed:
 
 
 def doomed(
-    aws: Keeper, bucket: Target, table: Target | None, keeps_table: bool, encryption: Mapping[str, str]
+    aws: BackendClient, bucket: Target, table: Target | None, keeps_table: bool, encryption: Mapping[str, str]
 ) -> Doomed:
     """Raises TfstateError where something cannot be read, or is not what it was said to be."""
     bucket, has_bucket = whereabouts(aws, BUCKET, bucket)

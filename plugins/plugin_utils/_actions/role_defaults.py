@@ -1,38 +1,38 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fast door of modules that are, without a bucket, about the backend of the role's variables."""
+"""In-process runs of modules that are, without a bucket, about the backend of the role's variables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Wrote, unheard
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 
 from . import role_variables as _role
-from .in_process import Door
+from .in_process import ModuleAction
 from .module_defaults import ModuleDefaults, over
 
 
-class RoleDoor(Door):
-    def work(self, wrote: Wrote = unheard) -> dict[str, Any]:
+class RoleModuleAction(ModuleAction):
+    def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
-            return super().work(wrote)
+            return super().work(on_write)
         except Invalid as problem:
             return {"failed": True, "msg": str(problem)}
 
     def arguments(self) -> dict[str, Any]:
-        given = self.EDGE.without_blanks(super().arguments())
+        given = self.MODULE.without_blanks(super().arguments())
         if not self.is_of_the_role(given):
             return given
-        module, spec = self.module, self.EDGE.spec
+        module, spec = self.module, self.MODULE.spec
         defaults = ModuleDefaults(self._task, self._templar, self.known.get("omit"))
         with self.environment():
             variables = _role.given(self.known, self._templar)
             told = self.of_the_role(_role.typed(_role.with_defaults(variables, defaults, module, spec)))
         own = over(defaults.of_groups(module, spec), defaults.of_module(module, spec))
         told = {name: value for name, value in told.items() if name in spec}
-        return over(over(own, told), self.EDGE.without_blanks(defaults.explicit(module, spec)))
+        return over(over(own, told), self.MODULE.without_blanks(defaults.explicit(module, spec)))
 
     def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
         """Whether the role's variables say which backend is meant."""

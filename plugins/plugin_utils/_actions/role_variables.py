@@ -24,27 +24,31 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
     is_blank,
     without_blanks,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
-    Edge,
+    ModuleEntry,
     connection_of,
-    edge_of,
+    resource_module,
     speaks_to_aws,
     target_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tf_backend_config import (
-    SPEC,
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import (
     backend_of,
     write_backend,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
 
 from .module_defaults import ModuleDefaults, over
 
 PREFIX = "terraform_backend_"
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
-EDGES = {"bucket": edge_of(BUCKET), "table": edge_of(TABLE), "config": Edge(SPEC, write_backend)}
+ENTRIES = {
+    "bucket": resource_module(BUCKET),
+    "table": resource_module(TABLE),
+    "config": ModuleEntry(SPEC, write_backend),
+}
 
 #: Neither bootstraps anything.
 LEFT_OUT = {"state", "confirm_name"}
@@ -71,16 +75,16 @@ def variables(kind: str) -> dict[str, str]:
     """The options of a module that the role sets by a variable, and that variable."""
     if kind == "config":
         return {option: PREFIX + name for option, name in CONFIG.items()}
-    own = {name: f"{PREFIX}{kind}_{name}" for name in EDGES[kind].spec if name not in LEFT_OUT}
+    own = {name: f"{PREFIX}{kind}_{name}" for name in ENTRIES[kind].spec if name not in LEFT_OUT}
     return {**own, **{name: PREFIX + name for name in SHARED}}
 
 
 def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
     """The modules' own validation looks after defaults, after what is required, and after other names of an option."""
-    for kind, edge in EDGES.items():
+    for kind, entry in ENTRIES.items():
         for option, name in variables(kind).items():
             kept = ("type", "elements", "choices", "no_log", "fallback")
-            yield name, {key: value for key, value in edge.spec[option].items() if key in kept}
+            yield name, {key: value for key, value in entry.spec[option].items() if key in kept}
 
 
 ROLE_SPEC = dict(_of_the_role())
@@ -118,7 +122,7 @@ def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
 
 #: The role's task, whose options are those of the whole backend.
 TASK = "tf_backend"
-TASK_SPEC = {name: EDGES["bucket"].spec[name] for name in SHARED}
+TASK_SPEC = {name: ENTRIES["bucket"].spec[name] for name in SHARED}
 
 
 def of_task(defaults: ModuleDefaults, module: str, spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def with_defaults(
 
     From weak to strong: the groups, tf_backend, each executed module, the task's module, the role's variables.
     """
-    layers = {kind: _layers(kind, defaults, module, spec) for kind in EDGES}
+    layers = {kind: _layers(kind, defaults, module, spec) for kind in ENTRIES}
     if not has_table(given):
         del layers["table"]
     found = {kind: over(layer, given, PREFIX) for kind, layer in layers.items()}
@@ -151,7 +155,7 @@ def with_defaults(
 def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
     """Raises Invalid on an option that tf_backend does not have. A group may have more that its modules take."""
     of_groups = defaults.of_groups(TASK, TASK_SPEC)
-    taken = {option for edge in EDGES.values() for option in edge.spec}
+    taken = {option for entry in ENTRIES.values() for option in entry.spec}
     unknown = [
         option for option in options if option not in TASK_SPEC and not (option in of_groups and option in taken)
     ]
@@ -160,14 +164,14 @@ def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
 
 
 def _layers(kind: str, defaults: ModuleDefaults, module: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    executed, edge = MODULES[kind], EDGES[kind]
-    alone = defaults.of_module(executed, edge.spec)
-    unknown = sorted({*alone} - {*edge.spec})
+    executed, entry = MODULES[kind], ENTRIES[kind]
+    alone = defaults.of_module(executed, entry.spec)
+    unknown = sorted({*alone} - {*entry.spec})
     if unknown:
         raise Invalid(f"module_defaults of {executed}: it has no option {', '.join(unknown)}")
     named = variables(kind)
     about_all = [
-        defaults.of_groups(executed, edge.spec),
+        defaults.of_groups(executed, entry.spec),
         defaults.of_groups(module, spec),
         defaults.of_module(TASK, TASK_SPEC),
     ]
@@ -208,7 +212,7 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _identifier_problems(found: Mapping[str, Any]) -> Iterator[str]:
     """Of all modules, before the first one writes."""
-    for kind in EDGES:
+    for kind in ENTRIES:
         options, names = arguments(kind, found), variables(kind)
         if kind != "config":  # whose name is that of the backend
             options[kind], names[kind] = options.get("name"), names["name"]
@@ -247,7 +251,7 @@ def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def other_account(found: Mapping[str, Any]) -> str | None:
     """What speaks against the credentials, where only those of account_id will do; None if nothing does."""
-    params = ArgumentSpecValidator(EDGES["table"].spec).validate(arguments("table", found)).validated_parameters
+    params = ArgumentSpecValidator(ENTRIES["table"].spec).validate(arguments("table", found)).validated_parameters
     try:
         check_caller(Aws(connection_of(params), params["wait_timeout"]), target_of(params))
     except TfstateError as problem:
@@ -257,7 +261,7 @@ def other_account(found: Mapping[str, Any]) -> str | None:
 
 def names_of(found: Mapping[str, Any]) -> Iterator[str]:
     """The names among the role's variables."""
-    for kind in EDGES:
+    for kind in ENTRIES:
         yield from names_in(arguments(kind, found))
 
 

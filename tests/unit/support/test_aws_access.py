@@ -91,10 +91,10 @@ def test_single_operations_are_denied_on_single_resources(scripted: Relay, bucke
 
 def test_too_much_is_too_much_again_and_again(scripted: Relay) -> None:
     scripted.use(aws.SlowsDown(2, of=3))
-    impatient = boto3.Session("test", "test").client(
+    no_wait = boto3.Session("test", "test").client(
         "dynamodb", "us-east-1", endpoint_url=scripted.url, config=boto3.session.Config(retries={"max_attempts": 0})
     )
-    assert [answer(impatient.list_tables) for _unused in range(6)] == 2 * [*2 * ["ThrottlingException"], "ok"]
+    assert [answer(no_wait.list_tables) for _unused in range(6)] == 2 * [*2 * ["ThrottlingException"], "ok"]
 
 
 def test_puts_conflict_while_they_are_under_way(scripted: Relay, bucket_name: str) -> None:

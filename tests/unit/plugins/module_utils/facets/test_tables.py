@@ -25,7 +25,9 @@ TARGETS = {"bucket": given.BUCKET, "table": given.TABLE}
 FACETS = [
     (resource, facet)
     for resource in (BUCKET, TABLE)
-    for facet in {facet.name: facet for facet in (*resource.facets, *resource.teardown, *resource.witnesses)}.values()
+    for facet in {
+        facet.name: facet for facet in (*resource.facets, *resource.teardown, *resource.refusal_inputs)
+    }.values()
 ]
 
 

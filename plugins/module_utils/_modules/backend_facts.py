@@ -1,0 +1,232 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Everything that can be known about a backend, as a task's result: what cannot be read is null, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Any
+
+from .._audit.expectations import asked_keys
+from .._aws.client import Aws
+from .._bucket import BUCKET
+from .._bucket import mfa_delete as mfa
+from .._core.model import (
+    EXISTENCE,
+    Failure,
+    Params,
+    Resource,
+    Target,
+    Unknown,
+    WriteCallback,
+    facet_of,
+    no_op,
+)
+from .._engine.location import check_caller
+from .._engine.observer import Observer, caller
+from .._repair.digest_check import Digest, digests
+from .._state import inspection as contents
+from .._state import listing
+from .._state.listing import Item, Objects, Versions
+from .._table import TABLE, time_to_live
+from .._table.existence import KEY
+from .._terraform.protocol import WORKSPACE_KEY_PREFIX
+from .._terraform.scope import Scope
+from .entry import CONNECTION_SPEC, connection_of, target_of
+from .info_rows import deleted_row, digest_row, lock_row, state_row
+
+KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
+#: Those that need a list of the objects.
+_OF_OBJECTS = KINDS[1:-1]
+#: What no run writes, and whoever audits wants to know.
+BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
+
+SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "bucket": {"required": True},
+    "table": {},
+    "account_id": {},
+    "gather": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
+    "max_versions": {"type": "int", "default": 10},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+
+
+def gathered(
+    params: Params, asked: Mapping[str, Params] = MappingProxyType({}), on_write: WriteCallback = no_op
+) -> dict[str, Any]:
+    """What can be known of a backend. `asked`: by kind of resource, the options whose KMS keys are looked up, too."""
+    aws = Aws(connection_of(params), params["wait_timeout"], on_write)
+    return _Backend(aws, params, target_of(params, "bucket"), asked).told()
+
+
+@dataclass
+class _Backend:
+    """One backend under inspection."""
+
+    aws: Aws
+    params: Params
+    target: Target
+    asked: Mapping[str, Params]
+    unknown: list[dict[str, str]] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        target = replace(self.target, partition=self.aws.partition())
+        identity = caller(self.aws, target)
+        who = None if identity is None or isinstance(identity, Failure) else identity["Account"]
+        if self.params.get("table"):
+            check_caller(self.aws, target)
+        if isinstance(identity, Failure):
+            self._unknown("account_id", identity)
+        bucket = self._resource(BUCKET, target, identity)
+        name = self.params.get("table")
+        table = self._resource(TABLE, replace(target, name=name), identity) if name else None
+        return {
+            "region": target.region,
+            "account_id": target.owner or who,
+            "bucket": bucket,
+            "table": table,
+            **self._contents(bucket, table),
+            "unknown": self.unknown,
+        }
+
+    def _asks(self, *kinds: str) -> bool:
+        return bool({*kinds} & {*self.params["gather"]})
+
+    def _unknown(self, what: str, why: object) -> None:
+        self.unknown.append({"what": what, "why": str(why)})
+
+    def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
+        observer = Observer(self.aws, resource, target, {})
+        observer.meet(identity)
+        values = observer.look((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
+        for name, value in values.items():
+            if isinstance(value, Unknown):
+                self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)
+        known = {name: None if isinstance(value, Unknown) else value for name, value in values.items()}
+        known |= self._keys(resource, observer)
+        is_unknown = isinstance(values[EXISTENCE], Unknown)
+        existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
+        about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
+        about |= _size(observer.answer)
+        return about if found["exists"] is False else {**about, **known}
+
+    def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
+        names = asked_keys(resource, self.asked.get(resource.kind, {}))
+        observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
+        keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
+        return {"keys": keys} if keys else {}
+
+    def _contents(self, bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
+        keys = tuple(self.params.get("keys") or ())
+        prefix = self.params["workspace_key_prefix"].rstrip("/")
+        scope = Scope(self.target, self.params.get("table"), keys, prefix)
+        told: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
+        found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
+        items = self._items(scope, table) if self._asks("locks", "digests") else None
+        seen: dict[str, contents.Look] = {}
+        if found and self._asks("states", "resources"):
+            seen = contents.looks(self.aws, scope, found, self._asks("resources"))
+            told["others"] = contents.others(scope, found, seen, items or ())
+            passed = {*told["others"], *(path for path, look in seen.items() if look.is_gone)}
+            found.states = {path: each for path, each in found.states.items() if path not in passed}
+            self._count("states", [look.failure for look in seen.values() if not look.is_gone])
+        versions = self._versions(scope, bucket, found.states if found else ())
+        if found and self._asks("states", "resources", "versions"):
+            told["states"] = self._states(scope, found, seen, versions if self._asks("versions") else None)
+        if self._asks("usage"):
+            is_whole = versions and not versions.stopped_at and not scope.keys
+            told["usage"] = asdict(versions.usage) if versions and is_whole else None
+        if self._asks("locks"):
+            now = found.now if found else datetime.now(timezone.utc)
+            locks = contents.locks(self.aws, scope, found, items or [], now)
+            self._count("locks", [lock.failure for lock in locks])
+            told["locks"] = [lock_row(lock) for lock in locks] if found or items is not None else None
+            told["orphan_lock_files"] = contents.orphan_lock_files(found) if found else None
+        if self._asks("digests") and items is not None:
+            told["digests"] = self._digests(scope, found, items, seen, bucket)
+        return told
+
+    def _objects(self, scope: Scope, bucket: Mapping[str, Any]) -> Objects | None:
+        if bucket["exists"] is False:
+            return Objects(datetime.now(timezone.utc))
+        found = listing.objects(self.aws, scope)
+        if isinstance(found, Failure):
+            self._unknown("states", found)
+            return None
+        return found
+
+    def _items(self, scope: Scope, table: Mapping[str, Any] | None) -> list[Item] | None:
+        if table is None or table["exists"] is False:
+            return []
+        if table["exists"] and table["key"] != KEY:
+            key = ", ".join(f"{name} ({kind})" for name, kind in table["key"].items())
+            self._unknown(
+                "table.items", f"table {table['name']} has the key {key}, not LockID (S HASH): no client can lock in it"
+            )
+            return None
+        found = listing.items(self.aws, scope, str(table["name"]))
+        if isinstance(found, Failure):
+            self._unknown("table.items", found)
+            return None
+        return found
+
+    def _states(
+        self, scope: Scope, found: Objects, seen: Mapping[str, contents.Look], versions: Versions | None
+    ) -> list[dict[str, Any]]:
+        deleted = {} if versions is None else {**versions.newest}
+        states = [state_row(scope, found, path, seen.get(path), versions) for path in found.states]
+        states += [
+            deleted_row(scope, path, kept, versions)
+            for path, kept in deleted.items()
+            if path not in found.states and kept[0].is_delete_marker and versions
+        ]
+        return sorted(states, key=lambda state: str(state["path"]))
+
+    def _versions(self, scope: Scope, bucket: Mapping[str, Any], states: Collection[str]) -> Versions | None:
+        if not self._asks("versions") and (scope.keys or not self._asks("usage")):
+            return None
+        if bucket["exists"] is False:
+            return Versions()
+        versions = listing.versions(self.aws, scope, self.params["max_versions"], states)
+        if isinstance(versions, Failure):
+            self._unknown("versions", versions)
+            return None
+        if versions.stopped_at:
+            self._unknown("versions", f"there are too many to list them all: name keys from {versions.stopped_at} on")
+        return versions
+
+    def _digests(
+        self,
+        scope: Scope,
+        found: Objects | None,
+        items: Sequence[Item],
+        seen: Mapping[str, contents.Look],
+        bucket: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        if bucket["exists"] is False:
+            known = [Digest(item.path, "unknown", item.digest) for item in items if item.is_digest]
+        else:
+            known = digests(self.aws, scope, items, seen)
+        self._count("digests", [each.failure for each in known])
+        there = {each.path for each in known}
+        held = found.states if found and self.params.get("table") else {}
+        known += [Digest(path, "missing") for path in held if path not in there]
+        return [digest_row(each) for each in sorted(known, key=lambda each: each.path)]
+
+    def _count(self, what: str, failures: Iterable[Failure | None]) -> None:
+        """Names what many objects have in common once."""
+        found = [failure for failure in failures if failure]
+        if found:
+            self._unknown(what, found[0] if len(found) == 1 else f"{len(found)} could not be read, such as {found[0]}")
+
+
+def _size(answer: Any) -> dict[str, int | None]:
+    """By the last count of AWS, which is hours old. Buckets are not counted."""
+    table = answer.get("Table") if isinstance(answer, Mapping) else None
+    return {"size_bytes": table.get("TableSizeBytes")} if table else {}
