@@ -33,6 +33,10 @@ class Installation:
     def collection(self) -> Path:
         return self.collections / "ansible_collections" / "cornerstone" / "tfstate"
 
+    @property
+    def python(self) -> str:
+        return str(self.venv / "bin" / "python")
+
     def run(self, program: str, *arguments: str, **environment: str) -> str:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ASTRAY)}
         own = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections), "LC_ALL": "C.UTF-8"}
@@ -49,6 +53,11 @@ class Installation:
         )
         assert run.returncode == 0, f"{program} ended with {run.returncode}:\n{run.stdout}"
         return run.stdout
+
+    def install(self, tarball: Path) -> None:
+        """In place of the release that is there, if any."""
+        where = ("-p", str(self.collections), "--offline", "--force")
+        self.run("ansible-galaxy", "collection", "install", str(tarball), *where)
 
 
 @pytest.fixture(scope="session")
@@ -72,21 +81,19 @@ def installation(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Ins
     home = tmp_path_factory.mktemp("user")
     installation = Installation(home / "venv", home / "collections", home)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(installation.venv)], check=True)
-    pip_install(installation, f"ansible-core=={version('ansible-core')}")
-    installation.run(
-        "ansible-galaxy", "collection", "install", str(tarball), "-p", str(installation.collections), "--offline"
-    )
-    pip_install(installation, "-r", str(installation.collection / "requirements.txt"))
+    same_versions = home / "constraints.txt"
+    same_versions.write_text("\n".join(f"{each.name}=={each.version}" for each in distributions()))
+    into = (installation.python, "-c", str(same_versions))
+    pip_install(*into, f"ansible-core=={version('ansible-core')}")
+    installation.install(tarball)
+    pip_install(*into, "-r", str(installation.collection / "requirements.txt"))
     return installation
 
 
-def pip_install(installation: Installation, *what: str) -> None:
+def pip_install(python: str | Path, *arguments: str) -> None:
     """With uv, or our own pip: the venv stays empty, and the packages that we have are found in the cache."""
-    same_versions = installation.home / "constraints.txt"
-    same_versions.write_text("\n".join(f"{each.name}=={each.version}" for each in distributions()))
-    uv, python = shutil.which("uv"), str(installation.venv / "bin" / "python")
+    uv = shutil.which("uv")
     tool = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", f"--python={python}", "install"]
     into = [f"--python={python}"] if uv else ["--no-compile", "--disable-pip-version-check"]
-    command = [*tool, *into, "-c", str(same_versions), *what]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run([*tool, *into, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
