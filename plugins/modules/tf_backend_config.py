@@ -256,7 +256,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
     tfbackend_text,
 )
 
-JSON_NAME, TF_NAME = "backend-config.json", "backend.tf"
+JSON_NAME = "backend-config.json"
+TF_NAME = "backend.tf"
 
 
 def write_backend(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
