@@ -62,7 +62,7 @@ def page_text(report: Report) -> str:
 <main>
 <div class="find"><input id="text" type="search" aria-label="Filter" placeholder="Filter: region, bucket, finding ..."
 autocomplete="off"><a class="small" href="#findings">Findings</a>
-<span id="told" class="soft small" aria-live="polite"></span></div>
+<span id="shown" class="soft small" aria-live="polite"></span></div>
 <div class="card">
 <table>
 <thead><tr>{heads}<th scope="col" class="last">Status</th></tr></thead>

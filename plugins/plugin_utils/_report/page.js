@@ -1,4 +1,4 @@
-const text = document.getElementById("text"), told = document.getElementById("told");
+const text = document.getElementById("text"), shown = document.getElementById("shown");
 const rows = [...document.querySelectorAll("tbody tr")], groups = [...document.querySelectorAll("details")];
 const buttons = [...document.querySelectorAll(".tally button")];
 let level = "", waiting = 0;
@@ -6,20 +6,20 @@ const opened = new Map(groups.map(group => [group, group.open]));
 function show() {
   const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = part => words.every(word => part.dataset.text.includes(word));
-  let seen = 0;
+  let visible = 0;
   for (const row of rows) {
     row.hidden = !(fits(row) && (!level || row.dataset.levels.split(" ").includes(level)));
-    seen += !row.hidden;
+    visible += !row.hidden;
   }
   for (const group of groups) {
     let count = 0;
-    const asked = !level || group.dataset.level === level;
-    for (const item of group.querySelectorAll(".item")) { item.hidden = !(asked && fits(item)); count += !item.hidden; }
+    const hasLevel = !level || group.dataset.level === level;
+    for (const item of group.querySelectorAll(".item")) { item.hidden = !(hasLevel && fits(item)); count += !item.hidden; }
     group.hidden = !count;
     group.open = words.length ? count <= 12 : opened.get(group);
     group.querySelector(".count").textContent = count;
   }
-  told.textContent = seen === rows.length ? `${rows.length} shown` : `${seen} of ${rows.length} shown`;
+  shown.textContent = visible === rows.length ? `${rows.length} shown` : `${visible} of ${rows.length} shown`;
 }
 text.addEventListener("input", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(show); });
 for (const button of buttons) button.addEventListener("click", () => {
