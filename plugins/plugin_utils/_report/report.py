@@ -216,9 +216,9 @@ def _in_cell(text: object) -> str:
 def _code(text: str) -> str:
     """A code span that its own text cannot end."""
     flat = printable(text) or " "
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
     space = " " if "`" in flat else ""
-    return f"{fence}{space}{flat}{space}{fence}"
+    return f"{ticks}{space}{flat}{space}{ticks}"
 
 
 def terminal_text(report: Report, path: str | None) -> str:
