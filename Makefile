@@ -36,7 +36,7 @@ lint: dev ## Run the linters
 bench: dev ## Measure
 	@scripts/bench $(ARGS)
 
-soak: dev ## Thousands of runs in bad weather; ARGS="SEED COUNT"
+soak: dev ## Thousands of runs with random faults; ARGS="SEED COUNT"
 	@.venv/bin/python -m tests.soak $(ARGS)
 
 overlap: dev ## Runs that overlap and are killed, while clients apply; ARGS="SEED COUNT"

@@ -17,9 +17,9 @@ from tests.support.clean_environment import clean_environment, without_aws
 from tests.support.emulators import MINISTACK, MOTO, RunningEmulator, running
 from tests.support.relay import Relay
 
-# How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# How long an example takes depends on the machine, not on the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

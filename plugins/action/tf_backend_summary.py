@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The last task of the bootstrap playbook: a plain table of what became of every backend."""
+"""The last task of the bootstrap playbook: a plain table with the result of every backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, table
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, summary_text
 
 RESULT = "__terraform_backend"
 
@@ -26,25 +26,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host = known["inventory_hostname"]
         if host == known["ansible_play_hosts"][0]:
             lines = [self._line(each, known) for each in known["ansible_play_hosts_all"]]
-            Display().display(table(lines, check_mode=bool(self._task.check_mode)))
+            Display().display(summary_text(lines, check_mode=bool(self._task.check_mode)))
         line = self._line(host, known)
-        told = "failed: see the summary" if line.failed else line.status
-        result.update(changed=False, failed=line.failed, msg=told)
+        message = "failed: see the summary" if line.failed else line.status
+        result.update(changed=False, failed=line.failed, msg=message)
         return result
 
     def _line(self, host: str, known: dict[str, Any]) -> Line:
         facts = known["hostvars"][host]
         return line_of(
             host,
-            names=(told(facts, "terraform_backend_bucket_name"), told(facts, "terraform_backend_table_name")),
-            lock_mode=told(facts, "terraform_backend_lock_mode"),
+            names=(_variable(facts, "terraform_backend_bucket_name"), _variable(facts, "terraform_backend_table_name")),
+            lock_mode=_variable(facts, "terraform_backend_lock_mode"),
             result=facts.get(RESULT) or {},
             failure=facts.get("terraform_backend_failure"),
         )
 
 
-def told(facts: Any, name: str) -> str | None:
-    """A variable of a host, unless it rests on one that is not defined: then the host's own task has said so."""
+def _variable(facts: Any, name: str) -> str | None:
+    """A variable of a host; None if its template fails, which the host's own task reports."""
     try:
         value: str | None = facts.get(name)
     except AnsibleError:

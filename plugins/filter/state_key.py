@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The key under which the state of a project's instance lies in its bucket."""
+"""The key of the state of one instance of a project."""
 
 from __future__ import annotations
 

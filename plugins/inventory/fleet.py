@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Hosts from accounts and regions; only what is enabled, if asked."""
+"""Hosts from accounts and regions, optionally only the enabled regions."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ description:
     So C(-l us_east_1) is one region over all accounts.
   - Each host has the variables of the role P(cornerstone.tfstate.terraform_backend#role) that differ from host to host.
   - They are C(terraform_backend_region), C(terraform_backend_account_id), C(terraform_backend_bucket_name) and, if
-    asked for, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
+    set, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
     C(terraform_backend_assume_role_external_id) and C(terraform_backend_profile).
     Beside them C(ansible_connection) is V(local).
   - Files in C(host_vars) beat all of them.
-  - Without O(enabled_regions_only) nothing is asked of AWS.
+  - Without O(enabled_regions_only) the plugin makes no request to AWS.
   - The file's name must end in C(.fleet.yml) or C(.fleet.yaml).
 extends_documentation_fragment:
   - inventory_cache
 options:
   plugin:
     description:
-      - What makes the file one of this plugin.
+      - Must be V(cornerstone.tfstate.fleet).
     type: str
     required: true
     choices: [cornerstone.tfstate.fleet]
@@ -88,19 +88,19 @@ options:
   bucket_name:
     description:
       - The pattern of the state bucket's name, with C({account}), C({account_id}), C({partition}) and C({region}).
-      - Names must differ from host to host, as they are unique in the world.
+      - Names must differ from host to host, as they are globally unique.
     type: str
     required: true
   table_name:
     description:
       - The pattern of the lock table's name, with the same placeholders.
-      - Not given, hosts have none, which suits C(terraform_backend_lock_mode=lockfile).
+      - If omitted, hosts have no lock table, as with C(terraform_backend_lock_mode=lockfile).
     type: str
   assume_role:
     description:
       - The role to assume in every account that names none itself, by name (path included) or ARN, with C({account}),
         C({account_id}) and C({partition}). A name becomes the ARN of that role in the account.
-      - Not given, the credentials are used as they are.
+      - If omitted, no role is assumed.
     type: str
   variables:
     description:
@@ -111,25 +111,25 @@ options:
   enabled_regions_only:
     description:
       - Leaves out the regions that are not enabled in the account.
-      - Each account is asked with C(account:ListRegions), as its role if there is one. An account that does not
+      - Each account is read with C(account:ListRegions), with its role if there is one. An account that does not
         answer fails the inventory.
-      - It costs two requests an account and those that assume the role. With O(cache) a later run asks nothing, until
-        O(cache_timeout) or C(--flush-cache); accounts new in the file are asked all the same.
+      - It costs two requests an account and those that assume the role. With O(cache) a later run makes no request,
+        until O(cache_timeout) or C(--flush-cache), except for accounts that are new in the file.
     type: bool
     default: false
   region:
     description:
-      - The region through which to assume roles when asking for enabled regions.
-      - Not given, V(us-east-1), or the main one of the partition.
+      - The region through which to assume roles when reading the enabled regions.
+      - If omitted, V(us-east-1), or the main region of the partition.
     type: str
   profile:
     description:
-      - A named profile of the AWS configuration files, for asking only. An account may name its own.
-      - Not given, credentials are found as the AWS command line finds them.
+      - A named profile of the AWS configuration files, for these requests only. An account may name its own.
+      - If omitted, credentials are found as the AWS command line finds them.
     type: str
   access_key:
     description:
-      - The id of an AWS access key, for asking only. It beats O(profile) and the environment.
+      - The id of an AWS access key, for these requests only. It beats O(profile) and the environment.
     type: str
   secret_key:
     description:
@@ -141,7 +141,7 @@ options:
     type: str
   endpoint_url:
     description:
-      - The URL of every service used for asking, in place of AWS. Meant for emulators of AWS.
+      - The URL of every service, in place of AWS. Meant for emulators of AWS.
     type: str
   validate_certs:
     description:
@@ -156,7 +156,7 @@ requirements:
   - botocore >= 1.40, for O(enabled_regions_only)
 notes:
   - The options O(region), O(profile), O(access_key), O(secret_key), O(session_token), O(endpoint_url),
-    O(validate_certs) and O(aws_ca_bundle) serve the question for enabled regions only. Tasks have the variables of the
+    O(validate_certs) and O(aws_ca_bundle) are for reading the enabled regions only. Tasks use the variables of the
     role, which O(variables) or C(group_vars) can set.
   - Strings may be templates, which are filled when the inventory is read. Those in O(variables) are filled by tasks.
   - An inventory that fails is a warning to Ansible, unless C(unparsed_is_failed) is set in the section C([inventory])
@@ -224,8 +224,8 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts i
 )
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
 
-ASKED = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
-CONNECTION = (
+FLEET_OPTIONS = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
+CONNECTION_OPTIONS = (
     "region",
     "profile",
     "access_key",
@@ -260,7 +260,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         except TfstateError as error:
             raise AnsibleParserError(printable(f"{path}: {error}")) from None
         for host in hosts:
-            self._add(host)
+            self._add_host(host)
 
     def _refuse_unknown(self, config: Mapping[str, Any]) -> None:
         known = sorted(self.get_options())
@@ -269,14 +269,14 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             raise Invalid(f"{', '.join(unknown)} not known; known are {', '.join(known)}")
 
     def _hosts(self, path: str, cache: bool) -> tuple[Host, ...]:
-        fleet = Fleet(**self._filled(ASKED), variables=self.get_option("variables"))
+        fleet = Fleet(**self._templated(FLEET_OPTIONS), variables=self.get_option("variables"))
         accounts = accounts_of(fleet)
         if self.get_option("enabled_regions_only"):
             accounts = enabled(accounts, self._states(accounts, path, cache))
         hosts: tuple[Host, ...] = hosts_of(fleet, accounts)
         return hosts
 
-    def _add(self, host: Host) -> None:
+    def _add_host(self, host: Host) -> None:
         self.inventory.add_host(host.name)
         for name, value in host.variables.items():
             self.inventory.set_variable(host.name, name, value)
@@ -287,26 +287,26 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             self.inventory.set_variable(host.account.group, name, value)
 
     def _states(self, accounts: Iterable[Account], path: str, cache: bool) -> dict[str, States]:
-        """The states of regions by account id; asked for, unless the cache knows them."""
+        """The states of regions by account id, from the cache or from AWS."""
         is_cached, key = self.get_option("cache"), self.get_cache_key(path)
         known: dict[str, States] = dict(self._cache.get(key) or {}) if is_cached and cache else {}
         missing = [account for account in accounts if account.id not in known]
         if missing:
-            known |= ask(missing, self._filled(CONNECTION))
+            known |= read_region_states(missing, self._templated(CONNECTION_OPTIONS))
         if missing and is_cached:
             self._cache[key] = known
         return known
 
-    def _filled(self, names: Iterable[str]) -> dict[str, Any]:
-        """Options by name, with their templates filled."""
+    def _templated(self, names: Iterable[str]) -> dict[str, Any]:
+        """Options by name, with their templates evaluated."""
         filled: dict[str, Any] = self.templar.template({name: self.get_option(name) for name in names})
         return filled
 
 
-def ask(accounts: list[Account], connection: Mapping[str, Any]) -> dict[str, States]:
-    """What every account says of its regions, by account id. Raises Invalid with what each did not answer."""
-    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as lanes:  # their threads are gone before anything forks
-        answers = list(lanes.map(partial(_states_or_error, connection=connection), accounts))
+def read_region_states(accounts: list[Account], connection: Mapping[str, Any]) -> dict[str, States]:
+    """The states of the regions of every account, by account id. Raises Invalid with the errors of all accounts."""
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as pool:  # its threads end before Ansible forks
+        answers = list(pool.map(partial(_states_or_error, connection=connection), accounts))
     known = {account.id: answer for account, answer in zip(accounts, answers, strict=True) if isinstance(answer, dict)}
     problems = [
         f"{account}: {answer}"
@@ -327,7 +327,7 @@ def _states_or_error(account: Account, connection: Mapping[str, Any]) -> States 
 
 
 def _states_of(account: Account, options: Mapping[str, Any]) -> States:
-    # botocore takes 0.2 s to import, and most inventories ask nothing.
+    # botocore takes 0.2 s to import, and most inventories make no request.
     from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import (
         BOTOCORE_MISSING,
         Aws,
@@ -336,24 +336,24 @@ def _states_of(account: Account, options: Mapping[str, Any]) -> States:
 
     if BOTOCORE_MISSING:
         raise Invalid(f"botocore is missing: install it for {sys.executable}")
-    reached = {
+    connection = {
         **options,
         "region": options["region"] or account.home_region,
         "profile": account.profile or options["profile"],
         "assume_role_arn": account.role_arn,
         "assume_role_external_id": account.external_id,
     }
-    aws = Aws(Connection(**reached), TIMEOUT_S)
-    identity, page = _answered(aws.read([Call("sts", "get_caller_identity"), Call("account", "list_regions")]))
+    aws = Aws(Connection(**connection), TIMEOUT_S)
+    identity, page = _raise_failures(aws.read([Call("sts", "get_caller_identity"), Call("account", "list_regions")]))
     if identity["Account"] != account.id:
         raise Invalid(f"the credentials are of account {identity['Account']}; give it a role or a profile")
     pages = [page]
     while token := pages[-1].get("NextToken"):
-        pages += _answered(aws.read([Call("account", "list_regions", {"NextToken": token})]))
+        pages += _raise_failures(aws.read([Call("account", "list_regions", {"NextToken": token})]))
     return {each["RegionName"]: each["RegionOptStatus"] for page in pages for each in page["Regions"]}
 
 
-def _answered(answers: list[Any]) -> list[Any]:
+def _raise_failures(answers: list[Any]) -> list[Any]:
     for answer in answers:
         if isinstance(answer, Failure):
             raise Invalid(str(answer))

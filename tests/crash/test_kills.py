@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Killed after every single call, reads included: the world is safe, the next run completes it, and a third idles."""
+"""Killed after every call, reads included: states stay safe, the next run completes it, a third has nothing to do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every single write in turn: carried out but its reply lost, or its connection reset before AWS heard of it.
+"""Every single write in turn: carried out but its reply lost, or its connection reset before AWS received it.
 
 botocore tries again by itself; with one attempt it does not, and it is for the run, or the next one, to find out.
 """

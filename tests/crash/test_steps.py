@@ -96,8 +96,8 @@ def back(victim: Victim) -> str:
     return "both"
 
 
-def unfenced_back(victim: Victim) -> str:
-    """The same where there was no fence."""
+def back_without_digest_policy(victim: Victim) -> str:
+    """The same where the table had no digest policy."""
     victim.backend.write(ONE, state(5), digest_too=False)
     return "both"
 
@@ -111,7 +111,7 @@ def rebuilt(victim: Victim) -> str:
 
 
 @pytest.mark.parametrize("stride", [pytest.param(7, id="some"), pytest.param(1, id="any", marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("prepare", [there, back, rebuilt, unfenced_back])
+@pytest.mark.parametrize("prepare", [there, back, rebuilt, back_without_digest_policy])
 def test_a_step_that_is_killed_after_a_call_harms_nobody_and_is_completed(
     fresh: Any, prepare: Any, stride: int
 ) -> None:

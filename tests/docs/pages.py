@@ -23,10 +23,10 @@ PLUGINS = sorted(
 )
 
 LANGUAGES = {"yaml", "sh", "hcl", "json"}
-#: Fences that show and do not ask to be typed.
+#: Code blocks that are shown and not run.
 SHOWN = {"mermaid", "text"}
 
-FENCE = re.compile(
+CODE_BLOCK = re.compile(
     r"(?:<!-- not run: (?P<excuse>[^\n]+?) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 FILE_NAME = re.compile(r"# ([\w./-]+\.(?:yml|tf))\n")
@@ -55,11 +55,11 @@ def read(page: Path) -> str:
     return (ROOT / page).read_text()
 
 
-def fences(page: Path) -> list[Example]:
+def code_blocks(page: Path) -> list[Example]:
     text = read(page)
     return [
         Example(page, text.count("\n", 0, match.start("text")), match["language"], match["text"], match["excuse"])
-        for match in FENCE.finditer(text)
+        for match in CODE_BLOCK.finditer(text)
     ]
 
 
@@ -75,7 +75,7 @@ def examples(page: Path) -> list[Example]:
     if page.suffix == ".py":
         text = plugin_examples(page)
         return [Example(page, 1, "yaml", text)] if text.strip() else []
-    return [example for example in fences(page) if example.language not in SHOWN]
+    return [example for example in code_blocks(page) if example.language not in SHOWN]
 
 
 def section(page: str, heading: str) -> list[Example]:
@@ -86,7 +86,7 @@ def section(page: str, heading: str) -> list[Example]:
     following = re.search(r"^#+ ", text[start.end() :], re.MULTILINE)
     end = start.end() + following.start() if following else len(text)
     first, last = text.count("\n", 0, start.end()), text.count("\n", 0, end)
-    return [example for example in fences(Path(page)) if first <= example.line <= last]
+    return [example for example in code_blocks(Path(page)) if first <= example.line <= last]
 
 
 def tables(page: str, first_heading: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import LANGUAGES, MARKDOWN, PLUGINS, RUNBOOKS, SHOWN, Example, examples, fences, read
+from tests.docs.pages import LANGUAGES, MARKDOWN, PLUGINS, RUNBOOKS, SHOWN, Example, code_blocks, examples, read
 from tests.docs.stage import Stage
 from tests.support.emulators import RunningEmulator
 
@@ -66,7 +66,7 @@ def perform(example: Example, stage: Stage) -> str:
 
 def transcripts(page: Path) -> list[str]:
     """The summaries that a page shows."""
-    return [each.text for each in fences(page) if each.language == "text" and "STATUS" in each.text]
+    return [each.text for each in code_blocks(page) if each.language == "text" and "STATUS" in each.text]
 
 
 def squeezed(text: str) -> str:
@@ -100,7 +100,7 @@ def test_every_plugin_has_examples(page):
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=str)
 def test_no_example_hides_in_a_form_that_is_not_run(page):
-    found = fences(page)
+    found = code_blocks(page)
     assert read(page).count("```") == 2 * len(found)
     assert {each.language for each in found} <= LANGUAGES | SHOWN
     assert read(page).count("<!-- not run:") - read(page).count("`<!-- not run:") == len([e for e in found if e.excuse])

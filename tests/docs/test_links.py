@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import FENCE, MARKDOWN, ROOT, read
+from tests.docs.pages import CODE_BLOCK, MARKDOWN, ROOT, read
 
 OURS = "https://github.com/cornerstone-tfstate/cornerstone.tfstate"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def links(page: Path) -> list[str]:
-    return LINK.findall(FENCE.sub("", read(page)))
+    return LINK.findall(CODE_BLOCK.sub("", read(page)))
 
 
 def in_tree(page: Path, link: str) -> str | None:
@@ -31,7 +31,7 @@ def in_tree(page: Path, link: str) -> str | None:
 
 
 def headings(path: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", path.read_text()), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", path.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 

@@ -28,7 +28,7 @@ from tests.support.clean_environment import without_aws
 from tests.support.relay import Relay
 
 PAGE = "docs/permissions.md"
-ROOMS = ROOT / "plugins" / "module_utils"
+MODULE_UTILS = ROOT / "plugins" / "module_utils"
 POLICIES = [each for page in MARKDOWN for each in examples(page) if each.language == "json"]
 
 #: AWS asks nobody for the first; the second is for the credentials one starts from.
@@ -50,9 +50,9 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def calls_in(room: str) -> Iterator[tuple[str, str]]:
-    """Every call that a room can make, as the function that makes it and the action that it needs."""
-    tree = ast.parse((ROOMS / f"{room}.py").read_text())
+def calls_in(module: str) -> Iterator[tuple[str, str]]:
+    """Every call that a Python module can make: the function that makes it, and the IAM action that it needs."""
+    tree = ast.parse((MODULE_UTILS / f"{module}.py").read_text())
     for top in tree.body:
         for node in ast.walk(top):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call":
@@ -61,23 +61,23 @@ def calls_in(room: str) -> Iterator[tuple[str, str]]:
                     yield (f"{getattr(top, 'name', '')} {operation}", iam_action(Call(service, operation)))
 
 
-def in_rooms(folder: str, *names: str) -> set[str]:
+def actions_in(folder: str, *names: str) -> set[str]:
     return {action for name in names for _unused, action in calls_in(f"{folder}/{name}")}
 
 
-def facet_actions(room: str) -> tuple[set[str], set[str], set[str]]:
+def facet_actions(module: str) -> tuple[set[str], set[str], set[str]]:
     """What a facet reads with, writes with, and deletes its resource with."""
     reads: set[str] = set()
     writes: set[str] = set()
     deletes: set[str] = set()
-    for place, action in calls_in(room):
+    for place, action in calls_in(module):
         is_write = place.startswith("calls ")
-        ends_it = "existence" in room and "delete_" in place
+        ends_it = "existence" in module and "delete_" in place
         (deletes if ends_it else writes if is_write else reads).add(action)
     return reads, writes, deletes
 
 
-def rooms() -> dict[str, str]:
+def facet_modules() -> dict[str, str]:
     """The facets that a run looks after, by the name that the page gives them."""
     return {
         f"{resource.kind}: {facet.name}": f"_{resource.kind}/{facet.name}"
@@ -89,22 +89,26 @@ def rooms() -> dict[str, str]:
 ANY = Target("any", "eu-west-1")
 #: What is around the facets.
 AROUND = sorted(
-    f"{folder}/{room.stem}" for folder in ("_aws", "_engine", "_modules") for room in (ROOMS / folder).glob("*.py")
+    f"{folder}/{module.stem}"
+    for folder in ("_aws", "_engine", "_modules")
+    for module in (MODULE_UTILS / folder).glob("*.py")
 )
-LOOKS_AROUND = {action for room in AROUND for _unused, action in calls_in(room)} - NEEDS_NOTHING_HERE
+LOOKS_AROUND = {action for module in AROUND for _unused, action in calls_in(module)} - NEEDS_NOTHING_HERE
 # An empty bucket that never had versions may be our own unfinished work.
-WITNESSED = {
+REFUSAL_INPUTS = {
     action
     for resource in (BUCKET, TABLE)
     for each in resource.refusal_inputs
     for action in [iam_action(each.read(ANY))]
 }
 READS = LOOKS_AROUND.union(
-    WITNESSED, facet_actions("_bucket/contents")[0], *(facet_actions(room)[0] for room in rooms().values())
+    REFUSAL_INPUTS,
+    facet_actions("_bucket/contents")[0],
+    *(facet_actions(module)[0] for module in facet_modules().values()),
 )
-WRITES = set().union(*(facet_actions(room)[1] for room in rooms().values()))
+WRITES = set().union(*(facet_actions(module)[1] for module in facet_modules().values()))
 DELETES = set().union(
-    *(facet_actions(room)[2] for room in rooms().values()),
+    *(facet_actions(module)[2] for module in facet_modules().values()),
     facet_actions("_bucket/contents")[1],
     facet_actions("_table/contents")[0],
 )
@@ -120,13 +124,13 @@ def test_who_looks_needs_exactly_this():
     assert actions(policy("Look")) == READS
 
 
-#: The rooms that look into a backend, and what they need besides for an object's older versions.
-INSPECTS = in_rooms("_state", "listing", "inspection") | in_rooms("_repair", "digest_check")
+#: The modules that look into a backend, and what they need besides for an object's older versions.
+INSPECTS = actions_in("_state", "listing", "inspection") | actions_in("_repair", "digest_check")
 OF_VERSIONS = {"s3:GetObjectVersion"}
 SETTINGS = {
     action
-    for room in rooms().values()
-    for place, action in calls_in(room)
+    for module in facet_modules().values()
+    for place, action in calls_in(module)
     if place.startswith("read ") and action not in NEEDS_NOTHING_HERE
 }
 
@@ -151,8 +155,8 @@ def test_who_unlocks_needs_exactly_this():
     assert actions(policy("Unlock")) == needed | TELLS_ABSENCE
 
 
-#: The rooms that move states.
-MOVES = in_rooms("_migration", "stored_state", "deny_policy") | in_rooms("_locks", "stores")
+#: The modules that move states.
+MOVES = actions_in("_migration", "stored_state", "deny_policy") | actions_in("_locks", "stores")
 MOVES |= facet_actions("_bucket/encryption")[0]
 #: Whether somebody is at work in a bucket that is to be denied as a whole.
 MOVES |= {"dynamodb:Scan"}
@@ -163,21 +167,21 @@ def test_who_migrates_needs_exactly_this():
 
 
 def test_who_mends_needs_exactly_this():
-    rooms_of_it = (
+    modules = (
         "_state/inspection",
         "_state/listing",
         "_repair/digest_item",
         "_repair/version_restore",
         "_locks/stores",
     )
-    needed = {action for room in rooms_of_it for _unused, action in calls_in(room)}
+    needed = {action for module in modules for _unused, action in calls_in(module)}
     assert actions(policy("Mend")) == needed | OF_VERSIONS | TELLS_ABSENCE | {"s3:DeleteObjectVersion"}
 
 
 def test_who_changes_the_lock_mode_needs_exactly_this():
-    rooms_of_it = ("_state/inspection", "_state/listing", "_repair/digest_check", "_locks/stores")
+    modules = ("_state/inspection", "_state/listing", "_repair/digest_check", "_locks/stores")
     steps = ("digest_policy", "digest_removal", "store_probe", "transition")
-    needed = {action for room in rooms_of_it for _unused, action in calls_in(room)} | in_rooms("_lock_mode", *steps)
+    needed = {action for module in modules for _unused, action in calls_in(module)} | actions_in("_lock_mode", *steps)
     needed |= {"s3:GetBucketPolicy"}  # which states have moved
     assert actions(policy("Change the lock mode")) == needed | OF_VERSIONS | {"s3:DeleteObjectVersion"}
 
@@ -188,23 +192,23 @@ OF_TAGS = {"s3:GetObjectVersionTagging"}
 
 
 def test_who_backs_up_needs_exactly_this():
-    saves = in_rooms("_backup", "inventory", "backup") - {"s3:GetObject", "s3:GetObjectTagging"}
-    keeps = in_rooms("_backup", "storage") | {"s3:GetBucketPublicAccessBlock"}
+    saves = actions_in("_backup", "inventory", "backup") - {"s3:GetObject", "s3:GetObjectTagging"}
+    keeps = actions_in("_backup", "storage") | {"s3:GetBucketPublicAccessBlock"}
     looks = {"s3:GetBucketPolicy"}
     assert actions(policy("Back up")) == saves | keeps | looks | FINDS | OF_VERSIONS | OF_TAGS
 
 
 def test_who_restores_needs_exactly_this():
-    writes = in_rooms("_backup", "inventory", "restore_target")
-    writes |= in_rooms("_locks", "stores") | in_rooms("_repair", "digest_item")
+    writes = actions_in("_backup", "inventory", "restore_target")
+    writes |= actions_in("_locks", "stores") | actions_in("_repair", "digest_item")
     looks = {"s3:GetBucketPolicy", "s3:GetBucketVersioning"}
     assert actions(policy("Restore")) == writes | looks | FINDS | OF_VERSIONS | {"s3:PutObjectTagging"}
 
 
 def test_who_tears_down_needs_what_all_of_these_have():
-    needed = in_rooms("_backup", "inventory", "backup", "storage", "write_block")
-    needed |= in_rooms("_teardown", "checks", "teardown") | in_rooms("_state", "inspection")
-    needed |= in_rooms("_locks", "stores") | in_rooms("_repair", "digest_item")
+    needed = actions_in("_backup", "inventory", "backup", "storage", "write_block")
+    needed |= actions_in("_teardown", "checks", "teardown") | actions_in("_state", "inspection")
+    needed |= actions_in("_locks", "stores") | actions_in("_repair", "digest_item")
     granted = set().union(*(actions(policy(heading)) for heading in ("Converge", "Back up", "Restore", "Delete")))
     kept = actions(json.loads(section(PAGE, "Delete")[1].text))
     assert needed - {"s3:GetObjectTagging"} <= granted | kept
@@ -215,10 +219,10 @@ def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 
 
-@pytest.mark.parametrize("name", list(rooms()))
+@pytest.mark.parametrize("name", list(facet_modules()))
 def test_the_table_tells_what_each_facet_needs(name):
     told = {row[0]: [set(re.findall(r"`([^`]+)`", cell)) for cell in row[1:]] for row in tables(PAGE, "facet")}
-    reads, writes, _unused = facet_actions(rooms()[name])
+    reads, writes, _unused = facet_actions(facet_modules()[name])
     assert told[name] == [reads, writes]
 
 

@@ -124,8 +124,8 @@ def test_local_states_move_with_their_code_and_go_when_that_was_proven(
     states = [local.folder / "terraform.tfstate", local.folder / "terraform.tfstate.d" / "dev" / "terraform.tfstate"]
     before = [path.read_bytes() for path in states]
     params = {"project": str(local.folder), "source_bucket": None, "source_table": None, "init": True}
-    foreseen = migration.move(check_mode=True, **params)
-    assert foreseen["changed"] and [path.read_bytes() for path in states] == before
+    planned = migration.move(check_mode=True, **params)
+    assert planned["changed"] and [path.read_bytes() for path in states] == before
     migration.moved(**params, verify_plan=True, remove_local=True)
     paths = [migration.key, f"env:/dev/{migration.key}"]
     assert [bytes_at(migration.target, path) for path in paths] == before

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import RUNBOOKS, fences
+from tests.docs.pages import RUNBOOKS, code_blocks
 from tests.docs.stage import Stage
 from tests.end_to_end.terraform import CONFIGURATION, Run, apply
 from tests.support.emulators import RunningEmulator
@@ -173,9 +173,9 @@ def test_a_runbook_mends_what_it_is_about(page: Path, incident: Incident) -> Non
     state = incident.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
     harm(incident)
     said = incident.terraform("plan", "-input=false", "-detailed-exitcode", code=code)
-    for symptom in (each.text for each in fences(page) if each.language == "text"):
+    for symptom in (each.text for each in code_blocks(page) if each.language == "text"):
         assert " ".join(symptom.split()) in " ".join(said.replace("│", "").split()), said
-    commands = [each for each in fences(page) if each.language == "sh"]
+    commands = [each for each in code_blocks(page) if each.language == "sh"]
     assert not [each for each in commands if each.excuse]
     incident.shell("".join(each.text for each in commands))
     incident.terraform("plan", "-input=false", "-detailed-exitcode")

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docs.pages import fences
+from tests.docs.pages import code_blocks
 from tests.support.clean_environment import without_aws
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 pytestmark = pytest.mark.slow
 
-FILES = {example.file: example.text for example in fences(Path("docs/ci.md")) if example.file}
+FILES = {example.file: example.text for example in code_blocks(Path("docs/ci.md")) if example.file}
 GITHUB: dict[str, Any] = yaml.safe_load(FILES[".github/workflows/backends.yml"])
 GITLAB: dict[str, Any] = yaml.safe_load(FILES[".gitlab-ci.yml"])
 STEPS = {step.get("name"): step.get("run") for step in GITHUB["jobs"]["backends"]["steps"]}

@@ -11,12 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.action.tf_backend_report import reported
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import CENSOR, HIDDEN, is_censored
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import build_report
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import json_text, markdown_text
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import line_of, table
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import line_of, summary_text
 
 from tests.integration.conftest import RunWithVariables
 from tests.integration.module_runs import Fork, Result, Task
@@ -90,7 +90,7 @@ def test_files_facts_and_tables_have_whole_names(run_with: RunWithVariables, aws
     assert result["credentials"] == f"role {ROLE_ARN} from access key AKIA...0000"
     line = line_of("eu", (None, None), "both", result, None)
     assert {line.bucket, line.table} == {*names(unique).values()}
-    assert CENSOR not in table([line])
+    assert CENSOR not in summary_text([line])
 
     audited, handed = run_with({})(
         [
@@ -101,7 +101,7 @@ def test_files_facts_and_tables_have_whole_names(run_with: RunWithVariables, aws
             ),
         ]
     )
-    report = reported({"eu": done(audited)}, None, {}, Tuning(date(2026, 1, 1)))
+    report = build_report([done(audited)], None, {}, Tuning(date(2026, 1, 1)))
     for text in (json_text(report), markdown_text(report), page_text(report)):
         assert CENSOR not in text and names(unique)["bucket"] in text
     assert done(handed)["project"]["bucket"] == names(unique)["bucket"]

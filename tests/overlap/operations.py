@@ -55,9 +55,9 @@ class Catalogue:
         given = {"allow": ALLOWED, "confirm_name": self.site.bucket, "backup": str(self.taken_down)}
         return Operation("teardown", (self._task("tf_backend_teardown", **given),))
 
-    def move(self, to: Site | None = None, fence: str = "lock") -> Operation:
+    def move(self, to: Site | None = None, source_protection: str = "lock") -> Operation:
         to = to or Site(f"{self.site.bucket}-new", self.site.table and f"{self.site.table}-new")
-        given = {"bucket": to.bucket, "table": to.table, "region": to.region, "source_protection": fence}
+        given = {"bucket": to.bucket, "table": to.table, "region": to.region, "source_protection": source_protection}
         source = {"source_bucket": self.site.bucket, "source_table": self.site.table or "none"}
         timeout = self.random.choice([0, 1])
         return Operation("move", (self._task("tf_state_move", **given, **source, lock_timeout=timeout),))

@@ -272,12 +272,12 @@ class Round:
                 self.states[site] = {path: State(path, lineage) for path, lineage in lineages.items()}
         names = [each for each in MIXED if self.site.table or each not in NEED_TABLE]
         names = [each for each in names if each != "lock_mode" or self.mode == "both"]
-        fence = self.random.choice(["lock", "lock", "deny"])
+        source_protection = self.random.choice(["lock", "lock", "deny"])
         for number in range(self.count):
             if self.kind == "two moves":
-                yield catalogue.move((self.new, self.other)[number % 2], fence)
+                yield catalogue.move((self.new, self.other)[number % 2], source_protection)
             elif self.kind == "move":
-                yield catalogue.move(self.new, fence)
+                yield catalogue.move(self.new, source_protection)
             else:
                 yield catalogue.pick(self.random.choice(names) if self.kind == "mixed" else self.kind)
 

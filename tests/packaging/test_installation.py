@@ -50,6 +50,17 @@ def test_its_playbook_makes_a_backend_and_then_changes_nothing(
     assert list((installation.home / "backends").glob("*.s3.tfbackend"))
 
 
+def test_its_playbook_writes_the_report(installation: Installation, inventory: Path) -> None:
+    """The style and the script of the page are files of the collection."""
+    directory = installation.home / "audit"
+    installation.run(
+        *("ansible-playbook", "cornerstone.tfstate.audit", "-i", str(inventory)),
+        *("-e", f"terraform_backend_audit_directory={directory}"),
+    )
+    page = (directory / "audit.html").read_text()
+    assert "<style>\n:root{" in page and "<script>\nconst " in page
+
+
 def test_every_module_is_documented_there(installation: Installation) -> None:
     names = [f"cornerstone.tfstate.{name}" for name in MODULES]
     assert set(json.loads(installation.run("ansible-doc", "--json", *names))) == set(names)

@@ -20,7 +20,7 @@ AF, US = "af-south-1", "us-east-1"
 
 @pytest.fixture
 def empty(project: Project, unique: str) -> Project:
-    """Two regions in the inventory, none in the world."""
+    """Two regions in the inventory, and no backend in either."""
     project.inventory(
         {
             AF: {

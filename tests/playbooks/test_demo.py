@@ -38,7 +38,7 @@ class Demo(Project):
 
 @pytest.fixture
 def demo(tmp_path: Path, relay: Relay, emulator: RunningEmulator) -> Demo:
-    """The names of the demo are its own, so its world is emptied instead."""
+    """The names of the demo are its own, so its emulator is emptied instead."""
     emulator.reset()
     shutil.copytree(ROOT / "inventories" / "demo", tmp_path / "inventories" / "demo")
     return Demo(tmp_path, relay.url, {"TFSTATE_EMULATOR_PORT": relay.url.rpartition(":")[2]})

@@ -52,8 +52,8 @@ def test_a_state_moves_and_the_code_in_a_relative_folder_follows(
     project.write("shop/main.tf", f'terraform {{\n  backend "s3" {{\n    bucket = "old-{unique}"\n  }}\n}}\n')
     asked = moving(unique, project="shop", cornerstone_tfstate_in_process=is_fast)
     if is_fast:
-        foreseen = project.play(WAYS[way], "--check", *asked)
-        assert foreseen.recap["new"]["changed"] == 1, foreseen.output
+        planned = project.play(WAYS[way], "--check", *asked)
+        assert planned.recap["new"]["changed"] == 1, planned.output
     run = project.play(WAYS[way], *asked)
     assert run.code == 0 and run.recap["new"]["changed"] == 1, run.output
     assert s3.get_object(Bucket=f"new-{unique}", Key=KEY)["Body"].read() == STATE

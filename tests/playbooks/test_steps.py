@@ -99,8 +99,8 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     files = project.home / "backends" / "here"
     (project.home / "code" / "backend.tf").write_text((files / "backend.tf").read_text())
     asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "observe_seconds=0")
-    unseen = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "observe_seconds=0")
-    assert unseen.code == 2 and "nobody has looked at the code" in unseen.output, unseen.output
+    unchecked = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "observe_seconds=0")
+    assert unchecked.code == 2 and "nobody has looked at the code" in unchecked.output, unchecked.output
     foretold = project.play(playbook, *asked, "--check")
     assert (foretold.code, len(digests(emulator, names))) == (0, 1), foretold.output
     run = project.play(playbook, *asked)

@@ -61,8 +61,8 @@ def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s
 def test_a_workspace_is_unlocked_by_age_and_check_mode_only_says_so(project: Project, s3: Any, unique: str) -> None:
     asked = ("-l", "test", "-e", f"key={KEY}", "-e", "workspace=qa", "-e", "older_than=0")
     before = locks(s3, unique)
-    foreseen = project.play(WAYS["by name"], "--check", *asked)
-    assert foreseen.recap["test"]["changed"] == 1, foreseen.output
+    planned = project.play(WAYS["by name"], "--check", *asked)
+    assert planned.recap["test"]["changed"] == 1, planned.output
     assert locks(s3, unique) == before
     run = project.play(WAYS["by name"], *asked)
     assert run.recap["test"]["changed"] == 1, run.output

@@ -108,11 +108,11 @@ def shown(page: Page) -> int:
 def test_600_backends_are_filtered_by_words_and_by_severity(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, fleet(600)).page
     page.fill("#text", "BACKEND-0 locks")
-    told = page.locator("#told")
-    told.filter(has_text=" of ").wait_for()
+    count = page.locator("#shown")
+    count.filter(has_text=" of ").wait_for()
     assert shown(page) == 100
     page.fill("#text", "")
-    told.filter(has_text=re.compile("^600 shown$")).wait_for()
+    count.filter(has_text=re.compile("^600 shown$")).wait_for()
     page.get_by_role("button", name=re.compile("critical")).click()
     assert shown(page) == 100
     assert {each.get_attribute("data-level") for each in page.locator("details:visible").all()} == {"critical"}

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Thousands of converges in bad weather, with figures at the end; a seed that fails is told with its command.
+"""Thousands of converges with random faults, and figures at the end; a failed seed is shown with its command.
 
 usage: python -m tests.soak [SEED] [COUNT]
 """
@@ -22,18 +22,18 @@ def main(first: int, count: int) -> int:
     print(f"soak: {count} seeds from {first} on; the same again: make soak ARGS='{first} {count}'", flush=True)
     start = last = time.monotonic()
 
-    def tell(figures: Figures) -> None:
+    def show_progress(figures: Figures) -> None:
         nonlocal last
         if time.monotonic() - last > TICK_S:
             last = time.monotonic()
             print(f"... {figures.seeds} seeds, {figures.runs} runs, {last - start:.0f} s", flush=True)
 
     with tempfile.TemporaryDirectory() as home, clean_environment(Path(home)):
-        figures, wrong = soak(range(first, first + count), tell)
-    for failure in wrong:
+        figures, failures = soak(range(first, first + count), show_progress)
+    for failure in failures:
         print(f"\nWRONG: make soak ARGS='{failure.seed} 1'\n{failure}")
-    print(f"\n{figures}\n  {len(wrong)} seeds wrong, {time.monotonic() - start:.0f} s")
-    return int(bool(wrong))
+    print(f"\n{figures}\n  {len(failures)} seeds wrong, {time.monotonic() - start:.0f} s")
+    return int(bool(failures))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is there and what is asked, drawn by a plain generator, so that a seed is all that a repetition needs."""
+"""Resources and options, drawn by a plain generator, so that a seed reproduces a run."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ ITEMS = [
 ]
 
 
-def found(kind: Kind, random: Random) -> Bucket | Table | None:
-    """What is there: nothing, or something with any history."""
+def draw_resource(kind: Kind, random: Random) -> Bucket | Table | None:
+    """The resource at the start: none, or one with any settings."""
     if random.random() < 0.35:
         return None
     return _bucket(random) if kind.name == "bucket" else _table(random)
@@ -119,8 +119,8 @@ def _table(random: Random) -> Table:
     return copy.deepcopy(table)
 
 
-def asked(kind: Kind, random: Random) -> Params:
-    """A few options, as people ask; what cannot go together goes."""
+def draw_options(kind: Kind, random: Random) -> Params:
+    """A few options, without those that exclude each other."""
     if random.random() < 0.15:
         return {"state": "absent"}
     options = OPTIONS[kind.name]

@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One seed: a resource, what is asked of it, and runs in bad weather until the sky clears.
+"""One seed: a resource, options, disturbed runs, and runs without faults.
 
 In process, over `FakeAws` behind real botocore clients, rather than through a relay to an emulator: ten times as many
-converges fit into a minute, and faults are placed by call and not by chance of scheduling, so a seed says it all.
+converges fit into a minute, and faults are placed by call and not by chance of scheduling, so a seed reproduces all.
 
     disturbed runs (0 to 3)    each ends converged, killed, or with an error that names its cause, before its deadline
     a calm run                 ends where it would have ended without the disturbed ones
@@ -25,9 +25,9 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module
 
-from tests.soak.draws import asked, found
-from tests.soak.weather import BLAMES, SLOW, Killed, forecast
-from tests.soak.world import NeverEnds, SlowAws, Wire, seen
+from tests.soak.draws import draw_options, draw_resource
+from tests.soak.faults import MESSAGES, SLOW, Killed, draw_faults
+from tests.soak.slow_aws import EndlessRun, SlowAws, Wire, observable
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import KINDS, LOGS, NAME, Kind, strength
 
@@ -40,11 +40,11 @@ OVERSHOOT_S = 90
 TIMEOUTS_S = (60, 300)
 
 
-class Wrong(AssertionError):
-    """What must not happen, with the seed that shows it."""
+class SeedFailed(AssertionError):
+    """A failure, with the seed that reproduces it."""
 
-    def __init__(self, seed: int, said: str) -> None:
-        super().__init__(f"seed {seed}: {said}")
+    def __init__(self, seed: int, message: str) -> None:
+        super().__init__(f"seed {seed}: {message}")
         self.seed = seed
 
 
@@ -81,7 +81,7 @@ def _listed(counts: Counter[str]) -> str:
 
 @dataclass
 class Scenario:
-    """All that follows from a seed."""
+    """One seed, from start to end."""
 
     seed: int
     wire: Wire
@@ -91,34 +91,34 @@ class Scenario:
         self.random = Random(self.seed)
         global_random.seed(self.seed)  # the jitter of pauses, ours and botocore's
         self.kind: Kind = KINDS[self.random.choice([*KINDS])]
-        self.start = found(self.kind, self.random)
-        self.asked = asked(self.kind, self.random)
-        if isinstance(self.start, Bucket) and self.start.versioning and self.asked.get("versioning") is False:
-            self.asked.pop("versioning")  # what a later run may find suspended is not what this is about
+        self.start = draw_resource(self.kind, self.random)
+        self.options = draw_options(self.kind, self.random)
+        if isinstance(self.start, Bucket) and self.start.versioning and self.options.get("versioning") is False:
+            self.options.pop("versioning")  # what a later run may find suspended is not what this is about
         self.timeout_s = self.random.choice(TIMEOUTS_S)
         self.names_account = self.random.random() < 0.5
-        #: What an earlier run set going, which this one may run into.
+        #: Changes of an earlier run that may still be in progress.
         self.lingering: set[str] = set()
         self.entry = resource_module(self.kind.resource)
 
     def play(self) -> None:
         self.figures.seeds += 1
-        calm = self._world()
+        calm = self._account()
         self._converge(calm)
         self.end = copy.deepcopy(self.kind.it(calm))
-        aws = self._world()
+        aws = self._account()
         aws.watch = self._look
         for _unused in range(self.random.randint(0, 3)):
             self._disturbed(aws)
-        aws.calm_down()
+        aws.settle()
         self._converge(aws)
-        if seen(self.kind.it(aws)) != seen(self.end):
-            self._wrong(f"ended at {seen(self.kind.it(aws))} instead of {seen(self.end)}")
+        if observable(self.kind.it(aws)) != observable(self.end):
+            self._fail(f"ended at {observable(self.kind.it(aws))} instead of {observable(self.end)}")
         again = self._converge(aws)
         if again["changes"] or [call for call in self.wire.calls if not _reads(call)]:
-            self._wrong(f"the next run has work: {again['changes']}")
+            self._fail(f"the next run has work: {again['changes']}")
 
-    def _world(self) -> SlowAws:
+    def _account(self) -> SlowAws:
         it = copy.deepcopy(self.start)
         buckets = {LOGS: Bucket(), **({NAME: it} if isinstance(it, Bucket) else {})}
         aws = SlowAws(buckets, {NAME: it} if isinstance(it, Table) else {}, clock=self.wire.clock)
@@ -135,7 +135,7 @@ class Scenario:
                 "secret_key": "secret",
                 "wait_timeout": self.timeout_s,
                 **({"account_id": ACCOUNT} if self.names_account else {}),
-                **self.asked,
+                **self.options,
                 **self.kind.everything_allowed,
             }
         )
@@ -153,53 +153,53 @@ class Scenario:
             slow = took > self.timeout_s + OVERSHOOT_S
             if slow or self.wire.clock.overslept_s or self.wire.clock.belated > BELATED:
                 self.figures.hung += 1
-                self._wrong(f"took {took:.0f} s with wait_timeout {self.timeout_s}")
+                self._fail(f"took {took:.0f} s with wait_timeout {self.timeout_s}")
 
     def _converge(self, aws: SlowAws) -> Result:
         result = self._run(aws)
         if result.get("failed"):
-            self._wrong(f"an undisturbed run failed: {result['msg']}")
+            self._fail(f"an undisturbed run failed: {result['msg']}")
         self.figures.converged += 1
         return result
 
     def _disturbed(self, aws: SlowAws) -> None:
-        weather = aws.weather = forecast(self.random, self.wire.clock.sleep)
+        faults = aws.random_faults = draw_faults(self.random, self.wire.clock.sleep)
         try:
             result = self._run(aws)
         except Killed:
             self.figures.killed += 1
             return
-        except NeverEnds as where:
+        except EndlessRun as where:
             self.figures.hung += 1
-            self._wrong(f"never ended: {where}")
+            self._fail(f"never ended: {where}")
         finally:
-            self.figures.faults.update(weather.hits)
-            aws.weather = None
-            self.lingering |= {kind for kind in SLOW if weather.hits[kind]}
+            self.figures.faults.update(faults.hits)
+            aws.random_faults = None
+            self.lingering |= {kind for kind in SLOW if faults.hits[kind]}
         if not result.get("failed"):
             self.figures.converged += 1
             self.figures.warned += bool(result["warnings"])
             return
         cause = self._cause(
-            result["msg"], sorted(self.lingering | {kind for kind, hits in weather.hits.items() if hits})
+            result["msg"], sorted(self.lingering | {kind for kind, hits in faults.hits.items() if hits})
         )
         self.figures.errors[cause] += 1
         writes = [call for call in self.wire.calls if not _reads(call)]
         if result["changed"] and not writes:
-            self._wrong(f"says that it changed something, but wrote nothing: {result}")
+            self._fail(f"says that it changed something, but wrote nothing: {result}")
 
     def _cause(self, message: str, hit: list[str]) -> str:
-        """The fault that the message blames, which must be one that happened, in all the words that it takes."""
+        """The fault that the message names as its cause, which must be one that happened."""
         for kind in hit:
-            if kind in BLAMES and all(re.search(words, message) for words in BLAMES[kind]):
+            if kind in MESSAGES and all(re.search(words, message) for words in MESSAGES[kind]):
                 return kind
-        self._wrong(f"{hit} happened, but the message says: {message}")
+        self._fail(f"{hit} happened, but the message says: {message}")
         raise AssertionError
 
     def _look(self, aws: Any) -> None:
         """After every write."""
         now, least = self.kind.it(aws), strength(self.start or (Bucket() if self.kind.name == "bucket" else None))
-        if self.asked.get("state") == "absent":
+        if self.options.get("state") == "absent":
             return
         if now is None:
             return self._lost("the resource is gone")
@@ -212,11 +212,11 @@ class Scenario:
 
     def _lost(self, what: str) -> None:
         self.figures.lost += 1
-        self._wrong(what)
+        self._fail(what)
 
-    def _wrong(self, what: str) -> None:
-        about = f"{self.kind.name} {seen(self.start)} asked {self.asked} (wait_timeout {self.timeout_s})"
-        raise Wrong(self.seed, f"{what}\n  {about}\n  calls: {' '.join(map(str, self.wire.calls[-40:]))}")
+    def _fail(self, what: str) -> None:
+        about = f"{self.kind.name} {observable(self.start)} options {self.options} (wait_timeout {self.timeout_s})"
+        raise SeedFailed(self.seed, f"{what}\n  {about}\n  calls: {' '.join(map(str, self.wire.calls[-40:]))}")
 
 
 def _stored(it: Bucket | Table) -> Any:
@@ -227,14 +227,16 @@ def _reads(call: Any) -> bool:
     return bool(call.operation.startswith(("get_", "head_", "list_", "describe_", "scan")))
 
 
-def soak(seeds: range, heard: Callable[[Figures], None] = lambda _figures: None) -> tuple[Figures, list[Wrong]]:
-    """Every seed in turn; what went wrong does not keep the others from being tried."""
-    figures, wrong, wire = Figures(), [], Wire()
+def soak(
+    seeds: range, on_figures: Callable[[Figures], None] = lambda _figures: None
+) -> tuple[Figures, list[SeedFailed]]:
+    """Every seed in turn; a failure does not stop the others."""
+    figures, failures, wire = Figures(), [], Wire()
     with wire.installed():
         for seed in seeds:
             try:
                 Scenario(seed, wire, figures).play()
-            except Wrong as failure:
-                wrong.append(failure)
-            heard(figures)
-    return figures, wrong
+            except SeedFailed as failure:
+                failures.append(failure)
+            on_figures(figures)
+    return figures, failures

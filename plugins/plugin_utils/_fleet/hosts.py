@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A fleet: accounts x regions as hosts with groups and variables, or what is wrong with them."""
+"""The hosts of a fleet, one for each account and region, with their groups and variables; or the problems."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from .inventory_file import (
 
 #: The states of a region in which it can be used. Source: https://docs.aws.amazon.com/accounts/latest/reference/API_Region.html
 ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT"}
-MOST_PROBLEMS = 10
+MAX_PROBLEMS = 10
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account, the regions wanted in it, and how it is entered."""
+    """An account, its regions, and the credentials for it."""
 
     name: str
     id: str
@@ -55,7 +55,7 @@ class Account:
 
     @property
     def group(self) -> str:
-        return f"account_{_word(self.name)}"
+        return f"account_{_group_name(self.name)}"
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,23 @@ class Host:
 
     @property
     def groups(self) -> tuple[str, str]:
-        return _word(self.region), self.account.group
+        return _group_name(self.region), self.account.group
 
 
 def accounts_of(fleet: Fleet) -> tuple[Account, ...]:
-    """The accounts and the regions wanted in each. Raises Invalid."""
+    """The accounts, each with its regions. Raises Invalid."""
     if not fleet.accounts:
         raise Invalid("accounts is empty: name at least one account")
     _refuse(malformed(fleet))
     accounts = tuple(_account(fleet, entry) for entry in fleet.accounts)
-    _refuse(_misplaced(fleet, accounts))
+    _refuse(_account_problems(fleet, accounts))
     accounts = tuple(replace(each, role_arn=_role_arn(fleet, entry, each)) for entry, each in _pairs(fleet, accounts))
     _refuse(problem for account in accounts for problem in _role_problems(account))
     return accounts
 
 
 def enabled(accounts: Iterable[Account], states: Mapping[str, Mapping[str, str]]) -> tuple[Account, ...]:
-    """The accounts with the regions alone that can be used; `states`: account id -> region -> state. Raises Invalid."""
+    """The accounts with only the enabled regions; `states`: account id -> region -> state. Raises Invalid."""
     accounts = tuple(accounts)
     _refuse(
         f"{account}: AWS knows no region {region} there"
@@ -113,10 +113,10 @@ def hosts_of(fleet: Fleet, accounts: Iterable[Account]) -> tuple[Host, ...]:
 
 
 def _refuse(problems: Iterable[str]) -> None:
-    found = list(problems)
-    if found:
-        more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
-        raise Invalid("; ".join(found[:MOST_PROBLEMS] + more))
+    listed = list(problems)
+    if listed:
+        more = [f"and {len(listed) - MAX_PROBLEMS} more"] if len(listed) > MAX_PROBLEMS else []
+        raise Invalid("; ".join(listed[:MAX_PROBLEMS] + more))
 
 
 def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:
@@ -132,14 +132,14 @@ def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:
     )
 
 
-def _misplaced(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
-    """What is wrong with accounts beside each other, and with the regions that they have."""
+def _account_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
+    """Duplicate accounts, and problems of their regions."""
     for what in ("id", "group"):
         for value, count in Counter(getattr(account, what) for account in accounts).items():
             if count > 1:
                 names = ", ".join(account.name for account in accounts if getattr(account, what) == value)
                 yield f"the accounts {names} share the {what} {value}"
-    yield from _needless_exclusions(fleet, accounts)
+    yield from _exclusion_problems(fleet, accounts)
     for account in accounts:
         partitions = sorted({partition_of(region).name for region in account.regions})
         if not account.regions:
@@ -148,8 +148,8 @@ def _misplaced(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
             yield f"{account}: its regions lie in {' and '.join(partitions)}; an account lies in one partition"
 
 
-def _needless_exclusions(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
-    """A mistyped exclusion excludes nothing, which would be found out too late."""
+def _exclusion_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
+    """An exclusion that excludes nothing is probably mistyped."""
     everywhere = set(fleet.regions)
     for entry, account in _pairs(fleet, accounts):
         wanted = set(fleet.regions if entry.get("regions") is None else entry["regions"])
@@ -167,12 +167,12 @@ def _pairs(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[tuple[Mappin
 
 
 def _role_arn(fleet: Fleet, entry: Mapping[str, Any], account: Account) -> str | None:
-    """A role's ARN from its ARN or its name; an empty name means none, for the account that one is in already."""
+    """The role's ARN, from its ARN or its name. An empty name means no role, as for the account of the credentials."""
     own = entry.get("role")
     pattern = fleet.assume_role if own is None else own
     if not pattern:
         return None
-    role = _filled(pattern, account, account.regions[0])
+    role = _expand(pattern, account, account.regions[0])
     if role.startswith("arn:"):
         return role
     return f"arn:{partition_of(account.regions[0]).name}:iam::{account.id}:role/{role.removeprefix('/')}"
@@ -193,8 +193,8 @@ def _host(fleet: Fleet, account: Account, region: str) -> Host:
         CONNECTION: "local",
         REGION_NAME: region,
         ACCOUNT: account.id,
-        BUCKET_NAME: _filled(fleet.bucket_name, account, region),
-        TABLE_NAME: _filled(fleet.table_name, account, region) if fleet.table_name else None,
+        BUCKET_NAME: _expand(fleet.bucket_name, account, region),
+        TABLE_NAME: _expand(fleet.table_name, account, region) if fleet.table_name else None,
         ROLE_TO_ASSUME: account.role_arn,
         EXTERNAL_ID: account.external_id,
         PROFILE: account.profile,
@@ -202,7 +202,7 @@ def _host(fleet: Fleet, account: Account, region: str) -> Host:
     return Host(account, region, {name: value for name, value in variables.items() if value is not None})
 
 
-def _filled(pattern: str, account: Account, region: str) -> str:
+def _expand(pattern: str, account: Account, region: str) -> str:
     partition = partition_of(region).name
     return pattern.format(account=account.name, account_id=account.id, partition=partition, region=region)
 
@@ -217,7 +217,7 @@ def _name_problems(host: Host) -> Iterator[str]:
 
 
 def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
-    """Bucket names are unique in a partition, whatever the account and region."""
+    """Bucket names are unique in a partition, across accounts and regions."""
     owners: dict[tuple[str, str], str] = {}
     for host in hosts:
         bucket = host.variables[BUCKET_NAME]
@@ -226,6 +226,6 @@ def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
             yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into it"
 
 
-def _word(name: str) -> str:
-    """As a group may be called."""
+def _group_name(name: str) -> str:
+    """Group names must not contain a hyphen."""
     return name.replace("-", "_")

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The inventory file of a fleet as values, and what is malformed in it."""
+"""The inventory file of a fleet, and its syntax errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-OF_ACCOUNTS = ("account", "account_id", "partition")
-OF_HOSTS = (*OF_ACCOUNTS, "region")
+ACCOUNT_PLACEHOLDERS = ("account", "account_id", "partition")
+HOST_PLACEHOLDERS = (*ACCOUNT_PLACEHOLDERS, "region")
 ACCOUNT_KEYS = ("name", "id", "role", "external_id", "profile", "regions", "exclude_regions")
 
 ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -23,12 +23,12 @@ CONNECTION, REGION_NAME, ACCOUNT = "ansible_connection", "terraform_backend_regi
 BUCKET_NAME, TABLE_NAME = "terraform_backend_bucket_name", "terraform_backend_table_name"
 ROLE_TO_ASSUME, EXTERNAL_ID = "terraform_backend_assume_role_arn", "terraform_backend_assume_role_external_id"
 PROFILE = "terraform_backend_profile"
-OURS = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
+RESERVED = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What an inventory file asks for."""
+    """The options of an inventory file."""
 
     accounts: Sequence[Any]
     bucket_name: str
@@ -40,18 +40,18 @@ class Fleet:
 
 
 def malformed(fleet: Fleet) -> Iterator[str]:
-    """What cannot be read as it is written, whatever else the file says."""
+    """Values with a wrong type or form."""
     for place, entry in enumerate(fleet.accounts, start=1):
         yield from _malformed_account(f"entry {place} of accounts", entry)
-    yield from _malformed_pattern("bucket_name", fleet.bucket_name, OF_HOSTS)
-    yield from _malformed_pattern("table_name", fleet.table_name, OF_HOSTS)
-    yield from _malformed_pattern("assume_role", fleet.assume_role, OF_ACCOUNTS)
+    yield from _malformed_pattern("bucket_name", fleet.bucket_name, HOST_PLACEHOLDERS)
+    yield from _malformed_pattern("table_name", fleet.table_name, HOST_PLACEHOLDERS)
+    yield from _malformed_pattern("assume_role", fleet.assume_role, ACCOUNT_PLACEHOLDERS)
     for option in ("regions", "exclude_regions"):
         yield from _malformed_regions(option, getattr(fleet, option))
     for name in fleet.variables:
         if not VARIABLE.fullmatch(str(name)):
             yield f"variables: {name!r} is no name of a variable"
-        if name in OURS:
+        if name in RESERVED:
             yield f"variables: {name} is set for each host already; put exceptions into host_vars"
 
 
@@ -73,7 +73,7 @@ def _malformed_account(place: str, entry: Any) -> Iterator[str]:
     for key in ("role", "external_id", "profile"):
         if not isinstance(entry.get(key), str | None):
             yield f"{where}: {key} is {entry[key]!r}; write a string"
-    yield from _malformed_pattern(f"{where}: role", entry.get("role"), OF_ACCOUNTS)
+    yield from _malformed_pattern(f"{where}: role", entry.get("role"), ACCOUNT_PLACEHOLDERS)
 
 
 def _malformed_regions(where: str, regions: Any) -> Iterator[str]:

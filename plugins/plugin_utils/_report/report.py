@@ -20,6 +20,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import COLUMN, legend
 
+from .table import MAX_ROWS, backends, omitted, table_lines
+
 #: What is checked, by the first part of the ids, in the order of the columns.
 CHECKS = {
     "bucket": "S3 bucket",
@@ -30,15 +32,15 @@ CHECKS = {
     "code": "Setup code",
     "audit": "Audit",
 }
-#: Said of what nobody looked at, or could: it is not the same as fine.
+#: Shown where nothing was read, or could be: this is not the same as ok.
 UNKNOWN = "unknown"
-#: Past so many backends only those with findings are printed.
-LONGEST_TABLE = 40
+#: The columns for the terminal.
+HEADINGS = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), "STATUS")
 
 
 @dataclass(frozen=True)
-class Row:
-    """A backend and all that was found in it; `findings` as they are told."""
+class AuditedBackend:
+    """A backend and its findings, as the results of the audit have them."""
 
     backend: Mapping[str, Any]
     findings: tuple[Mapping[str, Any], ...]
@@ -59,7 +61,7 @@ class Row:
 
     @property
     def is_ok(self) -> bool:
-        """Whether there is nothing to do: what is merely worth knowing is none."""
+        """Whether there is nothing to do; findings of severity info need no action."""
         return self.severity in (None, "info")
 
     @property
@@ -73,13 +75,13 @@ class Row:
 
     @property
     def cost(self) -> str:
-        """Of a month; of a bucket that is missing, none."""
+        """Of a month; none if the bucket does not exist."""
         cost = self.backend.get("cost")
         is_missing = (self.backend.get("bucket") or {}).get("exists") is False
         return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else UNKNOWN
 
     def cell(self, check: str) -> str:
-        """What a reader wants to know first of this check."""
+        """The text of the column of this check, beside its severity."""
         if check in ("bucket", "table"):
             return _named(self.backend.get(check))
         if check == "code":
@@ -93,13 +95,13 @@ class Row:
 def _named(resource: Mapping[str, Any] | None) -> str:
     if not resource or not resource["name"]:
         return "none"
-    said = {False: " (missing)", None: f" ({UNKNOWN})"}.get(resource["exists"], "")
-    return f"{resource['name']}{said}"
+    suffix = {False: " (missing)", None: f" ({UNKNOWN})"}.get(resource["exists"], "")
+    return f"{resource['name']}{suffix}"
 
 
 @dataclass(frozen=True)
 class Report:
-    rows: tuple[Row, ...]
+    rows: tuple[AuditedBackend, ...]
     #: Findings that belong to no backend of the run.
     others: tuple[Mapping[str, Any], ...]
     created: str
@@ -112,12 +114,12 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        told = [finding["severity"] for _name, finding in self.findings if not finding["waived"]]
-        return {severity: told.count(severity) for severity in SEVERITIES}
+        severities = [finding["severity"] for _name, finding in self.findings if not finding["waived"]]
+        return {severity: severities.count(severity) for severity in SEVERITIES}
 
     @property
     def legend(self) -> str:
-        """Of the column of costs; none where none is known."""
+        """The legend of the cost column; empty where no cost is known."""
         costs = [cost for cost in (row.backend.get("cost") for row in self.rows) if cost]
         dates = {part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]}
         partial = any(cost["unknown"] for cost in costs)
@@ -125,20 +127,20 @@ class Report:
 
     @property
     def groups(self) -> list[list[tuple[str, Mapping[str, Any]]]]:
-        """Findings of one id and severity together: why it matters is the same for all."""
+        """Findings of one id and severity together, as their explanation is the same."""
         together: dict[tuple[str, str, bool], list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
         for name, finding in self.findings:
             together[finding["severity"], finding["id"], bool(finding["waived"])].append((name, finding))
         return sorted(together.values(), key=lambda each: (bool(each[0][1]["waived"]), rank(each[0][1]["severity"])))
 
 
-def report_of(rows: Iterable[Row], others: Iterable[Finding], created: str) -> Report:
+def report_of(rows: Iterable[AuditedBackend], others: Iterable[Finding], created: str) -> Report:
     return Report(tuple(sorted(rows, key=lambda row: row.name)), tuple(each.told() for each in others), created)
 
 
 def json_text(report: Report) -> str:
     """For other tools."""
-    told = {
+    values = {
         "created": report.created,
         "counts": report.counts,
         "backends": [
@@ -147,7 +149,7 @@ def json_text(report: Report) -> str:
         ],
         "others": list(report.others),
     }
-    return json.dumps(told, indent=2) + "\n"
+    return json.dumps(values, indent=2) + "\n"
 
 
 def markdown_text(report: Report) -> str:
@@ -179,19 +181,20 @@ def markdown_text(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    backends = "1 backend" if len(report.rows) == 1 else f"{len(report.rows)} backends"
-    told = [f"{count} {severity}" for severity, count in report.counts.items() if count]
-    return f"{backends}: {', '.join(told) or 'nothing found'}."
+    counts = [f"{count} {severity}" for severity, count in report.counts.items() if count]
+    return f"{backends(len(report.rows))}: {', '.join(counts) or 'nothing found'}."
 
 
 def _md_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _md_cell(row: Row, check: str) -> str:
+def _md_cell(row: AuditedBackend, check: str) -> str:
     level = worst(row.of(check))
-    told = _in_cell(row.cell(check))
-    return " ".join(part for part in (told, f"**{level}**" if level else "" if told else "ok") if part)
+    text = _in_cell(row.cell(check))
+    if level:
+        return f"{text} **{level}**" if text else f"**{level}**"
+    return text or "ok"
 
 
 _SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+!|~&"})
@@ -200,7 +203,7 @@ _LINKED = re.compile(r'@|[#!$&]\d|[~%][\w"]|://|www\.')
 
 
 def _md(text: str) -> str:
-    """Text that is no more than text: no heading, no row, no link."""
+    """Plain text: no heading, no row, no link."""
     words = printable(text).split(" ")
     return " ".join(_code(each) if _LINKED.search(each) else each.translate(_SPECIAL) for each in words)
 
@@ -213,39 +216,32 @@ def _in_cell(text: object) -> str:
 def _code(text: str) -> str:
     """A code span that its own text cannot end."""
     flat = printable(text) or " "
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
     space = " " if "`" in flat else ""
-    return f"{fence}{space}{flat}{space}{fence}"
+    return f"{ticks}{space}{flat}{space}{ticks}"
 
 
-def table(report: Report, where: str | None) -> str:
-    """The overview for the terminal."""
-    shown = [row for row in report.rows if len(report.rows) <= LONGEST_TABLE or not row.is_ok][:LONGEST_TABLE]
-    heads = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), "STATUS")
-    rows = [heads, *(_printed(row) for row in shown)] if shown else []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))] if rows else []
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    grave = [(name, each) for name, each in report.findings if rank(each["severity"]) < 2 and not each["waived"]]
-    told = [
+def terminal_text(report: Report, path: str | None) -> str:
+    """The overview for the terminal; of a large fleet only the backends with findings."""
+    listed = [row for row in report.rows if len(report.rows) <= MAX_ROWS or not row.is_ok][:MAX_ROWS]
+    urgent = [
         f"{each['severity'].upper()} {printable(name or 'code')}: {each['title']} ({_where(each)})"
-        for name, each in grave
+        for name, each in report.findings
+        if each["severity"] in ("critical", "high") and not each["waived"]
     ]
-    more = [f"... and {len(told) - LONGEST_TABLE} more"] if len(told) > LONGEST_TABLE else []
-    legend_is = [f"{COLUMN.upper()}: {report.legend}"] if rows and report.legend else []
-    report_is = [f"The report: {where}"] if where else []
-    return "\n".join(["", *lines, *legend_is, "", headline(report), *told[:LONGEST_TABLE], *more, *report_is])
+    lines = ["", *table_lines(HEADINGS, [_cells(row) for row in listed])]
+    if listed and report.legend:
+        lines.append(f"{COLUMN.upper()}: {report.legend}")
+    lines += ["", headline(report), *urgent[:MAX_ROWS], *omitted(urgent)]
+    if path:
+        lines.append(f"The report: {path}")
+    return "\n".join(lines)
 
 
 def _where(finding: Mapping[str, Any]) -> str:
     return printable(finding["detail" if finding["id"] == "audit.failed" else "resource"])
 
 
-def _printed(row: Row) -> tuple[str, ...]:
-    cells = (
-        row.name,
-        str(row.backend["region"]),
-        *(row.cell(check) for check in ("bucket", "table", "code")),
-        row.cost,
-        row.status,
-    )
-    return tuple(map(printable, cells))
+def _cells(row: AuditedBackend) -> tuple[str, ...]:
+    resources = (row.cell(check) for check in ("bucket", "table", "code"))
+    return (row.name, str(row.backend["region"]), *resources, row.cost, row.status)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What became of the backends of a run, as a plain table for people."""
+"""The result of a run for each backend, as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import facts_at_rest
 
-#: Past so many backends only counts and the exceptions are printed.
-LONGEST_TABLE = 40
-#: So many backends of one account are named, more are counted.
-LISTED = 3
+from .table import MAX_ROWS, backends, omitted, table_lines
+
+#: The most backends of one account that are named; more are counted.
+MAX_NAMES = 3
 COST = COLUMN.upper()
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
 #: All that a run knows without looking into the backend.
@@ -83,24 +83,24 @@ def line_of(
     )
 
 
-def _name(told: Mapping[str, Any] | None, asked: str | None) -> str:
-    """As the result has it, unless that was censored."""
-    name = (told or {}).get("name")
-    return str((None if is_censored(name) else name) or asked or NOTHING)
+def _name(resource: Mapping[str, Any] | None, configured: str | None) -> str:
+    """As the result has it, unless it was censored there."""
+    name = (resource or {}).get("name")
+    return str((None if is_censored(name) else name) or configured or NOTHING)
 
 
 def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> Cost | None:
-    told = bucket.get("bucket") or {}
-    if "region" not in told:
+    facts = bucket.get("bucket") or {}
+    if "region" not in facts:
         return None
-    return monthly_cost(facts_at_rest(told, table_.get("table"), lock_mode or "both"))
+    return monthly_cost(facts_at_rest(facts, table_.get("table"), lock_mode or "both"))
 
 
 def _changes(bucket: Mapping[str, Any], table_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     files = "files" if config.get("changes") else ""
-    told = [each for each in (_changed("bucket", bucket), _changed("table", table_), files) if each]
-    is_new = told in (["bucket created", "table created", "files"], ["bucket created", "files"])
-    return "all created" if is_new and bool(table_) == (len(told) == 3) else "; ".join(told) or NOTHING
+    parts = [each for each in (_changed("bucket", bucket), _changed("table", table_), files) if each]
+    is_new = parts == ["bucket created", *(["table created"] if table_ else []), "files"]
+    return "all created" if is_new else "; ".join(parts) or NOTHING
 
 
 def _changed(kind: str, result: Mapping[str, Any]) -> str:
@@ -110,16 +110,21 @@ def _changed(kind: str, result: Mapping[str, Any]) -> str:
     return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"
 
 
-def table(lines: Sequence[Line], check_mode: bool = False) -> str:
-    """Every backend in a line; of a large fleet only those that changed or failed, below the counts."""
-    shown = lines if len(lines) <= LONGEST_TABLE else [each for each in lines if each.failed or each.changed != NOTHING]
-    cut = shown[:LONGEST_TABLE]
-    rows = [HEADINGS, *(_cells(each) for each in cut)] if cut else []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))] if rows else []
-    told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    more = [f"... and {len(shown) - len(cut)} more that changed or failed"] if len(shown) > len(cut) else []
+def summary_text(lines: Sequence[Line], check_mode: bool = False) -> str:
+    """A row for each backend; of a large fleet only those that changed or failed. Counts and failures follow."""
+    listed = lines if len(lines) <= MAX_ROWS else [each for each in lines if each.failed or each.changed != NOTHING]
+    shown = listed[:MAX_ROWS]
     return "\n".join(
-        ["", *told, *more, *_legend(cut), *_accounts(lines), "", _counts(lines, check_mode), *_failures(lines)]
+        [
+            "",
+            *table_lines(HEADINGS, [_cells(each) for each in shown]),
+            *omitted(listed, "more that changed or failed"),
+            *_legend(shown),
+            *_accounts(lines),
+            "",
+            _counts(lines, check_mode),
+            *_failures(lines),
+        ]
     )
 
 
@@ -131,34 +136,32 @@ def _legend(lines: Sequence[Line]) -> list[str]:
 
 def _accounts(lines: Sequence[Line]) -> list[str]:
     """Where the work was done and by whom, with the backends that this is true of."""
-    backends: dict[tuple[str, str], list[str]] = {}
+    names_by_account: dict[tuple[str, str], list[str]] = {}
     for each in lines:
         if each.account or each.credentials:
-            backends.setdefault((each.account or "unknown", each.credentials or "unknown"), []).append(each.backend)
-    told = [
+            key = (each.account or "unknown", each.credentials or "unknown")
+            names_by_account.setdefault(key, []).append(each.backend)
+    accounts = [
         f"Account {account}, credentials: {credentials}: {_listed(names)}"
-        for (account, credentials), names in sorted(backends.items())
+        for (account, credentials), names in sorted(names_by_account.items())
     ]
-    more = len(told) - LONGEST_TABLE
-    return [*told[:LONGEST_TABLE], *([f"... and {more} more accounts or credentials"] if more > 0 else [])]
+    return [*accounts[:MAX_ROWS], *omitted(accounts, "more accounts or credentials")]
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= LISTED else f"{len(names)} backends"
+    return ", ".join(names) if len(names) <= MAX_NAMES else backends(len(names))
 
 
 def _cells(line: Line) -> tuple[str, ...]:
     status = "FAILED" if line.failed else "ok"
-    cells = (line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status)
-    return tuple(map(printable, cells))
+    return line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
     failed = sum(each.failed for each in lines)
     changed = sum(each.changed != NOTHING for each in lines)
     would = "would change" if check_mode else "changed"
-    backends = "1 backend" if len(lines) == 1 else f"{len(lines)} backends"
-    return f"{backends}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
+    return f"{backends(len(lines))}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
 
 
 def _failures(lines: Sequence[Line]) -> list[str]:

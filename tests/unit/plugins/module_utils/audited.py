@@ -15,7 +15,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.existence import KEY
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import Report, Row, report_of
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
+    AuditedBackend,
+    Report,
+    report_of,
+)
 
 TODAY = date(2026, 11, 21)
 USAGE = {
@@ -56,11 +60,11 @@ def facts(region: str = "us-east-1", name: str = "state-us", **more: Any) -> dic
     }
 
 
-def row(name: str, about: dict[str, Any], tuning: Tuning | None = None, layers: int | None = None) -> Row:
+def row(name: str, about: dict[str, Any], tuning: Tuning | None = None, layers: int | None = None) -> AuditedBackend:
     expected = Expectations(name)
     findings = judged(audit(about, expected), name, tuning or Tuning(TODAY))
     backend = {**summary(about, expected), "cost": cost_in_use(about)}
-    return Row(backend, tuple(each.told() for each in findings), layers)
+    return AuditedBackend(backend, tuple(each.told() for each in findings), layers)
 
 
 def fleet(count: int) -> Report:

@@ -38,10 +38,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
-    Row,
+    AuditedBackend,
     markdown_text,
     report_of,
-    table,
+    terminal_text,
 )
 from hypothesis import given as with_any
 from hypothesis import settings
@@ -237,10 +237,10 @@ def checked(commands: list[str], folder: Path) -> list[Any]:
 def test_no_report_is_forged(text: str) -> None:
     findings = found_in(text)
     report, plain = (
-        report_of([Row(backend(each), tuple(found.told() for found in found_in(each)))], [], "today")
+        report_of([AuditedBackend(backend(each), tuple(found.told() for found in found_in(each)))], [], "today")
         for each in (text, "plain")
     )
-    for shown in (table(report, None), markdown_text(report), page_text(report)):
+    for shown in (terminal_text(report, None), markdown_text(report), page_text(report)):
         assert printable_lines(shown) == shown
     assert not [each.detail for each in findings if not is_printable(each.detail)]
     assert is_printable(too_bad([each.told() for each in findings], "info") or "")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts import (
-    MOST_PROBLEMS,
+    MAX_PROBLEMS,
     Host,
     accounts_of,
     enabled,
@@ -185,8 +185,8 @@ def test_one_bucket_name_may_serve_in_two_partitions():
 
 def test_all_problems_are_told_up_to_a_limit():
     with pytest.raises(Invalid) as refused:
-        hosts(replace(FLEET, accounts=[{"name": f"a{n}", "id": "1"} for n in range(MOST_PROBLEMS + 5)]))
-    assert str(refused.value).count("id is") == MOST_PROBLEMS
+        hosts(replace(FLEET, accounts=[{"name": f"a{n}", "id": "1"} for n in range(MAX_PROBLEMS + 5)]))
+    assert str(refused.value).count("id is") == MAX_PROBLEMS
     assert str(refused.value).endswith("; and 5 more")
 
 

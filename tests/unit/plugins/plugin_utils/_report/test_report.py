@@ -14,11 +14,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     CHECKS,
-    Row,
+    AuditedBackend,
     json_text,
     markdown_text,
     report_of,
-    table,
+    terminal_text,
 )
 
 from tests.unit.plugins.module_utils.audited import TODAY, facts, fleet, row
@@ -31,7 +31,7 @@ REPORT = report_of([US, AF], [], "2026-11-21 10:20 UTC")
 
 
 def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
-    assert table(REPORT, "audit/audit.html") == (
+    assert terminal_text(REPORT, "audit/audit.html") == (
         "\n"
         "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE"
         "  $/MONTH  STATUS\n"
@@ -48,20 +48,20 @@ def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
 
 
 def test_a_large_fleet_shows_only_what_needs_somebody() -> None:
-    told = table(fleet(60), None)
-    assert "backend-000" not in told and "backend-001" in told
-    assert len(told.splitlines()) < 100
+    text = terminal_text(fleet(60), None)
+    assert "backend-000" not in text and "backend-001" in text
+    assert len(text.splitlines()) < 100
 
 
 def test_tools_are_told_everything() -> None:
-    told = json.loads(json_text(REPORT))
-    assert told["counts"] == {"critical": 1, "high": 0, "medium": 0, "low": 0, "info": 0}
-    assert [(each["name"], each["status"], each["layers"]) for each in told["backends"]] == [
+    values = json.loads(json_text(REPORT))
+    assert values["counts"] == {"critical": 1, "high": 0, "medium": 0, "low": 0, "info": 0}
+    assert [(each["name"], each["status"], each["layers"]) for each in values["backends"]] == [
         ("af-south-1", "ok", 1),
         ("us-east-1", "critical", 0),
     ]
-    assert [each["cost"]["usd"] for each in told["backends"]] == ["0.01", "0.05"]
-    (finding,) = told["backends"][1]["findings"]
+    assert [each["cost"]["usd"] for each in values["backends"]] == ["0.01", "0.05"]
+    (finding,) = values["backends"][1]["findings"]
     assert set(finding) == {
         *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "waived"),
     }
@@ -80,7 +80,7 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
 
 
 UNREAD = facts("eu-west-1", "state-eu", **dict.fromkeys(("states", "locks", "digests")))
-FAILED = Row(
+FAILED = AuditedBackend(
     {**AF.backend, "bucket": {"name": "b", "exists": None}, "table": {"name": "t", "exists": None}, "counts": {}},
     (found("audit.failed", "af-south-1", "unreachable", "x").told(),),
 )
@@ -110,7 +110,7 @@ def test_a_cost_is_a_sum_or_nothing_or_unknown() -> None:
     backends: list[dict[str, Any]] = [{}, {"bucket": no_bucket}, {"bucket": {**no_bucket, "exists": None}}]
     assert [row("x", facts(**more)).cost for more in backends] == ["0.05", "-", "unknown"]
     bare = report_of([row("x", facts(bucket=no_bucket))], [], "today")
-    for text in (table(bare, None), markdown_text(bare), page_text(bare)):
+    for text in (terminal_text(bare, None), markdown_text(bare), page_text(bare)):
         assert "estimated" not in text
 
 

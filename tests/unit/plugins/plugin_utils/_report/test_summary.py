@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import (
     LEGEND,
-    LONGEST_TABLE,
     Line,
     line_of,
-    table,
+    summary_text,
 )
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.table import MAX_ROWS
 
 CALM = Line("eu-west-1", "state-eu", "locks-eu", "both", "-", "ok", "0.00")
 NEW = Line("us-east-1", "state-us", "locks-us", "both", "all created", "ok", "1.00")
@@ -27,7 +27,7 @@ def fleet(count: int, **otherwise: Any) -> list[Line]:
 
 
 def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
-    assert table([CALM, NEW, FILES_ONLY, BROKEN]) == (
+    assert summary_text([CALM, NEW, FILES_ONLY, BROKEN]) == (
         "\n"
         "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED      STATUS\n"
         "eu-west-1   state-eu      locks-eu    both       0.00     -            ok\n"
@@ -42,7 +42,7 @@ def test_every_backend_has_a_line_and_a_failure_its_reason_below() -> None:
 
 
 def test_check_mode_says_what_would_change() -> None:
-    assert table([FILES_ONLY], check_mode=True) == (
+    assert summary_text([FILES_ONLY], check_mode=True) == (
         "\n"
         "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
         "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
@@ -53,7 +53,7 @@ def test_check_mode_says_what_would_change() -> None:
 
 
 def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
-    assert table([*fleet(43), FILES_ONLY, BROKEN]) == (
+    assert summary_text([*fleet(43), FILES_ONLY, BROKEN]) == (
         "\n"
         "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED  STATUS\n"
         "af-south-1  state-af      -           lockfile   0.57+?   files    ok\n"
@@ -66,18 +66,16 @@ def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
 
 
 def test_a_large_fleet_at_rest_is_one_sentence() -> None:
-    assert table(fleet(45)) == "\n\n45 backends: 45 ok, 0 failed, 0 changed"
+    assert summary_text(fleet(45)) == "\n\n45 backends: 45 ok, 0 failed, 0 changed"
 
 
 def test_forty_backends_are_still_shown_one_by_one() -> None:
-    assert len(table(fleet(LONGEST_TABLE)).splitlines()) == LONGEST_TABLE + len(
-        ["", "BACKEND", LEGEND, "", "40 backends"]
-    )
+    assert len(summary_text(fleet(MAX_ROWS)).splitlines()) == MAX_ROWS + len(["", "BACKEND", LEGEND, "", "40 backends"])
 
 
 def test_more_exceptions_than_a_table_holds_are_counted() -> None:
-    told = table(fleet(45, changed="files")).splitlines()
-    assert told[-5:] == [
+    lines = summary_text(fleet(45, changed="files")).splitlines()
+    assert lines[-5:] == [
         "region-39  state-eu      locks-eu    both       0.00     files    ok",
         "... and 5 more that changed or failed",
         LEGEND,
@@ -87,7 +85,7 @@ def test_more_exceptions_than_a_table_holds_are_counted() -> None:
 
 
 def test_no_failure_is_hidden_by_changes() -> None:
-    assert "FAILED sa-east-1: " in table([*fleet(45, changed="files"), BROKEN])
+    assert "FAILED sa-east-1: " in summary_text([*fleet(45, changed="files"), BROKEN])
 
 
 NAMES = ("state-eu", "locks-eu")
@@ -198,14 +196,14 @@ def test_a_line_tells_what_became_of_a_backend(line: Line, expected: Line) -> No
 def test_accounts_and_credentials_are_told_once() -> None:
     prod = replace(CALM, account="111122223333", credentials="profile prod")
     unknown = replace(NEW, credentials="environment (access key AKIA...WXYZ)")
-    told = table([prod, unknown, BROKEN]).splitlines()
-    assert told[6:8] == [
+    lines = summary_text([prod, unknown, BROKEN]).splitlines()
+    assert lines[6:8] == [
         "Account 111122223333, credentials: profile prod: eu-west-1",
         "Account unknown, credentials: environment (access key AKIA...WXYZ): us-east-1",
     ]
-    many = table([replace(each, account="1", credentials="profile prod") for each in fleet(4)])
+    many = summary_text([replace(each, account="1", credentials="profile prod") for each in fleet(4)])
     assert "Account 1, credentials: profile prod: 4 backends\n" in many
-    accounts = table([replace(each, account=f"{place:012}") for place, each in enumerate(fleet(43))])
+    accounts = summary_text([replace(each, account=f"{place:012}") for place, each in enumerate(fleet(43))])
     assert "... and 3 more accounts or credentials" in accounts
 
 
@@ -213,5 +211,5 @@ def test_usual_names_fit_into_120_columns() -> None:
     usual = Line(
         "ap-southeast-2", "usest1-terraform-state-ezra", "terraform-locks-ap-southeast", "both", "all created", "ok"
     )
-    told = table([replace(usual, cost="1.00+?"), replace(usual, lock_mode="lockfile", status="no")])
-    assert max(map(len, told.splitlines())) <= 120
+    text = summary_text([replace(usual, cost="1.00+?"), replace(usual, lock_mode="lockfile", status="no")])
+    assert max(map(len, text.splitlines())) <= 120

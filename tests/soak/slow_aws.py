@@ -4,7 +4,7 @@
 
 Requests are answered at `before-send`. A success is laid over the parsed answer, so nothing has to be spelt as XML; an
 error travels in the words of its protocol, because what is made of errors is what is under test here. Time is a number:
-who sleeps, botocore or we, moves it.
+a sleep of botocore or of ours moves it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules impor
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 
-from tests.soak.weather import Ask, Said, Weather
+from tests.soak.faults import ErrorAnswer, RandomFaults, Request
 from tests.support.aws_wire import Operation, error_answer
 from tests.unit.plugins.module_utils.fake_aws import (
     KEYS,
@@ -41,8 +41,8 @@ from tests.unit.plugins.module_utils.fake_aws import (
 
 #: What takes a request on its way and back.
 ROUND_TRIP_S = 0.05
-#: More than this many calls in one run, and it would never have ended.
-NEVER_ENDS = 4000
+#: A run with more calls is taken for an endless loop.
+MAX_CALLS = 4000
 #: What may be read old. Objects and items are read as they are.
 SETTINGS = {
     "head_bucket",
@@ -57,8 +57,8 @@ SETTINGS = {
 STATUS = {"AccessDenied": 403, "OperationAborted": 409, "BucketNotEmpty": 409, "BucketAlreadyOwnedByYou": 409}
 
 
-class NeverEnds(BaseException):
-    """A run went round in circles."""
+class EndlessRun(BaseException):
+    """A run made more than MAX_CALLS calls."""
 
 
 class Clock:
@@ -87,25 +87,25 @@ class Clock:
 
 @dataclass
 class SlowAws(FakeAws):
-    """An account where nothing is there, or gone, as soon as one was told."""
+    """An account that shows changes late, as AWS does."""
 
     clock: Clock = field(default_factory=Clock)
-    weather: Weather | None = None
-    #: When AWS is done with a table.
+    random_faults: RandomFaults | None = None
+    #: When a change of a table is complete.
     busy_until: dict[str, float] = field(default_factory=dict)
-    #: How many reads do not find a new bucket; how often backups and tags of a table are not ready.
-    unseen: dict[str, int] = field(default_factory=dict)
-    unready: dict[str, int] = field(default_factory=dict)
+    #: How many reads do not find a new bucket; how many writes find backups and tags of a table not ready.
+    invisible: dict[str, int] = field(default_factory=dict)
+    not_ready: dict[str, int] = field(default_factory=dict)
     #: The account before the last write, and how long each read still shows that.
     before: FakeAws | None = None
     late_reads: dict[str, float] = field(default_factory=dict)
 
-    def calm_down(self) -> None:
-        """Whatever was under way is done."""
+    def settle(self) -> None:
+        """Finish all changes that are in progress, and end the faults."""
         for name in [*self.tables]:
-            self._arrive(name)
-        self.weather = self.before = None
-        for each in (self.busy_until, self.unseen, self.unready, self.late_reads):
+            self._finish(name)
+        self.random_faults = self.before = None
+        for each in (self.busy_until, self.invisible, self.not_ready, self.late_reads):
             each.clear()
 
     def respond(self, call: Call) -> Answer:
@@ -127,7 +127,7 @@ class SlowAws(FakeAws):
         return self.clock() < self.late_reads[operation]
 
     def _rounds(self, kind: str, most: int) -> int:
-        return self.weather.some(kind, most) if self.weather else 0
+        return self.random_faults.rounds(kind, most) if self.random_faults else 0
 
     def _check_owner(self, params: Params) -> None:
         if "Bucket" in params:  # a list of buckets is of our own
@@ -144,29 +144,29 @@ class SlowAws(FakeAws):
 
     def _s3_create_bucket(self, params: Params) -> None:
         super()._s3_create_bucket(params)
-        self.unseen[params["Bucket"]] = self._rounds("invisible", 12)
+        self.invisible[params["Bucket"]] = self._rounds("invisible", 12)
 
     def _bucket(self, params: Params) -> Bucket:
-        if self.unseen.get(params["Bucket"], 0) > 0:
-            self.unseen[params["Bucket"]] -= 1
+        if self.invisible.get(params["Bucket"], 0) > 0:
+            self.invisible[params["Bucket"]] -= 1
             raise Rejected("NoSuchBucket")
         return super()._bucket(params)
 
     def _dynamodb_create_table(self, params: Params) -> None:
         super()._dynamodb_create_table(params)
-        self._takes(params, "creating", 90)
-        self.unready[params["TableName"]] = self._rounds("backups later", 8)
+        self._take_time(params, "creating", 90)
+        self.not_ready[params["TableName"]] = self._rounds("backups later", 8)
 
     def _dynamodb_update_table(self, params: Params) -> None:
         if self._table(params).status != "ACTIVE":
             raise Rejected("ResourceInUseException")
         super()._dynamodb_update_table(params)
-        self._takes(params, "updating", 60)
+        self._take_time(params, "updating", 60)
         self.tables[params["TableName"]].status = "UPDATING"
 
     def _dynamodb_update_continuous_backups(self, params: Params) -> None:
-        if self.unready.get(params["TableName"], 0) > 0:
-            self.unready[params["TableName"]] -= 1
+        if self.not_ready.get(params["TableName"], 0) > 0:
+            self.not_ready[params["TableName"]] -= 1
             raise Rejected("ContinuousBackupsUnavailableException")
         super()._dynamodb_update_continuous_backups(params)
 
@@ -177,18 +177,18 @@ class SlowAws(FakeAws):
         if table.protected:
             raise Rejected("ValidationException", "protected")
         table.status = "DELETING"
-        self._takes(params, "deleting", 30)
+        self._take_time(params, "deleting", 30)
 
-    def _takes(self, params: Params, kind: str, most_s: int) -> None:
+    def _take_time(self, params: Params, kind: str, most_s: int) -> None:
         self.busy_until[params["TableName"]] = self.clock() + self._rounds(kind, most_s)
 
     def _table(self, params: Params) -> Table:
         for name in [*self.tables]:
             if self.clock() >= self.busy_until.get(name, 0):
-                self._arrive(name)
+                self._finish(name)
         return super()._table(params)
 
-    def _arrive(self, name: str) -> None:
+    def _finish(self, name: str) -> None:
         if self.tables[name].status == "DELETING":
             del self.tables[name]
         elif self.tables[name].status in ("CREATING", "UPDATING"):
@@ -204,16 +204,16 @@ class SlowAws(FakeAws):
 
     def _check_tag_lock(self, params: Params) -> None:
         key = params["ResourceArn"]
-        if key not in self.unready:
-            self.unready[key] = self._rounds("tag lock", 5)
-        if self.unready[key] > 0:
-            self.unready[key] -= 1
+        if key not in self.not_ready:
+            self.not_ready[key] = self._rounds("tag lock", 5)
+        if self.not_ready[key] > 0:
+            self.not_ready[key] -= 1
             raise Rejected("LimitExceededException", "Subscriber limit exceeded: Table tags are being updated")
 
 
 @dataclass
 class Wire:
-    """Between botocore's clients and an account: where the weather is."""
+    """Between botocore's clients and an account: the place of the faults."""
 
     clock: Clock = field(default_factory=Clock)
     aws: SlowAws = field(default_factory=SlowAws)
@@ -235,13 +235,13 @@ class Wire:
         key = service, connection.region
         if key not in self._clients:
             client = client_of(session, service, connection)
-            client.meta.events.register_first("before-parameter-build", self._notice)
+            client.meta.events.register_first("before-parameter-build", self._remember)
             client.meta.events.register("before-send", self._send)
-            client.meta.events.register("after-call", self._lay_over)
+            client.meta.events.register("after-call", self._fill_in)
             self._clients[key] = client
         return self._clients[key]
 
-    def _notice(self, params: Params, model: Any, **_unused: Any) -> None:
+    def _remember(self, params: Params, model: Any, **_unused: Any) -> None:
         self._asked = [copy.deepcopy(params)]
 
     def _send(self, request: Any, event_name: str, **_unused: Any) -> AWSResponse:
@@ -250,21 +250,21 @@ class Wire:
         operation = xform_name(name)
         call = Call(service, operation, self._asked[0])
         self.calls.append(call)
-        if len(self.calls) > NEVER_ENDS:
-            raise NeverEnds(call)
+        if len(self.calls) > MAX_CALLS:
+            raise EndlessRun(call)
         self.clock.belated += self.clock.now > self.clock.deadline
         self.clock.sleep(ROUND_TRIP_S)
         is_free = operation == "head_bucket" and call.params["Bucket"] not in self.aws.buckets
-        ask = Ask(service, operation, not operation.startswith(READ_VERBS), len(self.calls), is_free)
+        current = Request(service, operation, not operation.startswith(READ_VERBS), len(self.calls), is_free)
         self._answer = {}
         where = Operation(service, name, "", "")
         try:
-            if self.aws.weather:
-                self.aws.weather.before(ask)
+            if self.aws.random_faults:
+                self.aws.random_faults.before(current)
             answer = self.aws.respond(call)
-            if self.aws.weather:
-                self.aws.weather.after(ask)
-        except Said as error:
+            if self.aws.random_faults:
+                self.aws.random_faults.after(current)
+        except ErrorAnswer as error:
             return _response(request, *error_answer(where, request.method, error.code, error.status, error.message))
         if isinstance(answer, Failure):
             status = _status(answer.code)
@@ -272,7 +272,7 @@ class Wire:
         self._answer = answer
         return _response(request, 200, {}, _EMPTY.get(service, b""))
 
-    def _lay_over(self, parsed: dict[str, Any], **_unused: Any) -> None:
+    def _fill_in(self, parsed: dict[str, Any], **_unused: Any) -> None:
         if parsed["ResponseMetadata"]["HTTPStatusCode"] == 200:
             parsed.update(copy.deepcopy(self._answer))
 
@@ -330,16 +330,16 @@ class _Raw:
         yield self.content
 
 
-def seen(it: Bucket | Table | None) -> str | None:
+def observable(it: Bucket | Table | None) -> str | None:
     """All that an outsider can tell about it, comparable; a summary that AWS keeps of the past is no setting.
 
     A KMS key is the same by any of its names: one that we may not look up keeps the name that it was found by.
     """
     if it is None:
         return None
-    told = json.dumps({name: value for name, value in vars(it).items() if name != "was_on_demand"})
-    return json.dumps(json.loads(told, object_hook=_with_key_arn), sort_keys=True)
+    values = json.dumps({name: value for name, value in vars(it).items() if name != "was_on_demand"})
+    return json.dumps(json.loads(values, object_hook=_with_key_arn), sort_keys=True)
 
 
-def _with_key_arn(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: KEYS.get(value, value) if name == "KMSMasterKeyID" else value for name, value in told.items()}
+def _with_key_arn(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: KEYS.get(value, value) if name == "KMSMasterKeyID" else value for name, value in values.items()}

@@ -1,0 +1,96 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build the report from the results of all audits, and from the code that uses the backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Finding, Tuning, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of, too_bad
+
+from .html import page_text
+from .report import AuditedBackend, Report, json_text, markdown_text, report_of
+
+#: The variable in which the playbook registers the audit of a host.
+RESULT = "__terraform_backend_audit"
+NO_ANSWER = "no answer: the host was unreachable, or its run was cut short"
+
+
+def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str, Any]:
+    """The result that the audit of a host registered; without one, a result with the finding `audit.failed`."""
+    result = facts.get(RESULT) or {}
+    if result.get("backend"):
+        return dict(result)
+    names = {kind: facts.get(f"terraform_backend_{kind}_name") for kind in ("bucket", "table")}
+    fix = command("ansible-playbook", "cornerstone.tfstate.audit", "-l", host, "-vvv")
+    reason = " ".join(str(result.get("msg") or NO_ANSWER).split())
+    return {
+        "backend": {
+            "name": host,
+            "region": facts.get("terraform_backend_region") or "",
+            "account_id": facts.get("terraform_backend_account_id"),
+            "lock_mode": facts.get("terraform_backend_lock_mode") or "both",
+            "bucket": {"name": names["bucket"], "exists": None, "encryption": None},
+            "table": {"name": names["table"], "exists": None} if names["table"] else None,
+            "counts": {},
+        },
+        "findings": list(_results([found("audit.failed", host, reason, fix)], host, tuning)),
+    }
+
+
+def build_report(
+    audits: Iterable[Mapping[str, Any]],
+    code: CodeMap | None,
+    tables: Mapping[str, Mapping[str, bool]],
+    tuning: Tuning,
+) -> Report:
+    """The results of all audits as one report, with the findings in the code."""
+    audits = list(audits)
+    backends = [{**each["backend"], "tables": tables.get(each["backend"]["name"])} for each in audits]
+    in_code = check_code(code, backends) if code else []
+    rows = [_audited_backend(each, code, in_code, tuning) for each in audits]
+    others = judged([finding for name, finding in in_code if not name], "", tuning)
+    return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
+
+
+def _audited_backend(
+    audit: Mapping[str, Any], code: CodeMap | None, in_code: Iterable[tuple[str, Finding]], tuning: Tuning
+) -> AuditedBackend:
+    backend = audit["backend"]
+    name = backend["name"]
+    return AuditedBackend(
+        {key: value for key, value in backend.items() if key != "paths"},
+        (*audit["findings"], *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
+        layers_of(code, backend["bucket"]["name"]),
+    )
+
+
+def _results(findings: Iterable[Finding], name: str, tuning: Tuning) -> tuple[dict[str, Any], ...]:
+    return tuple(each.told() for each in judged(findings, name, tuning))
+
+
+def files_of(report: Report, directory: Path) -> dict[str, str]:
+    """The texts of the files of a report by path; the last is the page."""
+    texts = {
+        "audit.json": json_text(report),
+        "audit.md": markdown_text(report),
+        "audit.html": page_text(report),
+    }
+    return {str(directory / name): text for name, text in texts.items()}
+
+
+def failing(report: Report, fail_on: str | None) -> dict[str, str]:
+    """Which hosts fail, and why. Findings that belong to no backend fail the first host."""
+    reasons = {row.name: too_bad(row.findings, fail_on) for row in report.rows}
+    others = too_bad(report.others, fail_on)
+    if others and report.rows:
+        first = report.rows[0].name
+        reasons[first] = "; ".join(filter(None, (reasons[first], f"in the code: {others}")))
+    return {name: reason for name, reason in reasons.items() if reason}
