@@ -17,7 +17,7 @@ from .._state.inspection import GONE, etag_md5
 from .bodies import Measure, Measured, damaged
 from .inventory import about, items, name_of, versions
 from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
-from .storage import PIECE, Vault, rewriting, scratch
+from .storage import PIECE, Storage, rewriting, scratch
 
 #: What somebody wrote while it was saved is fetched, too: so often.
 ROUNDS = 3
@@ -47,7 +47,7 @@ class Present:
 
 
 @dataclass(frozen=True)
-class Saved:
+class BackupResult:
     """A backup that is whole: every body was read back."""
 
     manifest: Manifest
@@ -63,7 +63,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Saving:
+class Backup:
     """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not.
 
     `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
@@ -72,7 +72,7 @@ class Saving:
     aws: BackendClient
     bucket: Target
     table: str | None
-    vault: Vault
+    storage: Storage
     has_bucket: bool = True
     leaves_out: Callable[[Listed], bool] = lambda _listed: False
     leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
@@ -80,13 +80,13 @@ class Saving:
 
     def check(self) -> tuple[str | None, Manifest | None]:
         """What was saved before, as it is written and as it is. Raises TfstateError where nothing may be saved."""
-        self.vault.check()
-        text = self.vault.manifest()
-        known = manifest_of(text, self.vault.url) if text is not None else None
+        self.storage.check()
+        text = self.storage.manifest()
+        known = manifest_of(text, self.storage.url) if text is not None else None
         for name, mine, theirs in self._claims(known) if known else ():
             if None not in (mine, theirs) and mine != theirs:
                 raise Refused(
-                    f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
+                    f"{self.storage.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
                     "choose another place"
                 )
         return text, known
@@ -101,11 +101,11 @@ class Saving:
 
     def check_sizes(self, listed: Iterable[Listed]) -> None:
         """Raises Refused for what the place of the backup cannot hold."""
-        most = self.vault.largest
+        most = self.storage.largest
         large = [str(each) for each in listed if most is not None and each.size > most]
         if large:
             raise Refused(
-                f"{self.vault.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
+                f"{self.storage.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
             )
 
     def present(self) -> Present:
@@ -116,8 +116,8 @@ class Saving:
             None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
         )
 
-    def foresee(self) -> Saved:
-        """What saving would bring, told by listings alone."""
+    def plan(self) -> BackupResult:
+        """What backup would bring, told by listings alone."""
         (_seen, known), now = self.check(), self.present()
         due = self._due(known, now, self._damaged(known))
         self.check_sizes(due)
@@ -125,9 +125,9 @@ class Saving:
         known_ones = known.identities if known else frozenset()
         grown_by = [each for each in entries if each.identity not in known_ones]
         manifest = self._manifest(known, grown_by, now)
-        return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
+        return BackupResult(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
 
-    def carry_out(self) -> Saved:
+    def carry_out(self) -> BackupResult:
         """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
         seen, known = self.check()
         broken, now = self._damaged(known), self.present()
@@ -152,18 +152,22 @@ class Saving:
         if known is None or not is_same(known, manifest):
             self._keep(manifest, seen)
         missed = len(now.identities - manifest.identities)
-        return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
+        return BackupResult(
+            manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed
+        )
 
     def _damaged(self, known: Manifest | None) -> set[Identity]:
         """The versions whose bodies are missing, or are not what the manifest says."""
-        return {entry.identity for entry in damaged(self.aws, self.vault, known.entries)} if known else set()
+        return {entry.identity for entry in damaged(self.aws, self.storage, known.entries)} if known else set()
 
     def _check_whole(self, manifest: Manifest) -> None:
         """Raises TfstateError if a body is still not what the manifest says."""
-        lost = [f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.vault, manifest.entries)]
+        lost = [
+            f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.storage, manifest.entries)
+        ]
         if lost:
             raise TfstateError(
-                f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
+                f"the backup in {self.storage.url} is damaged, and its bucket no longer has what would mend it: "
                 f"{some(lost)}"
             )
 
@@ -201,10 +205,10 @@ class Saving:
     def _keep(self, manifest: Manifest, seen: str | None) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = text_of(replace(manifest, taken_at=moment))
-        manifest_of(text, self.vault.url)  # raises on what could not be restored
-        self.vault.keep_manifest(text, seen)
-        if self.vault.manifest() != text:
-            raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
+        manifest_of(text, self.storage.url)  # raises on what could not be restored
+        self.storage.keep_manifest(text, seen)
+        if self.storage.manifest() != text:
+            raise TfstateError(f"{MANIFEST} in {self.storage.url} reads back other than it was written")
 
     def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
         """What was fetched; and what was not, as AWS has it no longer: lifecycle may have taken it meanwhile."""
@@ -232,11 +236,11 @@ class Saving:
             found = _measured(body)
             if found.size != each.size or etag_md5(answer) not in (None, found.md5):
                 raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
-            if self.vault.measured(found.sha256) != found:  # another version may have the same body
+            if self.storage.measured(found.sha256) != found:  # another version may have the same body
                 body.seek(0)
-                self.vault.keep(found.sha256, body)
-                if self.vault.measured(found.sha256) != found:
-                    raise TfstateError(f"{each} reads back from {self.vault.url} other than it was written")
+                self.storage.keep(found.sha256, body)
+                if self.storage.measured(found.sha256) != found:
+                    raise TfstateError(f"{each} reads back from {self.storage.url} other than it was written")
         return Entry(
             *each.identity,
             size=found.size,

@@ -41,19 +41,19 @@ class Measure:
         return Measured(self._sha256.hexdigest(), self._md5.hexdigest(), self._size)
 
 
-class Storage(Protocol):
+class BodyReader(Protocol):
     """Where the bodies are."""
 
     def measured(self, sha256: str) -> Measured | None: ...
 
 
-class Together(Protocol):
+class ParallelClient(Protocol):
     """As much of AWS as runs work side by side."""
 
     def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]: ...
 
 
-def damaged(aws: Together, storage: Storage, entries: Iterable[Entry]) -> list[Entry]:
+def damaged(aws: ParallelClient, storage: BodyReader, entries: Iterable[Entry]) -> list[Entry]:
     """Those of the entries whose body is missing, or is not what they say; each body is read once."""
     having = [entry for entry in entries if entry.sha256]
     names = sorted({entry.sha256 for entry in having if entry.sha256})

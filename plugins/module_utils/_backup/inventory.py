@@ -19,7 +19,7 @@ from .._terraform.scope import LEASE
 from .manifest import Listed, RawItem, oldest_first
 
 
-def whereabouts(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
+def locate(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
     known, exists = found(aws, resource, target)
     if known.account:

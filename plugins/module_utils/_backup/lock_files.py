@@ -19,7 +19,7 @@ from .manifest import Entry
 Histories: TypeAlias = Mapping[str, tuple[Entry, ...]]
 
 
-class Bodies(Protocol):
+class BodyOpener(Protocol):
     """Where the bodies of a backup are."""
 
     @property
@@ -36,7 +36,7 @@ class Division:
     in_the_way: tuple[str, ...] = ()
 
 
-def divided(bodies: Bodies, scope: Scope, histories: Histories, there: Collection[str]) -> Division:
+def divided(bodies: BodyOpener, scope: Scope, histories: Histories, there: Collection[str]) -> Division:
     """`there`: the objects where the backup goes. Only what is named as a lock file is, and needs, to be read."""
     wanted = {key: each for key, each in histories.items() if not key.endswith(SUFFIX) and scope.takes(key)}
     lock_files, in_the_way = {}, []
@@ -57,7 +57,7 @@ def divided(bodies: Bodies, scope: Scope, histories: Histories, there: Collectio
     return Division(dict(sorted(wanted.items())), lock_files, tuple(in_the_way))
 
 
-def _records(bodies: Bodies, history: Sequence[Entry]) -> list[LockInfo | Wedged]:
+def _records(bodies: BodyOpener, history: Sequence[Entry]) -> list[LockInfo | Wedged]:
     """Of the newest body and the largest one, as a lock file has a version for each run of a client.
 
     None longer than a lock record can be is one. What cannot be read is not one either: reading it again tells why.
@@ -67,7 +67,7 @@ def _records(bodies: Bodies, history: Sequence[Entry]) -> list[LockInfo | Wedged
     return [_record(bodies, sha256) for sha256 in sorted(chosen)]
 
 
-def _record(bodies: Bodies, sha256: str) -> LockInfo | Wedged:
+def _record(bodies: BodyOpener, sha256: str) -> LockInfo | Wedged:
     try:
         with bodies.opened(sha256) as body:
             return record_in(body.read(LONGEST_RECORD))

@@ -97,7 +97,7 @@ class Manifest:
             found.setdefault(entry.key, []).append(entry)
         return {key: tuple(entries) for key, entries in found.items()}
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         """What is in it, in numbers."""
         return {
             "bucket": self.bucket,

@@ -32,7 +32,7 @@ from .inventory import items, name_of, versions
 from .lock_files import Division, divided
 from .manifest import Entry, Listed, Manifest, Progress, RawItem, some
 from .restore_target import Destination, digest_in
-from .state_locks import Fence, is_lock_file
+from .state_locks import StateLocks, is_lock_file
 from .storage import LARGEST
 
 #: What the destination holds, by key and by the id of an item.
@@ -58,7 +58,7 @@ class Row:
     #: Nothing is left of it but our lock, or its digest.
     is_unfinished: bool = False
     #: A lock of ours, from a run before this one, is on it.
-    is_fenced: bool = False
+    is_locked: bool = False
     #: A part of it may be there.
     is_begun: bool = False
     #: Why it could not be restored.
@@ -73,13 +73,13 @@ class Row:
     @property
     def is_rolled_back(self) -> bool:
         """Only a part is there, and it is no work of ours: somebody has deleted the newest versions, or a marker."""
-        return self.is_begun and not self.is_fenced
+        return self.is_begun and not self.is_locked
 
     @property
     def left(self) -> tuple[Entry, ...]:
         return self.wanted[self.done.count if self.done else 0 :]
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         return {
             "key": self.path,
             "action": self.action,
@@ -90,7 +90,7 @@ class Row:
 
 
 @dataclass
-class Restoring:
+class Restore:
     to: Destination
     manifest: Manifest
     #: Shell patterns; none means all.
@@ -105,13 +105,13 @@ class Restoring:
     is_verified: bool = False
 
     @cached_property
-    def fence(self) -> Fence:
-        info = f"being restored from {self.to.vault.url}"
-        return Fence(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
+    def state_locks(self) -> StateLocks:
+        info = f"being restored from {self.to.storage.url}"
+        return StateLocks(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
 
     @cached_property
     def lease(self) -> Lease:
-        return Lease(self.to.aws, self.fence.scope, WORK, self.fence.info)
+        return Lease(self.to.aws, self.state_locks.scope, WORK, self.state_locks.info)
 
     @property
     def _due(self) -> list[Row]:
@@ -129,7 +129,7 @@ class Restoring:
         present = {name_of(raw): raw for raw in (items(self.to.aws, self.to.table) if self.to.table else [])}
         listed = _by_key(versions(self.to.aws, self.to.bucket))
         there = [key for key, each in listed.items() if not each[-1].is_delete_marker]
-        division = divided(self.to.vault, scope, self.manifest.histories(), there)
+        division = divided(self.to.storage, scope, self.manifest.histories(), there)
         self._leave_out(division)
         wanted = division.wanted
         digests = self._digests(scope)
@@ -160,9 +160,11 @@ class Restoring:
         if self.is_verified:
             return
         entries = [entry for row in self.rows for entry in row.wanted]
-        lost = [f"version {entry.version_id} of {entry.key}" for entry in damaged(self.to.aws, self.to.vault, entries)]
+        lost = [
+            f"version {entry.version_id} of {entry.key}" for entry in damaged(self.to.aws, self.to.storage, entries)
+        ]
         if lost:
-            raise Refused(f"the backup in {self.to.vault.url} is damaged: {some(lost)}; nothing was restored")
+            raise Refused(f"the backup in {self.to.storage.url} is damaged: {some(lost)}; nothing was restored")
         self.is_verified = True
 
     def _leave_out(self, division: Division) -> None:
@@ -199,10 +201,10 @@ class Restoring:
         lacks_digest = digest is not None and _text(present.get(digest_id(self.to.bucket.name, path))) != md5
         is_ours_to_write = done is not None and not done.is_surpassed
         item = present.get(lock_id(self.to.bucket.name, path))
-        has_item = item is not None and self.fence.has_item(item)
-        has_file = bool(_held_file(path, listed)) and self.fence.has_file(path)
-        is_fenced, is_begun = has_item or has_file, done is not None and 0 < done.count < len(wanted)
-        row = Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or is_fenced, is_fenced, is_begun)
+        has_item = item is not None and self.state_locks.has_item(item)
+        has_file = bool(_held_file(path, listed)) and self.state_locks.has_file(path)
+        is_locked, is_begun = has_item or has_file, done is not None and 0 < done.count < len(wanted)
+        row = Row(path, wanted, digest, done, (lacks_digest and is_ours_to_write) or is_locked, is_locked, is_begun)
         if saved and _text(saved) != md5 and row.action != NOTHING:
             instead = "that of the version is written" if md5 else "none is written"
             self.to.aws.warnings.append(
@@ -214,7 +216,7 @@ class Restoring:
         """Raises Refused if somebody else holds one."""
         held = [row.path for row in self._due if self._is_held(row.path, listed, present)]
         if held:
-            places = [self.fence.place(path) for path in held[:TOLD]]
+            places = [self.state_locks.place(path) for path in held[:TOLD]]
             now = datetime.now(timezone.utc)
             locks = {place.path: look(self.to.aws, place) for place in places}
             who = "; ".join(sentence(path, each, now) for path, each in locks.items() if each)
@@ -225,8 +227,8 @@ class Restoring:
 
     def _is_held(self, path: str, listed: ByKey, present: Present) -> bool:
         item = present.get(lock_id(self.to.bucket.name, path))
-        by_item = item is not None and not item_of(item)[1].is_digest and not self.fence.has_item(item)
-        return by_item or (bool(_held_file(path, listed)) and not self.fence.has_file(path))
+        by_item = item is not None and not item_of(item)[1].is_digest and not self.state_locks.has_item(item)
+        return by_item or (bool(_held_file(path, listed)) and not self.state_locks.has_file(path))
 
     # What is done.
 
@@ -252,7 +254,7 @@ class Restoring:
     def _told_of(self, failed: Sequence[Row]) -> str:
         problems = "; ".join(dict.fromkeys(str(row.problem) for row in failed[:TOLD]))
         more = f"; and {len(failed) - TOLD} more" if failed[TOLD:] else ""
-        held = [row.path for row in failed if self.fence.holds(row.path)]
+        held = [row.path for row in failed if self.state_locks.holds(row.path)]
         stay = (
             f". Until a run completes them, {some(held)} stay locked, so that no client finds them absent"
             if held
@@ -261,12 +263,12 @@ class Restoring:
         return f"{problems}{more}{stay}"
 
     def _lock(self, row: Row) -> None:
-        self.fence.take(row.path)
+        self.state_locks.take(row.path)
 
     def _give_back(self, rows: Sequence[Row]) -> None:
         """Nothing was written. What a run before this one had locked, it may have begun: that stays locked."""
-        made = [row for row in rows if self.fence.is_made(row.path)]
-        for problems in self._each(lambda row: self.fence.release(row.path), made):
+        made = [row for row in rows if self.state_locks.is_made(row.path)]
+        for problems in self._each(lambda row: self.state_locks.release(row.path), made):
             self.to.aws.warnings.extend(problems)
 
     def _carry(self, row: Row) -> None:
@@ -283,11 +285,11 @@ class Restoring:
         row.is_begun = row.is_begun or now.count > 0
         newest = there[-1] if there else None
         for count in range(now.count, len(row.wanted)):
-            self.fence.check(row.path)
+            self.state_locks.check(row.path)
             newest = self._advance(row, count, newest)
         if not now.is_surpassed:
             self._finish(row)
-        problems = self.fence.release(row.path)
+        problems = self.state_locks.release(row.path)
         if problems:
             raise TfstateError("; ".join(problems))
 
@@ -302,7 +304,7 @@ class Restoring:
             raise
 
     def _finish(self, row: Row) -> None:
-        self.fence.check(row.path)
+        self.state_locks.check(row.path)
         if self.to.progress(row.path, row.wanted) != Progress(len(row.wanted)):
             other = f"{row.path} reads back other than it was written: somebody else writes there"
             raise TfstateError(other + MAYBE_UNSEEN)
@@ -311,7 +313,7 @@ class Restoring:
             seen = digest_of(self.to.aws, place)
             if seen.text != _text(row.digest):
                 put_item(self.to.aws, place, seen, row.digest)
-        self.fence.check(row.path)
+        self.state_locks.check(row.path)
 
 
 def _by_key(listed: Iterable[Listed]) -> dict[str, list[Listed]]:

@@ -19,7 +19,7 @@ from .._terraform.protocol import digest_id
 from .backup import CONTENT
 from .inventory import versions_of, versions_on
 from .manifest import Entry, Listed, Progress, RawItem, progress
-from .storage import Vault
+from .storage import Storage
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Destination:
     aws: BackendClient
     bucket: Target
     table: str | None
-    vault: Vault
+    storage: Storage
     #: What an upload says of it; nothing leaves it to the bucket.
     encryption: Mapping[str, str]
 
@@ -113,7 +113,7 @@ class Destination:
         condition = {"IfMatch": current} if current else {"IfNoneMatch": "*"}
         checksum = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(entry.sha256)).decode()}
         tags = {"Tagging": urlencode(entry.tags)} if entry.tags else {}
-        with self.vault.opened(entry.sha256) as body:
+        with self.storage.opened(entry.sha256) as body:
             content = {name: entry.content[name] for name in CONTENT if name in entry.content}
             said = {**content, **tags, **self.encryption, **checksum, **condition, "Body": body}
             return self.aws.write(Call("s3", "put_object", {**self._object(entry.key), **said})).get("VersionId")

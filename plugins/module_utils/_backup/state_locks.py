@@ -27,7 +27,7 @@ from .manifest import Listed, RawItem
 
 
 @dataclass(frozen=True)
-class Fence:
+class StateLocks:
     """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
 
     aws: BackendClient

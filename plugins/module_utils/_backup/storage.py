@@ -37,7 +37,7 @@ PIECE = 256 * 1024
 LARGEST = 5 * 1024**3
 
 
-class Vault(Protocol):
+class Storage(Protocol):
     """Where a backup lies.
 
     Longer bodies than `largest` do not fit; with None, all do. `check` raises Refused where no secret may lie.

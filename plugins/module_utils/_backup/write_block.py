@@ -21,26 +21,26 @@ from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_prin
 SID = f"{OURS}TearDown"
 
 
-def is_closed(aws: PolicyClient, bucket: Target) -> bool:
+def has_write_block(aws: PolicyClient, bucket: Target) -> bool:
     """Whether a run before this one has begun to empty it."""
     return any(each.get("Sid") == SID for each in statements_in(policy_of(aws, bucket)))
 
 
-def check_open(aws: PolicyClient, bucket: Target) -> None:
+def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:
     """Raises Refused for a bucket that is on its way out."""
-    if is_closed(aws, bucket):
+    if has_write_block(aws, bucket):
         raise Refused(
             f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
         )
 
 
-def closing(aws: PolicyClient, bucket: Target) -> Call:
+def write_block(aws: PolicyClient, bucket: Target) -> Call:
     """What closes it. Raises Invalid where AWS would not take that."""
-    policy = closed(policy_of(aws, bucket), arn_of(aws, bucket))
+    policy = policy_with_write_block(policy_of(aws, bucket), arn_of(aws, bucket))
     return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
 
 
-def closed(policy: str | None, bucket_arn: str) -> str:
+def policy_with_write_block(policy: str | None, bucket_arn: str) -> str:
     """The policy of a bucket with our statement beside all others."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._aws.client import Aws
-from .._backup.backup import Saved
-from .._backup.storage import Folder, Prefix, Vault
+from .._backup.backup import BackupResult
+from .._backup.storage import Folder, Prefix, Storage
 from .._core.model import Invalid, Params, Target, WriteCallback
 from .._local.files import expanded
 from .entry import connection_of, target_of
@@ -17,7 +17,7 @@ SCHEME = "s3://"
 SPEC: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
 
 
-def vault_of(params: Params, on_write: WriteCallback) -> Vault:
+def storage_of(params: Params, on_write: WriteCallback) -> Storage:
     """Raises Invalid on what cannot be the place of a backup."""
     named = params["backup"] or ""
     if not named:
@@ -40,6 +40,6 @@ def named_target(params: Params, option: str) -> Target:
     return target_of(params, option)
 
 
-def told(vault: Vault, saved: Saved) -> dict[str, Any]:
+def backup_result(storage: Storage, saved: BackupResult) -> dict[str, Any]:
     """A backup as results tell it: where it lies, what is in it, and what of that is new."""
-    return {"url": vault.url, **saved.manifest.told(), "new": saved.fetched}
+    return {"url": storage.url, **saved.manifest.to_result(), "new": saved.fetched}

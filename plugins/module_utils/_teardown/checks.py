@@ -18,7 +18,7 @@ from .._state.inspection import GONE
 from .._table import TABLE
 from .._terraform.code_layer import Unreadable, names_table, refusal
 from .._terraform.code_map import CodeMap, Layer
-from .plan import Doomed
+from .plan import TeardownPlan
 
 #: Of a version that nothing keeps, or that is gone by now.
 FREE = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
@@ -34,13 +34,13 @@ class Word:
     code: CodeMap
 
 
-def objections(found: Doomed, word: Word) -> Iterator[str]:
+def failed_checks(found: TeardownPlan, word: Word) -> Iterator[str]:
     yield from _of_code(found, word.code)
     if found.theirs and "break_lock" not in word.allow:
         yield str(held([found.theirs[path] for path in sorted(found.theirs)]))
     yield from _of_retention(found)
     yield from _of_the_loop(found, word)
-    unread = [each.failure for each in found.losses.looks.values() if each.failure]
+    unread = [each.failure for each in found.impact.looks.values() if each.failure]
     if unread:
         yield f"what cannot be read can be neither named nor saved: {unread[0]}"
     if found.others and not found.keeps_table:
@@ -48,13 +48,13 @@ def objections(found: Doomed, word: Word) -> Iterator[str]:
             f"table {found.table_name} holds items of other buckets ({some(found.others)}): leave it to them with "
             "keep_table: true"
         )
-    if not found.losses.is_nothing and word.confirm_name != found.bucket.name:
+    if not found.impact.is_empty and word.confirm_name != found.bucket.name:
         yield f"deleting state needs confirm_name: {found.bucket.name} besides"
-    if not found.losses.is_nothing and not word.has_backup:
+    if not found.impact.is_empty and not word.has_backup:
         yield "all of it would be lost: name the place of a backup (backup), which is made and verified before"
 
 
-def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
+def _of_code(found: TeardownPlan, code: CodeMap) -> Iterator[str]:
     layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, found)})
     if layers:
         yield f"code still names this backend: {some(layers)}; let it go elsewhere, or remove it"
@@ -64,7 +64,7 @@ def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
     yield from refusal(_unknown(found, code))
 
 
-def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
+def _unknown(found: TeardownPlan, code: CodeMap) -> list[Unreadable]:
     """What may name the bucket or the table, and does not say."""
     region = found.bucket.region
     unknown = [*code.unknown(region), *code.unknown_readers(region)]
@@ -77,26 +77,26 @@ def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
     return unknown
 
 
-def _names(arguments: Params, found: Doomed) -> bool:
+def _names(arguments: Params, found: TeardownPlan) -> bool:
     table = _going_table(found)
     is_locked = names_table(arguments, table) and _is_here(arguments, found)
     return arguments.get("bucket") == found.bucket.name or is_locked
 
 
-def _may_name_table(layer: Layer, found: Doomed) -> bool:
+def _may_name_table(layer: Layer, found: TeardownPlan) -> bool:
     return layer.may_name_table and _is_here(layer.arguments, found)
 
 
-def _going_table(found: Doomed) -> str | None:
+def _going_table(found: TeardownPlan) -> str | None:
     return found.table.name if found.table and not found.keeps_table else None
 
 
-def _is_here(arguments: Params, found: Doomed) -> bool:
+def _is_here(arguments: Params, found: TeardownPlan) -> bool:
     """As far as the code says it: a bucket or table of this name in another region is another one."""
     return arguments.get("region") in (None, found.bucket.region)
 
 
-def _of_the_loop(found: Doomed, word: Word) -> Iterator[str]:
+def _of_the_loop(found: TeardownPlan, word: Word) -> Iterator[str]:
     """What it refuses for each by itself. Whose locks are held, it cannot tell."""
     allow = [*word.allow, "break_lock"]
     going = [(BUCKET, found.bucket), *([(TABLE, found.table)] if found.table and not found.keeps_table else [])]
@@ -112,7 +112,7 @@ def absent(target: Target, allow: Sequence[str]) -> Params:
     return {"state": "absent", "allow": allow, "confirm_name": target.name}
 
 
-def _of_retention(found: Doomed) -> Iterator[str]:
+def _of_retention(found: TeardownPlan) -> Iterator[str]:
     """Versions that AWS would not delete before their time, though the bucket itself may ask for none."""
     if not found.has_bucket:
         return
@@ -127,7 +127,7 @@ def _of_retention(found: Doomed) -> Iterator[str]:
         yield f"object lock keeps {some(kept)}: wait until then, or lift it"
 
 
-def _kept(found: Doomed, each: Listed) -> str | Failure | None:
+def _kept(found: TeardownPlan, each: Listed) -> str | Failure | None:
     """Until when. HeadObject says it only to those who may ask, and to others that there is nothing."""
     named = {**found.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
     asked = [Call("s3", "get_object_retention", named), Call("s3", "get_object_legal_hold", named)]

@@ -24,7 +24,7 @@ NAMED = 50
 
 
 @dataclass(frozen=True)
-class Losses:
+class Impact:
     bucket: Target
     versions: Sequence[Listed]
     items: Sequence[RawItem]
@@ -44,10 +44,10 @@ class Losses:
         return of_bucket(self.items, self.bucket.name)
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return not self.versions and not self.own
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         counts = Counter(each.key for each in self.versions)
         rows = [self._row(each, counts[each.key]) for each in self.current]
         states = [row for row in rows if "serial" in row]
@@ -74,9 +74,9 @@ class Losses:
         return {**about, "lineage": document.lineage, "serial": document.serial} if document else about
 
 
-def losses_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Losses:
+def impact_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Impact:
     seen = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
-    return Losses(bucket, versions, items, seen | misnamed_states(aws, bucket, versions))
+    return Impact(bucket, versions, items, seen | misnamed_states(aws, bucket, versions))
 
 
 def misnamed_states(aws: BackendClient, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:

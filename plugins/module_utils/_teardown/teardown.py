@@ -16,12 +16,12 @@ from functools import partial
 from itertools import islice
 
 from .._aws.errors import BROKEN
-from .._backup.backup import Saved, Saving
+from .._backup.backup import Backup, BackupResult
 from .._backup.inventory import about, items, of_bucket, versions, versions_of_lease
 from .._backup.manifest import Identity, Listed, some
 from .._backup.state_locks import is_lock_file
-from .._backup.storage import Vault
-from .._backup.write_block import closing, is_closed
+from .._backup.storage import Storage
+from .._backup.write_block import has_write_block, write_block
 from .._bucket import BUCKET
 from .._core.model import Call, CallFailed, Resource, Target, TfstateError
 from .._engine.guard import Refused, held
@@ -30,7 +30,7 @@ from .._repair.digest_item import digest_of, remove_digest
 from .._state.listing import Item
 from .._table import TABLE
 from .checks import absent
-from .plan import Doomed
+from .plan import TeardownPlan
 
 #: DeleteObjects takes no more.
 BATCH = 1000
@@ -40,45 +40,45 @@ HEEDED_S = 5
 
 @dataclass
 class Teardown:
-    found: Doomed
+    found: TeardownPlan
     allow: frozenset[str]
     #: None only where there is nothing to lose.
-    vault: Vault | None
-    saved: Saved | None = None
+    storage: Storage | None
+    saved: BackupResult | None = None
     #: What was done, as a run that fails has to tell.
     done: list[str] = field(default_factory=list)
-    fenced: set[str] = field(default_factory=set)
+    locked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.aws, self.bucket, self.fence = self.found.aws, self.found.bucket, self.found.fence
-        self.fenced |= self.found.fenced
+        self.aws, self.bucket, self.state_locks = self.found.aws, self.found.bucket, self.found.state_locks
+        self.locked |= self.found.locked
 
     @property
-    def _saving(self) -> Saving | None:
-        if self.vault is None or self.found.losses.is_nothing:
+    def _backup(self) -> Backup | None:
+        if self.storage is None or self.found.impact.is_empty:
             return None
-        return Saving(
+        return Backup(
             self.aws,
             self.bucket,
             self.found.table_name,
-            self.vault,
+            self.storage,
             self.found.has_bucket,
             self._is_ours,
-            self.fence.has_item,
+            self.state_locks.has_item,
             keeps_items=self.found.is_begun or not self.found.has_bucket,
         )
 
     def check(self) -> None:
         """Raises TfstateError where nothing could be saved, or nobody kept from writing. It only reads."""
-        if self._saving:
-            self._saving.check()
-            self._saving.check_sizes(self.found.versions)
+        if self._backup:
+            self._backup.check()
+            self._backup.check_sizes(self.found.versions)
         if self.found.has_bucket and self.found.paths and not self.found.is_begun:
-            closing(self.aws, self.bucket)
+            write_block(self.aws, self.bucket)
 
-    def foresee(self) -> Saved | None:
+    def plan(self) -> BackupResult | None:
         """What would be saved. It only reads."""
-        return self._saving.foresee() if self._saving else None
+        return self._backup.plan() if self._backup else None
 
     def carry_out(self) -> None:
         if self.found.has_bucket:
@@ -98,25 +98,25 @@ class Teardown:
             yield
             return
         with self.found.lease.held():
-            if is_closed(self.aws, self.bucket):
+            if has_write_block(self.aws, self.bucket):
                 raise TfstateError(f"another run has begun to empty {self.bucket.name} meanwhile: run again")
             yield
 
     def _save(self) -> None:
-        self.saved = self._saving.carry_out() if self._saving else None
+        self.saved = self._backup.carry_out() if self._backup else None
 
     # Before the first deletion.
 
     def _save_under_lock(self) -> None:
-        paths = self.found.paths | self.found.fenced
+        paths = self.found.paths | self.found.locked
         if self.found.is_begun:
-            self._lock(paths - self.found.fenced_items)
+            self._lock(paths - self.found.locked_items)
             return self._save()
         try:
             self._lock(paths)
             self._save()
             self._lock_what_came()
-            close = closing(self.aws, self.bucket) if self.fenced else None
+            close = write_block(self.aws, self.bucket) if self.locked else None
         except BaseException:
             self.aws.warnings += self._unlock()
             raise
@@ -124,8 +124,8 @@ class Teardown:
 
     def _lock(self, paths: Collection[str]) -> None:
         """Once the bucket is closed nobody can write lock files, but who locks in the table alone could go on there."""
-        self.fenced |= {*paths}
-        take = self.fence.take_item if self.found.is_begun else self.fence.take
+        self.locked |= {*paths}
+        take = self.state_locks.take_item if self.found.is_begun else self.state_locks.take
         takes = [partial(take, path, "break_lock" in self.allow) for path in sorted(paths)]
         if takes:
             self.aws.together(takes)
@@ -136,7 +136,7 @@ class Teardown:
         if now.theirs and "break_lock" not in self.allow:
             holders = [now.theirs[path] for path in sorted(now.theirs)]
             raise Refused(f"{held(holders)}; nothing was deleted")
-        self._lock((now.paths - self.fenced).union(now.theirs))
+        self._lock((now.paths - self.locked).union(now.theirs))
 
     def _close(self, close: Call) -> None:
         """Without a definite answer the policy may be in place, and then its locks have to stay."""
@@ -149,7 +149,7 @@ class Teardown:
         self.done.append("the policy denies writing")
 
     def _unlock(self) -> list[str]:
-        releases = [partial(self.fence.release, path) for path in sorted(self.fenced)]
+        releases = [partial(self.state_locks.release, path) for path in sorted(self.locked)]
         return [problem for problems in (self.aws.together(releases) if releases else []) for problem in problems]
 
     # From here on there is no way back but the backup.
@@ -167,7 +167,7 @@ class Teardown:
 
     def _is_ours(self, listed: Listed) -> bool:
         """Whether a version is a lock file of this run, or of the run whose lock this one took over."""
-        return is_lock_file(listed, self.fenced) or self.fence.is_replaced(listed)
+        return is_lock_file(listed, self.locked) or self.state_locks.is_replaced(listed)
 
     def _versions(self) -> list[Listed]:
         return versions(self.aws, self.bucket)
@@ -186,13 +186,13 @@ class Teardown:
     def _check_locks(self) -> None:
         """Who can force our locks away may be at work by now."""
         now = self.found.seen()
-        lost = {*now.theirs}.union([] if self.found.is_begun else self.fenced - now.fenced)
-        lost = lost.union(self.fenced - now.fenced_items if self.found.table_name else [])
+        lost = {*now.theirs}.union([] if self.found.is_begun else self.locked - now.locked)
+        lost = lost.union(self.locked - now.locked_items if self.found.table_name else [])
         if lost:
             raise TfstateError(
                 f"somebody took our locks away, or holds one: {some(sorted(lost))}; see who is at work, and run again"
             )
-        checks = [partial(self.fence.check, path) for path in sorted(self.fenced) if self.fence.holds(path)]
+        checks = [partial(self.state_locks.check, path) for path in sorted(self.locked) if self.state_locks.holds(path)]
         if checks:
             self.aws.together(checks)
 
@@ -213,7 +213,7 @@ class Teardown:
         raw = items(self.aws, table.name)
         own = about(raw, self.bucket.name)
         known = self.saved.manifest.items if self.saved else ()
-        going = [item for item in (own if self.found.keeps_table else raw) if not self.fence.has_item(item)]
+        going = [item for item in (own if self.found.keeps_table else raw) if not self.state_locks.has_item(item)]
         if any(item not in known for item in going):
             raise TfstateError(f"somebody changed table {table.name} meanwhile: run again, which saves that too")
         if self.found.keeps_table:
@@ -224,9 +224,9 @@ class Teardown:
     def _forget(self, own: Sequence[Item]) -> None:
         """What a table that serves others holds about this bucket."""
         for item in own:
-            place = self.fence.place(item.path)
+            place = self.state_locks.place(item.path)
             if item.is_digest:
                 remove_digest(self.aws, place, digest_of(self.aws, place))
             else:
-                self.fence.release_item(item.path)
+                self.state_locks.release_item(item.path)
             self.done.append(f"an item of {place.table}")

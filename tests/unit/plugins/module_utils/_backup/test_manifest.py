@@ -60,7 +60,7 @@ MANIFEST = Manifest(
 
 def test_a_manifest_comes_back_as_it_was_written():
     assert manifest_of(text_of(MANIFEST), "here") == MANIFEST
-    assert MANIFEST.told() == {
+    assert MANIFEST.to_result() == {
         "bucket": "acme-state",
         "region": "eu-west-1",
         "account_id": "111122223333",
@@ -189,7 +189,7 @@ def test_whatever_stands_in_a_manifest_it_can_be_restored_or_is_refused_in_one_s
         assert said.isprintable() and said.isascii() and len(said) < 400
         assert "is a backup of format" in said or {str(place[0]), "surprise"} & {*re.split(r"\W", said)}, said
         return
-    found.told(), found.histories(), found.bodies, found.identities
+    found.to_result(), found.histories(), found.bodies, found.identities
     assert manifest_of(text_of(found), "here") == found
     text_of(found).encode()
     for entry in found.entries:
