@@ -124,7 +124,7 @@ def back_up(params: Params, check_mode: bool, diff: bool, on_write: WriteCallbac
         bucket = named_target(params, "bucket")
         storage = storage_of(params, on_write)
         aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        backup = Backup(aws, _found(aws, bucket), params["table"] or None, storage)
+        backup = Backup(aws, _located(aws, bucket), params["table"] or None, storage)
         check_no_write_block(aws, backup.bucket)
         if params["table"]:
             locate(aws, TABLE, named_target(params, "table"))
@@ -139,7 +139,7 @@ def back_up(params: Params, check_mode: bool, diff: bool, on_write: WriteCallbac
     return {**result, "diff": _diff(saved)} if diff else result
 
 
-def _found(aws: Aws, bucket: Target) -> Target:
+def _located(aws: Aws, bucket: Target) -> Target:
     found, exists = locate(aws, BUCKET, bucket)
     if not exists:
         raise Refused(f"bucket {bucket.name} does not exist, so that there is nothing to save")

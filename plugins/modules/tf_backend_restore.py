@@ -197,20 +197,20 @@ SPEC: dict[str, dict[str, Any]] = {
 
 def restore(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
     """Params in, the result of a task out."""
-    restoring: Restore | None = None
+    work: Restore | None = None
     written = WriteTracker(on_write)
     try:
-        restoring = _restoring(params, written)
-        restoring.look()
-        unless_checking(check_mode, None, restoring.carry_out)
-        restoring.verify()
+        work = _restore_of(params, written)
+        work.plan()
+        unless_checking(check_mode, None, work.carry_out)
+        work.verify()
     except TfstateError as error:
-        warnings = [*dict.fromkeys(restoring.to.aws.warnings)] if restoring else []
+        warnings = [*dict.fromkeys(work.to.aws.warnings)] if work else []
         return {"failed": True, "msg": str(error), "changed": bool(written), "warnings": warnings}
-    return _told(restoring, diff)
+    return _result(work, diff)
 
 
-def _restoring(params: Params, on_write: WriteCallback) -> Restore:
+def _restore_of(params: Params, on_write: WriteCallback) -> Restore:
     storage = storage_of(params, on_write)
     text = storage.manifest()
     if text is None:
@@ -255,8 +255,8 @@ def _encryption(aws: Aws, params: Params) -> dict[str, str]:
     return encryption_of({**params, "kms_key_id": key})
 
 
-def _told(restoring: Restore, diff: bool) -> dict[str, Any]:
-    rows = [row.to_result() for row in restoring.rows]
+def _result(work: Restore, diff: bool) -> dict[str, Any]:
+    rows = [row.to_result() for row in work.objects]
     due = [row for row in rows if row["action"] != NOTHING]
     actions = Counter(row["action"] for row in rows)
     result: dict[str, Any] = {
@@ -269,12 +269,12 @@ def _told(restoring: Restore, diff: bool) -> dict[str, Any]:
             "unchanged": actions[NOTHING],
             "versions": sum(row["written"] for row in rows),
             "bytes": sum(row["bytes"] for row in rows),
-            "other_digests": restoring.foreign,
-            "left_out": restoring.left_out,
+            "other_digests": work.foreign,
+            "left_out": work.left_out,
         },
-        "left_out": restoring.left_behind,
-        "backup": {"url": restoring.to.storage.url, **restoring.manifest.to_result()},
-        "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
+        "left_out": work.left_behind,
+        "backup": {"url": work.to.storage.url, **work.manifest.to_result()},
+        "warnings": [*dict.fromkeys(work.to.aws.warnings)],
     }
     names = "".join(f"{printable(row['key'])}, versions: {row['written']}\n" for row in due)
     return {**result, "diff": {"before": "", "after": names}} if diff else result

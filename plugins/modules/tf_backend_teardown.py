@@ -189,7 +189,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     TABLE_NEVER_BLANK,
     encryption_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import Word, failed_checks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import TeardownRequest, failed_checks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import TeardownPlan, plan_teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.teardown import Teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
@@ -221,7 +221,7 @@ def tear_down(params: Params, check_mode: bool, diff: bool, on_write: WriteCallb
         teardown = _teardown(params, code or CodeMap(), written)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
-        saved = teardown.saved or teardown.plan()
+        saved = teardown.saved or teardown.plan_backup()
     except TfstateError as error:
         done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
         of_code = code_result(code, params["region"])
@@ -233,12 +233,12 @@ def tear_down(params: Params, check_mode: bool, diff: bool, on_write: WriteCallb
             "warnings": warnings,
             **of_code,
         }
-    found = teardown.found
+    plan = teardown.plan
     backup = backup_result(teardown.storage, saved) if teardown.storage and saved else None
     warnings = _warnings(teardown)
-    result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
-    result |= code_result(code, found.bucket.region)
-    return {**result, "diff": _diff(found)} if diff else result
+    result = {"changed": plan.is_due, "destroys": _destroys(plan), "backup": backup, "warnings": warnings}
+    result |= code_result(code, plan.bucket.region)
+    return {**result, "diff": _diff(plan)} if diff else result
 
 
 def _teardown(params: Params, code: CodeMap, on_write: WriteCallback) -> Teardown:
@@ -248,30 +248,33 @@ def _teardown(params: Params, code: CodeMap, on_write: WriteCallback) -> Teardow
     storage = storage_of(params, on_write) if params["backup"] else None
     aws = Aws(connection_of(params), params["wait_timeout"], on_write)
     allow = frozenset(params["allow"] or ())
-    found = plan_teardown(aws, bucket, table, params["keep_table"], encryption_of(params))
-    against = [*failed_checks(found, Word(allow, params["confirm_name"], storage is not None, code))]
-    if against:
-        raise Refused(". ".join(dict.fromkeys(against)))
-    return Teardown(found, allow, storage)
+    plan = plan_teardown(aws, bucket, table, params["keep_table"], encryption_of(params))
+    failures = [*failed_checks(plan, TeardownRequest(allow, params["confirm_name"], storage is not None, code))]
+    if failures:
+        raise Refused(". ".join(dict.fromkeys(failures)))
+    return Teardown(plan, allow, storage)
 
 
 def _warnings(teardown: Teardown) -> list[str]:
     return [*dict.fromkeys(teardown.aws.warnings)]
 
 
-def _destroys(found: TeardownPlan) -> dict[str, Any]:
-    goes = found.table and found.has_table and not found.keeps_table
+def _destroys(plan: TeardownPlan) -> dict[str, Any]:
+    goes = plan.table and plan.has_table and not plan.keeps_table
     return {
-        "bucket": found.bucket.name if found.has_bucket else None,
-        "table": found.table_name if goes else None,
-        **found.impact.to_result(),
+        "bucket": plan.bucket.name if plan.has_bucket else None,
+        "table": plan.table_name if goes else None,
+        **plan.impact.to_result(),
     }
 
 
-def _diff(found: TeardownPlan) -> dict[str, str]:
-    told = _destroys(found)
-    names = [f"{kind} {printable(told[kind])}\n" for kind in ("bucket", "table") if told[kind]]
-    rows = [f"{printable(each['key'])}, versions: {each['versions']}\n" for each in (*told["states"], *told["objects"])]
+def _diff(plan: TeardownPlan) -> dict[str, str]:
+    destroyed = _destroys(plan)
+    names = [f"{kind} {printable(destroyed[kind])}\n" for kind in ("bucket", "table") if destroyed[kind]]
+    rows = [
+        f"{printable(each['key'])}, versions: {each['versions']}\n"
+        for each in (*destroyed["states"], *destroyed["objects"])
+    ]
     return {"before": "".join([*names, *rows]), "after": ""}
 
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options by which a task names a backup, and what is told of one."""
+"""The options that name a backup, and the result that describes one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEC: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_ac
 
 
 def storage_of(params: Params, on_write: WriteCallback) -> Storage:
-    """Raises Invalid on what cannot be the place of a backup."""
+    """Raises Invalid if the options do not name a storage."""
     named = params["backup"] or ""
     if not named:
         raise Invalid("backup is not set: name a directory, or s3://bucket/prefix")
@@ -41,5 +41,5 @@ def named_target(params: Params, option: str) -> Target:
 
 
 def backup_result(storage: Storage, saved: BackupResult) -> dict[str, Any]:
-    """A backup as results tell it: where it lies, what is in it, and what of that is new."""
+    """The result: the location of a backup, what it contains, and what is new in it."""
     return {"url": storage.url, **saved.manifest.to_result(), "new": saved.fetched}
