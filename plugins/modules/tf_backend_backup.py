@@ -80,9 +80,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Saved, Saving
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import whereabouts
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_open
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Backup, BackupResult
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import locate
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_no_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Params,
@@ -96,9 +96,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    backup_result,
     named_target,
-    told,
-    vault_of,
+    storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
@@ -122,32 +122,36 @@ def back_up(params: Params, check_mode: bool, diff: bool, on_write: WriteCallbac
     """Params in, the result of a task out."""
     try:
         bucket = named_target(params, "bucket")
-        vault = vault_of(params, on_write)
+        storage = storage_of(params, on_write)
         aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        saving = Saving(aws, _found(aws, bucket), params["table"] or None, vault)
-        check_open(aws, saving.bucket)
+        backup = Backup(aws, _located(aws, bucket), params["table"] or None, storage)
+        check_no_write_block(aws, backup.bucket)
         if params["table"]:
-            whereabouts(aws, TABLE, named_target(params, "table"))
-        saved = unless_checking(check_mode, None, saving.carry_out) or saving.foresee()
+            locate(aws, TABLE, named_target(params, "table"))
+        saved = unless_checking(check_mode, None, backup.carry_out) or backup.plan()
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
-    result = {"changed": saved.is_changed, "backup": told(vault, saved), "warnings": [*aws.warnings, *_missed(saved)]}
+    result = {
+        "changed": saved.is_changed,
+        "backup": backup_result(storage, saved),
+        "warnings": [*aws.warnings, *_missed(saved)],
+    }
     return {**result, "diff": _diff(saved)} if diff else result
 
 
-def _found(aws: Aws, bucket: Target) -> Target:
-    found, exists = whereabouts(aws, BUCKET, bucket)
+def _located(aws: Aws, bucket: Target) -> Target:
+    found, exists = locate(aws, BUCKET, bucket)
     if not exists:
         raise Refused(f"bucket {bucket.name} does not exist, so that there is nothing to save")
     return found
 
 
-def _missed(saved: Saved) -> Iterator[str]:
+def _missed(saved: BackupResult) -> Iterator[str]:
     if saved.missed:
         yield f"{saved.missed} versions were written while the others were saved: run again to save them, too"
 
 
-def _diff(saved: Saved) -> dict[str, str]:
+def _diff(saved: BackupResult) -> dict[str, str]:
     rows = [f"{printable(each.key)} {printable(each.version_id)}\n" for each in saved.entries]
     return {"before": "", "after": "".join(sorted(rows))}
 

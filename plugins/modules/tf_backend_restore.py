@@ -144,15 +144,15 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import whereabouts
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import locate
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import (
     MANIFEST,
     Manifest,
     manifest_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.restore import NOTHING, Restoring
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.restore import NOTHING, Restore
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.restore_target import Destination
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_open
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_no_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, versioning
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     CallFailed,
@@ -169,7 +169,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import vault_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import storage_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
     ModuleEntry,
@@ -197,33 +197,33 @@ SPEC: dict[str, dict[str, Any]] = {
 
 def restore(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
     """Params in, the result of a task out."""
-    restoring: Restoring | None = None
+    work: Restore | None = None
     written = WriteTracker(on_write)
     try:
-        restoring = _restoring(params, written)
-        restoring.look()
-        unless_checking(check_mode, None, restoring.carry_out)
-        restoring.verify()
+        work = _restore_of(params, written)
+        work.plan()
+        unless_checking(check_mode, None, work.carry_out)
+        work.verify()
     except TfstateError as error:
-        warnings = [*dict.fromkeys(restoring.to.aws.warnings)] if restoring else []
+        warnings = [*dict.fromkeys(work.to.aws.warnings)] if work else []
         return {"failed": True, "msg": str(error), "changed": bool(written), "warnings": warnings}
-    return _told(restoring, diff)
+    return _result(work, diff)
 
 
-def _restoring(params: Params, on_write: WriteCallback) -> Restoring:
-    vault = vault_of(params, on_write)
-    text = vault.manifest()
+def _restore_of(params: Params, on_write: WriteCallback) -> Restore:
+    storage = storage_of(params, on_write)
+    text = storage.manifest()
     if text is None:
-        raise Invalid(f"{vault.url} holds no {MANIFEST}, and so no backup that was finished")
-    manifest = manifest_of(text, vault.url)
+        raise Invalid(f"{storage.url} holds no {MANIFEST}, and so no backup that was finished")
+    manifest = manifest_of(text, storage.url)
     params = _completed(params, manifest)
     aws = Aws(connection_of(params), params["wait_timeout"], on_write)
     bucket = _existing(aws, BUCKET, target_of(params, "bucket"))
     _check_bucket(aws, bucket)
     if params["table"]:
         _existing(aws, TABLE, target_of(params, "table"))
-    to = Destination(aws, bucket, params["table"] or None, vault, _encryption(aws, params))
-    return Restoring(to, manifest, tuple(params["keys"] or ()))
+    to = Destination(aws, bucket, params["table"] or None, storage, _encryption(aws, params))
+    return Restore(to, manifest, tuple(params["keys"] or ()))
 
 
 def _completed(params: Params, manifest: Manifest) -> dict[str, Any]:
@@ -234,14 +234,14 @@ def _completed(params: Params, manifest: Manifest) -> dict[str, Any]:
 
 
 def _existing(aws: Aws, resource: Resource, target: Target) -> Target:
-    found, exists = whereabouts(aws, resource, target)
+    found, exists = locate(aws, resource, target)
     if not exists:
         raise Refused(f"{resource.kind} {target.name} does not exist: make it first, with the role or its module")
     return found
 
 
 def _check_bucket(aws: Aws, bucket: Target) -> None:
-    check_open(aws, bucket)
+    check_no_write_block(aws, bucket)
     (answer,) = aws.read([versioning.read(bucket)])
     if isinstance(answer, Failure):
         raise CallFailed(answer)
@@ -255,8 +255,8 @@ def _encryption(aws: Aws, params: Params) -> dict[str, str]:
     return encryption_of({**params, "kms_key_id": key})
 
 
-def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
-    rows = [row.told() for row in restoring.rows]
+def _result(work: Restore, diff: bool) -> dict[str, Any]:
+    rows = [row.to_result() for row in work.objects]
     due = [row for row in rows if row["action"] != NOTHING]
     actions = Counter(row["action"] for row in rows)
     result: dict[str, Any] = {
@@ -269,12 +269,12 @@ def _told(restoring: Restoring, diff: bool) -> dict[str, Any]:
             "unchanged": actions[NOTHING],
             "versions": sum(row["written"] for row in rows),
             "bytes": sum(row["bytes"] for row in rows),
-            "other_digests": restoring.foreign,
-            "left_out": restoring.left_out,
+            "other_digests": work.foreign,
+            "left_out": work.left_out,
         },
-        "left_out": restoring.left_behind,
-        "backup": {"url": restoring.to.vault.url, **restoring.manifest.told()},
-        "warnings": [*dict.fromkeys(restoring.to.aws.warnings)],
+        "left_out": work.left_behind,
+        "backup": {"url": work.to.storage.url, **work.manifest.to_result()},
+        "warnings": [*dict.fromkeys(work.to.aws.warnings)],
     }
     names = "".join(f"{printable(row['key'])}, versions: {row['written']}\n" for row in due)
     return {**result, "diff": {"before": "", "after": names}} if diff else result

@@ -169,9 +169,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    backup_result,
     named_target,
-    told,
-    vault_of,
+    storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_SPEC,
@@ -189,8 +189,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     TABLE_NEVER_BLANK,
     encryption_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import Word, objections
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import Doomed, doomed
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import TeardownRequest, failed_checks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import TeardownPlan, plan_teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.teardown import Teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 
@@ -221,7 +221,7 @@ def tear_down(params: Params, check_mode: bool, diff: bool, on_write: WriteCallb
         teardown = _teardown(params, code or CodeMap(), written)
         teardown.check()
         unless_checking(check_mode, None, teardown.carry_out)
-        saved = teardown.saved or teardown.foresee()
+        saved = teardown.saved or teardown.plan_backup()
     except TfstateError as error:
         done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
         of_code = code_result(code, params["region"])
@@ -233,45 +233,48 @@ def tear_down(params: Params, check_mode: bool, diff: bool, on_write: WriteCallb
             "warnings": warnings,
             **of_code,
         }
-    found = teardown.found
-    backup = told(teardown.vault, saved) if teardown.vault and saved else None
+    plan = teardown.plan
+    backup = backup_result(teardown.storage, saved) if teardown.storage and saved else None
     warnings = _warnings(teardown)
-    result = {"changed": found.is_due, "destroys": _destroys(found), "backup": backup, "warnings": warnings}
-    result |= code_result(code, found.bucket.region)
-    return {**result, "diff": _diff(found)} if diff else result
+    result = {"changed": plan.is_due, "destroys": _destroys(plan), "backup": backup, "warnings": warnings}
+    result |= code_result(code, plan.bucket.region)
+    return {**result, "diff": _diff(plan)} if diff else result
 
 
 def _teardown(params: Params, code: CodeMap, on_write: WriteCallback) -> Teardown:
     """Raises TfstateError on whatever speaks against it."""
     bucket = named_target(params, "bucket")
     table = named_target(params, "table") if params["table"] else None
-    vault = vault_of(params, on_write) if params["backup"] else None
+    storage = storage_of(params, on_write) if params["backup"] else None
     aws = Aws(connection_of(params), params["wait_timeout"], on_write)
     allow = frozenset(params["allow"] or ())
-    found = doomed(aws, bucket, table, params["keep_table"], encryption_of(params))
-    against = [*objections(found, Word(allow, params["confirm_name"], vault is not None, code))]
-    if against:
-        raise Refused(". ".join(dict.fromkeys(against)))
-    return Teardown(found, allow, vault)
+    plan = plan_teardown(aws, bucket, table, params["keep_table"], encryption_of(params))
+    failures = [*failed_checks(plan, TeardownRequest(allow, params["confirm_name"], storage is not None, code))]
+    if failures:
+        raise Refused(". ".join(dict.fromkeys(failures)))
+    return Teardown(plan, allow, storage)
 
 
 def _warnings(teardown: Teardown) -> list[str]:
     return [*dict.fromkeys(teardown.aws.warnings)]
 
 
-def _destroys(found: Doomed) -> dict[str, Any]:
-    goes = found.table and found.has_table and not found.keeps_table
+def _destroys(plan: TeardownPlan) -> dict[str, Any]:
+    goes = plan.table and plan.has_table and not plan.keeps_table
     return {
-        "bucket": found.bucket.name if found.has_bucket else None,
-        "table": found.table_name if goes else None,
-        **found.losses.told(),
+        "bucket": plan.bucket.name if plan.has_bucket else None,
+        "table": plan.table_name if goes else None,
+        **plan.impact.to_result(),
     }
 
 
-def _diff(found: Doomed) -> dict[str, str]:
-    told = _destroys(found)
-    names = [f"{kind} {printable(told[kind])}\n" for kind in ("bucket", "table") if told[kind]]
-    rows = [f"{printable(each['key'])}, versions: {each['versions']}\n" for each in (*told["states"], *told["objects"])]
+def _diff(plan: TeardownPlan) -> dict[str, str]:
+    destroyed = _destroys(plan)
+    names = [f"{kind} {printable(destroyed[kind])}\n" for kind in ("bucket", "table") if destroyed[kind]]
+    rows = [
+        f"{printable(each['key'])}, versions: {each['versions']}\n"
+        for each in (*destroyed["states"], *destroyed["objects"])
+    ]
     return {"before": "".join([*names, *rows]), "after": ""}
 
 

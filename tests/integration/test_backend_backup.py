@@ -359,7 +359,7 @@ def test_the_bucket_of_a_backup_has_to_be_of_its_own_account(world: World, vault
 
 
 def sha256_in(folder: Folder, name: str) -> str | None:
-    measured = folder.measured(name)
+    measured = folder.measure(name)
     return measured and measured.sha256
 
 
@@ -378,7 +378,7 @@ def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):
         if left is not None:
             (tmp_path / "backup" / "objects" / name).write_bytes(left)
             assert sha256_in(folder, name) != name
-        folder.keep(name, Watched(body))
+        folder.write_body(name, Watched(body))
         assert sha256_in(folder, name) == name
     assert {*map(tuple, names)} == {(name,)}
 

@@ -1,3 +1,3 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A backend saved whole, taken away, and brought back."""
+"""Backup of a whole backend, and restore from it."""

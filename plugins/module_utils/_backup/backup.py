@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A backend into its backup: what is new is fetched and read back, the rest hashed again, and nothing dropped."""
+"""Backs up a backend: fetches new versions and reads them back, hashes the others again, and never drops any."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .._core.model import Call, Failure, Target, TfstateError
 from .._engine.guard import Refused
 from .._state.inspection import GONE, etag_md5
 from .bodies import Measure, Measured, damaged
-from .inventory import about, items, name_of, versions
+from .inventory import items, name_of, raw_items_of, versions
 from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
-from .storage import PIECE, Vault, rewriting, scratch
+from .storage import PIECE, Storage, rewriting, scratch
 
-#: What somebody wrote while it was saved is fetched, too: so often.
+#: How often versions that were written during the backup are fetched, too.
 ROUNDS = 3
-#: What GetObject tells of an object, and PutObject takes.
+#: Returned by GetObject and accepted by PutObject.
 CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
-#: Of a version that was listed.
+#: The version was deleted after it was listed.
 GONE_VERSION = {"NoSuchVersion", *GONE}
 _UNSAVED = "cannot be saved"
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
 @dataclass(frozen=True)
-class Present:
-    """What the backend holds now, less what is left out."""
+class BackendContents:
+    """The versions and items of the backend, without excluded ones."""
 
     versions: tuple[Listed, ...]
-    #: None where there is no table to ask.
+    #: None without a table.
     items: tuple[RawItem, ...] | None
 
     @property
@@ -47,14 +47,14 @@ class Present:
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A backup that is whole: every body was read back."""
+class BackupResult:
+    """A complete backup, of which every body was read back."""
 
     manifest: Manifest
-    #: What this run brought.
+    #: The versions that this run fetched.
     entries: tuple[Entry, ...]
     is_changed: bool
-    #: Written while it was saved, and not in it.
+    #: How many versions were written during the backup and are not in it.
     missed: int = 0
 
     @property
@@ -63,35 +63,35 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Saving:
-    """`leaves_out` says which versions and items are none of the backend's own, as locks of ours are not.
+class Backup:
+    """`excludes` and `excludes_item` tell which versions and items are not backed up, such as our own locks.
 
-    `keeps_items`: what the table no longer has of the bucket was taken out by the run that goes on now.
+    `keeps_items`: items of the bucket that are no longer in the table were removed by the teardown that continues now.
     """
 
     aws: BackendClient
     bucket: Target
     table: str | None
-    vault: Vault
+    storage: Storage
     has_bucket: bool = True
-    leaves_out: Callable[[Listed], bool] = lambda _listed: False
-    leaves_out_item: Callable[[RawItem], bool] = lambda _item: False
+    excludes: Callable[[Listed], bool] = lambda _listed: False
+    excludes_item: Callable[[RawItem], bool] = lambda _item: False
     keeps_items: bool = False
 
     def check(self) -> tuple[str | None, Manifest | None]:
-        """What was saved before, as it is written and as it is. Raises TfstateError where nothing may be saved."""
-        self.vault.check()
-        text = self.vault.manifest()
-        known = manifest_of(text, self.vault.url) if text is not None else None
-        for name, mine, theirs in self._claims(known) if known else ():
+        """The existing manifest, as text and parsed. Raises TfstateError if this backend must not be saved there."""
+        self.storage.check()
+        text = self.storage.manifest()
+        known = manifest_of(text, self.storage.url) if text is not None else None
+        for name, mine, theirs in self._identity_of(known) if known else ():
             if None not in (mine, theirs) and mine != theirs:
                 raise Refused(
-                    f"{self.vault.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
+                    f"{self.storage.url} holds the backup of another backend, whose {name} is {theirs} and not {mine}: "
                     "choose another place"
                 )
         return text, known
 
-    def _claims(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
+    def _identity_of(self, known: Manifest) -> list[tuple[str, str | None, str | None]]:
         return [
             ("bucket", self.bucket.name, known.bucket),
             ("region", self.bucket.region, known.region),
@@ -100,37 +100,37 @@ class Saving:
         ]
 
     def check_sizes(self, listed: Iterable[Listed]) -> None:
-        """Raises Refused for what the place of the backup cannot hold."""
-        most = self.vault.largest
+        """Raises Refused if a version is too large for the storage."""
+        most = self.storage.largest
         large = [str(each) for each in listed if most is not None and each.size > most]
         if large:
             raise Refused(
-                f"{self.vault.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
+                f"{self.storage.url} cannot hold {some(large)}: AWS takes at most {most} bytes at once; name a folder"
             )
 
-    def present(self) -> Present:
+    def contents(self) -> BackendContents:
         found = versions(self.aws, self.bucket) if self.has_bucket else []
         held = None if self.table is None else items(self.aws, self.table)
-        return Present(
-            tuple(each for each in found if not self.leaves_out(each)),
-            None if held is None else tuple(each for each in held if not self.leaves_out_item(each)),
+        return BackendContents(
+            tuple(each for each in found if not self.excludes(each)),
+            None if held is None else tuple(each for each in held if not self.excludes_item(each)),
         )
 
-    def foresee(self) -> Saved:
-        """What saving would bring, told by listings alone."""
-        (_seen, known), now = self.check(), self.present()
+    def plan(self) -> BackupResult:
+        """The result of a backup, from listings alone."""
+        (_text, known), now = self.check(), self.contents()
         due = self._due(known, now, self._damaged(known))
         self.check_sizes(due)
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         known_ones = known.identities if known else frozenset()
         grown_by = [each for each in entries if each.identity not in known_ones]
         manifest = self._manifest(known, grown_by, now)
-        return Saved(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
+        return BackupResult(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
 
-    def carry_out(self) -> Saved:
-        """Saves until a listing shows nothing new. Raises TfstateError unless every body is there and right."""
-        seen, known = self.check()
-        broken, now = self._damaged(known), self.present()
+    def carry_out(self) -> BackupResult:
+        """Backs up until a listing shows nothing new. Raises TfstateError unless every body is stored and matches."""
+        text, known = self.check()
+        broken, now = self._damaged(known), self.contents()
         was_damaged = bool(broken)
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
@@ -142,44 +142,48 @@ class Saving:
             fetched += more
             known_ones = manifest.identities
             new = [entry for entry in more if entry.identity not in known_ones]
-            manifest = self._manifest(self._mended(manifest, more), new, now)
-            before, now = now, self.present()
+            manifest = self._manifest(self._replaced(manifest, more), new, now)
+            before, now = now, self.contents()
             self._check_gone(gone, now)
             if now.identities == before.identities and now.items == before.items:
                 break
         if was_damaged:
             self._check_whole(manifest)
         if known is None or not is_same(known, manifest):
-            self._keep(manifest, seen)
+            self._write_manifest(manifest, text)
         missed = len(now.identities - manifest.identities)
-        return Saved(manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed)
+        return BackupResult(
+            manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed
+        )
 
     def _damaged(self, known: Manifest | None) -> set[Identity]:
-        """The versions whose bodies are missing, or are not what the manifest says."""
-        return {entry.identity for entry in damaged(self.aws, self.vault, known.entries)} if known else set()
+        """The versions whose bodies are missing or do not match the manifest."""
+        return {entry.identity for entry in damaged(self.aws, self.storage, known.entries)} if known else set()
 
     def _check_whole(self, manifest: Manifest) -> None:
-        """Raises TfstateError if a body is still not what the manifest says."""
-        lost = [f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.vault, manifest.entries)]
+        """Raises TfstateError if a body still does not match the manifest."""
+        lost = [
+            f"version {each.version_id} of {each.key}" for each in damaged(self.aws, self.storage, manifest.entries)
+        ]
         if lost:
             raise TfstateError(
-                f"the backup in {self.vault.url} is damaged, and its bucket no longer has what would mend it: "
+                f"the backup in {self.storage.url} is damaged, and its bucket no longer has what would mend it: "
                 f"{some(lost)}"
             )
 
     @staticmethod
-    def _due(known: Manifest | None, now: Present, broken: Collection[Identity]) -> list[Listed]:
+    def _due(known: Manifest | None, now: BackendContents, broken: Collection[Identity]) -> list[Listed]:
         whole = known.identities - {*broken} if known else frozenset()
         return [each for each in now.versions if each.identity not in whole]
 
     @staticmethod
-    def _mended(manifest: Manifest, fetched: Iterable[Entry]) -> Manifest:
-        """With what was fetched once more in the place of what the manifest said of it."""
+    def _replaced(manifest: Manifest, fetched: Iterable[Entry]) -> Manifest:
+        """Replaces the entries of versions that were fetched again."""
         found = {entry.identity: entry for entry in fetched}
         return replace(manifest, entries=tuple(found.get(each.identity, each) for each in manifest.entries))
 
-    def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: Present) -> Manifest:
-        """Versions are only ever added."""
+    def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: BackendContents) -> Manifest:
+        """Adds versions and never removes any."""
         base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
         return replace(
             base,
@@ -189,54 +193,54 @@ class Saving:
             items=self._items(base, now),
         )
 
-    def _items(self, base: Manifest, now: Present) -> tuple[RawItem, ...]:
-        """As the table has them; where it is gone, as it had them last."""
+    def _items(self, base: Manifest, now: BackendContents) -> tuple[RawItem, ...]:
+        """The items of the table; if the table is gone, those of the last backup."""
         if now.items is None:
             return base.items
         names = {name_of(each) for each in now.items}
-        mine = about(base.items, self.bucket.name) if self.keeps_items else []
+        mine = raw_items_of(base.items, self.bucket.name) if self.keeps_items else []
         gone = [each for each in mine if name_of(each) not in names]
         return tuple(sorted([*now.items, *gone], key=lambda each: str(name_of(each))))
 
-    def _keep(self, manifest: Manifest, seen: str | None) -> None:
+    def _write_manifest(self, manifest: Manifest, expected: str | None) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = text_of(replace(manifest, taken_at=moment))
-        manifest_of(text, self.vault.url)  # raises on what could not be restored
-        self.vault.keep_manifest(text, seen)
-        if self.vault.manifest() != text:
-            raise TfstateError(f"{MANIFEST} in {self.vault.url} reads back other than it was written")
+        manifest_of(text, self.storage.url)  # raises if it could not be restored from
+        self.storage.write_manifest(text, expected)
+        if self.storage.manifest() != text:
+            raise TfstateError(f"{MANIFEST} in {self.storage.url} reads back other than it was written")
 
     def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
-        """What was fetched; and what was not, as AWS has it no longer: lifecycle may have taken it meanwhile."""
-        found = self.aws.together([partial(self._fetched, each) for each in due]) if due else []
+        """The fetched versions, and those that no longer exist, for instance because lifecycle expired them."""
+        found = self.aws.together([partial(self._fetch_version, each) for each in due]) if due else []
         both = [*zip(due, found, strict=True)]
         gone = {each.identity: f"{each} {_UNSAVED}: {answer}" for each, answer in both if isinstance(answer, Failure)}
         return [each for each in found if isinstance(each, Entry)], gone
 
     @staticmethod
-    def _check_gone(gone: Mapping[Identity, str], now: Present) -> None:
-        """Raises TfstateError if a listing that came later still has it."""
+    def _check_gone(gone: Mapping[Identity, str], now: BackendContents) -> None:
+        """Raises TfstateError if a later listing still has the version."""
         for identity in gone.keys() & now.identities:
             raise TfstateError(gone[identity])
 
-    def _fetched(self, each: Listed) -> Entry | Failure:
+    def _fetch_version(self, each: Listed) -> Entry | Failure:
         if each.is_delete_marker:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
         with scratch() as body:
-            answer = self.aws.stream(Call("s3", "get_object", self._named(each)), rewriting(body))
+            answer = self.aws.stream(Call("s3", "get_object", self._version(each)), rewriting(body))
             if isinstance(answer, Failure) and answer.code in GONE_VERSION:
                 return answer
             if isinstance(answer, Failure):
                 raise TfstateError(f"{each} {_UNSAVED}: {answer}")
-            found = _measured(body)
+            found = _measure(body)
             if found.size != each.size or etag_md5(answer) not in (None, found.md5):
                 raise TfstateError(f"{each} {_UNSAVED}: it reads back other than S3 says; run again")
-            if self.vault.measured(found.sha256) != found:  # another version may have the same body
+            if self.storage.measure(found.sha256) != found:  # another version may have the same body
                 body.seek(0)
-                self.vault.keep(found.sha256, body)
-                if self.vault.measured(found.sha256) != found:
-                    raise TfstateError(f"{each} reads back from {self.vault.url} other than it was written")
+                self.storage.write_body(found.sha256, body)
+                if self.storage.measure(found.sha256) != found:
+                    raise TfstateError(f"{each} reads back from {self.storage.url} other than it was written")
         return Entry(
             *each.identity,
             size=found.size,
@@ -248,16 +252,16 @@ class Saving:
         )
 
     def _tags(self, each: Listed) -> dict[str, str]:
-        (answer,) = self.aws.read([Call("s3", "get_object_tagging", self._named(each))])
+        (answer,) = self.aws.read([Call("s3", "get_object_tagging", self._version(each))])
         if isinstance(answer, Failure):
             raise TfstateError(f"{each} cannot be saved with its tags: {answer}")
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
-    def _named(self, each: Listed) -> dict[str, str]:
+    def _version(self, each: Listed) -> dict[str, str]:
         return {**self.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
 
 
-def _measured(body: Any) -> Measured:
+def _measure(body: Any) -> Measured:
     measure = Measure()
     body.seek(0)
     while piece := body.read(PIECE):

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether the bodies of a backup are what its manifest says: SHA-256, MD5 and size of each, read to its end."""
+"""Verifies the bodies of a backup against its manifest: SHA-256, MD5 and size, each body read whole."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .manifest import Entry
 
 @dataclass(frozen=True)
 class Measured:
-    """What was read of a body."""
+    """The hashes and size of a body."""
 
     sha256: str
     md5: str
     size: int
 
-    def fits(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry) -> bool:
         return (self.sha256, self.md5, self.size) == (entry.sha256, entry.md5, entry.size)
 
 
 class Measure:
-    """Takes a body piece by piece."""
+    """Computes hashes and size of a body, piece by piece."""
 
     def __init__(self) -> None:
         self._sha256, self._md5, self._size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
@@ -41,22 +41,22 @@ class Measure:
         return Measured(self._sha256.hexdigest(), self._md5.hexdigest(), self._size)
 
 
-class Storage(Protocol):
-    """Where the bodies are."""
+class BodyReader(Protocol):
+    """Reads bodies by name."""
 
-    def measured(self, sha256: str) -> Measured | None: ...
+    def measure(self, sha256: str) -> Measured | None: ...
 
 
-class Together(Protocol):
-    """As much of AWS as runs work side by side."""
+class ParallelClient(Protocol):
+    """Runs work in parallel."""
 
     def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]: ...
 
 
-def damaged(aws: Together, storage: Storage, entries: Iterable[Entry]) -> list[Entry]:
-    """Those of the entries whose body is missing, or is not what they say; each body is read once."""
-    having = [entry for entry in entries if entry.sha256]
-    names = sorted({entry.sha256 for entry in having if entry.sha256})
-    found = aws.together([partial(storage.measured, name) for name in names]) if names else []
+def damaged(aws: ParallelClient, storage: BodyReader, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries whose body is missing or does not match. Each body is read once."""
+    with_body = [entry for entry in entries if entry.sha256]
+    names = sorted({entry.sha256 for entry in with_body if entry.sha256})
+    found = aws.together([partial(storage.measure, name) for name in names]) if names else []
     bodies = dict(zip(names, found, strict=True))
-    return [entry for entry in having if not (body := bodies[str(entry.sha256)]) or not body.fits(entry)]
+    return [entry for entry in with_body if not (body := bodies[str(entry.sha256)]) or not body.matches(entry)]

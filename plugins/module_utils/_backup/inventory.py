@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""All that there is in a bucket and its table: every version, every marker, every item."""
+"""Lists a bucket and its table: every version, every delete marker, every item."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .._terraform.scope import LEASE
 from .manifest import Listed, RawItem, oldest_first
 
 
-def whereabouts(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
-    """The bucket or table with its account, and whether it exists. Raises TfstateError if it is elsewhere."""
+def locate(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
+    """The bucket or table with its account, and whether it exists. Raises TfstateError if it is in another region."""
     known, exists = found(aws, resource, target)
     if known.account:
         return replace(known, account_id=known.account), exists
@@ -29,54 +29,54 @@ def whereabouts(aws: ResourceClient, resource: Resource, target: Target) -> tupl
 
 
 def versions(aws: BackendReader, bucket: Target) -> list[Listed]:
-    """Those of each key, the oldest first, but for those of a lease."""
+    """All versions except those of a lease, oldest first for each key."""
     return versions_on(aws.pages(Call("s3", "list_object_versions", bucket.bucket)))
 
 
 def versions_of_lease(aws: BackendReader, bucket: Target) -> list[Listed]:
-    """Of each renewal of it."""
+    """All versions of the lease: one for each renewal."""
     pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": lock_file(LEASE)}))
-    return versions_on(pages, lock_file(LEASE), leaves_out=())
+    return versions_on(pages, lock_file(LEASE), excluded=())
 
 
 def versions_of(aws: BackendReader, bucket: Target, key: str) -> list[Listed]:
-    """A listing goes by key, and this one comes before all that begin with it."""
+    """The versions of one key. A listing is sorted by key, so they come before those of longer keys."""
     pages = aws.pages(Call("s3", "list_object_versions", {**bucket.bucket, "Prefix": key}))
     return [each for each in versions_on(pages, key) if each.key == key]
 
 
 def versions_on(
-    pages: Iterable[Answer], key: str | None = None, leaves_out: Collection[str] = (lock_file(LEASE),)
+    pages: Iterable[Answer], key: str | None = None, excluded: Collection[str] = (lock_file(LEASE),)
 ) -> list[Listed]:
-    """What pages of a listing tell, the oldest first. `key`: no further than the page on which others begin."""
+    """The versions in pages of a listing, oldest first. `key`: stops at the page on which other keys begin."""
     bodies: list[Listed] = []
     markers: list[Listed] = []
     for page in pages:
         if isinstance(page, Failure):
             raise CallFailed(page)
-        bodies += [_listed(each, False) for each in page.get("Versions", []) if each["Key"] not in leaves_out]
-        markers += [_listed(each, True) for each in page.get("DeleteMarkers", []) if each["Key"] not in leaves_out]
+        bodies += [_listed(each, False) for each in page.get("Versions", []) if each["Key"] not in excluded]
+        markers += [_listed(each, True) for each in page.get("DeleteMarkers", []) if each["Key"] not in excluded]
         if key is not None and any(each.key != key for each in (*bodies, *markers)):
             break
     return oldest_first(bodies, markers)
 
 
-def _listed(told: Any, is_marker: bool) -> Listed:
-    moment: datetime = told["LastModified"]
-    etag = told.get("ETag")
+def _listed(listed: Any, is_marker: bool) -> Listed:
+    moment: datetime = listed["LastModified"]
+    etag = listed.get("ETag")
     return Listed(
-        told["Key"],
-        told["VersionId"],
+        listed["Key"],
+        listed["VersionId"],
         moment.astimezone(timezone.utc).isoformat(timespec="milliseconds"),
         etag.strip('"') if etag else None,
-        told.get("Size", 0),
-        bool(told["IsLatest"]),
+        listed.get("Size", 0),
+        bool(listed["IsLatest"]),
         is_marker,
     )
 
 
 def items(aws: BackendReader, table: str) -> list[RawItem]:
-    """Whole, and read so as to see what was written last."""
+    """The whole items, by a consistent read."""
     found: list[RawItem] = []
     for page in aws.pages(Call("dynamodb", "scan", {"TableName": table, "ConsistentRead": True})):
         if isinstance(page, Failure):
@@ -90,7 +90,7 @@ def of_bucket(items: Sequence[RawItem], bucket: str) -> list[Item]:
     return [item for name, item in read if name == bucket]
 
 
-def about(items: Iterable[RawItem], bucket: str) -> list[RawItem]:
+def raw_items_of(items: Iterable[RawItem], bucket: str) -> list[RawItem]:
     return [each for each in items if item_of(each)[0] == bucket]
 
 
@@ -100,5 +100,5 @@ def name_of(item: RawItem) -> str | None:
 
 
 def id_of(record: object) -> str | None:
-    """Of a lock, by its record; None where no client could read one."""
+    """The lock id in a record; None if no client could read the record."""
     return record.id if isinstance(record, LockInfo) else None

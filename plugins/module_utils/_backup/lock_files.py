@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which objects of a backup are lock files, and so are not restored: what they hold tells, not their names alone."""
+"""Finds the lock files in a backup, which are not restored, by their content as well as their names."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from .manifest import Entry
 Histories: TypeAlias = Mapping[str, tuple[Entry, ...]]
 
 
-class Bodies(Protocol):
-    """Where the bodies of a backup are."""
+class BodyOpener(Protocol):
+    """Opens bodies by name."""
 
     @property
-    def opened(self) -> Callable[[str], AbstractContextManager[BinaryIO]]: ...
+    def open_body(self) -> Callable[[str], AbstractContextManager[BinaryIO]]: ...
 
 
 @dataclass(frozen=True)
 class Division:
-    """What is restored, what is a lock file and stays behind, and the states that cannot be restored beside another."""
+    """The objects to restore, the lock files to leave out, and the states that cannot be restored beside another."""
 
     wanted: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     lock_files: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
-    #: They bear the name of the lock file of a state that is restored, or is there.
-    in_the_way: tuple[str, ...] = ()
+    #: States whose key is that of the lock file of another state, which is restored or exists.
+    conflicting: tuple[str, ...] = ()
 
 
-def divided(bodies: Bodies, scope: Scope, histories: Histories, there: Collection[str]) -> Division:
-    """`there`: the objects where the backup goes. Only what is named as a lock file is, and needs, to be read."""
+def divide(bodies: BodyOpener, scope: Scope, histories: Histories, there: Collection[str]) -> Division:
+    """`there`: the current objects of the destination. Only objects with the name of a lock file are read."""
     wanted = {key: each for key, each in histories.items() if not key.endswith(SUFFIX) and scope.takes(key)}
-    lock_files, in_the_way = {}, []
+    lock_files, conflicting = {}, []
     for key, history in histories.items():
         path = key.removesuffix(SUFFIX)
         if path == key or not (scope.takes(path) or scope.takes(key)):
@@ -53,23 +53,23 @@ def divided(bodies: Bodies, scope: Scope, histories: Histories, there: Collectio
             continue
         lock_files[key] = history
         if is_state:
-            in_the_way.append(key)
-    return Division(dict(sorted(wanted.items())), lock_files, tuple(in_the_way))
+            conflicting.append(key)
+    return Division(dict(sorted(wanted.items())), lock_files, tuple(conflicting))
 
 
-def _records(bodies: Bodies, history: Sequence[Entry]) -> list[LockInfo | Wedged]:
-    """Of the newest body and the largest one, as a lock file has a version for each run of a client.
+def _records(bodies: BodyOpener, history: Sequence[Entry]) -> list[LockInfo | Wedged]:
+    """Reads the newest body and the largest one, because a lock file has a version for each run of a client.
 
-    None longer than a lock record can be is one. What cannot be read is not one either: reading it again tells why.
+    A body longer than any lock record is none. Neither is a body that cannot be read: verifying it reports why.
     """
-    having = [entry for entry in history if entry.sha256]
-    chosen = {str(entry.sha256) for entry in (*having[-1:], *sorted(having, key=lambda each: each.size)[-1:])}
+    with_body = [entry for entry in history if entry.sha256]
+    chosen = {str(entry.sha256) for entry in (*with_body[-1:], *sorted(with_body, key=lambda each: each.size)[-1:])}
     return [_record(bodies, sha256) for sha256 in sorted(chosen)]
 
 
-def _record(bodies: Bodies, sha256: str) -> LockInfo | Wedged:
+def _record(bodies: BodyOpener, sha256: str) -> LockInfo | Wedged:
     try:
-        with bodies.opened(sha256) as body:
+        with bodies.open_body(sha256) as body:
             return record_in(body.read(LONGEST_RECORD))
     except TfstateError as error:
         return Wedged(str(error))

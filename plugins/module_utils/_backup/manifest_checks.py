@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether every member of a manifest has the type, length and characters that a restore relies on. Pure."""
+"""Validates the type, length and characters of every member of a manifest. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
-#: Whether a value is what it has to be, and in words what that is.
+#: A predicate, and its description for messages.
 Rule: TypeAlias = tuple[Callable[[Any], bool], str]
 
-#: DynamoDB nests attributes no deeper.
+#: The maximum nesting of attributes in DynamoDB.
 DEEPEST = 32
 #: The longest key that S3 takes, in bytes.
 LONGEST_KEY = 1024
-#: So much of the name of a member is shown.
+#: Messages show at most so many characters of a member's name.
 SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HASH = {length: re.compile(f"[0-9a-f]{{{length}}}") for length in (32, 64)}
@@ -75,7 +75,7 @@ ABOUT: dict[str, Rule] = {
     "versions": LIST,
     "items": LIST,
 }
-#: Of a version; those without which there is none come first.
+#: Of a version; the required members first.
 REQUIRED = ("key", "version_id", "last_modified")
 VERSION: dict[str, Rule] = {
     "key": (_is_key, f"a key of 1 to {LONGEST_KEY} bytes"),
@@ -93,15 +93,15 @@ VERSION: dict[str, Rule] = {
 METADATA = "Metadata"
 
 
-def check_members(told: Any) -> None:
-    """Raises WrongMember for the first one that is wrong."""
-    _check("the manifest", told, OBJECT)
-    _check_names("", told, ABOUT, ABOUT)
-    for place, version in enumerate(told["versions"]):
+def check_members(data: Any) -> None:
+    """Raises WrongMember for the first member that is invalid."""
+    _check("the manifest", data, OBJECT)
+    _check_names("", data, ABOUT, ABOUT)
+    for place, version in enumerate(data["versions"]):
         _check_version(f"versions[{place}]", version)
-    for place, item in enumerate(told["items"]):
+    for place, item in enumerate(data["items"]):
         _check_item(f"items[{place}]", item)
-    _check_once(told["versions"])
+    _check_once(data["versions"])
 
 
 def _check_version(at: str, version: Any) -> None:
@@ -115,18 +115,18 @@ def _check_version(at: str, version: Any) -> None:
         raise WrongMember(f"{at}.size must be 0: a delete marker has no body")
     for name, value in version.get("content", {}).items():
         if name != METADATA:
-            _check(_below(f"{at}.content", name), value, HEADER)
+            _check(_member_path(f"{at}.content", name), value, HEADER)
     _check_metadata(f"{at}.content.{METADATA}", version.get("content", {}).get(METADATA, {}))
     for name, value in version.get("tags", {}).items():
-        _check(_below(f"{at}.tags", name), name, TEXT)
-        _check(_below(f"{at}.tags", name), value, TEXT)
+        _check(_member_path(f"{at}.tags", name), name, TEXT)
+        _check(_member_path(f"{at}.tags", name), value, TEXT)
 
 
 def _check_metadata(at: str, metadata: Any) -> None:
     _check(at, metadata, OBJECT)
     for name, value in metadata.items():
-        _check(_below(at, name), name, (_matches(_TOKEN), "called by a name that an HTTP header can have"))
-        _check(_below(at, name), value, (_matches(_ASCII), "printable ASCII text"))
+        _check(_member_path(at, name), name, (_matches(_TOKEN), "called by a name that an HTTP header can have"))
+        _check(_member_path(at, name), value, (_matches(_ASCII), "printable ASCII text"))
 
 
 def _check_item(at: str, item: Any) -> None:
@@ -141,12 +141,12 @@ def _check_item(at: str, item: Any) -> None:
 def _check_attributes(at: str, attributes: Any, depth: int) -> None:
     _check(at, attributes, OBJECT)
     for name, value in attributes.items():
-        _check(_below(at, name), name, TEXT)
-        _check_attribute(_below(at, name), value, depth)
+        _check(_member_path(at, name), name, TEXT)
+        _check_attribute(_member_path(at, name), value, depth)
 
 
 def _check_attribute(at: str, value: Any, depth: int) -> None:
-    """As DynamoDB gives them, bytes as base64."""
+    """Attributes are as DynamoDB returns them, with bytes as base64."""
     if not isinstance(value, dict) or len(value) != 1 or not {*value} <= {*_SCALARS, *_SETS, "M", "L"}:
         raise WrongMember(f"{at} must be an attribute of one DynamoDB type")
     if depth == DEEPEST:
@@ -183,18 +183,18 @@ _SCALARS: dict[str, Rule] = {
 _SETS = ("SS", "NS", "BS")
 
 
-def _check_names(at: str, told: Mapping[str, Any], rules: Mapping[str, Rule], required: Collection[str]) -> None:
+def _check_names(at: str, data: Mapping[str, Any], rules: Mapping[str, Rule], required: Collection[str]) -> None:
     for name in required:
-        if name not in told:
-            raise WrongMember(f"{_below(at, name)} is missing")
-    for name, value in told.items():
+        if name not in data:
+            raise WrongMember(f"{_member_path(at, name)} is missing")
+    for name, value in data.items():
         if name not in rules:
-            raise WrongMember(f"{_below(at, name)} is not a member that this version knows")
-        _check(_below(at, name), value, rules[name])
+            raise WrongMember(f"{_member_path(at, name)} is not a member that this version knows")
+        _check(_member_path(at, name), value, rules[name])
 
 
 def _check_once(versions: Iterable[Mapping[str, Any]]) -> None:
-    """A version that is there twice would be written twice."""
+    """A duplicate version would be written twice."""
     seen = set()
     for place, each in enumerate(versions):
         identity = tuple(each.get(name) for name in (*REQUIRED, "etag"))
@@ -209,7 +209,7 @@ def _check(at: str, value: Any, rule: Rule) -> None:
         raise WrongMember(f"{at} must be {wanted}")
 
 
-def _below(at: str, name: str) -> str:
-    """The path of a member. A name may hold anything: it is shown in printable ASCII, and not whole."""
+def _member_path(at: str, name: str) -> str:
+    """The path of a member. A name can contain anything: it is shown as printable ASCII, shortened."""
     shown = name if re.fullmatch("[A-Za-z0-9_-]{1,40}", name) else json.dumps(name)[:SHOWN]
     return f"{at}.{shown}" if at else shown

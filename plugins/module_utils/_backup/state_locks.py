@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The locks that keep every client away from the states of a bucket.
+"""The locks that keep clients away from the states of a bucket during a restore or teardown.
 
-Their ids follow from the operation and the state, so that the next run recognises those of a run that was killed, and
-takes them over. Their records differ from run to run: a run releases only what has its own record in it.
+A lock id depends on the operation and the state only, so that the next run recognises the locks of a killed run and
+takes them over. The lock record differs from run to run: a run releases only locks with its own record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .manifest import Listed, RawItem
 
 
 @dataclass(frozen=True)
-class Fence:
+class StateLocks:
     """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
 
     aws: BackendClient
@@ -38,12 +38,12 @@ class Fence:
     encryption: Mapping[str, str] = field(default_factory=dict)
     run: str = field(default_factory=lambda: os.urandom(4).hex())
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    #: What this run holds, by the path of the state.
+    #: The locks of this run, by the path of the state.
     _held: dict[str, tuple[Lock, ...]] = field(default_factory=dict, compare=False)
-    #: By path and ETag, the lock files of another run that this one took over, and so made noncurrent.
+    #: By path and ETag: the lock files of another run that this run took over, which made them noncurrent.
     _replaced: set[tuple[str, str]] = field(default_factory=set, compare=False)
-    #: The states whose locks this run did not take over from another one.
-    _made: set[str] = field(default_factory=set, compare=False)
+    #: The states whose locks were not taken over from another run.
+    _new: set[str] = field(default_factory=set, compare=False)
 
     def place(self, path: str) -> Place:
         return place_in(self.scope, path)
@@ -57,17 +57,17 @@ class Fence:
         return uuid_of(hashed.digest()[:16])
 
     def take(self, path: str, breaks: bool = False) -> None:
-        """`breaks`: what somebody else holds is released first, as it was seen."""
+        """`breaks`: locks of others are released first."""
         if breaks:
             self._break(path)
         claimed = claim(self.aws, self.place(path), self._record(path))
         self._held[path] = claimed.locks
         self._replaced.update((path, str(lock.condition)) for lock in claimed.replaced)
         if not claimed.taken_over:
-            self._made.add(path)
+            self._new.add(path)
 
     def take_item(self, path: str, breaks: bool = False) -> None:
-        """That in the table, of a bucket into which nobody can write lock files any more."""
+        """Takes the lock in the table only, because nobody can write lock files into the bucket any more."""
         if breaks:
             self._break(path)
         if self.table:
@@ -77,15 +77,15 @@ class Fence:
         return ours(self.place(path), self.work, f"{self.info}; run {self.run}", self.started, self.id_of(path))
 
     def check(self, path: str) -> None:
-        """Raises TfstateError unless this run holds the locks of a state."""
+        """Raises TfstateError unless this run still holds the locks of a state."""
         check_held(self.aws, self.place(path), self._held.get(path, ()))
 
     def holds(self, path: str) -> bool:
         return bool(self._held.get(path))
 
-    def is_made(self, path: str) -> bool:
-        """Whether this run was the first to lock a state."""
-        return path in self._made
+    def is_new(self, path: str) -> bool:
+        """Whether this run took the lock, and did not take it over from another run."""
+        return path in self._new
 
     def _break(self, path: str) -> None:
         place = self.place(path)
@@ -95,11 +95,11 @@ class Fence:
             raise TfstateError("; ".join(problems))
 
     def release(self, path: str) -> tuple[str, ...]:
-        """Releases what this run holds; a sentence for each lock that was not released."""
+        """Releases the locks of this run; returns a sentence for each lock that was not released."""
         return release(self.aws, self.place(path), self._held.pop(path, ())).problems
 
     def release_item(self, path: str) -> None:
-        """That in the table, of a bucket that is gone."""
+        """Releases the lock in the table of a bucket that no longer exists."""
         place = self.place(path)
         lock = Item(place).look(self.aws)
         problems = release(self.aws, place, [lock]).problems if lock and lock.id == self.id_of(path) else ()
@@ -124,6 +124,6 @@ class Fence:
 
 
 def is_lock_file(listed: Listed, paths: Collection[str]) -> bool:
-    """Whether it is the lock that is held on one of these states right now."""
+    """Whether it is the current lock file of one of these states."""
     path = listed.key.removesuffix(SUFFIX)
     return listed.is_latest and not listed.is_delete_marker and path != listed.key and path in paths

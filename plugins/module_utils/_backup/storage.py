@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a backup lies: a folder, or the objects under a prefix of another bucket.
+"""The storage of a backup: a directory, or a prefix of another bucket.
 
-Bodies bear the name of their SHA-256, so none is ever overwritten by another one. The manifest comes last.
+Every body is named after its SHA-256, so no body overwrites another. The manifest is written last.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from .._locks.stores import ABSENT
 from .bodies import Measure, Measured
 from .manifest import MANIFEST
 
-BODIES, ALONE = "objects", ".lock"
-#: What lies in a backup is as secret as the states.
+BODIES, LOCK = "objects", ".lock"
+#: A backup is as secret as the states in it.
 PRIVATE_FOLDER = 0o700
 PIECE = 256 * 1024
-#: No single PutObject takes more bytes. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
+#: The maximum size of one PutObject. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html
 LARGEST = 5 * 1024**3
 
 
-class Vault(Protocol):
-    """Where a backup lies.
+class Storage(Protocol):
+    """The storage of one backup.
 
-    Longer bodies than `largest` do not fit; with None, all do. `check` raises Refused where no secret may lie.
-    `measured` is what the body of that name reads back as, None where there is none. In the context of `opened` a body
-    can be read and sought. `keep_manifest` raises Overtaken unless what is there is what was `seen`: else a run that
-    began earlier would drop what another one has saved meanwhile.
+    `largest` is the maximum size of a body; None for no limit. `check` raises Refused if secrets must not be stored
+    there. `measure` reads a body and returns None if it does not exist. `open_body` returns a seekable body.
+    `write_manifest` raises ConcurrentBackup unless the manifest is still the `expected` one: otherwise a run that
+    started earlier would drop what another run has saved since.
     """
 
     @property
@@ -52,15 +52,15 @@ class Vault(Protocol):
     def largest(self) -> int | None: ...
     def check(self) -> None: ...
     def manifest(self) -> str | None: ...
-    def keep_manifest(self, text: str, seen: str | None) -> None: ...
-    def keep(self, sha256: str, body: BinaryIO) -> None: ...
-    def measured(self, sha256: str) -> Measured | None: ...
+    def write_manifest(self, text: str, expected: str | None) -> None: ...
+    def write_body(self, sha256: str, body: BinaryIO) -> None: ...
+    def measure(self, sha256: str) -> Measured | None: ...
     @abstractmethod
-    def opened(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
+    def open_body(self, sha256: str) -> AbstractContextManager[BinaryIO]: ...
 
 
-class Overtaken(TfstateError):
-    """Somebody else has saved into the same place."""
+class ConcurrentBackup(TfstateError):
+    """Another run wrote the manifest meanwhile."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"somebody else saved into {url} meanwhile: run again")
@@ -79,8 +79,8 @@ class Folder:
         return None
 
     def check(self) -> None:
-        """A folder that we make is closed to others, and so is what we put into one that is there."""
-        with _told(self.path):
+        """Only the type is checked: new folders and all files are created for their owner alone."""
+        with _as_tfstate_error(self.path):
             is_other = self.path.exists() and not self.path.is_dir()
         if is_other:
             raise Refused(f"{self.path} is no folder, so that no backup can lie there")
@@ -88,23 +88,23 @@ class Folder:
     def manifest(self) -> str | None:
         return read_text(str(self.path / MANIFEST))
 
-    def keep_manifest(self, text: str, seen: str | None) -> None:
-        self._prepare()
-        with self._alone():
-            if self.manifest() != seen:
-                raise Overtaken(self.url)
+    def write_manifest(self, text: str, expected: str | None) -> None:
+        self._create_folders()
+        with self._manifest_lock():
+            if self.manifest() != expected:
+                raise ConcurrentBackup(self.url)
             write_private_text(str(self.path / MANIFEST), text)
-        for folder in (self.path / BODIES, self.path):  # so that the names outlive a power cut, too
-            _synchronise(folder)
+        for folder in (self.path / BODIES, self.path):  # makes the file names survive a power failure
+            _sync(folder)
 
-    def keep(self, sha256: str, body: BinaryIO) -> None:
-        """Under its final name from the first byte on, so that whoever is killed leaves no secret under another one.
+    def write_body(self, sha256: str, body: BinaryIO) -> None:
+        """Written under its final name from the start, so that a killed run leaves no secret under another name.
 
-        A half is harmless: no manifest names a body before it was read back, and each run hashes it again. It is not
-        cut off first, as two lanes may write the same bytes.
+        A partial body is harmless: a manifest names only bodies that were read back, and every run hashes them again.
+        It is not truncated first, because two workers may write the same body.
         """
-        self._prepare()
-        with _told(self.path):
+        self._create_folders()
+        with _as_tfstate_error(self.path):
             handle = os.open(self._body(sha256), os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
             with os.fdopen(handle, "wb") as stream:
                 shutil.copyfileobj(body, stream, PIECE)
@@ -112,7 +112,7 @@ class Folder:
                 stream.flush()
                 os.fsync(stream.fileno())
 
-    def measured(self, sha256: str) -> Measured | None:
+    def measure(self, sha256: str) -> Measured | None:
         measure = Measure()
         try:
             with self._body(sha256).open("rb") as stream:
@@ -121,21 +121,21 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _failed(self.path, error) from None
+            raise _disk_error(self.path, error) from None
         return measure.result
 
     @contextmanager
-    def opened(self, sha256: str) -> Iterator[BinaryIO]:
-        with _told(self.path):
+    def open_body(self, sha256: str) -> Iterator[BinaryIO]:
+        with _as_tfstate_error(self.path):
             stream = self._body(sha256).open("rb")
         with stream:
             yield stream
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other run writes its manifest inside; where the file system knows no locks, it may."""
-        with _told(self.path):
-            handle = os.open(self.path / ALONE, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    def _manifest_lock(self) -> Iterator[None]:
+        """Keeps other runs from writing the manifest, if the file system supports locks."""
+        with _as_tfstate_error(self.path):
+            handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
             with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
@@ -146,8 +146,8 @@ class Folder:
     def _body(self, sha256: str) -> Path:
         return self.path / BODIES / sha256
 
-    def _prepare(self) -> None:
-        with _told(self.path):
+    def _create_folders(self) -> None:
+        with _as_tfstate_error(self.path):
             self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             (self.path / BODIES).mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
@@ -180,56 +180,56 @@ class Prefix:
             )
 
     def manifest(self) -> str | None:
-        return self._seen()[0]
+        return self._manifest_and_condition()[0]
 
-    def _seen(self) -> tuple[str | None, dict[str, str]]:
-        """The manifest, and the condition that it has not changed."""
+    def _manifest_and_condition(self) -> tuple[str | None, dict[str, str]]:
+        """The manifest, and the condition by which S3 writes only if it is unchanged."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
             body.clear()
             return body.extend
 
-        answer = self._streamed(MANIFEST, begin)
+        answer = self._stream(MANIFEST, begin)
         return (
             (body.decode("utf-8", "replace"), {"IfMatch": answer["ETag"]}) if answer else (None, {"IfNoneMatch": "*"})
         )
 
-    def keep_manifest(self, text: str, seen: str | None) -> None:
-        there, as_seen = self._seen()
-        if there != seen:
-            raise Overtaken(self.url)
+    def write_manifest(self, text: str, expected: str | None) -> None:
+        there, unchanged = self._manifest_and_condition()
+        if there != expected:
+            raise ConcurrentBackup(self.url)
         try:
-            self._put(MANIFEST, text.encode(), {"ContentType": "application/json", **as_seen})
-        except CallFailed as refused:
-            if refused.failure.code not in UNMET:
+            self._put(MANIFEST, text.encode(), {"ContentType": "application/json", **unchanged})
+        except CallFailed as error:
+            if error.failure.code not in UNMET:
                 raise
-            if self.manifest() != text:  # else a reply was lost
-                raise Overtaken(self.url) from None
+            if self.manifest() != text:  # it is ours, and the reply was lost
+                raise ConcurrentBackup(self.url) from None
 
-    def keep(self, sha256: str, body: BinaryIO) -> None:
+    def write_body(self, sha256: str, body: BinaryIO) -> None:
         hashed = base64.b64encode(bytes.fromhex(sha256)).decode()
         self._put(f"{BODIES}/{sha256}", body, {"ChecksumSHA256": hashed})
 
-    def measured(self, sha256: str) -> Measured | None:
+    def measure(self, sha256: str) -> Measured | None:
         measures: list[Measure] = []
 
         def begin() -> Callable[[bytes], object]:
             measures[:] = [Measure()]
             return measures[0].take
 
-        return measures[0].result if self._streamed(f"{BODIES}/{sha256}", begin) else None
+        return measures[0].result if self._stream(f"{BODIES}/{sha256}", begin) else None
 
     @contextmanager
-    def opened(self, sha256: str) -> Iterator[BinaryIO]:
+    def open_body(self, sha256: str) -> Iterator[BinaryIO]:
         with scratch() as body:
-            if not self._streamed(f"{BODIES}/{sha256}", rewriting(body)):
+            if not self._stream(f"{BODIES}/{sha256}", rewriting(body)):
                 raise TfstateError(f"{self.url} has lost the body {sha256}")
             body.seek(0)
             yield body
 
-    def _streamed(self, name: str, begin: Callable[[], Callable[[bytes], object]]) -> Response | None:
-        """None if there is none."""
+    def _stream(self, name: str, begin: Callable[[], Callable[[bytes], object]]) -> Response | None:
+        """None if the object does not exist."""
         self.aws.renew()
         answer = self.aws.stream(Call("s3", "get_object", self._object(name)), begin)
         if isinstance(answer, Failure) and answer.code not in ABSENT:
@@ -246,13 +246,13 @@ class Prefix:
 
 @contextmanager
 def scratch() -> Iterator[BinaryIO]:
-    """A file without a name, which is gone even if we are killed."""
-    with _told(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as body:
+    """A temporary file without a name, which disappears even if the process is killed."""
+    with _as_tfstate_error(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as body:
         yield body
 
 
 def rewriting(body: BinaryIO) -> Callable[[], Callable[[bytes], object]]:
-    """For a stream that may break off and begin again: a file that then does, too."""
+    """Writes a stream to a file, from the start again each time the stream starts again."""
 
     def begin() -> Callable[[bytes], object]:
         body.seek(0)
@@ -262,8 +262,8 @@ def rewriting(body: BinaryIO) -> Callable[[], Callable[[bytes], object]]:
     return begin
 
 
-def _synchronise(folder: Path) -> None:
-    with _told(folder):
+def _sync(folder: Path) -> None:
+    with _as_tfstate_error(folder):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -272,12 +272,12 @@ def _synchronise(folder: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_tfstate_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _failed(path, error) from None
+        raise _disk_error(path, error) from None
 
 
-def _failed(path: Path, error: OSError) -> TfstateError:
+def _disk_error(path: Path, error: OSError) -> TfstateError:
     return TfstateError(f"{path}: {error.strerror}; check its permissions, and the room on its disk")

@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The policy statement that lets nobody write into a bucket that is being emptied.
+"""The policy statement that denies all writes to a bucket while a teardown empties it.
 
-Lock files have to go before the bucket does. From then on it holds clients off: who found neither lock nor state would
-plan to create everything anew.
+A bucket can only be deleted once its lock files are. From then on this statement keeps clients off: a client that finds
+neither lock nor state would plan to create everything again.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_prin
 SID = f"{OURS}TearDown"
 
 
-def is_closed(aws: PolicyClient, bucket: Target) -> bool:
-    """Whether a run before this one has begun to empty it."""
+def has_write_block(aws: PolicyClient, bucket: Target) -> bool:
+    """Whether an earlier teardown has begun to empty the bucket."""
     return any(each.get("Sid") == SID for each in statements_in(policy_of(aws, bucket)))
 
 
-def check_open(aws: PolicyClient, bucket: Target) -> None:
-    """Raises Refused for a bucket that is on its way out."""
-    if is_closed(aws, bucket):
+def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:
+    """Raises Refused if the bucket is being torn down."""
+    if has_write_block(aws, bucket):
         raise Refused(
             f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
         )
 
 
-def closing(aws: PolicyClient, bucket: Target) -> Call:
-    """What closes it. Raises Invalid where AWS would not take that."""
-    policy = closed(policy_of(aws, bucket), arn_of(aws, bucket))
+def write_block(aws: PolicyClient, bucket: Target) -> Call:
+    """The call that adds the statement. Raises Invalid if AWS would reject the policy."""
+    policy = policy_with_write_block(policy_of(aws, bucket), arn_of(aws, bucket))
     return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
 
 
-def closed(policy: str | None, bucket_arn: str) -> str:
-    """The policy of a bucket with our statement beside all others."""
+def policy_with_write_block(policy: str | None, bucket_arn: str) -> str:
+    """Adds our statement to a policy and keeps all others."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != SID]
     ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{bucket_arn}/*"}

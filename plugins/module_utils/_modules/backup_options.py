@@ -1,14 +1,14 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options by which a task names a backup, and what is told of one."""
+"""The options that name a backup, and the result that describes one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .._aws.client import Aws
-from .._backup.backup import Saved
-from .._backup.storage import Folder, Prefix, Vault
+from .._backup.backup import BackupResult
+from .._backup.storage import Folder, Prefix, Storage
 from .._core.model import Invalid, Params, Target, WriteCallback
 from .._local.files import expanded
 from .entry import connection_of, target_of
@@ -17,8 +17,8 @@ SCHEME = "s3://"
 SPEC: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
 
 
-def vault_of(params: Params, on_write: WriteCallback) -> Vault:
-    """Raises Invalid on what cannot be the place of a backup."""
+def storage_of(params: Params, on_write: WriteCallback) -> Storage:
+    """Raises Invalid if the options do not name a storage."""
     named = params["backup"] or ""
     if not named:
         raise Invalid("backup is not set: name a directory, or s3://bucket/prefix")
@@ -40,6 +40,6 @@ def named_target(params: Params, option: str) -> Target:
     return target_of(params, option)
 
 
-def told(vault: Vault, saved: Saved) -> dict[str, Any]:
-    """A backup as results tell it: where it lies, what is in it, and what of that is new."""
-    return {"url": vault.url, **saved.manifest.told(), "new": saved.fetched}
+def backup_result(storage: Storage, saved: BackupResult) -> dict[str, Any]:
+    """The result: the location of a backup, what it contains, and what is new in it."""
+    return {"url": storage.url, **saved.manifest.to_result(), "new": saved.fetched}

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What speaks against taking a backend away, all of it, before anything is written."""
+"""The checks before a teardown. All of them are evaluated before anything is written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .._state.inspection import GONE
 from .._table import TABLE
 from .._terraform.code_layer import Unreadable, names_table, refusal
 from .._terraform.code_map import CodeMap, Layer
-from .plan import Doomed
+from .plan import TeardownPlan
 
-#: Of a version that nothing keeps, or that is gone by now.
-FREE = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
+#: The version has no retention or legal hold, or no longer exists.
+NOT_RETAINED = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
 
 
 @dataclass(frozen=True)
-class Word:
-    """What the operator says to it."""
+class TeardownRequest:
+    """The options of the task that the checks depend on."""
 
     allow: frozenset[str]
     confirm_name: str | None
@@ -34,105 +34,106 @@ class Word:
     code: CodeMap
 
 
-def objections(found: Doomed, word: Word) -> Iterator[str]:
-    yield from _of_code(found, word.code)
-    if found.theirs and "break_lock" not in word.allow:
-        yield str(held([found.theirs[path] for path in sorted(found.theirs)]))
-    yield from _of_retention(found)
-    yield from _of_the_loop(found, word)
-    unread = [each.failure for each in found.losses.looks.values() if each.failure]
+def failed_checks(plan: TeardownPlan, request: TeardownRequest) -> Iterator[str]:
+    """A sentence for each check that fails."""
+    yield from _code_checks(plan, request.code)
+    if plan.theirs and "break_lock" not in request.allow:
+        yield str(held([plan.theirs[path] for path in sorted(plan.theirs)]))
+    yield from _retention_checks(plan)
+    yield from _resource_checks(plan, request)
+    unread = [each.failure for each in plan.impact.looks.values() if each.failure]
     if unread:
         yield f"what cannot be read can be neither named nor saved: {unread[0]}"
-    if found.others and not found.keeps_table:
+    if plan.others and not plan.keeps_table:
         yield (
-            f"table {found.table_name} holds items of other buckets ({some(found.others)}): leave it to them with "
+            f"table {plan.table_name} holds items of other buckets ({some(plan.others)}): leave it to them with "
             "keep_table: true"
         )
-    if not found.losses.is_nothing and word.confirm_name != found.bucket.name:
-        yield f"deleting state needs confirm_name: {found.bucket.name} besides"
-    if not found.losses.is_nothing and not word.has_backup:
+    if not plan.impact.is_empty and request.confirm_name != plan.bucket.name:
+        yield f"deleting state needs confirm_name: {plan.bucket.name} besides"
+    if not plan.impact.is_empty and not request.has_backup:
         yield "all of it would be lost: name the place of a backup (backup), which is made and verified before"
 
 
-def _of_code(found: Doomed, code: CodeMap) -> Iterator[str]:
-    layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, found)})
+def _code_checks(plan: TeardownPlan, code: CodeMap) -> Iterator[str]:
+    layers = sorted({layer.path for layer in code.layers if _names(layer.arguments, plan)})
     if layers:
         yield f"code still names this backend: {some(layers)}; let it go elsewhere, or remove it"
-    readers = sorted({layer.path for layer in code.readers if _names(layer.arguments, found)})
+    readers = sorted({layer.path for layer in code.readers if _names(layer.arguments, plan)})
     if readers:
         yield f"code still reads states of this backend: {some(readers)}; let it read elsewhere, or remove it"
-    yield from refusal(_unknown(found, code))
+    yield from refusal(_unknown(plan, code))
 
 
-def _unknown(found: Doomed, code: CodeMap) -> list[Unreadable]:
-    """What may name the bucket or the table, and does not say."""
-    region = found.bucket.region
+def _unknown(plan: TeardownPlan, code: CodeMap) -> list[Unreadable]:
+    """The code that may name the bucket or the table, without saying so."""
+    region = plan.bucket.region
     unknown = [*code.unknown(region), *code.unknown_readers(region)]
-    if _going_table(found) is not None:
-        told = {each.path for each in unknown}
+    if _deleted_table(plan) is not None:
+        known = {each.path for each in unknown}
         reason = "whether it names the table, only the run or the command line of its client knows"
-        layers = [each for each in code.layers if _may_name_table(each, found) and each.path not in told]
+        layers = [each for each in code.layers if _may_name_table(each, plan) and each.path not in known]
         unknown += [Unreadable(each.path, reason) for each in layers]
         unknown += code.unknown_readers(region, "dynamodb_table")
     return unknown
 
 
-def _names(arguments: Params, found: Doomed) -> bool:
-    table = _going_table(found)
-    is_locked = names_table(arguments, table) and _is_here(arguments, found)
-    return arguments.get("bucket") == found.bucket.name or is_locked
+def _names(arguments: Params, plan: TeardownPlan) -> bool:
+    table = _deleted_table(plan)
+    is_in_table = names_table(arguments, table) and _is_here(arguments, plan)
+    return arguments.get("bucket") == plan.bucket.name or is_in_table
 
 
-def _may_name_table(layer: Layer, found: Doomed) -> bool:
-    return layer.may_name_table and _is_here(layer.arguments, found)
+def _may_name_table(layer: Layer, plan: TeardownPlan) -> bool:
+    return layer.may_name_table and _is_here(layer.arguments, plan)
 
 
-def _going_table(found: Doomed) -> str | None:
-    return found.table.name if found.table and not found.keeps_table else None
+def _deleted_table(plan: TeardownPlan) -> str | None:
+    return plan.table.name if plan.table and not plan.keeps_table else None
 
 
-def _is_here(arguments: Params, found: Doomed) -> bool:
-    """As far as the code says it: a bucket or table of this name in another region is another one."""
-    return arguments.get("region") in (None, found.bucket.region)
+def _is_here(arguments: Params, plan: TeardownPlan) -> bool:
+    """Whether the code names the region of the bucket, or none. In other regions the same names mean others."""
+    return arguments.get("region") in (None, plan.bucket.region)
 
 
-def _of_the_loop(found: Doomed, word: Word) -> Iterator[str]:
-    """What it refuses for each by itself. Whose locks are held, it cannot tell."""
-    allow = [*word.allow, "break_lock"]
-    going = [(BUCKET, found.bucket), *([(TABLE, found.table)] if found.table and not found.keeps_table else [])]
+def _resource_checks(plan: TeardownPlan, request: TeardownRequest) -> Iterator[str]:
+    """What deleting the bucket or the table alone would refuse. Locks were checked already."""
+    allow = [*request.allow, "break_lock"]
+    going = [(BUCKET, plan.bucket), *([(TABLE, plan.table)] if plan.table and not plan.keeps_table else [])]
     for resource, target in going:
         try:
-            reconcile(found.aws, resource, target, absent(target, allow), check_mode=True)
+            reconcile(plan.aws, resource, target, absent(target, allow), check_mode=True)
         except Refused as reason:
             yield str(reason)
 
 
 def absent(target: Target, allow: Sequence[str]) -> Params:
-    """The options by which the loop takes a resource away."""
+    """The options with which `reconcile` deletes a resource."""
     return {"state": "absent", "allow": allow, "confirm_name": target.name}
 
 
-def _of_retention(found: Doomed) -> Iterator[str]:
-    """Versions that AWS would not delete before their time, though the bucket itself may ask for none."""
-    if not found.has_bucket:
+def _retention_checks(plan: TeardownPlan) -> Iterator[str]:
+    """Versions that AWS would not delete yet. They can have a retention although the bucket has no default."""
+    if not plan.has_bucket:
         return
-    (lock,) = found.aws.read([Call("s3", "get_object_lock_configuration", found.bucket.bucket)])
-    looked = [] if isinstance(lock, Failure) else [each for each in found.versions if not each.is_delete_marker]
-    answers = found.aws.together([partial(_kept, found, each) for each in looked]) if looked else []
+    (lock,) = plan.aws.read([Call("s3", "get_object_lock_configuration", plan.bucket.bucket)])
+    versions = [] if isinstance(lock, Failure) else [each for each in plan.versions if not each.is_delete_marker]
+    answers = plan.aws.together([partial(_retained_until, plan, each) for each in versions]) if versions else []
     unknown = [answer for answer in answers if isinstance(answer, Failure)]
     if unknown:
         yield f"whether object lock keeps {len(unknown)} versions cannot be known: {unknown[0]}"
-    kept = [f"{each} {until}" for each, until in zip(looked, answers, strict=True) if isinstance(until, str)]
+    kept = [f"{each} {until}" for each, until in zip(versions, answers, strict=True) if isinstance(until, str)]
     if kept:
         yield f"object lock keeps {some(kept)}: wait until then, or lift it"
 
 
-def _kept(found: Doomed, each: Listed) -> str | Failure | None:
-    """Until when. HeadObject says it only to those who may ask, and to others that there is nothing."""
-    named = {**found.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
-    asked = [Call("s3", "get_object_retention", named), Call("s3", "get_object_legal_hold", named)]
-    retention, hold = answers = found.aws.read(asked)
-    unknown = [answer for answer in answers if isinstance(answer, Failure) and answer.code not in FREE]
+def _retained_until(plan: TeardownPlan, each: Listed) -> str | Failure | None:
+    """Until when a version is retained. HeadObject would hide that without permission, so it is not used."""
+    named = {**plan.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
+    calls = [Call("s3", "get_object_retention", named), Call("s3", "get_object_legal_hold", named)]
+    retention, hold = answers = plan.aws.read(calls)
+    unknown = [answer for answer in answers if isinstance(answer, Failure) and answer.code not in NOT_RETAINED]
     if unknown:
         return unknown[0]
     if not isinstance(hold, Failure) and hold["LegalHold"].get("Status") == "ON":

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a backend holds that would be gone with it, named one by one as far as anybody reads that, and counted."""
+"""What a teardown would delete: states and other objects by name, and the number of everything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .._state.listing import Item, Object, Objects
 from .._terraform.scope import SUFFIX, Scope
 from .._terraform.state_document import Document
 
-#: So many states and other objects are named.
+#: At most this many states and other objects are named.
 NAMED = 50
 
 
 @dataclass(frozen=True)
-class Losses:
+class Impact:
     bucket: Target
     versions: Sequence[Listed]
     items: Sequence[RawItem]
@@ -32,7 +32,7 @@ class Losses:
 
     @property
     def current(self) -> list[Listed]:
-        """The objects that are no lock files."""
+        """The current objects that are not lock files."""
         return [
             each
             for each in self.versions
@@ -44,10 +44,10 @@ class Losses:
         return of_bucket(self.items, self.bucket.name)
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return not self.versions and not self.own
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         counts = Counter(each.key for each in self.versions)
         rows = [self._row(each, counts[each.key]) for each in self.current]
         states = [row for row in rows if "serial" in row]
@@ -74,24 +74,24 @@ class Losses:
         return {**about, "lineage": document.lineage, "serial": document.serial} if document else about
 
 
-def losses_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Losses:
-    seen = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
-    return Losses(bucket, versions, items, seen | misnamed_states(aws, bucket, versions))
+def impact_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Impact:
+    found = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
+    return Impact(bucket, versions, items, found | misnamed_states(aws, bucket, versions))
 
 
 def misnamed_states(aws: BackendClient, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:
-    """The states that bear the name of a lock file, by their keys, where there is no state beside them."""
+    """By key: the states whose name is that of a lock file, if the state of that lock file does not exist."""
     found = objects_in(versions)
     alone = {f"{path}{SUFFIX}": each for path, each in found.lock_files.items() if path not in found.states}
     named = Objects(found.now, {key: replace(each, path=key) for key, each in alone.items()})
-    seen = looks(aws, Scope(bucket), named, wants_counts=False) if alone else {}
+    states = looks(aws, Scope(bucket), named, wants_counts=False) if alone else {}
     return {
-        key: each for key, each in seen.items() if isinstance(each.document, Document) and not each.document.is_bare
+        key: each for key, each in states.items() if isinstance(each.document, Document) and not each.document.is_bare
     }
 
 
 def objects_in(versions: Sequence[Listed]) -> Objects:
-    """What can be seen without asking for versions."""
+    """The current objects, as a listing without versions would show them."""
     found = Objects(datetime.now(timezone.utc))
     for each in versions:
         path = each.key.removesuffix(SUFFIX)

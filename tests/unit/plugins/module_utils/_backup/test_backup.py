@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What saving costs, as far as it depends on how much there is. What it does is told by the integration tests."""
+"""What backup costs, as far as it depends on how much there is. What it does is told by the integration tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Saving
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Backup
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import Identity, Manifest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
@@ -56,8 +56,8 @@ def test_what_is_known_is_gone_through_once_a_round_however_much_is_new(
     times = []
     for count in (2, 40):
         asked.clear()
-        saving: Any = Saving(Bucket(count), Target("b", "eu-west-1"), None, Folder(tmp_path / str(count)))  # type: ignore[arg-type]
-        saving.foresee()
-        assert len(saving.carry_out().entries) == count
+        backup: Any = Backup(Bucket(count), Target("b", "eu-west-1"), None, Folder(tmp_path / str(count)))  # type: ignore[arg-type]
+        backup.plan()
+        assert len(backup.carry_out().entries) == count
         times.append(len(asked))
     assert times[0] == times[1] < 6

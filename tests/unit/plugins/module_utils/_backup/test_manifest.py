@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a backup says of itself, out and in; and how far a history is on its way to another."""
+"""The manifest of a backup, written and read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manife
     Entry,
     Listed,
     Manifest,
-    Progress,
     grown,
     is_same,
     manifest_of,
     oldest_first,
-    progress,
     text_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
@@ -60,7 +58,7 @@ MANIFEST = Manifest(
 
 def test_a_manifest_comes_back_as_it_was_written():
     assert manifest_of(text_of(MANIFEST), "here") == MANIFEST
-    assert MANIFEST.told() == {
+    assert MANIFEST.to_result() == {
         "bucket": "acme-state",
         "region": "eu-west-1",
         "account_id": "111122223333",
@@ -189,7 +187,7 @@ def test_whatever_stands_in_a_manifest_it_can_be_restored_or_is_refused_in_one_s
         assert said.isprintable() and said.isascii() and len(said) < 400
         assert "is a backup of format" in said or {str(place[0]), "surprise"} & {*re.split(r"\W", said)}, said
         return
-    found.told(), found.histories(), found.bodies, found.identities
+    found.to_result(), found.histories(), found.bodies, found.identities
     assert manifest_of(text_of(found), "here") == found
     text_of(found).encode()
     for entry in found.entries:
@@ -236,51 +234,3 @@ def test_what_is_current_comes_last_again_when_the_newest_version_was_deleted():
     known = [Entry("k", "1", "1"), Entry("k", "2", "2", is_delete_marker=True), Entry("l", "1", "1")]
     found = grown(known, [], {known[0].identity, known[2].identity})
     assert [(each.key, each.version_id) for each in found] == [("k", "2"), ("k", "1"), ("l", "1")]
-
-
-@pytest.mark.parametrize(
-    ("there", "markers", "is_deleted", "wanted", "done"),
-    [
-        ([], 0, False, [A, B], Progress(0)),
-        ([A], 0, False, [A, B], Progress(1)),
-        ([A, B], 0, False, [A, B], Progress(2)),
-        ([A], 0, False, [A, M, B], Progress(1)),
-        ([A], 1, True, [A, M, B], Progress(2)),
-        ([A, B], 1, False, [A, M, B], Progress(3)),
-        ([A, B], 1, False, [A, M, B, M], Progress(3)),
-        ([A, B], 2, True, [A, M, B, M], Progress(4)),
-        ([], 1, True, [M, A], Progress(1)),
-        ([], 1, True, [M], Progress(1)),
-        # A repetition of ours, whose reply was lost.
-        ([A, A], 0, False, [A, B], Progress(1)),
-        ([A, A], 0, False, [A, A, B], Progress(2)),
-        ([A, A, A], 0, False, [A, A, B], Progress(2)),
-        ([A, B], 2, False, [A, M, B, M], Progress(3)),
-        # Somebody went on.
-        ([A, B, C], 0, False, [A, B], Progress(2, True)),
-        ([A, B], 1, True, [A, B], Progress(2, True)),
-        # A marker was removed for good.
-        ([A, B], 0, False, [A, M, B], Progress(3, True)),
-        ([A], 0, False, [M, A], Progress(2, True)),
-        # Something else.
-        ([B], 0, False, [A, B], None),
-        ([C], 0, False, [A, B], None),
-        ([A, C], 0, False, [A, B], None),
-        ([B], 0, False, [A, M, B], None),
-        ([A], 0, False, [M, A, B], None),
-        ([A], 1, True, [A, B], None),
-        ([A], 0, False, [M], None),
-        ([A, C], 0, False, [A, M], None),
-    ],
-)
-def test_how_far_a_history_is(there: list[str], markers: int, is_deleted: bool, wanted: list[Any], done: Any):
-    assert progress(there, markers, is_deleted, wanted) == done
-
-
-@given(st.lists(st.sampled_from([A, B, C, M]), min_size=1, max_size=8), st.data())
-def test_every_beginning_of_a_history_is_found_as_far_as_it_goes(wanted: list[Any], data: st.DataObject):
-    """But for what is equal and follows each other, where one more may be taken for one that was repeated."""
-    count = data.draw(st.integers(0, len(wanted)))
-    there = wanted[:count]
-    found = progress([each for each in there if each], there.count(M), bool(there) and there[-1] is M, wanted)
-    assert found == Progress(count)

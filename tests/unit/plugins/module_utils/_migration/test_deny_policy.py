@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import closed
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import policy_with_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Target, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import (
     EVERYTHING,
@@ -185,8 +185,8 @@ def test_a_statement_of_somebody_who_was_deleted_is_told_before_anything_moves()
 
 
 def test_nobody_else_s_words_are_dropped_as_a_bucket_is_closed():
-    closing_statement = statements(closed(None, ARN))[0]
-    assert statements(closed(closed(None, ARN), ARN)) == [closing_statement]
-    theirs = {**closing_statement, "Action": "s3:*"}
+    write_block = statements(policy_with_write_block(None, ARN))[0]
+    assert statements(policy_with_write_block(policy_with_write_block(None, ARN), ARN)) == [write_block]
+    theirs = {**write_block, "Action": "s3:*"}
     with pytest.raises(Invalid, match=r"CornerstoneTfstateTearDown in the policy of .* would be replaced"):
-        closed(json.dumps({"Statement": [theirs]}), ARN)
+        policy_with_write_block(json.dumps({"Statement": [theirs]}), ARN)
