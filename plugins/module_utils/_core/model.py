@@ -221,7 +221,7 @@ def facet_of(module: ModuleType) -> Facet:
         desired=module.desired,
         calls=module.calls,
         creation=getattr(module, "creation", None),
-        optional_at_creation=getattr(module, "MAY_FOLLOW", False),
+        optional_at_creation=getattr(module, "OPTIONAL_AT_CREATION", False),
         may_be_lost=getattr(module, "MAY_BE_LOST", False),
         problems=getattr(module, "problems", _nothing),
         probes=getattr(module, "probes", _nothing),
