@@ -52,7 +52,7 @@ def _key(path: str) -> dict[str, Any]:
     return {"key": path} if is_harmless(path) else {"key": percent_encoded(path), "key_is_url_encoded": True}
 
 
-def asked_keys(resource: Resource, params: Params) -> set[str]:
+def requested_keys(resource: Resource, params: Params) -> set[str]:
     """The KMS keys that are asked for, by whatever name."""
     managed = [facet for facet in resource.facets if facet.is_managed(params)]
-    return {name for facet in managed for name in facet.asked_keys(params)}
+    return {name for facet in managed for name in facet.requested_keys(params)}

@@ -17,7 +17,7 @@ from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, d
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
-from .expectations import Expectations, Facts, asked_keys
+from .expectations import Expectations, Facts, requested_keys
 from .findings import Finding, found
 from .hazards import hazards
 
@@ -50,7 +50,7 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
         yield from _misplaced(resource, there, facts)
         yield from _unnamed_keys(resource, there, facts, params)
         for change in changes(resource, there, facts, params):
-            detail = _difference(change)
+            detail = _difference(resource, change)
             yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
 
 
@@ -106,7 +106,7 @@ def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | 
     """The keys that are asked for, by ARN; None: it is not known whether it is the one that is in use."""
     seen, known = _seen_key(there), there.get("keys") or {}
     keys: dict[str, str | None] = {}
-    for name in asked_keys(resource, params):
+    for name in requested_keys(resource, params):
         by_id = seen if seen.endswith(f"/{name}") else None
         keys[name] = known.get(name) or by_id or (name if not seen or ":key/" in name else None)
     return keys
@@ -136,11 +136,11 @@ def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     )
 
 
-def _difference(change: Change) -> str:
+def _difference(resource: Resource, change: Change) -> str:
     before, after = change.before, change.after
-    if change.facet == "policy":
-        lacking = [each for each in after["statements"] if each not in before["statements"]]
-        return f"It lacks {', '.join(str(each.get('Sid') or 'a statement') for each in lacking)}."
+    facet = next(each for each in resource.facets if each.name == change.facet)
+    if facet.difference is not None:
+        return facet.difference(before, after)
     if isinstance(before, dict) and isinstance(after, dict):
         names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
         pairs = [f"{name}: {_shown(before.get(name))}, should be {_shown(after.get(name))}" for name in names]

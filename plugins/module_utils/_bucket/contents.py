@@ -6,13 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Change,
+    Failure,
+    IamActions,
+    Params,
+    Probe,
+    Refusal,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
 from .mfa_delete_probe import mfa_delete
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = {"versions": [], "more": False}
 NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
+IAM_ACTIONS = IamActions(
+    read=("s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"),
+    delete=("s3:DeleteObjectVersion",),
+)
 
 #: DeleteObjects takes no more, and a page of ListObjectVersions holds as many.
 PAGE = 1000
@@ -57,3 +74,8 @@ def _retained(answer: Answer) -> Refuse | None:
         f"object lock keeps every version for its time ({retention.get('Mode')}): remove the default retention, wait "
         "until the last version is past its time, and delete the bucket then"
     )
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    count = f"{len(change.before['versions'])}{' or more' if change.before['more'] else ''}"
+    yield Refusal(f"bucket {target.name} holds {count} object versions, which would be lost", "delete_state")

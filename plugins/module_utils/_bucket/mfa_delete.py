@@ -4,13 +4,21 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, FindingKind, IamActions, Params, Response, Target, Value
 
 NAME = "mfa_delete"
 OPTIONS: dict[str, dict[str, object]] = {}
 OPT_IN = True
 ABSENT: Value = False
 NOT_FOUND: set[str] = set()
+IAM_ACTIONS = IamActions(read=("s3:GetBucketVersioning",))
+FINDING = FindingKind(
+    "info",
+    "MFA delete is off",
+    "Versions can be deleted without a second factor. Only the account's root user can switch it on, and AWS takes "
+    "it only where there is no lifecycle.",
+    ("S3.20", "CIS 2.1.2"),
+)
 
 
 def read(target: Target) -> Call:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from .provider import ProviderArguments
+
 #: What a facet looks like once normalised: JSON-like, compared with `!=` and nothing else.
 Value = Any
 Params = Mapping[str, Any]
@@ -63,6 +65,38 @@ class Failure:
     def __str__(self) -> str:
         said = f" (AWS: {self.message})" if self.message else ""
         return f"{self.call}: {self.code}; {self.advice}{said}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a plan is not carried out. Without `word`, nothing permits it."""
+
+    reason: str
+    word: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}; if that is what you want: allow: [{self.word}]" if self.word else self.reason
+
+
+@dataclass(frozen=True)
+class FindingKind:
+    """What all findings of one id have in common."""
+
+    severity: str
+    title: str
+    why: str
+    #: Ids of AWS Security Hub (S3.n, DynamoDB.n), of the CIS AWS Foundations Benchmark, and of Checkov.
+    controls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IamActions:
+    """The permissions that a facet needs."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    #: To delete the resource.
+    delete: tuple[str, ...] = ()
 
 
 class CallFailed(TfstateError):
@@ -131,6 +165,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class CreationProtection:
+    """A protection of the baseline that AWS does not give to what it creates."""
+
+    what: str
+    #: What `allow` needs for a creation without it.
+    word: str
+    is_given: Callable[[Value, Target], bool]
+
+
+@dataclass(frozen=True)
 class Probe:
     """A look around before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or nothing to say."""
 
@@ -192,8 +236,22 @@ class Facet:
     may_be_lost: bool
     problems: Callable[[Params, Target], Iterable[str]]
     probes: Callable[[Target, Value, Value], Iterable[Probe]]
-    asked_keys: Callable[[Params], Iterable[str]]
-    seen_keys: Callable[[Response], Iterable[str]]
+    requested_keys: Callable[[Params], Iterable[str]]
+    observed_keys: Callable[[Response], Iterable[str]]
+    #: Reasons not to carry out a change of the facet.
+    refusals: Callable[[Change, Target], Iterable[Refusal]]
+    creation_protection: CreationProtection | None
+    #: The finding of an audit where the facet differs from what it should be; its id is `<resource>.<facet>`.
+    finding: FindingKind | None
+    #: The detail of that finding, where it is more than the values that differ.
+    difference: Callable[[Value, Value], str] | None
+    iam_actions: IamActions
+    #: The facet as arguments of the Terraform provider.
+    provider_arguments: Callable[[Value], Iterable[ProviderArguments]]
+    #: Arguments of the bucket's or table's own Terraform resource that are ignored if the facet is unmanaged.
+    provider_ignores: tuple[str, ...]
+    #: What an estimate of costs has to know of the facet, by name; of None, a facet that was not read, too.
+    cost: Callable[[Value], Mapping[str, Any]] | None
 
     def is_managed(self, params: Params) -> bool:
         left_alone = self.name in (params.get("unmanaged") or ())
@@ -225,8 +283,16 @@ def facet_of(module: ModuleType) -> Facet:
         may_be_lost=getattr(module, "MAY_BE_LOST", False),
         problems=getattr(module, "problems", _nothing),
         probes=getattr(module, "probes", _nothing),
-        asked_keys=getattr(module, "asked_keys", _nothing),
-        seen_keys=getattr(module, "seen_keys", _nothing),
+        requested_keys=getattr(module, "requested_keys", _nothing),
+        observed_keys=getattr(module, "observed_keys", _nothing),
+        refusals=getattr(module, "refusals", _nothing),
+        creation_protection=getattr(module, "CREATION_PROTECTION", None),
+        finding=getattr(module, "FINDING", None),
+        difference=getattr(module, "difference", None),
+        iam_actions=getattr(module, "IAM_ACTIONS", IamActions()),
+        provider_arguments=getattr(module, "provider_arguments", _nothing),
+        provider_ignores=getattr(module, "PROVIDER_IGNORES", ()),
+        cost=getattr(module, "cost", None),
     )
 
 
@@ -286,23 +352,32 @@ def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plan(facets: tuple[Facet, ...], target: Target, observed: Values, wanted: Values) -> tuple[Change, ...]:
-    """The changes from `observed` to `wanted`, in order. What a creation can carry rides on the call that creates."""
-    creating = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
+    """The changes from `observed` to `wanted`, in order. What a creation can carry is part of the call that creates."""
+    is_creation = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
     changes: list[Change] = []
-    carried: dict[str, Any] = {}
-    needed: dict[str, Any] = {}
     for facet in facets:
         before, after = observed[facet.name], wanted[facet.name]
-        rides = creating and facet.creation is not None
-        if rides and facet.creation is not None:
-            carried = merged(carried, facet.creation(after))
-            needed = needed if facet.optional_at_creation else merged(needed, facet.creation(after))
         if before != after:
-            changes.append(Change(facet.name, before, after, () if rides else facet.calls(target, before, after)))
-    if creating:
-        first, *rest = changes
-        create, *more = first.calls
-        bare = () if needed == carried else (replace(create, params=merged(create.params, needed)),)
-        create = replace(create, params=merged(create.params, carried), instead=bare)
-        changes = [replace(first, calls=(create, *more)), *rest]
-    return tuple(changes)
+            is_carried = is_creation and facet.creation is not None
+            calls = () if is_carried else facet.calls(target, before, after)
+            changes.append(Change(facet.name, before, after, calls))
+    return _folded_into_creation(changes, facets, wanted) if is_creation else tuple(changes)
+
+
+def _folded_into_creation(changes: list[Change], facets: tuple[Facet, ...], wanted: Values) -> tuple[Change, ...]:
+    """The changes, with all that the creating call can carry in it, and in `instead` only what it must carry."""
+    creation, *others = changes
+    create, *further_calls = creation.calls
+    everything = _creation_params(facets, wanted)
+    required = _creation_params((facet for facet in facets if not facet.optional_at_creation), wanted)
+    bare = () if required == everything else (replace(create, params=merged(create.params, required)),)
+    whole = replace(create, params=merged(create.params, everything), instead=bare)
+    return (replace(creation, calls=(whole, *further_calls)), *others)
+
+
+def _creation_params(facets: Iterable[Facet], wanted: Values) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for facet in facets:
+        if facet.creation is not None:
+            params = merged(params, facet.creation(wanted[facet.name]))
+    return params

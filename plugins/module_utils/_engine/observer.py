@@ -129,9 +129,9 @@ class Observer:
     def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
         """Resolves every KMS key that is named, asked for or seen, once."""
         for facet, answer in found:
-            seen = () if isinstance(answer, Failure) else facet.seen_keys(answer)
+            seen = () if isinstance(answer, Failure) else facet.observed_keys(answer)
             self.name_keys(seen, must_exist=False)
-            self.name_keys(facet.asked_keys(self.params), must_exist=True)
+            self.name_keys(facet.requested_keys(self.params), must_exist=True)
 
     def name_keys(self, names: Iterable[str], must_exist: bool) -> None:
         unresolved = [name for name in names if ":key/" not in self.target.keys.get(name, "")]

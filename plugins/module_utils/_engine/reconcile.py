@@ -247,7 +247,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     before = run.observe(facets, run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:
-            run.name_keys(facet.asked_keys(params), must_exist=True)
+            run.name_keys(facet.requested_keys(params), must_exist=True)
     fresh = before[EXISTENCE] is None or (resource.unfinished(before) and run.is_empty())
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)

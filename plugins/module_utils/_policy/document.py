@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._core.printable import shortened
+
 Statement = dict[str, Any]
 
 #: The Sids of our own statements start with it.
@@ -138,3 +140,8 @@ def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
                 yield f"{where}: resource {resource!r} is not this bucket; use {bucket_arn} and {bucket_arn}/*"
     if {"Action", "Resource"} <= statement.keys():
         yield from (f"{where}: {fault}" for fault in _idle_actions(statement, bucket_arn))
+
+
+def label(statement: Statement) -> str:
+    """What a message calls a statement."""
+    return shortened(statement.get("Sid") or "(without Sid)")

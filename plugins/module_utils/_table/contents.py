@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+
+from .._core.model import Call, Change, IamActions, Params, Refusal, Response, Target, Value
+from .._core.refusals import held
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = {"locks": [], "digests": []}
 NOT_FOUND: set[str] = set()
+IAM_ACTIONS = IamActions(read=("dynamodb:Scan",))
 
 
 def read(target: Target) -> Call:
@@ -37,3 +41,11 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     return ()  # they go with the table
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    digests, locks = len(change.before["digests"]), change.before["locks"]
+    reason = f"table {target.name} holds the digests of {digests} states and {len(locks)} locks, which would be lost"
+    yield Refusal(reason, "delete_state")
+    if locks:
+        yield held(locks)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, FindingKind, IamActions, Params, Response, Target, Value
 
 NAME = "time_to_live"
 OPTIONS: dict[str, dict[str, object]] = {}
@@ -12,6 +12,12 @@ OPTIONS: dict[str, dict[str, object]] = {}
 OPT_IN = True
 ABSENT: Value = None
 NOT_FOUND: set[str] = set()
+IAM_ACTIONS = IamActions(read=("dynamodb:DescribeTimeToLive",))
+FINDING = FindingKind(
+    "high",
+    "The lock table forgets",
+    "Locks and digests vanish when their time is over, while somebody applies.",
+)
 
 
 def read(target: Target) -> Call:
