@@ -31,8 +31,8 @@ class Expectations:
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """A playbook on this backend alone."""
-        told: list[Word] = ["-e", variables] if variables else []
-        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
+        extra: list[Word] = ["-e", variables] if variables else []
+        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *extra, note=note)
 
     def release(self, path: str, **which: str) -> str:
         return self.play("unlock", **_key(path), **which)
@@ -43,8 +43,8 @@ class Expectations:
         owner = {"account_id": self.account_id} if self.account_id else {}
         if "key" in options:
             options = {**_key(options.pop("key")), **options}
-        given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
-        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", given, note=note)
+        options = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
+        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", options, note=note)
 
 
 def _key(path: str) -> dict[str, Any]:

@@ -35,11 +35,15 @@ class Finding:
     controls: tuple[str, ...] = ()
     waived: Waiver | None = None
 
-    def told(self) -> dict[str, Any]:
-        return {**asdict(self), "controls": list(self.controls), "waived": self.waived.told() if self.waived else None}
+    def to_result(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "controls": list(self.controls),
+            "waived": self.waived.to_result() if self.waived else None,
+        }
 
 
-def found(kind: str, resource: str, detail: str, fix: str) -> Finding:
+def finding_of(kind: str, resource: str, detail: str, fix: str) -> Finding:
     """`resource` stays exact, as waivers name it; the detail is a sentence for people."""
     what = KINDS[kind]
     return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls)
@@ -59,7 +63,7 @@ class Waiver:
         pairs = ((finding.id, self.id), (backend, self.backend), (finding.resource, self.resource))
         return all(fnmatchcase(value, pattern) for value, pattern in pairs)
 
-    def told(self) -> dict[str, str]:
+    def to_result(self) -> dict[str, str]:
         return {"reason": self.reason, "until": self.until.isoformat()}
 
 
@@ -95,7 +99,7 @@ class Tuning:
                 yield f"severity of {name} is {severity!r}; choose one of {', '.join(SEVERITIES)}"
 
 
-def judged(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Finding]:
+def evaluate(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Finding]:
     """The findings as the user wants them, the worst first. An expired waiver counts as none, and is a finding."""
     kept = [each for each in findings if not any(fnmatchcase(each.id, name) for name in tuning.disabled)]
     out: dict[Finding, None] = {}
@@ -107,7 +111,7 @@ def judged(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Fi
             detail = f"it expired on {expired.until.isoformat()}: {expired.reason}"
             fix = edit("group_vars/all.yml", f"mend {finding.id}, or set a later until with a reason of today")
             resource = f"waiver of {finding.id}"
-            out[_ranked(found("waiver.expired", resource, detail, fix), tuning)] = None
+            out[_ranked(finding_of("waiver.expired", resource, detail, fix), tuning)] = None
     return sorted(out, key=lambda each: (rank(each.severity), each.id, each.resource, each.detail))
 
 

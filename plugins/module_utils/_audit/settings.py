@@ -18,7 +18,7 @@ from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
 from .expectations import Expectations, Facts, requested_keys
-from .findings import Finding, found
+from .findings import Finding, finding_of
 from .hazards import hazards
 
 #: So many paths are handed on at most for comparison with code.
@@ -45,13 +45,13 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield found(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
+        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
     elif there.get("exists"):
         yield from _misplaced(resource, there, facts)
         yield from _unnamed_keys(resource, there, facts, params)
         for change in changes(resource, there, facts, params):
             detail = _difference(resource, change)
-            yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
+            yield finding_of(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
 
 
 def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
@@ -76,11 +76,11 @@ def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Find
     region = there.get("region")
     if resource is BUCKET and region and region != facts["region"]:
         fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {in_note(region)}")
-        yield found("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
+        yield finding_of("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
     key = there.get("key")
     if resource is TABLE and key and key != KEY:
         fix = command("aws", "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks")
-        yield found("table.key", name, f"Its key is {_shown(key)}.", fix)
+        yield finding_of("table.key", name, f"Its key is {_shown(key)}.", fix)
 
 
 def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> tuple[Change, ...]:
@@ -121,7 +121,7 @@ def _unnamed_keys(resource: Resource, there: Values, facts: Facts, params: Param
         if arn is None:
             fix = command("aws", "kms", "describe-key", "--key-id", name, "--region", facts["region"])
             detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
-            yield found("audit.unknown", f"{resource.kind}.encryption", detail, fix)
+            yield finding_of("audit.unknown", f"{resource.kind}.encryption", detail, fix)
 
 
 def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> Target:
@@ -154,10 +154,8 @@ def _shown(value: Any) -> str:
 
 def _unknown(facts: Facts) -> Iterator[Finding]:
     for each in facts.get("unknown") or ():
-        look = command(
-            "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
-        )
-        yield found("audit.unknown", str(each["what"]), str(each["why"]), look)
+        fix = command("aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says")
+        yield finding_of("audit.unknown", str(each["what"]), str(each["why"]), fix)
 
 
 def _default_paths(facts: Facts) -> list[str] | None:

@@ -24,7 +24,7 @@ SUBJECTS = ("Bucket", "TableName", "ResourceArn", "KeyId", "RoleArn", "path")
 
 
 class TfstateError(Exception):
-    """Something that the user is told in one sentence; never a bug of ours."""
+    """A failure that one sentence tells the user how to fix; never a bug of ours."""
 
 
 class Invalid(TfstateError):
@@ -40,7 +40,7 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Read to the last page, as one answer.
     paged: bool = False
-    #: What to send if AWS does not take this one of us, or for this resource.
+    #: What to send if AWS rejects this call from us, or for this resource.
     instead: tuple[Call, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Call:
         return f"{self.operation} on {subject}" if subject else self.operation
 
 
-#: Whose credentials these are.
+#: The account of the credentials.
 IDENTITY = Call("sts", "get_caller_identity")
 
 
@@ -63,8 +63,8 @@ class Failure:
     advice: str
 
     def __str__(self) -> str:
-        said = f" (AWS: {self.message})" if self.message else ""
-        return f"{self.call}: {self.code}; {self.advice}{said}"
+        answer = f" (AWS: {self.message})" if self.message else ""
+        return f"{self.call}: {self.code}; {self.advice}{answer}"
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,9 @@ class Target:
     #: The account that the operator says must own the resource.
     owner: str | None = None
     arn: str = ""
-    #: No choice made now can lose anything: the resource is missing, or its creation was cut short before use.
+    #: No change can lose anything: the resource does not exist, or its creation was interrupted before use.
     fresh: bool = False
-    #: What the KMS keys are called, by every name that somebody used -> key ARN.
+    #: Every name by which a KMS key was used -> its ARN.
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def key_arn(self, name: str) -> str:
@@ -139,12 +139,12 @@ class Target:
 
     @property
     def account(self) -> str | None:
-        """Whose the resource is, as far as an ARN or the operator says it."""
+        """The account that owns the resource, as far as an ARN or the operator says."""
         return self.owner or of_arn(self.arn)
 
     @property
     def bucket(self) -> dict[str, str]:
-        """What every S3 call but CreateBucket names: the bucket, and whose it has to be."""
+        """The parameters of every S3 call but CreateBucket: the bucket, and the account that must own it."""
         return {"Bucket": self.name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
 
 
@@ -176,7 +176,7 @@ class CreationProtection:
 
 @dataclass(frozen=True)
 class Probe:
-    """A look around before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or nothing to say."""
+    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or None."""
 
     call: Call
     verdict: Callable[[Answer], Refuse | Leave | None]
@@ -196,12 +196,12 @@ class Leave:
     reason: str
 
 
-#: Who is told of each write as it happens.
+#: Called for each write as it happens.
 WriteCallback: TypeAlias = Callable[[Call], None]
 
 
 def no_op(_call: Call) -> None:
-    """Nobody."""
+    """Ignores it."""
 
 
 def _nothing(*_unused: Any) -> tuple[Any, ...]:
@@ -221,7 +221,7 @@ class Facet:
     #: Managed only if one of its options is given: it has no baseline.
     opt_in: bool
     absent: Value
-    #: What AWS gives a resource that it creates today, where that is more than `absent`.
+    #: The value of a resource that AWS creates today, where that is more than `absent`.
     new: Value
     not_found: frozenset[str]
     read: Callable[[Target], Call]
@@ -232,7 +232,7 @@ class Facet:
     creation: Callable[[Value], Mapping[str, Any]] | None
     #: Where AWS denies the creation with it, the creation may go without it, and it is written afterwards.
     optional_at_creation: bool
-    #: AWS has been seen to forget what was put: it is put once more.
+    #: AWS is known to lose a write of it: it is written once more.
     may_be_lost: bool
     problems: Callable[[Params, Target], Iterable[str]]
     probes: Callable[[Target, Value, Value], Iterable[Probe]]
@@ -301,7 +301,7 @@ def _never(_observed: Values) -> bool:
 
 
 def _by_name(_response: Response) -> None:
-    """Whatever bears the name is the same."""
+    """The name identifies it."""
 
 
 @dataclass(frozen=True)
@@ -310,24 +310,24 @@ class Resource:
 
     kind: str
     facets: tuple[Facet, ...]
-    #: What has to go, in this order, for the resource to be gone.
+    #: What a deletion removes, in this order.
     teardown: tuple[Facet, ...]
     #: The ARN that the resource has, or will have.
     arn: Callable[[Target], str]
-    #: The target, known better once the existence was read.
+    #: The target, completed once the existence was read.
     locate: Callable[[Target, Response], Target]
-    #: None when AWS is at rest; else what it is still doing. Raises Invalid on what no waiting mends.
+    #: None if AWS is done; else what it is still doing. Raises Invalid where waiting does not help.
     busy: Callable[[Response], str | None]
-    #: What tells the resource from another of its name.
+    #: What distinguishes the resource from another of its name.
     identity: Callable[[Response], str | None] = _by_name
     #: What a user should know before a change, though it is no reason to refuse it.
     cautions: Callable[[Target, Values], Iterable[str]] = _nothing
-    #: Whether the observed facets show a creation that was cut short, provided that the resource is empty.
+    #: Whether the observed facets show a creation that was interrupted, provided that the resource is empty.
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None
     #: Read before a deletion because a refusal may rest on them.
     refusal_inputs: tuple[Facet, ...] = ()
-    #: What whoever deletes it has to know.
+    #: A warning for a deletion.
     deletion_warning: Callable[[Target], str | None] | None = None
 
     @property

@@ -86,8 +86,8 @@ def _in_known(entry: object) -> Iterator[str]:
     """The names in what the operator says of code."""
     if isinstance(entry, Mapping):
         backend = entry.get("backend")
-        told = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
-        yield from (str(name) for name in (entry.get("paths"), *told) if _is_text(name))
+        values = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
+        yield from (str(name) for name in (entry.get("paths"), *values) if _is_text(name))
 
 
 def _is_text(value: object) -> bool:

@@ -12,12 +12,12 @@ from .._bucket import BUCKET
 from .._bucket.lifecycle_rules import expiries
 from .._core.periods import USAGE_DAYS
 from .._table import TABLE
-from .estimate import Facts, monthly_cost
+from .estimate import CostFacts, monthly_cost
 
 
-def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:
+def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> CostFacts:
     """A backend without states and runs, from what tf_state_bucket and tf_lock_table return."""
-    empty = Facts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
+    empty = CostFacts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
     return replace(empty, **_settings(bucket, table))
 
 
@@ -25,17 +25,17 @@ def cost_in_use(backend: Mapping[str, Any], runs_per_month: int | None = None) -
     """As JSON, from what tf_backend_info returns. None without a bucket, or where no part of it is known."""
     facts = facts_of(backend, runs_per_month)
     cost = monthly_cost(facts) if backend["bucket"].get("exists") else None
-    return {**cost.told(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
+    return {**cost.to_result(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
 
 
-def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> Facts:
+def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> CostFacts:
     """A backend in use, from what tf_backend_info returns. What was not gathered is not known."""
     bucket, usage = backend["bucket"], backend.get("usage") or {}
     table = backend.get("table")
     table = None if table and table.get("exists") is False else table
     states, locks = _writes(bucket, usage)
     runs = locks or states  # a run leaves one version of its lock file, and may leave several of the state
-    found = Facts(
+    found = CostFacts(
         backend["region"],
         "lockfile" if table is None else "dynamodb" if states and not locks else "both",
         current_bytes=usage.get("current_bytes"),

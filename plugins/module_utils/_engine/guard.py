@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Refusals: plans that are not carried out without the operator's explicit word, in check mode either."""
+"""Refusals: plans that are not carried out, not even in check mode, unless `allow` permits them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._core.model import EXISTENCE, Change, Params, Refusal, Resource, Target, 
 from .._policy.analysis import is_public
 from .._policy.document import label
 
-#: What `allow` takes: a verb and its object each. See the module documentation for what they risk.
+#: The words of `allow`, each a verb and its object. The module documentation says what they risk.
 ALLOW = {
     "bucket": (
         "suspend_versioning",
@@ -43,7 +43,7 @@ ALLOW = {
 
 
 class Refused(TfstateError):
-    """The plan is not carried out; nothing was written. `refusals`: what the guard has against it, if it has."""
+    """The plan is not carried out; nothing was written. `refusals`: those of the guard, if any."""
 
     def __init__(self, message: str, refusals: Iterable[Refusal] = ()) -> None:
         super().__init__(message)
@@ -59,10 +59,10 @@ def refusals(
     is_creation: bool = False,
     instead: Iterable[Change] = (),
 ) -> list[Refusal]:
-    """What stands against these changes, less what `allow` permits.
+    """The refusals of these changes, without those that `allow` permits.
 
-    `is_creation`: they are all that it takes to make the resource, so that what is not among them will be missing.
-    `instead`: each facet that would be something else if nothing were asked, from that to what it will be.
+    `is_creation`: they create the resource, so whatever is not among them will be missing.
+    `instead`: each facet whose baseline differs from what is desired, from the baseline to that.
     """
     changes = tuple(changes)
     found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
@@ -89,7 +89,7 @@ def _of_change(resource: Resource, change: Change, target: Target) -> Iterable[R
 def _settled_for_less(
     resource: Resource, target: Target, instead: Iterable[Change], named: set[str | None]
 ) -> Iterator[Refusal]:
-    """Protections of the baseline that an existing resource lacks, and is asked to go on lacking."""
+    """Protections of the baseline that an existing resource lacks, and that the options keep off."""
     for change in instead:
         for refusal in _of_change(resource, change, target):
             if refusal.word not in {None, *named}:
@@ -98,7 +98,7 @@ def _settled_for_less(
 
 
 def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
-    """What AWS would reject because of two facets together, the second of them when the first is written already."""
+    """What AWS would reject because of two facets together, the second when the first is already written."""
     after = {change.facet: change.after for change in changes}
     public = [label(each) for each in after.get("policy", {}).get("statements", []) if is_public(each)]
     if public and {**observed, **after}.get("public_access", {}).get("block_public_policy"):
@@ -109,9 +109,9 @@ def _between_facets(changes: Iterable[Change], observed: Values) -> Iterator[Ref
 
 
 def _at_creation(resource: Resource, target: Target, changes: Iterable[Change], observed: Values) -> Iterator[Refusal]:
-    """Protections that a new resource would lack, because AWS does not give them by itself.
+    """Protections that a new resource would lack, because AWS does not give them by default.
 
-    What is unmanaged counts only if the resource is missing: whoever made it may have set that.
+    An unmanaged facet counts only if the resource does not exist: else it may have been set already.
     """
     wanted = {**observed, **{change.facet: change.after for change in changes}}
     is_missing = observed.get(EXISTENCE) is None

@@ -95,8 +95,8 @@ class _Run(Observer):
     ) -> None:
         against = refusals(self.resource, self.target, changes, observed, self.params, is_creation, instead)
         if against:
-            told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
-            raise Refused(told, against)
+            message = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
+            raise Refused(message, against)
 
     def instead(self, wanted: Values, observed: Values) -> list[Change]:
         """Each facet that would be something else if nothing were asked, from that to what it will be."""
@@ -252,10 +252,10 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
-    witnessed = run.witness(before) if changes else before
+    inputs = run.with_refusal_inputs(before) if changes else before
     run.refuse(
         changes,
-        witnessed,
+        inputs,
         is_creation=fresh and not going,
         instead=() if fresh or going else run.instead(wanted, before),
     )
@@ -263,7 +263,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
     )
     aws.warnings.extend([deletion_warning] if deletion_warning else [])
-    aws.warnings += () if going else resource.cautions(run.target, witnessed)
+    aws.warnings += () if going else resource.cautions(run.target, inputs)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
@@ -313,6 +313,6 @@ def write_files(
     return changes
 
 
-def unless_checking(check_mode: bool, foreseen: T, carry_out: Callable[[], T]) -> T:
+def unless_checking(check_mode: bool, planned: T, carry_out: Callable[[], T]) -> T:
     """What carrying it out came to, or in check mode what it would come to: for work that changes no facet."""
-    return foreseen if check_mode else carry_out()
+    return planned if check_mode else carry_out()

@@ -104,7 +104,7 @@ class _Backend:
     def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
         observer = Observer(self.aws, resource, target, {})
         observer.meet(identity)
-        values = observer.look((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
+        values = observer.inspect((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
         for name, value in values.items():
             if isinstance(value, Unknown):
                 self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)

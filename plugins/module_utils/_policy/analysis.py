@@ -161,9 +161,13 @@ def _is_for_owner(operator: str, key: str, values: list[str], owner: Owner) -> b
 
 def _works_for_others(operator: str, key: str, values: list[str], owner: Owner) -> bool:
     """Whether it lets a service in that works for others. The ARN of a bucket names no account, so it tells nothing."""
-    told = [value for value in values if not re.fullmatch(r"arn:[\w-]+:s3:::[\w.-]+", value)]
+    meaningful = [value for value in values if not re.fullmatch(r"arn:[\w-]+:s3:::[\w.-]+", value)]
     is_negated = "Not" in operator
-    return key in SOURCE_KEYS and bool(told) and (is_negated or not all(owner.owns(key, value) for value in told))
+    return (
+        key in SOURCE_KEYS
+        and bool(meaningful)
+        and (is_negated or not all(owner.owns(key, value) for value in meaningful))
+    )
 
 
 def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> bool:
