@@ -26,13 +26,25 @@ About = tuple[str, Finding]
 
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
 DEPRECATED = {
-    *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
-    *("shared_credentials_file", "endpoints.dynamodb"),
+    "dynamodb_table",
+    "force_path_style",
+    "endpoint",
+    "dynamodb_endpoint",
+    "iam_endpoint",
+    "sts_endpoint",
+    "shared_credentials_file",
+    "endpoints.dynamodb",
 }
 #: Gone since Terraform 1.10; OpenTofu still takes them.
 REMOVED = {
-    *("role_arn", "session_name", "external_id", "assume_role_duration_seconds", "assume_role_policy"),
-    *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
+    "role_arn",
+    "session_name",
+    "external_id",
+    "assume_role_duration_seconds",
+    "assume_role_policy",
+    "assume_role_policy_arns",
+    "assume_role_tags",
+    "assume_role_transitive_tag_keys",
 }
 
 

@@ -17,9 +17,21 @@ from .document import DELETED, PRINCIPALS, Statement
 
 #: Condition keys that say who comes, or from where: a test for fixed values of one of them keeps the public out.
 NARROWING = {
-    *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
-    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
-    *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
+    "aws:principalarn",
+    "aws:principalaccount",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:userid",
+    "aws:sourcearn",
+    "aws:sourceaccount",
+    "aws:sourceowner",
+    "aws:sourceip",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "s3:dataaccesspointarn",
+    "s3:dataaccesspointaccount",
     "s3:x-amz-server-side-encryption-aws-kms-key-id",
 }
 #: Operators that hold only where the key is there, and has one of the values. ForAllValues holds without it, too.
@@ -117,12 +129,22 @@ def _is_somebodys_network(value: str) -> bool:
 
 #: What lets another account take a bucket's protection away. Source: AWS Security Hub, control S3.6
 CONTROL = (
-    *("s3:DeleteBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPolicy"),
-    *("s3:PutEncryptionConfiguration", "s3:PutObjectAcl"),
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketAcl",
+    "s3:PutBucketPolicy",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutObjectAcl",
     # Of a bucket of states, old versions are a protection, too, and what copies all of them elsewhere exposes them.
-    *("s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"),
-    *("s3:PutBucketObjectLockConfiguration", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"),
-    *("s3:PutBucketOwnershipControls", "s3:PutBucketPublicAccessBlock", "s3:PutReplicationConfiguration"),
+    "s3:DeleteBucket",
+    "s3:DeleteObjectVersion",
+    "s3:PutBucketVersioning",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:BypassGovernanceRetention",
+    "s3:PutObjectRetention",
+    "s3:PutBucketOwnershipControls",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutReplicationConfiguration",
 )
 
 

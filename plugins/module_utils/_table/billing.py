@@ -96,15 +96,15 @@ def _autoscaled(answer: Answer) -> Refuse | Leave | None:
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:
-    capacities = [params.get(name) for name in ("read_capacity", "write_capacity")]
-    for name, value in zip(("read_capacity", "write_capacity"), capacities, strict=True):
+    capacities = {name: params.get(name) for name in ("read_capacity", "write_capacity")}
+    for name, value in capacities.items():
         if value is not None and not 1 <= value <= 40000:
             yield f"{name} is {value}; it must lie between 1 and 40000"
-    if params.get("billing_mode") == "PAY_PER_REQUEST" and any(capacities):
+    if params.get("billing_mode") == "PAY_PER_REQUEST" and any(capacities.values()):
         yield "read_capacity and write_capacity need billing_mode: PROVISIONED"
-    if params.get("billing_mode") == "PROVISIONED" and not all(capacities):
+    if params.get("billing_mode") == "PROVISIONED" and not all(capacities.values()):
         yield "billing_mode: PROVISIONED needs read_capacity and write_capacity"
-    if any(capacities) and not all(capacities):
+    if any(capacities.values()) and not all(capacities.values()):
         yield "read_capacity and write_capacity go together"
 
 
