@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What there is to find in a backend and in the code that uses it: how bad it is, why it matters, who asks for it."""
+"""All kinds of findings about a backend and the code that uses it: severity, title, reason, controls."""
 
 from __future__ import annotations
 

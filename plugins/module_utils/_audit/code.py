@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Terraform code against the backends that there are. Pure.
+"""Compares Terraform code with the audited backends. Pure.
 
-What is unknown, because it is no static text or was not audited, contradicts nothing.
+An unknown value, which is not static text or was not audited, causes no finding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from .findings import Finding, finding_of
 
-#: As `_audit.summary` tells it.
+#: As returned by `settings.summary`.
 BackendSummary = Mapping[str, Any]
 #: A finding, and the backend that it is about: its name, or nothing.
 About = tuple[str, Finding]
@@ -49,7 +49,7 @@ REMOVED = {
 
 
 def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]:
-    """What code and world have to say to each other."""
+    """The findings where code and backends differ."""
     named = {each["bucket"]["name"]: each for each in backends}
     about: list[About] = [("", _unreadable(each.path, each.reason)) for each in code.unreadable]
     for layer in code.layers:
@@ -65,7 +65,7 @@ def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]
 
 
 def _unknown(code: CodeMap, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
-    """What may be a client of any of these backends, in one finding. What cannot be read has one of its own."""
+    """One finding for all code that may be a client of any backend. A file that cannot be read has its own."""
     regions = {each["region"] for each in backends}
     readable = {each for region in regions for each in code.unknown(region)} - {*code.unreadable}
     unknown = [each for each in code.unknown() if each in readable]
@@ -104,7 +104,7 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
         yield finding_of("code.no_locking", layer.path, detail, _edit(layer, note))
     for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
         used = sorted(layer.given & names)
-        # What a checkout uses is in the code, too.
+        # A checkout uses what the code says, which has its own finding.
         if used and layer.source != CHECKOUT:
             note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
             yield finding_of(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
@@ -118,7 +118,7 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
 
 
 def _edit(layer: Layer, note: str) -> str:
-    """Generated code is changed where it comes from: an edit would be lost."""
+    """Generated code has to be changed in its source: an edit would be lost."""
     return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
 
 
@@ -129,7 +129,7 @@ def _instead(used: Sequence[str]) -> str:
 
 
 def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
-    """A layer and the backend that has its bucket."""
+    """Compares a layer with the backend that has its bucket."""
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
@@ -149,7 +149,7 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
 
 
 def further_tables(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[str, set[str]]:
-    """By the name of a backend, the tables of its layers of which nobody knows yet whether they exist."""
+    """By backend, the tables of its layers whose existence is not known yet."""
     found: dict[str, set[str]] = {}
     for backend in (each for each in backends if each["bucket"]["exists"]):
         using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
@@ -159,7 +159,7 @@ def further_tables(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[st
 
 
 def _known_tables(backend: BackendSummary, backends: Iterable[BackendSummary]) -> dict[str, bool | None]:
-    """Whether they exist, of those near it: what was audited, and what was looked up for its code."""
+    """Whether they exist, of the tables in its region and account that were audited or looked up."""
     near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
     return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
 
@@ -177,7 +177,7 @@ def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[
 
 
 def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
-    """Only who locks in both ways excludes everybody."""
+    """Only a client that locks in both ways excludes all others."""
     mode = backend["lock_mode"]
     if layer.lock_mode in (mode, "none", "unknown"):
         return
@@ -197,7 +197,7 @@ def _are_near(one: BackendSummary, other: BackendSummary) -> bool:
 
 
 def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) -> Iterator[tuple[list[Layer], Finding]]:
-    """What only shows when layers are seen together."""
+    """Findings about several layers together."""
     by_key: dict[tuple[str, str], list[Layer]] = defaultdict(list)
     by_bucket: dict[str, list[Layer]] = defaultdict(list)
     for layer in layers:
@@ -259,7 +259,7 @@ def _counted(places: Sequence[str]) -> str:
 
 
 def _exists(backend: BackendSummary | None, key: str) -> bool | None:
-    """Whether there is a state at the path of the key; None if nobody looked."""
+    """Whether there is a state at the path of the key; None if it was not read."""
     if backend and backend["bucket"]["exists"] is False:
         return False
     paths = (backend or {}).get("paths")
@@ -297,7 +297,7 @@ def _beginning(key: str, prefixes: Sequence[str]) -> list[str]:
 
 
 def _prefix(layer: Layer) -> str | None:
-    """None if only runs tell it."""
+    """None if only a run knows it."""
     if "workspace_key_prefix" in layer.unknown:
         return None
     return str(layer.arguments.get("workspace_key_prefix", WORKSPACE_KEY_PREFIX))

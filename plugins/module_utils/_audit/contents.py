@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What lies in a backend, to findings: locks, digests and states that need somebody. Pure."""
+"""Findings about the contents of a backend: locks, digests and states that need attention. Pure."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REPAIRED_BY: dict[str, tuple[str, dict[str, Any]]] = {
     "missing": ("tf_state_digest", {}),
 }
 ORPHAN = "orphan"
-#: In the place of a path: all that there is in a bucket.
+#: Instead of a path: all objects of a bucket.
 EVERYTHING = "*"
-#: So many digests without a state, and at least such a part of all digests, are more than states that somebody deleted.
+#: From this number of digests without a state, and this share of all digests, states were lost and not deleted.
 MANY, PART = 2, 0.1
-#: So many of a kind are named.
+#: The number of entries that a detail names.
 NAMED = 5
-#: The stores in which clients of a lock mode look.
+#: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
 
@@ -81,7 +81,7 @@ def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
 
 
 def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    """Moved states whose fence is in one store, where clients lock in another one, too, or instead."""
+    """Moved states that are locked in one store only, while clients lock in another one."""
     found_in: dict[tuple[str, str], set[str]] = defaultdict(set)
     for lock in facts.get("locks") or ():
         if not lock.get("is_wedged") and _is_fence(lock, facts):
@@ -98,7 +98,7 @@ def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 
 def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:
-    """A lock is taken under its whole id, which whoever can write locks may have chosen."""
+    """A lock is taken by its full ID, which anybody who can write locks may have chosen."""
     if is_plain(lock_id):
         return wanted.operate("tf_state_lock", facts, key=path, state="held", lock_id=lock_id)
     note = "then run the move again, which takes what is missing"
@@ -114,7 +114,7 @@ def _is_listed(store: str, facts: Facts) -> bool:
 
 
 def _denied(facts: Facts) -> set[str]:
-    """The moved states that the bucket policy keeps everybody from, whatever their locks are."""
+    """The moved states that the bucket policy denies to all clients, whatever their locks."""
     policy = (facts.get("bucket") or {}).get("policy") or {}
     moved = [each for each in policy.get("statements") or () if each.get("Sid") == MOVED]
     named = [name for each in moved for name in _listed(each.get("Resource"))]
@@ -151,7 +151,7 @@ def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
-    """Whether the bucket was emptied, or deleted and created again, rather than a state deleted."""
+    """Whether the bucket was emptied, or deleted and created again, and not just a state deleted."""
     states = facts.get("states")
     is_empty = states is not None and all(state.get("is_deleted") for state in states)
     there = [each for each in facts.get("digests") or () if each["status"] != "missing"]
@@ -166,14 +166,14 @@ def _lost(orphans: Sequence[str], facts: Facts, wanted: Expectations) -> Finding
 
 
 def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
-    """From a backup, which is looked at first."""
+    """The command that restores them from a backup, in check mode first."""
     keys = {"keys": [_pattern(path) for path in paths]} if paths else {}
     note = "stop pipelines, then run it again without --check. With no backup follow docs/runbooks/lost-bucket.md"
     return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
 
 
 def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
-    """Nothing but a state that is whole is given a digest."""
+    """Only a state that can be read gets a digest."""
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts, wanted)
@@ -219,7 +219,7 @@ def _pattern(path: str) -> str:
 
 
 def _version_before(path: str, facts: Facts) -> str | None:
-    """That which the digest is of, or else the newest one before the current, as far as they are known."""
+    """The version that the digest matches, or else the newest one before the current, if known."""
     by_digest = [each.get("matches_version") for each in facts.get("digests") or () if each["path"] == path]
     kept = [state.get("versions") or () for state in facts.get("states") or () if state["path"] == path]
     older = [each["version_id"] for versions in kept for each in versions if not each["is_latest"] and each["size"]]

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Findings, and what the user makes of them. Pure: today comes in."""
+"""Findings, and the user's settings for them. Pure: the date is a parameter."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Finding:
     id: str
     severity: str
     title: str
-    #: What exactly was found.
+    #: What was found.
     detail: str
     resource: str
     why: str
-    #: The command that mends it.
+    #: The command that fixes it.
     fix: str
     controls: tuple[str, ...] = ()
     waived: Waiver | None = None
@@ -44,14 +44,14 @@ class Finding:
 
 
 def finding_of(kind: str, resource: str, detail: str, fix: str) -> Finding:
-    """`resource` stays exact, as waivers name it; the detail is a sentence for people."""
+    """`resource` stays exact, as waivers match it; the detail is made printable."""
     what = KINDS[kind]
     return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls)
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """A finding that somebody accepts until a day; the patterns are those of a shell."""
+    """A finding that the user accepts until a date; the patterns are shell patterns."""
 
     id: str
     reason: str
@@ -68,7 +68,7 @@ class Waiver:
 
 
 def waivers_of(given: Iterable[Mapping[str, Any]]) -> tuple[Waiver, ...]:
-    """Waivers as options say them. Raises Invalid."""
+    """Waivers from options. Raises Invalid."""
     waivers = []
     for each in given:
         try:
@@ -82,9 +82,9 @@ def waivers_of(given: Iterable[Mapping[str, Any]]) -> tuple[Waiver, ...]:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the user makes of findings."""
+    """The user's settings for findings."""
 
-    #: Today, as whoever asks has it.
+    #: The current date.
     day: date
     severities: Mapping[str, str] = field(default_factory=dict)
     disabled: Sequence[str] = ()
@@ -100,7 +100,7 @@ class Tuning:
 
 
 def evaluate(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Finding]:
-    """The findings as the user wants them, the worst first. An expired waiver counts as none, and is a finding."""
+    """The findings with the user's settings applied, the worst first. An expired waiver is a finding itself."""
     kept = [each for each in findings if not any(fnmatchcase(each.id, name) for name in tuning.disabled)]
     out: dict[Finding, None] = {}
     for finding in kept:
@@ -126,7 +126,7 @@ def rank(severity: str) -> int:
 
 
 def worst(findings: Iterable[Mapping[str, Any]]) -> str | None:
-    """The worst severity that is not waived, of findings as they are told."""
+    """The worst severity of the findings of a result that are not waived."""
     return min((each["severity"] for each in findings if not each["waived"]), key=rank, default=None)
 
 

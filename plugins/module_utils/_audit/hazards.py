@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Settings that no run writes and that lose or open states, to findings. Pure."""
+"""Findings about settings that no run writes and that lose or expose states. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
 
 
 def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
-    """Whether it deletes current versions of states. States bear no tags, unless by OpenTofu."""
+    """Whether it deletes current versions of states. States have no tags, except those of OpenTofu."""
     where, expiration = rule.get("Filter", {}), rule.get("Expiration", {})
     if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*expiration} or where.get("Tags"):
         return False
@@ -69,7 +69,7 @@ def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any])
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
-    """The kind of finding that it is, if it reaches others than the owner in a way that is one."""
+    """The ID of the finding, if the statement lets in others than the owner."""
     if is_public(statement):
         yield "bucket.policy_public"
     elif lends_control(statement, owner):
@@ -124,7 +124,7 @@ def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "
 
 
 def _by_file(what: str, bucket: Values, facts: Facts, part: str, *more: str) -> str:
-    """Where the document has text that no command may carry, a person edits it in a file."""
+    """For a document with text that is not safe in a command: edit it in a file."""
     where = f"--bucket {in_note(bucket['name'])} --region {in_note(facts['region'])}"
     option = f"--{what} file://{what}.json"
     note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"

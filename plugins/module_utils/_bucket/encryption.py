@@ -30,7 +30,7 @@ FINDING = FindingKind(
     ("S3.17", "CKV_AWS_19", "CKV_AWS_145"),
 )
 
-#: The key that aws:kms uses when none is named.
+#: The key that aws:kms uses by default.
 MANAGED_KEY = "alias/aws/s3"
 
 
@@ -123,7 +123,7 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _strength(algorithm: str | None) -> int:
-    """An algorithm that we do not know counts as the strongest."""
+    """An unknown algorithm counts as the strongest."""
     known = (None, "AES256", "aws:kms", "aws:kms:dsse")
     return known.index(algorithm) if algorithm in known else len(known)
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lifecycle: how long old versions of a state stay, and the litter of lock files goes."""
+"""Lifecycle: how long old versions of states are kept, and when remains of lock files are deleted."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ FINDING = FindingKind(
     ("S3.10", "S3.13", "CKV_AWS_300", "CKV2_AWS_61"),
 )
 
-#: What AWS assumes where no smallest size is put.
+#: AWS's default.
 DEFAULT_SIZE = "all_storage_classes_128K"
 
-#: Our one rule. Every other rule of the bucket is somebody else's and stays.
+#: The rule that we manage. All other rules of the bucket stay as they are.
 RULE_ID = "cornerstone.tfstate"
 BASELINE: dict[str, Any] = {
     "noncurrent_version_expiration_days": 90,
@@ -67,7 +67,7 @@ def read(target: Target) -> Call:
 def normalise(response: Response, target: Target) -> Value:
     """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out.
 
-    Beside them stands the smallest size of an object that transitions, if it is not AWS's default.
+    With them the smallest size of an object that transitions, if it is not AWS's default.
     """
     size = response.get(SMALLEST, DEFAULT_SIZE)
     rules = {rule.get("ID") or f"unnamed-{place}": canonical(rule) for place, rule in enumerate(response["Rules"])}
@@ -87,7 +87,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 
 def settings(rule: Any) -> dict[str, Any]:
-    """Our options as a rule of ours holds them; zero and False say that the rule does not do it."""
+    """Our options as read from our rule; zero and False mean that the rule does not do it."""
     if rule.get("Status") != "Enabled":
         return dict(NOTHING)
     noncurrent = rule.get("NoncurrentVersionExpiration", {})
@@ -138,7 +138,7 @@ def problems(params: Params, target: Target) -> Iterator[str]:
             yield f"{name} is {value}; it must lie between 0 (off) and {highest}"
 
 
-#: What a new bucket does to old versions if nothing is asked.
+#: What a new bucket does to old versions by default.
 BASELINE_EXPIRY = Expiry({}, BASELINE["noncurrent_version_expiration_days"], BASELINE["newer_noncurrent_versions"])
 
 
@@ -161,7 +161,7 @@ def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
         yield ProviderArguments("aws_s3_bucket_lifecycle_configuration", size, rules, after=("versioning",))
 
 
-#: Parts of a lifecycle rule, and of its filter, that the provider calls by another name than by ours in snake case.
+#: Parts of a lifecycle rule that the provider does not call by their AWS name in snake case.
 _PLURALS = {"Transitions": "transition", "NoncurrentVersionTransitions": "noncurrent_version_transition"}
 _ACTIONS = ("AbortIncompleteMultipartUpload", "Expiration", "NoncurrentVersionExpiration", *_PLURALS)
 
@@ -183,7 +183,7 @@ def _actions(rule: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _filter(where: Mapping[str, Any]) -> Block:
-    """AWS keeps a filter for everything as the empty prefix."""
+    """AWS stores a filter for all objects as an empty prefix."""
     tags = where.get("Tags", [])
     plain: dict[str, Any] = {snake_case(name): value for name, value in sorted(where.items()) if name != "Tags"}
     if len(plain) + len(tags) > 1:
@@ -195,5 +195,5 @@ def _filter(where: Mapping[str, Any]) -> Block:
 
 
 def _in_utc(value: Any) -> Any:
-    """A date in the one form that the provider takes: RFC 3339 in UTC."""
+    """A date in the form of the provider: RFC 3339 in UTC."""
     return value.replace("+00:00", "Z") if isinstance(value, str) else value

@@ -12,7 +12,7 @@ from .._core.refusals import held
 NAME = "lock_files"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = []
-NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
+NOT_FOUND = {"NoSuchBucket"}  # deleted by somebody else
 IAM_ACTIONS = IamActions(read=("s3:ListBucket",))
 
 SUFFIX = ".tflock"

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether MFA delete is on: looked at for an audit, as only the account's root user can switch it; never written."""
+"""Whether MFA delete is on: read for an audit; never written, as only the account's root user can change it."""
 
 from __future__ import annotations
 

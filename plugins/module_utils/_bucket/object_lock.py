@@ -46,7 +46,7 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    """Years stay as long as they come to the days that are asked for."""
+    """Years are kept if they equal the requested days."""
     mode, days = params.get("object_lock_mode"), params.get("object_lock_days") or observed["days"]
     return {
         "enabled": observed["enabled"] or bool(params.get("object_lock")),

@@ -136,7 +136,7 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def _lost_statements(before: list[Statement], after: list[Statement], target: Target) -> Iterator[Refusal]:
-    """Statements that go, or are replaced, without another that allows or denies at least as much."""
+    """Statements that are removed or replaced, unless another one allows or denies at least as much."""
     kept = {meaning(each) for each in after}
     gone = [each for each in before if meaning(each) not in kept]
     lost = [each for each in gone if not any(contains(other, each) for other in after)]
@@ -157,7 +157,7 @@ def _lost_statements(before: list[Statement], after: list[Statement], target: Ta
 
 
 def _reach(statement: Statement, owner: Owner) -> Iterator[Refusal]:
-    """Whom a statement that is new lets in, or keeps out."""
+    """Whom a new statement lets in or locks out."""
     sid = label(statement)
     if is_public(statement):
         yield Refusal(f"policy statement {sid} lets anybody in", "open_public_access")

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The bucket's public access block: all four settings, on unless told otherwise."""
+"""The bucket's public access block: all four settings, on by default."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 
 def creation(after: Value) -> dict[str, object]:
-    # Within CreateBucket, so that a rule which demands tags is met and no untagged bucket is ever left behind.
+    # Within CreateBucket, so that a policy that requires tags is met, and no untagged bucket is left behind.
     return {"CreateBucketConfiguration": {"Tags": tag_list(after)}} if after else {}
 
 

@@ -28,7 +28,7 @@ class TfstateError(Exception):
 
 
 class Invalid(TfstateError):
-    """What was asked for cannot be right, wherever it is carried out."""
+    """The options are wrong, wherever they are applied."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Leave:
-    """A change that is somebody else's to make: it is dropped, with a warning."""
+    """A change that another tool makes: it is dropped, with a warning."""
 
     reason: str
 

@@ -21,7 +21,7 @@ from .._terraform.backend_config import Backend, arguments
 from .._terraform.hcl import hcl_text
 from .provider_arguments import LEFT_ALONE, TABLE_ORDER, arguments_of, ignored
 
-#: The schema that the arguments were compared with, and whatever follows without breaking it.
+#: The version whose schema the arguments were compared with, up to the next major version.
 PROVIDER_VERSION = ">= 6.62, < 7.0"
 STATE, LOCKS = "state", "locks"
 ACCOUNT_REGIONAL_SUFFIX = "-an"
@@ -42,14 +42,14 @@ class Project:
     #: The names of the production backend of the two-phase way; None: the bootstrapped backend itself is adopted.
     production_bucket: str | None = None
     production_table: str | None = None
-    #: Facets that are somebody else's: the project says nothing of them, or ignores them.
+    #: Facets managed elsewhere: the project leaves them out, or ignores them.
     unmanaged: Unmanaged = (frozenset(), frozenset())
     #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
     besides: tuple[str, ...] = ()
 
     @property
     def own(self) -> Backend:
-        """The backend of this project: nobody else locks its key, so that wherever lock files work they are enough."""
+        """The backend of this project: no other project locks its key, so lock files are enough where they work."""
         return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
     @property
@@ -111,7 +111,7 @@ def table_resources(project: Project) -> tuple[Block, ...]:
 def _resource(
     kind: str, name: str, attributes: Mapping[str, Value], blocks: tuple[Block, ...], ignored: Collection[str] = ()
 ) -> Block:
-    """What must not be destroyed by mistake, a protection no less than the bucket."""
+    """A resource with prevent_destroy: protections need it as much as the bucket."""
     others: list[Value] = [Reference(each) for each in ignored]
     kept = Block("lifecycle", (), {"prevent_destroy": True, **({"ignore_changes": others} if others else {})})
     return Block("resource", (kind, name), attributes, (*blocks, kept))
@@ -120,7 +120,7 @@ def _resource(
 def _renamed(project: Project) -> dict[str, Any]:
     """The facets with the production bucket wherever they name the bootstrapped one.
 
-    What keeps clients from states that have moved away would keep them from where those have moved.
+    Statements that deny moved states are left out: they would deny them in their new bucket, too.
     """
     old, new = project.backend.bucket, project.bucket_name
     arn = project.backend.bucket_arn

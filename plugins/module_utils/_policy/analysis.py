@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whom a statement of a bucket policy reaches: anybody, other accounts, its own author; and what another one covers.
 
-What cannot be told counts as the worse of the two.
+If it is not known, the worse of the two is assumed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EQUAL = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "A
 ANY_VALUE = "ForAnyValue:"
 #: A wildcard, or a policy variable.
 OPEN = re.compile(r"[*?]|\$\{")
-#: What AWS takes for no network of somebody's: everything that is wider. By version of IP.
+#: AWS takes wider networks for public. By version of IP.
 WIDEST_PREFIX = {4: 8, 6: 32}
 HIGHEST_TLS_VERSION = 1.3
 
@@ -80,7 +80,7 @@ def account_in(arn: str) -> str | None:
 
 
 def is_public(statement: Statement) -> bool:
-    """Whether AWS takes it for public.
+    """Whether AWS regards it as public.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
     """
@@ -99,7 +99,7 @@ def _is_for_users_of_a_web_site(statement: Statement) -> bool:
 
 
 def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
-    """Operator, key and values; all tests of a statement must hold for it to speak."""
+    """Operator, key and values; a statement applies if all its tests hold."""
     for operator, test in statement.get("Condition", {}).items():
         yield from ((operator, key.lower(), values) for key, values in test.items())
 
@@ -204,13 +204,13 @@ def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> boo
 
 
 def _is_for_all_of(account: str | None, statement: Statement) -> bool:
-    """An account stands for everybody in it."""
+    """The root principal of an account stands for everybody in it."""
     root = re.compile(rf"arn:[\w-]+:iam::{account or '[0-9]{12}'}:root")
     return any(root.fullmatch(who) for who in statement.get("Principal", {}).get("AWS", []))
 
 
 def _is_about_transport(operator: str, key: str, values: list[str]) -> bool:
-    """Whoever is denied by such a test can come again over a better connection."""
+    """Such a test denies a connection, which the client can improve, and no principal."""
     test = operator.removesuffix("IfExists"), key
     if test == ("Bool", "aws:securetransport"):
         return values == ["false"]

@@ -15,7 +15,7 @@ Statement = dict[str, Any]
 
 #: The Sids of our own statements start with it.
 OURS = "CornerstoneTfstate"
-#: That which keeps clients from states that have moved away.
+#: The statement that denies moved states to clients.
 MOVED = f"{OURS}Moved"
 
 VERSION = "2012-10-17"
@@ -91,7 +91,7 @@ def deleted_principals(statement: Statement) -> list[str]:
 
 
 def tls_version(statement: Statement) -> str | None:
-    """The TLS version below which the statement speaks, if it does."""
+    """The TLS version below which the statement applies, if it is about TLS."""
     versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
     return max((each for each in versions if re.fullmatch(r"\d\.\d", each)), default=None)
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a lock table holds: looked at before it is deleted."""
+"""The items of a lock table: read before it is deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IAM_ACTIONS = IamActions(read=("dynamodb:Scan",))
 
 
 def read(target: Target) -> Call:
-    # Digest is asked for to tell the items apart. A lock's Info names people and machines: only whether it is there.
+    # Digest tells digests from locks. A lock's Info, which names people and machines, is not read.
     asked = {"ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
     return Call("dynamodb", "scan", {"TableName": target.name, **asked}, paged=True)
 
@@ -31,7 +31,7 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def _lock_id(item: Response) -> str:
-    """The table may be no lock table at all; the guard says so, once this is read."""
+    """The table may not be a lock table; then the guard refuses, after this was read."""
     return str(item.get("LockID", {}).get("S", "?"))
 
 

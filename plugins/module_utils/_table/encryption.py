@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Encryption at rest: DynamoDB always encrypts; this is about whose key it takes."""
+"""Encryption at rest: DynamoDB always encrypts; this is about the owner of its key."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def _named(key: str, target: Target) -> str:
-    """The managed key by its alias, which AWS wants to hear of no more than that it is asked for."""
+    """The managed key by its alias: in a request it is not named."""
     return MANAGED_KEY if key == target.key_arn(MANAGED_KEY) or key.endswith(f":{MANAGED_KEY}") else key
 
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Point-in-time recovery: locks and digests as they were at any second of the last days."""
+"""Point-in-time recovery: locks and digests as they were at any second of the recovery period."""
 
 from __future__ import annotations
 
