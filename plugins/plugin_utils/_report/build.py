@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Finding, Tuning, finding_of, evaluate
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
+    Finding,
+    Tuning,
+    evaluate,
+    finding_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of, too_bad
