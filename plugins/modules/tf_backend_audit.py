@@ -329,7 +329,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     SEVERITIES,
     Finding,
     Tuning,
-    judged,
+    evaluate,
     reaches,
     waivers_of,
     worst,
@@ -447,7 +447,7 @@ def audit_backend(params: Params, check_mode: bool, diff: bool, on_write: WriteC
         found += _in_code(code, told, params) if code else []
     except TfstateError as error:
         return {"failed": True, "msg": str(error), "changed": False}
-    findings = [each.told() for each in judged(found, expected.name, tuning)]
+    findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
     result["layers"] = layers_of(code, told["bucket"]["name"])
     result |= code_result(code, told["region"])

@@ -362,7 +362,7 @@ def project_of(aws: ResourceClient, params: Params) -> Project:
 def _encryption(look: Observer) -> Any:
     """Whoever manages it: clients that ask for another one would weaken it."""
     (facet,) = (each for each in BUCKET.facets if each.name == encryption.NAME)
-    found = look.look([facet])[facet.name]
+    found = look.inspect([facet])[facet.name]
     if isinstance(found, Unknown):
         raise CallFailed(found.failure)
     return found

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import GB, RUN, Facts, monthly_cost
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import GB, RUN, CostFacts, monthly_cost
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import ITEMS, PRICES
 
 from tests.docs.pages import tables
 
 PAGE = "docs/cost.md"
-EXAMPLE = Facts(
+EXAMPLE = CostFacts(
     "us-east-1",
     "both",
     current_bytes=GB // 5,

@@ -65,25 +65,31 @@ def actions_in(folder: str, *names: str) -> set[str]:
     return {action for name in names for _unused, action in calls_in(f"{folder}/{name}")}
 
 
-def facet_actions(module: str) -> tuple[set[str], set[str], set[str]]:
-    """What a facet reads with, writes with, and deletes its resource with."""
-    reads: set[str] = set()
-    writes: set[str] = set()
-    deletes: set[str] = set()
-    for place, action in calls_in(module):
-        is_write = place.startswith("calls ")
-        ends_it = "existence" in module and "delete_" in place
-        (deletes if ends_it else writes if is_write else reads).add(action)
-    return reads, writes, deletes
+#: The facets that a run looks after, by the name that the page gives them.
+SETTINGS = {f"{resource.kind}: {facet.name}": facet for resource in (BUCKET, TABLE) for facet in resource.facets}
+#: These, and those that a deletion or a refusal reads.
+FACETS = SETTINGS | {
+    f"{resource.kind}: {facet.name}": facet
+    for resource in (BUCKET, TABLE)
+    for facet in (*resource.teardown, *resource.refusal_inputs)
+}
 
 
-def facet_modules() -> dict[str, str]:
-    """The facets that a run looks after, by the name that the page gives them."""
-    return {
-        f"{resource.kind}: {facet.name}": f"_{resource.kind}/{facet.name}"
-        for resource in (BUCKET, TABLE)
-        for facet in resource.facets
-    }
+@pytest.mark.parametrize("name", [*FACETS])
+def test_a_facet_declares_the_actions_of_its_calls(name: str) -> None:
+    resource, _colon, facet = name.partition(": ")
+    reads, writes, deletes = set(), set(), set()
+    for place, action in calls_in(f"_{resource}/{facet}"):
+        is_deletion = "delete_" in place and facet in ("existence", "contents")
+        (deletes if is_deletion else writes if place.startswith("calls ") else reads).add(action)
+    if facet == "versioning" or (resource, facet) == ("bucket", "contents"):  # by the probe that they share
+        reads.add("s3:GetBucketVersioning")
+    declared = FACETS[name].iam_actions
+    assert [set(each) for each in (declared.read, declared.write, declared.delete)] == [reads, writes, deletes]
+
+
+def declared(part: str) -> set[str]:
+    return {action for facet in SETTINGS.values() for action in getattr(facet.iam_actions, part)}
 
 
 ANY = Target("any", "eu-west-1")
@@ -101,17 +107,10 @@ REFUSAL_INPUTS = {
     for each in resource.refusal_inputs
     for action in [iam_action(each.read(ANY))]
 }
-READS = LOOKS_AROUND.union(
-    REFUSAL_INPUTS,
-    facet_actions("_bucket/contents")[0],
-    *(facet_actions(module)[0] for module in facet_modules().values()),
-)
-WRITES = set().union(*(facet_actions(module)[1] for module in facet_modules().values()))
-DELETES = set().union(
-    *(facet_actions(module)[2] for module in facet_modules().values()),
-    facet_actions("_bucket/contents")[1],
-    facet_actions("_table/contents")[0],
-)
+BUCKET_CONTENTS, TABLE_CONTENTS = (FACETS[f"{kind}: contents"].iam_actions for kind in ("bucket", "table"))
+READS = LOOKS_AROUND | REFUSAL_INPUTS | {*BUCKET_CONTENTS.read} | declared("read")
+WRITES = declared("write")
+DELETES = declared("delete") | {*BUCKET_CONTENTS.delete, *TABLE_CONTENTS.read}
 
 
 @pytest.mark.aws("6.10")
@@ -127,12 +126,7 @@ def test_who_looks_needs_exactly_this():
 #: The modules that look into a backend, and what they need besides for an object's older versions.
 INSPECTS = actions_in("_state", "listing", "inspection") | actions_in("_repair", "digest_check")
 OF_VERSIONS = {"s3:GetObjectVersion"}
-SETTINGS = {
-    action
-    for module in facet_modules().values()
-    for place, action in calls_in(module)
-    if place.startswith("read ") and action not in NEEDS_NOTHING_HERE
-}
+READ_SETTINGS = {iam_action(facet.read(ANY)) for facet in SETTINGS.values()}
 
 
 BESIDES_FACETS = {"dynamodb:DescribeTimeToLive"}
@@ -140,7 +134,7 @@ BESIDES_FACETS = {"dynamodb:DescribeTimeToLive"}
 
 def test_who_inspects_needs_exactly_this():
     looked_up = {"kms:DescribeKey", "s3:GetBucketLocation", "s3:ListAllMyBuckets"}
-    assert actions(policy("Inspect")) == SETTINGS | INSPECTS | OF_VERSIONS | BESIDES_FACETS | looked_up
+    assert actions(policy("Inspect")) == READ_SETTINGS | INSPECTS | OF_VERSIONS | BESIDES_FACETS | looked_up
     needed = {row[0]: set(re.findall(r"`([^`]+)`", row[1])) for row in tables(PAGE, "gather")}
     assert set(needed) == {"settings", "states, resources", "versions", "usage", "locks", "digests"}
     assert set().union(*needed.values()) == INSPECTS | OF_VERSIONS | BESIDES_FACETS
@@ -157,7 +151,7 @@ def test_who_unlocks_needs_exactly_this():
 
 #: The modules that move states.
 MOVES = actions_in("_migration", "stored_state", "deny_policy") | actions_in("_locks", "stores")
-MOVES |= facet_actions("_bucket/encryption")[0]
+MOVES |= {*FACETS["bucket: encryption"].iam_actions.read}
 #: Whether somebody is at work in a bucket that is to be denied as a whole.
 MOVES |= {"dynamodb:Scan"}
 
@@ -219,11 +213,11 @@ def test_who_deletes_needs_exactly_this_besides():
     assert actions(policy("Delete")) == DELETES - READS - WRITES
 
 
-@pytest.mark.parametrize("name", list(facet_modules()))
+@pytest.mark.parametrize("name", [*SETTINGS])
 def test_the_table_tells_what_each_facet_needs(name):
     told = {row[0]: [set(re.findall(r"`([^`]+)`", cell)) for cell in row[1:]] for row in tables(PAGE, "facet")}
-    reads, writes, _unused = facet_actions(facet_modules()[name])
-    assert told[name] == [reads, writes]
+    actions_of = SETTINGS[name].iam_actions
+    assert told[name] == [{*actions_of.read}, {*actions_of.write}]
 
 
 @cache

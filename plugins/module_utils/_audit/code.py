@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Terraform code against the backends that there are. Pure.
+"""Compares Terraform code with the audited backends. Pure.
 
-What is unknown, because it is no static text or was not audited, contradicts nothing.
+An unknown value, which is not static text or was not audited, causes no finding.
 """
 
 from __future__ import annotations
@@ -17,27 +17,39 @@ from .._core.commands import command, edit, in_note
 from .._terraform.code_layer import COMMAND_LINE, describe, listed
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
-from .findings import Finding, found
+from .findings import Finding, finding_of
 
-#: As `_audit.summary` tells it.
-Backend = Mapping[str, Any]
+#: As returned by `settings.summary`.
+BackendSummary = Mapping[str, Any]
 #: A finding, and the backend that it is about: its name, or nothing.
 About = tuple[str, Finding]
 
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3, "Deprecated" of 1.11
 DEPRECATED = {
-    *("dynamodb_table", "force_path_style", "endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint"),
-    *("shared_credentials_file", "endpoints.dynamodb"),
+    "dynamodb_table",
+    "force_path_style",
+    "endpoint",
+    "dynamodb_endpoint",
+    "iam_endpoint",
+    "sts_endpoint",
+    "shared_credentials_file",
+    "endpoints.dynamodb",
 }
 #: Gone since Terraform 1.10; OpenTofu still takes them.
 REMOVED = {
-    *("role_arn", "session_name", "external_id", "assume_role_duration_seconds", "assume_role_policy"),
-    *("assume_role_policy_arns", "assume_role_tags", "assume_role_transitive_tag_keys"),
+    "role_arn",
+    "session_name",
+    "external_id",
+    "assume_role_duration_seconds",
+    "assume_role_policy",
+    "assume_role_policy_arns",
+    "assume_role_tags",
+    "assume_role_transitive_tag_keys",
 }
 
 
-def check_code(code: CodeMap, backends: Sequence[Backend]) -> list[About]:
-    """What code and world have to say to each other."""
+def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]:
+    """The findings where code and backends differ."""
     named = {each["bucket"]["name"]: each for each in backends}
     about: list[About] = [("", _unreadable(each.path, each.reason)) for each in code.unreadable]
     for layer in code.layers:
@@ -52,8 +64,8 @@ def check_code(code: CodeMap, backends: Sequence[Backend]) -> list[About]:
     return about + [(each["name"], _without_code(each)) for each in unused if not code.unknown(each["region"])]
 
 
-def _unknown(code: CodeMap, backends: Sequence[Backend]) -> Iterator[Finding]:
-    """What may be a client of any of these backends, in one finding. What cannot be read has one of its own."""
+def _unknown(code: CodeMap, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
+    """One finding for all code that may be a client of any backend. A file that cannot be read has its own."""
     regions = {each["region"] for each in backends}
     readable = {each for region in regions for each in code.unknown(region)} - {*code.unreadable}
     unknown = [each for each in code.unknown() if each in readable]
@@ -61,52 +73,52 @@ def _unknown(code: CodeMap, backends: Sequence[Backend]) -> Iterator[Finding]:
         bare = [each for each in unknown if each.reason == COMMAND_LINE]
         rest = [each for each in unknown if each.reason != COMMAND_LINE]
         count = f"{len(bare)} {'layer' if len(bare) == 1 else 'layers'} whose backend only their command line knows"
-        told = [f"{count}: {listed(each.path for each in bare)}"] if bare else []
-        told += [f"{len(rest)} more that do not say for certain: {describe(rest)}"] if rest else []
-        detail = f"{'; '.join(told)}."
+        parts = [f"{count}: {listed(each.path for each in bare)}"] if bare else []
+        parts += [f"{len(rest)} more that do not say for certain: {describe(rest)}"] if rest else []
+        detail = f"{'; '.join(parts)}."
         fix = edit(unknown[0].path, "or complete it with code_backend_files, or say in code_known what it is")
-        yield found("code.unknown", listed((each.path for each in unknown), 1), detail, fix)
+        yield finding_of("code.unknown", listed((each.path for each in unknown), 1), detail, fix)
 
 
 def _unreadable(path: str, reason: str) -> Finding:
-    return found("code.unreadable", path, reason, edit(path, "or leave it out of code"))
+    return finding_of("code.unreadable", path, reason, edit(path, "or leave it out of code"))
 
 
-def _without_code(backend: Backend) -> Finding:
+def _without_code(backend: BackendSummary) -> Finding:
     fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"], note="writes backend.tf")
     detail = "None of the backends in the code that was read names this bucket, and none is unknown."
-    return found("code.missing", backend["bucket"]["name"], detail, fix)
+    return finding_of("code.missing", backend["bucket"]["name"], detail, fix)
 
 
 def _elsewhere(layer: Layer) -> Iterator[Finding]:
     bucket = layer.arguments.get("bucket")
     if bucket and layer.source != CHECKOUT:
         fix = edit("hosts.yml", f"add a host for the bucket {in_note(bucket)}")
-        yield found("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
+        yield finding_of("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
 
 
 def _of_layer(layer: Layer) -> Iterator[Finding]:
     if layer.lock_mode == "none":
         note = "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
         detail = "It has neither use_lockfile nor dynamodb_table."
-        yield found("code.no_locking", layer.path, detail, _edit(layer, note))
+        yield finding_of("code.no_locking", layer.path, detail, _edit(layer, note))
     for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
         used = sorted(layer.given & names)
-        # What a checkout was told is in the code, too.
+        # A checkout uses what the code says, which has its own finding.
         if used and layer.source != CHECKOUT:
             note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
-            yield found(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
+            yield finding_of(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
     if (
         layer.arguments.get("kms_key_id")
         and layer.arguments.get("encrypt") is not True
         and "encrypt" not in (layer.unknown)
     ):
         detail = "It has kms_key_id without encrypt = true, so the key is ignored."
-        yield found("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
+        yield finding_of("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
 
 
 def _edit(layer: Layer, note: str) -> str:
-    """Generated code is changed where it comes from: an edit would be lost."""
+    """Generated code has to be changed in its source: an edit would be lost."""
     return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
 
 
@@ -116,16 +128,16 @@ def _instead(used: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(instead.get(name, "endpoints = {}") for name in used))
 
 
-def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
-    """A layer and the backend that has its bucket."""
+def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
+    """Compares a layer with the backend that has its bucket."""
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
-        yield found("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
+        yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'
         detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
-        yield found("code.region", layer.path, detail, _edit(layer, note))
+        yield finding_of("code.region", layer.path, detail, _edit(layer, note))
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
     yield from _lock_mode(layer, backend)
@@ -133,11 +145,11 @@ def _against(layer: Layer, backend: Backend, backends: Sequence[Backend]) -> Ite
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
         note = f'kms_key_id = "{in_note(encryption["kms_key_id"])}", or leave encrypt out'
-        yield found("code.encrypt", layer.path, detail, _edit(layer, note))
+        yield finding_of("code.encrypt", layer.path, detail, _edit(layer, note))
 
 
-def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[str]]:
-    """By the name of a backend, the tables of its layers of which nobody knows yet whether they exist."""
+def further_tables(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[str, set[str]]:
+    """By backend, the tables of its layers whose existence is not known yet."""
     found: dict[str, set[str]] = {}
     for backend in (each for each in backends if each["bucket"]["exists"]):
         using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
@@ -146,26 +158,26 @@ def further_tables(code: CodeMap, backends: Sequence[Backend]) -> dict[str, set[
     return {name: tables for name, tables in found.items() if tables}
 
 
-def _known_tables(backend: Backend, backends: Iterable[Backend]) -> dict[str, bool | None]:
-    """Whether they exist, of those near it: what was audited, and what was looked up for its code."""
+def _known_tables(backend: BackendSummary, backends: Iterable[BackendSummary]) -> dict[str, bool | None]:
+    """Whether they exist, of the tables in its region and account that were audited or looked up."""
     near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
     return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
 
 
-def _table(layer: Layer, name: str, backend: Backend, backends: Sequence[Backend]) -> Iterator[Finding]:
+def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
     own = backend["table"] or {}
     if _known_tables(backend, backends).get(name) is False:
         fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
-        yield found("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
+        yield finding_of("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
     elif own and name != own["name"]:
         detail = f"It locks in {name}; the backend's is {own['name']}."
-        yield found(
+        yield finding_of(
             "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
         )
 
 
-def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
-    """Only who locks in both ways excludes everybody."""
+def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
+    """Only a client that locks in both ways excludes all others."""
     mode = backend["lock_mode"]
     if layer.lock_mode in (mode, "none", "unknown"):
         return
@@ -177,15 +189,15 @@ def _lock_mode(layer: Layer, backend: Backend) -> Iterator[Finding]:
         "both": f"{table}, use_lockfile = true",
     }
     detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
-    yield found(kind, layer.path, detail, _edit(layer, ways[mode]))
+    yield finding_of(kind, layer.path, detail, _edit(layer, ways[mode]))
 
 
-def _are_near(one: Backend, other: Backend) -> bool:
+def _are_near(one: BackendSummary, other: BackendSummary) -> bool:
     return (one["region"], one["account_id"]) == (other["region"], other["account_id"])
 
 
-def _between(layers: Iterable[Layer], backends: Mapping[Any, Backend]) -> Iterator[tuple[list[Layer], Finding]]:
-    """What only shows when layers are seen together."""
+def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) -> Iterator[tuple[list[Layer], Finding]]:
+    """Findings about several layers together."""
     by_key: dict[tuple[str, str], list[Layer]] = defaultdict(list)
     by_bucket: dict[str, list[Layer]] = defaultdict(list)
     for layer in layers:
@@ -203,19 +215,19 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, Backend]) -> Iterat
             mode: sorted({each.path for each in using if each.lock_mode == mode}) for mode in ("dynamodb", "lockfile")
         }
         if all(modes.values()):
-            told = [
+            parts = [
                 f"{mode} only: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
                 for mode, paths in modes.items()
             ]
             fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
-            yield using, found("code.mixed_locking", bucket, f"{'; '.join(told)}.", fix)
+            yield using, finding_of("code.mixed_locking", bucket, f"{'; '.join(parts)}.", fix)
 
 
 def _directories(layers: Iterable[Layer]) -> list[str]:
     return sorted({normpath(each.directory) for each in layers})
 
 
-def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: Backend | None) -> Iterator[Finding]:
+def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: BackendSummary | None) -> Iterator[Finding]:
     """Layers of one key share all their states where their prefixes are equal, and else that of the default workspace.
 
     Source: internal/backend/remote-state/s3 (path) of hashicorp/terraform; docs/audit.md.
@@ -230,7 +242,7 @@ def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: Backend | 
         if len(places := _directories(alike)) > 1:
             detail = f"{bucket}/{key} is the state of {_counted(places)}."
             where = f"{bucket}/{key}" if len(by_prefix) == 1 else f"{bucket}/{prefix}/*/{key}"
-            yield found("code.shared_key", where, detail, fix)
+            yield finding_of("code.shared_key", where, detail, fix)
     if len(by_prefix) > 1:
         exists = _exists(backend, key)
         known = {True: "which exists", False: "which does not exist", None: "which could not be looked at"}[exists]
@@ -238,7 +250,7 @@ def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: Backend | 
             f"Their default workspaces share {bucket}/{key}, {known}; the workspaces under their "
             f"{len(by_prefix)} prefixes do not: {_counted(_directories(sharing))}."
         )
-        finding = found("code.shared_key", f"{bucket}/{key}", detail, fix)
+        finding = finding_of("code.shared_key", f"{bucket}/{key}", detail, fix)
         yield replace(finding, severity="low") if exists is False else finding
 
 
@@ -246,8 +258,8 @@ def _counted(places: Sequence[str]) -> str:
     return listed(places) if len(places) <= 10 else f"{len(places)} directories: {listed(places)}"
 
 
-def _exists(backend: Backend | None, key: str) -> bool | None:
-    """Whether there is a state at the path of the key; None if nobody looked."""
+def _exists(backend: BackendSummary | None, key: str) -> bool | None:
+    """Whether there is a state at the path of the key; None if it was not read."""
     if backend and backend["bucket"]["exists"] is False:
         return False
     paths = (backend or {}).get("paths")
@@ -274,7 +286,7 @@ def _nested(bucket: str, layers: Sequence[Layer]) -> Iterator[tuple[list[Layer],
             keys = [f"{key} ({each.path})" for key, _begin, each in found_here]
             detail = f"{len(keys)} keys are those of workspaces of {outer.path}: {listed(keys)}."
         fix = edit(within.path, f"a key that does not begin with {in_note(f'{begin}/')}")
-        yield [outer], found("code.nested_key", f"{bucket}/{inner}", detail, fix)
+        yield [outer], finding_of("code.nested_key", f"{bucket}/{inner}", detail, fix)
 
 
 def _beginning(key: str, prefixes: Sequence[str]) -> list[str]:
@@ -285,12 +297,12 @@ def _beginning(key: str, prefixes: Sequence[str]) -> list[str]:
 
 
 def _prefix(layer: Layer) -> str | None:
-    """None if only runs tell it."""
+    """None if only a run knows it."""
     if "workspace_key_prefix" in layer.unknown:
         return None
     return str(layer.arguments.get("workspace_key_prefix", WORKSPACE_KEY_PREFIX))
 
 
-def _name_of(named: Mapping[Any, Backend], layers: Sequence[Layer]) -> str:
+def _name_of(named: Mapping[Any, BackendSummary], layers: Sequence[Layer]) -> str:
     backend = named.get(layers[0].arguments.get("bucket"))
     return str(backend["name"]) if backend else ""

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What lies in a backend, to findings: locks, digests and states that need somebody. Pure."""
+"""Findings about the contents of a backend: locks, digests and states that need attention. Pure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from .._core.printable import shortened
 from .._policy.document import MOVED
 from .._terraform.protocol import IS_STATE, is_fence, lock_file, lock_name
 from .expectations import Expectations, Facts
-from .findings import Finding, found
+from .findings import Finding, finding_of
 
-Row = Mapping[str, Any]
+FactRow = Mapping[str, Any]
 
-#: By the status of a digest: the module that mends it, and how it is asked to.
-MENDED_BY: dict[str, tuple[str, dict[str, Any]]] = {
+#: By the status of a digest: the module that repairs it, and its options.
+REPAIRED_BY: dict[str, tuple[str, dict[str, Any]]] = {
     "mismatch": ("tf_state_digest", {}),
     "deleted": ("tf_state_version", {"state": "undeleted"}),
     "malformed": ("tf_state_digest", {}),
     "missing": ("tf_state_digest", {}),
 }
 ORPHAN = "orphan"
-#: In the place of a path: all that there is in a bucket.
+#: Instead of a path: all objects of a bucket.
 EVERYTHING = "*"
-#: So many digests without a state, and at least such a part of all digests, are more than states that somebody deleted.
+#: From this number of digests without a state, and this share of all digests, states were lost and not deleted.
 MANY, PART = 2, 0.1
-#: So many of a kind are named.
+#: The number of entries that a detail names.
 NAMED = 5
-#: The stores in which clients of a lock mode look.
+#: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
 
@@ -45,27 +45,31 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         if lock.get("is_wedged"):
             seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
-            yield found("lock.wedged", where, detail, wanted.release(path, **seen))
+            yield finding_of("lock.wedged", where, detail, wanted.release(path, **seen))
             continue
         if _is_fence(lock, facts):
-            yield found("lock.fence", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along())
+            yield finding_of(
+                "lock.fence", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along()
+            )
             continue
         age_s = lock.get("age_s")
         who, operation = lock.get("who") or "somebody", lock.get("operation") or "unknown operation"
         by = f"{shortened(who)}, {shortened(operation)}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
         if age_s is None and lock.get("is_wedged") is False:
-            yield found("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+            yield finding_of("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
         elif age_s is not None and age_s > wanted.stale_lock_s:
-            yield found("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
+            yield finding_of("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
-            yield found("lock.not_canonical", where, f"Held by {by}.", release)
+            yield finding_of("lock.not_canonical", where, f"Held by {by}.", release)
     yield from _half_fences(facts, wanted)
     for path in facts.get("orphan_lock_files") or ():
-        yield found("lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h"))
+        yield finding_of(
+            "lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h")
+        )
 
 
-def _is_fence(lock: Row, facts: Facts) -> bool:
+def _is_fence(lock: FactRow, facts: Facts) -> bool:
     bucket = str((facts.get("bucket") or {}).get("name"))
     return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
 
@@ -73,11 +77,11 @@ def _is_fence(lock: Row, facts: Facts) -> bool:
 def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
     note = "then move it to another key, with tf_state_move"
     fix = wanted.operate("tf_backend_info", facts, note, gather=["states"], keys=[_pattern(key)])
-    return found("state.lock_file_name", key, "Its name ends in .tflock.", fix)
+    return finding_of("state.lock_file_name", key, "Its name ends in .tflock.", fix)
 
 
 def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    """Moved states whose fence is in one store, where clients lock in another one, too, or instead."""
+    """Moved states that are locked in one store only, while clients lock in another one."""
     found_in: dict[tuple[str, str], set[str]] = defaultdict(set)
     for lock in facts.get("locks") or ():
         if not lock.get("is_wedged") and _is_fence(lock, facts):
@@ -90,11 +94,11 @@ def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         if missing and not denied & {path, EVERYTHING}:
             names = {"file": "lock file", "table": "item in the lock table"}
             detail = f"The {names[missing[0]]} of the fence {lock_name(lock_id)} is missing, and clients lock there."
-            yield found("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
+            yield finding_of("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
 
 
 def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:
-    """A lock is taken under its whole id, which whoever can write locks may have chosen."""
+    """A lock is taken by its full ID, which anybody who can write locks may have chosen."""
     if is_plain(lock_id):
         return wanted.operate("tf_state_lock", facts, key=path, state="held", lock_id=lock_id)
     note = "then run the move again, which takes what is missing"
@@ -110,7 +114,7 @@ def _is_listed(store: str, facts: Facts) -> bool:
 
 
 def _denied(facts: Facts) -> set[str]:
-    """The moved states that the bucket policy keeps everybody from, whatever their locks are."""
+    """The moved states that the bucket policy denies to all clients, whatever their locks."""
     policy = (facts.get("bucket") or {}).get("policy") or {}
     moved = [each for each in policy.get("statements") or () if each.get("Sid") == MOVED]
     named = [name for each in moved for name in _listed(each.get("Resource"))]
@@ -141,13 +145,13 @@ def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for digest in rows:
         status, path = digest["status"], digest["path"]
         if status == ORPHAN and not are_many:
-            yield found("digest.orphan", path, _said_of(digest), _return_of([path], wanted))
-        elif status in MENDED_BY:
-            yield found(f"digest.{status}", path, _said_of(digest), _mending(status, path, facts, wanted))
+            yield finding_of("digest.orphan", path, _describe_digest(digest), _return_of([path], wanted))
+        elif status in REPAIRED_BY:
+            yield finding_of(f"digest.{status}", path, _describe_digest(digest), _repair(status, path, facts, wanted))
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
-    """Whether the bucket was emptied, or deleted and created again, rather than a state deleted."""
+    """Whether the bucket was emptied, or deleted and created again, and not just a state deleted."""
     states = facts.get("states")
     is_empty = states is not None and all(state.get("is_deleted") for state in states)
     there = [each for each in facts.get("digests") or () if each["status"] != "missing"]
@@ -158,28 +162,28 @@ def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
 def _lost(orphans: Sequence[str], facts: Facts, wanted: Expectations) -> Finding:
     named = ", ".join(orphans[:NAMED]) + (f" and {len(orphans) - NAMED} more" if orphans[NAMED:] else "")
     detail = f"There are digests and no version of a state for {named}."
-    return found("digest.states_lost", str(facts["bucket"]["name"]), detail, _return_of([], wanted))
+    return finding_of("digest.states_lost", str(facts["bucket"]["name"]), detail, _return_of([], wanted))
 
 
 def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
-    """From a backup, which is looked at first."""
+    """The command that restores them from a backup, in check mode first."""
     keys = {"keys": [_pattern(path) for path in paths]} if paths else {}
     note = "stop pipelines, then run it again without --check. With no backup follow docs/runbooks/lost-bucket.md"
     return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
 
 
-def _mending(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
-    """Nothing but a state that is whole is given a digest."""
+def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
+    """Only a state that can be read gets a digest."""
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts, wanted)
     if status == "malformed" and facts.get("states") is not None and path not in states:
         return _return_of([path], wanted)
-    module, asked = MENDED_BY[status]
-    return wanted.operate(module, facts, key=path, **asked)
+    module, options = REPAIRED_BY[status]
+    return wanted.operate(module, facts, key=path, **options)
 
 
-def _said_of(digest: Row) -> str:
+def _describe_digest(digest: FactRow) -> str:
     if digest["status"] == "deleted":
         return "The state can be undeleted from its versions."
     if digest["status"] == "mismatch" and digest.get("matches_version"):
@@ -189,16 +193,16 @@ def _said_of(digest: Row) -> str:
 
 
 def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    told = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
+    deleted = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
     for state in facts.get("states") or ():
         path = state["path"]
         if path.endswith(".tflock") and not state.get("is_deleted"):
             yield _under_a_lock_file(path, facts, wanted)
-        if state.get("is_deleted") and path not in told:
+        if state.get("is_deleted") and path not in deleted:
             fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
-            yield found("state.deleted", path, "Its newest version is a delete marker.", fix)
+            yield finding_of("state.deleted", path, "Its newest version is a delete marker.", fix)
         elif state.get("is_readable") is False:
-            yield found("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
+            yield finding_of("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
 
 
 def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:
@@ -215,7 +219,7 @@ def _pattern(path: str) -> str:
 
 
 def _version_before(path: str, facts: Facts) -> str | None:
-    """That which the digest is of, or else the newest one before the current, as far as they are known."""
+    """The version that the digest matches, or else the newest one before the current, if known."""
     by_digest = [each.get("matches_version") for each in facts.get("digests") or () if each["path"] == path]
     kept = [state.get("versions") or () for state in facts.get("states") or () if state["path"] == path]
     older = [each["version_id"] for versions in kept for each in versions if not each["is_latest"] and each["size"]]

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a backend is held against, and the commands that mend it. Pure."""
+"""What a backend is compared with, and the commands that fix it. Pure."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Expectations:
-    """What the backend is held against."""
+    """What the backend is compared with."""
 
-    #: What the inventory calls it.
+    #: Its name in the inventory.
     name: str
     #: Options of tf_state_bucket and tf_lock_table; none at all is the baseline.
     bucket: Params = field(default_factory=dict)
     table: Params = field(default_factory=dict)
     stale_lock_s: float = 4 * 3600
-    #: How clients shall lock: dynamodb, lockfile or both.
+    #: How clients have to lock: dynamodb, lockfile or both.
     lock_mode: str = "both"
     #: The account that must own it, if one was declared.
     account_id: str | None = None
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
-        """A playbook on this backend alone."""
-        told: list[Word] = ["-e", variables] if variables else []
-        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *told, note=note)
+        """The command for a playbook, limited to this backend."""
+        extra: list[Word] = ["-e", variables] if variables else []
+        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *extra, note=note)
 
     def release(self, path: str, **which: str) -> str:
         return self.play("unlock", **_key(path), **which)
@@ -43,16 +43,16 @@ class Expectations:
         owner = {"account_id": self.account_id} if self.account_id else {}
         if "key" in options:
             options = {**_key(options.pop("key")), **options}
-        given = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
-        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", given, note=note)
+        options = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
+        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", options, note=note)
 
 
 def _key(path: str) -> dict[str, Any]:
-    """A key as options name it, in a form that is harmless in a command."""
+    """A key as options, in a form that is safe in a command."""
     return {"key": path} if is_harmless(path) else {"key": percent_encoded(path), "key_is_url_encoded": True}
 
 
-def asked_keys(resource: Resource, params: Params) -> set[str]:
-    """The KMS keys that are asked for, by whatever name."""
+def requested_keys(resource: Resource, params: Params) -> set[str]:
+    """The requested KMS keys, by the names in the options."""
     managed = [facet for facet in resource.facets if facet.is_managed(params)]
-    return {name for facet in managed for name in facet.asked_keys(params)}
+    return {name for facet in managed for name in facet.requested_keys(params)}

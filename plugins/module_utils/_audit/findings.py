@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Findings, and what the user makes of them. Pure: today comes in."""
+"""Findings, and the user's settings for them. Pure: the date is a parameter."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ class Finding:
     id: str
     severity: str
     title: str
-    #: What exactly was found.
+    #: What was found.
     detail: str
     resource: str
     why: str
-    #: The command that mends it.
+    #: The command that fixes it.
     fix: str
     controls: tuple[str, ...] = ()
     waived: Waiver | None = None
 
-    def told(self) -> dict[str, Any]:
-        return {**asdict(self), "controls": list(self.controls), "waived": self.waived.told() if self.waived else None}
+    def to_result(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "controls": list(self.controls),
+            "waived": self.waived.to_result() if self.waived else None,
+        }
 
 
-def found(kind: str, resource: str, detail: str, fix: str) -> Finding:
-    """`resource` stays exact, as waivers name it; the detail is a sentence for people."""
+def finding_of(kind: str, resource: str, detail: str, fix: str) -> Finding:
+    """`resource` stays exact, as waivers match it; the detail is made printable."""
     what = KINDS[kind]
     return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls)
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """A finding that somebody accepts until a day; the patterns are those of a shell."""
+    """A finding that the user accepts until a date; the patterns are shell patterns."""
 
     id: str
     reason: str
@@ -59,12 +63,12 @@ class Waiver:
         pairs = ((finding.id, self.id), (backend, self.backend), (finding.resource, self.resource))
         return all(fnmatchcase(value, pattern) for value, pattern in pairs)
 
-    def told(self) -> dict[str, str]:
+    def to_result(self) -> dict[str, str]:
         return {"reason": self.reason, "until": self.until.isoformat()}
 
 
 def waivers_of(given: Iterable[Mapping[str, Any]]) -> tuple[Waiver, ...]:
-    """Waivers as options say them. Raises Invalid."""
+    """Waivers from options. Raises Invalid."""
     waivers = []
     for each in given:
         try:
@@ -78,9 +82,9 @@ def waivers_of(given: Iterable[Mapping[str, Any]]) -> tuple[Waiver, ...]:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the user makes of findings."""
+    """The user's settings for findings."""
 
-    #: Today, as whoever asks has it.
+    #: The current date.
     day: date
     severities: Mapping[str, str] = field(default_factory=dict)
     disabled: Sequence[str] = ()
@@ -95,8 +99,8 @@ class Tuning:
                 yield f"severity of {name} is {severity!r}; choose one of {', '.join(SEVERITIES)}"
 
 
-def judged(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Finding]:
-    """The findings as the user wants them, the worst first. An expired waiver counts as none, and is a finding."""
+def evaluate(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Finding]:
+    """The findings with the user's settings applied, the worst first. An expired waiver is a finding itself."""
     kept = [each for each in findings if not any(fnmatchcase(each.id, name) for name in tuning.disabled)]
     out: dict[Finding, None] = {}
     for finding in kept:
@@ -107,7 +111,7 @@ def judged(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[Fi
             detail = f"it expired on {expired.until.isoformat()}: {expired.reason}"
             fix = edit("group_vars/all.yml", f"mend {finding.id}, or set a later until with a reason of today")
             resource = f"waiver of {finding.id}"
-            out[_ranked(found("waiver.expired", resource, detail, fix), tuning)] = None
+            out[_ranked(finding_of("waiver.expired", resource, detail, fix), tuning)] = None
     return sorted(out, key=lambda each: (rank(each.severity), each.id, each.resource, each.detail))
 
 
@@ -122,7 +126,7 @@ def rank(severity: str) -> int:
 
 
 def worst(findings: Iterable[Mapping[str, Any]]) -> str | None:
-    """The worst severity that is not waived, of findings as they are told."""
+    """The worst severity of the findings of a result that are not waived."""
     return min((each["severity"] for each in findings if not each["waived"]), key=rank, default=None)
 
 

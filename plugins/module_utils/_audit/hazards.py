@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Settings that no run writes and that lose or open states, to findings. Pure."""
+"""Findings about settings that no run writes and that lose or expose states. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement
 from .expectations import Expectations, Facts
-from .findings import Finding, found
+from .findings import Finding, finding_of
 
 
 def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -30,9 +30,9 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         yield from _open_statements(bucket, facts, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
-        asked = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
-        fix = _s3("put-bucket-versioning", bucket, facts, *asked, note="as the root user of the account")
-        yield found("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
+        options = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
+        fix = _s3("put-bucket-versioning", bucket, facts, *options, note="as the root user of the account")
+        yield finding_of("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
     yield from _forgetting(table, facts)
 
 
@@ -43,11 +43,11 @@ def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
         days, day = (rule["Expiration"].get(unit) for unit in ("Days", "Date"))
         when = f"{days} days after they were written" if days else f"on {day}"
         detail = f"The rule {name} deletes states {when}."
-        yield found("bucket.expiration", bucket["name"], detail, _without_expiration(bucket, facts, losing))
+        yield finding_of("bucket.expiration", bucket["name"], detail, _without_expiration(bucket, facts, losing))
 
 
 def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
-    """Whether it deletes current versions of states. States bear no tags, unless by OpenTofu."""
+    """Whether it deletes current versions of states. States have no tags, except those of OpenTofu."""
     where, expiration = rule.get("Filter", {}), rule.get("Expiration", {})
     if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*expiration} or where.get("Tags"):
         return False
@@ -63,13 +63,13 @@ def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any])
     if not rules:
         return _s3("delete-bucket-lifecycle", bucket, facts)
     kept = ("--transition-default-minimum-object-size", size) if size else ()
-    told = {"Rules": as_written(rules)}
-    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", told, *kept)
+    configuration = {"Rules": as_written(rules)}
+    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", configuration, *kept)
     return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, "Expiration of the rules")
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
-    """The kind of finding that it is, if it reaches others than the owner in a way that is one."""
+    """The ID of the finding, if the statement lets in others than the owner."""
     if is_public(statement):
         yield "bucket.policy_public"
     elif lends_control(statement, owner):
@@ -101,7 +101,7 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
         detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}."
         if kind != "bucket.policy_public" and not owner.account:
             detail += " The account that owns the bucket is not known."
-        yield found(kind, bucket["name"], detail, fix)
+        yield finding_of(kind, bucket["name"], detail, fix)
 
 
 def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
@@ -111,11 +111,11 @@ def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
         fix = command("aws", "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
         if fix == NO_COMMAND:
             fix = command("aws", "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console")
-        yield found("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
+        yield finding_of("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
     for region in table.get("replicas") or ():
         update = [{"Delete": {"RegionName": region}}]
         fix = command("aws", "dynamodb", "update-table", *here, "--replica-updates", update)
-        yield found("table.replicas", name, f"It has a replica in {region}.", fix)
+        yield finding_of("table.replicas", name, f"It has a replica in {region}.", fix)
 
 
 def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "", into: str = "") -> str:
@@ -124,7 +124,7 @@ def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "
 
 
 def _by_file(what: str, bucket: Values, facts: Facts, part: str, *more: str) -> str:
-    """Where the document has text that no command may carry, a person edits it in a file."""
+    """For a document with text that is not safe in a command: edit it in a file."""
     where = f"--bucket {in_note(bucket['name'])} --region {in_note(facts['region'])}"
     option = f"--{what} file://{what}.json"
     note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"

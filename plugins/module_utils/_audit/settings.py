@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One backend's facts, as tf_backend_info gathers them, to findings.
+"""Findings about the settings of one backend, from the facts of tf_backend_info.
 
-Pure. Settings are not compared here: what the facets' own plan would change is what is found.
+Pure. A setting is a finding if a run would change it: the facets' own plan is the comparison.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, d
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
-from .expectations import Expectations, Facts, asked_keys
-from .findings import Finding, found
+from .expectations import Expectations, Facts, requested_keys
+from .findings import Finding, finding_of
 from .hazards import hazards
 
-#: So many paths are handed on at most for comparison with code.
+#: The most paths that are compared with code.
 MANY = 5000
 
 
 def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
-    """Everything that is to be found in one backend, before the user's tuning."""
+    """All findings of one backend, before the user's settings apply."""
     return [
         *_of_resource(BUCKET, facts, wanted.bucket, wanted),
         *_of_resource(TABLE, facts, wanted.table, wanted),
@@ -45,17 +45,17 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield found(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
+        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
     elif there.get("exists"):
         yield from _misplaced(resource, there, facts)
         yield from _unnamed_keys(resource, there, facts, params)
         for change in changes(resource, there, facts, params):
-            detail = _difference(change)
-            yield found(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
+            detail = _difference(resource, change)
+            yield finding_of(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
 
 
 def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
-    """A bucket that is empty again lets clients create everything again, as far as no digest keeps them from it."""
+    """With an empty bucket, clients create everything again, unless a digest prevents it."""
     is_lost = resource is BUCKET and any(each.get("digest") for each in facts.get("digests") or ())
     note = "stop pipelines before, and restore or rebuild the states of its digests next" if is_lost else ""
     return wanted.play("bootstrap", note=note)
@@ -71,20 +71,20 @@ def _convergence(change: Change, wanted: Expectations) -> str:
 
 
 def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Finding]:
-    """What cannot be converged: where the bucket lies, and the key of the table."""
+    """What a run cannot change: the region of the bucket, and the key of the table."""
     name = there["name"]
     region = there.get("region")
     if resource is BUCKET and region and region != facts["region"]:
         fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {in_note(region)}")
-        yield found("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
+        yield finding_of("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
     key = there.get("key")
     if resource is TABLE and key and key != KEY:
         fix = command("aws", "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks")
-        yield found("table.key", name, f"Its key is {_shown(key)}.", fix)
+        yield finding_of("table.key", name, f"Its key is {_shown(key)}.", fix)
 
 
 def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> tuple[Change, ...]:
-    """What a run would change that is asked for `params`."""
+    """What a run with `params` would change."""
     known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
     facets = tuple(each for each in known if each.is_managed(params))
     observed = {each.name: there[each.name] for each in facets}
@@ -92,7 +92,7 @@ def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     planned = plan(facets, target, observed, desire(facets, target, params, observed))
     untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
     if untouched and not _asks_for_lifecycle(params):
-        # Of an old bucket a run keeps what it finds, and of none at all, nothing: a new one would have a rule.
+        # A run leaves the lifecycle of an existing bucket as it is, even none; a new bucket would have a rule.
         new = Target(target.name, target.region, fresh=True)
         planned += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
     return planned
@@ -103,10 +103,10 @@ def _asks_for_lifecycle(params: Params) -> bool:
 
 
 def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | None]:
-    """The keys that are asked for, by ARN; None: it is not known whether it is the one that is in use."""
+    """The requested keys and their ARNs; None if it is not known whether it is the key in use."""
     seen, known = _seen_key(there), there.get("keys") or {}
     keys: dict[str, str | None] = {}
-    for name in asked_keys(resource, params):
+    for name in requested_keys(resource, params):
         by_id = seen if seen.endswith(f"/{name}") else None
         keys[name] = known.get(name) or by_id or (name if not seen or ":key/" in name else None)
     return keys
@@ -121,7 +121,7 @@ def _unnamed_keys(resource: Resource, there: Values, facts: Facts, params: Param
         if arn is None:
             fix = command("aws", "kms", "describe-key", "--key-id", name, "--region", facts["region"])
             detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
-            yield found("audit.unknown", f"{resource.kind}.encryption", detail, fix)
+            yield finding_of("audit.unknown", f"{resource.kind}.encryption", detail, fix)
 
 
 def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> Target:
@@ -136,11 +136,11 @@ def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     )
 
 
-def _difference(change: Change) -> str:
+def _difference(resource: Resource, change: Change) -> str:
     before, after = change.before, change.after
-    if change.facet == "policy":
-        lacking = [each for each in after["statements"] if each not in before["statements"]]
-        return f"It lacks {', '.join(str(each.get('Sid') or 'a statement') for each in lacking)}."
+    facet = next(each for each in resource.facets if each.name == change.facet)
+    if facet.difference is not None:
+        return facet.difference(before, after)
     if isinstance(before, dict) and isinstance(after, dict):
         names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
         pairs = [f"{name}: {_shown(before.get(name))}, should be {_shown(after.get(name))}" for name in names]
@@ -154,14 +154,12 @@ def _shown(value: Any) -> str:
 
 def _unknown(facts: Facts) -> Iterator[Finding]:
     for each in facts.get("unknown") or ():
-        look = command(
-            "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
-        )
-        yield found("audit.unknown", str(each["what"]), str(each["why"]), look)
+        fix = command("aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says")
+        yield finding_of("audit.unknown", str(each["what"]), str(each["why"]), fix)
 
 
 def _default_paths(facts: Facts) -> list[str] | None:
-    """Where states of default workspaces are; None if nobody looked, or if there are too many to tell."""
+    """The paths of states of default workspaces; None if they were not read, or are too many."""
     states = facts.get("states")
     there = [each for each in states or () if not each.get("is_deleted")]
     paths = None if states is None else [str(each["path"]) for each in there if each.get("path") == each.get("key")]
@@ -169,7 +167,7 @@ def _default_paths(facts: Facts) -> list[str] | None:
 
 
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
-    """What a report tells of a backend, and what code is compared with."""
+    """What a report shows of a backend, and what code is compared with."""
     counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
     return {
         "name": wanted.name,

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._aws.protocols import BackendReader, ResourceClient
 from .._core.model import Answer, Call, CallFailed, Failure, Resource, Target
-from .._engine.location import found
+from .._engine.location import locate_resource
 from .._engine.observer import caller
 from .._state.listing import Item, item_of
 from .._terraform.protocol import LockInfo, lock_file
@@ -21,7 +21,7 @@ from .manifest import Listed, RawItem, oldest_first
 
 def locate(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
     """The bucket or table with its account, and whether it exists. Raises TfstateError if it is in another region."""
-    known, exists = found(aws, resource, target)
+    known, exists = locate_resource(aws, resource, target)
     if known.account:
         return replace(known, account_id=known.account), exists
     who = caller(aws, target)

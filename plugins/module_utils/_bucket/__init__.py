@@ -37,7 +37,7 @@ def _unfinished(observed: Values) -> bool:
 
 def _deletion_warning(target: Target) -> str | None:
     if target.name.endswith(existence.ACCOUNT_REGIONAL_SUFFIX):
-        return None  # nobody else can take it
+        return None  # no other account can take its name
     return (
         f"once {target.name} is gone, anybody may take its name, and would get what clients still send there: take it "
         "out of every backend first"
@@ -64,7 +64,7 @@ BUCKET = Resource(
     busy=_busy,
     unfinished=_unfinished,
     contents=_CONTENTS,
-    # A bucket that was deleted can be seen for a while, and has no tags then.
+    # A deleted bucket may stay visible for a while, without tags.
     refusal_inputs=(replace(_TAGS, not_found=_TAGS.not_found | {"NoSuchBucket"}),),
     deletion_warning=_deletion_warning,
 )

@@ -1,20 +1,37 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What lies in a bucket: looked at before it is deleted, and deleted with it."""
+"""The objects of a bucket: read before it is deleted, and deleted with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Change,
+    Failure,
+    IamActions,
+    Params,
+    Probe,
+    Refusal,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
 from .mfa_delete_probe import mfa_delete
 
 NAME = "contents"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = {"versions": [], "more": False}
-NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
+NOT_FOUND = {"NoSuchBucket"}  # deleted by somebody else
+IAM_ACTIONS = IamActions(
+    read=("s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"),
+    delete=("s3:DeleteObjectVersion",),
+)
 
-#: DeleteObjects takes no more, and a page of ListObjectVersions holds as many.
+#: The limit of DeleteObjects, and of a page of ListObjectVersions.
 PAGE = 1000
 
 
@@ -35,7 +52,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
-    """Deletes the page that was seen; settling plans the next one."""
+    """Deletes the page that was read; settling plans the next one."""
     return (Call("s3", "delete_objects", {**target.bucket, "Delete": {"Objects": before["versions"], "Quiet": True}}),)
 
 
@@ -45,7 +62,7 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
 
 
 def _retained(answer: Answer) -> Refuse | None:
-    """AWS would delete what is past its time, keep the rest, and leave half a bucket."""
+    """AWS would delete expired versions, keep the rest, and leave half a bucket."""
     if isinstance(answer, Failure):
         if answer.code == "ObjectLockConfigurationNotFoundError":
             return None
@@ -57,3 +74,8 @@ def _retained(answer: Answer) -> Refuse | None:
         f"object lock keeps every version for its time ({retention.get('Mode')}): remove the default retention, wait "
         "until the last version is past its time, and delete the bucket then"
     )
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    count = f"{len(change.before['versions'])}{' or more' if change.before['more'] else ''}"
+    yield Refusal(f"bucket {target.name} holds {count} object versions, which would be lost", "delete_state")

@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.kms import customer_keys
+from .._core.model import Call, Change, FindingKind, IamActions, Params, Refusal, Response, Target, Value
+from .._core.provider import Block, ProviderArguments, without_nulls
+from .._core.refusals import other_key
 
 NAME = "encryption"
 MAY_BE_LOST = True
@@ -18,8 +22,15 @@ OPTIONS = {
 ABSENT = {"algorithm": None, "kms_key_id": None, "bucket_key_enabled": False, "blocked_encryption_types": None}
 NEW = {**ABSENT, "algorithm": "AES256"}
 NOT_FOUND = {"ServerSideEncryptionConfigurationNotFoundError"}
+IAM_ACTIONS = IamActions(read=("s3:GetEncryptionConfiguration",), write=("s3:PutEncryptionConfiguration",))
+FINDING = FindingKind(
+    "medium",
+    "Default encryption is not what it should be",
+    "What is stored without the right key can be read by whoever gets at the object.",
+    ("S3.17", "CKV_AWS_19", "CKV_AWS_145"),
+)
 
-#: The key that aws:kms uses when none is named.
+#: The key that aws:kms uses by default.
 MANAGED_KEY = "alias/aws/s3"
 
 
@@ -81,13 +92,13 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     return (Call("s3", "put_bucket_encryption", {**target.bucket, "ServerSideEncryptionConfiguration": rules}),)
 
 
-def asked_keys(params: Params) -> Iterator[str]:
+def requested_keys(params: Params) -> Iterator[str]:
     key = params.get("kms_key_id")
     if key and not key.endswith(MANAGED_KEY):
         yield key
 
 
-def seen_keys(response: Response) -> Iterator[str]:
+def observed_keys(response: Response) -> Iterator[str]:
     key = normalise(response, Target("", ""))["kms_key_id"]
     if key and ":key/" not in key:
         yield key
@@ -100,3 +111,40 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "bucket_key_enabled needs encryption: aws:kms"
     if params.get("encryption") == "aws:kms:dsse" and params.get("bucket_key_enabled"):
         yield "aws:kms:dsse has no bucket key; leave bucket_key_enabled out"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before, change.after
+    if _strength(after["algorithm"]) < _strength(before["algorithm"]):
+        reason = f"encryption would go from {before['algorithm']} down to {after['algorithm']}"
+        yield Refusal(reason, "weaken_encryption")
+    elif before["kms_key_id"] and before["kms_key_id"] != after["kms_key_id"]:
+        yield other_key(before["kms_key_id"], after["kms_key_id"])
+
+
+def _strength(algorithm: str | None) -> int:
+    """An unknown algorithm counts as the strongest."""
+    known = (None, "AES256", "aws:kms", "aws:kms:dsse")
+    return known.index(algorithm) if algorithm in known else len(known)
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    if value == ABSENT:
+        return
+    key = {"kms_master_key_id": value["kms_key_id"]} if value["kms_key_id"] else {}
+    default = Block("apply_server_side_encryption_by_default", (), {"sse_algorithm": value["algorithm"], **key})
+    rule = {
+        "bucket_key_enabled": value["bucket_key_enabled"],
+        **without_nulls(blocked_encryption_types=value["blocked_encryption_types"]),
+    }
+    block = Block("rule", (), rule, (default,) if value["algorithm"] else ())
+    yield ProviderArguments("aws_s3_bucket_server_side_encryption_configuration", {}, (block,))
+
+
+def cost(value: Value) -> dict[str, Any]:
+    if not value:
+        return {"kms_keys": None, "asks_kms": None}
+    return {
+        "kms_keys": customer_keys(value["kms_key_id"]),
+        "asks_kms": is_kms(value["algorithm"]) and not value["bucket_key_enabled"],
+    }

@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, Change, IamActions, Params, Refusal, Response, Target, Value
 from .._policy.baseline import bucket_region
 
 NAME = "existence"
 OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}
 ABSENT = None
 NOT_FOUND = {"404", "NoSuchBucket", "NotFound"}
+IAM_ACTIONS = IamActions(read=("s3:ListBucket",), write=("s3:CreateBucket",), delete=("s3:DeleteBucket",))
 
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 IP_ADDRESS = re.compile(r"(\d+\.){3}\d+")
@@ -60,3 +61,11 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield f"{name!r} ends in -an, so it must have the form <prefix>-<account id>-{target.region}-an"
     elif name.endswith(ACCOUNT_REGIONAL_SUFFIX) and target.owner and f"-{target.owner}-" not in name:
         yield f"{name!r} ends in -an, so it must hold account_id {target.owner}: only that account could create it"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    found = change.before["region"] if change.before else target.region
+    if found != target.region:
+        yield Refusal(
+            f"bucket {target.name} lies in {found}, not in {target.region}; correct region, or choose another name"
+        )

@@ -1,14 +1,27 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lifecycle: how long old versions of a state stay, and the litter of lock files goes."""
+"""Lifecycle: how long old versions of states are kept, and when remains of lock files are deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._core.model import Call, Params, Probe, Response, Target, Value
-from .lifecycle_rules import SMALLEST, as_written, canonical
+from .._core.model import (
+    Call,
+    Change,
+    FindingKind,
+    IamActions,
+    Invalid,
+    Params,
+    Probe,
+    Refusal,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import Block, ProviderArguments, snake_case, without_nulls
+from .lifecycle_rules import SMALLEST, Expiry, as_written, canonical, expiries
 from .mfa_delete_probe import mfa_delete
 
 NAME = "lifecycle"
@@ -20,14 +33,31 @@ OPTIONS = {
 }
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchLifecycleConfiguration"}
+IAM_ACTIONS = IamActions(read=("s3:GetLifecycleConfiguration",), write=("s3:PutLifecycleConfiguration",))
+FINDING = FindingKind(
+    "low",
+    "Litter is never removed",
+    "Each lock file leaves a version and a delete marker: listings grow slow, and old versions cost for ever.",
+    ("S3.10", "S3.13", "CKV_AWS_300", "CKV2_AWS_61"),
+)
 
-#: What AWS assumes where no smallest size is put.
+#: AWS's default.
 DEFAULT_SIZE = "all_storage_classes_128K"
 
-#: Our one rule. Every other rule of the bucket is somebody else's and stays.
+#: The rule that we manage. All other rules of the bucket stay as they are.
 RULE_ID = "cornerstone.tfstate"
-BASELINE = dict(zip(OPTIONS, (90, 20, 7, True), strict=True))
-NOTHING = dict(zip(OPTIONS, (0, 0, 0, False), strict=True))
+BASELINE: dict[str, Any] = {
+    "noncurrent_version_expiration_days": 90,
+    "newer_noncurrent_versions": 20,
+    "abort_incomplete_multipart_upload_days": 7,
+    "expired_object_delete_marker": True,
+}
+NOTHING: dict[str, Any] = {
+    "noncurrent_version_expiration_days": 0,
+    "newer_noncurrent_versions": 0,
+    "abort_incomplete_multipart_upload_days": 0,
+    "expired_object_delete_marker": False,
+}
 
 
 def read(target: Target) -> Call:
@@ -37,7 +67,7 @@ def read(target: Target) -> Call:
 def normalise(response: Response, target: Target) -> Value:
     """Rules by ID, in the form of PutBucketLifecycleConfiguration with every default spelt out.
 
-    Beside them stands the smallest size of an object that transitions, if it is not AWS's default.
+    With them the smallest size of an object that transitions, if it is not AWS's default.
     """
     size = response.get(SMALLEST, DEFAULT_SIZE)
     rules = {rule.get("ID") or f"unnamed-{place}": canonical(rule) for place, rule in enumerate(response["Rules"])}
@@ -57,28 +87,29 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 
 def settings(rule: Any) -> dict[str, Any]:
-    """Our options as a rule of ours holds them; zero and False say that the rule does not do it."""
+    """Our options as read from our rule; zero and False mean that the rule does not do it."""
     if rule.get("Status") != "Enabled":
         return dict(NOTHING)
     noncurrent = rule.get("NoncurrentVersionExpiration", {})
-    found = (
-        noncurrent.get("NoncurrentDays", 0),
-        noncurrent.get("NewerNoncurrentVersions", 0),
-        rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation", 0),
-        bool(rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker")),
-    )
-    return dict(zip(OPTIONS, found, strict=True))
+    multipart_uploads = rule.get("AbortIncompleteMultipartUpload", {})
+    return {
+        "noncurrent_version_expiration_days": noncurrent.get("NoncurrentDays", 0),
+        "newer_noncurrent_versions": noncurrent.get("NewerNoncurrentVersions", 0),
+        "abort_incomplete_multipart_upload_days": multipart_uploads.get("DaysAfterInitiation", 0),
+        "expired_object_delete_marker": bool(rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker")),
+    }
 
 
 def _rule(setting: dict[str, Any]) -> dict[str, Any]:
-    days, newer, abort, markers = (setting[name] for name in OPTIONS)
+    days, newer = setting["noncurrent_version_expiration_days"], setting["newer_noncurrent_versions"]
+    abort = setting["abort_incomplete_multipart_upload_days"]
     actions: dict[str, Any] = {}
     if days:
         keep = {"NewerNoncurrentVersions": newer} if newer else {}
         actions["NoncurrentVersionExpiration"] = {"NoncurrentDays": days, **keep}
     if abort:
         actions["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": abort}
-    if markers:
+    if setting["expired_object_delete_marker"]:
         actions["Expiration"] = {"ExpiredObjectDeleteMarker": True}
     return {"Status": "Enabled", "Filter": {}, **actions} if actions else {}
 
@@ -105,3 +136,64 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         value = params.get(name)
         if value is not None and not 0 <= value <= highest:
             yield f"{name} is {value}; it must lie between 0 (off) and {highest}"
+
+
+#: What a new bucket does to old versions by default.
+BASELINE_EXPIRY = Expiry({}, BASELINE["noncurrent_version_expiration_days"], BASELINE["newer_noncurrent_versions"])
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    today = [*expiries(change.before), *([BASELINE_EXPIRY] if target.fresh else [])]
+    than = "the baseline of a new bucket" if target.fresh else "today"
+    for after in expiries(change.after):
+        if not any(before.covers(after) for before in today):
+            reason = (
+                f"old versions would be kept less long than {than}: {after.days} days, newest {after.newer} besides"
+            )
+            yield Refusal(reason, "shorten_retention")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    """The provider sets AWS's default for the smallest size if the project does not set one."""
+    rules = tuple(_provider_rule(name, rule) for name, rule in sorted(value.items()) if name != SMALLEST)
+    if rules:
+        size = without_nulls(transition_default_minimum_object_size=value.get(SMALLEST))
+        yield ProviderArguments("aws_s3_bucket_lifecycle_configuration", size, rules, after=("versioning",))
+
+
+#: Parts of a lifecycle rule that the provider does not call by their AWS name in snake case.
+_PLURALS = {"Transitions": "transition", "NoncurrentVersionTransitions": "noncurrent_version_transition"}
+_ACTIONS = ("AbortIncompleteMultipartUpload", "Expiration", "NoncurrentVersionExpiration", *_PLURALS)
+
+
+def _provider_rule(name: str, rule: Mapping[str, Any]) -> Block:
+    unknown = sorted(rule.keys() - {*_ACTIONS, "Status", "Filter"})
+    if unknown:
+        raise Invalid(f"the lifecycle rule {name} has {', '.join(unknown)}, which the aws provider has no words for")
+    return Block("rule", (), {"id": name, "status": rule["Status"]}, (_filter(rule["Filter"]), *_actions(rule)))
+
+
+def _actions(rule: Mapping[str, Any]) -> Iterator[Block]:
+    for name in _ACTIONS:
+        found = rule.get(name) or ()
+        for each in (found,) if isinstance(found, Mapping) else found:
+            yield Block(
+                _PLURALS.get(name, snake_case(name)), (), {snake_case(key): _in_utc(each[key]) for key in sorted(each)}
+            )
+
+
+def _filter(where: Mapping[str, Any]) -> Block:
+    """AWS stores a filter for all objects as an empty prefix."""
+    tags = where.get("Tags", [])
+    plain: dict[str, Any] = {snake_case(name): value for name, value in sorted(where.items()) if name != "Tags"}
+    if len(plain) + len(tags) > 1:
+        named: dict[str, Any] = {tag["Key"]: tag["Value"] for tag in tags}
+        return Block("filter", (), {}, (Block("and", (), {**plain, **({"tags": named} if named else {})}),))
+    if tags:
+        return Block("filter", (), {}, (Block("tag", (), {"key": tags[0]["Key"], "value": tags[0]["Value"]}),))
+    return Block("filter", (), plain or {"prefix": ""})
+
+
+def _in_utc(value: Any) -> Any:
+    """A date in the form of the provider: RFC 3339 in UTC."""
+    return value.replace("+00:00", "Z") if isinstance(value, str) else value

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+
+from .._core.model import Call, Change, IamActions, Params, Refusal, Response, Target, Value
+from .._core.refusals import held
 
 NAME = "lock_files"
 OPTIONS: dict[str, dict[str, object]] = {}
 ABSENT: Value = []
-NOT_FOUND = {"NoSuchBucket"}  # somebody else was faster
+NOT_FOUND = {"NoSuchBucket"}  # deleted by somebody else
+IAM_ACTIONS = IamActions(read=("s3:ListBucket",))
 
 SUFFIX = ".tflock"
 
@@ -28,3 +32,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     return ()  # they go with the contents
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    yield held(change.before)

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import Answer, Call, Failure, FindingKind, IamActions, Params, Probe, Refuse, Response, Target, Value
+from .._core.provider import Block, ProviderArguments, snake_case, without_nulls
 from .._policy.baseline import bucket_region
 
 NAME = "logging"
@@ -16,6 +18,10 @@ OPTIONS: dict[str, dict[str, object]] = {"logging_target_bucket": {}, "logging_t
 NOWHERE = "none"
 ABSENT: Value = {}
 NOT_FOUND: set[str] = set()
+IAM_ACTIONS = IamActions(read=("s3:GetBucketLogging", "s3:ListBucket"), write=("s3:PutBucketLogging",))
+FINDING = FindingKind(
+    "low", "Access is not logged as asked", "Nobody can tell who read a state.", ("S3.9", "CKV_AWS_18")
+)
 
 
 def read(target: Target) -> Call:
@@ -64,3 +70,28 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "logging_target_bucket is the bucket itself: its logs would grow for ever; name another bucket"
     if params.get("logging_target_prefix") is not None and params.get("logging_target_bucket") in (None, NOWHERE):
         yield "logging_target_prefix needs logging_target_bucket"
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    if value:
+        attributes = {"target_bucket": value["TargetBucket"], "target_prefix": value.get("TargetPrefix", "")}
+        grants = map(_grant, value.get("TargetGrants", ()))
+        blocks = (*grants, *_key_format(value.get("TargetObjectKeyFormat", {})))
+        yield ProviderArguments("aws_s3_bucket_logging", attributes, blocks)
+
+
+def _grant(grant: Mapping[str, Any]) -> Block:
+    who: dict[str, Any] = {
+        snake_case(name): value for name, value in sorted(grant["Grantee"].items()) if name != "DisplayName"
+    }
+    return Block("target_grant", (), {"permission": grant["Permission"]}, (Block("grantee", (), who),))
+
+
+def _key_format(form: Mapping[str, Any]) -> Iterator[Block]:
+    if "PartitionedPrefix" in form:
+        source: dict[str, Any] = without_nulls(
+            partition_date_source=form["PartitionedPrefix"].get("PartitionDateSource")
+        )
+        yield Block("target_object_key_format", (), {}, (Block("partitioned_prefix", (), source),))
+    elif "SimplePrefix" in form:
+        yield Block("target_object_key_format", (), {}, (Block("simple_prefix"),))

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, Change, FindingKind, IamActions, Params, Refusal, Response, Target, Value
+from .._core.provider import BUCKET, Block, ProviderArguments
 
 NAME = "object_lock"
 OPT_IN = True
@@ -17,6 +18,13 @@ OPTIONS = {
 }
 ABSENT: Value = {"enabled": False, "mode": None, "days": None}
 NOT_FOUND = {"ObjectLockConfigurationNotFoundError"}
+IAM_ACTIONS = IamActions(read=("s3:GetBucketObjectLockConfiguration",), write=("s3:PutBucketObjectLockConfiguration",))
+FINDING = FindingKind(
+    "low",
+    "Object lock is not what was asked",
+    "Versions can be deleted before their time.",
+    ("S3.15", "CKV_AWS_143"),
+)
 
 DAYS_IN_A_YEAR = 365
 
@@ -38,7 +46,7 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    """Years stay as long as they come to the days that are asked for."""
+    """Years are kept if they equal the requested days."""
     mode, days = params.get("object_lock_mode"), params.get("object_lock_days") or observed["days"]
     return {
         "enabled": observed["enabled"] or bool(params.get("object_lock")),
@@ -66,3 +74,27 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield f"object_lock_days is {days}; AWS takes 1 to 36500"
     if params.get("object_lock") and params.get("versioning") is False:
         yield "object_lock needs versioning"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before, change.after
+    if (before["days"] or 0) > (after["days"] or 0) or (before["mode"], after["mode"]) == ("COMPLIANCE", "GOVERNANCE"):
+        reason = f"new versions would be locked for less than {before['days']} days in mode {before['mode']}"
+        yield Refusal(reason, "shorten_retention")
+    what = "no version, lock files included, can be deleted before its time" if change.after["mode"] else "it stays on"
+    yield Refusal(f"object lock can never be switched off again: {what}", "enable_object_lock")
+    if change.after["mode"] == "COMPLIANCE":
+        reason = "in COMPLIANCE mode not even the account's root user can delete a version, or a lock file, early"
+        yield Refusal(reason, "enforce_compliance")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    if value["enabled"]:
+        yield ProviderArguments(BUCKET, {"object_lock_enabled": True})
+    if value == ABSENT:
+        return
+    rule: tuple[Block, ...] = ()
+    if value["mode"]:
+        period = {"years": value["years"]} if "years" in value else {"days": value["days"]}
+        rule = (Block("rule", (), {}, (Block("default_retention", (), {"mode": value["mode"], **period}),)),)
+    yield ProviderArguments("aws_s3_bucket_object_lock_configuration", {}, rule, after=("versioning",))

@@ -6,13 +6,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Change,
+    Failure,
+    FindingKind,
+    IamActions,
+    Params,
+    Probe,
+    Refusal,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import Block, ProviderArguments
 
 NAME = "ownership"
 OPTIONS = {"object_ownership": {"choices": ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]}}
 ABSENT = "ObjectWriter"
 NEW = "BucketOwnerEnforced"
 NOT_FOUND = {"OwnershipControlsNotFoundError"}
+IAM_ACTIONS = IamActions(
+    read=("s3:GetBucketOwnershipControls", "s3:GetBucketAcl"), write=("s3:PutBucketOwnershipControls",)
+)
+FINDING = FindingKind(
+    "medium",
+    "ACLs are in use",
+    "Objects can belong to, or be opened to, other accounts where no policy says so.",
+    ("S3.12", "CKV2_AWS_65"),
+)
 
 
 def read(target: Target) -> Call:
@@ -52,3 +76,14 @@ def _foreign_grants(answer: Answer) -> Refuse | None:
         f"the bucket's ACL grants access to {', '.join(others)}; turn those grants into policy statements and reset "
         "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred"
     )
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.before == "BucketOwnerEnforced":
+        yield Refusal(f"object_ownership {change.after} switches ACLs on again", "enable_acls")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    if value != ABSENT:
+        rule = Block("rule", (), {"object_ownership": value})
+        yield ProviderArguments("aws_s3_bucket_ownership_controls", {}, (rule,))

@@ -7,9 +7,34 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from .._core.model import Call, Params, Response, Target, Value
-from .._policy.baseline import bucket_arn, our_statements, switched_off
-from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, faults, meaning, merge, statements_of
+from .._core.model import (
+    Call,
+    Change,
+    CreationProtection,
+    FindingKind,
+    IamActions,
+    Params,
+    Refusal,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import Json, ProviderArguments, without_nulls
+from .._policy.analysis import Owner, contains, is_public, lends_control, lets_others_in, locks_out
+from .._policy.baseline import KMS_KEY, bucket_arn, is_own, our_statements, owner_of, switched_off
+from .._policy.document import (
+    MAX_BYTES,
+    OURS,
+    VERSION,
+    Statement,
+    canonical,
+    deleted_principals,
+    faults,
+    label,
+    meaning,
+    merge,
+    statements_of,
+)
 
 NAME = "policy"
 OPTIONS: dict[str, dict[str, object]] = {
@@ -23,6 +48,13 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 ABSENT: Value = {"version": VERSION, "id": None, "statements": []}
 NOT_FOUND = {"NoSuchBucketPolicy"}
+IAM_ACTIONS = IamActions(read=("s3:GetBucketPolicy",), write=("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
+FINDING = FindingKind(
+    "medium",
+    "The bucket policy lacks protection",
+    "States, with the secrets in them, can be asked for over plain HTTP or outdated TLS.",
+    ("S3.5", "CIS 2.1.1", "CKV_AWS_379"),
+)
 
 
 def read(target: Target) -> Call:
@@ -62,7 +94,7 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     return (Call("s3", "put_bucket_policy", {**target.bucket, "Policy": document(after)}),)
 
 
-def asked_keys(params: Params) -> Iterator[str]:
+def requested_keys(params: Params) -> Iterator[str]:
     key = params.get("kms_key_id")
     if key and params.get("require_kms_key") is not False and not key.startswith("alias/aws/"):
         yield key
@@ -83,3 +115,87 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "require_kms_key needs a key of your own as kms_key_id: uploads name keys by ARN, not by alias"
     elif len(document({**ABSENT, "statements": [*our_statements(params, [], target), *asked]})) > MAX_BYTES:
         yield f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before["statements"], change.after["statements"]
+    yield from _lost_statements(before, after, target)
+    for statement in after:
+        for who in deleted_principals(statement):
+            yield Refusal(
+                f"policy statement {label(statement)} names {who}, which is what AWS makes of a role or user that was "
+                "deleted, and AWS takes no policy that names it: replace the statement by one of policy_statements "
+                "with its Sid, or drop it with purge_policy_statements"
+            )
+    if (size := len(document(change.after))) > MAX_BYTES:
+        yield Refusal(f"the policy, with the statements that are there, would have {size} bytes; AWS takes {MAX_BYTES}")
+    owner = owner_of(target, after)
+    known = {meaning(each) for each in before}
+    for statement in (each for each in after if meaning(each) not in known):
+        yield from _reach(statement, owner)
+
+
+def _lost_statements(before: list[Statement], after: list[Statement], target: Target) -> Iterator[Refusal]:
+    """Statements that are removed or replaced, unless another one allows or denies at least as much."""
+    kept = {meaning(each) for each in after}
+    gone = [each for each in before if meaning(each) not in kept]
+    lost = [each for each in gone if not any(contains(other, each) for other in after)]
+    sids = {each.get("Sid") for each in after}
+    ours = [each for each in lost if is_own(each, target)]
+    keys = [each for each in ours if each.get("Sid") == KMS_KEY and KMS_KEY in sids]
+    foreign = [each for each in lost if each not in ours]
+    if weakened := [label(each) for each in ours if each not in keys]:
+        yield Refusal(f"the policy would lose or weaken {', '.join(weakened)}", "weaken_policy")
+    if keys:
+        yield Refusal("the policy would require another KMS key for uploads than today", "change_kms_key")
+    if foreign:
+        named = ", ".join(f"{label(each)} (replaced)" if each.get("Sid") in sids else label(each) for each in foreign)
+        reason = f"the policy would lose statements that are not ours: {named}"
+        yield Refusal(reason, "drop_policy_statements")
+    if denials := [label(each) for each in foreign if each.get("Effect") == "Deny"]:
+        yield Refusal(f"the policy would no longer deny what {', '.join(denials)} denies", "weaken_policy")
+
+
+def _reach(statement: Statement, owner: Owner) -> Iterator[Refusal]:
+    """Whom a new statement lets in or locks out."""
+    sid = label(statement)
+    if is_public(statement):
+        yield Refusal(f"policy statement {sid} lets anybody in", "open_public_access")
+    elif lends_control(statement, owner):
+        reason = f"policy statement {sid} lets {_others(owner)} change what protects the bucket"
+        yield Refusal(reason, "grant_foreign_access")
+    elif lets_others_in(statement, owner):
+        reason = (
+            f"policy statement {sid} has conditions that let in {_others(owner)}: let one account in by its number as "
+            "Principal, and say which organisations and VPC endpoints are yours with allowed_organization_ids and "
+            "allowed_vpc_endpoint_ids"
+        )
+        yield Refusal(reason, "grant_foreign_access")
+    if locks_out(statement, owner.bucket_arn, owner.account):
+        yield Refusal(f"policy statement {sid} could lock you out of the policy itself", "lock_out_operator")
+
+
+def _others(owner: Owner) -> str:
+    """Who is not known to be the owner."""
+    return (
+        f"others than account {owner.account}" if owner.account else "others, as far as can be told without account_id"
+    )
+
+
+def _requires_tls(policy: Value, target: Target) -> bool:
+    baseline = our_statements({}, [], target)
+    return all(any(contains(each, ours) for each in policy["statements"]) for ours in baseline)
+
+
+CREATION_PROTECTION = CreationProtection("a policy that requires TLS", "weaken_policy", _requires_tls)
+
+
+def difference(before: Value, after: Value) -> str:
+    lacking = [each for each in after["statements"] if each not in before["statements"]]
+    return f"It lacks {', '.join(str(each.get('Sid') or 'a statement') for each in lacking)}."
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    if value["statements"]:
+        written = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": value["statements"]}
+        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(written)}, after=("public_access",))

@@ -4,15 +4,23 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Response, Target, Value
-from .._core.tags import OPTIONS, desired, in_turn, problems, tag_list
+from collections.abc import Iterator
 
-__all__ = ["OPTIONS", "desired", "problems"]
+from .._core.model import Call, FindingKind, IamActions, Response, Target, Value
+from .._core.provider import BUCKET, ProviderArguments
+from .._core.tags import OPTIONS, desired, in_turn, problems, provider_tags, refusals, tag_list
+
+__all__ = ["OPTIONS", "desired", "problems", "refusals"]
 
 NAME = "tags"
 OPTIONAL_AT_CREATION = True
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchTagSet"}
+PROVIDER_IGNORES = ("tags",)
+IAM_ACTIONS = IamActions(
+    read=("s3:GetBucketTagging",), write=("s3:PutBucketTagging", "s3:TagResource", "s3:UntagResource")
+)
+FINDING = FindingKind("low", "Tags of the bucket differ", "Owner and cost cannot be told by its tags.")
 
 
 def read(target: Target) -> Call:
@@ -41,5 +49,9 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 
 def creation(after: Value) -> dict[str, object]:
-    # Within CreateBucket, so that a rule which demands tags is met and no untagged bucket is ever left behind.
+    # Within CreateBucket, so that a policy that requires tags is met, and no untagged bucket is left behind.
     return {"CreateBucketConfiguration": {"Tags": tag_list(after)}} if after else {}
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    yield from provider_tags(BUCKET, value)

@@ -6,7 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.model import Answer, Call, Failure, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Change,
+    CreationProtection,
+    Failure,
+    FindingKind,
+    IamActions,
+    Params,
+    Probe,
+    Refusal,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import Block, ProviderArguments
 from .mfa_delete_probe import mfa_delete
 
 NAME = "versioning"
@@ -14,6 +30,20 @@ OPTIONS = {"versioning": {"type": "bool"}}
 #: Never enabled; AWS has no way back to it.
 ABSENT = "Disabled"
 NOT_FOUND: set[str] = set()
+CREATION_PROTECTION = CreationProtection(
+    "versioning, so that the next write destroys the state before it",
+    "suspend_versioning",
+    lambda value, _target: bool(value == "Enabled"),
+)
+IAM_ACTIONS = IamActions(
+    read=("s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"), write=("s3:PutBucketVersioning",)
+)
+FINDING = FindingKind(
+    "high",
+    "Old states are not kept",
+    "Without versioning the next write destroys the state before it, and a deleted state is gone.",
+    ("S3.14", "CKV_AWS_21"),
+)
 
 
 def read(target: Target) -> Call:
@@ -48,3 +78,14 @@ def _locked(answer: Answer) -> Refuse | None:
     if answer.code == "ObjectLockConfigurationNotFoundError":
         return None
     return Refuse(f"{answer}; with object lock, which this would tell, versioning cannot be suspended")
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.after != "Enabled":
+        yield Refusal("without versioning the next write destroys the state before it", "suspend_versioning")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    """The provider, too, calls it `Disabled` where versioning was never enabled."""
+    configuration = Block("versioning_configuration", (), {"status": value})
+    yield ProviderArguments("aws_s3_bucket_versioning", {}, (configuration,))

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Commands for a person to paste, and what text may be part of one. Pure.
+"""Commands for a user to paste, and which text is safe in them. Pure.
 
 Quoting protects the shell, but Ansible templates `-e` and `-a` with Jinja after the shell is done, and nothing quotes
 for both. So a word stands in a command only if every character of it is harmless everywhere. What is not is given in
@@ -60,12 +60,12 @@ def edit(path: str, note: str) -> str:
     """Opens a file of the code: its name is only quoted, as nothing but the shell reads it."""
     if not is_printable(path):
         return NO_COMMAND
-    file = f"./{path}" if path[:1] in ("-", "+") else path  # no option of the editor's
+    file = f"./{path}" if path[:1] in ("-", "+") else path  # not an option of the editor
     return f"${{EDITOR:-vi}} {shlex.quote(file)}{_comment(note)}"
 
 
 def in_note(value: object) -> str:
-    """A value as part of a note: the finding tells of those that cannot be there."""
+    """A value as part of a note; the finding has those that are not safe there."""
     return str(value) if is_plain(str(value)) else "..."
 
 

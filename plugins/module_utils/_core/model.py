@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from .provider import ProviderArguments
+
 #: What a facet looks like once normalised: JSON-like, compared with `!=` and nothing else.
 Value = Any
 Params = Mapping[str, Any]
@@ -22,11 +24,11 @@ SUBJECTS = ("Bucket", "TableName", "ResourceArn", "KeyId", "RoleArn", "path")
 
 
 class TfstateError(Exception):
-    """Something that the user is told in one sentence; never a bug of ours."""
+    """A failure that one sentence tells the user how to fix; never a bug of ours."""
 
 
 class Invalid(TfstateError):
-    """What was asked for cannot be right, wherever it is carried out."""
+    """The options are wrong, wherever they are applied."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Read to the last page, as one answer.
     paged: bool = False
-    #: What to send if AWS does not take this one of us, or for this resource.
+    #: What to send if AWS rejects this call from us, or for this resource.
     instead: tuple[Call, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -47,7 +49,7 @@ class Call:
         return f"{self.operation} on {subject}" if subject else self.operation
 
 
-#: Whose credentials these are.
+#: The account of the credentials.
 IDENTITY = Call("sts", "get_caller_identity")
 
 
@@ -61,8 +63,40 @@ class Failure:
     advice: str
 
     def __str__(self) -> str:
-        said = f" (AWS: {self.message})" if self.message else ""
-        return f"{self.call}: {self.code}; {self.advice}{said}"
+        answer = f" (AWS: {self.message})" if self.message else ""
+        return f"{self.call}: {self.code}; {self.advice}{answer}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a plan is not carried out. Without `word`, nothing permits it."""
+
+    reason: str
+    word: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}; if that is what you want: allow: [{self.word}]" if self.word else self.reason
+
+
+@dataclass(frozen=True)
+class FindingKind:
+    """What all findings of one id have in common."""
+
+    severity: str
+    title: str
+    why: str
+    #: Ids of AWS Security Hub (S3.n, DynamoDB.n), of the CIS AWS Foundations Benchmark, and of Checkov.
+    controls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IamActions:
+    """The permissions that a facet needs."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    #: To delete the resource.
+    delete: tuple[str, ...] = ()
 
 
 class CallFailed(TfstateError):
@@ -95,9 +129,9 @@ class Target:
     #: The account that the operator says must own the resource.
     owner: str | None = None
     arn: str = ""
-    #: No choice made now can lose anything: the resource is missing, or its creation was cut short before use.
+    #: No change can lose anything: the resource does not exist, or its creation was interrupted before use.
     fresh: bool = False
-    #: What the KMS keys are called, by every name that somebody used -> key ARN.
+    #: Every name by which a KMS key was used -> its ARN.
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def key_arn(self, name: str) -> str:
@@ -105,12 +139,12 @@ class Target:
 
     @property
     def account(self) -> str | None:
-        """Whose the resource is, as far as an ARN or the operator says it."""
+        """The account that owns the resource, as far as an ARN or the operator says."""
         return self.owner or of_arn(self.arn)
 
     @property
     def bucket(self) -> dict[str, str]:
-        """What every S3 call but CreateBucket names: the bucket, and whose it has to be."""
+        """The parameters of every S3 call but CreateBucket: the bucket, and the account that must own it."""
         return {"Bucket": self.name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
 
 
@@ -131,8 +165,18 @@ class Change:
 
 
 @dataclass(frozen=True)
+class CreationProtection:
+    """A protection of the baseline that AWS does not give to what it creates."""
+
+    what: str
+    #: What `allow` needs for a creation without it.
+    word: str
+    is_given: Callable[[Value, Target], bool]
+
+
+@dataclass(frozen=True)
 class Probe:
-    """A look around before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or nothing to say."""
+    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or None."""
 
     call: Call
     verdict: Callable[[Answer], Refuse | Leave | None]
@@ -147,17 +191,17 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Leave:
-    """A change that is somebody else's to make: it is dropped, with a warning."""
+    """A change that another tool makes: it is dropped, with a warning."""
 
     reason: str
 
 
-#: Who is told of each write as it happens.
+#: Called for each write as it happens.
 WriteCallback: TypeAlias = Callable[[Call], None]
 
 
 def no_op(_call: Call) -> None:
-    """Nobody."""
+    """Ignores it."""
 
 
 def _nothing(*_unused: Any) -> tuple[Any, ...]:
@@ -177,7 +221,7 @@ class Facet:
     #: Managed only if one of its options is given: it has no baseline.
     opt_in: bool
     absent: Value
-    #: What AWS gives a resource that it creates today, where that is more than `absent`.
+    #: The value of a resource that AWS creates today, where that is more than `absent`.
     new: Value
     not_found: frozenset[str]
     read: Callable[[Target], Call]
@@ -188,12 +232,26 @@ class Facet:
     creation: Callable[[Value], Mapping[str, Any]] | None
     #: Where AWS denies the creation with it, the creation may go without it, and it is written afterwards.
     optional_at_creation: bool
-    #: AWS has been seen to forget what was put: it is put once more.
+    #: AWS is known to lose a write of it: it is written once more.
     may_be_lost: bool
     problems: Callable[[Params, Target], Iterable[str]]
     probes: Callable[[Target, Value, Value], Iterable[Probe]]
-    asked_keys: Callable[[Params], Iterable[str]]
-    seen_keys: Callable[[Response], Iterable[str]]
+    requested_keys: Callable[[Params], Iterable[str]]
+    observed_keys: Callable[[Response], Iterable[str]]
+    #: Reasons not to carry out a change of the facet.
+    refusals: Callable[[Change, Target], Iterable[Refusal]]
+    creation_protection: CreationProtection | None
+    #: The finding of an audit where the facet differs from what it should be; its id is `<resource>.<facet>`.
+    finding: FindingKind | None
+    #: The detail of that finding, where it is more than the values that differ.
+    difference: Callable[[Value, Value], str] | None
+    iam_actions: IamActions
+    #: The facet as arguments of the Terraform provider.
+    provider_arguments: Callable[[Value], Iterable[ProviderArguments]]
+    #: Arguments of the bucket's or table's own Terraform resource that are ignored if the facet is unmanaged.
+    provider_ignores: tuple[str, ...]
+    #: What an estimate of costs has to know of the facet, by name; of None, a facet that was not read, too.
+    cost: Callable[[Value], Mapping[str, Any]] | None
 
     def is_managed(self, params: Params) -> bool:
         left_alone = self.name in (params.get("unmanaged") or ())
@@ -221,12 +279,20 @@ def facet_of(module: ModuleType) -> Facet:
         desired=module.desired,
         calls=module.calls,
         creation=getattr(module, "creation", None),
-        optional_at_creation=getattr(module, "MAY_FOLLOW", False),
+        optional_at_creation=getattr(module, "OPTIONAL_AT_CREATION", False),
         may_be_lost=getattr(module, "MAY_BE_LOST", False),
         problems=getattr(module, "problems", _nothing),
         probes=getattr(module, "probes", _nothing),
-        asked_keys=getattr(module, "asked_keys", _nothing),
-        seen_keys=getattr(module, "seen_keys", _nothing),
+        requested_keys=getattr(module, "requested_keys", _nothing),
+        observed_keys=getattr(module, "observed_keys", _nothing),
+        refusals=getattr(module, "refusals", _nothing),
+        creation_protection=getattr(module, "CREATION_PROTECTION", None),
+        finding=getattr(module, "FINDING", None),
+        difference=getattr(module, "difference", None),
+        iam_actions=getattr(module, "IAM_ACTIONS", IamActions()),
+        provider_arguments=getattr(module, "provider_arguments", _nothing),
+        provider_ignores=getattr(module, "PROVIDER_IGNORES", ()),
+        cost=getattr(module, "cost", None),
     )
 
 
@@ -235,7 +301,7 @@ def _never(_observed: Values) -> bool:
 
 
 def _by_name(_response: Response) -> None:
-    """Whatever bears the name is the same."""
+    """The name identifies it."""
 
 
 @dataclass(frozen=True)
@@ -244,24 +310,24 @@ class Resource:
 
     kind: str
     facets: tuple[Facet, ...]
-    #: What has to go, in this order, for the resource to be gone.
+    #: What a deletion removes, in this order.
     teardown: tuple[Facet, ...]
     #: The ARN that the resource has, or will have.
     arn: Callable[[Target], str]
-    #: The target, known better once the existence was read.
+    #: The target, completed once the existence was read.
     locate: Callable[[Target, Response], Target]
-    #: None when AWS is at rest; else what it is still doing. Raises Invalid on what no waiting mends.
+    #: None if AWS is done; else what it is still doing. Raises Invalid where waiting does not help.
     busy: Callable[[Response], str | None]
-    #: What tells the resource from another of its name.
+    #: What distinguishes the resource from another of its name.
     identity: Callable[[Response], str | None] = _by_name
     #: What a user should know before a change, though it is no reason to refuse it.
     cautions: Callable[[Target, Values], Iterable[str]] = _nothing
-    #: Whether the observed facets show a creation that was cut short, provided that the resource is empty.
+    #: Whether the observed facets show a creation that was interrupted, provided that the resource is empty.
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None
     #: Read before a deletion because a refusal may rest on them.
     refusal_inputs: tuple[Facet, ...] = ()
-    #: What whoever deletes it has to know.
+    #: A warning for a deletion.
     deletion_warning: Callable[[Target], str | None] | None = None
 
     @property
@@ -286,23 +352,32 @@ def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plan(facets: tuple[Facet, ...], target: Target, observed: Values, wanted: Values) -> tuple[Change, ...]:
-    """The changes from `observed` to `wanted`, in order. What a creation can carry rides on the call that creates."""
-    creating = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
+    """The changes from `observed` to `wanted`, in order. What a creation can carry is part of the call that creates."""
+    is_creation = observed.get(EXISTENCE, True) is None and wanted.get(EXISTENCE) is not None
     changes: list[Change] = []
-    carried: dict[str, Any] = {}
-    needed: dict[str, Any] = {}
     for facet in facets:
         before, after = observed[facet.name], wanted[facet.name]
-        rides = creating and facet.creation is not None
-        if rides and facet.creation is not None:
-            carried = merged(carried, facet.creation(after))
-            needed = needed if facet.optional_at_creation else merged(needed, facet.creation(after))
         if before != after:
-            changes.append(Change(facet.name, before, after, () if rides else facet.calls(target, before, after)))
-    if creating:
-        first, *rest = changes
-        create, *more = first.calls
-        bare = () if needed == carried else (replace(create, params=merged(create.params, needed)),)
-        create = replace(create, params=merged(create.params, carried), instead=bare)
-        changes = [replace(first, calls=(create, *more)), *rest]
-    return tuple(changes)
+            is_carried = is_creation and facet.creation is not None
+            calls = () if is_carried else facet.calls(target, before, after)
+            changes.append(Change(facet.name, before, after, calls))
+    return _folded_into_creation(changes, facets, wanted) if is_creation else tuple(changes)
+
+
+def _folded_into_creation(changes: list[Change], facets: tuple[Facet, ...], wanted: Values) -> tuple[Change, ...]:
+    """The changes, with all that the creating call can carry in it, and in `instead` only what it must carry."""
+    creation, *others = changes
+    create, *further_calls = creation.calls
+    everything = _creation_params(facets, wanted)
+    required = _creation_params((facet for facet in facets if not facet.optional_at_creation), wanted)
+    bare = () if required == everything else (replace(create, params=merged(create.params, required)),)
+    whole = replace(create, params=merged(create.params, everything), instead=bare)
+    return (replace(creation, calls=(whole, *further_calls)), *others)
+
+
+def _creation_params(facets: Iterable[Facet], wanted: Values) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for facet in facets:
+        if facet.creation is not None:
+            params = merged(params, facet.creation(wanted[facet.name]))
+    return params

@@ -21,17 +21,54 @@ HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 #: Options that name something: no secret, whatever they contain.
 NAMES = frozenset(
     {
-        *("name", "bucket", "bucket_arn", "table", "table_arn", "region", "account_id", "confirm_name"),
-        *("profile", "assume_role_arn", "assume_role_session_name", "aws_ca_bundle", "endpoint_url"),
-        *("kms_key_id", "encryption", "logging_target_bucket", "logging_target_prefix"),
-        *("allowed_organization_ids", "allowed_vpc_endpoint_ids"),
-        *("key", "keys", "workspace", "workspace_key_prefix"),
-        *("directory", "project", "tfbackend", "code", "code_exclude", "code_backend_files", "client"),
-        *("client_profile", "client_assume_role_arn", "client_assume_role_session_name"),
+        "name",
+        "bucket",
+        "bucket_arn",
+        "table",
+        "table_arn",
+        "region",
+        "account_id",
+        "confirm_name",
+        "profile",
+        "assume_role_arn",
+        "assume_role_session_name",
+        "aws_ca_bundle",
+        "endpoint_url",
+        "kms_key_id",
+        "encryption",
+        "logging_target_bucket",
+        "logging_target_prefix",
+        "allowed_organization_ids",
+        "allowed_vpc_endpoint_ids",
+        "key",
+        "keys",
+        "workspace",
+        "workspace_key_prefix",
+        "directory",
+        "project",
+        "tfbackend",
+        "code",
+        "code_exclude",
+        "code_backend_files",
+        "client",
+        "client_profile",
+        "client_assume_role_arn",
+        "client_assume_role_session_name",
         "client_assume_role_external_id",  # which is written into files that everybody reads
-        *("backup", "backup_region", "backup_account_id", "production_bucket", "production_table"),
-        *("source_bucket", "source_table", "source_region", "source_account_id", "source_profile", "source_key"),
-        *("source_assume_role_arn", "source_assume_role_session_name", "source_endpoint_url"),
+        "backup",
+        "backup_region",
+        "backup_account_id",
+        "production_bucket",
+        "production_table",
+        "source_bucket",
+        "source_table",
+        "source_region",
+        "source_account_id",
+        "source_profile",
+        "source_key",
+        "source_assume_role_arn",
+        "source_assume_role_session_name",
+        "source_endpoint_url",
         "source_workspace_key_prefix",
     }
 )
@@ -86,8 +123,8 @@ def _in_known(entry: object) -> Iterator[str]:
     """The names in what the operator says of code."""
     if isinstance(entry, Mapping):
         backend = entry.get("backend")
-        told = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
-        yield from (str(name) for name in (entry.get("paths"), *told) if _is_text(name))
+        values = [backend.get(name) for name in KNOWN_NAMES] if isinstance(backend, Mapping) else []
+        yield from (str(name) for name in (entry.get("paths"), *values) if _is_text(name))
 
 
 def _is_text(value: object) -> bool:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .model import Call, Params, Target, Value
+from .model import Call, Change, Params, Refusal, Target, Value
+from .provider import ProviderArguments
 
 OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
@@ -33,6 +34,18 @@ def in_turn(tag: tuple[Call, ...], untag: tuple[Call, ...], before: Value, after
     """Tags come before others go, so that a rule which demands one is met throughout; unless AWS takes no more."""
     fit_together = len(tag_list({**before, **after})) <= MOST_TAGS
     return tag + untag if fit_together else untag + tag
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    if (count := len(tag_list(change.after))) > MOST_TAGS:
+        yield Refusal(f"with those that are there it would have {count} tags; AWS takes {MOST_TAGS}")
+
+
+def provider_tags(resource: str, tags: Value) -> Iterator[ProviderArguments]:
+    """As an argument of that resource. Tags of AWS's own services are left out."""
+    own = {tag["Key"]: tag["Value"] for tag in tag_list(tags)}
+    if own:
+        yield ProviderArguments(resource, {"tags": dict(own)})
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:

@@ -46,7 +46,7 @@ RUN = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class CostFacts:
     """What a backend is and holds. None is "not known"."""
 
     region: str
@@ -103,7 +103,7 @@ class Cost:
     def __str__(self) -> str:
         return f"{self.usd}{'+?' if self.unknown else ''}"
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         """As JSON."""
         parts = [
             {"item": part.item, "quantity": _text(part.quantity), "usd": _text(part.usd), "as_of": part.as_of}
@@ -124,14 +124,14 @@ def legend(what: str, dates: Collection[str], is_partial: bool) -> str:
     return "; ".join(filter(None, (what, ", ".join(aged), "+?: part unknown" if is_partial else "")))
 
 
-def monthly_cost(facts: Facts) -> Cost | None:
+def monthly_cost(facts: CostFacts) -> Cost | None:
     """None if no part of it is known."""
     prices = PRICES.get(facts.region, {})
     parts = tuple(_part(item, quantity, prices.get(item), facts) for item, quantity in _quantities(facts))
     return Cost(parts) if any(part.usd is not None for part in parts) else None
 
 
-def _part(item: str, quantity: Quantity, price: Price | None, facts: Facts) -> Part:
+def _part(item: str, quantity: Quantity, price: Price | None, facts: CostFacts) -> Part:
     if quantity == 0:
         return Part(item, quantity, Decimal(0))
     # The other table class has prices of its own.
@@ -144,7 +144,7 @@ def _part(item: str, quantity: Quantity, price: Price | None, facts: Facts) -> P
 _OF_THE_TABLE = {"write_units", "read_units", "write_capacity", "read_capacity", "table_storage"}
 
 
-def _quantities(facts: Facts) -> Iterator[tuple[str, Quantity]]:
+def _quantities(facts: CostFacts) -> Iterator[tuple[str, Quantity]]:
     run = RUN[facts.lock_mode]
     yield "storage", _gigabytes(_sum(facts.current_bytes, facts.noncurrent_bytes))
     yield "writes", _times(run.writes, facts.runs_per_month)
@@ -156,7 +156,7 @@ def _quantities(facts: Facts) -> Iterator[tuple[str, Quantity]]:
     yield "key_requests", None if facts.asks_kms is None else _times(encrypted, facts.runs_per_month)
 
 
-def _table(facts: Facts, billing: Mapping[str, Any], run: Requests) -> Iterator[tuple[str, Quantity]]:
+def _table(facts: CostFacts, billing: Mapping[str, Any], run: Requests) -> Iterator[tuple[str, Quantity]]:
     if billing["billing_mode"] == "PROVISIONED":
         yield "write_capacity", _times(HOURS_IN_A_MONTH, billing["write_capacity"])
         yield "read_capacity", _times(HOURS_IN_A_MONTH, billing["read_capacity"])

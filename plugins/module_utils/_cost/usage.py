@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from .._bucket import BUCKET
 from .._bucket.lifecycle_rules import expiries
 from .._core.periods import USAGE_DAYS
-from .estimate import Facts, monthly_cost
+from .._table import TABLE
+from .estimate import CostFacts, monthly_cost
 
 
-def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> Facts:
+def facts_at_rest(bucket: Mapping[str, Any], table: Mapping[str, Any] | None, lock_mode: str) -> CostFacts:
     """A backend without states and runs, from what tf_state_bucket and tf_lock_table return."""
-    empty = Facts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
+    empty = CostFacts(bucket["region"], lock_mode, 0, 0, runs_per_month=0, table_bytes=0)
     return replace(empty, **_settings(bucket, table))
 
 
@@ -23,17 +25,17 @@ def cost_in_use(backend: Mapping[str, Any], runs_per_month: int | None = None) -
     """As JSON, from what tf_backend_info returns. None without a bucket, or where no part of it is known."""
     facts = facts_of(backend, runs_per_month)
     cost = monthly_cost(facts) if backend["bucket"].get("exists") else None
-    return {**cost.told(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
+    return {**cost.to_result(), "lock_mode": facts.lock_mode, "runs_per_month": facts.runs_per_month} if cost else None
 
 
-def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> Facts:
+def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None) -> CostFacts:
     """A backend in use, from what tf_backend_info returns. What was not gathered is not known."""
     bucket, usage = backend["bucket"], backend.get("usage") or {}
     table = backend.get("table")
     table = None if table and table.get("exists") is False else table
     states, locks = _writes(bucket, usage)
     runs = locks or states  # a run leaves one version of its lock file, and may leave several of the state
-    found = Facts(
+    found = CostFacts(
         backend["region"],
         "lockfile" if table is None else "dynamodb" if states and not locks else "both",
         current_bytes=usage.get("current_bytes"),
@@ -54,30 +56,14 @@ def _writes(bucket: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[int | 
 
 
 def _settings(bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A setting that nobody read is not known."""
-    encryption: Mapping[str, Any] = bucket.get("encryption") or {}
-    keys = [encryption, *([] if table is None else [table.get("encryption") or {}])]
-    asks_kms = bool(encryption) and str(encryption["algorithm"]).startswith("aws:kms")
-    settings = {
-        "kms_keys": frozenset(each["kms_key_id"] for each in keys if _is_customers(each)) if all(keys) else None,
-        "asks_kms": asks_kms and not encryption["bucket_key_enabled"] if encryption else None,
-    }
-    if table is None:
-        return settings
-    recovery = table.get("recovery")
-    return {
-        **settings,
-        "billing": table.get("billing") or _UNREAD,
-        "table_class": table.get("table_class") or "?",
-        "has_recovery": recovery["enabled"] if recovery else None,
-    }
-
-
-#: Whatever it is, its price is not known.
-_UNREAD = {"billing_mode": "PROVISIONED", "write_capacity": None, "read_capacity": None}
-
-
-def _is_customers(encryption: Mapping[str, Any]) -> bool:
-    """The ARN of a key that AWS manages for DynamoDB looks like any other: it counts as the customer's."""
-    key = encryption["kms_key_id"]
-    return bool(key) and not key.startswith("alias/aws/")
+    """What the facets contribute to the cost. A setting that nobody read is not known."""
+    read = [(BUCKET, bucket), *([] if table is None else [(TABLE, table)])]
+    settings: dict[str, Any] = {"kms_keys": frozenset()}
+    for resource, values in read:
+        for facet in resource.facets:
+            if facet.cost is not None:
+                facts = dict(facet.cost(values.get(facet.name)))
+                keys = facts.pop("kms_keys", frozenset())
+                is_known = keys is not None and settings["kms_keys"] is not None
+                settings = {**settings, **facts, "kms_keys": settings["kms_keys"] | keys if is_known else None}
+    return settings

@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a bucket or table lies where it was said to lie, before anything is done there or concluded from it.
+"""Whether a bucket or table is in the given region and account, checked before any work.
 
-botocore follows a bucket into any region, and a table to none: with a wrong region states are right and locks are not.
+botocore follows a bucket into any region, and a table into none: with a wrong region it finds states, but no locks.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from .guard import Refused, refusals
 from .observer import Observer, caller, not_theirs
 
 
-def found(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
-    """The target as far as its existence tells, and whether it exists. Raises TfstateError if it lies elsewhere."""
+def locate_resource(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Target, bool]:
+    """The target as far as its existence tells, and whether it exists. Raises TfstateError if it is elsewhere."""
     observer = Observer(aws, resource, target, {})
     observer.identify()
     exists = observer.observe((resource.existence,), observer.answer)[EXISTENCE]
@@ -27,7 +27,7 @@ def found(aws: ResourceClient, resource: Resource, target: Target) -> tuple[Targ
 
 
 def check_caller(aws: ResourceClient, target: Target) -> None:
-    """Raises TfstateError if locks lie in another account than account_id: a table is always in that of the caller."""
+    """Raises TfstateError if locks are in another account than account_id: a table is always in that of the caller."""
     against = not_theirs(target, caller(aws, target)) if target.owner else None
     if against:
         raise Invalid(f"{against}, as a lock table is always one of their own account")
@@ -37,7 +37,7 @@ def check_bucket(aws: ResourceClient, bucket: Target, table: str | None = None) 
     """Raises TfstateError unless it exists, in the region and the account that were given, and so does its table."""
     if table:
         check_caller(aws, bucket)
-    _unused, exists = found(aws, BUCKET, bucket)
+    _unused, exists = locate_resource(aws, BUCKET, bucket)
     if not exists:
         raise Refused(
             f"bucket {bucket.name} does not exist: check its name, and whose credentials these are; {MAYBE_SOON}"

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looking: what a resource is now, whose it is, and whether AWS is done with it."""
+"""Observation: what a resource is now, which account owns it, and whether AWS is done with it."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from .._core.model import (
 
 @dataclass
 class Observer:
-    """One resource under observation. What is known of the target grows with every look."""
+    """One resource under observation. Each read completes what is known of the target."""
 
     aws: ResourceClient
     resource: Resource
     target: Target
     params: Params
-    #: It was created a moment ago: what cannot be seen of it will be.
+    #: It was created a moment ago: what AWS does not show yet, it will.
     newly_created: bool = False
     #: What reading the existence answered last.
     answer: Answer | None = None
-    #: What told it, when it was seen first, from another of its name.
+    #: What distinguished it from another of its name when it was first read.
     identity: str | None = None
 
     def identify(self) -> None:
-        """Whether the resource exists, and if not, whose credentials these are, as it would be theirs.
+        """Whether the resource exists, and if not, the account of the credentials, which would own it.
 
-        What exists says itself whose it is: a bucket by its answer to the expected owner, a table by its ARN.
+        An existing resource tells its account: a bucket by its answer to the expected owner, a table by its ARN.
         """
         (self.answer,) = self.aws.read([self.resource.existence.read(self.target)], self.newly_created)
         if self.resource.kind == "bucket" and not isinstance(
@@ -59,13 +59,13 @@ class Observer:
             self._check_caller(identity, self.answer)
 
     def meet(self, identity: Answer | None) -> None:
-        """Takes note of whose credentials these are, as far as that is known."""
+        """Notes the account of the credentials, as far as it is known."""
         if identity is not None and not isinstance(identity, Failure):
             known = replace(self.target, account_id=identity["Account"], partition=identity["Arn"].split(":")[1])
             self.target = replace(known, arn=self.resource.arn(known))
 
     def _check_caller(self, identity: Answer | None, existence: Failure) -> None:
-        """Raises Invalid where the resource would be made in another account than it has to be in."""
+        """Raises Invalid if the resource would be created in another account than account_id."""
         against = not_theirs(self.target, identity)
         if against and existence.code in self.resource.existence.not_found:
             raise Invalid(against)
@@ -73,7 +73,7 @@ class Observer:
             raise Invalid(f"{existence}. {against}")
 
     def _check_arn(self) -> None:
-        """Raises Invalid if the resource says that it is of another account than it has to be of."""
+        """Raises Invalid if the resource is in another account than account_id."""
         found, owner = of_arn(self.target.arn), self.target.owner
         if found and owner and found != owner:
             what = f"{self.resource.kind} {self.target.name} is of account {found}, as these credentials are"
@@ -89,8 +89,8 @@ class Observer:
         _known((facet, values[facet.name]) for facet in facets)
         return values
 
-    def look(self, facets: Iterable[Facet]) -> Values:
-        """As `observe`, with the existence, and what cannot be read is an `Unknown`."""
+    def inspect(self, facets: Iterable[Facet]) -> Values:
+        """As `observe`, with the existence; a facet that cannot be read is `Unknown`."""
         exists = self._find(self.answer)
         return {EXISTENCE: exists, **self._read(tuple(facets), exists)}
 
@@ -116,7 +116,7 @@ class Observer:
         return {facet.name: facet.value(answer, self.target) for facet, answer in found}
 
     def _recognise(self) -> None:
-        """Whether it is still the one that was seen first, which the run decided about."""
+        """Fails if it is no longer the resource that was read first, which the plan is about."""
         gone = isinstance(self.answer, Failure)
         now = self.resource.identity(self.answer) if isinstance(self.answer, Mapping) else None
         if self.identity and now != self.identity and not (gone and self.params.get("state") == "absent"):
@@ -127,11 +127,11 @@ class Observer:
         self.identity = self.identity or now
 
     def _name_keys(self, found: Iterable[tuple[Facet, Answer]]) -> None:
-        """Resolves every KMS key that is named, asked for or seen, once."""
+        """Resolves every KMS key, requested or observed, once."""
         for facet, answer in found:
-            seen = () if isinstance(answer, Failure) else facet.seen_keys(answer)
+            seen = () if isinstance(answer, Failure) else facet.observed_keys(answer)
             self.name_keys(seen, must_exist=False)
-            self.name_keys(facet.asked_keys(self.params), must_exist=True)
+            self.name_keys(facet.requested_keys(self.params), must_exist=True)
 
     def name_keys(self, names: Iterable[str], must_exist: bool) -> None:
         unresolved = [name for name in names if ":key/" not in self.target.keys.get(name, "")]
@@ -142,8 +142,8 @@ class Observer:
         contents = self.resource.contents
         return contents is not None and self.observe([contents], self.answer)[contents.name] == contents.absent
 
-    def witness(self, observed: Values) -> Values:
-        """`observed` with what a refusal may rest on besides. Where it is unmanaged, it may stay unknown."""
+    def with_refusal_inputs(self, observed: Values) -> Values:
+        """`observed`, completed by what else a refusal depends on. If that is unmanaged, it may stay unknown."""
         if observed[EXISTENCE] is None:
             return observed
         missing = [facet for facet in self.resource.refusal_inputs if facet.name not in observed]
@@ -159,7 +159,7 @@ class Observer:
         return TfstateError(f"{self.resource.kind} {self.target.name}: {busy}, past wait_timeout; run again later")
 
     def wait_for_rest(self) -> None:
-        """What AWS is in the middle of doing can be neither read nor changed."""
+        """A resource that AWS is changing can be neither read nor changed."""
         attempt = 0
         while busy := self.busy():
             if self.aws.late():
@@ -170,7 +170,7 @@ class Observer:
 
 
 def caller(aws: ResourceClient, target: Target) -> Answer | None:
-    """Whose credentials these are. None where account_id makes up for an STS that does not answer."""
+    """The account of the credentials. None if STS does not answer and account_id is set."""
     try:
         (identity,) = aws.read([IDENTITY])
     except CallFailed:
@@ -183,7 +183,7 @@ def caller(aws: ResourceClient, target: Target) -> Answer | None:
 
 
 def not_theirs(target: Target, identity: Answer | None) -> str | None:
-    """What speaks against these credentials where only the owner's own will do; None if nothing does, or is known."""
+    """Why these credentials are not those of the owner; None if they are, or if it is not known."""
     if target.owner is None or identity is None or isinstance(identity, Failure):
         return None
     if identity["Account"] == target.owner:
@@ -193,7 +193,7 @@ def not_theirs(target: Target, identity: Answer | None) -> str | None:
 
 
 def leave_alone(facet: Facet) -> str:
-    """The way around a facet that cannot be read, if there is one."""
+    """How to leave out a facet that cannot be read, if that is possible."""
     has_a_way = facet.options and facet.name != EXISTENCE
     return f", or leave it alone with unmanaged: [{facet.name}]" if has_a_way else ""
 

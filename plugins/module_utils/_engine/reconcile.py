@@ -63,12 +63,12 @@ class Interrupted(TfstateError):
 
     @property
     def has_written(self) -> bool:
-        """What goes with something else is done without a call."""
+        """Without calls, a change is part of another one."""
         return any(change.calls for change in self.done)
 
 
 class _Overtaken(Exception):
-    """What was to be created is there: somebody else's, or ours with its reply lost. It has to be looked at."""
+    """The resource to create already exists: somebody else's, or ours with its response lost. It has to be read."""
 
     def __init__(self, creation: Change) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class _Overtaken(Exception):
 
 @dataclass
 class _Run(Observer):
-    """One resource on its way: what is known about it, and what was written to it."""
+    """The run of one resource: what is known about it, and what was written to it."""
 
     facets: tuple[Facet, ...] = ()
     written: list[Change] = field(default_factory=list)
     done: list[Change] = field(default_factory=list)
     repeated: set[str] = field(default_factory=set)
-    #: The creation in which we were overtaken; nobody can tell whether it was ours.
+    #: The creation that failed because the resource already exists; it may have been ours.
     tried: tuple[Change, ...] = ()
 
     def refuse(
@@ -95,16 +95,16 @@ class _Run(Observer):
     ) -> None:
         against = refusals(self.resource, self.target, changes, observed, self.params, is_creation, instead)
         if against:
-            told = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
-            raise Refused(told, against)
+            message = ". ".join(f"{self.resource.kind} {self.target.name}: {each}" for each in against)
+            raise Refused(message, against)
 
     def instead(self, wanted: Values, observed: Values) -> list[Change]:
-        """Each facet that would be something else if nothing were asked, from that to what it will be."""
+        """Each facet whose baseline differs from what is desired, from the baseline to that."""
         unasked = desire(self.facets, self.target, {}, observed)
         return [Change(name, unasked[name], wanted[name]) for name in wanted if unasked[name] != wanted[name]]
 
     def look_around(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes less those that are somebody else's to make."""
+        """The changes without those that another tool makes."""
         kept = []
         for change in changes:
             verdict = self._verdict(change)
@@ -141,7 +141,7 @@ class _Run(Observer):
             except TfstateError as failed:
                 code = failed.failure.code if isinstance(failed, CallFailed) else ""
                 self.newly_created = self.newly_created or (creates and code in ALREADY_THERE)
-                # The reply may be lost, and its repetition refused.
+                # The response may be lost, and the retry refused.
                 if not self._came_true(change, failed, looks=1 if code in DENIED else LOOKS):
                     raise
                 if creates and not self.aws.late():
@@ -153,7 +153,7 @@ class _Run(Observer):
             self.done.append(change)
 
     def _came_true(self, change: Change, error: TfstateError, looks: int) -> bool:
-        """Looked at for some seconds: what was written without our knowledge is read late, too."""
+        """Reads for some seconds, as a write whose response was lost may become visible late, too."""
         facet = self._facet(change)
         for attempt in range(looks):
             if attempt:
@@ -222,7 +222,7 @@ def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
 
 
 def reconcile(aws: ResourceClient, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
-    """Makes the resource what `params` say, or in check mode finds out what that would take."""
+    """Makes the resource what `params` say, or in check mode plans it."""
     going = params["state"] == "absent"
     managed = resource.teardown if going else resource.facets
     facets = tuple(facet for facet in managed if facet.is_managed(params))
@@ -247,15 +247,15 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
     before = run.observe(facets, run.answer)
     if before[EXISTENCE] is None and not going:
         for facet in facets:
-            run.name_keys(facet.asked_keys(params), must_exist=True)
+            run.name_keys(facet.requested_keys(params), must_exist=True)
     fresh = before[EXISTENCE] is None or (resource.unfinished(before) and run.is_empty())
     run.target = replace(run.target, fresh=fresh)
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
-    witnessed = run.witness(before) if changes else before
+    inputs = run.with_refusal_inputs(before) if changes else before
     run.refuse(
         changes,
-        witnessed,
+        inputs,
         is_creation=fresh and not going,
         instead=() if fresh or going else run.instead(wanted, before),
     )
@@ -263,7 +263,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
     )
     aws.warnings.extend([deletion_warning] if deletion_warning else [])
-    aws.warnings += () if going else resource.cautions(run.target, witnessed)
+    aws.warnings += () if going else resource.cautions(run.target, inputs)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
@@ -273,7 +273,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
 
 
 def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:
-    """What was read last of the facets that are about to change."""
+    """Applies the changes. Returns the last values read of the changed facets."""
     settled: Values = {}
     try:
         for change in changes:
@@ -300,7 +300,7 @@ def write_files(
     read: Callable[[str], str | None],
     write: Callable[[str, str], None],
 ) -> tuple[Change, ...]:
-    """Makes files hold these texts; the same loop as for AWS, where nothing is read late and nothing lingers."""
+    """Makes files hold these texts: the same loop as for AWS, without late reads."""
     present = {path: read(path) for path in wanted}
     changes = tuple(Change(path, present[path], text) for path, text in wanted.items() if present[path] != text)
     done: list[Change] = []
@@ -313,6 +313,6 @@ def write_files(
     return changes
 
 
-def unless_checking(check_mode: bool, foreseen: T, carry_out: Callable[[], T]) -> T:
-    """What carrying it out came to, or in check mode what it would come to: for work that changes no facet."""
-    return foreseen if check_mode else carry_out()
+def unless_checking(check_mode: bool, planned: T, carry_out: Callable[[], T]) -> T:
+    """The result of `carry_out`, or in check mode `planned`: for work that changes no facet."""
+    return planned if check_mode else carry_out()

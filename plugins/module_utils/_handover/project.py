@@ -13,20 +13,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from .._bucket import BUCKET as STATE_BUCKET
+from .._core.provider import BUCKET, TABLE, Block, ProviderArguments, Reference, Value
 from .._policy.document import MOVED
+from .._table import TABLE as LOCK_TABLE
 from .._terraform.backend_config import Backend, arguments
-from .._terraform.hcl import Block, Reference, Value, hcl_text
-from .provider_arguments import BUCKET_PARTS, LEFT_ALONE, TABLE_PLACES, Body, bucket_attributes, table_body
+from .._terraform.hcl import hcl_text
+from .provider_arguments import LEFT_ALONE, TABLE_ORDER, arguments_of, ignored
 
-#: The schema that the arguments were compared with, and whatever follows without breaking it.
+#: The version whose schema the arguments were compared with, up to the next major version.
 PROVIDER_VERSION = ">= 6.62, < 7.0"
-BUCKET, TABLE = "aws_s3_bucket", "aws_dynamodb_table"
 STATE, LOCKS = "state", "locks"
 ACCOUNT_REGIONAL_SUFFIX = "-an"
-
-#: What has to be there before: facet -> facets, as far as the project has them.
-_AFTER = {"lifecycle": ("versioning",), "object_lock": ("versioning",), "policy": ("public_access",)}
-
 
 #: Of the bucket, and of the table.
 Unmanaged: TypeAlias = "tuple[frozenset[str], frozenset[str]]"
@@ -44,14 +42,14 @@ class Project:
     #: The names of the production backend of the two-phase way; None: the bootstrapped backend itself is adopted.
     production_bucket: str | None = None
     production_table: str | None = None
-    #: Facets that are somebody else's: the project says nothing of them, or ignores them.
+    #: Facets managed elsewhere: the project leaves them out, or ignores them.
     unmanaged: Unmanaged = (frozenset(), frozenset())
     #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
     besides: tuple[str, ...] = ()
 
     @property
     def own(self) -> Backend:
-        """The backend of this project: nobody else locks its key, so that wherever lock files work they are enough."""
+        """The backend of this project: no other project locks its key, so lock files are enough where they work."""
         return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
     @property
@@ -86,39 +84,34 @@ def bucket_resources(project: Project) -> tuple[Block, ...]:
     unmanaged = project.unmanaged[0]
     regional = not project.adopts and name.endswith(ACCOUNT_REGIONAL_SUFFIX)
     namespace: dict[str, Value] = {"bucket_namespace": "account-regional"} if regional else {}
-    attributes = {"bucket": name, **namespace, **bucket_attributes(facets)}
-    main = _resource(BUCKET, STATE, attributes, (), ("tags",) if "tags" in unmanaged else ())
-    bodies = {facet: body(facets[facet]) for facet, (_kind, body) in BUCKET_PARTS.items() if facet not in unmanaged}
-    present = {facet: body for facet, body in bodies.items() if body is not None}
-    parts = [_part(facet, body, present.keys()) for facet, body in present.items()]
-    return (main, *parts)
+    own, parts = arguments_of(STATE_BUCKET, facets, BUCKET)
+    attributes = {"bucket": name, **namespace, **own.attributes}
+    main = _resource(BUCKET, STATE, attributes, own.blocks, tuple(ignored(STATE_BUCKET, unmanaged)))
+    present = {facet: part for facet, part in parts.items() if facet not in unmanaged}
+    return (main, *(_part(part, present) for part in present.values()))
 
 
-def _part(facet: str, body: Body, present: Collection[str]) -> Block:
-    before: list[Value] = [
-        Reference(f"{BUCKET_PARTS[each][0]}.{STATE}") for each in _AFTER.get(facet, ()) if each in present
-    ]
+def _part(part: ProviderArguments, present: Mapping[str, ProviderArguments]) -> Block:
+    before: list[Value] = [Reference(f"{present[facet].resource}.{STATE}") for facet in part.after if facet in present]
     order: dict[str, Value] = {"depends_on": before} if before else {}
-    own, blocks = body
-    return _resource(
-        BUCKET_PARTS[facet][0], STATE, {"bucket": Reference(f"{BUCKET}.{STATE}.bucket"), **own, **order}, blocks
-    )
+    bucket = Reference(f"{BUCKET}.{STATE}.bucket")
+    return _resource(part.resource, STATE, {"bucket": bucket, **part.attributes, **order}, part.blocks)
 
 
 def table_resources(project: Project) -> tuple[Block, ...]:
     if project.table is None or not project.table_name:
         return ()
-    attributes, blocks = table_body(project.table)
-    ignored = [name for facet, names in TABLE_PLACES.items() if facet in project.unmanaged[1] for name in names]
-    ignored += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
-    attributes = {"name": project.table_name, **attributes}
-    return (_resource(TABLE, LOCKS, attributes, blocks, tuple(dict.fromkeys(ignored))),)
+    own, _parts = arguments_of(LOCK_TABLE, project.table, TABLE, TABLE_ORDER)
+    left_alone = [*ignored(LOCK_TABLE, project.unmanaged[1])]
+    left_alone += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
+    attributes = {"name": project.table_name, **own.attributes}
+    return (_resource(TABLE, LOCKS, attributes, own.blocks, tuple(dict.fromkeys(left_alone))),)
 
 
 def _resource(
     kind: str, name: str, attributes: Mapping[str, Value], blocks: tuple[Block, ...], ignored: Collection[str] = ()
 ) -> Block:
-    """What must not be destroyed by mistake, a protection no less than the bucket."""
+    """A resource with prevent_destroy: protections need it as much as the bucket."""
     others: list[Value] = [Reference(each) for each in ignored]
     kept = Block("lifecycle", (), {"prevent_destroy": True, **({"ignore_changes": others} if others else {})})
     return Block("resource", (kind, name), attributes, (*blocks, kept))
@@ -127,7 +120,7 @@ def _resource(
 def _renamed(project: Project) -> dict[str, Any]:
     """The facets with the production bucket wherever they name the bootstrapped one.
 
-    What keeps clients from states that have moved away would keep them from where those have moved.
+    Statements that deny moved states are left out: they would deny them in their new bucket, too.
     """
     old, new = project.backend.bucket, project.bucket_name
     arn = project.backend.bucket_arn

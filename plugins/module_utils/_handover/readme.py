@@ -20,7 +20,7 @@ _SEAL = re.compile(r"(?P<sign>cornerstone\.tfstate hand-over, sha256 )(?P<digest
 
 
 def project_files(project: Project) -> dict[str, str]:
-    """Every file of the project by name, each sealed: whoever edits one breaks its seal, and it is theirs."""
+    """Every file of the project by name, each with a seal, which an edited file no longer matches."""
     files = {name: _sealed(text, "# {}\n\n") for name, text in configuration(project).items()}
     return {**files, README: _sealed(readme(project), "<!-- {} -->\n\n")}
 
@@ -59,7 +59,7 @@ def readme(project: Project) -> str:
 
 
 def _digest_item(backend: Backend) -> str:
-    """What a client would miss the state by."""
+    """What makes a client notice that the state is missing."""
     return f" and its digest, the item `{backend.bucket}/{backend.key}-md5`" if backend.locks_in_table else ""
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .._core.model import TfstateError
+from .._core.provider import Block
 from .._terraform.backend_block import SUFFIXES, Edit, NotSimple, found_in, says, with_block
 from .._terraform.backend_config import Backend, arguments, tfbackend_text
 from .._terraform.code_blocks import GENERATED, GENERATED_FOLDERS
-from .._terraform.hcl import Block, hcl_text
+from .._terraform.hcl import hcl_text
 from .._terraform.parser import arguments_in
 from .files import write_text
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any
 
-from .._audit.expectations import asked_keys
+from .._audit.expectations import requested_keys
 from .._aws.client import Aws
 from .._bucket import BUCKET
 from .._bucket import mfa_delete as mfa
@@ -104,7 +104,7 @@ class _Backend:
     def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
         observer = Observer(self.aws, resource, target, {})
         observer.meet(identity)
-        values = observer.look((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
+        values = observer.inspect((*resource.facets[1:], *BESIDES[resource.kind]) if self._asks("settings") else ())
         for name, value in values.items():
             if isinstance(value, Unknown):
                 self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)
@@ -117,7 +117,7 @@ class _Backend:
         return about if found["exists"] is False else {**about, **known}
 
     def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
-        names = asked_keys(resource, self.asked.get(resource.kind, {}))
+        names = requested_keys(resource, self.asked.get(resource.kind, {}))
         observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}

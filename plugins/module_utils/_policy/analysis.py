@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whom a statement of a bucket policy reaches: anybody, other accounts, its own author; and what another one covers.
 
-What cannot be told counts as the worse of the two.
+If it is not known, the worse of the two is assumed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,21 @@ from .document import DELETED, PRINCIPALS, Statement
 
 #: Condition keys that say who comes, or from where: a test for fixed values of one of them keeps the public out.
 NARROWING = {
-    *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
-    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpce"),
-    *("aws:sourceorgid", "aws:sourceorgpaths", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"),
+    "aws:principalarn",
+    "aws:principalaccount",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:userid",
+    "aws:sourcearn",
+    "aws:sourceaccount",
+    "aws:sourceowner",
+    "aws:sourceip",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "s3:dataaccesspointarn",
+    "s3:dataaccesspointaccount",
     "s3:x-amz-server-side-encryption-aws-kms-key-id",
 }
 #: Operators that hold only where the key is there, and has one of the values. ForAllValues holds without it, too.
@@ -27,7 +39,7 @@ EQUAL = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "A
 ANY_VALUE = "ForAnyValue:"
 #: A wildcard, or a policy variable.
 OPEN = re.compile(r"[*?]|\$\{")
-#: What AWS takes for no network of somebody's: everything that is wider. By version of IP.
+#: AWS takes wider networks for public. By version of IP.
 WIDEST_PREFIX = {4: 8, 6: 32}
 HIGHEST_TLS_VERSION = 1.3
 
@@ -68,7 +80,7 @@ def account_in(arn: str) -> str | None:
 
 
 def is_public(statement: Statement) -> bool:
-    """Whether AWS takes it for public.
+    """Whether AWS regards it as public.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
     """
@@ -87,7 +99,7 @@ def _is_for_users_of_a_web_site(statement: Statement) -> bool:
 
 
 def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
-    """Operator, key and values; all tests of a statement must hold for it to speak."""
+    """Operator, key and values; a statement applies if all its tests hold."""
     for operator, test in statement.get("Condition", {}).items():
         yield from ((operator, key.lower(), values) for key, values in test.items())
 
@@ -117,12 +129,22 @@ def _is_somebodys_network(value: str) -> bool:
 
 #: What lets another account take a bucket's protection away. Source: AWS Security Hub, control S3.6
 CONTROL = (
-    *("s3:DeleteBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPolicy"),
-    *("s3:PutEncryptionConfiguration", "s3:PutObjectAcl"),
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketAcl",
+    "s3:PutBucketPolicy",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutObjectAcl",
     # Of a bucket of states, old versions are a protection, too, and what copies all of them elsewhere exposes them.
-    *("s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"),
-    *("s3:PutBucketObjectLockConfiguration", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"),
-    *("s3:PutBucketOwnershipControls", "s3:PutBucketPublicAccessBlock", "s3:PutReplicationConfiguration"),
+    "s3:DeleteBucket",
+    "s3:DeleteObjectVersion",
+    "s3:PutBucketVersioning",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:BypassGovernanceRetention",
+    "s3:PutObjectRetention",
+    "s3:PutBucketOwnershipControls",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutReplicationConfiguration",
 )
 
 
@@ -161,9 +183,13 @@ def _is_for_owner(operator: str, key: str, values: list[str], owner: Owner) -> b
 
 def _works_for_others(operator: str, key: str, values: list[str], owner: Owner) -> bool:
     """Whether it lets a service in that works for others. The ARN of a bucket names no account, so it tells nothing."""
-    told = [value for value in values if not re.fullmatch(r"arn:[\w-]+:s3:::[\w.-]+", value)]
+    meaningful = [value for value in values if not re.fullmatch(r"arn:[\w-]+:s3:::[\w.-]+", value)]
     is_negated = "Not" in operator
-    return key in SOURCE_KEYS and bool(told) and (is_negated or not all(owner.owns(key, value) for value in told))
+    return (
+        key in SOURCE_KEYS
+        and bool(meaningful)
+        and (is_negated or not all(owner.owns(key, value) for value in meaningful))
+    )
 
 
 def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> bool:
@@ -178,13 +204,13 @@ def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> boo
 
 
 def _is_for_all_of(account: str | None, statement: Statement) -> bool:
-    """An account stands for everybody in it."""
+    """The root principal of an account stands for everybody in it."""
     root = re.compile(rf"arn:[\w-]+:iam::{account or '[0-9]{12}'}:root")
     return any(root.fullmatch(who) for who in statement.get("Principal", {}).get("AWS", []))
 
 
 def _is_about_transport(operator: str, key: str, values: list[str]) -> bool:
-    """Whoever is denied by such a test can come again over a better connection."""
+    """Such a test denies a connection, which the client can improve, and no principal."""
     test = operator.removesuffix("IfExists"), key
     if test == ("Bool", "aws:securetransport"):
         return values == ["false"]

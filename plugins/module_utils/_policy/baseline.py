@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The policy statements that are ours: which protections, as asked or by baseline, and in which words."""
+"""Our policy statements: the protections of the options and of the baseline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def our_statements(params: Params, present: list[Statement], target: Target) -> 
         yield _deny(KMS_ALGORITHM, objects, {"Null": {algorithm: "false"}, "StringNotEquals": right}, "s3:PutObject")
         only = {key: target.key_arn(params["kms_key_id"])}
         yield _deny(KMS_KEY, objects, {"Null": {key: "false"}, "StringNotEquals": only}, "s3:PutObject")
-    # Objects only: whoever administers the bucket from elsewhere must still be able to mend its policy.
+    # Objects only: an administrator from elsewhere must still be able to fix the bucket policy.
     if params.get("allowed_organization_ids"):
         outside = {"aws:PrincipalOrgID": params["allowed_organization_ids"]}
         aws_itself = {"aws:PrincipalIsAWSService": "false"}
@@ -46,7 +46,7 @@ def our_statements(params: Params, present: list[Statement], target: Target) -> 
 
 
 def _requires_key(params: Params, present: list[Statement]) -> bool:
-    """As asked; where nothing is asked, a statement that is there goes over to the key that is."""
+    """As requested; by default, an existing statement is kept, with the requested key."""
     if params.get("require_kms_key") is None and any(each.get("Sid") == KMS_KEY for each in present):
         return bool(params.get("kms_key_id")) and not params["kms_key_id"].startswith("alias/aws/")
     return bool(params.get("require_kms_key"))
@@ -77,7 +77,7 @@ def _tls_version(present: list[Statement]) -> str:
 
 
 def is_own(statement: Statement, target: Target) -> bool:
-    """Whether it is ours by what it says, too: a Sid of ours on somebody else's words is theirs."""
+    """Whether Sid and contents are ours: a foreign statement under a Sid of ours is not."""
     sid = str(statement.get("Sid") or "")
     if sid not in BASELINE_SIDS:  # of a move, a teardown or a lock mode, which say different things each time
         return sid.startswith(OURS)

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._core.printable import shortened
+
 Statement = dict[str, Any]
 
 #: The Sids of our own statements start with it.
 OURS = "CornerstoneTfstate"
-#: That which keeps clients from states that have moved away.
+#: The statement that denies moved states to clients.
 MOVED = f"{OURS}Moved"
 
 VERSION = "2012-10-17"
@@ -89,7 +91,7 @@ def deleted_principals(statement: Statement) -> list[str]:
 
 
 def tls_version(statement: Statement) -> str | None:
-    """The TLS version below which the statement speaks, if it does."""
+    """The TLS version below which the statement applies, if it is about TLS."""
     versions = statement.get("Condition", {}).get("NumericLessThan", {}).get("s3:TlsVersion", [])
     return max((each for each in versions if re.fullmatch(r"\d\.\d", each)), default=None)
 
@@ -114,27 +116,41 @@ def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
     sid = statement.get("Sid")
     if not sid or not re.fullmatch(r"[0-9A-Za-z ]+", str(sid)):
         yield "every policy statement needs a Sid of letters and digits, so that a later edit finds it"
-    where = f"policy statement {sid!r}"
+    for fault in (*_faults_of_form(statement), *_faults_of_names(statement, bucket_arn)):
+        yield f"policy statement {sid!r}: {fault}"
+
+
+def _faults_of_form(statement: Mapping[str, Any]) -> Iterator[str]:
+    """Which elements there are, and their types."""
     if statement.get("Effect") not in ("Allow", "Deny"):
-        yield f"{where}: Effect is Allow or Deny"
+        yield "Effect is Allow or Deny"
     for name in sorted(statement.keys() - ELEMENTS):
-        yield f"{where}: AWS knows no element {name}"
+        yield f"AWS knows no element {name}"
     for name in PRINCIPALS:
         if not isinstance(statement.get(name, {}), Mapping) and statement[name] != "*":
-            yield f'{where}: {name} is "*" or has the form {{AWS: [...]}}'
+            yield f'{name} is "*" or has the form {{AWS: [...]}}'
     condition = statement.get("Condition", {})
     if not isinstance(condition, Mapping) or not all(isinstance(test, Mapping) for test in condition.values()):
-        yield f"{where}: Condition has the form {{operator: {{key: value}}}}"
+        yield "Condition has the form {operator: {key: value}}"
     for pair in (PRINCIPALS, ("Action", "NotAction"), ("Resource", "NotResource")):
         if len([name for name in pair if name in statement]) != 1:
-            yield f"{where}: needs {pair[0]} or {pair[1]}, and not both"
+            yield f"needs {pair[0]} or {pair[1]}, and not both"
+
+
+def _faults_of_names(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
+    """Actions and resources, each and together."""
     for name in ("Action", "NotAction"):
         for action in _strings(statement.get(name, [])):
             if not re.fullmatch(r"(\*|s3:[A-Za-z0-9*?]+)", action):
-                yield f"{where}: {action!r} is no S3 action"
+                yield f"{action!r} is no S3 action"
     for name in ("Resource", "NotResource"):
         for resource in _strings(statement.get(name, [])):
             if resource != bucket_arn and not resource.startswith(f"{bucket_arn}/"):
-                yield f"{where}: resource {resource!r} is not this bucket; use {bucket_arn} and {bucket_arn}/*"
+                yield f"resource {resource!r} is not this bucket; use {bucket_arn} and {bucket_arn}/*"
     if {"Action", "Resource"} <= statement.keys():
-        yield from (f"{where}: {fault}" for fault in _idle_actions(statement, bucket_arn))
+        yield from _idle_actions(statement, bucket_arn)
+
+
+def label(statement: Statement) -> str:
+    """What a message calls a statement."""
+    return shortened(statement.get("Sid") or "(without Sid)")

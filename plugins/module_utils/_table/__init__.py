@@ -31,7 +31,7 @@ def _locate(target: Target, response: Response) -> Target:
 
 
 def _busy(response: Response) -> str | None:
-    """ACTIVE alone is not at rest: a change of encryption goes on behind it."""
+    """An ACTIVE table may still change its encryption."""
     table = response["Table"]
     status, encryption_status = table.get("TableStatus"), table.get("SSEDescription", {}).get("Status")
     if status in LOST:

@@ -5,8 +5,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from .._core.model import Answer, Call, Failure, Leave, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Failure,
+    FindingKind,
+    IamActions,
+    Leave,
+    Params,
+    Probe,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import TABLE, ProviderArguments, without_nulls
 
 NAME = "billing"
 OPTIONS = {
@@ -16,6 +31,18 @@ OPTIONS = {
 }
 ABSENT: Value = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}
 NOT_FOUND: set[str] = set()
+PROVIDER_IGNORES = ("billing_mode", "read_capacity", "write_capacity")
+#: Whatever it is, its price is not known.
+UNREAD: Value = {"billing_mode": "PROVISIONED", "read_capacity": None, "write_capacity": None}
+IAM_ACTIONS = IamActions(
+    read=("dynamodb:DescribeTable", "application-autoscaling:DescribeScalableTargets"), write=("dynamodb:UpdateTable",)
+)
+FINDING = FindingKind(
+    "low",
+    "The table is not paid for as asked",
+    "With too little capacity locks fail when many apply.",
+    ("DynamoDB.1", "CKV2_AWS_16"),
+)
 
 
 def read(target: Target) -> Call:
@@ -69,13 +96,22 @@ def _autoscaled(answer: Answer) -> Refuse | Leave | None:
 
 
 def problems(params: Params, target: Target) -> Iterator[str]:
-    capacities = [params.get(name) for name in ("read_capacity", "write_capacity")]
-    for name, value in zip(("read_capacity", "write_capacity"), capacities, strict=True):
+    capacities = {name: params.get(name) for name in ("read_capacity", "write_capacity")}
+    for name, value in capacities.items():
         if value is not None and not 1 <= value <= 40000:
             yield f"{name} is {value}; it must lie between 1 and 40000"
-    if params.get("billing_mode") == "PAY_PER_REQUEST" and any(capacities):
+    if params.get("billing_mode") == "PAY_PER_REQUEST" and any(capacities.values()):
         yield "read_capacity and write_capacity need billing_mode: PROVISIONED"
-    if params.get("billing_mode") == "PROVISIONED" and not all(capacities):
+    if params.get("billing_mode") == "PROVISIONED" and not all(capacities.values()):
         yield "billing_mode: PROVISIONED needs read_capacity and write_capacity"
-    if any(capacities) and not all(capacities):
+    if any(capacities.values()) and not all(capacities.values()):
         yield "read_capacity and write_capacity go together"
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    capacity = without_nulls(read_capacity=value["read_capacity"], write_capacity=value["write_capacity"])
+    yield ProviderArguments(TABLE, {"billing_mode": value["billing_mode"], **capacity})
+
+
+def cost(value: Value) -> dict[str, Any]:
+    return {"billing": value or UNREAD}

@@ -4,12 +4,37 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+
+from .._core.model import (
+    Call,
+    Change,
+    CreationProtection,
+    FindingKind,
+    IamActions,
+    Params,
+    Refusal,
+    Response,
+    Target,
+    Value,
+)
+from .._core.provider import TABLE, ProviderArguments
 
 NAME = "deletion_protection"
 OPTIONS = {"deletion_protection": {"type": "bool"}}
 ABSENT = False
 NOT_FOUND: set[str] = set()
+PROVIDER_IGNORES = ("deletion_protection_enabled",)
+CREATION_PROTECTION = CreationProtection(
+    "deletion protection", "disable_deletion_protection", lambda on, _target: bool(on)
+)
+IAM_ACTIONS = IamActions(read=("dynamodb:DescribeTable",), write=("dynamodb:UpdateTable",))
+FINDING = FindingKind(
+    "medium",
+    "The lock table can be deleted by accident",
+    "Without the table nobody gets a lock, and the digests that guard states are gone.",
+    ("DynamoDB.6",),
+)
 
 
 def read(target: Target) -> Call:
@@ -30,3 +55,13 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 def creation(after: Value) -> dict[str, object]:
     return {"DeletionProtectionEnabled": after}
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    if not change.after:
+        reason = f"deletion protection of table {target.name} would be switched off"
+        yield Refusal(reason, "disable_deletion_protection")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    yield ProviderArguments(TABLE, {"deletion_protection_enabled": value})

@@ -7,12 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, Change, IamActions, Params, Refusal, Response, Target, Value
+from .._core.provider import TABLE, Block, ProviderArguments
 
 NAME = "existence"
 OPTIONS = {"state": {"choices": ["present", "absent"], "default": "present"}}
 ABSENT = None
 NOT_FOUND = {"ResourceNotFoundException"}
+IAM_ACTIONS = IamActions(
+    read=("dynamodb:DescribeTable",), write=("dynamodb:CreateTable",), delete=("dynamodb:DeleteTable",)
+)
 
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3#dynamodb-state-locking
 KEY: Value = {"LockID": "S HASH"}
@@ -54,3 +58,18 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 def problems(params: Params, target: Target) -> Iterator[str]:
     if not re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", target.name):
         yield f"{target.name!r} is no table name: 3 to 255 letters, digits, dots, hyphens and underscores"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    if change.before and change.before["key"] != KEY:
+        yield Refusal(
+            f"table {target.name} has the key {change.before['key']}, but a lock table has {KEY}; "
+            "a key cannot be changed, and the table is neither replaced nor deleted: choose another name"
+        )
+    if change.before and change.after is None and change.before.get("replicas"):
+        yield Refusal(f"table {target.name} has replicas in {', '.join(change.before['replicas'])}: remove them first")
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    attributes = tuple(Block("attribute", (), {"name": name, "type": kind.split()[0]}) for name, kind in KEY.items())
+    yield ProviderArguments(TABLE, {"hash_key": "LockID"}, attributes)

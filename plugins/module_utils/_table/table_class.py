@@ -4,12 +4,19 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from collections.abc import Iterator
+from typing import Any
+
+from .._core.model import Call, FindingKind, IamActions, Params, Response, Target, Value
+from .._core.provider import TABLE, ProviderArguments
 
 NAME = "table_class"
 OPTIONS = {"table_class": {"choices": ["STANDARD", "STANDARD_INFREQUENT_ACCESS"]}}
 ABSENT = "STANDARD"
 NOT_FOUND: set[str] = set()
+PROVIDER_IGNORES = ("table_class",)
+IAM_ACTIONS = IamActions(read=("dynamodb:DescribeTable",), write=("dynamodb:UpdateTable",))
+FINDING = FindingKind("info", "The table class is not the one asked for", "It costs more than it has to.")
 
 
 def read(target: Target) -> Call:
@@ -30,3 +37,11 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 def creation(after: Value) -> dict[str, object]:
     return {} if after == ABSENT else {"TableClass": after}
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    yield ProviderArguments(TABLE, {"table_class": value})
+
+
+def cost(value: Value) -> dict[str, Any]:
+    return {"table_class": value or "?"}

@@ -4,14 +4,22 @@
 
 from __future__ import annotations
 
-from .._core.model import Call, Response, Target, Value
-from .._core.tags import OPTIONS, desired, in_turn, problems, tag_list
+from collections.abc import Iterator
 
-__all__ = ["OPTIONS", "desired", "problems"]
+from .._core.model import Call, FindingKind, IamActions, Response, Target, Value
+from .._core.provider import TABLE, ProviderArguments
+from .._core.tags import OPTIONS, desired, in_turn, problems, provider_tags, refusals, tag_list
+
+__all__ = ["OPTIONS", "desired", "problems", "refusals"]
 
 NAME = "tags"
 ABSENT: Value = {}
 NOT_FOUND: set[str] = set()
+PROVIDER_IGNORES = ("tags",)
+IAM_ACTIONS = IamActions(
+    read=("dynamodb:ListTagsOfResource",), write=("dynamodb:TagResource", "dynamodb:UntagResource")
+)
+FINDING = FindingKind("low", "Tags of the table differ", "Owner and cost cannot be told by its tags.", ("DynamoDB.5",))
 
 
 def read(target: Target) -> Call:
@@ -33,3 +41,7 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
 
 def creation(after: Value) -> dict[str, object]:
     return {"Tags": tag_list(after)} if after else {}
+
+
+def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
+    yield from provider_tags(TABLE, value)

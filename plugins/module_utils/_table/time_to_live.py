@@ -1,17 +1,23 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Time to live: looked at before a change, as a lock table must have none; never written."""
+"""Time to live: read before a change, as a lock table must have none; never written."""
 
 from __future__ import annotations
 
-from .._core.model import Call, Params, Response, Target, Value
+from .._core.model import Call, FindingKind, IamActions, Params, Response, Target, Value
 
 NAME = "time_to_live"
 OPTIONS: dict[str, dict[str, object]] = {}
-#: Without options it is never asked for: that it cannot be read stops nobody.
+#: Without options it is never managed, so that a run goes on if it cannot be read.
 OPT_IN = True
 ABSENT: Value = None
 NOT_FOUND: set[str] = set()
+IAM_ACTIONS = IamActions(read=("dynamodb:DescribeTimeToLive",))
+FINDING = FindingKind(
+    "high",
+    "The lock table forgets",
+    "Locks and digests vanish when their time is over, while somebody applies.",
+)
 
 
 def read(target: Target) -> Call:

@@ -12,7 +12,8 @@ from .._aws.clock import clock
 from .._backup.manifest import Listed, some
 from .._bucket import BUCKET
 from .._core.model import Call, Failure, Params, Target
-from .._engine.guard import Refused, held
+from .._core.refusals import held
+from .._engine.guard import Refused
 from .._engine.reconcile import reconcile
 from .._state.inspection import GONE
 from .._table import TABLE

@@ -24,7 +24,8 @@ from .._backup.storage import Storage
 from .._backup.write_block import has_write_block, write_block
 from .._bucket import BUCKET
 from .._core.model import Call, CallFailed, Resource, Target, TfstateError
-from .._engine.guard import Refused, held
+from .._core.refusals import held
+from .._engine.guard import Refused
 from .._engine.reconcile import reconcile
 from .._repair.digest_item import digest_of, remove_digest
 from .._state.listing import Item

@@ -15,7 +15,8 @@ from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from .._core.no_log import is_censored, refusal
-from .hcl import Block, Value, hcl_text
+from .._core.provider import Block, Value
+from .hcl import hcl_text
 
 Version: TypeAlias = tuple[int, int, int]
 

@@ -9,42 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from textwrap import indent
-from typing import TypeAlias
 
-Value: TypeAlias = "str | bool | int | Reference | Json | list[Value] | dict[str, Value]"
+from .._core.provider import Block, Json, Reference, Value
 
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # As bare object keys these are read as an expression, not as a name.
 _KEYWORDS = frozenset({"for", "true", "false", "null"})
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What another part of the configuration is called, such as `aws_s3_bucket.state.arn`."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Json:
-    """A value that Terraform turns into JSON text: `jsonencode({ ... })`."""
-
-    value: Value
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block such as `backend "s3" { ... }`: its attributes come first, then its blocks."""
-
-    type: str
-    labels: tuple[str, ...] = ()
-    attributes: Mapping[str, Value] = field(default_factory=dict)
-    blocks: tuple[Block, ...] = ()
 
 
 def hcl_text(attributes: Mapping[str, Value], blocks: tuple[Block, ...] = (), comment: str = "") -> str:

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Finding, Tuning, found, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
+    Finding,
+    Tuning,
+    evaluate,
+    finding_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of, too_bad
@@ -41,7 +46,7 @@ def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str
             "table": {"name": names["table"], "exists": None} if names["table"] else None,
             "counts": {},
         },
-        "findings": list(_results([found("audit.failed", host, reason, fix)], host, tuning)),
+        "findings": list(_results([finding_of("audit.failed", host, reason, fix)], host, tuning)),
     }
 
 
@@ -56,7 +61,7 @@ def build_report(
     backends = [{**each["backend"], "tables": tables.get(each["backend"]["name"])} for each in audits]
     in_code = check_code(code, backends) if code else []
     rows = [_audited_backend(each, code, in_code, tuning) for each in audits]
-    others = judged([finding for name, finding in in_code if not name], "", tuning)
+    others = evaluate([finding for name, finding in in_code if not name], "", tuning)
     return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
 
 
@@ -73,7 +78,7 @@ def _audited_backend(
 
 
 def _results(findings: Iterable[Finding], name: str, tuning: Tuning) -> tuple[dict[str, Any], ...]:
-    return tuple(each.told() for each in judged(findings, name, tuning))
+    return tuple(each.to_result() for each in evaluate(findings, name, tuning))
 
 
 def files_of(report: Report, directory: Path) -> dict[str, str]:

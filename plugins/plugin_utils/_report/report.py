@@ -135,7 +135,7 @@ class Report:
 
 
 def report_of(rows: Iterable[AuditedBackend], others: Iterable[Finding], created: str) -> Report:
-    return Report(tuple(sorted(rows, key=lambda row: row.name)), tuple(each.told() for each in others), created)
+    return Report(tuple(sorted(rows, key=lambda row: row.name)), tuple(each.to_result() for each in others), created)
 
 
 def json_text(report: Report) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, judged
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, evaluate
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Resource, Target, desire
@@ -62,9 +62,9 @@ def facts(region: str = "us-east-1", name: str = "state-us", **more: Any) -> dic
 
 def row(name: str, about: dict[str, Any], tuning: Tuning | None = None, layers: int | None = None) -> AuditedBackend:
     expected = Expectations(name)
-    findings = judged(audit(about, expected), name, tuning or Tuning(TODAY))
+    findings = evaluate(audit(about, expected), name, tuning or Tuning(TODAY))
     backend = {**summary(about, expected), "cost": cost_in_use(about)}
-    return AuditedBackend(backend, tuple(each.told() for each in findings), layers)
+    return AuditedBackend(backend, tuple(each.to_result() for each in findings), layers)
 
 
 def fleet(count: int) -> Report:

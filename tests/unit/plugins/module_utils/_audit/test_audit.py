@@ -17,7 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     SEVERITIES,
     Finding,
     Tuning,
-    judged,
+    evaluate,
     reaches,
     waivers_of,
     worst,
@@ -373,7 +373,7 @@ def test_a_path_is_no_pattern() -> None:
 
 def test_a_missing_table_is_critical_and_mended_by_one_command() -> None:
     (found,) = audit(facts(table={"name": "terraform-locks-us-east-1", "exists": False}), US)
-    assert found.told() == {
+    assert found.to_result() == {
         "id": "table.missing",
         "severity": "critical",
         "title": "No state locking: the lock table does not exist",
@@ -431,7 +431,7 @@ def test_nothing_secret_is_told_of_a_lock() -> None:
     lock = {**LOCK, "age_s": 90_000, "seen": {"Info": "secret"}}
     (found,) = audit(facts(locks=[lock]), US)
     assert found.detail == "Held for 1 d 1 h by ana@laptop, OperationTypeApply."
-    assert "secret" not in str(found.told()) and str(LOCK["lock_id"]) in found.fix
+    assert "secret" not in str(found.to_result()) and str(LOCK["lock_id"]) in found.fix
 
 
 LONG = "x" * 60_000
@@ -474,7 +474,7 @@ def waiver(**more: str) -> dict[str, str]:
 
 def tuned(name: str = "us-east-1", waivers: Any = (), **more: Any) -> list[dict[str, Any]]:
     tuning = Tuning(TODAY, waivers=waivers_of(waivers), **more)
-    return [each.told() for each in judged(audit(SUSPENDED, US), name, tuning)]
+    return [each.to_result() for each in evaluate(audit(SUSPENDED, US), name, tuning)]
 
 
 def test_a_severity_can_be_set() -> None:

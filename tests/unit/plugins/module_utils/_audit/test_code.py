@@ -9,13 +9,17 @@ import shlex
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import Backend, check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import (
+    BackendSummary,
+    check_code,
+    further_tables,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import Unreadable, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
 
 
-def backend(name: str = "us-east-1", **more: Any) -> Backend:
+def backend(name: str = "us-east-1", **more: Any) -> BackendSummary:
     return {
         "name": name,
         "region": name,
@@ -44,7 +48,7 @@ def checkout(path: str = "a", **arguments: Any) -> tuple[str, str]:
     return f"{path}/.terraform/terraform.tfstate", json.dumps({"backend": {"type": "s3", "config": config}})
 
 
-CASES: dict[str, tuple[list[tuple[str, str]], list[Backend], set[tuple[str, str]]]] = {
+CASES: dict[str, tuple[list[tuple[str, str]], list[BackendSummary], set[tuple[str, str]]]] = {
     "all is well": ([layer()], [US], set()),
     "a checkout that is as its code": ([layer(), checkout()], [US], set()),
     "no code for it": ([layer()], [US, EU], {("eu-west-1", "code.missing")}),

@@ -237,13 +237,13 @@ def checked(commands: list[str], folder: Path) -> list[Any]:
 def test_no_report_is_forged(text: str) -> None:
     findings = found_in(text)
     report, plain = (
-        report_of([AuditedBackend(backend(each), tuple(found.told() for found in found_in(each)))], [], "today")
+        report_of([AuditedBackend(backend(each), tuple(found.to_result() for found in found_in(each)))], [], "today")
         for each in (text, "plain")
     )
     for shown in (terminal_text(report, None), markdown_text(report), page_text(report)):
         assert printable_lines(shown) == shown
     assert not [each.detail for each in findings if not is_printable(each.detail)]
-    assert is_printable(too_bad([each.told() for each in findings], "info") or "")
+    assert is_printable(too_bad([each.to_result() for each in findings], "info") or "")
     assert structure(markdown_text(report)) == structure(markdown_text(plain))
     assert page_text(report).count("<tr") == page_text(plain).count("<tr")
 

@@ -72,6 +72,13 @@ def test_a_bucket_is_never_created_without_the_tags_that_were_asked_for() -> Non
     assert changes["tags"].calls == ()
 
 
+def test_where_aws_denies_the_tags_the_bucket_is_created_without_them() -> None:
+    wanted = desire(BUCKET.facets, BUCKETS, {"tags": {"a": "1"}}, NEW_BUCKET)
+    (create,) = plan(BUCKET.facets, BUCKETS, NEW_BUCKET, wanted)[0].calls
+    (bare,) = create.instead
+    assert bare.params == {"Bucket": "tf-state", "CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+
+
 def test_one_call_creates_a_table_as_it_shall_be() -> None:
     params = {"read_capacity": 5, "write_capacity": 5, "tags": {"a": "1"}, "table_class": "STANDARD_INFREQUENT_ACCESS"}
     wanted = desire(TABLE.facets, BUCKETS, params, NEW_TABLE)

@@ -13,7 +13,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate
     GB,
     RUN,
     Cost,
-    Facts,
+    CostFacts,
     legend,
     monthly_cost,
 )
@@ -27,21 +27,21 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage im
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ON_DEMAND = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}
 PROVISIONED = {"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 1}
-EMPTY = Facts("us-east-1", "both", 0, 0, runs_per_month=0, billing=ON_DEMAND, table_bytes=0, has_recovery=True)
+EMPTY = CostFacts("us-east-1", "both", 0, 0, runs_per_month=0, billing=ON_DEMAND, table_bytes=0, has_recovery=True)
 
 
-def cost_of(facts: Facts) -> Cost:
+def cost_of(facts: CostFacts) -> Cost:
     found = monthly_cost(facts)
     assert found
     return found
 
 
-def part(facts: Facts, item: str) -> Decimal | None:
+def part(facts: CostFacts, item: str) -> Decimal | None:
     (found,) = [each for each in cost_of(facts).parts if each.item == item]
     return found.usd
 
 
-SUMS: dict[str, tuple[Facts, str, str]] = {
+SUMS: dict[str, tuple[CostFacts, str, str]] = {
     "a GB of states and old versions": (
         replace(EMPTY, current_bytes=GB // 4, noncurrent_bytes=GB * 3 // 4),
         "storage",
@@ -63,7 +63,7 @@ SUMS: dict[str, tuple[Facts, str, str]] = {
 
 
 @pytest.mark.parametrize(("facts", "item", "usd"), SUMS.values(), ids=SUMS)
-def test_each_part_is_quantity_times_price(facts: Facts, item: str, usd: str) -> None:
+def test_each_part_is_quantity_times_price(facts: CostFacts, item: str, usd: str) -> None:
     assert part(facts, item) == Decimal(usd)
 
 
@@ -72,7 +72,7 @@ def test_a_backend_at_rest_costs_nothing_anywhere() -> None:
         assert str(cost_of(replace(EMPTY, region=region))) == "0.00"
 
 
-UNKNOWN: dict[str, tuple[Facts, set[str]]] = {
+UNKNOWN: dict[str, tuple[CostFacts, set[str]]] = {
     "nobody counted old versions": (replace(EMPTY, noncurrent_bytes=None), {"storage"}),
     "nobody said how often it runs": (
         replace(EMPTY, runs_per_month=None),
@@ -94,15 +94,15 @@ UNKNOWN: dict[str, tuple[Facts, set[str]]] = {
 
 
 @pytest.mark.parametrize(("facts", "items"), UNKNOWN.values(), ids=UNKNOWN)
-def test_what_is_unknown_is_said_and_not_guessed(facts: Facts, items: set[str]) -> None:
+def test_what_is_unknown_is_said_and_not_guessed(facts: CostFacts, items: set[str]) -> None:
     cost = cost_of(facts)
     assert set(cost.unknown) == items
     assert str(cost).endswith("+?")
-    assert {each["item"] for each in cost.told()["parts"] if each["usd"] is None} == items
+    assert {each["item"] for each in cost.to_result()["parts"] if each["usd"] is None} == items
 
 
 def test_where_nothing_is_known_there_is_no_cost() -> None:
-    nothing = Facts("mx-central-1", "lockfile", kms_keys=None, asks_kms=None)
+    nothing = CostFacts("mx-central-1", "lockfile", kms_keys=None, asks_kms=None)
     assert monthly_cost(nothing) is None
 
 

@@ -10,7 +10,9 @@ import sys
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, NOT_GIVEN_BY_AWS, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from scripts.protections import (
     AUDITOR,
@@ -144,7 +146,12 @@ def test_every_protection_by_a_setting_tells_every_way(kind: str) -> None:
 
 def test_what_aws_does_not_give_is_what_unmanaged_needs_a_word_for() -> None:
     told = {(each.kind, each.facet, *way.new) for each in PROTECTIONS for way in each.ways if way.name == UNMANAGED}
-    assert {each for each in told if each[2:]} == {(each.kind, each.facet, each.word) for each in NOT_GIVEN_BY_AWS}
+    assert {each for each in told if each[2:]} == {
+        (resource.kind, facet.name, facet.creation_protection.word)
+        for resource in (BUCKET, TABLE)
+        for facet in resource.facets
+        if facet.creation_protection
+    }
 
 
 def test_every_word_but_that_for_a_foreign_manager_is_one_for_a_protection() -> None:

@@ -19,17 +19,14 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import DEPRECATED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, CallFailed, Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.provider import Block, Json, Reference
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.project import (
     Project,
     bucket_resources,
     configuration,
     table_resources,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import (
-    BUCKET_PARTS,
-    LEFT_ALONE,
-    TABLE_PLACES,
-)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import LEFT_ALONE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import (
     FILES,
     is_unedited,
@@ -39,7 +36,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.den
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.hcl import Block, Json, Reference
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import SPEC, project_of
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
@@ -201,9 +197,20 @@ def text_of(project: Project) -> str:
 
 
 def test_every_facet_has_its_place() -> None:
-    of_the_bucket_itself = {EXISTENCE, "tags"}
-    assert {*BUCKET_PARTS, *of_the_bucket_itself} == {facet.name for facet in BUCKET.facets}
-    assert {*TABLE_PLACES, EXISTENCE} == {facet.name for facet in TABLE.facets}
+    for resource, values in ((BUCKET, RICH_BUCKET), (TABLE, RICH_TABLE)):
+        for facet in resource.facets:
+            is_place = [*facet.provider_arguments(values[facet.name])]
+            assert is_place or (resource is BUCKET and facet.name == EXISTENCE), facet.name
+
+
+def test_an_unmanaged_facet_is_ignored_where_it_has_no_resource_of_its_own() -> None:
+    for resource, values, main in ((BUCKET, RICH_BUCKET, "aws_s3_bucket"), (TABLE, RICH_TABLE, "aws_dynamodb_table")):
+        for facet in resource.facets[1:]:
+            parts = [*facet.provider_arguments(values[facet.name])]
+            names = {name for part in parts if part.resource == main for name in part.attributes}
+            names |= {block.type for part in parts if part.resource == main for block in part.blocks}
+            has_its_own = any(part.resource != main for part in parts)
+            assert has_its_own or names <= {*facet.provider_ignores}, facet.name
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

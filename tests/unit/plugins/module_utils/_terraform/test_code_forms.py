@@ -18,7 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     namings,
     reasons,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import _of_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import _code_checks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Settings
 
@@ -45,7 +45,7 @@ def step_of(code: CodeMap) -> Step:
 
 def teardown_of(code: CodeMap) -> list[str]:
     target = Target(BUCKET, REGION)
-    return list(_of_code(SimpleNamespace(bucket=target, table=Target(TABLE, REGION), keeps_table=False), code))
+    return list(_code_checks(SimpleNamespace(bucket=target, table=Target(TABLE, REGION), keeps_table=False), code))
 
 
 def clients(code: CodeMap, folder: Path) -> list[tuple[str, Any]]:

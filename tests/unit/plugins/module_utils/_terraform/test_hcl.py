@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.hcl import (
-    Block,
-    Json,
-    Reference,
-    Value,
-    hcl_text,
-)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.provider import Block, Json, Reference, Value
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.hcl import hcl_text
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

@@ -4,13 +4,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import SEVERITIES
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Facet, Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import tags
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    EXISTENCE,
+    Change,
+    Facet,
+    Resource,
+    Target,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from hypothesis import HealthCheck, given, settings
@@ -167,6 +177,36 @@ def test_what_the_calls_wrote_reads_back_as_what_was_desired(resource: Resource,
 
 def _read(aws: FakeAws, facet: Facet, target: Target) -> Any:
     return facet.value(aws.read([facet.read(target)])[0], target)
+
+
+@every_setting
+def test_a_setting_has_a_finding_and_a_place_in_a_terraform_project(resource: Resource, facet: Facet) -> None:
+    assert facet.finding is not None
+    assert facet.finding.severity in SEVERITIES
+    assert facet.provider_arguments.__module__ in (facet.read.__module__, tags.__name__)
+
+
+@every_facet
+def test_a_facet_declares_the_permissions_that_it_needs(resource: Resource, facet: Facet) -> None:
+    """That they are those of its calls, and of the documentation: tests/docs/test_permissions.py."""
+    assert facet.iam_actions.read
+    assert bool(facet.iam_actions.write or facet.iam_actions.delete) == any(_calls_of(resource, facet))
+
+
+def _calls_of(resource: Resource, facet: Facet) -> Iterator[Any]:
+    table = import_module(f"tests.unit.plugins.module_utils.facets.{resource.kind}.{facet.name}")
+    for before, after, _calls in table.CALLS.values():
+        yield from facet.calls(target_of(resource), before, after)
+
+
+@every_setting
+def test_every_word_of_its_refusals_is_one_that_allow_takes(resource: Resource, facet: Facet) -> None:
+    table = import_module(f"tests.unit.plugins.module_utils.facets.{resource.kind}.{facet.name}")
+    values = [value for before, after, _calls in table.CALLS.values() for value in (before, after)]
+    changes = [Change(facet.name, before, after) for before in values for after in values if before != after]
+    words = {refusal.word for change in changes for refusal in facet.refusals(change, target_of(resource))}
+    protection = facet.creation_protection
+    assert words | ({protection.word} if protection else set()) <= {None, *ALLOW[resource.kind]}
 
 
 @every_resource

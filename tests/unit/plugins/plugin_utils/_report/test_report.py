@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, found, waivers_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, finding_of, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     CHECKS,
@@ -82,7 +82,7 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
 UNREAD = facts("eu-west-1", "state-eu", **dict.fromkeys(("states", "locks", "digests")))
 FAILED = AuditedBackend(
     {**AF.backend, "bucket": {"name": "b", "exists": None}, "table": {"name": "t", "exists": None}, "counts": {}},
-    (found("audit.failed", "af-south-1", "unreachable", "x").told(),),
+    (finding_of("audit.failed", "af-south-1", "unreachable", "x").to_result(),),
 )
 
 
