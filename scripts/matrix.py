@@ -95,8 +95,8 @@ def main(words: list[str]) -> int:
     verdicts = [*missing([cores[0], cores[-1]] if is_daily else cores)]
     for cell in chosen:
         print(f"--- {cell.name}", flush=True)
-        verdicts.append(judged(cell, SMOKE if is_smoke else FULL))
-    tell(verdicts)
+        verdicts.append(check_cell(cell, SMOKE if is_smoke else FULL))
+    print_verdicts(verdicts)
     return int(any(verdict.is_green is False for verdict in verdicts) or not chosen)
 
 
@@ -139,7 +139,7 @@ def output_of(command: list[str]) -> str:
         return ""
 
 
-def judged(cell: Cell, tests: tuple[str, ...]) -> Verdict:
+def check_cell(cell: Cell, tests: tuple[str, ...]) -> Verdict:
     start = time.monotonic()
     if problem := prepare(cell):
         return Verdict(cell, False, f"could not be installed: {problem}", time.monotonic() - start)
@@ -215,7 +215,7 @@ def environment(cell: Cell) -> dict[str, str]:
     }
 
 
-def tell(verdicts: list[Verdict]) -> None:
+def print_verdicts(verdicts: list[Verdict]) -> None:
     words = {True: "green", False: "RED", None: "-"}
     print(f"\n{'ansible-core':13} {'python':7} {'botocore':9} {'':6} {'time':>6}")
     for each in sorted(verdicts, key=lambda verdict: [int(part) for part in verdict.cell.core.split(".")]):

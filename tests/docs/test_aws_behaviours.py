@@ -74,7 +74,7 @@ def test_every_proof_is_a_test_that_carries_the_number():
     assert missing == []
 
 
-def test_every_number_on_a_test_is_told():
+def test_every_number_on_a_test_is_on_the_page():
     untold = [
         (item, test)
         for test, items in marked().items()

@@ -106,7 +106,7 @@ def test_no_example_hides_in_a_form_that_is_not_run(page):
     assert read(page).count("<!-- not run:") - read(page).count("`<!-- not run:") == len([e for e in found if e.excuse])
 
 
-def test_what_is_not_run_is_told(capsys):
+def test_what_is_not_run_is_shown(capsys):
     total = sum(len(examples(page)) for page in (*MARKDOWN, *PLUGINS))
     with capsys.disabled():
         print(f"\n{total - len(EXCUSED)} of {total} examples are run or checked; not run:")

@@ -160,7 +160,7 @@ def test_who_migrates_needs_exactly_this():
     assert actions(policy("Migrate")) == MOVES | TELLS_ABSENCE
 
 
-def test_who_mends_needs_exactly_this():
+def test_who_repairs_needs_exactly_this():
     modules = (
         "_state/inspection",
         "_state/listing",

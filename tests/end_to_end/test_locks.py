@@ -32,11 +32,11 @@ def stores(backend: Backend) -> list[str]:
 def lock(backend: Backend, key: str, state: str, check_mode: bool = False, **params: Any) -> Result:
     connection = {"endpoint_url": backend.relay.url, "region": REGION, "access_key": "test", "secret_key": "test"}
     table = {} if backend.lock_mode == "lockfile" else {"table": backend.table}
-    asked = {**connection, **table, "bucket": backend.bucket, "key": key, "state": state, **params}
-    return through_core([Task("tf_state_lock", asked, check_mode)])[0]
+    options = {**connection, **table, "bucket": backend.bucket, "key": key, "state": state, **params}
+    return through_core([Task("tf_state_lock", options, check_mode)])[0]
 
 
-def told(backend: Backend, module: str, **params: Any) -> Result:
+def read_result(backend: Backend, module: str, **params: Any) -> Result:
     """What a module tells of a backend that it only looks at."""
     connection = {"endpoint_url": backend.relay.url, "region": REGION, "access_key": "test", "secret_key": "test"}
     table = {} if backend.lock_mode == "lockfile" else {"table": backend.table}
@@ -46,8 +46,8 @@ def told(backend: Backend, module: str, **params: Any) -> Result:
 
 
 def stale(backend: Backend, key: str) -> list[dict[str, Any]]:
-    asked = {"gather": ["locks"], "keys": [key], "stale_lock_minutes": 0, "name": backend.lock_mode}
-    found = told(backend, "tf_backend_audit", **asked)["findings"]
+    options = {"gather": ["locks"], "keys": [key], "stale_lock_minutes": 0, "name": backend.lock_mode}
+    found = read_result(backend, "tf_backend_audit", **options)["findings"]
     return [each for each in found if each["id"] == "lock.stale"]
 
 
@@ -65,7 +65,7 @@ def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
     with workspace.started(*apply(wait_for=str(release))) as process:
         assert becomes_true(lambda: workspace.is_applying)
         during = lock(backend, key, "released", check_mode=True)
-        known = told(backend, "tf_backend_info", gather=["locks"], keys=[key])["backend"]["locks"]
+        known = read_result(backend, "tf_backend_info", gather=["locks"], keys=[key])["backend"]["locks"]
         process.kill()
         process.wait()
     release.touch()  # the provisioner outlives it
@@ -110,8 +110,8 @@ def test_a_hostile_lock_is_released_by_the_command_that_is_printed_and_runs_noth
 
 def test_a_checkout_that_terraform_initialised_is_on_the_map(backend: Backend, workspace: Workspace) -> None:
     initialised(backend, workspace, "on-the-map")
-    asked = {"gather": ["settings"], "code": [str(workspace.folder)], "lock_mode": backend.lock_mode}
-    audit = told(backend, "tf_backend_audit", **asked)
+    options = {"gather": ["settings"], "code": [str(workspace.folder)], "lock_mode": backend.lock_mode}
+    audit = read_result(backend, "tf_backend_audit", **options)
     assert audit["layers"] > 0
     found = {each["id"] for each in audit["findings"] if each["id"].startswith("code.")}
     assert found <= {"code.deprecated", "code.unknown"}, "another command line may give another backend"

@@ -270,7 +270,9 @@ def place(backend: Backend, path: str, body: bytes) -> None:
         backend.dynamodb.put_item(TableName=backend.table, Item=item)
 
 
-def test_a_colleague_who_waits_for_the_lock_meets_the_fence(backends: dict[str, Backend], workspace: Workspace) -> None:
+def test_a_colleague_who_waits_for_the_lock_meets_the_source_protection(
+    backends: dict[str, Backend], workspace: Workspace
+) -> None:
     migration = Migration(backends["both"], backends["lockfile"], "waits/terraform.tfstate")
     succeeded(workspace.init(migration.source.tfbackend, f"-backend-config=key={migration.key}"))
     succeeded(workspace.apply(content="first"))

@@ -168,7 +168,7 @@ def test_every_runbook_has_its_harm() -> None:
 
 
 @pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
-def test_a_runbook_mends_what_it_is_about(page: Path, incident: Incident) -> None:
+def test_a_runbook_repairs_what_it_is_about(page: Path, incident: Incident) -> None:
     harm, code = HARMS[page.stem]
     state = incident.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
     harm(incident)

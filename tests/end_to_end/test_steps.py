@@ -71,14 +71,14 @@ class Client(threading.Thread):
             if self.mode != self.wanted:
                 self._take_over(self.wanted)
             variables = {"client": self.name_, "log": str(self.fleet.log)}
-            self.applied += self._judge(self.workspace.apply(**variables))
+            self.applied += self._check(self.workspace.apply(**variables))
 
     def _take_over(self, mode: str) -> None:
         (self.workspace.folder / "backend.tf").write_text(self.fleet.block(mode))
-        self._judge(self.workspace.init("-reconfigure"))
+        self._check(self.workspace.init("-reconfigure"))
         self.mode = mode
 
-    def _judge(self, run: Run) -> bool:
+    def _check(self, run: Run) -> bool:
         """It may find a lock, and nothing else may stop it."""
         if run.code and REFUSED not in run.output:
             self.fleet.failures.append(f"{self.name_} ({self.mode} -> {self.wanted}): {run.output}")

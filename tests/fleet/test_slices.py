@@ -76,7 +76,7 @@ class Fleet:
         for process in running:
             said, _unused = process.communicate(timeout=180)
             assert process.returncode == 0, said
-        return {place: result for name in limits for place, result in self._seen(name)}
+        return {place: result for name in limits for place, result in self._results(name)}
 
     def _start(self, name: str, hosts: list[str]) -> subprocess.Popen[str]:
         command = [RUNNER, "run", self.folder, "-p", "site.yml", "--ident", name, "--limit", ",".join(hosts)]
@@ -84,7 +84,7 @@ class Fleet:
             command, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def _seen(self, name: str) -> list[tuple[tuple[str, str], Any]]:
+    def _results(self, name: str) -> list[tuple[tuple[str, str], Any]]:
         files = (self.folder / "artifacts" / name / "job_events").glob("*.json")
         events = [json.loads(file.read_text()) for file in files]
         return [

@@ -57,8 +57,8 @@ class Journal:
         self._lock = threading.Lock()
         self.lines: list[dict[str, Any]] = []
 
-    def tell(self, who: str, event: str, **told: Any) -> None:
-        line = {"t": round(time.monotonic(), 4), "who": who, "event": event, **told}
+    def record(self, who: str, event: str, **details: Any) -> None:
+        line = {"t": round(time.monotonic(), 4), "who": who, "event": event, **details}
         with self._lock:
             self.lines.append(line)
             print(json.dumps(line), file=self._file)
@@ -102,8 +102,8 @@ class Wire:
             "Content-Type": "application/x-amz-json-1.0",
         }
         status, _headers, body = self.call("dynamodb", "POST", "/", json.dumps(asked).encode(), **headers)
-        told: dict[str, Any] = json.loads(body or b"{}")
-        return status, told
+        details: dict[str, Any] = json.loads(body or b"{}")
+        return status, details
 
 
 @dataclass
@@ -128,15 +128,15 @@ class Client:
         try:
             self._lock(path, info)
         except Stopped as reason:
-            self.journal.tell(self.who, "not locked", path=path, reason=str(reason))
+            self.journal.record(self.who, "not locked", path=path, reason=str(reason))
             return str(reason)
-        self.journal.tell(self.who, "locked", path=path, lock=info.id)
+        self.journal.record(self.who, "locked", path=path, lock=info.id)
         try:
             outcome = self._write(path, *self._read(path))
         except Stopped as reason:
             outcome = str(reason)
         self._unlock(path, info)
-        self.journal.tell(self.who, outcome, path=path, lock=info.id)
+        self.journal.record(self.who, outcome, path=path, lock=info.id)
         return outcome
 
     def _info(self, path: str) -> LockInfo:
@@ -175,18 +175,18 @@ class Client:
     def _lock_item(self, path: str, text: str) -> None:
         key = {"LockID": {"S": lock_id(self.site.bucket, path)}}
         asked = {"Item": {**key, "Info": {"S": text}}, "ConditionExpression": "attribute_not_exists(LockID)"}
-        status, told = self.wire.dynamodb("PutItem", TableName=self.site.table, **asked)
+        status, details = self.wire.dynamodb("PutItem", TableName=self.site.table, **asked)
         if status == 200:
             return
-        if "ConditionalCheckFailed" not in str(told.get("__type")):
-            raise Stopped(f"lock item {status} {told.get('__type')}")
+        if "ConditionalCheckFailed" not in str(details.get("__type")):
+            raise Stopped(f"lock item {status} {details.get('__type')}")
         raise Stopped(f"locked by {holder(self._item(path).encode())}")
 
     def _item(self, path: str) -> str:
         key = {"LockID": {"S": lock_id(self.site.bucket, path)}}
         asked = {"ProjectionExpression": "LockID, Info", "ConsistentRead": True}
-        _status, told = self.wire.dynamodb("GetItem", TableName=self.site.table, Key=key, **asked)
-        return str(told.get("Item", {}).get("Info", {}).get("S", ""))
+        _status, details = self.wire.dynamodb("GetItem", TableName=self.site.table, Key=key, **asked)
+        return str(details.get("Item", {}).get("Info", {}).get("S", ""))
 
     def _unlock(self, path: str, info: LockInfo) -> None:
         if "file" in self._stores:
@@ -195,14 +195,14 @@ class Client:
             key = {"LockID": {"S": lock_id(self.site.bucket, path)}}
             self.wire.dynamodb("DeleteItem", TableName=self.site.table, Key=key)
         elif "table" in self._stores:
-            self.journal.tell(self.who, "lock stolen", path=path, lock=info.id, store="table")
+            self.journal.record(self.who, "lock stolen", path=path, lock=info.id, store="table")
 
     def _unlock_file(self, path: str, info: LockInfo) -> None:
         status, _headers, held = self.wire.s3("GET", self.site.bucket, lock_file(path))
         if status == 200 and id_in(held) == info.id:
             self.wire.s3("DELETE", self.site.bucket, lock_file(path))
         else:
-            self.journal.tell(self.who, "lock stolen", path=path, lock=info.id, store="file", status=status)
+            self.journal.record(self.who, "lock stolen", path=path, lock=info.id, store="file", status=status)
 
     # The state.
 
@@ -222,14 +222,14 @@ class Client:
     def _digest(self, path: str) -> str | None:
         key = {"LockID": {"S": f"{lock_id(self.site.bucket, path)}-md5"}}
         asked = {"ProjectionExpression": "LockID, Digest", "ConsistentRead": True}
-        status, told = self.wire.dynamodb("GetItem", TableName=self.site.table, Key=key, **asked)
-        found = told.get("Item", {}).get("Digest", {}).get("S") if status == 200 else None
+        status, details = self.wire.dynamodb("GetItem", TableName=self.site.table, Key=key, **asked)
+        found = details.get("Item", {}).get("Digest", {}).get("S") if status == 200 else None
         return str(found).lower() if found and len(found) == 32 else None
 
     def _write(self, path: str, before: dict[str, Any] | None, version: str) -> str:
         time.sleep(self.works_s)
         if before is None:
-            self.journal.tell(self.who, "made anew", path=path)
+            self.journal.record(self.who, "made anew", path=path)
         lineage = before["lineage"] if before else f"new-{random.randbytes(4).hex()}"
         serial = before["serial"] + 1 if before else 1
         body = body_of(lineage, serial, self.who)
@@ -238,7 +238,7 @@ class Client:
         if status != 200:
             raise Stopped(f"write {status} {code_of(answer)}")
         wrote = {"serial": serial, "lineage": lineage, "version": headers.get("x-amz-version-id"), "upon": version}
-        self.journal.tell(self.who, "wrote", path=path, bucket=self.site.bucket, md5=md5(body), **wrote)
+        self.journal.record(self.who, "wrote", path=path, bucket=self.site.bucket, md5=md5(body), **wrote)
         if "table" in self._stores:
             item = {"LockID": {"S": f"{lock_id(self.site.bucket, path)}-md5"}, "Digest": {"S": md5(body)}}
             self.wire.dynamodb("PutItem", TableName=self.site.table, Item=item)
@@ -293,15 +293,15 @@ def code_of(body: bytes) -> str:
 
 def id_in(body: bytes) -> str | None:
     try:
-        told = json.loads(body)
+        details = json.loads(body)
     except ValueError:
         return None
-    return str(told["ID"]) if isinstance(told, dict) and "ID" in told else None
+    return str(details["ID"]) if isinstance(details, dict) and "ID" in details else None
 
 
 def holder(body: bytes) -> str:
     try:
-        told = json.loads(body)
-        return f"{told['Operation']} of {told['Who']}"
+        details = json.loads(body)
+        return f"{details['Operation']} of {details['Who']}"
     except (ValueError, KeyError, TypeError):
         return "nobody any more"

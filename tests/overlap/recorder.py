@@ -79,13 +79,13 @@ class Recorder:
         self._policies: dict[str, list[dict[str, Any]]] = {}
         self._table_policies: dict[str, list[dict[str, Any]]] = {}
 
-    def configure(self, told: dict[str, Any]) -> None:
-        self._delay_s = told.get("delay_s", self._delay_s)
-        if told.get("clear"):
+    def configure(self, content: dict[str, Any]) -> None:
+        self._delay_s = content.get("delay_s", self._delay_s)
+        if content.get("clear"):
             self._kills, self._faults, self._calls, self._writes = [], [], Counter(), Counter()
             self._policies, self._table_policies = {}, {}
-        self._kills += [Kill(**each) for each in told.get("kills", [])]
-        self._faults += [Fault(**each) for each in told.get("faults", [])]
+        self._kills += [Kill(**each) for each in content.get("kills", [])]
+        self._faults += [Fault(**each) for each in content.get("faults", [])]
 
     async def answer(self, inner: Any, service: str, arguments: tuple[Any, ...]) -> Any:
         method, path, headers, body, query = arguments
@@ -112,8 +112,8 @@ class Recorder:
         if service == "s3":
             body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
             return 403, {"Content-Type": "application/xml"}, body.encode()
-        told = {"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "explicit deny"}
-        return 400, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(told).encode()
+        content = {"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "explicit deny"}
+        return 400, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(content).encode()
 
     def _is_faulty(self, who: str, about: dict[str, Any]) -> bool:
         for fault in self._faults:
@@ -152,19 +152,19 @@ class Recorder:
             return
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         if action in ("PutResourcePolicy", "DeleteResourcePolicy"):
-            told = json.loads(body)
-            table = told["ResourceArn"].rpartition("/")[2]
-            self._table_policies[table] = denials(json.loads(told["Policy"])) if "Policy" in told else []
+            content = json.loads(body)
+            table = content["ResourceArn"].rpartition("/")[2]
+            self._table_policies[table] = denials(json.loads(content["Policy"])) if "Policy" in content else []
 
     def _write(self, who: str, about: dict[str, Any], answer: Any) -> None:
         status, headers, body = answer
-        told = {name.lower(): value for name, value in headers.items()}
+        content = {name.lower(): value for name, value in headers.items()}
         if about["op"] in READS and not about.get("is_state"):
             return
         self._number += 1
         line = {"n": self._number, "t": round(time.monotonic(), 4), "who": who, **about, "status": status}
         if about["op"] in ("GetObject", "PutObject", "DeleteObject"):
-            line |= {"version": told.get("x-amz-version-id"), "etag": str(told.get("etag", "")).strip('"')}
+            line |= {"version": content.get("x-amz-version-id"), "etag": str(content.get("etag", "")).strip('"')}
         if status >= 300 and isinstance(body, bytes):
             line["error"] = code_in(body)
         print(json.dumps(line), file=self._log)
@@ -247,17 +247,17 @@ def of_s3(method: str, path: str, query: dict[str, Any], body: bytes) -> dict[st
             about["op"] = "DeleteObjectVersion"
     if method == "GET":
         about["is_state"] = not key.endswith(".tflock") and not version
-    return about | (said(body) if method == "PUT" else {})
+    return about | (describe(body) if method == "PUT" else {})
 
 
-def said(body: bytes) -> dict[str, Any]:
+def describe(body: bytes) -> dict[str, Any]:
     """Of a state its lineage and serial; of a lock its id and operation."""
     with suppress(ValueError):
-        told = json.loads(body)
-        if isinstance(told, dict) and "lineage" in told:
-            return {"lineage": told["lineage"], "serial": told["serial"]}
-        if isinstance(told, dict) and "ID" in told:
-            return {"lock": told["ID"], "operation": told["Operation"], "holder": told["Who"]}
+        content = json.loads(body)
+        if isinstance(content, dict) and "lineage" in content:
+            return {"lineage": content["lineage"], "serial": content["serial"]}
+        if isinstance(content, dict) and "ID" in content:
+            return {"lock": content["ID"], "operation": content["Operation"], "holder": content["Who"]}
     return {}
 
 
@@ -265,23 +265,23 @@ def objects_in(body: bytes) -> list[list[str]]:
     root = ElementTree.fromstring(body)
     found = []
     for each in root:
-        told = {NAMESPACE.sub("", part.tag): part.text or "" for part in each}
-        if "Key" in told:
-            found.append([told["Key"], told.get("VersionId", "")])
+        content = {NAMESPACE.sub("", part.tag): part.text or "" for part in each}
+        if "Key" in content:
+            found.append([content["Key"], content.get("VersionId", "")])
     return found
 
 
 def of_dynamodb(headers: dict[str, str], body: bytes) -> dict[str, Any]:
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
-    told = json.loads(body) if body else {}
-    about: dict[str, Any] = {"op": operation, "table": told.get("TableName")}
-    if "ResourceArn" in told:
-        about |= {"table": told["ResourceArn"].rpartition("/")[2], "denies": "-md5" in told.get("Policy", "")}
-    item = told.get("Item") or told.get("Key") or {}
+    content = json.loads(body) if body else {}
+    about: dict[str, Any] = {"op": operation, "table": content.get("TableName")}
+    if "ResourceArn" in content:
+        about |= {"table": content["ResourceArn"].rpartition("/")[2], "denies": "-md5" in content.get("Policy", "")}
+    item = content.get("Item") or content.get("Key") or {}
     if "LockID" in item:
         about["item"] = item["LockID"]["S"]
     if "Info" in item:
-        about |= said(item["Info"].get("S", "").encode())
+        about |= describe(item["Info"].get("S", "").encode())
     if "Digest" in item:
         about["digest"] = item["Digest"].get("S")
     return about

@@ -43,12 +43,12 @@ class Launcher:
         self._lock = threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def start(self, asked: dict[str, Any]) -> None:
+    def start(self, request: dict[str, Any]) -> None:
         with self._lock:
             for event in ("ended", "gone"):
-                self._events[asked["who"], event] = threading.Event()
+                self._events[request["who"], event] = threading.Event()
             assert self.process.stdin
-            print(json.dumps(asked), file=self.process.stdin, flush=True)
+            print(json.dumps(request), file=self.process.stdin, flush=True)
 
     def wait(self, who: str, event: str, limit_s: float = LIMIT_S) -> bool:
         return self._events[who, event].wait(limit_s)
@@ -160,7 +160,7 @@ class Operator:
         if self.kills > 0:
             attempt.kill = self._plan_kill(attempt.who)
         answer = self.home / f"{attempt.who}.json"
-        self.launcher.start(self._asked(attempt, answer))
+        self.launcher.start(self._request(attempt, answer))
         self.launcher.wait(attempt.who, "ended")
         attempt.result = self._result(answer)
         attempt.end = time.monotonic()
@@ -187,7 +187,7 @@ class Operator:
         self.configure(kills=[kill])
         return f"{' and '.join(targets)} by {number.name} after {'write' if counts_writes else 'call'} {after}"
 
-    def _asked(self, attempt: Attempt, answer: Path) -> dict[str, Any]:
+    def _request(self, attempt: Attempt, answer: Path) -> dict[str, Any]:
         task = self.operation.tasks[self.done]
         params = {**task.params, "access_key": attempt.who, "secret_key": "no-secret-at-all"}
         if "source_bucket" in params:

@@ -45,7 +45,7 @@ class Terraform(Client):
             run = checkout.run(*apply(content=f"{self.who} {self._count}"))
         outcome = "applied" if run.code == 0 else self._reason(run.output)
         event = "not locked" if outcome == "locked" else outcome
-        self.journal.tell(self.who, event, path=path, said="" if run.code == 0 else run.output[-600:])
+        self.journal.record(self.who, event, path=path, said="" if run.code == 0 else run.output[-600:])
         return outcome
 
     @staticmethod

@@ -64,7 +64,7 @@ def failed(run: Run) -> set[str]:
     return {host for host, counts in run.recap.items() if counts["failed"] or counts["unreachable"]}
 
 
-def test_a_region_without_locks_is_found_mended_and_green(seeded: Project, relay: Relay, unique: str) -> None:
+def test_a_region_without_locks_is_found_repaired_and_green(seeded: Project, relay: Relay, unique: str) -> None:
     relay.calls.clear()
     before = seeded.play(AUDIT)
     assert (before.code, failed(before), relay.writes) == (2, {US}, []), before.output

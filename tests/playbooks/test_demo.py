@@ -55,13 +55,13 @@ def test_a_second_run_changes_and_writes_nothing(demo: Demo, relay: Relay) -> No
     assert "5 backends: 5 ok, 0 failed, 0 changed\n" in second.summary
 
 
-def test_check_mode_does_nothing_in_an_empty_world(demo: Demo, relay: Relay) -> None:
+def test_check_mode_does_nothing_in_an_empty_account(demo: Demo, relay: Relay) -> None:
     run = demo.bootstrap("--check")
     assert (run.code, relay.writes, demo.files) == (0, [], set()), run.output
     assert "5 backends: 5 ok, 0 failed, 5 would change\n" in run.summary
 
 
-def test_check_mode_tells_in_an_empty_world_what_the_run_does(
+def test_check_mode_shows_in_an_empty_account_what_the_run_does(
     demo: Demo, relay: Relay, emulator: RunningEmulator
 ) -> None:
     relay.use(*aws_defaults(emulator))

@@ -95,7 +95,7 @@ def test_a_host_that_is_unreachable_is_called_so(project: Project, relay: Relay,
     assert re.findall(r"^FAILED (\w+): .*unreachable", done.summary, re.MULTILINE) == ["a", "b"]
 
 
-def test_of_45_backends_only_counts_and_exceptions_are_told(project: Project) -> None:
+def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -> None:
     """Registered results by way of the inventory: what matters here is that every host's line is found."""
     project.inventory({f"region-{number:02}": registered(number) for number in range(45)})
     project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [SUM_UP]}])

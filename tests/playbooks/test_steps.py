@@ -63,7 +63,7 @@ def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
     assert (again.code, again.recap["here"]["changed"]) == (0, 0), again.output
 
 
-def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_without_being_told(
+def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_by_default(
     project: Project, emulator: RunningEmulator, names: dict[str, str]
 ) -> None:
     put_state(emulator, names)

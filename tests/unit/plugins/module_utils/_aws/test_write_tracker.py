@@ -36,10 +36,10 @@ WRITES: dict[str, tuple[list[Call], bool]] = {
 
 @pytest.mark.parametrize("what", WRITES)
 def test_this_lasts(what: str) -> None:
-    heard: list[Any] = []
+    reported: list[Any] = []
     writes, lasts = WRITES[what]
-    written = WriteTracker(heard.append)
+    written = WriteTracker(reported.append)
     for call in writes:
         written(call)
     assert bool(written) is lasts
-    assert heard == writes
+    assert reported == writes

@@ -399,7 +399,7 @@ def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[
     action._task = SimpleNamespace(args=asked, action=module)
     action._is_local = lambda: True
     action.known = {}
-    action.enter = lambda _edge, _module, arguments, _wrote: arguments
+    action.enter = lambda _entry, _module, arguments, _wrote: arguments
     action._templar = Templar()
     assert action.work() == {"bucket": "state-eu"}
 
