@@ -17,10 +17,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable_result
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, resource_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_audit as _backend_audit
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_backup as _backend_backup
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config as _backend_config
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_handover as _handover_files
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_info as _backend_info
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_restore as _backend_restore
@@ -30,7 +31,6 @@ from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_dig
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_lock as _state_lock
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_move as _state_move
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_version as _state_version
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import SPEC, write_backend
 
 from tests.support.clean_environment import without_aws
 
@@ -44,7 +44,7 @@ ENTRIES = {
     "tf_backend_backup": _backend_backup.MODULE,
     "tf_backend_restore": _backend_restore.MODULE,
     "tf_backend_teardown": _backend_teardown.MODULE,
-    "tf_backend_config": ModuleEntry(SPEC, write_backend),
+    "tf_backend_config": _backend_config.MODULE,
     "tf_state_lock": _state_lock.MODULE,
     "tf_backend_handover": _handover_files.MODULE,
     "tf_state_digest": _state_digest.MODULE,
@@ -74,12 +74,11 @@ def through_core(tasks: Sequence[Task]) -> list[Result]:
 
 def _carried_out(task: Task) -> Result:
     entry = ENTRIES[task.module]
-    rules = {"mutually_exclusive": entry.mutually_exclusive, "required_together": entry.required_together}
     try:
         arguments = entry.without_blanks(task.params)
     except Invalid as problem:
         return {"failed": True, "msg": str(problem), "changed": False}
-    validated = ArgumentSpecValidator(entry.spec, **rules).validate(arguments)
+    validated = ArgumentSpecValidator(entry.spec, **entry.rules).validate(arguments)
     if validated.error_messages:
         return {"failed": True, "msg": validated.errors.msg, "changed": False}
     return printable_result(entry.run(validated.validated_parameters, task.check_mode, task.diff))

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a failed task returns, besides its message: the keys that playbooks read, and what was done before the failure."""
+"""What a failed task returns besides its message: the keys that playbooks read, and what was done before it failed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 CODE = {"unknown": None, "code_known": []}
 #: Without `failed`, `msg` and `changed: False`, which all of them have.
 MORE: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("tf_state_bucket", "tf_lock_table"), {"changes": []}),
+    "tf_state_bucket": {"changes": []},
+    "tf_lock_table": {"changes": []},
     "tf_backend_handover": {"changes": []},
     "tf_backend_teardown": {"done": [], **CODE},
     "tf_lock_mode": {"digests": [], **CODE},
@@ -60,9 +61,8 @@ UNREACHABLE = "http://127.0.0.1:9 cannot be reached"
 def failed(module: str, **options: Any) -> dict[str, Any]:
     """The result of a task that fails, less what both ways to run a module remove."""
     entry = importlib.import_module(f"{MODULES}.{module}").MODULE
-    rules = {"mutually_exclusive": entry.mutually_exclusive, "required_together": entry.required_together}
     arguments = {name: value for name, value in options.items() if value is not None}
-    validated = ArgumentSpecValidator(entry.spec, **rules).validate(arguments)
+    validated = ArgumentSpecValidator(entry.spec, **entry.rules).validate(arguments)
     assert not validated.error_messages, validated.error_messages
     result = result_of(entry, validated.validated_parameters, check_mode=False, diff=True)
     if not result.get("warnings"):
@@ -120,7 +120,7 @@ class Client(SimpleNamespace):
 
 
 def resource(patch: Callable[[str, Any], None]) -> None:
-    patch("entry.reconcile", interrupted(CHANGE))
+    patch("reconcile", interrupted(CHANGE))
 
 
 def handover(patch: Callable[[str, Any], None]) -> None:
@@ -155,10 +155,10 @@ def digest(patch: Callable[[str, Any], None]) -> None:
 def restore(patch: Callable[[str, Any], None]) -> None:
     def restoring(to: Any, *_arguments: Any) -> Any:
         to.on_write(WROTE)
-        return SimpleNamespace(to=to, look=lambda: None, carry_out=breaks)
+        return SimpleNamespace(to=to, plan=lambda: None, carry_out=breaks)
 
-    vault = SimpleNamespace(manifest=lambda: "{}", url="no/backup")
-    patch("vault_of", lambda *_arguments: vault)
+    storage = SimpleNamespace(manifest=lambda: "{}", url="no/backup")
+    patch("storage_of", lambda *_arguments: storage)
     patch("manifest_of", lambda *_arguments: SimpleNamespace(bucket="state-eu", table=None, region="eu-west-1"))
     patch(
         "Aws", lambda _connection, _timeout_s, on_write: SimpleNamespace(warnings=["be careful"] * 2, on_write=on_write)
@@ -166,22 +166,22 @@ def restore(patch: Callable[[str, Any], None]) -> None:
     patch("_existing", lambda *_arguments: None)
     patch("_check_bucket", lambda *_arguments: None)
     patch("Destination", lambda aws, *_arguments: SimpleNamespace(aws=aws, on_write=aws.on_write))
-    patch("Restoring", restoring)
+    patch("Restore", restoring)
 
 
 def teardown(patch: Callable[[str, Any], None]) -> None:
-    def doomed(aws: Any, *_arguments: Any) -> Any:
+    def plan_teardown(aws: Any, *_arguments: Any) -> Any:
         aws.on_write(WROTE)
         return SimpleNamespace(aws=aws)
 
-    def torn_down(found: Any, *_arguments: Any) -> Any:
-        return SimpleNamespace(aws=found.aws, check=lambda: None, carry_out=breaks, done=["the policy denies writing"])
+    def torn_down(plan: Any, *_arguments: Any) -> Any:
+        return SimpleNamespace(aws=plan.aws, check=lambda: None, carry_out=breaks, done=["the policy denies writing"])
 
     patch(
         "Aws", lambda _connection, _timeout_s, on_write: SimpleNamespace(warnings=["be careful"] * 2, on_write=on_write)
     )
-    patch("doomed", doomed)
-    patch("objections", lambda *_arguments: ())
+    patch("plan_teardown", plan_teardown)
+    patch("failed_checks", lambda *_arguments: ())
     patch("Teardown", torn_down)
 
 
@@ -254,8 +254,8 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Callable[
         there = importlib.import_module(f"{MODULES}.{module}")
 
         def one(name: str, value: Any) -> None:
-            owner = _entry if name.startswith("entry.") or not hasattr(there, name) else there
-            monkeypatch.setattr(owner, name.removeprefix("entry."), value)
+            owner = _entry if name in ("Aws", "reconcile") else there
+            monkeypatch.setattr(owner, name, value)
 
         return one
 
