@@ -185,6 +185,19 @@ def teardown(patch: Callable[[str, Any], None]) -> None:
     patch("Teardown", torn_down)
 
 
+def lock(patch: Callable[[str, Any], None]) -> None:
+    patch("Aws", Client)
+    patch("check_bucket", lambda *_arguments: None)
+    patch("look", lambda *_arguments: ())
+    patch("take", breaks_once_taken)
+    patch("release", lambda *_arguments: SimpleNamespace(problems=["the lock file is still there"]))
+
+
+def breaks_once_taken(aws: Any, *_arguments: Any) -> tuple[Any, ...]:
+    aws.rest = breaks
+    return ("file",)
+
+
 def lock_mode(patch: Callable[[str, Any], None]) -> None:
     crossing = SimpleNamespace(
         look=breaks, aws=Client(), scope=None, outcome=Outcome(removed=["b", "a"], moves_fence=True), alone=nullcontext
@@ -232,6 +245,7 @@ CUT_SHORT: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "tf_state_digest": (digest, {"changed": True, "msg": f"{PROBLEM} (done before: put_item)", **WARNED}),
     "tf_backend_restore": (restore, {"changed": True, **WARNED}),
     "tf_backend_teardown": (teardown, {"changed": True, "done": ["the policy denies writing"], **WARNED, **CODE}),
+    "tf_state_lock": (lock, {"changed": False, "warnings": ["be careful", "the lock file is still there"]}),
     "tf_lock_mode": (lock_mode, {"changed": True, "digests": ["a", "b"], **WARNED, **CODE}),
     "tf_state_move": (
         state_move,
