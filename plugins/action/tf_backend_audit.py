@@ -11,26 +11,26 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_audit
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import options_of
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_audit.MODULE
 
-    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
-        return super().is_of_the_role(given) and not given.get("facts")
+    def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
+        return super().uses_role_variables(given) and not given.get("facts")
 
-    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """The backend as the role would make it: what it would change is what is found."""
-        bucket = _role.arguments("bucket", found)
-        table = _role.arguments("table", found) if _role.has_table(found) else {}
-        shared = {name: bucket[name] for name in _role.SHARED if name in bucket}
-        more = {name: found.get(f"{_role.PREFIX}{name}") for name in ("workspace_key_prefix", "lock_mode")}
+    def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The backend as the role would make it: what it would change is what is values."""
+        bucket = role_variables.arguments("bucket", values)
+        table = role_variables.arguments("table", values) if role_variables.has_table(values) else {}
+        shared = {name: bucket[name] for name in role_variables.SHARED if name in bucket}
+        more = {name: values.get(f"{role_variables.PREFIX}{name}") for name in ("workspace_key_prefix", "lock_mode")}
         return {
             **shared,
             **{name: value for name, value in more.items() if value is not None},
-            "name": self.known["inventory_hostname"],
+            "name": self.task_vars["inventory_hostname"],
             "bucket": bucket["name"],
             **({"table": table["name"]} if table else {}),
             "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},

@@ -10,4 +10,3 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_pr
 
 class ActionModule(ModuleAction):
     MODULE = tf_backend_config.MODULE
-    NEEDS_BOTOCORE = False

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_handover
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, backend_options
 
 #: Options of which the role has variables, besides those of the whole backend.
 OWN = ("name", "client", "client_version", "bucket_unmanaged", "table_unmanaged")
@@ -18,7 +18,7 @@ OWN = ("name", "client", "client_version", "bucket_unmanaged", "table_unmanaged"
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_handover.MODULE
 
-    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: found[PREFIX + name] for name in OWN if PREFIX + name in found}
-        defaults = {"name": self.known["inventory_hostname"], "lock_mode": found.get(f"{PREFIX}lock_mode", "both")}
-        return {**whereabouts(found), **defaults, **given}
+    def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        own = {name: values[PREFIX + name] for name in OWN if PREFIX + name in values}
+        defaults = {"name": self.task_vars["inventory_hostname"], "lock_mode": values.get(f"{PREFIX}lock_mode", "both")}
+        return {**backend_options(values), **defaults, **own}

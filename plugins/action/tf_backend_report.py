@@ -20,16 +20,22 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files i
     write_private_text,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import without_blanks
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of, code_result
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
+    CODE_OPTIONS,
+    code_of,
+    code_result,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import (
-    MODULE,
-    NEVER_BLANK,
-    TUNING_SPEC,
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import (
+    TUNING_NEVER_BLANK,
+    TUNING_OPTIONS,
     tuning_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import (
+    MODULE,
+)
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import ModuleDefaults
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import (
     audit_of,
@@ -39,7 +45,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build 
 )
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import terminal_text
 
-SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_SPEC}
+SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_OPTIONS, **CODE_OPTIONS}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -52,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         known = task_vars or {}
         try:
-            arguments = without_blanks(SPEC, self._task.args, NEVER_BLANK)
+            arguments = without_blanks(SPEC, self._task.args, TUNING_NEVER_BLANK)
         except Invalid as problem:
             return {**result, "failed": True, "msg": str(problem)}
         validated = ArgumentSpecValidator(SPEC).validate(arguments)
@@ -96,10 +102,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             # As the audit of the host reached AWS.
             defaults = ModuleDefaults(self._task, self._templar, facts.get("omit"))
-            variables = _role.with_defaults(
-                _role.given(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
+            variables = role_variables.with_defaults(
+                role_variables.read_variables(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
             )
-            arguments = _role.arguments("table", _role.typed(variables))
+            arguments = role_variables.arguments("table", role_variables.typed(variables))
             connection = {name: value for name, value in arguments.items() if name in CONNECTION_SPEC}
             params = ArgumentSpecValidator(CONNECTION_SPEC).validate(connection).validated_parameters
             return tables_there(params, sorted(names), backend["account_id"])

@@ -16,5 +16,5 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_restore.MODULE
 
-    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
-        return super().is_of_the_role(given) and not is_blank(self.known.get(f"{PREFIX}bucket_name"))
+    def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
+        return super().uses_role_variables(given) and not is_blank(self.task_vars.get(f"{PREFIX}bucket_name"))

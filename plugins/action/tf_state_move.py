@@ -11,16 +11,16 @@ from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_move
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, whereabouts
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, backend_options
 
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_state_move.MODULE
 
-    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Without a lock mode, that of the project stays."""
-        lock_mode = found.get(f"{PREFIX}lock_mode")
-        return {**whereabouts(found), **({"lock_mode": lock_mode} if lock_mode else {})}
+        lock_mode = values.get(f"{PREFIX}lock_mode")
+        return {**backend_options(values), **({"lock_mode": lock_mode} if lock_mode else {})}
 
     def on_write(self, written: str) -> None:
         """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""

@@ -9,6 +9,11 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  code:
+    description:
+      - Directories of Terraform, OpenTofu or Terragrunt code, with its checkouts. C(docs/code.md) lists what is read.
+    type: list
+    elements: path
   code_known:
     description:
       - What the code in O(code) that cannot be read for certain is. C(docs/code.md) lists what is read.

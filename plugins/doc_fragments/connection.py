@@ -85,6 +85,11 @@ options:
       - V(false) assumes the role, and asks for the account, again for every task.
     type: bool
     default: true
+  wait_timeout:
+    description:
+      - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.
+    type: int
+    default: 300
 requirements:
   - python >= 3.10
   - botocore >= 1.40

@@ -30,8 +30,6 @@ options:
       - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.
       - Then the task fails while AWS is still at work, and warns while AWS still reads back old settings.
         Either way, run it again later.
-    type: int
-    default: 300
 notes:
   - Everything is read before anything is written, and options are checked before that, in check mode too.
   - A setting that cannot be read counts as unknown, never as absent. The task then fails before its first write,

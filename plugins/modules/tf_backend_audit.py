@@ -20,7 +20,9 @@ description:
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
+  - cornerstone.tfstate.backend
   - cornerstone.tfstate.code
+  - cornerstone.tfstate.tuning
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
@@ -44,17 +46,14 @@ options:
   bucket:
     description:
       - The state bucket.
-    type: str
   table:
     description:
       - The lock table. That it is missing is critical.
       - Not given, the backend locks by files alone.
-    type: str
   account_id:
     description:
       - The 12 digits of the account that must own everything. Quote them in YAML.
       - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
-    type: str
   lock_mode:
     description:
       - How clients of the backend shall lock, which O(code) is held against.
@@ -112,45 +111,6 @@ options:
   wait_timeout:
     description:
       - How many seconds reading may take, including retries.
-    type: int
-    default: 300
-  severities:
-    description:
-      - How bad findings are to you, by id. Shell patterns fit many. Severities are V(critical), V(high), V(medium),
-        V(low) and V(info).
-      - Not given, each finding is as bad as the table in C(docs/audit.md) says.
-    type: dict
-  disabled:
-    description:
-      - Ids, or shell patterns of ids, of findings that do not matter to you at all. They are not told.
-      - Not given, everything is told.
-    type: list
-    elements: str
-  waivers:
-    description:
-      - Findings that you accept until a day. They are told, but count for nothing.
-      - A waiver that has expired counts as none, and is a finding itself.
-    type: list
-    elements: dict
-    suboptions:
-      id:
-        description: The id of the finding, or a shell pattern of ids.
-        type: str
-        required: true
-      reason:
-        description: Why it is accepted. It stands in the report.
-        type: str
-        required: true
-      until:
-        description: The last day on which it is accepted, as V(2027-01-31).
-        type: str
-        required: true
-      backend:
-        description: The backend, or a shell pattern. Not given, all of them.
-        type: str
-      resource:
-        description: The bucket, table, state, lock or file, or a shell pattern. Not given, all of them.
-        type: str
   code:
     description:
       - Directories of Terraform, OpenTofu and Terragrunt code. Every backend in them that names this bucket is compared
@@ -160,14 +120,6 @@ options:
       - What could be a backend and cannot be read for certain is unknown, and is a finding.
       - If omitted, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
         once instead.
-    type: list
-    elements: path
-  fail_on:
-    description:
-      - Fail if something as bad, or worse, is found that is not waived.
-      - Not given, or V(never), nothing that is found makes the task fail.
-    type: str
-    choices: [critical, high, medium, low, info, never]
 notes:
   - It needs what M(cornerstone.tfstate.tf_backend_info) needs, for what it gathers.
 seealso:
@@ -319,19 +271,14 @@ code_known:
   sample: [{paths: network/**, backend: none, used: 1}]
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
-    SEVERITIES,
     Finding,
-    Tuning,
     evaluate,
-    reaches,
-    waivers_of,
     worst,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, summary
@@ -341,70 +288,54 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
     Params,
     Resource,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import KINDS, gathered
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import SPEC as FACTS_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
+    FACTS_SPEC,
+    KINDS,
+    gathered,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
-    CODE_SPEC,
+    CODE_OPTIONS,
     code_of,
     code_result,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
+    ModuleRun,
     argument_spec,
     run_module,
+    with_connection,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
+    BACKEND_OPTIONS,
+    KEYS_OPTIONS,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import (
+    TUNING_NEVER_BLANK,
+    TUNING_OPTIONS,
+    too_bad,
+    tuning_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 
-#: What the user makes of findings; the same in an audit and in the report over all of them.
-TUNING_SPEC: dict[str, dict[str, Any]] = {
-    "severities": {"type": "dict"},
-    "disabled": {"type": "list", "elements": "str"},
-    "waivers": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "id": {"required": True},
-            "reason": {"required": True},
-            "until": {"required": True},
-            "backend": {},
-            "resource": {},
-        },
-    },
-    **CODE_SPEC,
-    "fail_on": {"choices": [*SEVERITIES, "never"]},
-}
-#: What a blank among them would do.
-NEVER_BLANK = {
-    "fail_on": "nothing that is found would fail the task",
-    "waivers.backend": "the waiver would hold for every backend",
-    "waivers.resource": "the waiver would hold for every resource",
-}
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
     "name": {},
+    **BACKEND_OPTIONS,
     "bucket": {},
-    "table": {},
-    "account_id": {},
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
     "facts": {"type": "dict"},
     "gather": {"type": "list", "elements": "str", "choices": list(KINDS)},
-    "keys": {"type": "list", "elements": "str", "no_log": False},
+    **KEYS_OPTIONS,
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     "runs_per_month": {"type": "int"},
-    "wait_timeout": {"type": "int", "default": 300},
-    **TUNING_SPEC,
+    **TUNING_OPTIONS,
+    **CODE_OPTIONS,
 }
 
 
@@ -414,54 +345,37 @@ def options_of(resource: Resource) -> list[str]:
     return ["unmanaged", *(name for facet in facets for name in facet.options)]
 
 
-def tuning_of(params: Params) -> Tuning:
-    """Raises Invalid on what no finding or severity is called."""
-    tuning = Tuning(
-        datetime.now(timezone.utc).date(),
-        params.get("severities") or {},
-        params.get("disabled") or (),
-        waivers_of(params.get("waivers") or ()),
-    )
-    problems = list(tuning.problems())
-    if problems:
-        raise Invalid("; ".join(problems))
-    return tuning
-
-
-def audit_backend(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
+def audit_backend(run: ModuleRun) -> dict[str, Any]:
+    params = run.params
+    tuning = tuning_of(params)
+    expected = _expectations(params)
+    facts = params.get("facts") or _gathered(params, expected)
     try:
-        tuning = tuning_of(params)
-        expected = _expectations(params)
-        facts = params.get("facts") or _gathered(params, expected)
-        try:
-            found, told = audit(facts, expected), summary(facts, expected)
-            told["cost"] = cost_in_use(facts, params.get("runs_per_month"))
-        except (KeyError, TypeError, AttributeError, ValueError) as problem:
-            if not params.get("facts"):
-                raise
-            raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
-        if params.get("keys"):  # other states were not looked at
-            told["paths"] = None
-        code = code_of(params)
-        found += _in_code(code, told, params) if code else []
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False}
+        found, backend = audit(facts, expected), summary(facts, expected)
+        backend["cost"] = cost_in_use(facts, params.get("runs_per_month"))
+    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+        if not params.get("facts"):
+            raise
+        raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
+    if params.get("keys"):  # other states were not looked at
+        backend["paths"] = None
+    code = code_of(params)
+    found += _in_code(code, backend, params) if code else []
     findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
-    result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": told}
-    result["layers"] = layers_of(code, told["bucket"]["name"])
-    result |= code_result(code, told["region"])
+    result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": backend}
+    result["layers"] = layers_of(code, backend["bucket"]["name"])
+    result |= code_result(code, backend["region"])
     failing = too_bad(findings, params.get("fail_on"))
     return {**result, "failed": True, "msg": failing} if failing else result
 
 
-def _in_code(code: CodeMap, told: Mapping[str, Any], params: Params) -> list[Finding]:
+def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[Finding]:
     """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
-    names = set() if params.get("facts") else further_tables(code, [told]).get(told["name"], set())
-    tables = tables_there(params, sorted(names), told["account_id"])
+    names = set() if params.get("facts") else further_tables(code, [backend]).get(backend["name"], set())
+    tables = tables_there(params, sorted(names), backend["account_id"])
     # Nobody says whether all states are among the facts that somebody gathered.
-    paths = None if params.get("facts") else told["paths"]
-    about = check_code(code, [{**told, "tables": tables, "paths": paths}])
+    paths = None if params.get("facts") else backend["paths"]
+    about = check_code(code, [{**backend, "tables": tables, "paths": paths}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 
@@ -470,24 +384,16 @@ def layers_of(code: CodeMap | None, bucket: str) -> int | None:
     return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
 
 
-def too_bad(findings: Iterable[Mapping[str, Any]], limit: str | None) -> str | None:
-    """What reaches the limit, in one sentence."""
-    reached = [each for each in findings if not each["waived"] and reaches(each["severity"], limit)]
-    told = [f"{each['severity']}: {each['title']} ({printable(each['resource'])})" for each in reached[:5]]
-    more = [f"and {len(reached) - 5} more"] if len(reached) > 5 else []
-    return "; ".join([*told, *more]) or None
-
-
 def _expectations(params: Params) -> Expectations:
     facts = params.get("facts") or {}
     bucket = params.get("bucket") or (facts.get("bucket") or {}).get("name")
     if not bucket:
         raise Invalid("bucket is not set: name the state bucket, or give the facts of a backend")
-    asked = {}
+    options = {}
     for resource in (BUCKET, TABLE):
         option = f"{resource.kind}_options"
-        asked[resource.kind] = params.get(option) or {}
-        unknown = sorted({*asked[resource.kind]} - {*options_of(resource)})
+        options[resource.kind] = params.get(option) or {}
+        unknown = sorted({*options[resource.kind]} - {*options_of(resource)})
         if unknown:
             raise Invalid(f"{option}: tf_{'state_bucket' if resource is BUCKET else 'lock_table'} has no {unknown[0]}")
     if (params.get("runs_per_month") or 0) < 0:
@@ -495,7 +401,7 @@ def _expectations(params: Params) -> Expectations:
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
     lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
     stale_lock_s = params["stale_lock_minutes"] * 60
-    return Expectations(name, asked["bucket"], asked["table"], stale_lock_s, lock_mode, params.get("account_id"))
+    return Expectations(name, options["bucket"], options["table"], stale_lock_s, lock_mode, params.get("account_id"))
 
 
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
@@ -508,12 +414,9 @@ def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     audit_backend,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
-    never_blank=NEVER_BLANK,
+    never_blank=TUNING_NEVER_BLANK,
     inner={
         f"{resource.kind}_options": {name: argument_spec(resource)[name] for name in options_of(resource)}
         for resource in (BUCKET, TABLE)

@@ -26,16 +26,12 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.backup
+  - cornerstone.tfstate.backend
   - cornerstone.tfstate.connection
 options:
-  bucket:
-    description:
-      - The state bucket.
-    type: str
   table:
     description:
       - The lock table. Not given, none is saved.
-    type: str
 notes:
   - What cannot be read, as where a KMS key denies it, makes the task fail. What was saved before stays.
   - It takes no locks. A digest that a client writes during the backup may belong to the next version. Restoring tells.
@@ -85,61 +81,49 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.invent
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_no_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
-    Params,
     Target,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    BACKUP_OPTIONS,
     backup_result,
     named_target,
     storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
+    with_connection,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import BACKEND_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
     "bucket": {},
-    "table": {},
-    "account_id": {},
-    **BACKUP_SPEC,
-    "wait_timeout": {"type": "int", "default": 300},
+    **BACKUP_OPTIONS,
 }
 
 
-def back_up(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    try:
-        bucket = named_target(params, "bucket")
-        storage = storage_of(params, on_write)
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        backup = Backup(aws, _located(aws, bucket), params["table"] or None, storage)
-        check_no_write_block(aws, backup.bucket)
-        if params["table"]:
-            locate(aws, TABLE, named_target(params, "table"))
-        saved = unless_checking(check_mode, None, backup.carry_out) or backup.plan()
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False}
-    result = {
-        "changed": saved.is_changed,
-        "backup": backup_result(storage, saved),
-        "warnings": [*aws.warnings, *_missed(saved)],
-    }
-    return {**result, "diff": _diff(saved)} if diff else result
+def back_up(run: ModuleRun) -> dict[str, Any]:
+    params = run.params
+    bucket = named_target(params, "bucket")
+    storage = storage_of(params, run.on_write)
+    aws = run.client()
+    backup = Backup(aws, _existing(aws, bucket), params["table"] or None, storage)
+    check_no_write_block(aws, backup.bucket)
+    if params["table"]:
+        locate(aws, TABLE, named_target(params, "table"))
+    saved = unless_checking(run.check_mode, None, backup.carry_out) or backup.plan()
+    aws.warnings.extend(_missed(saved))
+    result = {"changed": saved.is_changed, "backup": backup_result(storage, saved)}
+    return {**result, "diff": _diff(saved)} if run.diff else result
 
 
-def _located(aws: Aws, bucket: Target) -> Target:
+def _existing(aws: Aws, bucket: Target) -> Target:
     found, exists = locate(aws, BUCKET, bucket)
     if not exists:
         raise Refused(f"bucket {bucket.name} does not exist, so that there is nothing to save")
@@ -157,11 +141,8 @@ def _diff(saved: BackupResult) -> dict[str, str]:
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     back_up,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
     never_blank={"table": "the table would not be saved"},
 )
 

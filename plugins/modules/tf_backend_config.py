@@ -21,6 +21,7 @@ author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.client
 options:
   directory:
     description:
@@ -105,22 +106,6 @@ options:
         admits them.
     type: str
     default: ">= 1.10"
-  client_profile:
-    description:
-      - The AWS profile that clients use. Not given, they find credentials themselves.
-    type: str
-  client_assume_role_arn:
-    description:
-      - The role that clients assume to reach the backend.
-    type: str
-  client_assume_role_external_id:
-    description:
-      - The external id that this role asks for. It is written to the files.
-    type: str
-  client_assume_role_session_name:
-    description:
-      - The name of the sessions of this role.
-    type: str
   endpoint_url:
     description:
       - The URL of an emulator or of an S3-compatible store. Clients then also skip all checks that only AWS can answer.
@@ -232,20 +217,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
-    Call,
-    Change,
     Invalid,
     Params,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, write_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text, write_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import SPEC
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, run_module
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    ModuleEntry,
+    ModuleRun,
+    run_module,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.files_result import (
+    files_failure,
+    files_result,
+    write_and_report,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
     HEADING,
     Backend,
@@ -260,29 +249,19 @@ JSON_NAME = "backend-config.json"
 TF_NAME = "backend.tf"
 
 
-def write_backend(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    try:
-        backend = backend_of(params)
-        found = problems(backend)
-        if found:
-            raise Invalid("; ".join(found))
-        wanted = texts(backend, params["directory"])
-        _refuse_foreign(backend, wanted, params)
-        changes = write_files(wanted, check_mode, read_text, partial(_write, on_write))
-    except Interrupted as error:
-        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False, "changes": []}
+def write_backend(run: ModuleRun) -> dict[str, Any]:
+    run.failure = files_failure
+    params = run.params
+    backend = backend_of(params)
+    wrong = problems(backend)
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    wanted = texts(backend, params["directory"])
+    _refuse_foreign(backend, wanted, params)
+    changes = write_files(wanted, run.check_mode, read_text, partial(write_and_report, run.on_write))
     described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
-    result = {"changed": bool(changes), "changes": _told(changes), "files": list(wanted), "backend": described}
-    result["ansible_facts"] = {"terraform_backend": described}
-    return {**result, "diff": [_diff(change) for change in changes]} if diff else result
-
-
-def _write(on_write: WriteCallback, path: str, text: str) -> None:
-    write_text(path, text)
-    on_write(Call("file", "write", {"path": path}))
+    facts = {"backend": described, "ansible_facts": {"terraform_backend": described}}
+    return {**files_result(changes, wanted, run.diff), **facts}
 
 
 def backend_of(params: Params) -> Backend:
@@ -327,20 +306,7 @@ def _foreign(path: str, text: str, backend: Backend) -> str | None:
     return None if name == backend.name else f"is that of the backend {name}"
 
 
-def _told(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
-    return [{"file": change.facet, "action": "update" if change.before is not None else "create"} for change in changes]
-
-
-def _diff(change: Change) -> dict[str, str]:
-    return {
-        "before_header": change.facet,
-        "after_header": change.facet,
-        "before": change.before or "",
-        "after": change.after,
-    }
-
-
-MODULE = ModuleEntry(SPEC, write_backend)
+MODULE = ModuleEntry(CONFIG_OPTIONS, write_backend)
 
 
 def main() -> None:

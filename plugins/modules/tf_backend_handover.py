@@ -20,6 +20,8 @@ author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.client
   - cornerstone.tfstate.connection
 options:
   directory:
@@ -34,19 +36,13 @@ options:
     type: str
     required: true
   bucket:
-    description:
-      - The state bucket.
-      - If omitted and the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
   table:
     description:
       - The lock table. Not given, the project has none.
-    type: str
   account_id:
     description:
       - The account that must own the backend. The project then refuses to work with credentials of another one.
-    type: str
   mode:
     description:
       - V(adopt) takes over O(bucket) and O(table) themselves.
@@ -107,27 +103,12 @@ options:
       - Which clients may use the project, as C(required_version). Import blocks need 1.5, lock files 1.10.
     type: str
     default: ">= 1.10"
-  client_profile:
-    description:
-      - The AWS profile that the project uses. Not given, clients find credentials themselves.
-    type: str
   client_assume_role_arn:
     description:
       - The role that the project assumes, for its resources and for its state.
-    type: str
-  client_assume_role_external_id:
-    description:
-      - The external id that this role asks for. It is written to the files.
-    type: str
-  client_assume_role_session_name:
-    description:
-      - The name of the sessions of this role.
-    type: str
   wait_timeout:
     description:
       - How many seconds reading may take, including retries and a table that is being changed.
-    type: int
-    default: 300
   allow:
     description:
       - What may be done although something may be lost by it.
@@ -211,27 +192,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.protocols import ResourceClient
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, encryption
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
-    Call,
     CallFailed,
-    Change,
     Invalid,
     Params,
     Resource,
     Target,
-    TfstateError,
     Unknown,
     Values,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.observer import Observer
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.project import PROVIDER_VERSION, Project
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import left_alone
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import (
@@ -240,81 +215,73 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.read
     is_unedited,
     project_files,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text, write_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import SPEC as BACKEND_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import (
+    CLIENT_OPTIONS,
+    CONFIG_OPTIONS,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.files_result import (
+    files_failure,
+    files_result,
+    write_and_report,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import BACKEND_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.encryption import MANAGED_KEY
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.existence import KEY
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, problems
 
-_SHARED = ("directory", "name", "account_id", "client", "client_version", "client_profile", "allow")
-_ROLE = ("client_assume_role_arn", "client_assume_role_external_id", "client_assume_role_session_name")
+_OF_CONFIG = ("directory", "name", "client", "client_version", "allow")
 
 
 def _facets_of(resource: Resource) -> list[str]:
     return [facet.name for facet in resource.facets if facet.name != EXISTENCE]
 
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    **{name: BACKEND_SPEC[name] for name in (*_SHARED, *_ROLE)},
-    "bucket": {"required": True},
-    "table": {},
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
+    **{name: CONFIG_OPTIONS[name] for name in _OF_CONFIG},
+    **CLIENT_OPTIONS,
     "key": {"no_log": False, "default": "terraform-backend/terraform.tfstate"},
-    "lock_mode": {"choices": BACKEND_SPEC["lock_mode"]["choices"]},
+    "lock_mode": {"choices": CONFIG_OPTIONS["lock_mode"]["choices"]},
     "mode": {"choices": ["adopt", "two_phase"], "default": "adopt"},
     "production_bucket": {},
     "production_table": {},
     "provider_version": {"default": PROVIDER_VERSION},
     "bucket_unmanaged": {"type": "list", "elements": "str", "choices": _facets_of(BUCKET)},
     "table_unmanaged": {"type": "list", "elements": "str", "choices": _facets_of(TABLE)},
-    "wait_timeout": {"type": "int", "default": 300},
 }
 
 
-def hand_over(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    try:
-        _valid(_problems(params))
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        project = project_of(aws, params)
-        _valid(problems(project.backend))
-        wanted = {str(Path(params["directory"], name)): text for name, text in project_files(project).items()}
-        _refuse_edited(wanted, params)
-        changes = write_files(wanted, check_mode, read_text, partial(_write, on_write))
-    except Interrupted as error:
-        return {"failed": True, "msg": str(error), "changed": bool(error.done), "changes": _told(error.done)}
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False, "changes": []}
-    result = {
-        "changed": bool(changes),
-        "changes": _told(changes),
-        "files": list(wanted),
-        "warnings": list(aws.warnings),
-        "project": {
-            "directory": params["directory"],
-            "mode": params["mode"],
-            "bucket": project.bucket_name,
-            "table": project.table_name if project.table is not None else None,
-            "key": project.backend.key,
-        },
+def hand_over(run: ModuleRun) -> dict[str, Any]:
+    run.failure = files_failure
+    params = run.params
+    _check(_problems(params))
+    project = project_of(run.client(), params)
+    _check(problems(project.backend))
+    wanted = {str(Path(params["directory"], name)): text for name, text in project_files(project).items()}
+    _refuse_edited(wanted, params)
+    changes = write_files(wanted, run.check_mode, read_text, partial(write_and_report, run.on_write))
+    about = {
+        "directory": params["directory"],
+        "mode": params["mode"],
+        "bucket": project.bucket_name,
+        "table": project.table_name if project.table is not None else None,
+        "key": project.backend.key,
     }
-    return {**result, "diff": [_diff(change) for change in changes]} if diff else result
+    return {**files_result(changes, wanted, run.diff), "project": about}
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     hand_over,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
 )
 
 
@@ -332,21 +299,21 @@ def _problems(params: Params) -> Iterator[str]:
         yield "production_table takes its settings from table, which is missing"
 
 
-def _valid(found: Iterator[str] | tuple[str, ...]) -> None:
-    sentences = list(found)
+def _check(observed: Iterator[str] | tuple[str, ...]) -> None:
+    sentences = list(observed)
     if sentences:
         raise Invalid("; ".join(sentences))
 
 
 def project_of(aws: ResourceClient, params: Params) -> Project:
     """What is there, and what these params make of it."""
-    bucket, look = _observed(aws, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
+    bucket, observer = _observed(aws, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
     table, besides = _table(aws, params) if params["table"] else (None, ())
     unmanaged = (frozenset(params["bucket_unmanaged"] or ()), frozenset(params["table_unmanaged"] or ()))
     if encryption.NAME in unmanaged[0]:
-        bucket[encryption.NAME] = _encryption(look)
+        bucket[encryption.NAME] = _encryption(observer)
     project = Project(
-        backend=_backend(params, look.target.arn, bucket[encryption.NAME]),
+        backend=_backend(params, observer.target.arn, bucket[encryption.NAME]),
         bucket=bucket,
         table=table,
         provider_version=params["provider_version"],
@@ -355,29 +322,29 @@ def project_of(aws: ResourceClient, params: Params) -> Project:
         unmanaged=unmanaged,
         besides=besides,
     )
-    aws.warnings += [_said_of(each, project) for each in besides if project.table_name]
+    aws.warnings += [_beside_message(each, project) for each in besides if project.table_name]
     return project
 
 
-def _encryption(look: Observer) -> Any:
+def _encryption(observer: Observer) -> Any:
     """Whoever manages it: clients that ask for another one would weaken it."""
     (facet,) = (each for each in BUCKET.facets if each.name == encryption.NAME)
-    found = look.inspect([facet])[facet.name]
-    if isinstance(found, Unknown):
-        raise CallFailed(found.failure)
-    return found
+    observed = observer.inspect([facet])[facet.name]
+    if isinstance(observed, Unknown):
+        raise CallFailed(observed.failure)
+    return observed
 
 
 def _table(aws: ResourceClient, params: Params) -> tuple[Values, tuple[str, ...]]:
     """Its facets, and what it has besides."""
-    table, look = _observed(aws, TABLE, target_of(params, "table"), params["table_unmanaged"])
+    table, observer = _observed(aws, TABLE, target_of(params, "table"), params["table_unmanaged"])
     if table[EXISTENCE]["key"] != KEY:
         raise Invalid(f"the table {params['table']} has another key than LockID: it is no lock table")
-    described = look.answer["Table"] if isinstance(look.answer, Mapping) else {}
+    described = observer.answer["Table"] if isinstance(observer.answer, Mapping) else {}
     return _with_managed_key(aws, table), left_alone(described)
 
 
-def _said_of(what: str, project: Project) -> str:
+def _beside_message(what: str, project: Project) -> str:
     then = "the project leaves that alone" if project.adopts else "the production table is made without"
     return f"table {project.backend.table} has {what}, which no lock table needs: {then}"
 
@@ -387,14 +354,14 @@ def _observed(
 ) -> tuple[Values, Observer]:
     """Every facet, also those that are managed only when asked for: whoever takes over takes over all of it."""
     target = replace(target, partition=aws.partition())
-    look = Observer(aws, resource, replace(target, arn=resource.arn(target)), {})
-    look.identify()
-    look.wait_for_rest()
+    observer = Observer(aws, resource, replace(target, arn=resource.arn(target)), {})
+    observer.identify()
+    observer.wait_for_rest()
     managed = [facet for facet in resource.facets if facet.name not in (unmanaged or ())]
-    found = look.observe(managed, look.answer)
-    if found[EXISTENCE] is None:
+    observed = observer.observe(managed, observer.answer)
+    if observed[EXISTENCE] is None:
         raise Invalid(f"the {resource.kind} {target.name} does not exist in {target.region}; bootstrap it first")
-    return {**{facet.name: facet.absent for facet in resource.facets}, **found}, look
+    return {**{facet.name: facet.absent for facet in resource.facets}, **observed}, observer
 
 
 def _with_managed_key(aws: ResourceClient, table: Values) -> Values:
@@ -448,24 +415,6 @@ def _way_out(path: str, present: str) -> str:
     if Path(path).name == TABLE_FILE and is_unedited(present):
         return "if the table is gone, or out of Terraform's state, remove the file"
     return "choose another directory"
-
-
-def _write(on_write: WriteCallback, path: str, text: str) -> None:
-    write_text(path, text)
-    on_write(Call("file", "write", {"path": path}))
-
-
-def _told(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
-    return [{"file": change.facet, "action": "update" if change.before is not None else "create"} for change in changes]
-
-
-def _diff(change: Change) -> dict[str, str]:
-    return {
-        "before_header": change.facet,
-        "after_header": change.facet,
-        "before": change.before or "",
-        "after": change.after,
-    }
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ description:
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
+  - cornerstone.tfstate.backend
   - cornerstone.tfstate.connection
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
@@ -34,22 +35,16 @@ attributes:
       - It changes nothing.
 options:
   bucket:
-    description:
-      - The state bucket.
-      - If omitted and the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
   table:
     description:
       - The lock table. It may serve other buckets too, whose items are passed over.
       - Not given, the backend locks by files alone, and has no digests.
-    type: str
   account_id:
     description:
       - The 12 digits of the account that must own everything. Quote them in YAML.
       - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
       - With a table, the task fails with credentials of another account, as it is always theirs.
-    type: str
   gather:
     description:
       - What to find out. Less takes fewer requests. What is not asked for is null.
@@ -89,8 +84,6 @@ options:
   wait_timeout:
     description:
       - How many seconds reading may take, including retries.
-    type: int
-    default: 300
 notes:
   - A digest is said to be a V(mismatch) only after its state was read and hashed, and both were looked at again. Where
     the state is younger than 12 seconds, or missing, that is done once more 12 seconds later, as clients do. While
@@ -215,7 +208,7 @@ backend:
         lock_id: {description: Its id., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
         lock_id_sha256:
           description:
-            - V(sha256:) and the SHA-256 of its id, in hexadecimal digits. Of a wedged lock, of what C(seen) shows.
+            - V(sha256:) and the SHA-256 of its id, in hexadecimal digits. Of a wedged lock, of C(fingerprint).
               The C(lock_id) of M(cornerstone.tfstate.tf_state_lock) takes it, and it is safe in a command.
           type: str
           sample: sha256:4c064cc387ce73af968e25fb65de47b3d841aef9e8ce9761eb20e5722916dcab
@@ -231,7 +224,7 @@ backend:
         is_wedged: {description: Whether no client can read and so none can release it., type: bool, sample: false}
         is_canonical: {description: Whether OpenTofu could release it from the table., type: bool, sample: true}
         problem: {description: Why it cannot be read. Null if it can., type: str, sample: "it is not JSON"}
-        seen:
+        fingerprint:
           description:
             - Changes with every byte of the lock. A wedged one is released by it, as the C(lock_id) of
               M(cornerstone.tfstate.tf_state_lock).
@@ -282,31 +275,22 @@ backend:
 
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
-    Params,
-    TfstateError,
-    WriteCallback,
-    no_op,
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import FACTS_SPEC, gathered
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    ModuleEntry,
+    ModuleRun,
+    run_module,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import SPEC, gathered
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, run_module
 
 
-def look_into(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out. It only reads, so that check mode is no different."""
-    try:
-        backend = gathered(params, on_write=on_write)
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False}
-    return {"changed": False, "backend": backend}
+def inspect(run: ModuleRun) -> dict[str, Any]:
+    """It only reads, so that check mode is no different."""
+    return {"changed": False, "backend": gathered(run.params, on_write=run.on_write)}
 
 
 MODULE = ModuleEntry(
-    SPEC,
-    look_into,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
+    FACTS_SPEC,
+    inspect,
 )
 
 

@@ -15,12 +15,14 @@ description:
   - With O(code), Terraform code is read once and compared with all backends. AWS is asked for one thing only, whether
     tables exist that code names and no backend has. That is done from the controller, by the role's variables of the
     host whose bucket the code uses.
+  - O(severities), O(disabled) and O(waivers) apply to findings in the code. The audits have judged the rest.
   - The page needs nothing but itself. It can be mailed, or kept as an artifact of a pipeline.
   - This is an action plugin. Nothing runs on the host. Run it once for all hosts.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 extends_documentation_fragment:
   - cornerstone.tfstate.code
+  - cornerstone.tfstate.tuning
 attributes:
   check_mode:
     description: Can run in check mode, and then writes no file.
@@ -53,48 +55,10 @@ options:
         O(cornerstone.tfstate.tf_backend_audit#module:code). A backend that none of it names is a finding, and so is
         code that names a backend which is not audited.
       - Not given, no code is read.
-    type: list
-    elements: path
-  severities:
-    description:
-      - As in O(cornerstone.tfstate.tf_backend_audit#module:severities), for what is found in the code.
-        Audits have judged the rest.
-    type: dict
-  disabled:
-    description:
-      - As in O(cornerstone.tfstate.tf_backend_audit#module:disabled), for what is found in the code.
-    type: list
-    elements: str
-  waivers:
-    description:
-      - As in O(cornerstone.tfstate.tf_backend_audit#module:waivers), for what is found in the code.
-    type: list
-    elements: dict
-    suboptions:
-      id:
-        description: The id of the finding, or a shell pattern of ids.
-        type: str
-        required: true
-      reason:
-        description: Why it is accepted. It stands in the report.
-        type: str
-        required: true
-      until:
-        description: The last day on which it is accepted, as V(2027-01-31).
-        type: str
-        required: true
-      backend:
-        description: The backend, or a shell pattern. Not given, all of them.
-        type: str
-      resource:
-        description: The file, bucket or key, or a shell pattern. Not given, all of them.
-        type: str
   fail_on:
     description:
       - What is as bad, or worse, and not waived makes RV(failing) name its host. The task itself does not fail.
       - Not given, or V(never), no host is named.
-    type: str
-    choices: [critical, high, medium, low, info, never]
 seealso:
   - module: cornerstone.tfstate.tf_backend_audit
 """

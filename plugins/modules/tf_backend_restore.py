@@ -29,6 +29,8 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.backup
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
 options:
   bucket:
@@ -36,12 +38,10 @@ options:
       - Where the versions go. The role or M(cornerstone.tfstate.tf_state_bucket) makes it before. It must be versioned.
       - Not given, it is that of the variables of P(cornerstone.tfstate.terraform_backend#role), or else the one that
         was saved, with the table and, without O(region), the region that it had.
-    type: str
   table:
     description:
       - Where digests go, and where states are locked besides their lock files. If omitted, it is the table that was
         saved, or, with O(bucket), none.
-    type: str
   keys:
     description:
       - Shell patterns of the keys or paths to restore, such as V(network/*). Not given, everything is.
@@ -50,12 +50,9 @@ options:
   encryption:
     description:
       - What uploads say of their encryption. Not given, they are encrypted as the bucket says.
-    type: str
-    choices: [AES256, aws:kms, aws:kms:dsse]
   kms_key_id:
     description:
       - The KMS key that goes with O(encryption).
-    type: str
 notes:
   - Versions get new ids and times.
   - A client that only reads takes no lock, and sees older versions while they are being restored.
@@ -161,63 +158,56 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Params,
     Resource,
     Target,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import storage_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    BACKUP_OPTIONS,
+    storage_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
-    ENCRYPTION_SPEC,
+    BACKEND_OPTIONS,
+    KEYS_OPTIONS,
+    UPLOAD_OPTIONS,
     encryption_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    **BACKUP_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
     "bucket": {},
-    "table": {},
-    "account_id": {},
-    "keys": {"type": "list", "elements": "str", "no_log": False},
-    **ENCRYPTION_SPEC,
-    "wait_timeout": {"type": "int", "default": 300},
+    **BACKUP_OPTIONS,
+    **KEYS_OPTIONS,
+    **UPLOAD_OPTIONS,
 }
 
 
-def restore(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    work: Restore | None = None
-    written = WriteTracker(on_write)
-    try:
-        work = _restore_of(params, written)
-        work.plan()
-        unless_checking(check_mode, None, work.carry_out)
-        work.verify()
-    except TfstateError as error:
-        warnings = [*dict.fromkeys(work.to.aws.warnings)] if work else []
-        return {"failed": True, "msg": str(error), "changed": bool(written), "warnings": warnings}
-    return _result(work, diff)
+def restore(run: ModuleRun) -> dict[str, Any]:
+    run.on_write = written = WriteTracker(run.on_write)
+    run.failure = lambda _error: {"changed": bool(written), "warnings": [*dict.fromkeys(run.warnings)]}
+    work = _restore_of(run)
+    work.plan()
+    unless_checking(run.check_mode, None, work.carry_out)
+    work.verify()
+    return {**_result(work, run.diff), "warnings": [*dict.fromkeys(run.warnings)]}
 
 
-def _restore_of(params: Params, on_write: WriteCallback) -> Restore:
-    storage = storage_of(params, on_write)
+def _restore_of(run: ModuleRun) -> Restore:
+    storage = storage_of(run.params, run.on_write)
     text = storage.manifest()
     if text is None:
         raise Invalid(f"{storage.url} holds no {MANIFEST}, and so no backup that was finished")
     manifest = manifest_of(text, storage.url)
-    params = _completed(params, manifest)
-    aws = Aws(connection_of(params), params["wait_timeout"], on_write)
+    params = _completed(run.params, manifest)
+    aws = run.client(params)
     bucket = _existing(aws, BUCKET, target_of(params, "bucket"))
     _check_bucket(aws, bucket)
     if params["table"]:
@@ -274,18 +264,14 @@ def _result(work: Restore, diff: bool) -> dict[str, Any]:
         },
         "left_out": work.left_behind,
         "backup": {"url": work.to.storage.url, **work.manifest.to_result()},
-        "warnings": [*dict.fromkeys(work.to.aws.warnings)],
     }
     names = "".join(f"{printable(row['key'])}, versions: {row['written']}\n" for row in due)
     return {**result, "diff": {"before": "", "after": names}} if diff else result
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     restore,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
     never_blank={
         "table": "digests would not be restored, nor locks taken in the table",
         "keys": "every state of the backup would be restored",

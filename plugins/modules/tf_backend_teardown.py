@@ -28,19 +28,15 @@ extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
   - cornerstone.tfstate.backup
+  - cornerstone.tfstate.backend
   - cornerstone.tfstate.code
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
-  - cornerstone.tfstate.lock_file
 options:
-  bucket:
-    description:
-      - The state bucket.
-    type: str
   table:
     description:
       - The lock table. Name it wherever clients lock there, as they are else not kept out.
       - Not given, none is deleted.
-    type: str
   keep_table:
     description:
       - Leave the table to other buckets, and take only the digests of O(bucket) out of it.
@@ -55,8 +51,6 @@ options:
         one, or O(code_known) says what it is.
       - A C(terraform_remote_state) that reads from the bucket counts as code that names it.
       - If omitted, no code is checked.
-    type: list
-    elements: path
   allow:
     description:
       - What may be done although something may be lost by it.
@@ -156,37 +150,34 @@ done:
 
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
-    Params,
     TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import SPEC as BACKUP_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    BACKUP_OPTIONS,
     backup_result,
     named_target,
     storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
-    CODE_SPEC,
+    CODE_OPTIONS,
     code_of,
     code_result,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
-    ENCRYPTION_SPEC,
+    BACKEND_OPTIONS,
     TABLE_NEVER_BLANK,
+    UPLOAD_OPTIONS,
     encryption_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import TeardownRequest, failed_checks
@@ -196,67 +187,57 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
 
 #: Those of either that have to do with an end.
 WORDS = ("delete_state", "break_lock", "disable_deletion_protection", "take_over_resource")
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
     "bucket": {},
-    "table": {},
     "keep_table": {"type": "bool", "default": False},
-    "account_id": {},
-    **BACKUP_SPEC,
-    **ENCRYPTION_SPEC,
-    **CODE_SPEC,
+    **BACKUP_OPTIONS,
+    **UPLOAD_OPTIONS,
+    **CODE_OPTIONS,
     "allow": {"type": "list", "elements": "str", "choices": list(WORDS)},
     "confirm_name": {},
-    "wait_timeout": {"type": "int", "default": 300},
 }
 
 
-def tear_down(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    teardown: Teardown | None = None
+def tear_down(run: ModuleRun) -> dict[str, Any]:
+    run.on_write = written = WriteTracker(run.on_write)
+    done: list[str] = []
     code: CodeMap | None = None
-    written = WriteTracker(on_write)
-    try:
-        code = code_of(params)
-        teardown = _teardown(params, code or CodeMap(), written)
-        teardown.check()
-        unless_checking(check_mode, None, teardown.carry_out)
-        saved = teardown.saved or teardown.plan_backup()
-    except TfstateError as error:
-        done, warnings = (teardown.done, _warnings(teardown)) if teardown else ([], [])
-        of_code = code_result(code, params["region"])
-        return {
-            "failed": True,
-            "msg": str(error),
-            "changed": bool(written),
-            "done": done,
-            "warnings": warnings,
-            **of_code,
-        }
+
+    def failure(_error: TfstateError) -> dict[str, Any]:
+        about = {"changed": bool(written), "done": done, "warnings": [*dict.fromkeys(run.warnings)]}
+        return {**about, **code_result(code, run.params["region"])}
+
+    run.failure = failure
+    code = code_of(run.params)
+    teardown = _teardown(run, code or CodeMap())
+    done = teardown.done
+    teardown.check()
+    unless_checking(run.check_mode, None, teardown.carry_out)
+    saved = teardown.saved or teardown.plan_backup()
     plan = teardown.plan
-    backup = backup_result(teardown.storage, saved) if teardown.storage and saved else None
-    warnings = _warnings(teardown)
-    result = {"changed": plan.is_due, "destroys": _destroys(plan), "backup": backup, "warnings": warnings}
-    result |= code_result(code, plan.bucket.region)
-    return {**result, "diff": _diff(plan)} if diff else result
+    result = {
+        "changed": plan.is_due,
+        "destroys": _destroys(plan),
+        "backup": backup_result(teardown.storage, saved) if teardown.storage and saved else None,
+        "warnings": [*dict.fromkeys(run.warnings)],
+        **code_result(code, plan.bucket.region),
+    }
+    return {**result, "diff": _diff(plan)} if run.diff else result
 
 
-def _teardown(params: Params, code: CodeMap, on_write: WriteCallback) -> Teardown:
-    """Raises TfstateError on whatever speaks against it."""
+def _teardown(run: ModuleRun, code: CodeMap) -> Teardown:
+    """Raises TfstateError unless every check passes."""
+    params = run.params
     bucket = named_target(params, "bucket")
     table = named_target(params, "table") if params["table"] else None
-    storage = storage_of(params, on_write) if params["backup"] else None
-    aws = Aws(connection_of(params), params["wait_timeout"], on_write)
+    storage = storage_of(params, run.on_write) if params["backup"] else None
     allow = frozenset(params["allow"] or ())
-    plan = plan_teardown(aws, bucket, table, params["keep_table"], encryption_of(params))
+    plan = plan_teardown(run.client(), bucket, table, params["keep_table"], encryption_of(params))
     failures = [*failed_checks(plan, TeardownRequest(allow, params["confirm_name"], storage is not None, code))]
     if failures:
         raise Refused(". ".join(dict.fromkeys(failures)))
     return Teardown(plan, allow, storage)
-
-
-def _warnings(teardown: Teardown) -> list[str]:
-    return [*dict.fromkeys(teardown.aws.warnings)]
 
 
 def _destroys(plan: TeardownPlan) -> dict[str, Any]:
@@ -279,11 +260,8 @@ def _diff(plan: TeardownPlan) -> dict[str, str]:
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     tear_down,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
     never_blank={
         **TABLE_NEVER_BLANK,
         "keep_table": "the table would be deleted",

@@ -13,9 +13,9 @@ description:
     and clients that know only lock files do not keep each other out, so V(both) is always in between.
   - "What is missing for the step is told all at once, alike in check mode: who holds a lock, who still locks the old
     way, which code is not ready, which digests stop clients. Nothing is written as long as anything is missing."
-  - "On the way to V(lockfile) it puts a statement into the policy of the table behind which clients find no digests,
-    the I(fence), and removes the digests, each under the locks of its state. Clients that still lock both ways log
-    that, and work. On the way back no digest that is out of date is left when the fence goes."
+  - "On the way to V(lockfile) it adds a statement to the policy of the table that keeps clients from digests, the
+    I(digest policy), and removes the digests, each under the locks of its state. Clients that still lock both ways log
+    that, and work. On the way back no digest that is out of date is left when the digest policy goes."
   - It changes neither code nor the files of the backend. Those come before and after it.
   - Killed at any moment it leaves nothing that harms, and the next run completes it.
 author:
@@ -23,28 +23,20 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backend
   - cornerstone.tfstate.code
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
-  - cornerstone.tfstate.lock_file
 options:
   bucket:
     description:
       - The state bucket.
       - Not given, as far as the task runs on the controller, the backend is that of the role's variables, and
         O(current_lock_mode) is C(terraform_backend_lock_mode).
-    type: str
     required: true
-  account_id:
-    description:
-      - The 12 digits of the account that must own the bucket. Quote them in YAML.
-      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
-      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
-        credentials' account. The task then fails before it looks at any lock or state.
-    type: str
   table:
     description:
       - The lock table. Every step has it on one of its sides.
-    type: str
     required: true
   lock_mode:
     description:
@@ -70,8 +62,6 @@ options:
       - What may be a client of the backend, and does not say for certain, is in the way, too, until O(code_known)
         says what it is. C(docs/code.md) lists what is read.
       - The project of M(cornerstone.tfstate.tf_backend_handover), which locks by a file on purpose, stays out of it.
-    type: list
-    elements: path
   observe_seconds:
     description:
       - For so many seconds it is looked again and again for clients that lock the old way, and for locks that stay.
@@ -97,12 +87,13 @@ options:
       - What may be done although it was refused.
       - V(unseen_code) goes without code, or with code that does not name the bucket; with O(remove_table), nor other
         buckets that have taken the step with the same table.
-      - V(unfenced) goes without a fence. Clients that lock both ways then go on to write digests, and stop with an
-        error once a client of lock files alone has written the same state, until the step is taken again.
+      - V(without_digest_policy) goes without the digest policy. Clients that lock both ways then go on to write
+        digests, and stop with an error once a client of lock files alone has written the same state, until the step is
+        taken again.
       - V(disable_deletion_protection) switches off what keeps the table from being removed.
     type: list
     elements: str
-    choices: [unseen_code, unfenced, disable_deletion_protection]
+    choices: [unseen_code, without_digest_policy, disable_deletion_protection]
   lock_timeout:
     description:
       - For so many seconds the lock of a state that has a digest is waited for.
@@ -112,15 +103,14 @@ options:
     description:
       - How many seconds AWS gets to stop answering that it is busy. It takes a change of a table's policy only every 15
         seconds.
-    type: int
     default: 60
 notes:
   - "Permissions: see the page on permissions of this collection, section Change the lock mode."
-  - On stores that know no policies of tables there is no fence, which a warning tells.
+  - Stores without policies of tables get no digest policy. A warning says so.
   - States that have moved away are left alone, whether the locks of M(cornerstone.tfstate.tf_state_move) keep clients
     from them or the policy of the bucket. A step to V(lockfile) asks that such locks are lock files, one to
     V(dynamodb) that they are in the table.
-  - A state whose path ends in C(-md5) has a lock that is named like a digest. With one, the fence is refused.
+  - A state whose path ends in C(-md5) has a lock that is named like a digest. With one, the digest policy is refused.
 seealso:
   - module: cornerstone.tfstate.tf_state_digest
   - module: cornerstone.tfstate.tf_state_lock
@@ -162,7 +152,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether the fence was moved or digests were removed, or in check mode would be.
+  description: Whether the digest policy was added or removed, or digests were removed, or in check mode would be.
   returned: always
   type: bool
   sample: true
@@ -187,11 +177,13 @@ missing:
   type: list
   elements: str
   sample: ["network/backend.tf locks in the table alone: give it both use_lockfile and dynamodb_table, and init again"]
-fence:
-  description: Whether clients find no digests, V(up), or find them, V(down). None where tables have no policies.
+digest_policy:
+  description:
+    - V(active) if the policy of the table keeps clients from its digests, V(inactive) if not. None where tables have no
+      policies.
   returned: success
   type: str
-  sample: up
+  sample: active
 digests:
   description: The states whose digests were removed, or in check mode would be, also with the table.
   returned: always
@@ -236,8 +228,8 @@ probe:
       returned: success
       type: bool
       sample: true
-    deletes_as_seen:
-      description: Whether it is deleted only as it was seen. Modules of this collection release lock files so.
+    deletes_if_unchanged:
+      description: Whether it is deleted only if it has not changed. Modules of this collection release lock files so.
       returned: success
       type: bool
       sample: true
@@ -248,7 +240,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
     CallFailed,
@@ -256,8 +247,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Params,
     Resource,
     TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
@@ -271,9 +260,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     DYNAMODB,
     LOCKFILE,
     MODES,
-    UNFENCED,
     UNPROTECT,
     UNSEEN_CODE,
+    WITHOUT_POLICY,
     Backend,
     Step,
     can_miss_table,
@@ -287,78 +276,76 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.sto
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.table_removal import Emptying
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import Crossing, Outcome
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
-    CODE_SPEC,
+    CODE_OPTIONS,
     code_of,
     code_result,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
-    CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
-    ENCRYPTION_SPEC,
+    BACKEND_OPTIONS,
+    UPLOAD_OPTIONS,
     encryption_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    "account_id": {},
-    "bucket": {"required": True},
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
     "table": {"required": True},
-    **ENCRYPTION_SPEC,
+    **UPLOAD_OPTIONS,
     "lock_mode": {"choices": list(MODES), "required": True},
     "current_lock_mode": {"choices": list(MODES)},
-    **CODE_SPEC,
+    **CODE_OPTIONS,
     "observe_seconds": {"type": "int", "default": 5},
     "probe": {"type": "bool", "default": False},
     "remove_table": {"type": "bool", "default": False},
-    "allow": {"type": "list", "elements": "str", "choices": [UNSEEN_CODE, UNFENCED, UNPROTECT]},
+    "allow": {"type": "list", "elements": "str", "choices": [UNSEEN_CODE, WITHOUT_POLICY, UNPROTECT]},
     "lock_timeout": {"type": "int", "default": 0},
-    "wait_timeout": {"type": "int", "default": 60},
 }
 
 #: What permits to touch a table that another tool manages, and is no word of this task.
 _TAKE_OVER = "take_over_resource"
-_REMOVED = "if it was removed on purpose, neither declared nor code may still need it: set both to lockfile first"
+_REMOVED = (
+    "if it was removed on purpose, neither current_lock_mode nor code may still need it: set both to lockfile first"
+)
 
 
-def change_lock_mode(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
+def change_lock_mode(run: ModuleRun) -> dict[str, Any]:
+    params = run.params
     crossing: Crossing | None = None
     code: CodeMap | None = None
-    try:
-        code = code_of(params)
-        crossing = _crossing(params, on_write)
-        found = unless_checking(check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
-        crossing.look(params["observe_seconds"])
-        step = _step(params, crossing, code)
-        if crossing.gone and not can_miss_table(step):
-            raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
-        missing = [*_of_probe(step, found), *reasons(step, _allowed(params)), *crossing.reasons()]
-        missing += _of_removal(step, crossing, _allowed(params)) if params["remove_table"] else []
-        work = _removed_table if params["remove_table"] else _taken
-        outcome = Outcome() if missing else work(params, crossing, check_mode)
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), **_done(crossing), **code_result(code, params["region"])}
-    return _result(step, crossing, missing, outcome, found, diff)
+    run.failure = lambda _error: _failure(params, crossing, code)
+    code = code_of(params)
+    crossing = _crossing(run)
+    probed = unless_checking(run.check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
+    crossing.look(params["observe_seconds"])
+    step = _step(params, crossing, code)
+    if crossing.gone and not can_miss_table(step):
+        raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
+    missing = [*_of_probe(step, probed), *reasons(step, _allowed(params)), *crossing.reasons()]
+    missing += _of_removal(step, crossing, _allowed(params)) if params["remove_table"] else []
+    work = _remove_table if params["remove_table"] else _take_step
+    outcome = Outcome() if missing else work(params, crossing, run.check_mode)
+    return _result(step, crossing, missing, outcome, probed, run.diff)
 
 
-def _crossing(params: Params, on_write: WriteCallback) -> Crossing:
+def _crossing(run: ModuleRun) -> Crossing:
+    params = run.params
     if not params["table"]:
         raise Invalid("table is empty: every step has a lock table on one of its sides")
     if params["remove_table"] and params["lock_mode"] != LOCKFILE:
         raise Invalid("remove_table goes with lock_mode: lockfile")
     scope = Scope(target_of(params, "bucket"), params["table"], encryption=encryption_of(params))
-    timeout_s = params["wait_timeout"] + params["observe_seconds"] + params["lock_timeout"]
-    aws = Aws(connection_of(params), timeout_s, on_write)
+    aws = run.client(timeout_s=params["wait_timeout"] + params["observe_seconds"] + params["lock_timeout"])
     check_bucket(aws, scope.bucket, scope.table)
-    return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], UNFENCED in _allowed(params))
+    return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], WITHOUT_POLICY in _allowed(params))
 
 
 def _step(params: Params, crossing: Crossing, code: CodeMap | None) -> Step:
@@ -367,11 +354,8 @@ def _step(params: Params, crossing: Crossing, code: CodeMap | None) -> Step:
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS, wait_timeout=60),
     change_lock_mode,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
     never_blank={"probe": "nobody would find out whether the bucket takes lock files"},
 )
 
@@ -380,9 +364,9 @@ def _allowed(params: Params) -> frozenset[str]:
     return frozenset(params["allow"] or ())
 
 
-def _of_probe(step: Step, found: Probe | None) -> list[str]:
-    is_harmful = found and found.problem and step.target != DYNAMODB
-    return [f"{step.backend.bucket} takes no lock files: {found.problem}"] if found and is_harmful else []
+def _of_probe(step: Step, probed: Probe | None) -> list[str]:
+    is_harmful = probed and probed.problem and step.target != DYNAMODB
+    return [f"{step.backend.bucket} takes no lock files: {probed.problem}"] if probed and is_harmful else []
 
 
 def _of_removal(step: Step, crossing: Crossing, allow: Iterable[str]) -> list[str]:
@@ -392,21 +376,21 @@ def _of_removal(step: Step, crossing: Crossing, allow: Iterable[str]) -> list[st
     return [*several(users), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
 
 
-def _taken(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+def _take_step(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
     return unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
 
 
-def _removed_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+def _remove_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
     """Refused before it is emptied, though nobody sees it empty yet: that nothing else is in it was seen."""
     emptied = replace(TABLE, teardown=TABLE.teardown[1:])
     foreseen, outcome = _removal(params, crossing, emptied, True), Emptying(crossing).foreseen()
     if outcome.is_changed or foreseen.changes:
-        outcome = unless_checking(check_mode, outcome, partial(_emptied_and_removed, params, crossing))
+        outcome = unless_checking(check_mode, outcome, partial(_empty_and_remove, params, crossing))
     outcome.removes_table = bool(foreseen.changes)
     return outcome
 
 
-def _emptied_and_removed(params: Params, crossing: Crossing) -> Outcome:
+def _empty_and_remove(params: Params, crossing: Crossing) -> Outcome:
     """Under one lease, so that no other run takes the step back in between."""
     with crossing.alone():
         outcome = Emptying(crossing).carry_out()
@@ -420,15 +404,15 @@ def _emptied_and_removed(params: Params, crossing: Crossing) -> Outcome:
 
 def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: bool) -> Reconciled:
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
-    asked = {"state": "absent", "unmanaged": None, **words}
+    options = {"state": "absent", "unmanaged": None, **words}
     crossing.aws.renew()
     try:
-        return reconcile(crossing.aws, table, target_of(params, "table"), asked, is_foreseen)
+        return reconcile(crossing.aws, table, target_of(params, "table"), options, is_foreseen)
     except Refused as refused:
-        told = (
+        problems = (
             f"{each.reason}; remove it there" if each.word == _TAKE_OVER else str(each) for each in refused.refusals
         )
-        raise Refused(". ".join(f"table {params['table']}: {each}" for each in told) or str(refused)) from None
+        raise Refused(". ".join(f"table {params['table']}: {each}" for each in problems) or str(refused)) from None
 
 
 def _done_to(table: str, error: Interrupted) -> str:
@@ -439,32 +423,31 @@ def _done_to(table: str, error: Interrupted) -> str:
     return f"the table {table} is there{', without its deletion protection' if done else ' as it was'}: run again"
 
 
-def _done(crossing: Crossing | None) -> dict[str, Any]:
+def _failure(params: Params, crossing: Crossing | None, code: CodeMap | None) -> dict[str, Any]:
     """What is known of a step that was cut short."""
-    if crossing is None:
-        return {"changed": False, "digests": []}
-    outcome, warnings = crossing.outcome, list(crossing.aws.warnings)
-    return {"changed": outcome.is_changed, "digests": sorted(outcome.removed), "warnings": warnings}
+    outcome = crossing.outcome if crossing else Outcome()
+    digests = sorted(outcome.removed)
+    return {"changed": outcome.is_changed, "digests": digests, **code_result(code, params["region"])}
 
 
 def _result(
-    step: Step, crossing: Crossing, missing: list[str], outcome: Outcome, found: Probe | None, diff: bool
+    step: Step, crossing: Crossing, missing: list[str], outcome: Outcome, probed: Probe | None, diff: bool
 ) -> dict[str, Any]:
     problems = [*missing, *outcome.problems]
+    crossing.aws.warnings.extend(crossing.cautions())
     origin = step.origin
     result: dict[str, Any] = {
         "changed": outcome.is_changed,
-        "msg": "; ".join(problems) or _said(step, crossing, outcome),
+        "msg": "; ".join(problems) or _message(step, crossing, outcome),
         "from": origin,
         "to": step.target,
         "missing": missing,
-        "fence": crossing.shown_fence(outcome),
+        "digest_policy": crossing.shown_fence(outcome),
         "digests": sorted(outcome.removed),
         "layers": len(step.layers) if step.code else None,
         **code_result(step.code, step.backend.region),
-        "probe": found and found.told,
+        "probe": probed and probed.told,
         "table_removed": outcome.removes_table,
-        "warnings": [*crossing.aws.warnings, *crossing.cautions()],
     }
     if problems:
         result["failed"] = True
@@ -473,7 +456,7 @@ def _result(
     return result
 
 
-def _said(step: Step, crossing: Crossing, outcome: Outcome) -> str:
+def _message(step: Step, crossing: Crossing, outcome: Outcome) -> str:
     if outcome.removes_table or crossing.gone:
         return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
     return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"

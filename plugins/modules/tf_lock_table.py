@@ -19,8 +19,8 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
-  - cornerstone.tfstate.connection
   - cornerstone.tfstate.guard
+  - cornerstone.tfstate.connection
 options:
   name:
     description:

@@ -23,49 +23,27 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.state
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
-  - cornerstone.tfstate.lock_file
-  - cornerstone.tfstate.state_key
 options:
   bucket:
-    description:
-      - The state bucket.
-      - Not given, as far as the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
-  account_id:
-    description:
-      - The 12 digits of the account that must own the bucket. Quote them in YAML.
-      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
-      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
-        credentials' account. The task then fails before it looks at any lock or state.
-    type: str
   table:
     description:
       - The lock table, in which the digest lies.
-    type: str
     required: true
   key:
     description:
       - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
         a C(backend) block. The rest of the path of another workspace is added.
       - Not given, it is about all states of the bucket, of all workspaces.
-    type: str
   keys:
     description:
       - Instead of O(key), shell patterns of the keys or paths of the states that it is about, such as V(network/*).
     type: list
     elements: str
-  workspace:
-    description:
-      - The workspace whose state it is.
-    type: str
-    default: default
-  workspace_key_prefix:
-    description:
-      - What comes before the states of other workspaces than V(default), as clients have it configured.
-    type: str
-    default: "env:"
   state:
     description:
       - V(present) makes the digest fit the state, whether it is wrong, missing or malformed.
@@ -93,9 +71,6 @@ options:
     elements: str
     choices: [accept_state, forget_state]
   wait_timeout:
-    description:
-      - How many seconds AWS gets to stop answering that it is busy.
-    type: int
     default: 60
 notes:
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject) and
@@ -232,10 +207,7 @@ from typing import Any
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Invalid,
-    Params,
     TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
@@ -244,13 +216,17 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.mainten
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
+    BACKEND_OPTIONS,
     KEYS_NEVER_BLANK,
-    STATE_SPEC,
+    KEYS_OPTIONS,
+    STATE_OPTIONS,
+    UPLOAD_OPTIONS,
     place_of,
     scope_of,
 )
@@ -264,63 +240,57 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import DEFAULT_WORKSPACE
 
-SPEC: dict[str, dict[str, Any]] = {
-    **STATE_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
+    **STATE_OPTIONS,
+    **UPLOAD_OPTIONS,
     "table": {"required": True},
     "key": {"no_log": False},
-    "keys": {"type": "list", "elements": "str", "no_log": False},
+    **KEYS_OPTIONS,
     "state": {"choices": ["present", "absent"], "default": "present"},
     "lock_id": {},
     "allow": {"type": "list", "elements": "str", "choices": [ACCEPT, FORGET]},
-    "wait_timeout": {"type": "int", "default": 60},
 }
 
 
-def mend(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    work = mend_digest if params["key"] else rebuild_digests
-    aws = None
-    try:
-        if not params["table"]:
-            raise Invalid("table is empty: digests lie in the lock table")
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        check_bucket(aws, target_of(params, "bucket"), params["table"])
-        return work(aws, params, check_mode, diff) | {"warnings": list(aws.warnings)}
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False, "warnings": list(aws.warnings) if aws else []}
+def repair(run: ModuleRun) -> dict[str, Any]:
+    if not run.params["table"]:
+        raise Invalid("table is empty: digests lie in the lock table")
+    aws = run.client()
+    check_bucket(aws, target_of(run.params, "bucket"), run.params["table"])
+    return repair_digest(aws, run) if run.params["key"] else rebuild_digests(aws, run)
 
 
-def mend_digest(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
-    place = place_of(params)
+def repair_digest(aws: Aws, run: ModuleRun) -> dict[str, Any]:
+    params, place = run.params, place_of(run.params)
     state = StateDigest(aws, scope_of(params), place, frozenset(params["allow"] or ()))
+    run.failure = lambda error: _failure(state.done, error)
     plan = state.plan(params["state"])
     is_changed = not plan.is_done or (not params["lock_id"] and bool(left_locks(aws, place, OPERATION)))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])
-        try:
-            plan = unless_checking(check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
-        except TfstateError as error:
-            if not state.done:
-                raise
-            return {"failed": True, "msg": f"{error} (done before: {', '.join(state.done)})", "changed": True}
-    return _result(place, plan, is_changed, diff)
+        plan = unless_checking(run.check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+    return _result(place, plan, is_changed, run.diff)
 
 
-def rebuild_digests(aws: Aws, params: Params, check_mode: bool, diff: bool) -> dict[str, Any]:
+def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
+    return {"msg": f"{error} (done before: {', '.join(done)})", "changed": True} if done else {}
+
+
+def rebuild_digests(aws: Aws, run: ModuleRun) -> dict[str, Any]:
+    params = run.params
     if params["state"] == "absent" or params["lock_id"] or params["workspace"] != DEFAULT_WORKSPACE:
         raise Invalid("key is missing: state: absent, lock_id and workspace are about one state")
     rebuilding = Rebuilding(aws, scope_of(params), frozenset(params["allow"] or ()))
     rebuilding.foresee()
-    unless_checking(check_mode, None, rebuilding.carry_out)
-    return _told(rebuilding, diff)
+    unless_checking(run.check_mode, None, rebuilding.carry_out)
+    return _rebuild_result(rebuilding, run.diff)
 
 
 MODULE = ModuleEntry(
-    SPEC,
-    mend,
-    mutually_exclusive=(("profile", "access_key"), ("key", "keys")),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
+    with_connection(OPTIONS, wait_timeout=60),
+    repair,
+    mutually_exclusive=(("key", "keys"),),
     never_blank=KEYS_NEVER_BLANK,
 )
 
@@ -344,7 +314,7 @@ def _result(place: Place, plan: Plan, is_changed: bool, diff: bool) -> dict[str,
     return result
 
 
-def _told(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
+def _rebuild_result(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
     rows = rebuilding.rows
     written = [row for row in rows if row.is_due and not row.problem]
     problems = [row for row in rows if row.problem and not row.is_foreign]

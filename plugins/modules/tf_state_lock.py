@@ -21,9 +21,10 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.state
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
-  - cornerstone.tfstate.lock_file
-  - cornerstone.tfstate.state_key
 attributes:
   idempotent:
     support: partial
@@ -32,39 +33,9 @@ attributes:
         of the first one, and fails.
 options:
   bucket:
-    description:
-      - The state bucket.
-      - If omitted and the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
-  account_id:
-    description:
-      - The 12 digits of the account that must own the bucket. Quote them in YAML.
-      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
-      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
-        credentials' account. The task then fails before it looks at any lock or state.
-    type: str
-  table:
-    description:
-      - The lock table.
-      - Not given, there are only lock files. Then a client that locks by a table alone is neither seen nor kept out.
-    type: str
   key:
-    description:
-      - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
-        a C(backend) block. The rest of the path of another workspace is added.
-    type: str
     required: true
-  workspace:
-    description:
-      - The workspace whose state it is.
-    type: str
-    default: default
-  workspace_key_prefix:
-    description:
-      - What comes before the states of other workspaces than V(default), as clients have it configured.
-    type: str
-    default: "env:"
   state:
     description:
       - V(held) takes the lock in both stores, or in none. It does not wait. A lock of somebody else makes the task
@@ -83,7 +54,7 @@ options:
         Use it in commands. Anybody who can write a lock chooses its id, and an id can hold text that a shell
         or Ansible runs. Messages show an id so if it has other characters than letters, digits and C(_./:@+=,-).
       - A wedged lock has no id of its own. For it take what RV(before) shows instead, which means exactly what was
-        seen there. It is C(seen) in the result of M(cornerstone.tfstate.tf_backend_info).
+        found there. It is C(fingerprint) in the result of M(cornerstone.tfstate.tf_backend_info).
       - With O(state=released) a lock with another id is left alone, and the task fails.
       - With O(state=held) the lock is taken under this id, unless it is held under it already.
         Not given, a new one is made.
@@ -98,8 +69,8 @@ options:
         is so without C(Created), with the zero time of Go or Unix there, and with any other time before 2014. Release
         such a lock by its O(lock_id).
       - Together with O(lock_id) both must be true.
-      - The lock by which M(cornerstone.tfstate.tf_state_move) fences a state that moved is only released by its
-        O(lock_id).
+      - The lock by which M(cornerstone.tfstate.tf_state_move) protects the source of a state that moved is only
+        released by its O(lock_id).
       - Choose it longer than any apply can take.
     type: str
   operation:
@@ -113,9 +84,6 @@ options:
     type: str
     default: ""
   wait_timeout:
-    description:
-      - How many seconds AWS gets to stop answering that it is busy.
-    type: int
     default: 60
 notes:
   - "Permissions: C(s3:GetObject), C(s3:PutObject) and C(s3:DeleteObject) on the lock file, C(s3:ListBucket) on the
@@ -277,9 +245,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Invalid,
     Params,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
@@ -298,13 +263,16 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.mainten
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Lock, Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
-    STATE_SPEC,
+    BACKEND_OPTIONS,
+    STATE_OPTIONS,
     TABLE_NEVER_BLANK,
+    UPLOAD_OPTIONS,
     place_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
@@ -316,14 +284,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
     lock_name,
 )
 
-SPEC: dict[str, dict[str, Any]] = {
-    **STATE_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
+    **STATE_OPTIONS,
+    **UPLOAD_OPTIONS,
     "state": {"choices": ["held", "released"], "required": True},
     "lock_id": {},
     "older_than": {},
     "operation": {"default": "maintenance"},
     "info": {"default": ""},
-    "wait_timeout": {"type": "int", "default": 60},
 }
 
 
@@ -340,26 +309,18 @@ class Settled:
     problem: str | None = None
 
 
-def lock_state(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    now = datetime.now(timezone.utc)
-    try:
-        place = place_of(params)
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        check_bucket(aws, target_of(params, "bucket"), params["table"])
-        settle = _hold if params["state"] == "held" else _free
-        settled = settle(aws, place, params, now, check_mode)
-    except TfstateError as error:
-        return {"failed": True, "msg": str(error), "changed": False}
-    return _result(place, settled, params, now, diff) | {"warnings": list(aws.warnings)}
+def set_lock(run: ModuleRun) -> dict[str, Any]:
+    now, params = datetime.now(timezone.utc), run.params
+    place = place_of(params)
+    aws = run.client()
+    check_bucket(aws, target_of(params, "bucket"), params["table"])
+    apply = _hold if params["state"] == "held" else _release
+    return _result(place, apply(aws, place, params, now, run.check_mode), params, now, run.diff)
 
 
 MODULE = ModuleEntry(
-    SPEC,
-    lock_state,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
+    with_connection(OPTIONS, wait_timeout=60),
+    set_lock,
     never_blank={
         **TABLE_NEVER_BLANK,
         "lock_id": "a lock of any id would be meant",
@@ -405,50 +366,54 @@ def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
     return f"{sentence(place.path, locks, now)}; wait until it is released, or see to it that its holder is gone"
 
 
-def _free(aws: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
-    """Releases the locks that are meant, whoever's they are."""
+def _release(aws: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+    """Releases the locks that the task names, whoever holds them."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
-    before = look(aws, place)
-    if before and not (params["lock_id"] or params["older_than"]):
-        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in before if not _is_state(lock)))
-        if not ids:
-            return _refused(place, before, now, STATE)
-        return _refused(place, before, now, f"if its holder is gone for sure, release it with lock_id: {ids}")
-    meant_id = (params["lock_id"] or "").strip('"')  # such as ETags have
-    named = [lock for lock in before if not meant_id or is_named(lock.id, meant_id)]
-    if before and not named:
-        return _refused(place, before, now, f"and not under the lock_id {params['lock_id']}, so it was left alone")
+    locks = look(aws, place)
+    try:
+        selected = _selected(locks, params, older_than_s, now)
+    except _NotSelected as reason:
+        return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {reason}")
+    released = unless_checking(check_mode, Released(tuple(selected), ()), partial(release, aws, place, selected))
+    after = tuple(lock for lock in locks if lock not in released.done)
+    return Settled(locks, after, bool(released.done), "; ".join(released.problems) or None)
+
+
+class _NotSelected(Exception):
+    """Why no lock of the state is released."""
+
+
+def _selected(locks: Sequence[Lock], params: Params, older_than_s: float | None, now: datetime) -> list[Lock]:
+    """The locks that the task names. Raises _NotSelected."""
+    if locks and not (params["lock_id"] or params["older_than"]):
+        ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in locks if not _is_state(lock)))
+        raise _NotSelected(f"if its holder is gone for sure, release it with lock_id: {ids}" if ids else STATE)
+    lock_id = (params["lock_id"] or "").strip('"')  # such as ETags have
+    named = [lock for lock in locks if not lock_id or is_named(lock.id, lock_id)]
+    if locks and not named:
+        raise _NotSelected(f"and not under the lock_id {params['lock_id']}, so it was left alone")
     if any(_is_state(lock) for lock in named):
-        return _refused(place, before, now, STATE)
-    meant = []
+        raise _NotSelected(STATE)
     for lock in named:
-        if not meant_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
-            return _refused(
-                place, before, now, f"and is the fence of a state that moved: name it, lock_id: {lock_name(lock.id)}"
-            )
-        age = age_s(lock, before, now)
-        if older_than_s is not None and age is None:
-            return _refused(
-                place,
-                before,
-                now,
-                f"and nothing says since when the lock in the {lock.store} is held, so older_than cannot judge it: if "
-                f"its holder is gone for sure, release it with lock_id: {lock_name(lock.id)}, without older_than",
-            )
-        if older_than_s is None or (age is not None and age >= older_than_s):
-            meant.append(lock)
-    released = unless_checking(check_mode, Released(tuple(meant), ()), partial(release, aws, place, meant))
-    after = tuple(lock for lock in before if lock not in released.done)
-    return Settled(before, after, bool(released.done), "; ".join(released.problems) or None)
+        _check_selection(lock, bool(lock_id), older_than_s is not None, age_s(lock, locks, now))
+    return [lock for lock in named if older_than_s is None or (age_s(lock, locks, now) or 0) >= older_than_s]
+
+
+def _check_selection(lock: Lock, is_by_id: bool, is_by_age: bool, age: float | None) -> None:
+    """Raises _NotSelected."""
+    name = lock_name(lock.id)
+    if not is_by_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
+        raise _NotSelected(f"and protects the source of a state that moved: name it, lock_id: {name}")
+    if is_by_age and age is None:
+        raise _NotSelected(
+            f"and nothing says since when the lock in the {lock.store} is held, so older_than cannot judge it: if "
+            f"its holder is gone for sure, release it with lock_id: {name}, without older_than"
+        )
 
 
 def _is_state(lock: Lock) -> bool:
     """Whether what lies in the place of the lock file is a state."""
     return isinstance(lock.record, Wedged) and lock.record.is_state
-
-
-def _refused(place: Place, locks: tuple[Lock, ...], now: datetime, why: str) -> Settled:
-    return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {why}")
 
 
 def _result(place: Place, settled: Settled, params: Params, now: datetime, diff: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ description:
   - Every byte stays as it is, lineage and serial included. C(terraform init -migrate-state) gives the state of the
     workspace C(default) a new lineage and the serial 1.
   - It works under the locks of both sides, never overwrites a state, writes the digest, and reads back what it wrote.
-  - The source is kept, and fenced, so that nobody goes on there by mistake. See O(source_protection).
+  - The source is kept, and protected from further use. See O(source_protection).
   - A run that is cut short at any point is completed by the next one with the same options.
   - With O(project) the code follows. Exactly its one backend block is replaced, or the file that O(tfbackend) names.
     Where the code is less simple it is left alone, and RV(project.block) is what to paste.
@@ -23,6 +23,9 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.client
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
 attributes:
   check_mode:
@@ -41,13 +44,11 @@ options:
     description:
       - The state bucket that the states go to. It has to exist.
       - If omitted and the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
   table:
     description:
       - The lock table of O(bucket). Then the state is locked there too, and its digest is written.
       - Not given, the destination locks by files alone.
-    type: str
   key:
     description:
       - The key that the states get. The states of other workspaces go to
@@ -66,17 +67,10 @@ options:
       - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
         credentials' account. The task then fails before it looks at any lock or state.
       - It is also written into the code as C(allowed_account_ids).
-    type: str
   encryption:
     description:
       - What uploads ask for, and with O(project) what the clients are told to ask for.
       - Not given, uploads take the default of the bucket, and the clients are told the same.
-    type: str
-    choices: [AES256, "aws:kms", "aws:kms:dsse"]
-  kms_key_id:
-    description:
-      - The KMS key, best as ARN, for the O(encryption) with KMS.
-    type: str
   source_bucket:
     description:
       - The bucket that the states come from.
@@ -148,8 +142,8 @@ options:
   source_protection:
     description:
       - What keeps clients from going on at the source, where they would work with a state that nobody else sees.
-        The fence is up before the locks are released, so that a client that waits for a lock meets it too.
-      - A fence is lifted with M(cornerstone.tfstate.tf_state_lock), by the id of the lock, and in the policy by hand.
+        It is in place before the locks are released, so that it stops clients that wait for a lock, too.
+      - It is removed with M(cornerstone.tfstate.tf_state_lock), by the id of the lock, and in the policy by hand.
     type: str
     choices:
       lock:
@@ -174,8 +168,6 @@ options:
   wait_timeout:
     description:
       - How many seconds AWS may take besides for each state, if it asks to slow down or is out of order.
-    type: int
-    default: 300
   project:
     description:
       - The folder of the code, on the machine that runs the module. Its one backend block comes to say O(bucket),
@@ -208,22 +200,6 @@ options:
       - How many seconds O(client) may take to initialise, and for each plan.
     type: int
     default: 3600
-  client_profile:
-    description:
-      - The AWS profile that clients use. Not given, they find credentials themselves.
-    type: str
-  client_assume_role_arn:
-    description:
-      - The role that clients assume to reach the backend.
-    type: str
-  client_assume_role_external_id:
-    description:
-      - The external id that goes with O(client_assume_role_arn).
-    type: str
-  client_assume_role_session_name:
-    description:
-      - The session name that goes with O(client_assume_role_arn).
-    type: str
   init:
     description:
       - Run C(init -reconfigure) in O(project) where it is not initialised to the destination yet. It copies nothing.
@@ -332,7 +308,7 @@ states:
       sample: s3://usest1-terraform-state-ezra/network/terraform.tfstate
     action:
       description:
-        - V(move) if it is copied, V(finish) if a run before was cut short or the fence was lower,
+        - V(move) if it is copied, V(finish) if an earlier run was cut short or protected the source less,
           V(none) if it was moved before or cannot be.
       type: str
       sample: move
@@ -364,7 +340,7 @@ project:
       type: str
       sample: "backend \"s3\" {\n  bucket = \"usest1-terraform-state-ezra\"\n}\n"
     init: {description: Whether C(init) was run., type: bool, sample: true}
-    proven: {description: Whether the plan of every workspace was proven to be empty., type: bool, sample: true}
+    verified: {description: Whether the plan of every workspace was found to be empty., type: bool, sample: true}
     removed: {description: Local files that were removed., type: list, elements: str, sample: []}
 code_known:
   description: O(code_known) as it was given.
@@ -376,21 +352,18 @@ code_known:
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import encryption
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Failure,
     Invalid,
     Params,
-    TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
@@ -401,22 +374,28 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.mainten
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.endpoints import Side
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import Relocation
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import FINISH, MOVE, NOTHING
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import KNOWN_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_KNOWN_OPTIONS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CLIENT_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
+    BACKEND_OPTIONS,
     KEYS_NEVER_BLANK,
+    KEYS_OPTIONS,
     NO_TABLE,
+    STATE_OPTIONS,
     TABLE_NEVER_BLANK,
+    UPLOAD_OPTIONS,
     encryption_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, problems
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import Known, known_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     MOVING,
     WORKSPACE_KEY_PREFIX,
@@ -436,73 +415,78 @@ TABLE_UNKNOWN = (
     f"source_table: {NO_TABLE}"
 )
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
     **{
         f"source_{name}": {"no_log": CONNECTION_SPEC[name].get("no_log", False)}
         for name in ("region", *OWN, "endpoint_url")
     },
-    "bucket": {"required": True},
-    "table": {},
+    **BACKEND_OPTIONS,
     "key": {"no_log": False},
-    "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
-    "account_id": {},
-    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
-    "kms_key_id": {"no_log": False},
+    "workspace_key_prefix": STATE_OPTIONS["workspace_key_prefix"],
+    **UPLOAD_OPTIONS,
     "source_bucket": {},
     "source_table": {},
     "source_key": {"no_log": False},
     "source_workspace_key_prefix": {"no_log": False},
     "source_account_id": {},
-    "keys": {"type": "list", "elements": "str", "no_log": False},
+    **KEYS_OPTIONS,
     "source_protection": {"choices": ["lock", "deny", "tag"], "default": "lock"},
     "lock_timeout": {"type": "int", "default": 0},
-    "wait_timeout": {"type": "int", "default": 300},
     "project": {"type": "path"},
     "tfbackend": {},
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "client": {"type": "path", "default": "terraform"},
-    "client_profile": {},
-    "client_assume_role_arn": {},
-    "client_assume_role_external_id": {},
-    "client_assume_role_session_name": {},
+    **CLIENT_OPTIONS,
     "client_timeout": {"type": "int", "default": 3600},
     "init": {"type": "bool", "default": False},
     "verify_plan": {"type": "bool", "default": False},
     "plan_arguments": {"type": "list", "elements": "str", "default": []},
     "remove_local": {"type": "bool", "default": False},
-    **KNOWN_SPEC,
+    **CODE_KNOWN_OPTIONS,
 }
 
 
-def move_states(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
-    relocation: Relocation | None = None
+@dataclass(frozen=True)
+class MigrationRequest:
+    """The options of a task, read once."""
+
+    #: The options of each side, by the names of those of the destination.
+    destination: Params
+    source: Params | None
+    keys: tuple[str, ...]
+    #: What uploads ask for.
+    encryption: Mapping[str, str]
+    source_protection: str
+    lock_timeout_s: int
+    project: Project | None
+    #: The destination, as the project's clients see it.
+    backend: Backend | None
+    init: bool
+    verify_plan: bool
+    remove_local: bool
+    known: Sequence[Known]
+
+
+def move_states(run: ModuleRun) -> dict[str, Any]:
+    request = request_of(run.params)
+    migration = _migration(request, run)
+    run.failure = lambda _error: _result(migration)
     try:
-        found = list(_problems(params))
-        if found:
-            raise Invalid("; ".join(found))
-        relocation = _relocation(params, on_write)
-        try:
-            relocation.foresee()
-        except Refused:
-            unless_checking(check_mode, None, relocation.release_idle)
-            raise
-        unless_checking(check_mode, None, relocation.carry_out)
-        relocation.complain()
-    except TfstateError as error:
-        told = _told(relocation) if relocation else {"changed": False}
-        return {"failed": True, "msg": str(error), **told}
-    result = _told(relocation)
-    return {**result, "diff": _diff(result)} if diff else result
+        migration.foresee()
+    except Refused:
+        unless_checking(run.check_mode, None, migration.release_idle)
+        raise
+    unless_checking(run.check_mode, None, migration.carry_out)
+    migration.complain()
+    result = _result(migration)
+    return {**result, "diff": _diff(result)} if run.diff else result
 
 
 MODULE = ModuleEntry(
-    SPEC,
+    with_connection(OPTIONS),
     move_states,
-    mutually_exclusive=(("profile", "access_key"), ("source_profile", "source_access_key"), ("key", "keys")),
-    required_together=(("access_key", "secret_key"), ("source_access_key", "source_secret_key")),
-    needs_botocore=True,
+    mutually_exclusive=(("source_profile", "source_access_key"), ("key", "keys")),
+    required_together=(("source_access_key", "source_secret_key"),),
     never_blank={
         **TABLE_NEVER_BLANK,
         "source_table": f"locks in the table would be neither seen nor taken; if there is none, say {NO_TABLE}",
@@ -512,46 +496,23 @@ MODULE = ModuleEntry(
 )
 
 
-def _problems(params: Params) -> Iterator[str]:
-    source, project, key = params["source_bucket"], params["project"], params["key"]
-    if not source and not project:
-        yield "name where the states come from: source_bucket, or project for those in a folder"
-    if not key and (project or not source or params["source_key"]):
-        yield "key is missing: without it all states of source_bucket are moved, each to its own path"
-    of_source = {name for name in params if name.startswith("source_")} - {"source_protection"}
-    if not source and any(params[name] for name in of_source):
-        yield f"these options need source_bucket: {', '.join(sorted(name for name in of_source if params[name]))}"
-    if params["init"] and not project:
-        yield "init goes with project"
-    if params["code_known"] and not project:
-        yield "code_known goes with project"
-    if params["verify_plan"] and not project:
-        yield "verify_plan goes with project"
-    if params["remove_local"] and not params["verify_plan"]:
-        yield "remove_local goes with verify_plan: nothing is removed that was not proven"
-    if params["tfbackend"] and (not project or Path(params["tfbackend"]).name != params["tfbackend"]):
-        yield "tfbackend is the name of a file in project, without a folder"
-    is_elsewhere = params["source_endpoint_url"] not in (None, params["endpoint_url"])
-    if source == params["bucket"] and (params["source_key"] or key) == key and not is_elsewhere:
-        yield "source and destination are the same"
-    if project and key and params["region"]:
-        yield from problems(_backend(params))
-
-
-def _relocation(params: Params, on_write: WriteCallback) -> Relocation:
-    project, target = params["project"], _side(params, on_write)
-    if params["kms_key_id"]:  # policies compare what uploads ask for with an ARN, and know no alias
-        params = {**params, "kms_key_id": target.aws.key_arn(params["kms_key_id"], must_exist=True)}
-    return Relocation(
-        source=_side(_source_params(params), on_write) if params["source_bucket"] else None,
-        target=target,
+def request_of(params: Params) -> MigrationRequest:
+    """Raises Invalid on options that do not go together."""
+    wrong = [*_problems(params)]
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    source = _source_options(params) if params["source_bucket"] else None
+    for side in filter(None, (params, source)):
+        target_of(side, "bucket")
+    return MigrationRequest(
+        destination=params,
+        source=source,
         keys=tuple(params["keys"] or ()),
         encryption=encryption_of(params),
-        fence=params["source_protection"],
+        source_protection=params["source_protection"],
         lock_timeout_s=params["lock_timeout"],
-        info=_info(),
-        project=_project(params) if project else None,
-        backend=_backend(_with_default(params, target)) if project else None,
+        project=_project(params) if params["project"] else None,
+        backend=_backend(params) if params["project"] else None,
         init=params["init"],
         verify_plan=params["verify_plan"],
         remove_local=params["remove_local"],
@@ -559,54 +520,60 @@ def _relocation(params: Params, on_write: WriteCallback) -> Relocation:
     )
 
 
+def _problems(params: Params) -> Iterator[str]:
+    yield from _source_problems(params)
+    yield from _project_problems(params)
+    source, key = params["source_bucket"], params["key"]
+    is_elsewhere = params["source_endpoint_url"] not in (None, params["endpoint_url"])
+    if source == params["bucket"] and (params["source_key"] or key) == key and not is_elsewhere:
+        yield "source and destination are the same"
+    if params["project"] and key and params["region"]:
+        yield from problems(_backend(params))
+
+
+def _source_problems(params: Params) -> Iterator[str]:
+    source, project = params["source_bucket"], params["project"]
+    if not source and not project:
+        yield "name where the states come from: source_bucket, or project for those in a folder"
+    if not params["key"] and (project or not source or params["source_key"]):
+        yield "key is missing: without it all states of source_bucket are moved, each to its own path"
+    of_source = {name for name in params if name.startswith("source_")} - {"source_protection"}
+    if not source and any(params[name] for name in of_source):
+        yield f"these options need source_bucket: {', '.join(sorted(name for name in of_source if params[name]))}"
+
+
+def _project_problems(params: Params) -> Iterator[str]:
+    project, tfbackend = params["project"], params["tfbackend"]
+    for name in ("init", "code_known", "verify_plan"):
+        if params[name] and not project:
+            yield f"{name} goes with project"
+    if params["remove_local"] and not params["verify_plan"]:
+        yield "remove_local goes with verify_plan: nothing is removed that was not proven"
+    if tfbackend and (not project or Path(tfbackend).name != tfbackend):
+        yield "tfbackend is the name of a file in project, without a folder"
+
+
+def _source_options(params: Params) -> dict[str, Any]:
+    """The options of the source, by the names of those of the destination, which are its defaults.
+
+    Credentials go together: with any of its own, the source has none of the destination's.
+    """
+    own = {name: params[f"source_{name}"] for name in OWN}
+    shared = {name: params[f"source_{name}"] or params[name] for name in ("region", "key", "endpoint_url")}
+    prefix = params["source_workspace_key_prefix"]
+    shared["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
+    named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
+    if named["table"] == NO_TABLE:
+        named["table"] = ""
+    return {**params, **(own if any(own.values()) else {}), **shared, **named}
+
+
 def _project(params: Params) -> Project:
     names = ("client", "tfbackend", "plan_arguments", "client_timeout")
     return Project(Path(params["project"]), *(params[name] for name in names))
 
 
-def _side(params: Params, on_write: WriteCallback) -> Side:
-    target = target_of(params, "bucket")
-    written = WriteTracker(on_write)
-    aws = Aws(connection_of(params), params["wait_timeout"], written)
-    check_bucket(aws, target, params["table"])
-    return Side(aws, target, params["table"], params["key"], params["workspace_key_prefix"].rstrip("/"), written)
-
-
-def _info() -> LockInfo:
-    now = rfc3339nano(datetime.now(timezone.utc))
-    return LockInfo(uuid_of(os.urandom(16)), MOVING, "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
-
-
-def _source_params(params: Params) -> dict[str, Any]:
-    """The options of the source, by the names of those of the destination, which stand in for them.
-
-    Credentials go together: with any of its own, the source has none of the destination's.
-    """
-    own = {name: params[f"source_{name}"] for name in OWN}
-    given = {name: params[f"source_{name}"] or params[name] for name in ("region", "key", "endpoint_url")}
-    prefix = params["source_workspace_key_prefix"]
-    given["workspace_key_prefix"] = params["workspace_key_prefix"] if prefix is None else prefix
-    named = {name: params[f"source_{name}"] for name in ("bucket", "table", "account_id")}
-    if named["table"] == NO_TABLE:
-        named["table"] = ""
-    return {**params, **(own if any(own.values()) else {}), **given, **named}
-
-
-def _with_default(params: Params, target: Side) -> Params:
-    """With the encryption of the bucket, if none is given: clients that ask for another weaken it, or are denied."""
-    if params["encryption"]:
-        return params
-    (answer,) = target.aws.read([encryption.read(target.bucket)])
-    if isinstance(answer, Failure):
-        if answer.code not in encryption.NOT_FOUND:
-            target.aws.warnings.append(f"{answer}; without encryption given, the code asks for AES256")
-        return params
-    default = encryption.normalise(answer, target.bucket)
-    return {**params, "encryption": default["algorithm"], "kms_key_id": default["kms_key_id"]}
-
-
 def _backend(params: Params) -> Backend:
-    """The destination, as the project's clients see it."""
     names = ("profile", "assume_role_arn", "assume_role_external_id", "assume_role_session_name")
     prefix = params["workspace_key_prefix"]
     return Backend(
@@ -626,13 +593,61 @@ def _backend(params: Params) -> Backend:
     )
 
 
-def _told(relocation: Relocation) -> dict[str, Any]:
+def _migration(request: MigrationRequest, run: ModuleRun) -> Relocation:
+    target = _side(run, request.destination)
+    uploads = dict(request.encryption)
+    if "SSEKMSKeyId" in uploads:  # policies compare what uploads ask for with an ARN, and know no alias
+        uploads["SSEKMSKeyId"] = target.aws.key_arn(uploads["SSEKMSKeyId"], must_exist=True)
+    return Relocation(
+        source=_side(run, request.source) if request.source else None,
+        target=target,
+        keys=request.keys,
+        encryption=uploads,
+        fence=request.source_protection,
+        lock_timeout_s=request.lock_timeout_s,
+        info=_info(),
+        project=request.project,
+        backend=_encrypted(request.backend, uploads, target) if request.backend else None,
+        init=request.init,
+        verify_plan=request.verify_plan,
+        remove_local=request.remove_local,
+        known=request.known,
+    )
+
+
+def _side(run: ModuleRun, options: Params) -> Side:
+    target, written = target_of(options, "bucket"), WriteTracker(run.on_write)
+    aws = run.client(options, on_write=written)
+    check_bucket(aws, target, options["table"])
+    prefix = options["workspace_key_prefix"].rstrip("/")
+    return Side(aws, target, options["table"], options["key"], prefix, written)
+
+
+def _info() -> LockInfo:
+    now = rfc3339nano(datetime.now(timezone.utc))
+    return LockInfo(uuid_of(os.urandom(16)), MOVING, "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
+
+
+def _encrypted(backend: Backend, uploads: Mapping[str, str], target: Side) -> Backend:
+    """With the encryption of the bucket, if none is given: clients that ask for another weaken it, or are denied."""
+    if uploads:
+        return replace(backend, kms_key_id=uploads.get("SSEKMSKeyId"))
+    (answer,) = target.aws.read([encryption.read(target.bucket)])
+    if isinstance(answer, Failure):
+        if answer.code not in encryption.NOT_FOUND:
+            target.aws.warnings.append(f"{answer}; without encryption given, the code asks for AES256")
+        return backend
+    default = encryption.normalise(answer, target.bucket)
+    return replace(backend, encryption=default["algorithm"] or "AES256", kms_key_id=default["kms_key_id"])
+
+
+def _result(migration: Relocation) -> dict[str, Any]:
     """The result: what was done and what is left, or in check mode what would be done."""
-    rows, following, is_plan = relocation.rows, relocation.following, relocation.is_plan
+    rows, following, is_plan = migration.rows, migration.following, migration.is_plan
     counted = [row for row in rows if (row.is_done or is_plan) and not row.problem]
     actions = [row.action for row in counted]
     return {
-        "changed": relocation.is_changed,
+        "changed": migration.is_changed,
         "states": [row.told() for row in rows],
         "progress": {
             "states": len(rows),
@@ -642,25 +657,25 @@ def _told(relocation: Relocation) -> dict[str, Any]:
             "failed": len([row for row in rows if row.problem]),
             "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
         },
-        "denied": relocation.denied,
+        "denied": migration.denied,
         "project": following.told(is_plan) if following else None,
-        "code_known": [{"paths": each.paths, "backend": each.said} for each in relocation.known],
-        "warnings": list(_warnings(relocation)),
+        "code_known": [{"paths": each.paths, "backend": each.said} for each in migration.known],
+        "warnings": list(_warnings(migration)),
     }
 
 
-def _warnings(relocation: Relocation) -> Iterator[str]:
-    yield from relocation.target.aws.warnings
-    yield from relocation.source.aws.warnings if relocation.source else ()
-    yield from (f"left alone: {row.problem}" for row in relocation.rows if row.is_foreign)
-    yield from relocation.following.warnings() if relocation.following else ()
-    if relocation.source and relocation.source.table is None:
+def _warnings(migration: Relocation) -> Iterator[str]:
+    yield from migration.target.aws.warnings
+    yield from migration.source.aws.warnings if migration.source else ()
+    yield from (f"left alone: {row.problem}" for row in migration.rows if row.is_foreign)
+    yield from migration.following.warnings() if migration.following else ()
+    if migration.source and migration.source.table is None:
         yield TABLE_UNKNOWN
-    unlisted = relocation.unlisted()
-    if relocation.source and unlisted:
+    unlisted = migration.unlisted()
+    if migration.source and unlisted:
         more = f" and {len(unlisted) - 1} more" if unlisted[1:] else ""
         yield (
-            f"the table {relocation.source.table} has no digest of {unlisted[0]}{more}: clients that lock in another "
+            f"the table {migration.source.table} has no digest of {unlisted[0]}{more}: clients that lock in another "
             f"table are not kept out; if they lock by files alone, say source_table: {NO_TABLE}"
         )
 

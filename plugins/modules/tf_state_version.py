@@ -24,54 +24,20 @@ author:
 extends_documentation_fragment:
   - cornerstone.tfstate.attributes
   - cornerstone.tfstate.attributes.action_group
+  - cornerstone.tfstate.backend
+  - cornerstone.tfstate.state
+  - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
-  - cornerstone.tfstate.state_key
 options:
   bucket:
-    description:
-      - The state bucket.
-      - If omitted and the task runs on the controller, the backend is that of the role's variables.
-    type: str
     required: true
-  account_id:
-    description:
-      - The 12 digits of the account that must own the bucket. Quote them in YAML.
-      - Not given, it is the account of the credentials, which AWS STS is asked for once; see O(cache_credentials).
-      - The bucket of another account can be named on purpose, but not with O(table), as that is always one of the
-        credentials' account. The task then fails before it looks at any lock or state.
-    type: str
-  table:
-    description:
-      - The lock table.
-      - Not given, there are only lock files. Then a client that locks by a table alone is neither seen nor kept out.
-    type: str
   key:
-    description:
-      - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
-        a C(backend) block. The rest of the path of another workspace is added.
-    type: str
     required: true
-  workspace:
-    description:
-      - The workspace whose state it is.
-    type: str
-    default: default
-  workspace_key_prefix:
-    description:
-      - What comes before the states of other workspaces than V(default), as clients have it configured.
-    type: str
-    default: "env:"
   encryption:
     description:
       - What the upload of a lock file and of a state asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block
         do. A bucket whose policy demands that needs it.
       - Not given, lock files take the bucket's default, and a state keeps what it had.
-    type: str
-    choices: [AES256, "aws:kms", "aws:kms:dsse"]
-  kms_key_id:
-    description:
-      - The KMS key as ARN, for the O(encryption) with KMS.
-    type: str
   state:
     description:
       - V(restored) makes the content of the version O(version_id) current, whether the state exists or was deleted.
@@ -105,11 +71,6 @@ options:
     type: list
     elements: str
     choices: [change_lineage]
-  wait_timeout:
-    description:
-      - How many seconds AWS gets to stop answering that it is busy.
-    type: int
-    default: 300
 notes:
   - O(state=compared) needs C(s3:GetObjectVersion) on the state, and C(s3:GetObject) to compare with what it is now.
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
@@ -239,13 +200,10 @@ digest:
 from functools import partial
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Invalid,
     Params,
     TfstateError,
-    WriteCallback,
-    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
@@ -253,13 +211,16 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconc
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, left_locks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
-    connection_of,
+    ModuleRun,
     run_module,
     target_of,
+    with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
-    STATE_SPEC,
+    BACKEND_OPTIONS,
+    STATE_OPTIONS,
     TABLE_NEVER_BLANK,
+    UPLOAD_OPTIONS,
     place_of,
     scope_of,
 )
@@ -271,42 +232,42 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.versio
 )
 
 COMPARED = "compared"
-SPEC: dict[str, dict[str, Any]] = {
-    **STATE_SPEC,
+OPTIONS: dict[str, dict[str, Any]] = {
+    **BACKEND_OPTIONS,
+    **STATE_OPTIONS,
+    **UPLOAD_OPTIONS,
     "state": {"choices": ["restored", "undeleted", COMPARED], "required": True},
     "version_id": {},
     "with_version_id": {},
     "lock_id": {},
     "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE]},
-    "wait_timeout": {"type": "int", "default": 300},
 }
 
 
-def bring_back(params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-    """Params in, the result of a task out."""
+def restore_version(run: ModuleRun) -> dict[str, Any]:
     done: list[str] = []
-    aws = None
-    try:
-        place = place_of(params)
-        _check(params)
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        check_bucket(aws, target_of(params, "bucket"), params["table"])
-        work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
-        if params["state"] == COMPARED:
-            plan = work.compared(params["version_id"], params["with_version_id"])
-        else:
-            plan = work.plan(params["version_id"])
-        is_left = params["state"] != COMPARED and not params["lock_id"] and bool(left_locks(aws, place, OPERATION))
-        is_changed = not plan.is_done or is_left
-        if is_changed:
-            check_free(aws, place, OPERATION, params["lock_id"])
-            plan = unless_checking(check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
-    except TfstateError as error:
-        so_far = f" (done before: {', '.join(done)}; run again to go on)" if done else ""
-        warnings = list(aws.warnings) if aws else []
-        return {"failed": True, "msg": f"{error}{so_far}", "changed": bool(done), "warnings": warnings}
-    told = _difference(place.path, plan, params["with_version_id"]) if params["state"] == COMPARED else {}
-    return _result(place.path, plan, is_changed, diff) | told | {"warnings": list(aws.warnings)}
+    run.failure = partial(_failure, done)
+    params, place = run.params, place_of(run.params)
+    _check(params)
+    aws = run.client()
+    check_bucket(aws, target_of(params, "bucket"), params["table"])
+    work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
+    if params["state"] == COMPARED:
+        plan = work.compared(params["version_id"], params["with_version_id"])
+        is_changed = not plan.is_done
+    else:
+        plan = work.plan(params["version_id"])
+        is_changed = not plan.is_done or (not params["lock_id"] and bool(left_locks(aws, place, OPERATION)))
+    if is_changed:
+        check_free(aws, place, OPERATION, params["lock_id"])
+        plan = unless_checking(run.check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
+    comparison = _comparison(place.path, plan, params["with_version_id"]) if params["state"] == COMPARED else {}
+    return _result(place.path, plan, is_changed, run.diff) | comparison
+
+
+def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
+    so_far = f" (done before: {', '.join(done)}; run again to go on)" if done else ""
+    return {"msg": f"{error}{so_far}", "changed": bool(done)}
 
 
 def _check(params: Params) -> None:
@@ -318,11 +279,8 @@ def _check(params: Params) -> None:
 
 
 MODULE = ModuleEntry(
-    SPEC,
-    bring_back,
-    mutually_exclusive=(("profile", "access_key"),),
-    required_together=(("access_key", "secret_key"),),
-    needs_botocore=True,
+    with_connection(OPTIONS),
+    restore_version,
     never_blank=TABLE_NEVER_BLANK,
 )
 
@@ -345,7 +303,7 @@ def _result(path: str, plan: Plan, is_changed: bool, diff: bool) -> dict[str, An
     return result
 
 
-def _difference(path: str, plan: Plan, with_version_id: str | None) -> dict[str, Any]:
+def _comparison(path: str, plan: Plan, with_version_id: str | None) -> dict[str, Any]:
     other = f"version {with_version_id}" if with_version_id else "the state now"
     more, fewer = len(plan.after - plan.before), len(plan.before - plan.after)
     msg = (

@@ -98,7 +98,7 @@ def test_a_project_with_workspaces_moves_from_bucket_to_bucket(
     before = [bytes_at(migration.source, path) for path in paths]
     # The arguments of its backend lie in no file of the project: now they do.
     result = migration.moved(project=str(workspace.folder), tfbackend="new.s3.tfbackend", init=True, verify_plan=True)
-    assert result["project"]["proven"] and result["project"]["edits"] == ["new.s3.tfbackend"]
+    assert result["project"]["verified"] and result["project"]["edits"] == ["new.s3.tfbackend"]
     assert (workspace.folder / "backend.tf").read_text() == 'terraform {\n  backend "s3" {}\n}\n'
     assert [bytes_at(migration.target, path) for path in paths] == before
     succeeded(workspace.plan())  # still in workspace qa

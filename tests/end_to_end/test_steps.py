@@ -195,13 +195,13 @@ def test_a_fleet_goes_to_lock_files_and_back_and_nobody_is_ever_stopped_but_by_a
     assert fleet.step("both")["changed"] is False
     fleet.turns("both", applies)
     there = fleet.step("lockfile")
-    assert (there["from"], there["fence"], there["layers"]) == ("both", "up", 2 * CLIENTS)
+    assert (there["from"], there["digest_policy"], there["layers"]) == ("both", "active", 2 * CLIENTS)
     fleet.goes_on(applies)
     assert fleet.digests == [], "clients of both write none behind the fence"
     fleet.turns("lockfile", applies)
     fleet.turns("both", applies)
     back = fleet.step("both")
-    assert (back["from"], back["fence"]) == ("lockfile", "down")
+    assert (back["from"], back["digest_policy"]) == ("lockfile", "inactive")
     fleet.goes_on(applies)
     assert fleet.digests and fence(fleet.emulator, REGION, fleet.table) == []
     assert fleet.step("dynamodb")["changed"] is False

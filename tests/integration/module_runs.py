@@ -10,47 +10,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable_result
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, resource_module
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_audit as _backend_audit
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_backup as _backend_backup
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_handover as _handover_files
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_info as _backend_info
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_restore as _backend_restore
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_teardown as _backend_teardown
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_lock_mode as _lock_mode
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_digest as _state_digest
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_lock as _state_lock
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_move as _state_move
-from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_version as _state_version
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import SPEC, write_backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry
 
 from tests.support.clean_environment import without_aws
 
 Result = dict[str, Any]
 COLLECTION = "cornerstone.tfstate"
-ENTRIES = {
-    "tf_state_bucket": resource_module(BUCKET),
-    "tf_lock_table": resource_module(TABLE),
-    "tf_backend_audit": _backend_audit.MODULE,
-    "tf_backend_info": _backend_info.MODULE,
-    "tf_backend_backup": _backend_backup.MODULE,
-    "tf_backend_restore": _backend_restore.MODULE,
-    "tf_backend_teardown": _backend_teardown.MODULE,
-    "tf_backend_config": ModuleEntry(SPEC, write_backend),
-    "tf_state_lock": _state_lock.MODULE,
-    "tf_backend_handover": _handover_files.MODULE,
-    "tf_state_digest": _state_digest.MODULE,
-    "tf_state_version": _state_version.MODULE,
-    "tf_state_move": _state_move.MODULE,
-    "tf_lock_mode": _lock_mode.MODULE,
+MODULES = Path(__file__).parents[2] / "plugins" / "modules"
+#: Of every module that has work of its own; those without are action plugins.
+ENTRIES: dict[str, ModuleEntry] = {
+    path.stem: module.MODULE
+    for path in sorted(MODULES.glob("tf_*.py"))
+    if hasattr(module := import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{path.stem}"), "MODULE")
 }
 
 
@@ -74,12 +52,11 @@ def through_core(tasks: Sequence[Task]) -> list[Result]:
 
 def _carried_out(task: Task) -> Result:
     entry = ENTRIES[task.module]
-    rules = {"mutually_exclusive": entry.mutually_exclusive, "required_together": entry.required_together}
     try:
         arguments = entry.without_blanks(task.params)
     except Invalid as problem:
         return {"failed": True, "msg": str(problem), "changed": False}
-    validated = ArgumentSpecValidator(entry.spec, **rules).validate(arguments)
+    validated = ArgumentSpecValidator(entry.spec, **entry.rules).validate(arguments)
     if validated.error_messages:
         return {"failed": True, "msg": validated.errors.msg, "changed": False}
     return printable_result(entry.run(validated.validated_parameters, task.check_mode, task.diff))

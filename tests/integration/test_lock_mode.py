@@ -236,7 +236,7 @@ def test_there_and_back(backend: Backend) -> None:
     assert backend.step("both")["changed"] is False
     backend.use("one", "both")
     there = backend.step("lockfile")
-    assert (there["from"], there["to"], there["fence"]) == ("both", "lockfile", "up")
+    assert (there["from"], there["to"], there["digest_policy"]) == ("both", "lockfile", "active")
     assert there["digests"] == [ONE, TWO, QA] and backend.digests == {} and backend.fence
     assert "the table can go" in there["msg"]
     backend.write(ONE, state(2), digest_too=False)
@@ -244,7 +244,8 @@ def test_there_and_back(backend: Backend) -> None:
     assert "one/backend.tf locks by file alone" in backend.missing("both")[0]
     backend.use("one", "both")
     back = backend.step("both")
-    assert (back["from"], back["fence"], back["changed"], backend.fence) == ("lockfile", "down", True, False)
+    assert (back["from"], back["digest_policy"]) == ("lockfile", "inactive")
+    assert (back["changed"], backend.fence) == (True, False)
     assert backend.step("dynamodb")["changed"] is False
     assert backend.digests == {}
 
@@ -472,7 +473,7 @@ def test_a_digest_whose_state_goes_behind_the_fence_is_kept(backend: Backend) ->
     backend.item(f"{ONE}-md5", Digest={"S": digest(state())})
     backend.s3.delete_object(Bucket=backend.bucket, Key=ONE)
     assert backend.step("lockfile")["changed"] is False
-    assert backend.step("both")["fence"] == "down"
+    assert backend.step("both")["digest_policy"] == "inactive"
     assert backend.digests == {ONE: digest(state())}
 
 
@@ -487,18 +488,18 @@ def test_malformed_digests_go_too(backend: Backend) -> None:
 def test_a_lock_that_is_named_like_a_digest_forbids_the_fence(backend: Backend) -> None:
     backend.write(f"{ONE}-md5", state(), digest_too=False)
     (told,) = backend.missing("lockfile")
-    assert f"the lock of {ONE}-md5 would be taken for the digest of {ONE}" in told and "unfenced" in told
-    result = backend.step("lockfile", allow=["unfenced"])
-    assert (result["fence"], backend.fence) == (None, False)
-    assert "there is no fence" in result["warnings"][0]
+    assert f"the lock of {ONE}-md5 would be taken for the digest of {ONE}" in told and "without_digest_policy" in told
+    result = backend.step("lockfile", allow=["without_digest_policy"])
+    assert (result["digest_policy"], backend.fence) == (None, False)
+    assert "there is no digest policy" in result["warnings"][0]
 
 
 @pytest.mark.parametrize("code", ["UnknownOperationException", "NotImplemented"])
 def test_where_tables_have_no_policies_the_step_is_taken_with_a_warning(backend: Backend, code: str) -> None:
     backend.relay.on("*ResourcePolicy", reply=error(code), times=math.inf)
     result = backend.step("lockfile")
-    assert (result["fence"], result["digests"]) == (None, [ONE, TWO, QA])
-    assert "there is no fence" in result["warnings"][0]
+    assert (result["digest_policy"], result["digests"]) == (None, [ONE, TWO, QA])
+    assert "there is no digest policy" in result["warnings"][0]
     backend.write(ONE, state(2))
     assert backend.step("lockfile")["digests"] == [ONE]
 
@@ -538,7 +539,7 @@ def test_a_policy_that_shows_late_is_waited_for_and_written_once(backend: Backen
     """Reads are older than writes for a while."""
     backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=3, reply=stale)
     backend.relay.on("PutResourcePolicy", reply=error("LimitExceededException"), times=2)
-    assert backend.task("lockfile")["fence"] == "up"
+    assert backend.task("lockfile")["digest_policy"] == "active"
     assert backend.relay.operations.count("PutResourcePolicy") == 3
 
 
@@ -549,7 +550,7 @@ def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_on
     assert "does not show the fence yet" in result["msg"]
     assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
     rule.times = 0
-    assert backend.step("lockfile")["fence"] == "up"
+    assert backend.step("lockfile")["digest_policy"] == "active"
 
 
 def test_a_fence_that_is_up_is_told_though_nobody_can_look_at_it(backend: Backend) -> None:
@@ -603,7 +604,7 @@ def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_n
 def test_a_fence_that_may_not_be_looked_at_does_not_stay_up_unsaid(backend: Backend) -> None:
     backend.step("lockfile")
     backend.relay.on("GetResourcePolicy", reply=error("AccessDeniedException"))
-    result = backend.task("both", allow=["unfenced"])
+    result = backend.task("both", allow=["without_digest_policy"])
     assert result["failed"] and "needs dynamodb:GetResourcePolicy" in result["msg"]
 
 
@@ -677,7 +678,7 @@ def any_backend(
     assert not [each for each in backend.versions if each.startswith("cornerstone.tfstate/")], "nothing is left of it"
 
 
-GOOD = {"creates_once": True, "creates_again": True, "deletes_as_seen": True}
+GOOD = {"creates_once": True, "creates_again": True, "deletes_if_unchanged": True}
 
 
 def test_a_store_that_keeps_conditions_takes_lock_files(any_backend: Backend) -> None:
@@ -702,7 +703,7 @@ def test_a_store_that_ignores_conditions_takes_none(any_backend: Backend) -> Non
 def test_a_store_that_deletes_whatever_is_there_takes_lock_files_all_the_same(any_backend: Backend) -> None:
     any_backend.relay.on("DeleteObject", reply=ignore("if-match"), times=math.inf)
     result = any_backend.task("both", probe=True)
-    assert result["probe"] == {**GOOD, "deletes_as_seen": False} and result["missing"] == []
+    assert result["probe"] == {**GOOD, "deletes_if_unchanged": False} and result["missing"] == []
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "DeleteObject"])
@@ -889,9 +890,9 @@ def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backen
     assert backend.task("lockfile", check_mode=True, remove_table=True, **WORD)["table_removed"]
     backend.dynamodb.delete_table(TableName=backend.table)
     backend.make_table()
-    assert backend.step("lockfile", current_lock_mode="both")["fence"] == "up"
+    assert backend.step("lockfile", current_lock_mode="both")["digest_policy"] == "active"
     backend.use("one", "both")
-    assert backend.step("both", current_lock_mode="both")["fence"] == "down"
+    assert backend.step("both", current_lock_mode="both")["digest_policy"] == "inactive"
 
 
 def test_removing_the_table_goes_with_lock_files(backend: Backend) -> None:

@@ -150,7 +150,7 @@ def test_code_that_is_not_simple_and_shall_be_proven_is_a_failure_until_it_says_
     assert not (tmp_path / "said").exists()
     (clone / "main.tf").write_text(f"terraform {{\n{result['project']['block']}}}\n")
     result = world.moved(check_mode=check_mode, **params)
-    assert (result["project"]["init"], result["project"]["proven"]) == (True, not check_mode)
+    assert (result["project"]["init"], result["project"]["verified"]) == (True, not check_mode)
 
 
 def test_nothing_moves_if_the_plan_would_be_one_of_the_old_backend(on_ministack: World, tmp_path: Path):

@@ -302,7 +302,7 @@ def test_a_wedged_item_is_shown_and_released_as_it_was_seen(
 
 def test_the_fence_of_a_state_that_moved_never_grows_too_old(backend: Backend, apply: LockInfo) -> None:
     backend.lock(replace(apply, operation="tf_state_move"))
-    assert "is the fence of a state that moved" in backend.refused("released", older_than="1s")
+    assert "protects the source of a state that moved" in backend.refused("released", older_than="1s")
     assert backend.done("released", lock_id=apply.id)["changed"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_state_move import MODULE
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 
 from tests.playbooks.project import ROOT, Project
 from tests.support.emulators import RunningEmulator
@@ -23,7 +23,15 @@ STATE = json.dumps({"version": 4, "serial": 4, "lineage": "2d29fd45", "outputs":
 def test_every_option_of_the_module_can_be_given() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks" / "migrate.yml").read_text())
     task = play["tasks"][0]["block"][0]
-    by_role = {*_role.SHARED, *_role.CLIENTS, "bucket", "table", "encryption", "kms_key_id", "lock_mode"}
+    by_role = {
+        *role_variables.SHARED,
+        *role_variables.CLIENTS,
+        "bucket",
+        "table",
+        "encryption",
+        "kms_key_id",
+        "lock_mode",
+    }
     assert {*task["cornerstone.tfstate.tf_state_move"], *by_role} == {*MODULE.spec}
 
 

@@ -144,7 +144,7 @@ class Scenario:
         self.wire.clock.begin(self.timeout_s)
         self.figures.runs += 1
         try:
-            return self.entry.work(validated.validated_parameters, False, False)
+            return self.entry.run(validated.validated_parameters, False, False)
         finally:
             took = self.wire.clock.now - began
             self.figures.calls += len(self.wire.calls)

@@ -43,7 +43,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield _under_a_lock_file(lock_file(path), facts, wanted)
             continue
         if lock.get("is_wedged"):
-            seen = {"lock_id": lock_name(lock["seen"].strip('"'))} if lock.get("seen") else {}
+            seen = {"lock_id": lock_name(lock["fingerprint"].strip('"'))} if lock.get("fingerprint") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield finding_of("lock.wedged", where, detail, wanted.release(path, **seen))
             continue

@@ -17,7 +17,7 @@ from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 
 DYNAMODB, BOTH, LOCKFILE = MODES = ("dynamodb", "both", "lockfile")
 #: Words that permit a step.
-UNSEEN_CODE, UNFENCED, UNPROTECT = "unseen_code", "unfenced", "disable_deletion_protection"
+UNSEEN_CODE, WITHOUT_POLICY, UNPROTECT = "unseen_code", "without_digest_policy", "disable_deletion_protection"
 #: So many of the same kind are told one by one.
 TOLD = 5
 

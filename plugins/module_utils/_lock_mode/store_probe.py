@@ -32,7 +32,7 @@ class Probe:
 
     creates_once: bool
     creates_again: bool
-    deletes_as_seen: bool
+    deletes_if_unchanged: bool
 
     @property
     def told(self) -> dict[str, bool]:
@@ -67,7 +67,7 @@ class _Trial:
         self._create("second")
         return self._etag() == before
 
-    def deletes_as_seen(self) -> bool:
+    def deletes_if_unchanged(self) -> bool:
         """Leaves no object, whatever was found."""
         self._delete(IfMatch=NO_ETAG)
         seen = self._etag()
@@ -129,7 +129,7 @@ def probe(aws: BackendClient, scope: Scope) -> Probe:
     try:
         trial.begin()
         creates_once = trial.creates_once()
-        deletes_as_seen = trial.deletes_as_seen()
-        return Probe(creates_once, trial.creates_again(), deletes_as_seen)
+        deletes_if_unchanged = trial.deletes_if_unchanged()
+        return Probe(creates_once, trial.creates_again(), deletes_if_unchanged)
     finally:
         trial.clean_up()

@@ -182,7 +182,7 @@ class Crossing:
         if self._is_forward and self._fence:
             yield from several(
                 f"the lock of {path} would be taken for the digest of {path.removesuffix(MARK)}: move it to another "
-                f"key, or go without a fence (allow: [unfenced])"
+                f"key, or go without a digest policy (allow: [without_digest_policy])"
                 for path in sorted(self._named_like_digests())
             )
 
@@ -214,7 +214,7 @@ class Crossing:
         if not self._is_forward or self._fence or self.gone:
             return []
         return [
-            "there is no fence before the digests: whoever still locks both ways goes on to write them, and stops with "
+            "there is no digest policy: whoever still locks both ways goes on to write them, and stops with "
             "an error once a client of lock files alone has written the same state, until this is run again"
         ]
 
@@ -239,7 +239,8 @@ class Crossing:
             self.aws.pause(attempt)  # for the fence to be up everywhere
             found = self._here(digest_items(self.aws, self.scope)) if self._fence else {}
             left = set(self._standing(found))
-        self.outcome.problems += [f"the digest of {path} was written behind the fence: run again" for path in left]
+        late = "was written despite the digest policy: run again"
+        self.outcome.problems += [f"the digest of {path} {late}" for path in left]
 
     def _come_back(self) -> None:
         self._sweep(self._items, {*self._due, *self.watched.ours}, takes_all=self.is_fenced)
@@ -283,12 +284,13 @@ class Crossing:
         """None where there can be none."""
         if self._fence is None:
             return None
-        return "up" if self.is_fenced != outcome.moves_fence else "down"
+        return "active" if self.is_fenced != outcome.moves_fence else "inactive"
 
     def diff(self, outcome: Outcome) -> dict[str, Any]:
-        fence = [f"fence: {'up' if self.is_fenced else 'down'}\n", f"fence: {self.shown_fence(outcome)}\n"]
+        states = ("active" if self.is_fenced else "inactive", self.shown_fence(outcome))
+        policy = [f"digest policy: {state}\n" for state in states]
         listed = "".join(f"digest of {printable(path)}\n" for path in sorted(outcome.removed))
-        return {"before": fence[0] + listed, "after": fence[1]}
+        return {"before": policy[0] + listed, "after": policy[1]}
 
 
 def _is_gone(answer: Any) -> bool:

@@ -62,7 +62,7 @@ class Following:
             "not_simple": self.not_simple.reason if self.not_simple else None,
             "block": block_text(self.backend, self.project.tfbackend),
             "init": self.must_init if is_plan else self.is_initialised,
-            "proven": self.is_proven,
+            "verified": self.is_proven,
             "removed": [str(path) for path in (self.leftovers if is_plan else self.removed)],
         }
 

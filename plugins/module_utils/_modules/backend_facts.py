@@ -33,10 +33,10 @@ from .._state import listing
 from .._state.listing import Item, Objects, Versions
 from .._table import TABLE, time_to_live
 from .._table.existence import KEY
-from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from .._terraform.scope import Scope
-from .entry import CONNECTION_SPEC, connection_of, target_of
+from .entry import connection_of, target_of, with_connection
 from .info_rows import deleted_row, digest_row, lock_row, state_row
+from .state_options import BACKEND_OPTIONS, KEYS_OPTIONS, STATE_OPTIONS
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
 #: Those that need a list of the objects.
@@ -44,25 +44,23 @@ _OF_OBJECTS = KINDS[1:-1]
 #: What no run writes, and whoever audits wants to know.
 BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
 
-SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    "bucket": {"required": True},
-    "table": {},
-    "account_id": {},
-    "gather": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
-    "keys": {"type": "list", "elements": "str", "no_log": False},
-    "workspace_key_prefix": {"no_log": False, "default": WORKSPACE_KEY_PREFIX},
-    "max_versions": {"type": "int", "default": 10},
-    "wait_timeout": {"type": "int", "default": 300},
-}
+FACTS_SPEC: dict[str, dict[str, Any]] = with_connection(
+    {
+        **BACKEND_OPTIONS,
+        "gather": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
+        **KEYS_OPTIONS,
+        "workspace_key_prefix": STATE_OPTIONS["workspace_key_prefix"],
+        "max_versions": {"type": "int", "default": 10},
+    }
+)
 
 
 def gathered(
-    params: Params, asked: Mapping[str, Params] = MappingProxyType({}), on_write: WriteCallback = no_op
+    params: Params, options: Mapping[str, Params] = MappingProxyType({}), on_write: WriteCallback = no_op
 ) -> dict[str, Any]:
-    """What can be known of a backend. `asked`: by kind of resource, the options whose KMS keys are looked up, too."""
+    """What can be known of a backend. `options`: by kind of resource, the options whose KMS keys are looked up, too."""
     aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-    return _Backend(aws, params, target_of(params, "bucket"), asked).told()
+    return _Backend(aws, params, target_of(params, "bucket"), options).to_result()
 
 
 @dataclass
@@ -72,10 +70,10 @@ class _Backend:
     aws: Aws
     params: Params
     target: Target
-    asked: Mapping[str, Params]
+    options: Mapping[str, Params]
     unknown: list[dict[str, str]] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         target = replace(self.target, partition=self.aws.partition())
         identity = caller(self.aws, target)
         who = None if identity is None or isinstance(identity, Failure) else identity["Account"]
@@ -117,7 +115,7 @@ class _Backend:
         return about if found["exists"] is False else {**about, **known}
 
     def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
-        names = requested_keys(resource, self.asked.get(resource.kind, {}))
+        names = requested_keys(resource, self.options.get(resource.kind, {}))
         observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}
@@ -126,31 +124,31 @@ class _Backend:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
-        told: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
+        result: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
-        seen: dict[str, contents.Look] = {}
+        inspected: dict[str, contents.Look] = {}
         if found and self._asks("states", "resources"):
-            seen = contents.looks(self.aws, scope, found, self._asks("resources"))
-            told["others"] = contents.others(scope, found, seen, items or ())
-            passed = {*told["others"], *(path for path, look in seen.items() if look.is_gone)}
+            inspected = contents.looks(self.aws, scope, found, self._asks("resources"))
+            result["others"] = contents.others(scope, found, inspected, items or ())
+            passed = {*result["others"], *(path for path, look in inspected.items() if look.is_gone)}
             found.states = {path: each for path, each in found.states.items() if path not in passed}
-            self._count("states", [look.failure for look in seen.values() if not look.is_gone])
+            self._count("states", [look.failure for look in inspected.values() if not look.is_gone])
         versions = self._versions(scope, bucket, found.states if found else ())
         if found and self._asks("states", "resources", "versions"):
-            told["states"] = self._states(scope, found, seen, versions if self._asks("versions") else None)
+            result["states"] = self._states(scope, found, inspected, versions if self._asks("versions") else None)
         if self._asks("usage"):
             is_whole = versions and not versions.stopped_at and not scope.keys
-            told["usage"] = asdict(versions.usage) if versions and is_whole else None
+            result["usage"] = asdict(versions.usage) if versions and is_whole else None
         if self._asks("locks"):
             now = found.now if found else datetime.now(timezone.utc)
             locks = contents.locks(self.aws, scope, found, items or [], now)
             self._count("locks", [lock.failure for lock in locks])
-            told["locks"] = [lock_row(lock) for lock in locks] if found or items is not None else None
-            told["orphan_lock_files"] = contents.orphan_lock_files(found) if found else None
+            result["locks"] = [lock_row(lock) for lock in locks] if found or items is not None else None
+            result["orphan_lock_files"] = contents.orphan_lock_files(found) if found else None
         if self._asks("digests") and items is not None:
-            told["digests"] = self._digests(scope, found, items, seen, bucket)
-        return told
+            result["digests"] = self._digests(scope, found, items, inspected, bucket)
+        return result
 
     def _objects(self, scope: Scope, bucket: Mapping[str, Any]) -> Objects | None:
         if bucket["exists"] is False:
@@ -177,10 +175,10 @@ class _Backend:
         return found
 
     def _states(
-        self, scope: Scope, found: Objects, seen: Mapping[str, contents.Look], versions: Versions | None
+        self, scope: Scope, found: Objects, inspected: Mapping[str, contents.Look], versions: Versions | None
     ) -> list[dict[str, Any]]:
         deleted = {} if versions is None else {**versions.newest}
-        states = [state_row(scope, found, path, seen.get(path), versions) for path in found.states]
+        states = [state_row(scope, found, path, inspected.get(path), versions) for path in found.states]
         states += [
             deleted_row(scope, path, kept, versions)
             for path, kept in deleted.items()
@@ -206,13 +204,13 @@ class _Backend:
         scope: Scope,
         found: Objects | None,
         items: Sequence[Item],
-        seen: Mapping[str, contents.Look],
+        inspected: Mapping[str, contents.Look],
         bucket: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         if bucket["exists"] is False:
             known = [Digest(item.path, "unknown", item.digest) for item in items if item.is_digest]
         else:
-            known = digests(self.aws, scope, items, seen)
+            known = digests(self.aws, scope, items, inspected)
         self._count("digests", [each.failure for each in known])
         there = {each.path for each in known}
         held = found.states if found and self.params.get("table") else {}

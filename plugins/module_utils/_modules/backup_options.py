@@ -14,7 +14,7 @@ from .._local.files import expanded
 from .entry import connection_of, target_of
 
 SCHEME = "s3://"
-SPEC: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
+BACKUP_OPTIONS: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
 
 
 def storage_of(params: Params, on_write: WriteCallback) -> Storage:
@@ -41,5 +41,5 @@ def named_target(params: Params, option: str) -> Target:
 
 
 def backup_result(storage: Storage, saved: BackupResult) -> dict[str, Any]:
-    """The result: the location of a backup, what it contains, and what is new in it."""
+    """A backup in results: where it is stored, what is in it, and how much of that is new."""
     return {"url": storage.url, **saved.manifest.to_result(), "new": saved.fetched}

@@ -13,16 +13,16 @@ from .._terraform.code_layer import unknown_in
 from .._terraform.code_map import CodeMap, Settings
 from .._terraform.globs import problem_of
 
-KNOWN_SPEC: dict[str, dict[str, Any]] = {
+CODE_KNOWN_OPTIONS: dict[str, dict[str, Any]] = {
     "code_known": {
         "type": "list",
         "elements": "dict",
         "options": {"paths": {"required": True}, "backend": {"type": "raw", "required": True}},
     },
 }
-CODE_SPEC: dict[str, dict[str, Any]] = {
+CODE_OPTIONS: dict[str, dict[str, Any]] = {
     "code": {"type": "list", "elements": "path"},
-    **KNOWN_SPEC,
+    **CODE_KNOWN_OPTIONS,
     "code_backend_files": {"type": "list", "elements": "str"},
     "code_exclude": {"type": "list", "elements": "str"},
     "code_gitignore": {"type": "bool", "default": False},
@@ -42,7 +42,7 @@ def code_of(params: Params) -> CodeMap | None:
     if problems:
         raise Invalid("; ".join(problems))
     if not params.get("code"):
-        given = [name for name in CODE_SPEC if name != "code" and params.get(name)]
+        given = [name for name in CODE_OPTIONS if name != "code" and params.get(name)]
         if given:
             raise Invalid(f"{given[0]} requires code: name the directories of your Terraform code")
         return None

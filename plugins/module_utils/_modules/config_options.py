@@ -6,8 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
+#: How clients reach a backend. The documentation fragment is `client`.
+CLIENT_OPTIONS: dict[str, dict[str, Any]] = {
+    "client_profile": {},
+    "client_assume_role_arn": {},
+    "client_assume_role_external_id": {},
+    "client_assume_role_session_name": {},
+}
 #: Options that no default of ours stands behind are the fields of `Backend` that have none either.
-SPEC: dict[str, dict[str, Any]] = {
+CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "directory": {"type": "path", "required": True},
     "name": {"required": True},
     "bucket": {"required": True},
@@ -23,10 +30,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "kms_key_id": {"no_log": False},
     "client": {"choices": ["terraform", "opentofu"], "default": "terraform"},
     "client_version": {"default": ">= 1.10"},
-    "client_profile": {},
-    "client_assume_role_arn": {},
-    "client_assume_role_external_id": {},
-    "client_assume_role_session_name": {},
+    **CLIENT_OPTIONS,
     "endpoint_url": {},
     "allow": {"type": "list", "elements": "str", "choices": ["overwrite_files"]},
 }

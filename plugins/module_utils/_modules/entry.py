@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
@@ -61,10 +61,15 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
 }
 
 
+def with_connection(options: Mapping[str, Mapping[str, Any]], wait_timeout: int = 300) -> dict[str, dict[str, Any]]:
+    """The argument spec of a module that calls AWS: its own options, the connection's, and `wait_timeout`."""
+    own = {name: dict(option) for name, option in options.items()}
+    return {**CONNECTION_SPEC, **own, "wait_timeout": {"type": "int", "default": wait_timeout}}
+
+
 def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
     """Every option of a module: the connection's, the resource's, and its facets'."""
     spec: dict[str, dict[str, Any]] = {
-        **CONNECTION_SPEC,
         "name": {"required": True},
         "account_id": {},
         "unmanaged": {
@@ -74,49 +79,95 @@ def argument_spec(resource: Resource) -> dict[str, dict[str, Any]]:
         },
         "allow": {"type": "list", "elements": "str", "choices": list(ALLOW[resource.kind])},
         "confirm_name": {},
-        "wait_timeout": {"type": "int", "default": 300},
     }
     for facet in resource.facets:
         spec.update({name: dict(option) for name, option in facet.options.items()})
-    return spec
+    return with_connection(spec)
 
 
-class Work(Protocol):
-    """Params, check mode and diff mode in, the result of a task out; `wrote` is told of each write as it happens."""
+@dataclass
+class ModuleRun:
+    """One run of a module: its options and modes, its clients, and what its result has if it fails."""
 
-    def __call__(
-        self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = ...
-    ) -> dict[str, Any]: ...
+    params: Params
+    check_mode: bool = False
+    diff: bool = False
+    #: Called for each write as it happens.
+    on_write: WriteCallback = no_op
+    #: What a failed result has besides `failed`; a module replaces it. Without it, nothing was changed.
+    failure: Callable[[TfstateError], Mapping[str, Any]] = lambda _error: {}
+    #: Their warnings are in the result, failed or not, unless the module returns its own.
+    clients: list[Aws] = field(default_factory=list)
+
+    def client(
+        self, params: Params | None = None, timeout_s: float | None = None, on_write: WriteCallback | None = None
+    ) -> Aws:
+        """A client of AWS for these options, or for those of the task."""
+        options = params or self.params
+        timeout_s = options["wait_timeout"] if timeout_s is None else timeout_s
+        self.clients.append(Aws(connection_of(options), timeout_s, on_write or self.on_write))
+        return self.clients[-1]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [warning for aws in self.clients for warning in aws.warnings]
+
+
+#: Returns the result of a task, or raises TfstateError.
+Work = Callable[[ModuleRun], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class ModuleEntry:
-    """What a module takes and does, for a subprocess and for an action plugin in the worker alike."""
+    """What a module takes and does, for a subprocess and for an action plugin in the worker alike.
+
+    The rules of the connection options, and what a failure returns, are the same for all modules.
+    """
 
     spec: dict[str, dict[str, Any]]
-    #: Raises nothing that a user would see.
     work: Work
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     required_together: tuple[tuple[str, ...], ...] = ()
-    needs_botocore: bool = False
     #: Options that a blank must not switch off, and what would happen; those about accounts besides.
     never_blank: Mapping[str, str] = field(default_factory=dict)
     #: Dictionaries that hold options of another module, and those.
     inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def rules(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """Which options exclude or require each other, as AnsibleModule takes it."""
+        excluded, required = self.mutually_exclusive, self.required_together
+        if self.needs_botocore:
+            excluded = (("profile", "access_key"), *excluded)
+            required = (("access_key", "secret_key"), *required)
+        return {"mutually_exclusive": excluded, "required_together": required}
+
+    @property
+    def needs_botocore(self) -> bool:
+        """Whether the spec has the connection options."""
+        return CONNECTION_SPEC.keys() <= self.spec.keys()
+
     def without_blanks(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What of a task's arguments is set, before they are validated. Raises Invalid."""
         inner = {name: {**self.spec[name], "options": options} for name, options in self.inner.items()}
         return without_blanks(
-            {**self.spec, **inner}, arguments, {**ACCOUNTS, **self.never_blank}, self.mutually_exclusive
+            {**self.spec, **inner},
+            arguments,
+            {**ACCOUNTS, **self.never_blank},
+            self.rules["mutually_exclusive"],
         )
 
     def run(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
-        """The work, unless an identifier cannot be one: AWS is not asked then."""
+        """The result of a task. It raises nothing that a user would see; invalid identifiers are not sent to AWS."""
         wrong = "; ".join(self._identifier_problems(params))
         if wrong:
             return {"failed": True, "msg": wrong, "changed": False}
-        return self.work(params, check_mode, diff, on_write)
+        run = ModuleRun(params, check_mode, diff, on_write)
+        try:
+            result = self.work(run)
+        except TfstateError as error:
+            result = {"failed": True, "msg": str(error), "changed": False, **run.failure(error)}
+        return {"warnings": run.warnings, **result} if run.clients else result
 
     def _identifier_problems(self, params: Params) -> Iterator[str]:
         is_aws = speaks_to_aws(params)
@@ -132,13 +183,7 @@ def speaks_to_aws(params: Params) -> bool:
 
 
 def resource_module(resource: Resource) -> ModuleEntry:
-    return ModuleEntry(
-        argument_spec(resource),
-        partial(carry_out, resource),
-        mutually_exclusive=(("profile", "access_key"),),
-        required_together=(("access_key", "secret_key"),),
-        needs_botocore=True,
-    )
+    return ModuleEntry(argument_spec(resource), partial(converge, resource))
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]
@@ -153,12 +198,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]
     def __init__(self, entry: ModuleEntry) -> None:
         self._entry = entry
         self.problem: Invalid | None = None
-        super().__init__(
-            argument_spec=entry.spec,
-            mutually_exclusive=entry.mutually_exclusive,
-            required_together=entry.required_together,
-            supports_check_mode=True,
-        )
+        super().__init__(argument_spec=entry.spec, supports_check_mode=True, **entry.rules)
 
     def _load_params(self) -> None:
         super()._load_params()
@@ -232,22 +272,28 @@ def hidden_options(spec: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
     return frozenset({*secret, *(alias for aliases in secret.values() for alias in aliases)})
 
 
-def carry_out(
-    resource: Resource, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op
-) -> dict[str, Any]:
-    """Params in, the result of a task out, in-process and in a subprocess."""
-    aws: Aws | None = None
-    try:
-        target = target_of(params)
-        aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-        outcome = reconcile(aws, resource, target, params, check_mode)
-        account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
-        result = _result(resource, outcome, account, diff)
-    except Interrupted as error:
-        result = {"failed": True, "msg": str(error), "changed": error.has_written, "changes": _told(error.done)}
-    except TfstateError as error:
-        result = {"failed": True, "msg": str(error), "changed": False, "changes": []}
-    return {**result, "credentials": aws.credentials() if aws else None}
+def converge(resource: Resource, run: ModuleRun) -> dict[str, Any]:
+    """Brings a bucket or a table to the options of the task."""
+    run.failure = partial(_failure, run)
+    target = target_of(run.params)
+    aws = run.client()
+    outcome = reconcile(aws, resource, target, run.params, run.check_mode)
+    account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
+    return {**_result(resource, outcome, account, run.diff), "credentials": _credentials(run)}
+
+
+def _failure(run: ModuleRun, error: TfstateError) -> dict[str, Any]:
+    changed = error.has_written if isinstance(error, Interrupted) else False
+    return {"changed": changed, "changes": _changes(done_before(error)), "credentials": _credentials(run)}
+
+
+def done_before(error: TfstateError) -> tuple[Change, ...]:
+    """What was changed before a failure."""
+    return error.done if isinstance(error, Interrupted) else ()
+
+
+def _credentials(run: ModuleRun) -> str | None:
+    return run.clients[0].credentials() if run.clients else None
 
 
 def target_of(params: Params, name: str = "name") -> Target:
@@ -271,7 +317,7 @@ def _result(resource: Resource, outcome: Outcome, account: str | None, diff: boo
     about = {"name": target.name, "arn": target.arn, "region": target.region, "account_id": account}
     result: dict[str, Any] = {
         "changed": bool(outcome.changes),
-        "changes": _told(outcome.changes),
+        "changes": _changes(outcome.changes),
         "warnings": list(outcome.warnings),
         resource.kind: {**about, "exists": outcome.exists, **(facets if outcome.exists else {})},
     }
@@ -280,7 +326,7 @@ def _result(resource: Resource, outcome: Outcome, account: str | None, diff: boo
     return result
 
 
-def _told(changes: tuple[Change, ...]) -> list[Values]:
+def _changes(changes: tuple[Change, ...]) -> list[Values]:
     return [
         {
             "facet": change.facet,

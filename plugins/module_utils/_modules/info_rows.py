@@ -88,7 +88,7 @@ def lock_row(lock: Lock) -> dict[str, Any]:
         "is_wedged": None if lock.failure else info is None,
         "is_canonical": None if lock.failure else lock.is_canonical,
         "problem": lock.problem,
-        "seen": lock.seen,
+        "fingerprint": lock.seen,
     }
 
 

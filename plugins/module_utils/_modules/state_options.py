@@ -11,24 +11,22 @@ from .._core.model import Invalid, Params
 from .._locks.stores import Place
 from .._terraform.protocol import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX, state_path
 from .._terraform.scope import Scope
-from .entry import CONNECTION_SPEC, target_of
+from .entry import target_of
 
-#: What clients are told by `encrypt` and `kms_key_id`.
-ENCRYPTION_SPEC: dict[str, dict[str, Any]] = {
-    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
-    "kms_key_id": {"no_log": False},
-}
-STATE_SPEC: dict[str, dict[str, Any]] = {
-    **CONNECTION_SPEC,
-    "account_id": {},
-    "bucket": {"required": True},
-    "table": {},
+# Each has a documentation fragment: backend, state, uploads.
+
+BACKEND_OPTIONS: dict[str, dict[str, Any]] = {"bucket": {"required": True}, "table": {}, "account_id": {}}
+STATE_OPTIONS: dict[str, dict[str, Any]] = {
     "key": {"required": True, "no_log": False},
     "key_is_url_encoded": {"type": "bool", "default": False, "no_log": False},
     "workspace": {"default": DEFAULT_WORKSPACE},
     "workspace_key_prefix": {"default": WORKSPACE_KEY_PREFIX, "no_log": False},
-    **ENCRYPTION_SPEC,
 }
+UPLOAD_OPTIONS: dict[str, dict[str, Any]] = {
+    "encryption": {"choices": ["AES256", "aws:kms", "aws:kms:dsse"]},
+    "kms_key_id": {"no_log": False},
+}
+KEYS_OPTIONS: dict[str, dict[str, Any]] = {"keys": {"type": "list", "elements": "str", "no_log": False}}
 
 #: What says that there is no table, where it makes a difference whether somebody knows.
 NO_TABLE = "none"

@@ -23,7 +23,7 @@ PIPE = 65536
 
 
 @contextmanager
-def applied(environment: Mapping[str, str]) -> Iterator[None]:
+def environment_set(environment: Mapping[str, str]) -> Iterator[None]:
     """The task's environment, gone again afterwards: the items of a loop share a worker."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update({name: str(value) for name, value in environment.items()})
@@ -39,7 +39,7 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
 
 def in_child_process(
     work: Callable[[WriteCallback], dict[str, Any]],
-    cut_short: Callable[[list[str]], None],
+    on_interruption: Callable[[list[str]], None],
     on_write: Callable[[str], None] = lambda _written: None,
 ) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along.
@@ -52,7 +52,7 @@ def in_child_process(
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _tell_all(work, writer)
+        _write_messages(work, writer)
     os.close(writer)
     written: list[str] = []
     result: dict[str, Any] | None = None
@@ -66,52 +66,52 @@ def in_child_process(
                 on_write(message)
     except BaseException:  # a timeout of the task, or the user
         os.kill(child, signal.SIGTERM)  # after the file that it may be writing
-        cut_short(written)
+        on_interruption(written)
         raise
     finally:
         os.close(reader)
         _pid, status = os.waitpid(child, 0)
     if result is None:
-        return {"failed": True, "changed": bool(written), "msg": _died(status, written)}
+        return {"failed": True, "changed": bool(written), "msg": _exit_message(status, written)}
     return result
 
 
-def _lines(told: int, parent: int, child: int) -> Iterator[bytearray]:
+def _lines(pipe: int, parent: int, child: int) -> Iterator[bytearray]:
     """What the child tells, until it ends. If the parent of this process is gone, both end."""
-    begun = bytearray()
+    incomplete = bytearray()
     while True:
-        while not wait([told], NOTICE_S):
+        while not wait([pipe], NOTICE_S):
             if os.getppid() != parent:
                 os.kill(child, signal.SIGTERM)
                 os._exit(1)
-        piece = os.read(told, PIPE)
+        piece = os.read(pipe, PIPE)
         if not piece:
             return
-        begun += piece
+        incomplete += piece
         if b"\n" in piece:
-            *lines, begun = begun.split(b"\n")
+            *lines, incomplete = incomplete.split(b"\n")
             yield from lines
 
 
-def _tell_all(work: Callable[[WriteCallback], dict[str, Any]], writer: int) -> NoReturn:
+def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int) -> NoReturn:
     """In the child: a line for each write as it happens, and one for the result."""
     status = 1
     try:
         for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM):  # the worker's handlers are about the worker
             signal.signal(number, signal.SIG_DFL)
-        with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as tell:
+        with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as stream:
             try:
-                result = work(lambda call: print(json.dumps(str(call)), file=tell))
+                result = work(lambda call: print(json.dumps(str(call)), file=stream))
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
-                said = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
-                result = {"failed": True, "msg": said, "exception": traceback.format_exc()}
-            print(json.dumps(result), file=tell)
+                msg = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
+                result = {"failed": True, "msg": msg, "exception": traceback.format_exc()}
+            print(json.dumps(result), file=stream)
         status = 0
     finally:
         os._exit(status)
 
 
-def _died(status: int, written: list[str]) -> str:
+def _exit_message(status: int, written: list[str]) -> str:
     code = os.waitstatus_to_exitcode(status)
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     done = ", ".join(written) or "nothing"

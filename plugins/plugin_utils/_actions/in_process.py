@@ -21,7 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
 
-from .child_process import applied, in_child_process
+from .child_process import environment_set, in_child_process
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches in-process runs off, or on where they are off: forking after system libraries were used is unsafe on macOS.
@@ -38,7 +38,7 @@ warm()  # in the parent, before it forks: every worker inherits the parsed servi
 
 
 @dataclass(frozen=True)
-class Answer:
+class Execution:
     """The result of a module: as it is, for what is made from it, and as everybody may see it."""
 
     whole: dict[str, Any]
@@ -49,20 +49,22 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
     """An action that carries out modules of ours, each in-process or as a subprocess."""
 
     #: Whether AWS is called: it may hang, or take the process along. Files are written as fast as a process is forked.
-    NEEDS_BOTOCORE = True
+    needs_botocore = True
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self.known = dict(task_vars or {})
-        if self._is_local() and self.known.get(INTERPRETER) is None:
-            self.known[INTERPRETER] = sys.executable
+        self.task_vars = dict(task_vars or {})
+        if self._is_local() and self.task_vars.get(INTERPRETER) is None:
+            self.task_vars[INTERPRETER] = sys.executable
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
-        self._fast = self._is_fast()
-        is_apart = self._fast and self.NEEDS_BOTOCORE
-        done = in_child_process(self.work, self._cut_short, self.on_write) if is_apart else self.work()
-        return {**result, **printable_result(done)}
+        self._runs_in_process = self._can_run_in_process()
+        if self._runs_in_process and self.needs_botocore:
+            outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)
+        else:
+            outcome = self.work()
+        return {**result, **printable_result(outcome)}
 
     @property
     def module(self) -> str:
@@ -70,19 +72,19 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         return type(self).__module__.rpartition(".")[2]
 
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
-        """The result of the task, by way of `enter`; `wrote` is told of each write of a run in-process."""
+        """The result of the task, by way of `run_entry`; `on_write` is called for each write of an in-process run."""
         raise NotImplementedError
 
     def on_write(self, written: str) -> None:
         """Of each write, as it happens in-process."""
 
-    def enter(
+    def run_entry(
         self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback
     ) -> dict[str, Any]:
         """The result of a module, as everybody may see it."""
-        return self.answer(entry, module, arguments, on_write).shown
+        return self.execute(entry, module, arguments, on_write).shown
 
-    def answer(self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback) -> Answer:
+    def execute(self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback) -> Execution:
         """The result of a module. A process of its own tells no more than everybody may see.
 
         A module process is told of blanks and dates no more than the worker is.
@@ -91,71 +93,68 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             arguments = entry.without_blanks(arguments)
         except Invalid as problem:
             refused = {"failed": True, "msg": str(problem), "changed": False}
-            return Answer(refused, refused)
-        arguments = {**arguments, **self._in_time(entry, arguments)}
-        if self._fast:
+            return Execution(refused, refused)
+        arguments = {**arguments, **self._timeout_below_task(entry, arguments)}
+        if self._runs_in_process:
             with self.environment():
-                return self._carried_out(entry, module, arguments, on_write)
-        in_a_process = {"task_vars": self.known, "wrap_async": self._task.async_val}
+                return self._execute_in_process(entry, module, arguments, on_write)
+        in_a_process = {"task_vars": self.task_vars, "wrap_async": self._task.async_val}
         result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
-        return Answer(result, result)
+        return Execution(result, result)
 
-    def _in_time(self, entry: ModuleEntry, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _timeout_below_task(self, entry: ModuleEntry, arguments: dict[str, Any]) -> dict[str, Any]:
         """A deadline below that of the task, which would kill the work before it could tell why it takes so long."""
         limit_s = self._task.async_val or self._task.timeout
-        asked = str(arguments.get(WAIT, entry.spec.get(WAIT, {}).get("default")))
-        return {WAIT: min(int(asked), max(1, limit_s * 2 // 3))} if limit_s and asked.isdecimal() else {}
+        timeout = str(arguments.get(WAIT, entry.spec.get(WAIT, {}).get("default")))
+        return {WAIT: min(int(timeout), max(1, limit_s * 2 // 3))} if limit_s and timeout.isdecimal() else {}
 
     def environment(self) -> AbstractContextManager[None]:
         """The environment that the task asks for."""
-        return applied(self._environment)
+        return environment_set(self._environment)
 
-    def from_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def absolute_paths(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Relative paths are those of the shell, as for any command, and not where a module happens to run."""
         if not self._is_local():
             return arguments
-        return {**arguments, **{name: _from_here(arguments[name]) for name in PATHS if arguments.get(name)}}
+        return {**arguments, **{name: _absolute_path(arguments[name]) for name in PATHS if arguments.get(name)}}
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to
 
-    def _is_fast(self) -> bool:
+    def _can_run_in_process(self) -> bool:
         """Whether nothing about this task could tell the worker from a module process."""
-        switch = self.known.get(SWITCH, self.known.get(DEPRECATED_SWITCH, sys.platform != "darwin"))
+        switch = self.task_vars.get(SWITCH, self.task_vars.get(DEPRECATED_SWITCH, sys.platform != "darwin"))
         wanted = self._templar.template(switch)
-        interpreter = str(self._templar.template(self.known.get(INTERPRETER)))
+        interpreter = str(self._templar.template(self.task_vars.get(INTERPRETER)))
         return (
             boolean(wanted, strict=False)
             and self._is_local()
             and not self._play_context.become
             and not self._task.async_val
-            and _absolute(interpreter) == _absolute(sys.executable)
+            and _normalised(interpreter) == _normalised(sys.executable)
             and all(_is_harmless(name) for name in self._environment)
-            and not (self.NEEDS_BOTOCORE and BOTOCORE_MISSING)
+            and not (self.needs_botocore and BOTOCORE_MISSING)
         )
 
-    def _carried_out(
+    def _execute_in_process(
         self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback
-    ) -> Answer:
+    ) -> Execution:
         """What AnsibleModule does around a module's core: validation before it, removal of secrets after it."""
-        validator = ArgumentSpecValidator(
-            entry.spec, mutually_exclusive=entry.mutually_exclusive, required_together=entry.required_together
-        )
-        validated = validator.validate(arguments)
+        validated = ArgumentSpecValidator(entry.spec, **entry.rules).validate(arguments)
         params = validated.validated_parameters
         if validated.error_messages:
-            result: dict[str, Any] = {"failed": True, "msg": _told(module, validated.errors[0])}
+            result: dict[str, Any] = {"failed": True, "msg": _validation_message(module, validated.errors[0])}
         else:
             result = result_of(entry, params, bool(self._task.check_mode), bool(self._task.diff), on_write)
         if not result.get("warnings"):
             result.pop("warnings", None)
-        return Answer(result, shown(entry, params, result, validated._no_log_values))
+        return Execution(result, shown(entry, params, result, validated._no_log_values))
 
-    def _cut_short(self, written: list[str]) -> None:
+    def _warn_interrupted(self, written: list[str]) -> None:
         """Ansible's own message says only that the time is up."""
         done = ", ".join(written) or "nothing"
-        told = f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish."
-        Display().warning(printable(told))
+        text = f"{self._task.action} was cut short; until then it wrote: {done}. Run it again to finish."
+        Display().warning(printable(text))
 
 
 class ModuleAction(InProcessAction):
@@ -164,29 +163,33 @@ class ModuleAction(InProcessAction):
     MODULE: ModuleEntry
     _supports_async = True
 
+    @property
+    def needs_botocore(self) -> bool:  # type: ignore[override]
+        return self.MODULE.needs_botocore
+
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:  # before paths are looked at: a blank one would be the folder that one is in
             arguments = self.MODULE.without_blanks(self.arguments())
         except Invalid as problem:
             return {"failed": True, "msg": str(problem), "changed": False}
-        return self.enter(self.MODULE, self._task.action, self.from_here(arguments), on_write)
+        return self.run_entry(self.MODULE, self._task.action, self.absolute_paths(arguments), on_write)
 
     def arguments(self) -> dict[str, Any]:
         """What the task says, before validation."""
         return dict(self._task.args)
 
 
-def _told(module: str, error: Any) -> str:
+def _validation_message(module: str, error: Any) -> str:
     """The words of AnsibleModule."""
     if isinstance(error, UnsupportedError):
         return f"Unsupported parameters for ({module}) module: {error.msg}"
     return str(error.msg)
 
 
-def _from_here(value: Any) -> Any:
+def _absolute_path(value: Any) -> Any:
     """`value`: a path, or several, as a list or with commas between them; a URL is none."""
     if isinstance(value, list):
-        return [_from_here(each) for each in value]
+        return [_absolute_path(each) for each in value]
     if not isinstance(value, str) or "://" in value:
         return value
     with suppress(RuntimeError):  # a user whom this machine does not know: whoever reads the path says so
@@ -194,7 +197,7 @@ def _from_here(value: Any) -> Any:
     return value
 
 
-def _absolute(path: str) -> str:
+def _normalised(path: str) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - links are kept: a venv's Python and its base are not the same
 
 

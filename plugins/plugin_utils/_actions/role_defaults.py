@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 
-from . import role_variables as _role
+from . import role_variables
 from .in_process import ModuleAction
 from .module_defaults import ModuleDefaults, over
 
@@ -23,21 +23,23 @@ class RoleModuleAction(ModuleAction):
 
     def arguments(self) -> dict[str, Any]:
         given = self.MODULE.without_blanks(super().arguments())
-        if not self.is_of_the_role(given):
+        if not self.uses_role_variables(given):
             return given
         module, spec = self.module, self.MODULE.spec
-        defaults = ModuleDefaults(self._task, self._templar, self.known.get("omit"))
+        defaults = ModuleDefaults(self._task, self._templar, self.task_vars.get("omit"))
         with self.environment():
-            variables = _role.given(self.known, self._templar)
-            told = self.of_the_role(_role.typed(_role.with_defaults(variables, defaults, module, spec)))
+            variables = role_variables.read_variables(self.task_vars, self._templar)
+            from_role = self.role_options(
+                role_variables.typed(role_variables.with_defaults(variables, defaults, module, spec))
+            )
         own = over(defaults.of_groups(module, spec), defaults.of_module(module, spec))
-        told = {name: value for name, value in told.items() if name in spec}
-        return over(over(own, told), self.MODULE.without_blanks(defaults.explicit(module, spec)))
+        from_role = {name: value for name, value in from_role.items() if name in spec}
+        return over(over(own, from_role), self.MODULE.without_blanks(defaults.explicit(module, spec)))
 
-    def is_of_the_role(self, given: Mapping[str, Any]) -> bool:
+    def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
         """Whether the role's variables say which backend is meant."""
         return not given.get("bucket")
 
-    def of_the_role(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def role_options(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """The role's variables as options of the module."""
-        return _role.whereabouts(found)
+        return role_variables.backend_options(found)

@@ -14,7 +14,6 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_caller
@@ -24,30 +23,25 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
     is_blank,
     without_blanks,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import SPEC
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
-    ModuleEntry,
     connection_of,
-    resource_module,
     speaks_to_aws,
     target_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import (
-    backend_of,
-    write_backend,
-)
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
 
 from .module_defaults import ModuleDefaults, over
 
 PREFIX = "terraform_backend_"
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
 ENTRIES = {
-    "bucket": resource_module(BUCKET),
-    "table": resource_module(TABLE),
-    "config": ModuleEntry(SPEC, write_backend),
+    "bucket": tf_state_bucket.MODULE,
+    "table": tf_lock_table.MODULE,
+    "config": tf_backend_config.MODULE,
 }
 
 #: Neither bootstraps anything.
@@ -98,9 +92,9 @@ NEEDED = {
 }
 
 
-def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     """The role's variables, as inventory and play give them."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in ROLE_SPEC:
         if name not in known:
             continue
@@ -109,15 +103,15 @@ def given(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
         except AnsibleError as error:
             raise Invalid(f"{name} cannot be told: {error}") from error
         if value is not None and value != known.get("omit"):
-            found[name] = value
+            values[name] = value
     name, directory = f"{PREFIX}name", f"{PREFIX}config_directory"
-    if name in known and is_blank(found.get(name)):  # a blank hides the role's default
-        found[name] = known["inventory_hostname"]
-    if directory in known and is_blank(found.get(directory)):
-        found[directory] = f"backends/{found.get(name, known['inventory_hostname'])}"
-    kept = without_blanks(ROLE_SPEC, found, {})
+    if name in known and is_blank(values.get(name)):  # a blank hides the role's default
+        values[name] = known["inventory_hostname"]
+    if directory in known and is_blank(values.get(directory)):
+        values[directory] = f"backends/{values.get(name, known['inventory_hostname'])}"
+    kept = without_blanks(ROLE_SPEC, values, {})
     # What must not be blank is refused once it is known that no default stands in for it.
-    return {**kept, **{name: found[name] for name in NEVER_BLANK if name in found and name not in kept}}
+    return {**kept, **{name: values[name] for name in NEVER_BLANK if name in values and name not in kept}}
 
 
 #: The role's task, whose options are those of the whole backend.
@@ -144,10 +138,10 @@ def with_defaults(
     layers = {kind: _layers(kind, defaults, module, spec) for kind in ENTRIES}
     if not has_table(given):
         del layers["table"]
-    found = {kind: over(layer, given, PREFIX) for kind, layer in layers.items()}
-    _agree(found)
+    values = {kind: over(layer, given, PREFIX) for kind, layer in layers.items()}
+    _check_same_backend(values)
     merged: dict[str, Any] = {}
-    for each in found.values():
+    for each in values.values():
         merged = {**each, **merged}
     return merged
 
@@ -182,9 +176,9 @@ def _layers(kind: str, defaults: ModuleDefaults, module: str, spec: Mapping[str,
     return {variable: merged[option] for option, variable in named.items() if option in merged}
 
 
-def _agree(found: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_same_backend(values: Mapping[str, Mapping[str, Any]]) -> None:
     """A bucket in one account and its lock table in another make no backend."""
-    bucket, table = found["bucket"], found.get("table", found["bucket"])
+    bucket, table = values["bucket"], values.get("table", values["bucket"])
     for name in SHARED:
         variable = PREFIX + name
         if name != "wait_timeout" and bucket.get(variable) != table.get(variable):
@@ -199,59 +193,59 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(without_blanks(ROLE_SPEC, given, NEVER_BLANK))
     if validated.error_messages:
         raise Invalid("; ".join(validated.error_messages))
-    found = {name: value for name, value in validated.validated_parameters.items() if value is not None}
-    wrong = [*dict.fromkeys(_identifier_problems(found))]
+    values = {name: value for name, value in validated.validated_parameters.items() if value is not None}
+    wrong = [*dict.fromkeys(_identifier_problems(values))]
     if wrong:
         raise Invalid("; ".join(wrong))
-    needed = [name for name in NEEDED if name != "table_name" or has_table(found)]
-    missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not found.get(PREFIX + name)]
+    needed = [name for name in NEEDED if name != "table_name" or has_table(values)]
+    missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not values.get(PREFIX + name)]
     if missing:
         raise Invalid("; ".join(missing))
-    return found
+    return values
 
 
-def _identifier_problems(found: Mapping[str, Any]) -> Iterator[str]:
+def _identifier_problems(values: Mapping[str, Any]) -> Iterator[str]:
     """Of all modules, before the first one writes."""
     for kind in ENTRIES:
-        options, names = arguments(kind, found), variables(kind)
+        options, names = arguments(kind, values), variables(kind)
         if kind != "config":  # whose name is that of the backend
             options[kind], names[kind] = options.get("name"), names["name"]
         yield from _identifiers.problems(options, speaks_to_aws(options), names)
 
 
-def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+def validated(given: Mapping[str, Any]) -> dict[str, Any]:
     """What `typed` says; Invalid where it cannot work together either, before anything is done."""
-    found = typed(given)
-    censored = [name for name in found if is_censored(found[name])]
+    values = typed(given)
+    censored = [name for name in values if is_censored(values[name])]
     if censored:
         raise Invalid(refusal(censored))
-    wrong = list(problems(backend_of({**_defaults(), **_backend(found)})))
+    wrong = list(problems(backend_of({**_defaults(), **_backend(values)})))
     if wrong:
         raise Invalid("; ".join(wrong))
-    return found
+    return values
 
 
-def has_table(found: Mapping[str, Any]) -> bool:
-    return found.get(f"{PREFIX}lock_mode") != "lockfile"
+def has_table(values: Mapping[str, Any]) -> bool:
+    return values.get(f"{PREFIX}lock_mode") != "lockfile"
 
 
 def _defaults() -> dict[str, Any]:
-    return {name: option.get("default") for name, option in SPEC.items()}
+    return {name: option.get("default") for name, option in CONFIG_OPTIONS.items()}
 
 
-def _backend(found: Mapping[str, Any]) -> dict[str, Any]:
+def _backend(values: Mapping[str, Any]) -> dict[str, Any]:
     names = {"bucket": "bucket_name", "table": "table_name", "region": "region", **CONFIG}
-    return {option: found[PREFIX + name] for option, name in names.items() if PREFIX + name in found}
+    return {option: values[PREFIX + name] for option, name in names.items() if PREFIX + name in values}
 
 
-def arguments(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
-    return {option: found[name] for option, name in variables(kind).items() if name in found}
+    return {option: values[name] for option, name in variables(kind).items() if name in values}
 
 
-def other_account(found: Mapping[str, Any]) -> str | None:
+def other_account(values: Mapping[str, Any]) -> str | None:
     """What speaks against the credentials, where only those of account_id will do; None if nothing does."""
-    params = ArgumentSpecValidator(ENTRIES["table"].spec).validate(arguments("table", found)).validated_parameters
+    params = ArgumentSpecValidator(ENTRIES["table"].spec).validate(arguments("table", values)).validated_parameters
     try:
         check_caller(Aws(connection_of(params), params["wait_timeout"]), target_of(params))
     except TfstateError as problem:
@@ -259,15 +253,15 @@ def other_account(found: Mapping[str, Any]) -> str | None:
     return None
 
 
-def names_of(found: Mapping[str, Any]) -> Iterator[str]:
+def names_of(values: Mapping[str, Any]) -> Iterator[str]:
     """The names among the role's variables."""
     for kind in ENTRIES:
-        yield from names_in(arguments(kind, found))
+        yield from names_in(arguments(kind, values))
 
 
-def secrets_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+def secrets_of(values: Mapping[str, Any]) -> tuple[str, ...]:
     """What no result may show."""
-    return tuple(str(found[name]) for name, option in ROLE_SPEC.items() if option.get("no_log") and found.get(name))
+    return tuple(str(values[name]) for name, option in ROLE_SPEC.items() if option.get("no_log") and values.get(name))
 
 
 def open_in_files(arguments: Mapping[str, Any]) -> set[str]:
@@ -282,22 +276,22 @@ CLIENTS = (
 )
 
 
-def whereabouts(found: Mapping[str, Any]) -> dict[str, Any]:
+def backend_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Where the backend lies and how to reach it, by the names that options of modules have which are about it all."""
-    bucket = arguments("bucket", found)
-    table = {"table": found[f"{PREFIX}table_name"]} if has_table(found) else {}
+    bucket = arguments("bucket", values)
+    table = {"table": values[f"{PREFIX}table_name"]} if has_table(values) else {}
     key = {"kms_key_id": bucket["kms_key_id"], "encryption": "aws:kms"} if bucket.get("kms_key_id") else {}
     names = (*SHARED, "encryption")
     return {
         **key,
         **{name: bucket[name] for name in names if name in bucket},
-        **{name: found[PREFIX + name] for name in CLIENTS if PREFIX + name in found},
+        **{name: values[PREFIX + name] for name in CLIENTS if PREFIX + name in values},
         "bucket": bucket["name"],
         **table,
     }
 
 
-def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
+def config_arguments(results: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
     """What the files say of the bucket and the table: names as they were asked for, the rest as AWS answered.
 
     Raises Invalid if an answer was censored.
@@ -313,17 +307,17 @@ def told_by(results: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) 
     }
     censored = [option for option, value in answered.items() if is_censored(value)]
     if censored:
-        secrets = " or ".join(name for name in found if ROLE_SPEC[name].get("no_log") and found[name])
+        secrets = " or ".join(name for name in values if ROLE_SPEC[name].get("no_log") and values[name])
         raise Invalid(
             f"The files were not written: Ansible censored {' and '.join(censored)} in the results, because the value "
             f"of {secrets} is part of it. Use another value there"
         )
-    told = {
-        "bucket": found[f"{PREFIX}bucket_name"],
-        "region": found[f"{PREFIX}region"],
-        "account_id": found.get(f"{PREFIX}account_id"),
-        "table": found.get(f"{PREFIX}table_name") if has_table(found) else None,
-        "endpoint_url": found.get(f"{PREFIX}endpoint_url"),
+    named = {
+        "bucket": values[f"{PREFIX}bucket_name"],
+        "region": values[f"{PREFIX}region"],
+        "account_id": values.get(f"{PREFIX}account_id"),
+        "table": values.get(f"{PREFIX}table_name") if has_table(values) else None,
+        "endpoint_url": values.get(f"{PREFIX}endpoint_url"),
         **answered,
     }
-    return {option: value for option, value in told.items() if value}
+    return {option: value for option, value in named.items() if value}

@@ -17,8 +17,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     finding_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of, too_bad
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
 
 from .html import page_text
 from .report import AuditedBackend, Report, json_text, markdown_text, report_of

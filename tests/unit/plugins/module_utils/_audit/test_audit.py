@@ -260,8 +260,8 @@ BROKEN = state(problem="it is empty")
 RESTORED = {"state": "restored", "version_id": "v"}
 MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
-    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "seen": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
-    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "seen": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
+    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
+    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
     "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
     "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
     "an orphan digest": ({**digest("orphan"), **state(path="b")}, "restore_backup", {"keys": [A]}),
@@ -428,7 +428,7 @@ def test_there_is_a_kind_for_every_facet() -> None:
 
 
 def test_nothing_secret_is_told_of_a_lock() -> None:
-    lock = {**LOCK, "age_s": 90_000, "seen": {"Info": "secret"}}
+    lock = {**LOCK, "age_s": 90_000, "fingerprint": {"Info": "secret"}}
     (found,) = audit(facts(locks=[lock]), US)
     assert found.detail == "Held for 1 d 1 h by ana@laptop, OperationTypeApply."
     assert "secret" not in str(found.to_result()) and str(LOCK["lock_id"]) in found.fix

@@ -27,6 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands
     percent_encoded,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable, printable_lines
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Layer
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
@@ -35,7 +36,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
     is_named,
     lock_name,
 )
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
     AuditedBackend,
@@ -122,7 +122,7 @@ def about(text: str) -> dict[str, Any]:
             lock,
             {**lock, "store": "file"},
             {**lock, "is_canonical": False, "age_s": 1},
-            {**lock, "is_wedged": True, "seen": text, "problem": text},
+            {**lock, "is_wedged": True, "fingerprint": text, "problem": text},
             {**lock, "operation": "tf_state_move"},
         ],
         orphan_lock_files=[text],

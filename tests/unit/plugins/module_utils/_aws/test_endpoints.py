@@ -14,7 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import project_files
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of, texts
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import SPEC, project_of
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import MODULE, project_of
 
 from tests.unit.plugins.module_utils._aws.test_client import (
     DESCRIBE,
@@ -209,7 +209,7 @@ def test_the_project_that_takes_a_backend_over_names_the_partition(
     }
     statement["Resource"] = f"arn:{partition}:s3:::{NAME}"
     found = Bucket(region=region, encryption=rule, policy={"Version": "2012-10-17", "Statement": [statement]})
-    defaults = {name: option.get("default") for name, option in SPEC.items()}
+    defaults = {name: option.get("default") for name, option in MODULE.spec.items()}
     asked = {**defaults, "name": "x", "directory": "x", "region": region, "bucket": NAME}
     written = "\n".join(project_files(project_of(FakeAws(buckets={NAME: found}), asked)).values())
     assert key in written

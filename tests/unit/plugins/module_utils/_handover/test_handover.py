@@ -36,7 +36,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.den
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import SPEC, project_of
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import MODULE, project_of
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
 from tests.unit.plugins.module_utils.fake_aws import MANAGED_TABLE_KEY, REGION, Bucket, FakeAws, Table
@@ -519,7 +519,7 @@ def observed(table: Table) -> Project:
 
 
 def observed_in(aws: FakeAws, **asked: Any) -> Project:
-    spec = {name: option.get("default") for name, option in SPEC.items()}
+    spec = {name: option.get("default") for name, option in MODULE.spec.items()}
     given = {"name": "x", "directory": "x", "region": REGION, "bucket": "tf-state", "table": "tf-locks"}
     return project_of(aws, {**spec, **given, **asked})
 

@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_SPEC, code_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_OPTIONS, code_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, Settings
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.globs import covers
 
@@ -63,7 +63,7 @@ def test_what_makes_no_sense_is_refused(case: str, tmp_path: Path) -> None:
         read(tmp_path, code_known=[given])
 
 
-@pytest.mark.parametrize("name", [name for name in CODE_SPEC if name != "code"])
+@pytest.mark.parametrize("name", [name for name in CODE_OPTIONS if name != "code"])
 def test_options_about_code_need_code(name: str) -> None:
     given: Any = {"code_known": [{"paths": "*", "backend": "none"}], "code_gitignore": True}
     with pytest.raises(Invalid, match=f"{name} requires code"):
@@ -72,7 +72,7 @@ def test_options_about_code_need_code(name: str) -> None:
 
 def test_the_spec_takes_none_and_dictionaries() -> None:
     known = [{"paths": "a", "backend": "none"}, {"paths": "b", "backend": HERE}]
-    found = ArgumentSpecValidator(CODE_SPEC).validate({"code": ["."], "code_known": known})
+    found = ArgumentSpecValidator(CODE_OPTIONS).validate({"code": ["."], "code_known": known})
     assert (found.error_messages, found.validated_parameters["code_known"]) == ([], known)
 
 

@@ -12,7 +12,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.identifiers import FORMS, problems
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 #: What AWS knows, and what it cannot know.
@@ -197,7 +197,7 @@ def test_the_role_tells_wrong_identifiers_of_all_modules_before_the_first_writes
         "bucket_policy_statements": [{**STATEMENT, "Principal": ""}],
     }
     with pytest.raises(Invalid) as raised:
-        _role.typed({_role.PREFIX + name: value for name, value in given.items()})
+        role_variables.typed({role_variables.PREFIX + name: value for name, value in given.items()})
     told = re.findall(r"terraform_backend_(\w+)", str(raised.value))
     assert sorted(told) == sorted(
         {*given} - {"bucket_name", "region"},

@@ -21,10 +21,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import ACCOUNTS, is_blank
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, run_module
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import NEVER_BLANK
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import TUNING_NEVER_BLANK
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import in_process as _in_process
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child_process import applied
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child_process import environment_set
 
 ROOT = Path(__file__).parents[5]
 COLLECTION = "ansible_collections.cornerstone.tfstate"
@@ -56,7 +56,7 @@ def module_names() -> list[str]:
 
 
 def entry_of(module: str) -> ModuleEntry:
-    known = {name: _role.ENTRIES[kind] for kind, name in _role.MODULES.items() if kind != "config"}
+    known = {name: role_variables.ENTRIES[kind] for kind, name in role_variables.MODULES.items() if kind != "config"}
     plugin = importlib.import_module(f"{COLLECTION}.plugins.action.{module}")
     entry: ModuleEntry = getattr(plugin.ActionModule, "MODULE", None) or known[module]
     return entry
@@ -101,19 +101,19 @@ class Unanswered(Exception):
 def in_process(entry: ModuleEntry, arguments: Mapping[str, Any]) -> dict[str, Any]:
     reached: dict[str, Any] = {}
 
-    def core(params: Any, *_modes: Any) -> dict[str, Any]:
-        reached.update(params)
+    def core(run: Any) -> dict[str, Any]:
+        reached.update(run.params)
         return {"changed": False}
 
     action = SimpleNamespace(
-        _fast=True,
+        _runs_in_process=True,
         _task=SimpleNamespace(check_mode=False, diff=False, async_val=0, timeout=0),
-        environment=lambda: applied({}),
-        _in_time=lambda *_unused: {},
+        environment=lambda: environment_set({}),
+        _timeout_below_task=lambda *_unused: {},
     )
-    action._carried_out = lambda *told: _in_process.InProcessAction._carried_out(action, *told)  # type: ignore[arg-type]
-    action.answer = lambda *told: _in_process.InProcessAction.answer(action, *told)  # type: ignore[arg-type]
-    result = _in_process.InProcessAction.enter(
+    action._execute_in_process = lambda *told: _in_process.InProcessAction._execute_in_process(action, *told)  # type: ignore[arg-type]
+    action.execute = lambda *told: _in_process.InProcessAction.execute(action, *told)  # type: ignore[arg-type]
+    result = _in_process.InProcessAction.run_entry(
         action, replace(entry, work=core), "module", dict(arguments), lambda _call: None
     )  # type: ignore[arg-type]
     if result.get("failed"):
@@ -129,8 +129,8 @@ def subprocess(monkeypatch: pytest.MonkeyPatch, entry: ModuleEntry, arguments: M
     reached: dict[str, Any] = {}
     results: list[dict[str, Any]] = []
 
-    def core(params: Any, *_modes: Any) -> dict[str, Any]:
-        reached.update(params)
+    def core(run: Any) -> dict[str, Any]:
+        reached.update(run.params)
         return {"changed": False}
 
     def ended(_self: Any, **result: Any) -> None:
@@ -211,15 +211,15 @@ def test_other_names_of_an_option_can_be_blank_too(module: str) -> None:
                 assert told == outcome(in_process, entry, given(entry, path)), (name, alias, blank)
 
 
-@pytest.mark.parametrize("variable", _role.ROLE_SPEC)
+@pytest.mark.parametrize("variable", role_variables.ROLE_SPEC)
 def test_a_blank_variable_of_the_role_is_not_set(variable: str) -> None:
-    needed = {f"{_role.PREFIX}{name}": value for name, value in NEEDED.items()}
+    needed = {f"{role_variables.PREFIX}{name}": value for name, value in NEEDED.items()}
     without = {name: value for name, value in needed.items() if name != variable}
-    option = _role.ROLE_SPEC[variable]
+    option = role_variables.ROLE_SPEC[variable]
 
     def told(found: dict[str, Any]) -> Any:
         try:
-            return _role.typed(found)
+            return role_variables.typed(found)
         except Invalid as said:
             return str(said)
 
@@ -244,16 +244,18 @@ class Templar:
 @pytest.mark.parametrize("blank", [*BLANKS, None])
 def test_a_blank_does_not_hide_the_defaults_of_the_role(blank: Any) -> None:
     known = {"inventory_hostname": "eu", "terraform_backend_name": blank, "terraform_backend_config_directory": blank}
-    found = _role.given(known, Templar())
+    found = role_variables.read_variables(known, Templar())
     assert found == {"terraform_backend_name": "eu", "terraform_backend_config_directory": "backends/eu"}
-    assert _role.given({"inventory_hostname": "eu"}, Templar()) == {}
+    assert role_variables.read_variables({"inventory_hostname": "eu"}, Templar()) == {}
 
 
 @pytest.mark.parametrize("blank", [" ", [""], ",", None])
 def test_a_blank_variable_does_not_hide_what_module_defaults_say(blank: Any) -> None:
     known = {"inventory_hostname": "eu", "terraform_backend_bucket_unmanaged": blank, "terraform_backend_region": " "}
-    assert _role.given(known, Templar()) == {}
-    assert _role.given({"terraform_backend_account_id": ""}, Templar()) == {"terraform_backend_account_id": ""}
+    assert role_variables.read_variables(known, Templar()) == {}
+    assert role_variables.read_variables({"terraform_backend_account_id": ""}, Templar()) == {
+        "terraform_backend_account_id": ""
+    }
 
 
 @pytest.mark.parametrize("value", ["", [], [""]])
@@ -378,7 +380,7 @@ def test_texts_of_ansible_are_texts(text: Any) -> None:
 
 
 def test_the_report_keeps_to_the_same() -> None:
-    entry = ModuleEntry(tf_backend_report.SPEC, lambda *_unused: {}, never_blank=NEVER_BLANK)
+    entry = ModuleEntry(tf_backend_report.SPEC, lambda *_unused: {}, never_blank=TUNING_NEVER_BLANK)
     assert entry.without_blanks({"directory": "", "code": [""], "severities": " ", "waivers": None}) == {}
     with pytest.raises(Invalid, match="fail_on is blank"):
         entry.without_blanks({"fail_on": ""})
@@ -398,8 +400,8 @@ def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[
     action = object.__new__(plugin)
     action._task = SimpleNamespace(args=asked, action=module)
     action._is_local = lambda: True
-    action.known = {}
-    action.enter = lambda _entry, _module, arguments, _wrote: arguments
+    action.task_vars = {}
+    action.run_entry = lambda _entry, _module, arguments, _wrote: arguments
     action._templar = Templar()
     assert action.work() == {"bucket": "state-eu"}
 
@@ -407,8 +409,8 @@ def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[
 def test_a_blank_bucket_of_the_role_names_none() -> None:
     plugin = importlib.import_module(f"{COLLECTION}.plugins.action.tf_backend_restore").ActionModule
     action = object.__new__(plugin)
-    action.known = {"terraform_backend_bucket_name": " "}
-    assert not action.is_of_the_role({"backup": "backups/eu"})
+    action.task_vars = {"terraform_backend_bucket_name": " "}
+    assert not action.uses_role_variables({"backup": "backups/eu"})
 
 
 def test_is_blank() -> None:

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child_process import (
-    applied,
+    environment_set,
     in_child_process,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import _from_here, _is_harmless
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import (
+    _absolute_path,
+    _is_harmless,
+)
 
 WRITE = Call("s3", "put_bucket_policy", {"Bucket": "tf-state"})
 WriteCallback = Callable[[Call], None]
@@ -91,7 +94,7 @@ def test_a_timeout_stops_the_process_and_tells_what_was_written(tmp_path: Path) 
 def test_the_environment_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "a")
     monkeypatch.delenv("AWS_REGION", raising=False)
-    with applied({"AWS_PROFILE": "b", "AWS_REGION": "eu-west-1"}):
+    with environment_set({"AWS_PROFILE": "b", "AWS_REGION": "eu-west-1"}):
         assert (os.environ["AWS_PROFILE"], os.environ["AWS_REGION"]) == ("b", "eu-west-1")
     assert os.environ["AWS_PROFILE"] == "a"
     assert "AWS_REGION" not in os.environ
@@ -108,5 +111,5 @@ def test_what_others_read_is_not(name: str) -> None:
 
 
 def test_a_path_of_a_user_whom_nobody_knows_is_left_to_whoever_reads_it() -> None:
-    assert _from_here("~nobody-is-called-so/x") == "~nobody-is-called-so/x"
-    assert _from_here(["x", "s3://bucket/x"]) == [str(Path("x").absolute()), "s3://bucket/x"]
+    assert _absolute_path("~nobody-is-called-so/x") == "~nobody-is-called-so/x"
+    assert _absolute_path(["x", "s3://bucket/x"]) == [str(Path("x").absolute()), "s3://bucket/x"]

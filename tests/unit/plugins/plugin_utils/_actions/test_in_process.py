@@ -40,16 +40,16 @@ def entered(
     """The result of a task, and what the core or the module was called with."""
     given: dict[str, Any] = {}
 
-    def carried_out(self: Any, entry: Any, module: str, arguments: dict[str, Any], wrote: Any) -> _in_process.Answer:
+    def carried_out(self: Any, entry: Any, module: str, arguments: dict[str, Any], wrote: Any) -> _in_process.Execution:
         given.update(arguments)
-        return _in_process.Answer(dict(FAST), dict(FAST))
+        return _in_process.Execution(dict(FAST), dict(FAST))
 
     def executed(self: Any, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:
         given.update(module_args)
         return dict(SLOW)
 
     monkeypatch.setattr(_in_process, "in_child_process", lambda work, *_unused: work(lambda _call: None))
-    monkeypatch.setattr(_in_process.InProcessAction, "_carried_out", carried_out)
+    monkeypatch.setattr(_in_process.InProcessAction, "_execute_in_process", carried_out)
     monkeypatch.setattr(tf_lock_table.ActionModule, "_execute_module", executed)
     loader, context = DataLoader(), PlayContext()
     context.become = become

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables as _role
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import (
     ModuleDefaults,
     canonical,
@@ -100,18 +100,18 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 def test_the_role_takes_module_defaults(
     given: dict[str, Any], of_role: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert _role.with_defaults(variables(**of_role), defaults(given)) == variables(**expected)
+    assert role_variables.with_defaults(variables(**of_role), defaults(given)) == variables(**expected)
 
 
-@pytest.mark.parametrize("option", [name for name in _role.SHARED if name != "wait_timeout"])
+@pytest.mark.parametrize("option", [name for name in role_variables.SHARED if name != "wait_timeout"])
 def test_a_bucket_in_one_account_and_its_table_in_another_are_refused(option: str) -> None:
     with pytest.raises(Invalid) as raised:
-        _role.with_defaults({}, defaults({BUCKET: {option: "a"}, TABLE: {option: "b"}}))
+        role_variables.with_defaults({}, defaults({BUCKET: {option: "a"}, TABLE: {option: "b"}}))
     assert f"terraform_backend_{option}" in str(raised.value)
     with pytest.raises(Invalid):
-        _role.with_defaults({}, defaults({BUCKET: {option: "a"}}))
+        role_variables.with_defaults({}, defaults({BUCKET: {option: "a"}}))
     lockfile = variables(lock_mode="lockfile")
-    assert _role.with_defaults(lockfile, defaults({BUCKET: {option: "a"}})) == {
+    assert role_variables.with_defaults(lockfile, defaults({BUCKET: {option: "a"}})) == {
         **lockfile,
         **variables(**{option: "a"}),
     }
@@ -120,16 +120,16 @@ def test_a_bucket_in_one_account_and_its_table_in_another_are_refused(option: st
 def test_the_task_s_own_module_beats_what_the_role_executes() -> None:
     spec = ENTRIES["tf_backend_audit"].spec
     given = {GROUP: {"profile": "dev"}, BACKEND: {"profile": "x"}, AUDIT: {"profile": "prod", "gather": ["usage"]}}
-    merged = _role.with_defaults(variables(), defaults(given), "tf_backend_audit", spec)
+    merged = role_variables.with_defaults(variables(), defaults(given), "tf_backend_audit", spec)
     assert merged == variables(profile="prod")
     of_role = variables(profile="role")
-    assert _role.with_defaults(of_role, defaults(given), "tf_backend_audit", spec) == of_role
+    assert role_variables.with_defaults(of_role, defaults(given), "tf_backend_audit", spec) == of_role
 
 
 def test_later_defaults_beat_earlier_ones() -> None:
-    assert _role.with_defaults({}, defaults({GROUP: {"profile": "a"}}, {GROUP: {"profile": "b"}})) == variables(
-        profile="b"
-    )
+    assert role_variables.with_defaults(
+        {}, defaults({GROUP: {"profile": "a"}}, {GROUP: {"profile": "b"}})
+    ) == variables(profile="b")
 
 
 EXPLICIT: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = {
@@ -154,13 +154,13 @@ def test_what_a_task_says_itself_is_told_from_what_it_inherits(
 
 def test_an_option_that_nobody_has_is_refused() -> None:
     with pytest.raises(Invalid, match="bogus"):
-        _role.with_defaults({}, defaults({BUCKET: {"bogus": 1}}))
+        role_variables.with_defaults({}, defaults({BUCKET: {"bogus": 1}}))
     for unknown in ({BACKEND: {"acount_id": "1"}}, {GROUP: {"acount_id": "1"}}):
         with pytest.raises(Invalid, match="acount_id"):
-            _role.check_options(["acount_id"], defaults(unknown))
-    _role.check_options(["tags", "profile"], defaults({GROUP: {"tags": {}, "profile": "p"}}))
+            role_variables.check_options(["acount_id"], defaults(unknown))
+    role_variables.check_options(["tags", "profile"], defaults({GROUP: {"tags": {}, "profile": "p"}}))
     with pytest.raises(Invalid, match="tags"):
-        _role.check_options(["tags"], defaults({GROUP: {"profile": "p"}}))
+        role_variables.check_options(["tags"], defaults({GROUP: {"profile": "p"}}))
 
 
 def test_every_module_with_a_connection_is_in_the_group() -> None:
@@ -172,11 +172,11 @@ def test_credentials_are_one_choice() -> None:
     assert over({"profile": "a", "region": "r"}, {"session_token": "t"}) == {"region": "r", "session_token": "t"}
     assert over({"profile": "a", "access_key": "b"}, {"profile": " ", "access_key": "\t"})["profile"] == "a"
     assert over({"profile": "a"}, {"profile": None, "region": ""}) == {"profile": "a", "region": ""}
-    assert canonical({"aws_profile": "a", "profile": "b"}, _role.TASK_SPEC) == {"profile": "a"}
+    assert canonical({"aws_profile": "a", "profile": "b"}, role_variables.TASK_SPEC) == {"profile": "a"}
 
 
 @pytest.mark.parametrize("module", sorted({*MEMBERS} & {*ENTRIES}))
-@pytest.mark.parametrize("option", _role.SHARED)
+@pytest.mark.parametrize("option", role_variables.SHARED)
 def test_every_module_of_the_group_takes_what_the_group_may_say(module: str, option: str) -> None:
     """Ansible gives the defaults of a group to each of its modules, which refuses what it does not know."""
     bucket, its = ENTRIES["tf_state_bucket"].spec[option], ENTRIES[module].spec[option]

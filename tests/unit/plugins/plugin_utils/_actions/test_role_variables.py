@@ -12,10 +12,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log i
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import (
     PREFIX,
     arguments,
-    asked,
-    told_by,
+    backend_options,
+    config_arguments,
     typed,
-    whereabouts,
+    validated,
 )
 
 GOOD = {
@@ -59,22 +59,22 @@ def given(otherwise: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(("otherwise", "words"), PROBLEMS.values(), ids=PROBLEMS)
 def test_every_problem_is_told_at_once(otherwise: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(Invalid) as raised:
-        asked(given(otherwise))
+        validated(given(otherwise))
     assert not [word for word in words if word not in str(raised.value)], raised.value
 
 
 @pytest.mark.parametrize("otherwise", ACCEPTED.values(), ids=ACCEPTED)
 def test_what_can_work_is_accepted(otherwise: dict[str, Any]) -> None:
-    assert asked(given(otherwise)) == given(otherwise)
+    assert validated(given(otherwise)) == given(otherwise)
 
 
 def test_the_region_of_the_shell_is_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    assert asked(given({"region": None})) == given({})
+    assert validated(given({"region": None})) == given({})
 
 
 def test_what_was_given_reaches_the_modules_under_their_names() -> None:
-    found = asked(
+    found = validated(
         given({"bucket_tags": {"owner": "platform"}, "table_allow": [], "profile": "ops", "wait_timeout": "9"})
     )
     assert arguments("bucket", found) == {
@@ -108,7 +108,7 @@ def results(**encryption: Any) -> dict[str, Any]:
 
 
 def test_the_files_say_the_names_that_were_asked_and_the_rest_as_it_was_found() -> None:
-    assert told_by(results(), asked(given({"region": "cn-north-1"}))) == {
+    assert config_arguments(results(), validated(given({"region": "cn-north-1"}))) == {
         "bucket": "state-eu",
         "bucket_arn": "arn:aws-cn:s3:::state-eu",
         "region": "cn-north-1",
@@ -116,14 +116,14 @@ def test_the_files_say_the_names_that_were_asked_and_the_rest_as_it_was_found() 
         "kms_key_id": KEY,
         "table": "locks-eu",
     }
-    lockfile = asked(given({"table_name": None, "lock_mode": "lockfile"}))
+    lockfile = validated(given({"table_name": None, "lock_mode": "lockfile"}))
     bare = {"bucket": {"bucket": {"name": "state-eu", "region": "eu-west-1"}}}
-    assert told_by(bare, lockfile) == {"bucket": "state-eu", "region": "eu-west-1"}
+    assert config_arguments(bare, lockfile) == {"bucket": "state-eu", "region": "eu-west-1"}
 
 
 def test_names_in_files_are_those_that_were_asked_even_if_all_results_are_censored() -> None:
     censored = scrubbed(results(), ["state", "locks", "s3"])
-    told = told_by(censored, asked(given({})))
+    told = config_arguments(censored, validated(given({})))
     assert (told["bucket"], told["table"]) == ("state-eu", "locks-eu")
     assert "bucket_arn" not in told  # which tf_backend_config makes from the name
 
@@ -132,7 +132,7 @@ def test_names_in_files_are_those_that_were_asked_even_if_all_results_are_censor
 def test_an_answer_that_was_censored_is_not_written_to_a_file(secret: str) -> None:
     external_id = {"assume_role_external_id": secret, "assume_role_arn": "arn:aws:iam::111122223333:role/r"}
     with pytest.raises(Invalid) as raised:
-        told_by(scrubbed(results(), [secret]), asked(given(external_id)))
+        config_arguments(scrubbed(results(), [secret]), validated(given(external_id)))
     assert "terraform_backend_assume_role_external_id" in str(raised.value)
     assert "not written" in str(raised.value)
 
@@ -140,7 +140,7 @@ def test_an_answer_that_was_censored_is_not_written_to_a_file(secret: str) -> No
 @pytest.mark.parametrize("name", ["bucket_name", "table_name", "bucket_kms_key_id", "config_directory", "state_key"])
 def test_a_variable_that_comes_from_a_censored_result_is_refused(name: str) -> None:
     with pytest.raises(Invalid) as raised:
-        asked(given({name: "acme-********-x"}))
+        validated(given({name: "acme-********-x"}))
     assert f"terraform_backend_{name}" in str(raised.value)
 
 
@@ -158,5 +158,5 @@ def test_a_variable_that_comes_from_a_censored_result_is_refused(name: str) -> N
 )
 def test_lock_files_are_encrypted_as_the_states_of_the_backend_are(given: dict[str, str], told: dict[str, str]) -> None:
     names = {"bucket_name": "state-eu", "region": "eu-west-1", "lock_mode": "lockfile", **given}
-    found = whereabouts(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
+    found = backend_options(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
     assert {name: found[name] for name in ("encryption", "kms_key_id") if name in found} == told

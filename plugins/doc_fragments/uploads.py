@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What an upload of a lock file says of its encryption."""
+    """The encryption that uploads ask for."""
 
     DOCUMENTATION = r"""
 options:
@@ -13,11 +13,11 @@ options:
     description:
       - What the upload of a lock file asks for, as C(encrypt) and C(kms_key_id) of a C(backend) block do.
         A bucket whose policy demands that needs it.
-      - Not given, the bucket's default is used.
+      - If omitted, the bucket's default is used.
     type: str
     choices: [AES256, "aws:kms", "aws:kms:dsse"]
   kms_key_id:
     description:
-      - The KMS key as ARN, for the O(encryption) with KMS.
+      - The KMS key, best as ARN, for the O(encryption) with KMS.
     type: str
 """
