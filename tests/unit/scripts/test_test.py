@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[3] / "scripts" / "test.py"
 COLLECTS_TWO = "def test_one():\n    pass\n\n\ndef test_two():\n    pass\n"
 SKIPS_ONE = "import pytest\n\n\n@pytest.mark.skip(reason='no moon')\ndef test_one():\n    pass\n"
