@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 RunWithVariables = Callable[[Mapping[str, Any]], RunTasks]
 
 
-
 @pytest.fixture(scope="session", autouse=True)
 def no_wait() -> Iterator[None]:
     """Emulators are at rest at once: waiting for them, ours and botocore's, takes milliseconds."""
