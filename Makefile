@@ -4,7 +4,7 @@ LIMIT ?=
 ARGS ?=
 export PYTHON
 
-.PHONY: help bootstrap start stop venv dev test thorough lint bench soak overlap matrix clean
+.PHONY: help bootstrap start stop venv dev check test thorough lint bench soak overlap matrix clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -24,10 +24,13 @@ venv: ## Make .venv with what the demo needs
 dev: ## Make .venv with what tests need, too
 	@scripts/python scripts/install.py requirements-dev.txt
 
-test: dev ## Prove everything; ARGS="unit lint" for some parts
+check: dev ## For every commit: unit tests, linters and documentation, without emulator and Ansible runs
+	@scripts/test --check $(ARGS)
+
+test: dev ## Run all tests; ARGS="unit lint" for some parts
 	@scripts/test $(ARGS)
 
-thorough: dev ## Prove it on both emulators, in-process and as a subprocess and with a kill after every call everywhere
+thorough: dev ## Also on the second emulator, in both ways of running a module, killed after every call, and all of sanity
 	@scripts/test --thorough $(ARGS)
 
 lint: dev ## Run the linters

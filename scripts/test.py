@@ -1,11 +1,12 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Prove everything, or the parts that are named, and end with one line that counts.
+"""Run all tests, or the parts that are named, and end with one line that counts them.
 
-usage: test.py [--thorough] [PART ...]
+usage: test.py [--check | --thorough] [PART ...]
 
-Parts that keep one core busy run side by side, then those that use all cores, one after another.
-Without --thorough the tests so marked are left out: they repeat others on the second emulator.
+--check runs what needs no emulator, no terraform and no process of Ansible: unit tests, linters, documentation.
+--thorough also runs the tests marked `thorough`, which repeat others on the second emulator or more often.
+Parts run side by side, one process more than there are cores, because each of them waits now and then.
 A pytest part counts its tests, every other part counts as one. A part that is missing or runs nothing has failed.
 """
 
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
@@ -30,10 +31,16 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "output"
 COUNTS = OUTPUT / "counts.txt"
 CORES = min(os.cpu_count() or 2, 4)
+PROCESSES = CORES + 1
 STOP_TIMEOUT_S = 10
 # How much of a command's output is shown: the verdict of one that passed, the story of one that failed.
 LINES_IF_PASSED, LINES_IF_FAILED = 1, 80
-BRIEFLY = "-m 'not thorough'"
+#: What is filled into the commands of the parts: which tests pytest selects, by their markers, and options of sanity.
+MODES = {
+    "": {"selection": "not thorough", "sanity": "--published"},
+    "--check": {"selection": "not (thorough or slow or emulator or terraform)", "sanity": "--published"},
+    "--thorough": {"selection": "", "sanity": ""},
+}
 LEFT_OUT = ("ANSIBLE_", "AWS_", "MOLECULE_", "PYTEST_", "PYTHON", "TF_", "TFSTATE_")
 
 
@@ -44,8 +51,10 @@ class Part:
     name: str
     commands: tuple[str, ...]
     needs: str = "."
-    takes_all_cores: bool = False
+    #: How many of PROCESSES it keeps busy.
+    processes: int = 1
     environment: dict[str, str] = field(default_factory=dict)
+    is_quick: bool = False
 
     @property
     def log(self) -> Path:
@@ -55,8 +64,8 @@ class Part:
     def report(self) -> Path:
         return OUTPUT / f"{self.name}.xml"
 
-    def thoroughly(self) -> Part:
-        return replace(self, commands=tuple(command.replace(f"{BRIEFLY} ", "") for command in self.commands))
+    def in_mode(self, mode: str) -> Part:
+        return replace(self, commands=tuple(each.format(**MODES[mode]) for each in self.commands))
 
     @property
     def is_pytest(self) -> bool:
@@ -86,30 +95,25 @@ class Result:
         return "FAILED" if self.failed else "passed" if self.passed else "SKIPPED"
 
 
-def pytest_part(name: str, folder: str, workers: int = 1) -> Part:
+def pytest_part(name: str, folder: str, workers: int = 1, is_quick: bool = False) -> Part:
     among = f" -n {workers} --dist worksteal" if workers > 1 else ""
-    command = f"pytest {folder} -q {BRIEFLY} --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml{among}"
-    return Part(name, (command,), folder, takes_all_cores=workers > 1)
+    command = f"pytest {folder} -q -m '{{selection}}' --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml"
+    return Part(name, (command + among,), folder, min(workers, CORES), is_quick=is_quick)
 
 
 # The longest first, so that none of them ends alone.
 PARTS = (
-    pytest_part("overlap", "tests/overlap"),  # its runs are processes of their own
-    pytest_part("examples", "tests/docs"),
-    Part("sanity", ("scripts/sanity",), "scripts/sanity"),
+    pytest_part("end_to_end", "tests/end_to_end", CORES),
+    Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
+    pytest_part("integration", "tests/integration", CORES),
+    pytest_part("examples", "tests/docs", is_quick=True),
+    pytest_part("unit", "tests/unit", CORES, is_quick=True),
     pytest_part("fleet", "tests/fleet"),
+    pytest_part("playbooks", "tests/playbooks", CORES),
     pytest_part("in_process", "tests/in_process"),
+    pytest_part("crash", "tests/crash", CORES),
+    pytest_part("overlap", "tests/overlap"),
     Part("molecule", ("scripts/molecule",), "scripts/molecule"),
-    pytest_part("report", "tests/report"),
-    pytest_part("packaging", "tests/packaging"),
-    pytest_part("soak", "tests/soak"),
-    Part(
-        "docs",
-        (
-            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .",
-            "antsibull-changelog lint",
-        ),
-    ),
     Part(
         "lint",
         (
@@ -121,24 +125,32 @@ PARTS = (
         ),
         # mypy refuses site-packages, where the collection is linked for everything else.
         environment={"MYPYPATH": str(OUTPUT / "mypy")},
+        is_quick=True,
     ),
-    pytest_part("unit", "tests/unit", CORES),
-    pytest_part("integration", "tests/integration", CORES),
-    pytest_part("crash", "tests/crash", CORES),
-    pytest_part("playbooks", "tests/playbooks", CORES),
-    pytest_part("end_to_end", "tests/end_to_end", CORES * 2),  # much of it is Terraform that waits
+    pytest_part("soak", "tests/soak"),
+    pytest_part("packaging", "tests/packaging"),
+    Part(
+        "docs",
+        (
+            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .",
+            "antsibull-changelog lint",
+        ),
+        is_quick=True,
+    ),
+    pytest_part("report", "tests/report"),
 )
 
 
-def main(names: list[str]) -> int:
-    is_thorough = "--thorough" in names
-    names = [name for name in names if name != "--thorough"]
-    known = {part.name: part.thoroughly() if is_thorough else part for part in (*PARTS, *unlisted())}
+def main(arguments: list[str]) -> int:
+    mode = next((mode for mode in MODES if mode in arguments), "")
+    names = [name for name in arguments if name not in MODES]
+    known = {part.name: part.in_mode(mode) for part in (*PARTS, *unlisted())}
     if unknown := set(names) - set(known):
         raise SystemExit(f"No part is named {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     prepare_output()
     start = time.monotonic()
-    results = run_all([known[name] for name in dict.fromkeys(names or known)])
+    wanted = names or [name for name, part in known.items() if part.is_quick or mode != "--check"]
+    results = run_all([known[name] for name in dict.fromkeys(wanted)])
     sum_up(results, time.monotonic() - start)
     return int(any(result.failed for result in results))
 
@@ -161,19 +173,23 @@ def prepare_output() -> None:
 
 
 def run_all(parts: list[Part]) -> list[Result]:
+    """The first part for which there is room starts next."""
     runner = Runner(aloud=len(parts) == 1)
-    results = []
-    for at_once in (CORES + 1, 1):  # who keeps a core busy waits for servers now and then
-        turn = [part for part in parts if part.takes_all_cores == (at_once == 1)]
-        with ThreadPoolExecutor(at_once) as pool:
-            try:
-                for future in as_completed([pool.submit(runner.run, part) for part in turn]):
+    waiting, running, results = list(parts), dict[Future[Result], Part](), []
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        try:
+            while waiting or running:
+                for part in list(waiting):
+                    if part.processes <= PROCESSES - sum(each.processes for each in running.values()):
+                        waiting.remove(part)
+                        running[pool.submit(runner.run, part)] = part
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
                     results.append(future.result())
                     tell(results[-1], runner.aloud)
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                runner.stop()
-                raise
+        except KeyboardInterrupt:
+            runner.stop()
+            raise
     return results
 
 

@@ -17,9 +17,27 @@ from tests.support.clean_environment import clean_environment, without_aws
 from tests.support.emulators import MINISTACK, MOTO, RunningEmulator, running
 from tests.support.relay import Relay
 
+ROOT = Path(__file__).parents[1]
+
 # How long an example takes depends on the machine, not on the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+EMULATORS = {"emulator", "ministack", "moto"}
+#: Where the emulators themselves are tested, both of them are.
+BOTH_EMULATORS = ROOT / "tests" / "unit" / "support"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an emulator, and as a repetition what runs once more on moto."""
+    for item in items:
+        if EMULATORS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("emulator")
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if parameters.get("emulator") == "moto" and BOTH_EMULATORS not in item.path.parents:
+            item.add_marker("thorough")
 
 
 @pytest.fixture(scope="session", autouse=True)

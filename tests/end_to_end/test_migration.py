@@ -190,7 +190,9 @@ def test_a_plan_that_is_not_empty_is_told_and_nothing_local_is_removed(
     assert bytes_at(migration.target, migration.key) == before
 
 
-@pytest.mark.parametrize(("old", "new"), WAYS)
+@pytest.mark.parametrize(
+    ("old", "new"), [pytest.param(*way, marks=[pytest.mark.thorough] * ("both" in way)) for way in WAYS]
+)
 def test_what_a_colleague_applies_meanwhile_is_never_lost(
     backends: dict[str, Backend], workspace: Workspace, old: str, new: str
 ) -> None:

@@ -70,7 +70,11 @@ SEEN = {name: {"a"} for name in ("nowhere", "after-a-loop")} | {
 }
 
 
+#: A module process is given its environment by Ansible itself.
 @pytest.mark.aws("6.7")
+@pytest.mark.parametrize(
+    "project", ["in the worker", pytest.param("as a module", marks=pytest.mark.thorough)], indirect=True
+)
 def test_the_environment_of_a_task_decides(project_with_profiles: Project, relay: Relay) -> None:
     project_with_profiles.write("site.yml", PLACES)
     run = project_with_profiles.play("site.yml")

@@ -29,20 +29,6 @@ from tests.support.relay import Relay
 ROOT = Path(__file__).parents[2]
 RunWithVariables = Callable[[Mapping[str, Any]], RunTasks]
 
-#: What differs between the emulators in here is told by few tests; the others need one.
-ONE_IS_ENOUGH = (
-    *("test_state_repair", "test_state_move", "test_state_lock", "test_backend_info", "test_handover"),
-    *("test_backend_backup", "test_backend_teardown", "test_backend_restore", "test_lock_mode"),
-    *("test_facets", "test_denied_reads", "test_crashes", "test_digest_rebuild", "test_bad_inputs"),
-    *("test_lock_mode_of_moved_states", "test_aws_tables", "test_backend_audit"),
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "moto" in item.name and item.path.stem in ONE_IS_ENOUGH:
-            item.add_marker("thorough")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def no_wait() -> Iterator[None]:

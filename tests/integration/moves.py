@@ -23,8 +23,9 @@ from tests.support.http_relay import Answer
 from tests.support.relay import Call, Proceed, Relay, Reply, error
 
 LINEAGE = "2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56"
-#: From one interruption to the next one, in calls.
-STRIDES = [pytest.param(4, id="some calls"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
+#: From one interruption to the next one, in calls; and in writes, or changes of files.
+STRIDES = [pytest.param(11, id="some calls"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
+WRITES = [pytest.param(3, id="some writes"), pytest.param(1, id="every write", marks=pytest.mark.thorough)]
 SECRET = "a-value-of-a-state-that-nobody-may-see"
 KEY, DEV = "app/terraform.tfstate", "env:/dev/app/terraform.tfstate"
 MARK = "cornerstone.tfstate:moved-to"

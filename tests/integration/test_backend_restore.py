@@ -17,7 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.sco
 
 from tests.integration.backups import World
 from tests.integration.module_runs import RunTasks, through_core
-from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
+from tests.integration.moves import DEV, KEY, STRIDES, WRITES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Call, Relay, error, then
@@ -393,11 +393,12 @@ def test_a_restore_that_is_killed_after_any_call_is_completed_by_the_next_one(on
 
 
 @pytest.mark.slow
-def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World):
+@pytest.mark.parametrize("stride", WRITES)
+def test_a_restore_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, stride: int):
     world = on_ministack
     world.done(MODULE, keys=["app/*"])
     writes = len(world.writes)
-    for k in range(1, writes + 1):
+    for k in range(1, writes + 1, stride):
         world = on_ministack.at(Place(on_ministack.place.emulator, "us-east-1"))
         lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
         world.done(MODULE, keys=["app/*"])

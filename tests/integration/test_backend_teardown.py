@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.backups import World
 from tests.integration.module_runs import RunTasks, through_core
-from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
+from tests.integration.moves import DEV, KEY, STRIDES, WRITES, Place, killed_after, md5, state
 from tests.integration.scenarios import LostReply, answering, overtaken
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
@@ -614,11 +614,12 @@ def fresh(template: World, k: int) -> World:
 
 
 @pytest.mark.slow
-def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World):
+@pytest.mark.parametrize("stride", WRITES)
+def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, stride: int):
     world = fresh(on_ministack, 0)
     world.done(MODULE)
     writes = len(world.writes)
-    for k in range(1, writes + 1):
+    for k in range(1, writes + 1, stride):
         world = fresh(on_ministack, k)
         before = world.everything()
         lost = world.relay.on("*", reply=LostReply(k), times=math.inf)

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import session as _aws_session
 
 from tests.integration.module_runs import Task, through_core
-from tests.integration.moves import KEY, STRIDES, World, client_in, killed_after, project_in, state
+from tests.integration.moves import KEY, STRIDES, WRITES, World, client_in, killed_after, project_in, state
 
 pytestmark = pytest.mark.slow
 
@@ -45,11 +45,14 @@ def killed_before(k: int, task: Task, folder: Path) -> bool:
     return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
-def test_local_states_and_their_code_survive_a_kill_before_any_change_of_a_file(on_ministack: World, tmp_path: Path):
+@pytest.mark.parametrize("stride", WRITES)
+def test_local_states_and_their_code_survive_a_kill_before_any_change_of_a_file(
+    on_ministack: World, tmp_path: Path, stride: int
+):
     world = on_ministack
-    k, died = 0, True
+    k, died = 1 - stride, True
     while died:
-        k += 1
+        k += stride
         project = project_in(tmp_path / str(k))
         params = {"project": str(project), "key": f"k{k}/{KEY}", "client": client_in(tmp_path / str(k))}
         params |= {"init": True, "verify_plan": True, "remove_local": True}
@@ -65,13 +68,14 @@ def test_local_states_and_their_code_survive_a_kill_before_any_change_of_a_file(
     assert k > 12
 
 
+@pytest.mark.parametrize("stride", WRITES)
 def test_a_project_that_follows_from_a_bucket_survives_a_kill_before_any_change_of_a_file(
-    on_ministack: World, tmp_path: Path
+    on_ministack: World, tmp_path: Path, stride: int
 ):
     world = on_ministack
-    k, died = 0, True
+    k, died = 1 - stride, True
     while died:
-        k += 1
+        k += stride
         key = f"k{k}/{KEY}"
         world.old.put(state(), key)
         world.old.put(state(7), f"env:/dev/{key}")

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.module_runs import RunTasks, through_core
-from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, refused, state
+from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, WRITES, World, killed_after, md5, refused, state
 from tests.integration.scenarios import LostReply
 from tests.support.relay import error, then
 
@@ -448,13 +448,14 @@ def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(on_minist
 
 
 @pytest.mark.parametrize("fence", ["tag", "deny"])
-def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, fence: str):
+@pytest.mark.parametrize("stride", WRITES)
+def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(on_ministack: World, fence: str, stride: int):
     world = on_ministack
     world.old.put(state())
     world.moved(source_protection=fence)
     writes = len(world.relay.writes)
     assert writes > 7
-    for k in range(1, writes + 1):
+    for k in range(1, writes + 1, stride):
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
         lost = world.relay.on("*", reply=LostReply(k), times=math.inf)

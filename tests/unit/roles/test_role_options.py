@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ NOT_OF_THE_ROLE = {"state", "confirm_name"}
 WHOLE_BACKEND = {*CONNECTION_SPEC, "account_id", "wait_timeout"}
 
 
+@cache
 def loaded(name: str) -> Any:
     return yaml.safe_load((ROLE / name).read_text())
 

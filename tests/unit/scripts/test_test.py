@@ -13,9 +13,28 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[3] / "scripts" / "test.py"
 COLLECTS_TWO = "def test_one():\n    pass\n\n\ndef test_two():\n    pass\n"
 SKIPS_ONE = "import pytest\n\n\n@pytest.mark.skip(reason='no moon')\ndef test_one():\n    pass\n"
+MARKS_THREE = """\
+import pytest
+
+
+def test_one():
+    pass
+
+
+@pytest.mark.slow
+def test_two():
+    pass
+
+
+@pytest.mark.thorough
+def test_three():
+    pass
+"""
 FAILS_ONE = "def test_one():\n    assert 0\n"
 LOOKS_AT_THE_ENVIRONMENT = """\
 import os
@@ -80,6 +99,19 @@ def test_the_last_line_sums_up_all_parts(checkout):
     assert code == 0
     assert last_line(output) == "2 passed, 0 failed, 1 skipped"
     assert "SKIPPED in examples: no moon" in output
+
+
+@pytest.mark.parametrize(("mode", "count"), [("--check", 1), ("", 2), ("--thorough", 3)])
+def test_a_mode_selects_tests_by_their_markers(checkout, mode, count):
+    checkout.write("packaging", MARKS_THREE)
+    assert last_line(checkout(*filter(None, [mode]), "packaging")[1]) == f"{count} passed, 0 failed, 0 skipped"
+
+
+def test_parts_run_side_by_side_and_the_others_when_there_is_room(checkout):
+    names = [f"part{number}" for number in range(6)]
+    for name in names:
+        checkout.write(name, COLLECTS_TWO)
+    assert last_line(checkout(*names)[1]) == "12 passed, 0 failed, 0 skipped"
 
 
 def test_a_failure_is_shown_and_is_the_exit_code(checkout):

@@ -92,6 +92,7 @@ def test_every_pattern_of_the_page_is_what_the_filter_gives(key: str, project: s
     assert state_key(project, instance) == key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_every_playbook_of_the_page_runs(playbook: str, tmp_path: Path) -> None:
     (tmp_path / "example.yml").write_text(playbook, encoding="utf-8")

@@ -23,6 +23,8 @@ from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
 from tests.support.relay import Call, Proceed, Relay
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 BIN = Path(sys.executable).parent
 OURS = ROOT / "inventories" / "fleet"

@@ -52,6 +52,7 @@ VERSIONING = Call("s3", "get_bucket_versioning", {"Bucket": NAME})
 HEAD = Call("s3", "head_bucket", {"Bucket": NAME})
 #: Of these AWS says that they take no owner.
 UNOWNED = {"create_bucket", "list_buckets"}
+S3 = botocore.session.get_session().get_service_model("s3")
 STORE = "https://minio.example.org:9000"
 
 
@@ -88,8 +89,7 @@ def test_all_calls_to_s3_are_looked_at() -> None:
 @pytest.mark.aws("1.7")
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_whatever_is_asked_of_s3_says_whose_the_bucket_must_be(operation: str) -> None:
-    model = botocore.session.get_session().get_service_model("s3")
-    shape = model.operation_model("".join(part.title() for part in operation.split("_"))).input_shape
+    shape = S3.operation_model("".join(part.title() for part in operation.split("_"))).input_shape
     takes = shape is not None and "ExpectedBucketOwner" in shape.members
     assert takes == (operation not in UNOWNED)
     script = Script([says(200, b"<L/>", x_amz_bucket_region=REGION)], {"GetCallerIdentity": WHO})
