@@ -28,7 +28,8 @@ MAX_OPEN_ITEMS = 12
 def _packaged(name: str) -> str:
     """A text file of this package, by the loader that found the package."""
     data = get_data(__package__, name)
-    assert data is not None, f"{name} is missing beside {__file__}"
+    if data is None:
+        raise FileNotFoundError(name)
     return "\n" + data.decode()
 
 
