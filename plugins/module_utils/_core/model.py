@@ -40,6 +40,8 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Read to the last page, as one answer.
     paged: bool = False
+    #: The IAM action, if it is neither named as the operation nor known to `_aws/errors`.
+    action: str = field(default="", compare=False, repr=False)
     #: What to send if AWS rejects this call from us, or for this resource.
     instead: tuple[Call, ...] = field(default=(), compare=False, repr=False)
 
