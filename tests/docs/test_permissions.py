@@ -58,7 +58,11 @@ def calls_in(module: str) -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call":
                 service, operation = (ast.literal_eval(argument) for argument in node.args[:2])
                 if service != "file":  # of this machine
-                    yield (f"{getattr(top, 'name', '')} {operation}", iam_action(Call(service, operation)))
+                    action = next((each.value.value for each in node.keywords if each.arg == "action"), "")
+                    yield (
+                        f"{getattr(top, 'name', '')} {operation}",
+                        iam_action(Call(service, operation, action=action)),
+                    )
 
 
 def actions_in(folder: str, *names: str) -> set[str]:

@@ -290,6 +290,8 @@ def companions(call: Call) -> tuple[str, ...]:
 
 
 def iam_action(call: Call) -> str:
+    if call.action:
+        return call.action
     if call.operation in ("get_object", "head_object") and "VersionId" in call.params:
         return "s3:GetObjectVersion"
     if call.operation == "get_object_tagging" and "VersionId" in call.params:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .provider import ProviderArguments
 
@@ -40,6 +40,8 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: Read to the last page, as one answer.
     paged: bool = False
+    #: The IAM action, if it is neither named as the operation nor known to `_aws/errors`.
+    action: str = field(default="", compare=False, repr=False)
     #: What to send if AWS rejects this call from us, or for this resource.
     instead: tuple[Call, ...] = field(default=(), compare=False, repr=False)
 
@@ -78,8 +80,7 @@ class Refusal:
         return f"{self.reason}; if that is what you want: allow: [{self.word}]" if self.word else self.reason
 
 
-@dataclass(frozen=True)
-class FindingKind:
+class FindingKind(NamedTuple):
     """What all findings of one id have in common."""
 
     severity: str
@@ -89,8 +90,7 @@ class FindingKind:
     controls: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class IamActions:
+class IamActions(NamedTuple):
     """The permissions that a facet needs."""
 
     read: tuple[str, ...] = ()

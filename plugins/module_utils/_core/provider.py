@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 Value: TypeAlias = "str | bool | int | Reference | Json | list[Value] | dict[str, Value]"
 Attributes: TypeAlias = "dict[str, Value]"
@@ -41,15 +42,14 @@ class Block:
 BUCKET, TABLE = "aws_s3_bucket", "aws_dynamodb_table"
 
 
-@dataclass(frozen=True)
-class ProviderArguments:
+class ProviderArguments(NamedTuple):
     """What a facet is in a resource of the aws provider: that of the bucket or table itself, or one of its own.
 
     A facet that is not configured has no resource of its own: there is nothing to import, and nothing to describe.
     """
 
     resource: str
-    attributes: Mapping[str, Value] = field(default_factory=dict)
+    attributes: Mapping[str, Value] = MappingProxyType({})
     blocks: tuple[Block, ...] = ()
     #: Facets whose resources Terraform has to apply before.
     after: tuple[str, ...] = ()

@@ -757,6 +757,12 @@ def test_a_disabled_key_is_told() -> None:
     assert isinstance(answer, Failure) and "enable that key again" in str(answer)
 
 
+def test_a_call_may_say_its_action_itself() -> None:
+    call = Call("s3", "get_bucket_example", action="s3:GetExample")
+    assert iam_action(call) == "s3:GetExample"
+    assert call == Call("s3", "get_bucket_example")
+
+
 def test_a_version_of_an_object_has_an_action_of_its_own() -> None:
     assert iam_action(GET) == "s3:GetObject"
     assert iam_action(Call("s3", "head_object", {**GET.params, "VersionId": "1"})) == "s3:GetObjectVersion"

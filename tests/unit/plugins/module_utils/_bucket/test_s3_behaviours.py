@@ -8,6 +8,7 @@ import fnmatch
 import json
 import re
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import botocore.session
@@ -43,6 +44,7 @@ from tests.unit.plugins.module_utils._aws.test_client import (
     sts_error,
 )
 from tests.unit.plugins.module_utils.facets import given
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, KEY, OTHER_KEY, REGION, Bucket, Table
 from tests.unit.plugins.module_utils.starting_points import ARN, KINDS, NAME, OUR_RULE, STATE_OBJECTS
 
@@ -833,25 +835,11 @@ def test_an_old_botocore_is_blamed_only_for_what_it_does_not_know() -> None:
     assert "too old" not in str(failure.value)
 
 
-UNKNOWN = {"Unheard": {"Of": ["x"]}}
-LATER_READS: dict[str, dict[str, Any]] = {
-    "existence": {"BucketRegion": REGION, "BucketArn": ARN, "BucketLocationType": "Moon"},
-    "ownership": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "Everybody", **UNKNOWN}]}},
-    "public_access": {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "BlockMoon": True}},
-    "encryption": {"ServerSideEncryptionConfiguration": {"Rules": [encrypted("aws:moon", **UNKNOWN)]}},
-    "lifecycle": {"Rules": [{"ID": "x", "Status": "Waning", "Filter": {"MoonPhase": 1}, **UNKNOWN}]},
-    "versioning": {"Status": "Reversed"},
-    "object_lock": {"ObjectLockConfiguration": {"ObjectLockEnabled": "Maybe", **UNKNOWN}},
-    "tags": {"TagSet": [{"Key": "a", "Value": "1", **UNKNOWN}]},
-    "logging": {"LoggingEnabled": {"TargetBucket": "x", "TargetPrefix": "", **UNKNOWN}},
-    "policy": {"Policy": json.dumps({"Version": "2099-01-01", "Statement": [{"Effect": "Ask", **UNKNOWN}]})},
-}
-
-
 @pytest.mark.aws("8.1")
 @pytest.mark.parametrize("facet", BUCKET.facets, ids=lambda facet: facet.name)
 def test_what_s3_will_answer_one_day_is_no_error(facet: Facet) -> None:
-    value = facet.normalise({**LATER_READS[facet.name], **UNKNOWN}, given.BUCKET)
+    table = import_module(f"tests.unit.plugins.module_utils.facets.bucket.{facet.name}")
+    value = facet.normalise({**table.LATER_READ, **UNKNOWN}, given.BUCKET)
     json.dumps(facet.desired({}, value, given.BUCKET))
 
 

@@ -11,11 +11,26 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEY, KEYS, OTHER_KEY, REGION
 
-__all__ = ["ACCOUNT", "ARN", "BUCKET", "KEY", "OTHER_KEY", "REGION", "ROOT", "TABLE", "TABLE_ARN", "dynamodb", "s3"]
+__all__ = [
+    "ACCOUNT",
+    "ARN",
+    "BUCKET",
+    "KEY",
+    "OTHER_KEY",
+    "REGION",
+    "ROOT",
+    "TABLE",
+    "TABLE_ARN",
+    "UNKNOWN",
+    "dynamodb",
+    "s3",
+]
 
 NAME = "tf-state"
 ARN = f"arn:aws:s3:::{NAME}"
 TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}"
+#: What no version of AWS answers today.
+UNKNOWN = {"Unheard": {"Of": ["x"]}}
 ROOT = "arn:aws:iam::444455556666:root"
 BUCKET = Target(NAME, REGION, owner=ACCOUNT, account_id=ACCOUNT, arn=ARN, keys=KEYS)
 TABLE = replace(BUCKET, arn=TABLE_ARN)

@@ -4,7 +4,7 @@
 
 A table is a module beside this one, named as the facet: READS (response, normal form), DESIRES (params, observed,
 desired; DESIRES_WHEN_FRESH for a new resource), CALLS (before, after, calls), PROBLEMS (params, a part of what is said
-or nothing).
+or nothing). Those of buckets also have LATER_READ, a response of a later AWS.
 """
 
 from __future__ import annotations

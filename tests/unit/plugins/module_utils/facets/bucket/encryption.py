@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.plugins.module_utils.facets.given import KEY, OTHER_KEY, s3
+from tests.unit.plugins.module_utils.facets.given import KEY, OTHER_KEY, UNKNOWN, s3
 
 
 def config(algorithm: str, key: str | None = None, **rule: Any) -> dict[str, Any]:
@@ -98,4 +98,10 @@ PROBLEMS = {
     "a bucket key is for KMS": ({"encryption": "AES256", "bucket_key_enabled": True}, "bucket_key_enabled needs"),
     "dsse has no bucket key": ({"encryption": "aws:kms:dsse", "bucket_key_enabled": True}, "no bucket key"),
     "a key alone is fine": ({"kms_key_id": "x"}, None),
+}
+#: What a later S3 may answer.
+LATER_READ = {
+    "ServerSideEncryptionConfiguration": {
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:moon"}, **UNKNOWN}]
+    }
 }

@@ -30,3 +30,5 @@ CALLS = {
     "us-east-1 must not be named": (None, {"region": "us-east-1"}, [create()]),
     "deletion is of an empty bucket": ({"region": REGION}, None, [s3("delete_bucket")]),
 }
+#: What a later S3 may answer.
+LATER_READ = {"BucketRegion": "eu-west-1", "BucketArn": "arn:aws:s3:::tf-state", "BucketLocationType": "Moon"}

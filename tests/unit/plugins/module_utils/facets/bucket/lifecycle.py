@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.unit.plugins.module_utils.facets.given import s3
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 OURS = "cornerstone.tfstate"
 BASELINE = {
@@ -132,3 +132,5 @@ PROBLEMS = {
     "time runs forward": ({"noncurrent_version_expiration_days": -1}, "must lie between 0 (off) and 36500"),
     "AWS keeps no more than 100": ({"newer_noncurrent_versions": 101}, "between 0 (off) and 100"),
 }
+#: What a later S3 may answer.
+LATER_READ = {"Rules": [{"ID": "x", "Status": "Waning", "Filter": {"MoonPhase": 1}, **UNKNOWN}]}

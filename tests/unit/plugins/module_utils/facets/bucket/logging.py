@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from tests.unit.plugins.module_utils.facets.given import s3
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 LOGS = {"TargetBucket": "logs", "TargetPrefix": "old/"}
 PARTITIONED = {**LOGS, "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}}
@@ -36,3 +36,5 @@ PROBLEMS = {
     "logs of logs grow for ever": ({"logging_target_bucket": "tf-state"}, "its logs would grow for ever"),
     "a prefix needs a bucket": ({"logging_target_prefix": "x/"}, "needs logging_target_bucket"),
 }
+#: What a later S3 may answer.
+LATER_READ = {"LoggingEnabled": {"TargetBucket": "x", "TargetPrefix": "", **UNKNOWN}}

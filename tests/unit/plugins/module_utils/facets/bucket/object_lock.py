@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.plugins.module_utils.facets.given import s3
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 OFF = {"enabled": False, "mode": None, "days": None}
 ON = {**OFF, "enabled": True}
@@ -54,3 +54,5 @@ PROBLEMS = {
     "no days are none": ({"object_lock": True, "object_lock_mode": "GOVERNANCE", "object_lock_days": 0}, "AWS takes 1"),
     "a lock without versions is none": ({"object_lock": True, "versioning": False}, "object_lock needs versioning"),
 }
+#: What a later S3 may answer.
+LATER_READ = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Maybe", **UNKNOWN}}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from tests.unit.plugins.module_utils.facets.given import s3
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 
 def rules(ownership: str) -> dict[str, object]:
@@ -21,3 +21,5 @@ CALLS = {
         [s3("put_bucket_ownership_controls", **rules("BucketOwnerEnforced"))],
     )
 }
+#: What a later S3 may answer.
+LATER_READ = {"OwnershipControls": {"Rules": [{"ObjectOwnership": "Everybody", **UNKNOWN}]}}

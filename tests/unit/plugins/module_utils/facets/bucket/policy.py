@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.unit.plugins.module_utils.facets.given import ARN, KEY, ROOT, s3
+from tests.unit.plugins.module_utils.facets.given import ARN, KEY, ROOT, UNKNOWN, s3
 
 VERSION = "2012-10-17"
 EVERYTHING = [ARN, f"{ARN}/*"]
@@ -203,3 +203,5 @@ PROBLEMS = {
     ),
     "too long": (asked(Principal={"AWS": [f"{ROOT}{number}" for number in range(700)]}), "longer than the 20480 bytes"),
 }
+#: What a later S3 may answer.
+LATER_READ = {"Policy": json.dumps({"Version": "2099-01-01", "Statement": [{"Effect": "Ask", **UNKNOWN}]})}

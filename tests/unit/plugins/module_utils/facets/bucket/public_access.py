@@ -42,3 +42,5 @@ CALLS = {
         ],
     )
 }
+#: What a later S3 may answer.
+LATER_READ = {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "BlockMoon": True}}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from tests.unit.plugins.module_utils.facets.given import s3
+from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 SYSTEM = {"aws:cloudformation:stack-id": "1"}
 
@@ -36,3 +36,5 @@ PROBLEMS = {
     "a value is bounded": ({"tags": {"x": "x" * 257}}, "a value at most 256"),
     "purging needs to know what stays": ({"purge_tags": True}, "purge_tags needs tags"),
 }
+#: What a later S3 may answer.
+LATER_READ = {"TagSet": [{"Key": "a", "Value": "1", **UNKNOWN}]}

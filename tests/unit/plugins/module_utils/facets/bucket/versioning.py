@@ -19,3 +19,5 @@ CALLS = {
     "on": ("Disabled", "Enabled", [s3("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})]),
     "off": ("Enabled", "Suspended", [s3("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"})]),
 }
+#: What a later S3 may answer.
+LATER_READ = {"Status": "Reversed"}
