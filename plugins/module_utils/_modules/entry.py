@@ -105,7 +105,9 @@ class ModuleRun:
         """A client of AWS for these options, or for those of the task."""
         options = params or self.params
         timeout_s = options["wait_timeout"] if timeout_s is None else timeout_s
-        self.clients.append(Aws(connection_of(options), timeout_s, on_write or self.on_write))
+        # A WriteTracker that has seen no write is false.
+        callback = self.on_write if on_write is None else on_write
+        self.clients.append(Aws(connection_of(options), timeout_s, callback))
         return self.clients[-1]
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Change, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import Outcome
@@ -284,3 +285,12 @@ def test_a_task_that_fails_after_it_has_written(module: str, patch: Any, tmp_pat
     if module == "tf_backend_config":
         options = {**BUCKET, **TABLE, "name": "eu", "region": "eu-west-1", "directory": str(tmp_path)}
     assert failed(module, **options) == {"failed": True, "msg": PROBLEM, **expected}
+
+
+def test_a_client_reports_its_writes_to_a_tracker_that_has_seen_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move that is cut short has changed something if its sides have written."""
+    callbacks: list[Any] = []
+    monkeypatch.setattr(_entry, "Aws", lambda _connection, _timeout_s, on_write: callbacks.append(on_write))
+    tracker = WriteTracker(_entry.no_op)
+    _entry.ModuleRun({**dict.fromkeys(_entry.CONNECTION_SPEC), "wait_timeout": 1}).client(on_write=tracker)
+    assert callbacks == [tracker] and callbacks[0] is tracker
