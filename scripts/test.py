@@ -95,17 +95,17 @@ class Result:
         return "FAILED" if self.failed else "passed" if self.passed else "SKIPPED"
 
 
-def pytest_part(name: str, folder: str, workers: int = 1, is_quick: bool = False) -> Part:
+def pytest_part(name: str, folder: str, workers: int = 1, processes: int = 0, is_quick: bool = False) -> Part:
     among = f" -n {workers} --dist worksteal" if workers > 1 else ""
     command = f"pytest {folder} -q -m '{{selection}}' --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml"
-    return Part(name, (command + among,), folder, min(workers, CORES), is_quick=is_quick)
+    return Part(name, (command + among,), folder, processes or workers, is_quick=is_quick)
 
 
 # The longest first, so that none of them ends alone.
 PARTS = (
-    pytest_part("end_to_end", "tests/end_to_end", CORES),
-    Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
+    pytest_part("end_to_end", "tests/end_to_end", CORES * 2, processes=1),  # much of it is Terraform that waits
     pytest_part("integration", "tests/integration", CORES),
+    Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
     pytest_part("examples", "tests/docs", is_quick=True),
     pytest_part("unit", "tests/unit", CORES, is_quick=True),
     pytest_part("fleet", "tests/fleet"),

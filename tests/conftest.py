@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-
 EMULATORS = {"emulator", "ministack", "moto"}
 #: Where the emulators themselves are tested, both of them are.
 BOTH_EMULATORS = ROOT / "tests" / "unit" / "support"

@@ -22,47 +22,62 @@ HARM = {"bucket": harm_to_bucket, "table": harm_to_table}
 HELD = {"bucket": held_by_bucket, "table": held_by_table}
 
 
+#: From one kill to the next one, in calls. A kill after every write is in tests/integration/test_crashes.py.
+strides = pytest.mark.parametrize(
+    "stride", [pytest.param(3, id="some calls"), pytest.param(1, id="every call", marks=pytest.mark.thorough)]
+)
+
+
+@strides
 @pytest.mark.parametrize("what", STARTS["bucket"])
-def test_a_bucket_run_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(bucket: Subject, what: str):
-    kill_after_every_call(bucket, STARTS["bucket"][what])
+def test_a_bucket_run_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(
+    bucket: Subject, what: str, stride: int
+):
+    kill_after_calls(bucket, STARTS["bucket"][what], stride)
 
 
+@strides
 @pytest.mark.parametrize("what", STARTS["table"])
-def test_a_table_run_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(table: Subject, what: str):
-    kill_after_every_call(table, STARTS["table"][what])
+def test_a_table_run_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(
+    table: Subject, what: str, stride: int
+):
+    kill_after_calls(table, STARTS["table"][what], stride)
 
 
-def test_a_backend_s_creation_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(backend: Backend):
+@strides
+def test_a_backend_s_creation_that_is_killed_after_any_call_leaves_it_safe_and_is_completed(
+    backend: Backend, stride: int
+):
     calm = replace(backend, name=f"{backend.name}-calm")
     calm.done()
-    calls, end, kills = len(calm.relay.calls), calm.state(), 0
+    calls, end, kills = len(calm.relay.calls), calm.state(), 1 - stride
     for victim in fresh(backend):
-        if not killed(victim, {}, kills + 1):
+        kills += stride
+        if not killed(victim, {}, kills):
             break
-        kills += 1
         for kind, part in victim.parts.items():
             assert (kills, HARM[kind](victim.emulator, part.name)) == (kills, set())
         for file in victim.files.glob("*"):
             assert file.read_text().endswith("}\n"), "files are whole or not there"
         completed(victim, {}, end, kills)
-    assert kills >= calls >= 25
+    assert kills > calls >= 25
 
 
-def kill_after_every_call(subject: Subject, start: Start) -> None:
+def kill_after_calls(subject: Subject, start: Start, stride: int) -> None:
     end, calls = undisturbed(subject, start)
     neighbour = replace(subject, name=f"{subject.name}-k")  # whose name everybody else's begins with
     ours(neighbour)
-    kills = 0
+    kills = 1 - stride
     for victim in fresh(subject):
         start.prepare(victim)
         held = HELD[victim.kind](victim.emulator, victim.name)
         before = HARM[victim.kind](victim.emulator, victim.name, held)
-        if not killed(victim, start.of(victim), kills + 1):
+        kills += stride
+        if not killed(victim, start.of(victim), kills):
             break
-        kills += 1
         assert (kills, harm_of(victim, start, held) - before) == (kills, set())
         completed(victim, start.of(victim), end, kills)
-    assert kills >= calls
+    assert kills > calls
     assert HARM[subject.kind](subject.emulator, neighbour.name) == set()
 
 
