@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.client_watch import Watch, Watched
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.client_watch import (
+    ClientWatch,
+    WatchResult,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     LockInfo,
     lock_file,
@@ -868,15 +871,15 @@ def test_a_table_gets_its_own_time_to_go(backend: Backend, monkeypatch: pytest.M
     """A long watch has used up what the task had."""
     backend.use("one", "lockfile")
     backend.step("lockfile")
-    monkeypatch.setattr(Watch, "run", spent(Watch.run))
+    monkeypatch.setattr(ClientWatch, "run", spent(ClientWatch.run))
     backend.relay.use_first(AwsTables(deleting=3))
     (result,) = through_core([backend.as_task("lockfile", remove_table=True, **WORD)])
     assert (result.get("failed"), result["table_removed"]) == (None, True), result
 
 
 def spent(run: Any) -> Any:
-    def watched(self: Watch, soak_s: int) -> Watched:
-        found: Watched = run(self, soak_s)
+    def watched(self: ClientWatch, soak_s: int) -> WatchResult:
+        found: WatchResult = run(self, soak_s)
         self.aws._deadline = 0.0  # type: ignore[attr-defined]
         return found
 

@@ -18,11 +18,11 @@ from typing import TypeAlias, TypeVar
 from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._locks.holders import sentence
-from .._locks.locking import look
-from .._locks.stores import File, Lock, Place, place_in
-from .._migration.moved_states import Departed, is_left
+from .._locks.locking import read_locks
+from .._locks.stores import FileStore, Lock, Place, place_in
+from .._migration.moved_states import MovedStates, is_moved_lock
 from .._state import listing
-from .._state.listing import Item, Objects
+from .._state.listing import Objects, TableItem
 from .._terraform.scope import Scope
 
 #: Between a client's two stores, at the most.
@@ -37,22 +37,22 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchResult:
     """What was seen: sentences about the locks of others, and what lay there at first."""
 
     found: Objects
-    items: tuple[Item, ...]
+    items: tuple[TableItem, ...]
     #: Held from the first look to the last one.
     held: tuple[str, ...] = ()
     #: In one store alone.
-    alone: tuple[str, ...] = ()
+    in_one_store: tuple[str, ...] = ()
     #: The states whose locks are ours, from a run that was killed.
     ours: tuple[str, ...] = ()
-    departed: Departed = field(default_factory=Departed)
+    moved_states: MovedStates = field(default_factory=MovedStates)
 
 
 @dataclass(frozen=True)
-class Watch:
+class ClientWatch:
     """`store`: where a lock alone means a client that must not be about. `is_ours`: whether we took a lock.
 
     Into what is `denied` nobody can look.
@@ -64,36 +64,36 @@ class Watch:
     is_ours: Callable[[Lock, Place], bool]
     denied: frozenset[str] = frozenset()
 
-    def run(self, soak_s: int) -> Watched:
+    def run(self, soak_s: int) -> WatchResult:
         """Raises CallFailed where the stores cannot be read."""
         found, items = self._objects(), self._items()
         first = self._locks({*found.lock_files, *_locked(items)})
-        departed = Departed(self.denied, {path: locks for path, locks in first.items() if self._are_left(locks)})
-        here = {path: locks for path, locks in first.items() if path not in departed}
+        moved_states = MovedStates(self.denied, {path: locks for path, locks in first.items() if self._are_left(locks)})
+        here = {path: locks for path, locks in first.items() if path not in moved_states}
         theirs = {path: locks for path, locks in here.items() if len(self._ours(path, locks)) < len(locks)}
         alone = self._alone(theirs)
         looks = min(math.ceil(soak_s / PERIOD_S), MOST_LOOKS)
         for _unused in range(looks):
             self.aws.rest(soak_s / looks)
-            alone |= self._alone(self._locks({*self._seen()} - {*departed.locked}))
+            alone |= self._alone(self._locks({*self._seen()} - {*moved_states.locked}))
         held = {path: locks for path, locks in self._locks(theirs).items() if _same(locks, theirs[path])}
         mine = [path for path, locks in here.items() if self._ours(path, locks)]
-        return Watched(found, tuple(items), _told(held), _told(alone), tuple(sorted(mine)), departed)
+        return WatchResult(found, tuple(items), _told(held), _told(alone), tuple(sorted(mine)), moved_states)
 
     def _objects(self) -> Objects:
         return _known(listing.objects(self.aws, self.scope))
 
-    def _items(self) -> list[Item]:
+    def _items(self) -> list[TableItem]:
         return _known(listing.items(self.aws, self.scope, self.scope.table)) if self.scope.table else []
 
     def _seen(self) -> Iterable[str]:
         """The states that are locked in the store that matters."""
-        return self._objects().lock_files if self.store == File.NAME else _locked(self._items())
+        return self._objects().lock_files if self.store == FileStore.NAME else _locked(self._items())
 
     def _locks(self, paths: Iterable[str]) -> Locks:
-        denied = Departed(self.denied)
+        denied = MovedStates(self.denied)
         wanted = sorted(path for path in paths if path not in denied)
-        works = [partial(look, self.aws, place_in(self.scope, path)) for path in wanted]
+        works = [partial(read_locks, self.aws, place_in(self.scope, path)) for path in wanted]
         found = self.aws.together(works) if works else []
         return {path: locks for path, locks in zip(wanted, found, strict=True) if locks}
 
@@ -108,7 +108,7 @@ class Watch:
         return {lock.store for lock in locks} == {self.store} and not self._ours(path, locks)
 
     def _are_left(self, locks: Iterable[Lock]) -> bool:
-        return all(is_left(lock, self.scope.bucket.name) for lock in locks)
+        return all(is_moved_lock(lock, self.scope.bucket.name) for lock in locks)
 
     def _ours(self, path: str, locks: tuple[Lock, ...]) -> list[Lock]:
         return [lock for lock in locks if self.is_ours(lock, place_in(self.scope, path))]
@@ -120,7 +120,7 @@ def _known(answer: T | Failure) -> T:
     return answer
 
 
-def _locked(items: Iterable[Item]) -> set[str]:
+def _locked(items: Iterable[TableItem]) -> set[str]:
     return {item.path for item in items if not item.is_digest}
 
 

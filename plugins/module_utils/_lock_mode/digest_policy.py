@@ -35,7 +35,7 @@ UNKNOWN = {"UnknownOperationException", "NotImplemented", "InvalidAction", "Unsu
 
 
 @dataclass(frozen=True)
-class Fence:
+class DigestPolicy:
     """The policy of a table, as it was seen."""
 
     arn: str
@@ -85,26 +85,26 @@ class Fence:
         return Call("dynamodb", "put_resource_policy", {**named, "Policy": text})
 
 
-def fence_of(aws: PolicyClient, arn: str) -> Fence | None:
+def read_digest_policy(aws: PolicyClient, arn: str) -> DigestPolicy | None:
     """None where tables have no policies."""
     (answer,) = aws.read([Call("dynamodb", "get_resource_policy", {"ResourceArn": arn})])
     if not isinstance(answer, Failure):
-        return Fence(arn, answer["Policy"], answer["RevisionId"])
+        return DigestPolicy(arn, answer["Policy"], answer["RevisionId"])
     if answer.code == OTHER_POLICY:
-        return Fence(arn)
+        return DigestPolicy(arn)
     if answer.code in UNKNOWN:
         return None
     raise CallFailed(answer)
 
 
-def put_fence(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Callable[[], None]) -> None:
+def set_digest_policy(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Callable[[], None]) -> None:
     """Until the policy shows it. Reads may be older than the last write, and then nothing is written over it.
 
     `wrote` hears of a write that was taken, also where its reply was lost and the policy alone tells.
     """
     is_written = False
     for attempt in count():
-        seen = fence_of(aws, arn)
+        seen = read_digest_policy(aws, arn)
         if seen is None or (bucket in seen.buckets) == up:
             return on_write() if attempt else None
         if attempt and aws.late():

@@ -16,8 +16,8 @@ from functools import partial
 from .._aws.protocols import BackendClient, LockClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
-from .._locks.locking import UNMET, RetryPolicy, Taken, check_held, held
-from .._locks.maintenance import claimed
+from .._locks.locking import UNMET, AlreadyLocked, RetryPolicy, check_held, held
+from .._locks.maintenance import operation_lock
 from .._locks.stores import Lock, Place, place_in
 from .._repair.digest_item import DigestItem, removal
 from .._state.inspection import GONE, fingerprint
@@ -29,7 +29,7 @@ OPERATION = "lock mode"
 
 
 @dataclass(frozen=True)
-class Swept:
+class DigestRemovalResult:
     """What came of one state."""
 
     path: str
@@ -53,11 +53,11 @@ def digest_items(aws: BackendClient, scope: Scope) -> dict[str, DigestItem]:
 
 def is_ours(lock: Lock, place: Place) -> bool:
     """Whether a run of ours took it."""
-    return lock.id == claimed(place, OPERATION, datetime.now(timezone.utc)).id
+    return lock.id == operation_lock(place, OPERATION, datetime.now(timezone.utc)).id
 
 
 @dataclass(frozen=True)
-class Sweep:
+class DigestRemoval:
     """`takes_all`: not only those that do not fit."""
 
     aws: BackendClient
@@ -65,24 +65,24 @@ class Sweep:
     takes_all: bool
     retry_policy: RetryPolicy
 
-    def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[Swept]:
+    def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[DigestRemovalResult]:
         """The digests of these states. One that has none is locked and released, which ends what a killed run began."""
-        works: list[Callable[[], Swept]] = [
+        works: list[Callable[[], DigestRemovalResult]] = [
             partial(self._carried, path, items.get(path, DigestItem(False))) for path in sorted(paths)
         ]
         return self.aws.together(works) if works else []
 
-    def _carried(self, path: str, seen: DigestItem) -> Swept:
+    def _carried(self, path: str, seen: DigestItem) -> DigestRemovalResult:
         place = place_in(self.scope, path)
         now, is_removed, problem = datetime.now(timezone.utc), False, None
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now), self.retry_policy) as locks:
+            with held(self.aws, place, operation_lock(place, OPERATION, now), self.retry_policy) as locks:
                 is_removed = seen.exists and self._is_removed(place, seen, locks)
-        except Taken as error:
+        except AlreadyLocked as error:
             problem = sentence(path, (error.lock,), now)
         except TfstateError as error:
             problem = str(error)
-        return Swept(path, is_removed, problem)
+        return DigestRemovalResult(path, is_removed, problem)
 
     def _is_removed(self, place: Place, seen: DigestItem, locks: Sequence[Lock]) -> bool:
         answer = fingerprint(self.aws, self.scope, place.path)

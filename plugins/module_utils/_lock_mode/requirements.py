@@ -50,7 +50,7 @@ class Step:
     declared: str | None
     code: CodeMap | None
     #: Clients find no digests: lock files alone may have been used for long.
-    is_fenced: bool
+    has_digest_policy: bool
 
     @property
     def layers(self) -> list[Layer]:
@@ -61,7 +61,11 @@ class Step:
     @property
     def origin(self) -> str | None:
         """The mode that is furthest from the target, of those that are known to be in use."""
-        known = {layer.lock_mode for layer in self.layers} | {self.declared} | ({LOCKFILE} if self.is_fenced else set())
+        known = (
+            {layer.lock_mode for layer in self.layers}
+            | {self.declared}
+            | ({LOCKFILE} if self.has_digest_policy else set())
+        )
         used = [mode for mode in MODES if mode in known]
         return max(used, key=self._distance, default=None)
 
@@ -137,7 +141,7 @@ def several(found: Iterable[str]) -> Iterator[str]:
 
 
 def _too_far(step: Step) -> Iterator[str]:
-    origin = LOCKFILE if step.is_fenced and step.target == DYNAMODB else step.declared
+    origin = LOCKFILE if step.has_digest_policy and step.target == DYNAMODB else step.declared
     if {origin, step.target} == {DYNAMODB, LOCKFILE}:
         yield f"from {origin} to {step.target} it goes by way of both: take that step first"
 

@@ -27,7 +27,7 @@ LITTER_AGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Probe:
+class StoreProbe:
     """What was found. Clients do not rely on the last one; we do, where we release a lock."""
 
     creates_once: bool
@@ -123,13 +123,13 @@ class _Trial:
         return str(answer["head"]["ETag"])
 
 
-def probe(aws: BackendClient, scope: Scope) -> Probe:
+def probe(aws: BackendClient, scope: Scope) -> StoreProbe:
     """Tries it out in the bucket as it is, versioned or not."""
     trial = _Trial(aws, scope, f"{PREFIX}{os.urandom(8).hex()}")
     try:
         trial.begin()
         creates_once = trial.creates_once()
         deletes_if_unchanged = trial.deletes_if_unchanged()
-        return Probe(creates_once, trial.creates_again(), deletes_if_unchanged)
+        return StoreProbe(creates_once, trial.creates_again(), deletes_if_unchanged)
     finally:
         trial.clean_up()

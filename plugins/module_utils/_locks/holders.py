@@ -37,12 +37,12 @@ def age_s(lock: Lock, locks: Sequence[Lock], now: datetime) -> int | None:
     return int((now - max(times)).total_seconds()) if times and lock.since else None
 
 
-def told(locks: Sequence[Lock], now: datetime) -> list[dict[str, Any]]:
+def to_result(locks: Sequence[Lock], now: datetime) -> list[dict[str, Any]]:
     """Locks as they stand in results. What a wedged one holds is not shown, as nobody knows what it is."""
-    return [_told(lock, age_s(lock, locks, now)) for lock in locks]
+    return [_lock_result(lock, age_s(lock, locks, now)) for lock in locks]
 
 
-def _told(lock: Lock, age: int | None) -> dict[str, Any]:
+def _lock_result(lock: Lock, age: int | None) -> dict[str, Any]:
     known = lock.record if isinstance(lock.record, LockInfo) else None
     return {
         "store": lock.store,

@@ -31,9 +31,9 @@ from .._engine.guard import Refused
 from .._terraform.protocol import LockInfo, lock_file, marshal
 from .._terraform.scope import LEASE, Scope
 from .locking import UNCONDITIONAL, UNMET, release
-from .maintenance import named, ours
+from .maintenance import our_lock, with_id
 from .process import held_here, is_running, this_process
-from .stores import File, Lock, Place, lock_of_file
+from .stores import FileStore, Lock, Place, lock_of_file
 
 LEASE_S, RENEW_S, LOOK_S = 60, 15, 2
 #: After so long without a renewal nothing more is written. It leaves time for a write that has begun.
@@ -52,11 +52,11 @@ class Lease:
     _lock: Lock | None = None
     _renewed_at: float = 0.0
     _lost_to: str | None = None
-    _file: File = field(init=False)
+    _file: FileStore = field(init=False)
 
     def __post_init__(self) -> None:
         self._place = Place(self.scope.bucket.name, LEASE, None, self.scope.bucket.owner, self.scope.encryption)
-        self._file = File(self._place)
+        self._file = FileStore(self._place)
 
     def check(self) -> None:
         """Raises Refused if another run is at work. It only reads, and waits where it cannot be told otherwise."""
@@ -98,7 +98,7 @@ class Lease:
     # Taking it.
 
     def _take(self) -> None:
-        record = named(ours(self._place, self.work, f"{self.info}; {this_process()}", datetime.now(timezone.utc)))
+        record = with_id(our_lock(self._place, self.work, f"{self.info}; {this_process()}", datetime.now(timezone.utc)))
         text = marshal(record)
         held_here.add(record.id)
         try:
@@ -118,7 +118,7 @@ class Lease:
                     self.aws.warnings.extend(release(self.aws, self._place, [seen]).problems)
                 elif refused.failure.code not in UNMET:
                     raise
-            now = self._file.look(self.aws)
+            now = self._file.read_lock(self.aws)
             if now and now.text == text:
                 return now
 
@@ -169,7 +169,7 @@ class Lease:
                 raise
             etag = None
         if etag is None:
-            now = self._file.look(self.aws)
+            now = self._file.read_lock(self.aws)
             if now is None or now.text != lock.text:
                 self._lost_to = _describe(now) if now else f"{lock_file(LEASE)} was deleted"
                 return

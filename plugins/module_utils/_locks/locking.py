@@ -18,7 +18,7 @@ from .._aws.protocols import LockClient
 from .._core.model import CallFailed, TfstateError
 from .._terraform.protocol import LockInfo, Wedged, lock_file, lock_name, marshal
 from .holders import sentence
-from .stores import File, Lock, Place, Store, stores
+from .stores import FileStore, Lock, Place, Store, stores
 
 #: The condition did not hold, or what it was about is gone.
 UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
@@ -33,7 +33,7 @@ REPEAT_S = 5
 TRIES = 3
 
 
-class Taken(TfstateError):
+class AlreadyLocked(TfstateError):
     """Somebody else holds the lock."""
 
     def __init__(self, lock: Lock) -> None:
@@ -58,9 +58,9 @@ class Released:
     problems: tuple[str, ...]
 
 
-def look(aws: LockClient, place: Place) -> tuple[Lock, ...]:
+def read_locks(aws: LockClient, place: Place) -> tuple[Lock, ...]:
     """The locks that are held. Raises CallFailed where that cannot be known."""
-    return tuple(lock for lock in [store.look(aws) for store in stores(place)] if lock)
+    return tuple(lock for lock in [store.read_lock(aws) for store in stores(place)] if lock)
 
 
 def take(aws: LockClient, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
@@ -74,7 +74,7 @@ def take(aws: LockClient, place: Place, info: LockInfo, have: Sequence[Lock] = (
         for store in missing:
             tried.append(store)
             take_in(aws, store, info)
-        return _ours(look(aws, place), place, info.id)
+        return _ours(read_locks(aws, place), place, info.id)
     except BaseException as cause:
         kept = _give_back(aws, tried, marshal(info))
         if kept and isinstance(cause, TfstateError):
@@ -92,14 +92,14 @@ def take_in_time(aws: LockClient, place: Place, info: LockInfo, retry_policy: Re
     while True:
         try:
             return take(aws, place, info)
-        except Taken:
+        except AlreadyLocked:
             if not retry_policy(attempt):
                 raise
             attempt += 1
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimedLocks:
     """The locks of a state, all with the record of this run in them."""
 
     made: tuple[Lock, ...]
@@ -119,7 +119,7 @@ def claim(
     info: LockInfo,
     retry_policy: RetryPolicy = no_wait,
     may_take_over: Callable[[Lock], bool] = lambda _lock: True,
-) -> Claim:
+) -> ClaimedLocks:
     """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it.
 
     Raises Taken for what may not be taken over.
@@ -130,8 +130,8 @@ def claim(
         others = tuple(lock for lock in locks if lock not in made)
         for other in others:
             if not may_take_over(other):
-                raise Taken(other)
-        return Claim(made, tuple(take_over(aws, place, lock, info) for lock in others), others)
+                raise AlreadyLocked(other)
+        return ClaimedLocks(made, tuple(take_over(aws, place, lock, info) for lock in others), others)
     except BaseException:
         aws.warnings.extend(release(aws, place, made).problems)
         raise
@@ -140,7 +140,7 @@ def claim(
 def claim_in(aws: LockClient, store: Store, place: Place, info: LockInfo) -> Lock:
     """In one store alone."""
     take_in(aws, store, info)
-    lock = store.look(aws)
+    lock = store.read_lock(aws)
     if lock is None or lock.id != info.id:
         raise TfstateError(f"the lock {info.id} of {place.path} was released by somebody else as soon as it was taken")
     return lock if lock.text == marshal(info) else take_over(aws, place, lock, info)
@@ -148,7 +148,7 @@ def claim_in(aws: LockClient, store: Store, place: Place, info: LockInfo) -> Loc
 
 def check_held(aws: LockClient, place: Place, locks: Sequence[Lock]) -> None:
     """Raises TfstateError unless each of these locks is still there, with the same record."""
-    now = {lock.store: lock for lock in look(aws, place)}
+    now = {lock.store: lock for lock in read_locks(aws, place)}
     for lock in locks:
         other = now.get(lock.store)
         if other is None:
@@ -168,7 +168,7 @@ def take_over(aws: LockClient, place: Place, lock: Lock, info: LockInfo) -> Lock
             return lock
         if refused.failure.code not in UNMET:
             raise
-    now = store.look(aws)
+    now = store.read_lock(aws)
     if now and now.text == marshal(info):
         return now
     if now:
@@ -190,7 +190,7 @@ def release(aws: LockClient, place: Place, locks: Sequence[Lock]) -> Released:
     return Released(tuple(done), tuple(problems))
 
 
-def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
+def planned_locks(place: Place, info: LockInfo) -> tuple[Lock, ...]:
     """The locks that `take` would take."""
     text = marshal(info)
     return tuple(Lock(store.NAME, place.path, info, text, None, info.since) for store in stores(place))
@@ -222,11 +222,11 @@ def take_in(aws: LockClient, store: Store, info: LockInfo) -> None:
             if refused.failure.code not in UNMET:
                 raise
             failure = refused.failure
-        holder = store.look(aws)
+        holder = store.read_lock(aws)
         if holder and holder.id == info.id:  # it is ours: the reply to our own write was lost
             return
         if holder:
-            raise Taken(holder)
+            raise AlreadyLocked(holder)
     raise CallFailed(failure)
 
 
@@ -234,7 +234,7 @@ def _ours(locks: tuple[Lock, ...], place: Place, ours: str) -> tuple[Lock, ...]:
     """Who can force our lock away may have done so by now; what is theirs must never be released as ours."""
     for lock in locks:
         if lock.id != ours:
-            raise Taken(lock)
+            raise AlreadyLocked(lock)
     if len(locks) < len(stores(place)):
         released = f"the lock {ours} of {place.path} was released by somebody else as soon as it was taken"
         raise TfstateError(released + MAYBE_UNSEEN)
@@ -246,7 +246,7 @@ def _give_back(aws: LockClient, stores: Sequence[Store], ours: str) -> list[str]
     problems = []
     for store in stores:
         try:
-            lock = store.look(aws)
+            lock = store.read_lock(aws)
             if lock and lock.text == ours:
                 _release(aws, store, lock)
         except TfstateError as error:
@@ -262,12 +262,12 @@ def _release(aws: LockClient, store: Store, lock: Lock) -> None:
         return
     except CallFailed as refused:
         code = refused.failure.code
-        if code not in UNMET | (UNCONDITIONAL if isinstance(store, File) else set()):
+        if code not in UNMET | (UNCONDITIONAL if isinstance(store, FileStore) else set()):
             raise
-    now = store.look(aws)
+    now = store.read_lock(aws)
     if now is None:  # released by its holder, or by us and the reply was lost
         return
-    if code in UNMET or now != lock or not isinstance(store, File):
+    if code in UNMET or now != lock or not isinstance(store, FileStore):
         raise ChangedHands(lock, now)
     aws.write(store.release_whatever())
     aws.warnings.append(

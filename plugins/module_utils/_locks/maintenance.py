@@ -18,7 +18,7 @@ from .._aws.protocols import LockClient
 from .._core.model import TfstateError
 from .._terraform.protocol import LockInfo, lock_id, rfc3339nano, uuid_of
 from .holders import sentence
-from .locking import Taken, check_held, claim, look, release
+from .locking import AlreadyLocked, check_held, claim, read_locks, release
 from .process import held_here, is_running, this_process
 from .stores import Lock, Place, stores
 
@@ -26,25 +26,25 @@ from .stores import Lock, Place, stores
 CLIENT = "cornerstone.tfstate"
 
 
-def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
+def our_lock(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
     """A lock of ours, without an id if none is given."""
     who = f"{user()}@{socket.gethostname()}"
     return LockInfo(id, operation, info, who, CLIENT, rfc3339nano(now), lock_id(place.bucket, place.path))
 
 
-def named(info: LockInfo) -> LockInfo:
+def with_id(info: LockInfo) -> LockInfo:
     return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
 
 
-def claimed(place: Place, operation: str, now: datetime) -> LockInfo:
+def operation_lock(place: Place, operation: str, now: datetime) -> LockInfo:
     """A lock whose id follows from what it is for: whoever goes on with that after a kill knows it for its own."""
     name = f"{CLIENT} {operation} {lock_id(place.bucket, place.path)}"
-    return ours(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
+    return our_lock(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
 
 
-def excluded(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, ...]:
+def check_exclusive(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, ...]:
     """The locks under `held_id`; without it, none. Raises TfstateError where clients could not be kept out."""
-    locks = look(aws, place)
+    locks = read_locks(aws, place)
     if any(lock.id != held_id for lock in locks):
         raise _locked(place, locks)
     if held_id and len(locks) < len(stores(place)):
@@ -53,19 +53,19 @@ def excluded(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, 
     return locks
 
 
-def left_locks(aws: LockClient, place: Place, operation: str) -> tuple[Lock, ...]:
+def leftover_locks(aws: LockClient, place: Place, operation: str) -> tuple[Lock, ...]:
     """What a run of the same operation left locked that was killed on this machine."""
-    ours = claimed(place, operation, datetime.now(timezone.utc)).id
-    return tuple(lock for lock in look(aws, place) if lock.id == ours and _is_left(lock))
+    own_id = operation_lock(place, operation, datetime.now(timezone.utc)).id
+    return tuple(lock for lock in read_locks(aws, place) if lock.id == own_id and _is_leftover(lock))
 
 
 def check_free(aws: LockClient, place: Place, operation: str, held_id: str | None) -> None:
     """Raises TfstateError if a state is locked, but by what `left_locks` finds or under `held_id`."""
     if held_id:
-        excluded(aws, place, held_id)
+        check_exclusive(aws, place, held_id)
         return
-    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(aws, place)
-    theirs = tuple(lock for lock in locks if lock.id != ours or not _is_left(lock))
+    own_id, locks = operation_lock(place, operation, datetime.now(timezone.utc)).id, read_locks(aws, place)
+    theirs = tuple(lock for lock in locks if lock.id != own_id or not _is_leftover(lock))
     if theirs:
         raise _locked(place, theirs)
 
@@ -80,7 +80,7 @@ class Exclusion:
 
 
 @contextmanager
-def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
+def exclusive(aws: LockClient, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
     """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
 
     Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
@@ -88,12 +88,12 @@ def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) ->
     """
     check_free(aws, place, operation, held_id)
     if held_id:
-        yield Exclusion(partial(excluded, aws, place, held_id))
+        yield Exclusion(partial(check_exclusive, aws, place, held_id))
         return
-    info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
+    info = replace(operation_lock(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
-        locks = claim(aws, place, info, may_take_over=_is_left).locks
-    except Taken as error:
+        locks = claim(aws, place, info, may_take_over=_is_leftover).locks
+    except AlreadyLocked as error:
         raise _locked(place, (error.lock,)) from None
     exclusion = Exclusion(partial(check_held, aws, place, locks))
     held_here.add(info.id)
@@ -110,7 +110,7 @@ def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) ->
         raise TfstateError("; ".join(problems))
 
 
-def _is_left(lock: Lock) -> bool:
+def _is_leftover(lock: Lock) -> bool:
     return is_running(lock) is False
 
 

@@ -56,12 +56,12 @@ class Lock:
         """That of its record. A wedged lock has none, and goes by what was seen: the ETag, or a digest of the item."""
         if isinstance(self.record, LockInfo):
             return self.record.id
-        if self.store == File.NAME:
+        if self.store == FileStore.NAME:
             return str(self.condition).strip('"')
         return seen_id(self.condition)
 
 
-class File:
+class FileStore:
     NAME: ClassVar[str] = "file"
 
     def __init__(self, place: Place) -> None:
@@ -69,7 +69,7 @@ class File:
         owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
-    def look(self, aws: LockClient) -> Lock | None:
+    def read_lock(self, aws: LockClient) -> Lock | None:
         found = self.read(aws)
         return lock_of_file(self._path, *found) if found else None
 
@@ -104,7 +104,7 @@ class File:
         return Call("s3", "delete_object", self._object)
 
 
-class Item:
+class TableStore:
     NAME: ClassVar[str] = "table"
 
     def __init__(self, place: Place) -> None:
@@ -112,7 +112,7 @@ class Item:
         self._key = {"LockID": {"S": lock_id(place.bucket, place.path)}}
         self._item = {"TableName": place.table, "Key": self._key}
 
-    def look(self, aws: LockClient) -> Lock | None:
+    def read_lock(self, aws: LockClient) -> Lock | None:
         asked = {"ProjectionExpression": "LockID, Info, Digest", "ConsistentRead": True}
         (answer,) = aws.read([Call("dynamodb", "get_item", {**self._item, **asked})])
         return lock_of_item(self._path, _known(answer).get("Item", {}))
@@ -134,7 +134,7 @@ class Item:
         return Call("dynamodb", "delete_item", {**self._item, **_as_seen(lock)})
 
 
-Store: TypeAlias = "File | Item"
+Store: TypeAlias = "FileStore | TableStore"
 
 
 def _as_seen(lock: Lock) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _as_seen(lock: Lock) -> dict[str, Any]:
 def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:
     """The lock that a lock file is, from the answer to GetObject and what it held."""
     text = body.decode("utf-8", "replace")
-    return Lock(File.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
+    return Lock(FileStore.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
 
 
 def record_in(body: bytes) -> LockInfo | Wedged:
@@ -159,11 +159,11 @@ def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:
     info = item.get("Info")
     text = info.get("S") if info else None
     record = parsed(text)
-    return Lock(Item.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
+    return Lock(TableStore.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
 
 
 def stores(place: Place) -> list[Store]:
-    return [File(place), *([Item(place)] if place.table else [])]
+    return [FileStore(place), *([TableStore(place)] if place.table else [])]
 
 
 def _known(answer: Answer) -> Mapping[str, Any]:

@@ -22,22 +22,22 @@ EVERYTHING = "*"
 LOOKS, TWICE = 7, 2
 
 
-def denied_in(aws: PolicyClient, bucket: Target) -> set[str]:
+def denied_states(aws: PolicyClient, bucket: Target) -> set[str]:
     """The states of a bucket that are behind the fence."""
-    return denied(policy_of(aws, bucket), arn_of(aws, bucket))
+    return denied_paths(policy_of(aws, bucket), arn_of(aws, bucket))
 
 
-def is_behind(path: str, behind: set[str]) -> bool:
-    return bool({path, EVERYTHING} & behind)
+def is_denied(path: str, denied: set[str]) -> bool:
+    return bool({path, EVERYTHING} & denied)
 
 
-def undenied(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
+def not_denied(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
     """Those of these states that are not behind the fence yet. Raises Invalid if they cannot be put there."""
     policy, arn = policy_of(aws, bucket), arn_of(aws, bucket)
-    behind = denied(policy, arn)
-    found = {path for path in paths if not is_behind(path, behind)}
+    known = denied_paths(policy, arn)
+    found = {path for path in paths if not is_denied(path, known)}
     if found:
-        fenced(policy, arn, found)
+        with_denied(policy, arn, found)
     return found
 
 
@@ -47,7 +47,7 @@ def deny(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
     AWS shows old policies for a while, and whoever writes at the same time may have read one: what it does not come to
     show is put once more, with what it shows instead.
     """
-    missing = undenied(aws, bucket, paths)
+    missing = not_denied(aws, bucket, paths)
     is_shown = not missing
     while not is_shown:
         _put(aws, bucket, paths)
@@ -60,7 +60,7 @@ def deny(aws: PolicyClient, bucket: Target, paths: set[str]) -> set[str]:
 
 
 def _put(aws: PolicyClient, bucket: Target, paths: set[str]) -> None:
-    text = fenced(policy_of(aws, bucket), arn_of(aws, bucket), paths)
+    text = with_denied(policy_of(aws, bucket), arn_of(aws, bucket), paths)
     aws.write(Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": text}))
 
 
@@ -69,7 +69,7 @@ def _comes_to_show(aws: PolicyClient, bucket: Target, paths: set[str]) -> bool:
     in_a_row = 0
     for attempt in range(LOOKS):
         aws.pause(attempt)
-        in_a_row = 0 if undenied(aws, bucket, paths) else in_a_row + 1
+        in_a_row = 0 if not_denied(aws, bucket, paths) else in_a_row + 1
         if in_a_row == TWICE:
             return True
     return False
@@ -89,15 +89,15 @@ def arn_of(aws: PolicyClient, bucket: Target) -> str:
     return f"arn:{aws.partition()}:s3:::{bucket.name}"
 
 
-def fenced(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
+def with_denied(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> str:
     """The policy of a bucket with these states behind the fence, too; what else it says stays as it is."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": VERSION}
     kept = [each for each in statements_in(policy) if each.get("Sid") != MOVED]
     _check_principals(kept, bucket_arn)
     check_names(path for path in paths if path != EVERYTHING)
-    wanted = {*denied(policy, bucket_arn), *paths}
-    behind = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
-    ours = _statement([f"{bucket_arn}/{name}" for path in behind for name in (path, lock_file(path))])
+    wanted = {*denied_paths(policy, bucket_arn), *paths}
+    denied = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
+    ours = _statement([f"{bucket_arn}/{name}" for path in denied for name in (path, lock_file(path))])
     _check_replaced(policy, bucket_arn, ours)
     text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
     if len(text) > MAX_BYTES:
@@ -144,7 +144,7 @@ def _check_principals(statements: Iterable[Statement], bucket_arn: str) -> None:
             )
 
 
-def denied(policy: str | None, bucket_arn: str) -> set[str]:
+def denied_paths(policy: str | None, bucket_arn: str) -> set[str]:
     """The paths that are behind the fence already: everybody is denied all of it, and under no condition."""
     ours = [each for each in statements_in(policy) if each.get("Sid") == MOVED and _denies_everybody(each)]
     resources = [name for each in ours for name in _named(each)]

@@ -23,19 +23,19 @@ from .._state.errors import NotAState
 from .._terraform.backend_config import Backend
 from .._terraform.code_known import Known
 from .._terraform.protocol import LockInfo
-from .deny_policy import is_behind
-from .endpoints import Side
-from .project_update import PASTE, Following, follow
-from .source_policy import SourceFence
+from .deny_policy import is_denied
+from .endpoints import Endpoint
+from .project_update import PASTE, ProjectUpdate, plan_update
+from .source_policy import SourcePolicy
 from .state_move import FINISH, NOTHING, Move, Source, Verdict
-from .stored_state import Stored, digest_of
+from .stored_state import StoredState, digest_of
 
 #: So many refusals are told one by one.
 TOLD = 5
 
 
 @dataclass
-class Row:
+class MigrationRow:
     """A state of the task: what has to be done about it, or why nothing can be."""
 
     workspace: str
@@ -54,7 +54,7 @@ class Row:
     def path(self) -> str | None:
         """Where it lies in the source's bucket."""
         source = self.move.source
-        return source.place.path if isinstance(source, Stored) else None
+        return source.place.path if isinstance(source, StoredState) else None
 
     @property
     def action(self) -> str:
@@ -62,7 +62,7 @@ class Row:
             return self.verdict.action
         return FINISH if self.is_left_locked else NOTHING
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         document = self.verdict.document if self.verdict else None
         return {
             "workspace": self.workspace,
@@ -77,11 +77,11 @@ class Row:
 
 
 @dataclass
-class Relocation:
+class Migration:
     """One task: all of its states, then its project. Without a source they are the local states of the project."""
 
-    source: Side | None
-    target: Side
+    source: Endpoint | None
+    target: Endpoint
     #: Of what there is in a whole bucket, shell patterns; none means all.
     keys: tuple[str, ...]
     encryption: Mapping[str, str]
@@ -95,50 +95,50 @@ class Relocation:
     verify_plan: bool
     remove_local: bool
     known: Sequence[Known] = ()
-    rows: list[Row] = field(default_factory=list)
+    rows: list[MigrationRow] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
-    following: Following | None = None
+    project_update: ProjectUpdate | None = None
     #: Whether what is told is yet to be done.
     is_plan: bool = False
 
     # What is to be done.
 
     @cached_property
-    def _source_fence(self) -> SourceFence | None:
-        return SourceFence(self.source, not (self.source.key or self.keys)) if self.source else None
+    def source_policy(self) -> SourcePolicy | None:
+        return SourcePolicy(self.source, not (self.source.key or self.keys)) if self.source else None
 
-    def foresee(self) -> None:
+    def plan(self) -> None:
         """Finds out, and refuses what cannot be done. It only reads."""
-        behind = self._behind() if self.fence == "deny" else set()
+        denied = self._denied_paths() if self.fence == "deny" else set()
         self.rows = list(self._rows())
-        rows = sorted(self.rows, key=partial(_is_among, behind))
+        rows = sorted(self.rows, key=partial(_is_among, denied))
         for row in rows[:1]:  # makes the clients of both sides, which is not safe in threads
-            self._judge(behind, row)
-        self.target.aws.together([partial(self._judge, behind, row) for row in rows[1:]])
-        self._judge_denied()
+            self._evaluate(denied, row)
+        self.target.aws.together([partial(self._evaluate, denied, row) for row in rows[1:]])
+        self._evaluate_denied()
         if self.target.key:
             self.complain(Refused)
-        if self.fence == "deny" and self._source_fence:
-            self._source_fence.foresee(self._moved_paths())
+        if self.fence == "deny" and self.source_policy:
+            self.source_policy.plan(self._moved_paths())
         if self.project and self.backend:
-            self._follow(self.project, self.backend)
+            self._plan_update(self.project, self.backend)
         self.is_plan = True
 
     def complain(self, kind: type[TfstateError] = TfstateError) -> None:
         """Raises if there is something that cannot be moved, or could not."""
         problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
-        problems += [self.following.problem] if self.following and self.following.problem else []
+        problems += [self.project_update.problem] if self.project_update and self.project_update.problem else []
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
-    def _judge(self, behind: set[str], row: Row) -> None:
+    def _evaluate(self, denied: set[str], row: MigrationRow) -> None:
         row.problem, row.is_denied = None, False
         self._renew()
         try:
-            if _is_among(behind, row):
+            if _is_among(denied, row):
                 row.is_left_locked = not row.move.confirm()
             else:
-                row.verdict = row.move.foresee()
+                row.verdict = row.move.plan()
         except Refused as reason:
             row.problem = str(reason)
             row.is_foreign = isinstance(reason, NotAState) and not self.target.key
@@ -147,30 +147,30 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _judge_denied(self) -> None:
+    def _evaluate_denied(self) -> None:
         """What an earlier fence keeps from us, too, whatever the fence is now."""
-        denied = [row for row in self.rows if row.is_denied and row.path]
+        unread = [row for row in self.rows if row.is_denied and row.path]
         try:
-            behind = self._behind() if denied else set()
+            denied = self._denied_paths() if unread else set()
         except CallFailed:  # what could not be read is told
             return
-        for row in denied:
-            if _is_among(behind, row):
-                self._judge(behind, row)
+        for row in unread:
+            if _is_among(denied, row):
+                self._evaluate(denied, row)
 
-    def _behind(self) -> set[str]:
-        return self._source_fence.behind() if self._source_fence else set()
+    def _denied_paths(self) -> set[str]:
+        return self.source_policy.denied() if self.source_policy else set()
 
     def _moved_paths(self) -> set[str]:
         return {row.path for row in self.rows if row.path and not row.problem}
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[MigrationRow]:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
             target = self.target.stored(path, self.encryption)
             info = replace(self.info, info=f"moved, or on its way, from {source.url} to {target.url}")
-            yield Row(workspace, Move(source, target, info, self.fence != "tag", self._endpoints()))
+            yield MigrationRow(workspace, Move(source, target, info, self.fence != "tag", self._endpoint_urls()))
 
-    def _endpoints(self) -> tuple[str, ...]:
+    def _endpoint_urls(self) -> tuple[str, ...]:
         sides = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
         return tuple(sides) if len(set(sides)) > 1 else ()
 
@@ -180,7 +180,7 @@ class Relocation:
             state.check()
             yield workspace, self.target.path(workspace), state
 
-    def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
+    def _sources(self, side: Endpoint) -> Iterator[tuple[str, str, Source]]:
         """Workspace, path at the destination, and the state."""
         patterns = (escape(side.key),) if side.key else self.keys
         scope = side.scope(patterns)
@@ -194,15 +194,17 @@ class Relocation:
             workspace = scope.split(path)[1]
             yield workspace, self.target.path(workspace) if side.key else path, side.stored(path, {})
 
-    def _follow(self, project: Project, backend: Backend) -> None:
+    def _plan_update(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init, self.verify_plan, self.known)
-        if not self.rows and not self.source and (following.edits or following.not_simple):
+        self.project_update = project_update = plan_update(
+            project, backend, source, self.init, self.verify_plan, self.known
+        )
+        if not self.rows and not self.source and (project_update.edits or project_update.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
-        if self.rows and not self.source and following.not_simple:
+        if self.rows and not self.source and project_update.not_simple:
             raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
         if self.remove_local:
-            following.leftovers = [path for state in self.local.values() for path in state.leftovers]
+            project_update.leftovers = [path for state in self.local.values() for path in state.leftovers]
 
     # What is done.
 
@@ -222,10 +224,10 @@ class Relocation:
             if self.fence == "deny":
                 self._deny()
             self.complain()
-            if self.following:
-                self.following.bring(self.local.values())
-        if self.following:
-            self._prove(self.following)
+            if self.project_update:
+                self.project_update.bring(self.local.values())
+        if self.project_update:
+            self._verify(self.project_update)
 
     def release_idle(self) -> None:
         """What runs that were cut short locked where states cannot go any more."""
@@ -233,18 +235,18 @@ class Relocation:
         if refused:
             self.target.aws.together([partial(self._release_idle, row) for row in refused])
 
-    def _release_idle(self, row: Row) -> None:
+    def _release_idle(self, row: MigrationRow) -> None:
         with suppress(TfstateError):  # it stays, as the problem of this state does
             row.move.release_idle()
 
-    def _hold(self, rows: list[Row]) -> None:
+    def _hold(self, rows: list[MigrationRow]) -> None:
         """The locks that stay, looked at once more before anybody relies on them."""
         if not rows:
             return
         self.target.aws.rest(REPEAT_S)
         self.target.aws.together([partial(self._hold_one, row) for row in rows])
 
-    def _hold_one(self, row: Row) -> None:
+    def _hold_one(self, row: MigrationRow) -> None:
         self._renew()
         try:
             row.move.hold(row.verdict.digest if row.verdict else "")
@@ -254,8 +256,8 @@ class Relocation:
     def _deny(self) -> None:
         """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
         try:
-            if self._source_fence:
-                self._source_fence.put(self._moved_paths())
+            if self.source_policy:
+                self.source_policy.put(self._moved_paths())
         except Invalid:
             if not any(row.problem for row in self.rows):
                 raise
@@ -263,9 +265,9 @@ class Relocation:
     def _changes(self) -> Iterator[bool]:
         """For each change whether it is done."""
         yield from (row.is_done for row in self.rows if row.action != NOTHING and not row.problem)
-        if self._source_fence and self._source_fence.foreseen:
-            yield bool(self._source_fence.done)
-        yield from self.following.changes() if self.following else ()
+        if self.source_policy and self.source_policy.planned:
+            yield bool(self.source_policy.done)
+        yield from self.project_update.changes() if self.project_update else ()
 
     @property
     def is_changed(self) -> bool:
@@ -281,8 +283,8 @@ class Relocation:
     @property
     def denied(self) -> list[str]:
         """What the policy of the source comes to deny."""
-        fence = self._source_fence
-        return sorted((fence.foreseen if self.is_plan else fence.done) if fence else ())
+        fence = self.source_policy
+        return sorted((fence.planned if self.is_plan else fence.done) if fence else ())
 
     def _waiting(self) -> LockTimeout:
         return LockTimeout(self.lock_timeout_s, self._rest)
@@ -297,7 +299,7 @@ class Relocation:
             if side:
                 side.aws.renew()
 
-    def _carry(self, row: Row) -> None:
+    def _carry(self, row: MigrationRow) -> None:
         self._renew()
         try:
             if row.is_left_locked:
@@ -308,13 +310,13 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _prove(self, following: Following) -> None:
-        following.initialise()
+    def _verify(self, project_update: ProjectUpdate) -> None:
+        project_update.initialise()
         if self.verify_plan:
-            following.prove(row.workspace for row in self.rows)
+            project_update.prove(row.workspace for row in self.rows)
         if self.remove_local:
             self._check_aside()
-            following.remove(self.local.values())
+            project_update.remove(self.local.values())
 
     def _check_aside(self) -> None:
         for row in self.rows:
@@ -323,5 +325,5 @@ class Relocation:
                 raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
 
 
-def _is_among(behind: set[str], row: Row) -> bool:
-    return row.path is not None and is_behind(row.path, behind)
+def _is_among(denied: set[str], row: MigrationRow) -> bool:
+    return row.path is not None and is_denied(row.path, denied)

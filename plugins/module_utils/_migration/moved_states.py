@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from .._aws.errors import UNSUPPORTED
 from .._aws.protocols import PolicyClient
 from .._core.model import CallFailed, Target
-from .._locks.stores import File, Lock, lock_of_item
-from .._locks.stores import Item as TableItem
-from .._state.listing import Item
+from .._locks.stores import FileStore, Lock, TableStore, lock_of_item
+from .._state.listing import TableItem
 from .._terraform.protocol import LockInfo, is_fence
 from . import deny_policy as fencing
 from .deny_policy import EVERYTHING
 
 
 @dataclass(frozen=True)
-class Departed:
+class MovedStates:
     """By path: `denied` by the policy of the bucket, or `locked` by nothing but what a move left."""
 
     denied: frozenset[str] = frozenset()
@@ -35,27 +34,27 @@ class Departed:
         """Those that clients of this store alone would write."""
         return sorted(path for path, locks in self.locked.items() if all(lock.store != store for lock in locks))
 
-    def halves(self, bucket: str, items: Iterable[Item]) -> list[Lock]:
+    def removable_locks(self, bucket: str, items: Iterable[TableItem]) -> list[Lock]:
         """The locks in the table without which their fences hold: by a lock file of the same id, or by the policy."""
         found = [_in_both(locks) for locks in self.locked.values()]
-        found += [lock_of_item(item.path, {"Info": item.attribute}) for item in items if self._is_spare(item)]
-        return [lock for lock in found if lock and is_left(lock, bucket)]
+        found += [lock_of_item(item.path, {"Info": item.attribute}) for item in items if self._is_removable(item)]
+        return [lock for lock in found if lock and is_moved_lock(lock, bucket)]
 
-    def _is_spare(self, item: Item) -> bool:
+    def _is_removable(self, item: TableItem) -> bool:
         return self.is_denied(item.path) and item.attribute is not None
 
 
 def denied_by_policy(aws: PolicyClient, bucket: Target) -> frozenset[str]:
     """Stores besides AWS may know no policies, and so deny nothing by one."""
     try:
-        return frozenset(fencing.denied_in(aws, bucket))
+        return frozenset(fencing.denied_states(aws, bucket))
     except CallFailed as refused:
         if refused.failure.code not in UNSUPPORTED:
             raise
         return frozenset()
 
 
-def is_left(lock: Lock, bucket: str) -> bool:
+def is_moved_lock(lock: Lock, bucket: str) -> bool:
     """Whether a move from here left it."""
     record = lock.record
     return isinstance(record, LockInfo) and is_fence(record.operation, record.info, bucket, lock.path)
@@ -63,5 +62,5 @@ def is_left(lock: Lock, bucket: str) -> bool:
 
 def _in_both(locks: Iterable[Lock]) -> Lock | None:
     found = {lock.store: lock for lock in locks}
-    file, item = found.get(File.NAME), found.get(TableItem.NAME)
+    file, item = found.get(FileStore.NAME), found.get(TableStore.NAME)
     return item if file and item and file.id == item.id else None

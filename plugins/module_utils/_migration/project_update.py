@@ -24,7 +24,7 @@ PASTE = "replace its backend block by the one in project.block, then run again"
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedBackend:
     """A backend as its clients name it."""
 
     bucket: str
@@ -35,7 +35,7 @@ class Named:
 
 
 @dataclass
-class Following:
+class ProjectUpdate:
     """What a project needs so as to follow its states, and what came of it."""
 
     project: Project
@@ -55,7 +55,7 @@ class Following:
     is_proven: bool = False
     removed: list[Path] = field(default_factory=list)
 
-    def told(self, is_plan: bool) -> dict[str, Any]:
+    def to_result(self, is_plan: bool) -> dict[str, Any]:
         """What was done; as long as it is a plan, what will be."""
         return {
             "edits": [edit.name for edit in self.edits] if is_plan else self.written,
@@ -105,21 +105,21 @@ class Following:
             self.removed.append(path)
 
 
-def follow(
+def plan_update(
     project: Project,
     backend: Backend,
-    source: Named | None,
+    source: NamedBackend | None,
     init: bool,
     verify_plan: bool,
     known: Sequence[Known] = (),
-) -> Following:
+) -> ProjectUpdate:
     """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
     _check_way(project, source)
     claims = list(project.claims())
     prefix = backend.workspace_key_prefix
     whole = WORKSPACE_KEY_PREFIX if prefix is None else prefix
-    target = Named(backend.bucket, backend.key, whole, backend.region)
-    claims, unknown = _said(project, claims, known)
+    target = NamedBackend(backend.bucket, backend.key, whole, backend.region)
+    claims, unknown = _complete_claims(project, claims, known)
     for claim in claims:
         _check(claim, source, target)
     found = project.edits(backend)
@@ -135,10 +135,12 @@ def follow(
     must_init = init and not not_simple and bool(edits or not is_there)
     dropped = _dropped(claims, backend) if edits else []
     problem = _undone(project, not_simple) if not_simple and (init or verify_plan) else None
-    return Following(project, backend, edits, not_simple, must_init, dropped, problem)
+    return ProjectUpdate(project, backend, edits, not_simple, must_init, dropped, problem)
 
 
-def _said(project: Project, claims: Sequence[Claim], known: Sequence[Known]) -> tuple[list[Claim], list[Unreadable]]:
+def _complete_claims(
+    project: Project, claims: Sequence[Claim], known: Sequence[Known]
+) -> tuple[list[Claim], list[Unreadable]]:
     """The claims with what the operator says of them, and those that nobody knows: whose states may be elsewhere."""
     found, unknown = [], []
     is_initialised = any(claim.is_checkout for claim in claims)
@@ -161,14 +163,14 @@ def _undone(project: Project, not_simple: NotSimple) -> str:
     return f"the code of {project.folder} can be neither initialised nor proven: {not_simple.reason}; {PASTE}"
 
 
-def _check_way(project: Project, source: Named | None) -> None:
+def _check_way(project: Project, source: NamedBackend | None) -> None:
     """No state shall lie where a client would stumble over it."""
     used = [state.url for state in local_states(project.folder).values() if state.is_in_use] if source else []
     if used:
         raise Refused(f"{', '.join(used)} would be taken for the state by {project.client} init: move it away first")
 
 
-def _check(claim: Claim, source: Named | None, target: Named) -> None:
+def _check(claim: Claim, source: NamedBackend | None, target: NamedBackend) -> None:
     """The code shall follow its own states."""
     if claim.backend == "local" and not claim.arguments:
         return
@@ -185,7 +187,7 @@ def _check(claim: Claim, source: Named | None, target: Named) -> None:
         raise Refused(f"{claim.place} {verb} the lock table {table}: give it as source_table, so that its locks count")
 
 
-def _fits(claim: Claim, named: Named) -> bool:
+def _fits(claim: Claim, named: NamedBackend) -> bool:
     whole = {"workspace_key_prefix": WORKSPACE_KEY_PREFIX} if claim.is_checkout else {}
     said = {**whole, **claim.arguments}
     where = {name: value for name, value in asdict(named).items() if name != "dynamodb_table"}

@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 
 from .._core.model import Failure
 from .._state import listing
-from .deny_policy import EVERYTHING, check_names, denied_in, deny, undenied
-from .endpoints import Side
+from .deny_policy import EVERYTHING, check_names, denied_states, deny, not_denied
+from .endpoints import Endpoint
 
 
 @dataclass
-class SourceFence:
+class SourcePolicy:
     """`is_whole`: everything in the bucket moves, so that it can be denied as a whole."""
 
-    side: Side
+    side: Endpoint
     is_whole: bool
     #: What is denied besides what was denied before: as far as it is foreseen, and as far as it is done.
-    foreseen: set[str] = field(default_factory=set)
+    planned: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
 
-    def behind(self) -> set[str]:
-        return denied_in(self.side.aws, self.side.bucket)
+    def denied(self) -> set[str]:
+        return denied_states(self.side.aws, self.side.bucket)
 
-    def foresee(self, paths: set[str]) -> None:
+    def plan(self, paths: set[str]) -> None:
         """Raises Invalid if these states cannot be denied."""
-        self.foreseen = undenied(self.side.aws, self.side.bucket, self._wanted(paths))
+        self.planned = not_denied(self.side.aws, self.side.bucket, self._wanted(paths))
 
     def put(self, paths: set[str]) -> None:
         self.done = deny(self.side.aws, self.side.bucket, self._wanted(paths))

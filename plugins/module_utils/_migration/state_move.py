@@ -18,13 +18,13 @@ from typing import Protocol
 from .._aws.errors import BROKEN, MAYBE_UNSEEN
 from .._core.model import CallFailed, TfstateError
 from .._engine.guard import Refused
-from .._locks.locking import Claim, RetryPolicy, check_held, claim, look, release, take, take_over
+from .._locks.locking import ClaimedLocks, RetryPolicy, check_held, claim, read_locks, release, take, take_over
 from .._locks.stores import Lock
 from .._policy.document import MOVED
 from .._state.errors import NotAState
 from .._terraform.protocol import LockInfo, lock_id, uuid_of
 from .._terraform.state_document import Document, Unreadable, document_of
-from .stored_state import MOST_TAGS, TAG, Stored, digest_of, mark_of
+from .stored_state import MOST_TAGS, TAG, StoredState, digest_of, mark_of
 
 #: What is left to do about a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
@@ -46,7 +46,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """Both sides as they are: bodies, digests of the tables, and the mark of the source."""
 
     body: bytes | None
@@ -78,16 +78,16 @@ class Verdict:
     is_in_table: bool = False
 
 
-def seen(source: Source, target: Stored) -> Seen:
+def seen(source: Source, target: StoredState) -> Snapshot:
     tags = source.tags()  # first: if the mark is there, so is the copy, even while another run is at work
     mark = tags.get(TAG)
     body, there, digest, digest_there = source.body(), target.body(), source.digest(), target.digest()
     mark_there = target.mark() if there else None
     lacks_room = mark is None and len(tags) >= MOST_TAGS
-    return Seen(body, there, digest, digest_there, mark, mark_there, source.is_set_aside, lacks_room)
+    return Snapshot(body, there, digest, digest_there, mark, mark_there, source.is_set_aside, lacks_room)
 
 
-def judged(seen: Seen, source: str, target: Stored) -> Verdict:
+def evaluate(seen: Snapshot, source: str, target: StoredState) -> Verdict:
     """What is left to do. Raises Refused where there could be something to lose."""
     url = target.url
     _check_mark(seen.mark, source, target)
@@ -111,10 +111,12 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
         )
     if seen.mark_there:
         raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
-    if seen.is_set_aside and seen.there and _goes_on(seen.there, document):
+    if seen.is_set_aside and seen.there and _is_continued(seen.there, document):
         return replace(found, action=NOTHING)
     if seen.there not in (None, seen.body):
-        raise Refused(f"{url} holds {_said(seen.there)} and {source} {_said(seen.body)}: nothing is overwritten")
+        raise Refused(
+            f"{url} holds {_describe(seen.there)} and {source} {_describe(seen.body)}: nothing is overwritten"
+        )
     if seen.digest_there not in (None, digest):
         raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
     if seen.lacks_room_for_mark:
@@ -126,23 +128,23 @@ def judged(seen: Seen, source: str, target: Stored) -> Verdict:
     return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
 
 
-def _check_mark(mark: str | None, source: str, target: Stored) -> None:
+def _check_mark(mark: str | None, source: str, target: StoredState) -> None:
     if mark not in (None, mark_of(target)):
         raise Refused(f"{source} was moved to {mark} before: move it on from there")
 
 
-def _gone(source: str, target: Stored) -> Refused:
+def _gone(source: str, target: StoredState) -> Refused:
     return Refused(f"{source} was moved to {target.url} before, and is not there any more: restore it there")
 
 
-def _goes_on(body: bytes, document: Document) -> bool:
+def _is_continued(body: bytes, document: Document) -> bool:
     """Whether a client went on with this state, or may begin to."""
     there = document_of(body)
     is_same = isinstance(there, Document) and there.lineage is not None and there.lineage == document.lineage
     return isinstance(there, Document) and is_same and (there.serial or 0) > (document.serial or 0)
 
 
-def _said(body: bytes | None) -> str:
+def _describe(body: bytes | None) -> str:
     document = document_of(body or b"")
     if isinstance(document, Unreadable):
         return "what is no state"
@@ -154,7 +156,7 @@ class Move:
     """A state on its way. `info` is what its locks say, but for id and path. The source's lock can stay, as a fence."""
 
     source: Source
-    target: Stored
+    target: StoredState
     info: LockInfo
     keeps_lock: bool = False
     #: Of source and destination, where they differ: at each of them, buckets may have the same names.
@@ -166,9 +168,9 @@ class Move:
         way = " -> ".join([*self.endpoints, self.source.url, self.target.url])
         return uuid_of(hashlib.sha256(way.encode()).digest()[:16])
 
-    def foresee(self) -> Verdict:
+    def plan(self) -> Verdict:
         """What carrying it out would do."""
-        verdict = judged(self._at_rest(), self.source.url, self.target)
+        verdict = evaluate(self._settled_snapshot(), self.source.url, self.target)
         return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
 
     def confirm(self) -> bool:
@@ -185,15 +187,15 @@ class Move:
             )
         if self.target.body() is None:
             raise _gone(self.source.url, self.target)
-        return not self._ours(look(self.target.aws, self.target.place))
+        return not self._ours(read_locks(self.target.aws, self.target.place))
 
-    def _at_rest(self) -> Seen:
+    def _settled_snapshot(self) -> Snapshot:
         """Both sides, but not as they are between a client's writing the state and its digest."""
         for _unused in range(LOOKS):
             now = seen(self.source, self.target)
-            if now.is_consistent or not isinstance(self.source, Stored):
+            if now.is_consistent or not isinstance(self.source, StoredState):
                 break
-            locks = look(self.source.aws, self.source.place)
+            locks = read_locks(self.source.aws, self.source.place)
             if len(self._ours(locks)) < len(locks):
                 return replace(now, digest=digest_of(now.body or b""))  # somebody is at work: the locks will tell
         return now
@@ -201,30 +203,30 @@ class Move:
     def _is_settled(self) -> bool:
         """Whether our locks are as a finished move leaves them."""
         return all(
-            len(self._ours(look(side.aws, side.place))) == (side.stores if self._stays(side) else 0)
+            len(self._ours(read_locks(side.aws, side.place))) == (side.stores if self._stays(side) else 0)
             for side in self._sides()
         )
 
     def _ours(self, locks: Sequence[Lock]) -> list[Lock]:
         return [lock for lock in locks if lock.id == self.lock_name]
 
-    def _sides(self) -> list[Stored]:
+    def _sides(self) -> list[StoredState]:
         """Those that are locked in AWS, in the order in which every move locks them; local states are locked before."""
-        stored = [side for side in (self.source, self.target) if isinstance(side, Stored)]
+        stored = [side for side in (self.source, self.target) if isinstance(side, StoredState)]
         return sorted(stored, key=lambda side: side.url)
 
-    def _stays(self, side: Stored) -> bool:
+    def _stays(self, side: StoredState) -> bool:
         return self.keeps_lock and side is self.source
 
     def carry_out(self, retry_policy: RetryPolicy) -> Verdict:
         """Moves the state. `patience` waits once more for a lock, or says that it was long enough."""
         begun: list[Verdict] = []
-        held: dict[str, Claim] = {}
+        held: dict[str, ClaimedLocks] = {}
         with ExitStack() as locks:
             for side in self._sides():
                 locks.enter_context(self._held(side, held, begun, retry_policy))
             now = seen(self.source, self.target)
-            begun.append(judged(now, self.source.url, self.target))
+            begun.append(evaluate(now, self.source.url, self.target))
             if begun[0].action == NOTHING:  # all but the locks, which come right by taking and releasing them
                 return replace(begun[0], action=FINISH)
             self._write(now, begun, held[self.target.url].locks)
@@ -241,12 +243,12 @@ class Move:
         No run of this move gets any further then, and so none would release it.
         """
         if self.source.mark() not in (None, mark_of(self.target)):
-            self._release_left(lambda: self._is_no_fence({}))
+            self._release_left(lambda: self._protects_nothing({}))
 
     def _release_left(self, may_go: Callable[[], bool] = lambda: True) -> None:
         """`may_go` is asked once it is known which locks would be released."""
         target = self.target
-        locks = self._ours(look(target.aws, target.place))
+        locks = self._ours(read_locks(target.aws, target.place))
         if not locks or not may_go():
             return
         taken = [take_over(target.aws, target.place, lock, self._info(target)) for lock in locks]
@@ -258,10 +260,10 @@ class Move:
 
     def hold(self, digest: str) -> None:
         """Takes the lock that stays at the source again if it is gone. Raises TfstateError if the state was written."""
-        if not (self.keeps_lock and isinstance(self.source, Stored)):
+        if not (self.keeps_lock and isinstance(self.source, StoredState)):
             return
         source = self.source
-        locks = look(source.aws, source.place)
+        locks = read_locks(source.aws, source.place)
         if len(self._ours(locks)) == source.stores:
             return
         take(source.aws, source.lock_place(), self._info(source), locks)
@@ -271,10 +273,10 @@ class Move:
                 "It is locked again: compare both, and write what is missing at the destination"
             )
 
-    def _info(self, side: Stored) -> LockInfo:
+    def _info(self, side: StoredState) -> LockInfo:
         return replace(self.info, id=self.lock_name, path=lock_id(side.place.bucket, side.place.path))
 
-    def _write(self, now: Seen, begun: list[Verdict], locks: Sequence[Lock]) -> None:
+    def _write(self, now: Snapshot, begun: list[Verdict], locks: Sequence[Lock]) -> None:
         body = now.body or b""
         digest = digest_of(body)
         if now.there is None:
@@ -284,7 +286,7 @@ class Move:
         if self.target.body() != body or (self.target.place.table and self.target.digest() != digest):
             other = f"{self.target.url} reads back other than it was written: somebody else writes there"
             raise TfstateError(other + MAYBE_UNSEEN)
-        if isinstance(self.source, Stored):
+        if isinstance(self.source, StoredState):
             self.source.put_mark(mark_of(self.target))
 
     def _create(self, body: bytes, begun: list[Verdict], locks: Sequence[Lock]) -> None:
@@ -299,7 +301,7 @@ class Move:
             there = self.target.body()
             if there == body:
                 return
-            if there is None and not self._ours(look(self.target.aws, self.target.place)):
+            if there is None and not self._ours(read_locks(self.target.aws, self.target.place)):
                 begun.clear()
             raise
         try:
@@ -312,14 +314,14 @@ class Move:
 
     @contextmanager
     def _held(
-        self, side: Stored, held: dict[str, Claim], begun: list[Verdict], retry_policy: RetryPolicy
+        self, side: StoredState, held: dict[str, ClaimedLocks], begun: list[Verdict], retry_policy: RetryPolicy
     ) -> Iterator[None]:
         """The locks of one side. That of the source stays once there may be a copy, however the rest of it ends.
 
         What an earlier run left locked may be all that fences its copy: a failure releases only what this run locked,
         and what fences nothing.
         """
-        place = self.source.lock_place() if isinstance(self.source, Stored) and side is self.source else side.place
+        place = self.source.lock_place() if isinstance(self.source, StoredState) and side is self.source else side.place
         claimed = claim(side.aws, place, self._info(side), retry_policy)
         held[side.url] = claimed
         try:
@@ -328,36 +330,36 @@ class Move:
             mine = self._released_by_failure(side, claimed, held, begun)
             side.aws.warnings.extend(_released(side, mine))
             if len(mine) < len(claimed.locks):
-                side.aws.warnings.append(self._stays_in_words(side))
+                side.aws.warnings.append(self._kept_lock_warning(side))
             raise
         problems = () if self._stays(side) else _released(side, claimed.locks)
         if problems:
             raise TfstateError("; ".join(problems))
 
     def _released_by_failure(
-        self, side: Stored, claimed: Claim, held: Mapping[str, Claim], begun: list[Verdict]
+        self, side: StoredState, claimed: ClaimedLocks, held: Mapping[str, ClaimedLocks], begun: list[Verdict]
     ) -> Sequence[Lock]:
         if begun and side is self.source:
             return ()
-        is_idle = claimed.taken_over and not begun and side is self.target and self._is_no_fence(held)
+        is_idle = claimed.taken_over and not begun and side is self.target and self._protects_nothing(held)
         return claimed.locks if is_idle else claimed.made
 
-    def _is_no_fence(self, held: Mapping[str, Claim]) -> bool:
+    def _protects_nothing(self, held: Mapping[str, ClaimedLocks]) -> bool:
         """Whether no run of this move can have copied anything: it would have locked the source before.
 
         A run that has locked only the destination, and locks the source later, looks at the destination's locks again
         before it copies.
         """
         source = self.source
-        if not isinstance(source, Stored):
+        if not isinstance(source, StoredState):
             return False
         ours = [lock.text for lock in held[source.url].made] if source.url in held else []
         with suppress(TfstateError):  # what cannot be looked at may be there
-            others = [lock for lock in self._ours(look(source.aws, source.place)) if lock.text not in ours]
+            others = [lock for lock in self._ours(read_locks(source.aws, source.place)) if lock.text not in ours]
             return not others and self.target.body() is None and self.target.digest() is None
         return False
 
-    def _stays_in_words(self, side: Stored) -> str:
+    def _kept_lock_warning(self, side: StoredState) -> str:
         table = f", table: {side.place.table}" if side.place.table else ""
         return (
             f"the lock {self.lock_name} of {side.url} stays, as it may fence a copy: run again. Only if this move is "
@@ -366,5 +368,5 @@ class Move:
         )
 
 
-def _released(side: Stored, locks: Sequence[Lock]) -> Sequence[str]:
+def _released(side: StoredState, locks: Sequence[Lock]) -> Sequence[str]:
     return release(side.aws, side.place, locks).problems

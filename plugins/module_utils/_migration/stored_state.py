@@ -25,7 +25,7 @@ _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredState:
     """A state in a bucket, or the place for one. `encryption` is what an upload says of it."""
 
     aws: LockClient
@@ -124,7 +124,7 @@ def is_foreign(body: bytes | bytearray) -> bool:
     return not body.lstrip().startswith(b"{")
 
 
-def mark_of(target: Stored) -> str:
+def mark_of(target: StoredState) -> str:
     """The destination in the characters that a tag may have."""
     hashed = hashlib.sha256(target.place.path.encode()).hexdigest()
     return target.url if _TAG_VALUE.fullmatch(target.url) else f"s3://{target.place.bucket}/sha256:{hashed}"

@@ -12,8 +12,8 @@ from functools import partial
 from .._aws.clock import clock
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
-from .._state.inspection import GONE, Look, fingerprint
-from .._state.listing import Item, item_of, versions_of
+from .._state.inspection import GONE, Inspection, fingerprint
+from .._state.listing import TableItem, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 
@@ -37,9 +37,11 @@ class Digest:
     is_newly_created: bool = True
 
 
-def digests(aws: BackendReader, scope: Scope, items: Iterable[Item], seen: Mapping[str, Look]) -> list[Digest]:
+def check_digests(
+    aws: BackendReader, scope: Scope, items: Iterable[TableItem], seen: Mapping[str, Inspection]
+) -> list[Digest]:
     """What is to be said of each digest in the table. `seen`: the states that were read already."""
-    found = {item.path: _first(item, seen.get(item.path)) for item in items if item.is_digest}
+    found = {item.path: _known_so_far(item, seen.get(item.path)) for item in items if item.is_digest}
     unseen = [each for each in found.values() if each.status == "unknown" and not each.failure]
     found |= _by_path(aws.together([partial(_compared, aws, scope, each, reads=False) for each in unseen]))
     for is_last in (False, True):
@@ -49,9 +51,9 @@ def digests(aws: BackendReader, scope: Scope, items: Iterable[Item], seen: Mappi
             aws.rest(SETTLE_S)
         elif is_last:
             break
-        found |= _by_path(aws.together([partial(_again, aws, scope, each) for each in suspects]))
+        found |= _by_path(aws.together([partial(_check_under_lock, aws, scope, each) for each in suspects]))
     final = [each for each in found.values() if each.status in ("mismatch", "absent")]
-    found |= _by_path(aws.together([partial(_explained, aws, scope, each) for each in final]))
+    found |= _by_path(aws.together([partial(_explain, aws, scope, each) for each in final]))
     return sorted((each for each in found.values() if each.status != "gone"), key=lambda each: each.path)
 
 
@@ -59,7 +61,7 @@ def _by_path(found: Iterable[Digest]) -> dict[str, Digest]:
     return {each.path: each for each in found}
 
 
-def _first(item: Item, look: Look | None) -> Digest:
+def _known_so_far(item: TableItem, look: Inspection | None) -> Digest:
     digest = str(item.digest).lower()
     if not re.fullmatch("[0-9a-f]{32}", digest):
         return Digest(item.path, "malformed", item.digest)  # clients ignore it
@@ -82,7 +84,7 @@ def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Di
     return replace(each, status=status, actual=answer["md5"], is_newly_created=age_s < SETTLE_S)
 
 
-def _again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
+def _check_under_lock(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
     locked = _locked(aws, scope, each.path)
     if isinstance(locked, Failure):
@@ -119,7 +121,7 @@ def _item(scope: Scope, name: str) -> Call:
     return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
 
 
-def _explained(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
+def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     """What the versions of the state say of a digest that does not fit."""
     found = versions_of(aws, scope, each.path, MOST_VERSIONS)
     if isinstance(found, Failure):

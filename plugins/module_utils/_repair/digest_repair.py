@@ -10,10 +10,10 @@ from .._aws.clock import clock
 from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
-from .._locks.maintenance import alone
+from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NotAState
-from .._state.history import Content, History, content_of, history_of, rivals
+from .._state.history import Content, History, content_of, history_of, versions_of_same_serial
 from .._state.inspection import GONE, fingerprint
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
@@ -26,7 +26,7 @@ ACCEPT, FORGET = "accept_state", "forget_state"
 
 
 @dataclass(frozen=True)
-class Plan:
+class DigestPlan:
     """From the digest that is there to the one that shall be; None: to none."""
 
     item: DigestItem
@@ -53,22 +53,22 @@ class StateDigest:
     #: What was written, as a run that fails has to tell.
     done: list[str] = field(default_factory=list)
 
-    def plan(self, state: str) -> Plan:
+    def plan(self, state: str) -> DigestPlan:
         """Raises Refused where a digest must not be written."""
         item, md5 = self._compared()
         if state == "absent" and not item.exists:
-            return Plan(item, None, "missing")
+            return DigestPlan(item, None, "missing")
         if item.text and item.text == md5:
-            return Plan(item, None if state == "absent" else md5, "match")
+            return DigestPlan(item, None if state == "absent" else md5, "match")
         history = history_of(self.aws, self.scope, self.place.path)
         content = content_of(self.aws, self.scope, self.place.path)
         if content is None:
-            return Plan(item, *self._without_a_state(item, history, state))
+            return DigestPlan(item, *self._without_a_state(item, history, state))
         status = {"known": "mismatch"}.get(item.status, item.status)
-        self._judge(content, history, item)
+        self._check_history(content, history, item)
         if item.text == content.md5:  # written while we looked
             status = "match"
-        return Plan(item, None if state == "absent" else content.md5, status, content)
+        return DigestPlan(item, None if state == "absent" else content.md5, status, content)
 
     def _compared(self) -> tuple[DigestItem, str | None]:
         """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
@@ -104,7 +104,7 @@ class StateDigest:
             "backup (tf_backend_restore), or put a copy of it back"
         )
 
-    def _judge(self, content: Content, history: History, item: DigestItem) -> None:
+    def _check_history(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
         if document is None and not content.is_unjudged:
             raise NotAState(
@@ -113,15 +113,15 @@ class StateDigest:
             )
         unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
         unjudged = _why(content) if document is None else None
-        why = unjudged or unknown or history.disagreement() or self._rivalry(content, history, item)
+        why = unjudged or unknown or history.disagreement() or self._conflicting_version(content, history, item)
         if why and ACCEPT not in self.allow:
             raise Refused(
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
 
-    def _rivalry(self, content: Content, history: History, item: DigestItem) -> str | None:
-        found = rivals(self.aws, self.scope, self.place.path, history, content)
+    def _conflicting_version(self, content: Content, history: History, item: DigestItem) -> str | None:
+        found = versions_of_same_serial(self.aws, self.scope, self.place.path, history, content)
         if not found:
             return None
         fitting = [f"{version_id}, which the digest is of," for version_id, md5 in found.items() if md5 == item.text]
@@ -131,14 +131,14 @@ class StateDigest:
             "other's lock"
         )
 
-    def mend(self, state: str, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+    def repair(self, state: str, lock_id: str | None) -> DigestPlan:
+        with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(state)
             exclusion.check()
             self.write(plan)
         return plan
 
-    def write(self, plan: Plan) -> None:
+    def write(self, plan: DigestPlan) -> None:
         if plan.wanted and not plan.is_done:
             put_digest(self.aws, self.place, plan.item, plan.wanted)
             self.done.append("digest written")

@@ -14,7 +14,7 @@ from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._engine.guard import Refused
 from .._locks.locking import UNMET
-from .._locks.maintenance import alone
+from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.history import Content, History, content_of, history_of
 from .._state.inspection import fingerprint
@@ -32,7 +32,7 @@ ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
 @dataclass(frozen=True)
-class Plan:
+class RestorePlan:
     """How the state gets the content of a version. `before`, `after`: the addresses of its instances."""
 
     version_id: str
@@ -57,7 +57,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Restoring:
+class VersionRestore:
     """The state that a task is about, what it may do, and what it did."""
 
     aws: BackendClient
@@ -66,7 +66,7 @@ class Restoring:
     allow: frozenset[str]
     done: list[str]
 
-    def plan(self, version_id: str | None) -> Plan:
+    def plan(self, version_id: str | None) -> RestorePlan:
         """To restore a version, or without one to undelete the state. Raises TfstateError where that is not right."""
         history = history_of(self.aws, self.scope, self.place.path)
         if history.newest is None:
@@ -77,22 +77,24 @@ class Restoring:
             return self._undeleting(history, current, item)
         return self._restoring(history, current, item, version_id)
 
-    def compared(self, version_id: str, with_id: str | None) -> Plan:
+    def compared(self, version_id: str, with_id: str | None) -> RestorePlan:
         """How a version differs from another one, or from the state that there is. It needs no lock."""
         wanted = self._version(version_id, keeps=False)
         other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
         document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
         before = other.addresses if other else frozenset()
         serial_before = known.serial if known else None
-        return Plan(version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None)
+        return RestorePlan(
+            version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None
+        )
 
-    def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
+    def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> RestorePlan:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
         document = None if content.is_unjudged else _readable(content, newest.version.version_id)
         before = current.addresses if current else frozenset()
         lineage, serial = (document.lineage, document.serial) if document else (None, None)
-        return Plan(
+        return RestorePlan(
             newest.version.version_id,
             lineage,
             serial,
@@ -104,7 +106,9 @@ class Restoring:
             markers=() if current else history.markers,
         )
 
-    def _restoring(self, history: History, current: Content | None, item: DigestItem | None, version_id: str) -> Plan:
+    def _restoring(
+        self, history: History, current: Content | None, item: DigestItem | None, version_id: str
+    ) -> RestorePlan:
         wanted = self._version(version_id, keeps=True)
         document = _readable(wanted, version_id)
         self._check_lineage(history, current, document)
@@ -114,7 +118,7 @@ class Restoring:
             serial = history.highest_serial + 1
             body = _numbered(wanted, serial)
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
-        return Plan(
+        return RestorePlan(
             version_id,
             document.lineage,
             serial,
@@ -143,8 +147,8 @@ class Restoring:
             raise Refused(f"{self.place.path} has no version {version_id}: tf_backend_info lists those that there are")
         return content
 
-    def carry_out(self, version_id: str | None, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+    def carry_out(self, version_id: str | None, lock_id: str | None) -> RestorePlan:
+        with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(version_id)
             exclusion.check()
             try:
@@ -159,7 +163,7 @@ class Restoring:
                 raise
         return plan
 
-    def _undelete(self, plan: Plan) -> None:
+    def _undelete(self, plan: RestorePlan) -> None:
         """Until the state is there: of markers of one second, nobody can say which of them lie above it."""
         markers = plan.markers
         try:
@@ -194,7 +198,7 @@ class Restoring:
                 raise
         self.done.append("state written")
 
-    def _keep_digest_in_step(self, plan: Plan) -> None:
+    def _keep_digest_in_step(self, plan: RestorePlan) -> None:
         """With what is read back."""
         if plan.item is None or plan.item.text == plan.digest:
             return

@@ -14,7 +14,7 @@ from .._core.model import CallFailed, Failure, Invalid, Response
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable, addresses_of
 from .._terraform.state_parser import Reading
-from .inspection import EMPTY, GONE, Look, fingerprint, get, look
+from .inspection import EMPTY, GONE, Inspection, fingerprint, get, inspect
 from .listing import Version, every_version_of
 
 #: A state that is written again lies in memory, more than once.
@@ -24,7 +24,7 @@ ARCHIVED = "InvalidObjectState"
 
 
 @dataclass(frozen=True)
-class Past:
+class StateVersion:
     """A version, and what it says; None for a delete marker."""
 
     version: Version
@@ -39,7 +39,7 @@ class Past:
 class History:
     """The versions of one state, the newest first."""
 
-    versions: tuple[Past, ...]
+    versions: tuple[StateVersion, ...]
 
     @property
     def markers(self) -> tuple[Version, ...]:
@@ -52,7 +52,7 @@ class History:
         return tuple(hiding)
 
     @property
-    def newest(self) -> Past | None:
+    def newest(self) -> StateVersion | None:
         """The newest version that is one, deleted or not."""
         return next((each for each in self.versions if not each.version.is_delete_marker), None)
 
@@ -112,24 +112,34 @@ def history_of(aws: BackendClient, scope: Scope, path: str) -> History:
     versions = every_version_of(aws, scope, path)
     if isinstance(versions, Failure):
         raise CallFailed(versions)
-    looks = aws.together([partial(_look, aws, scope, path, each) for each in versions])
-    return History(tuple(_past(aws, version, told) for version, told in zip(versions, looks, strict=True) if told))
+    inspections = aws.together([partial(_inspect, aws, scope, path, each) for each in versions])
+    return History(
+        tuple(
+            _state_version(aws, version, inspection)
+            for version, inspection in zip(versions, inspections, strict=True)
+            if inspection
+        )
+    )
 
 
-def _look(aws: BackendReader, scope: Scope, path: str, version: Version) -> Look | None:
+def _inspect(aws: BackendReader, scope: Scope, path: str, version: Version) -> Inspection | None:
     """None for a version that is gone meanwhile."""
     if version.is_delete_marker:
-        return Look(None, None, version.version_id)
-    told = look(aws, scope, path, version.size, False, VersionId=version.version_id)
-    return None if told.is_gone or (told.failure and told.failure.code == "NoSuchVersion") else told
+        return Inspection(None, None, version.version_id)
+    inspection = inspect(aws, scope, path, version.size, False, VersionId=version.version_id)
+    return (
+        None
+        if inspection.is_gone or (inspection.failure and inspection.failure.code == "NoSuchVersion")
+        else inspection
+    )
 
 
-def _past(aws: BackendClient, version: Version, told: Look) -> Past:
-    if told.failure and told.failure.code != ARCHIVED:
-        raise CallFailed(told.failure)
-    if told.failure:
+def _state_version(aws: BackendClient, version: Version, inspection: Inspection) -> StateVersion:
+    if inspection.failure and inspection.failure.code != ARCHIVED:
+        raise CallFailed(inspection.failure)
+    if inspection.failure:
         aws.warnings.append(f"version {version.version_id} is archived: what serial it has is not known")
-    return Past(version, Unreadable("it is archived") if told.failure else told.document)
+    return StateVersion(version, Unreadable("it is archived") if inspection.failure else inspection.document)
 
 
 class _Body:
@@ -173,7 +183,9 @@ def content_of(
     return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
 
 
-def rivals(aws: BackendClient, scope: Scope, path: str, history: History, content: Content) -> dict[str, str | None]:
+def versions_of_same_serial(
+    aws: BackendClient, scope: Scope, path: str, history: History, content: Content
+) -> dict[str, str | None]:
     """The MD5 of each older version, by its id, that bears the serial of the state and is another."""
     found = {}
     for version in history.like(content.document) if content.document else ():

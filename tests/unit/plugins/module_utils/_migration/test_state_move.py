@@ -17,10 +17,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Failure,
     TfstateError,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import Taken, claim, no_wait
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import AlreadyLocked, claim, no_wait
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import Move
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.stored_state import Stored
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.stored_state import StoredState
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.unit.plugins.module_utils._locks.test_locking import Stores
@@ -68,7 +68,7 @@ class Objects(Stores):
 
 
 def move(old: Objects, new: Objects, keeps_lock: bool = True) -> Move:
-    sides = (Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH)))
+    sides = (StoredState(old, Place("old", PATH)), StoredState(new, Place("new", PATH)))
     return Move(*sides, INFO, keeps_lock)
 
 
@@ -135,7 +135,7 @@ def test_the_copy_carries_a_checksum_whatever_the_shell_says():
 FOREIGN = replace(INFO, id="another-move", path=f"old/{PATH}")
 
 
-def killed(the_move: Move, *sides: Stored) -> None:
+def killed(the_move: Move, *sides: StoredState) -> None:
     """Leaves the locks of a run of this move that was killed, or that goes on elsewhere."""
     earlier = replace(the_move, info=replace(INFO, created="2026-11-21T09:00:00Z"))
     for side in sides:
@@ -145,10 +145,12 @@ def killed(the_move: Move, *sides: Stored) -> None:
 def test_an_empty_destination_is_unlocked_if_the_source_is_locked_by_somebody_else():
     """No run of this move can have copied anything."""
     old, new = Objects(files={PATH: STATE}), Objects()
-    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH, "locks")), INFO, keeps_lock=True)
+    there = Move(
+        StoredState(old, Place("old", PATH)), StoredState(new, Place("new", PATH, "locks")), INFO, keeps_lock=True
+    )
     killed(there, there.target)
     old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyLocked):
         there.carry_out(no_wait)
     assert (new.files, new.items) == ({}, {})
     assert marshal(FOREIGN).encode() == old.files[f"{PATH}.tflock"]
@@ -156,10 +158,10 @@ def test_an_empty_destination_is_unlocked_if_the_source_is_locked_by_somebody_el
 
 def test_a_destination_stays_locked_if_it_has_what_may_be_a_copy():
     old, new = Objects(files={PATH: STATE}), Objects(files={PATH: STATE + b" "})
-    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH)), INFO, keeps_lock=True)
+    there = Move(StoredState(old, Place("old", PATH)), StoredState(new, Place("new", PATH)), INFO, keeps_lock=True)
     killed(there, there.target)
     old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyLocked):
         there.carry_out(no_wait)
     assert there.lock_name in new.files[f"{PATH}.tflock"].decode()
     (warning,) = new.warnings
@@ -180,12 +182,12 @@ def test_a_destination_stays_locked_if_an_earlier_run_had_locked_the_source():
 
 def test_nothing_is_copied_to_a_destination_whose_lock_another_run_took_over_and_released():
     old, new = Objects(files={PATH: STATE}), Objects()
-    there = Move(Stored(old, Place("old", PATH)), Stored(new, Place("new", PATH)), INFO, keeps_lock=True)
+    there = Move(StoredState(old, Place("old", PATH)), StoredState(new, Place("new", PATH)), INFO, keeps_lock=True)
     old.files[f"{PATH}.tflock"] = marshal(FOREIGN).encode()
 
     def meanwhile(_attempt: int) -> bool:
         again = replace(there, info=replace(INFO, created="2026-11-21T11:00:00Z"))
-        with pytest.raises(Taken):
+        with pytest.raises(AlreadyLocked):
             again.carry_out(no_wait)
         assert new.files == {}
         del old.files[f"{PATH}.tflock"]
