@@ -387,7 +387,9 @@ def _holds(term: str, item: Mapping[str, Any], values: Mapping[str, Any]) -> boo
 
 def _request(call: Call) -> Request:
     version = f"?versionId={call.params['VersionId']}" if "VersionId" in call.params else ""
-    target = f"/{call.params['Bucket']}/{quote(call.params.get('Key', ''))}{version}" if "Bucket" in call.params else "/"
+    target = (
+        f"/{call.params['Bucket']}/{quote(call.params.get('Key', ''))}{version}" if "Bucket" in call.params else "/"
+    )
     content = call.params.get("Body", b"") if call.service == "s3" else json.dumps(call.params).encode()
     headers = {
         header: call.params[name]
