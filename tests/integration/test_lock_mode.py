@@ -454,8 +454,8 @@ def test_a_table_gets_its_own_time_to_go(backend: Backend, monkeypatch: pytest.M
 
 
 def spent(run: Any) -> Any:
-    def watched(self: ClientWatch, soak_s: int) -> WatchResult:
-        found: WatchResult = run(self, soak_s)
+    def watched(self: ClientWatch, observe_s: int) -> WatchResult:
+        found: WatchResult = run(self, observe_s)
         self.aws._deadline = 0.0  # type: ignore[attr-defined]
         return found
 

@@ -95,7 +95,7 @@ class Transition:
 
     # What there is.
 
-    def inspect(self, soak_s: int) -> None:
+    def inspect(self, observe_s: int) -> None:
         """Raises TfstateError where something cannot be known."""
         denied = denied_by_policy(self.aws, self.scope.bucket)
         self._is_closed = is_denied(LEASE, {*denied})
@@ -104,7 +104,7 @@ class Transition:
         arn = self._table_arn()
         self._policy = self._read_policy(arn) if arn else None
         store = TableStore.NAME if self._is_forward else FileStore.NAME
-        self.watch = ClientWatch(self.aws, self.scope, store, is_ours, denied).run(soak_s)
+        self.watch = ClientWatch(self.aws, self.scope, store, is_ours, denied).run(observe_s)
         if arn is None:
             return
         self._known = [] if self.has_digest_policy else self._check_digests(self.watch.items)

@@ -87,45 +87,99 @@ def seen(source: Source, target: StoredState) -> Snapshot:
     return Snapshot(body, there, digest, digest_there, mark, mark_there, source.is_set_aside, lacks_room)
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What was found of a state that can be read, and what the cases below ask about it."""
+
+    seen: Snapshot
+    document: Document
+    source: str
+    target: StoredState
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.seen.body or b"")
+
+    @property
+    def url(self) -> str:
+        return self.target.url
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether the project of a local state has followed it, and works on it at the destination."""
+        there = self.seen.there
+        return self.seen.is_set_aside and there is not None and _is_continued(there, self.document)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a local state is whole at the destination and set aside."""
+        is_whole = self.seen.there is not None and bool(self.seen.digest_there or not self.target.place.table)
+        return self.seen.is_set_aside and is_whole
+
+
+#: The first case that applies decides. An action says what is left to do, a function why the state cannot be moved.
+_CASES: tuple[tuple[Callable[[_Case], object], str | Callable[[_Case], str]], ...] = (
+    (lambda case: case.seen.mark and case.seen.there is None, lambda case: _gone(case.source, case.url)),
+    (lambda case: case.seen.mark, NOTHING),
+    (
+        lambda case: not case.seen.is_consistent,
+        lambda case: (
+            f"{case.source} is not what the digest in its lock table says: run again if a client is writing it at this "
+            "moment, else repair that first with tf_state_digest"
+        ),
+    ),
+    (
+        lambda case: case.seen.mark_there,
+        lambda case: (
+            f"{case.url} was itself moved to {case.seen.mark_there}: remove its tag {TAG} if it shall be used again"
+        ),
+    ),
+    (lambda case: case.is_continued, NOTHING),
+    (
+        lambda case: case.seen.there not in (None, case.seen.body),
+        lambda case: (
+            f"{case.url} holds {_describe(case.seen.there)} and {case.source} {_describe(case.seen.body)}: nothing is "
+            "overwritten"
+        ),
+    ),
+    (
+        lambda case: case.seen.digest_there not in (None, case.digest),
+        lambda case: (
+            f"the lock table has the digest of another state for {case.url}: restore that state, or repair this"
+        ),
+    ),
+    (
+        lambda case: case.seen.lacks_room_for_mark,
+        lambda case: (
+            f"{case.source} has {MOST_TAGS} tags, the most that S3 takes, and a state that has moved is marked with "
+            f"one more ({TAG}): remove one of its tags, also from state_tags if OpenTofu writes them, then run again"
+        ),
+    ),
+    (lambda case: case.is_complete, NOTHING),
+    (lambda case: case.seen.there is None, MOVE),
+    (lambda case: True, FINISH),
+)
+
+
 def evaluate(seen: Snapshot, source: str, target: StoredState) -> Verdict:
     """What is left to do. Raises Refused where there could be something to lose."""
-    url = target.url
     _check_mark(seen.mark, source, target)
-    if seen.body is None:
+    document = _readable(seen.body, source)
+    case = _Case(seen, document, source, target)
+    decision = next(decision for applies, decision in _CASES if applies(case))
+    if not isinstance(decision, str):
+        raise Refused(decision(case))
+    return Verdict(decision, document, len(seen.body or b""), case.digest, is_in_table=seen.digest is not None)
+
+
+def _readable(body: bytes | None, source: str) -> Document:
+    if body is None:
         raise Refused(f"{source} holds no state")
-    document = document_of(seen.body)
+    document = document_of(body)
     if isinstance(document, Unreadable):
         kind = NotAState if document.is_foreign or document.is_other else Refused
         raise kind(f"{source} is no state that could be moved: {document.reason}")
-    if seen.mark and seen.there is None:
-        raise _gone(source, target)
-    digest = digest_of(seen.body)
-    action = MOVE if seen.there is None else FINISH
-    found = Verdict(action, document, len(seen.body), digest, is_in_table=seen.digest is not None)
-    if seen.mark:
-        return replace(found, action=NOTHING)
-    if not seen.is_consistent:
-        raise Refused(
-            f"{source} is not what the digest in its lock table says: run again if a client is writing it at this "
-            "moment, else repair that first with tf_state_digest"
-        )
-    if seen.mark_there:
-        raise Refused(f"{url} was itself moved to {seen.mark_there}: remove its tag {TAG} if it shall be used again")
-    if seen.is_set_aside and seen.there and _is_continued(seen.there, document):
-        return replace(found, action=NOTHING)
-    if seen.there not in (None, seen.body):
-        raise Refused(
-            f"{url} holds {_describe(seen.there)} and {source} {_describe(seen.body)}: nothing is overwritten"
-        )
-    if seen.digest_there not in (None, digest):
-        raise Refused(f"the lock table has the digest of another state for {url}: restore that state, or repair this")
-    if seen.lacks_room_for_mark:
-        raise Refused(
-            f"{source} has {MOST_TAGS} tags, the most that S3 takes, and a state that has moved is marked with one "
-            f"more ({TAG}): remove one of its tags, also from state_tags if OpenTofu writes them, then run again"
-        )
-    is_whole = seen.there is not None and (seen.digest_there or not target.place.table)
-    return replace(found, action=NOTHING) if seen.is_set_aside and is_whole else found
+    return document
 
 
 def _check_mark(mark: str | None, source: str, target: StoredState) -> None:
@@ -133,8 +187,8 @@ def _check_mark(mark: str | None, source: str, target: StoredState) -> None:
         raise Refused(f"{source} was moved to {mark} before: move it on from there")
 
 
-def _gone(source: str, target: StoredState) -> Refused:
-    return Refused(f"{source} was moved to {target.url} before, and is not there any more: restore it there")
+def _gone(source: str, target_url: str) -> str:
+    return f"{source} was moved to {target_url} before, and is not there any more: restore it there"
 
 
 def _is_continued(body: bytes, document: Document) -> bool:
@@ -186,7 +240,7 @@ class Move:
                 f"remove the statement {MOVED} from the policy, then run again"
             )
         if self.target.body() is None:
-            raise _gone(self.source.url, self.target)
+            raise Refused(_gone(self.source.url, self.target.url))
         return not self._ours(read_locks(self.target.aws, self.target.place))
 
     def _settled_snapshot(self) -> Snapshot:

@@ -40,25 +40,45 @@ class Digest:
 def check_digests(
     aws: BackendReader, scope: Scope, items: Iterable[TableItem], seen: Mapping[str, Inspection]
 ) -> list[Digest]:
-    """What is to be said of each digest in the table. `seen`: the states that were read already."""
-    found = {item.path: _known_so_far(item, seen.get(item.path)) for item in items if item.is_digest}
-    unseen = [each for each in found.values() if each.status == "unknown" and not each.failure]
-    found |= _by_path(aws.together([partial(_compared, aws, scope, each, reads=False) for each in unseen]))
-    for is_last in (False, True):
-        suspects = [each for each in found.values() if each.status in ("mismatch", "absent")]
-        if is_last and any(each.is_newly_created for each in suspects):
-            suspects = [each for each in suspects if each.is_newly_created]
-            aws.rest(SETTLE_S)
-        elif is_last:
-            break
-        found |= _by_path(aws.together([partial(_check_under_lock, aws, scope, each) for each in suspects]))
-    final = [each for each in found.values() if each.status in ("mismatch", "absent")]
-    found |= _by_path(aws.together([partial(_explain, aws, scope, each) for each in final]))
-    return sorted((each for each in found.values() if each.status != "gone"), key=lambda each: each.path)
+    """The status of each digest in the table. `seen`: the states that were read already."""
+    found = [_known_so_far(item, seen.get(item.path)) for item in items if item.is_digest]
+    found = _compare_unknown(aws, scope, found)
+    found = _confirm(aws, scope, found)
+    found = _explain_all(aws, scope, found)
+    return sorted((each for each in found if each.status != "gone"), key=lambda each: each.path)
 
 
-def _by_path(found: Iterable[Digest]) -> dict[str, Digest]:
-    return {each.path: each for each in found}
+def _compare_unknown(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """First pass: with the states as they are now."""
+    unknown = [each for each in found if each.status == "unknown" and not each.failure]
+    return _replaced(found, aws.together([partial(_compared, aws, scope, each, reads=False) for each in unknown]))
+
+
+def _confirm(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """Second pass: what does not fit is read again, and once more after a while if the state was written lately."""
+    found = _confirm_once(aws, scope, found, _misfits(found))
+    recent = [each for each in _misfits(found) if each.is_newly_created]
+    if not recent:
+        return found
+    aws.rest(SETTLE_S)
+    return _confirm_once(aws, scope, found, recent)
+
+
+def _confirm_once(aws: BackendReader, scope: Scope, found: list[Digest], suspects: list[Digest]) -> list[Digest]:
+    return _replaced(found, aws.together([partial(_check_again, aws, scope, each) for each in suspects]))
+
+
+def _explain_all(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """Third pass: which version of the state a digest fits, if any."""
+    return _replaced(found, aws.together([partial(_explain, aws, scope, each) for each in _misfits(found)]))
+
+
+def _misfits(found: Iterable[Digest]) -> list[Digest]:
+    return [each for each in found if each.status in ("mismatch", "absent")]
+
+
+def _replaced(found: Iterable[Digest], newer: Iterable[Digest]) -> list[Digest]:
+    return [*({each.path: each for each in (*found, *newer)}.values())]
 
 
 def _known_so_far(item: TableItem, look: Inspection | None) -> Digest:
@@ -84,7 +104,7 @@ def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Di
     return replace(each, status=status, actual=answer["md5"], is_newly_created=age_s < SETTLE_S)
 
 
-def _check_under_lock(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
+def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
     locked = _locked(aws, scope, each.path)
     if isinstance(locked, Failure):
