@@ -263,7 +263,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     UNPROTECT,
     UNSEEN_CODE,
     WITHOUT_POLICY,
-    Backend,
+    LockedBackend,
     Step,
     can_miss_table,
     namings,
@@ -332,8 +332,8 @@ def change_lock_mode(run: ModuleRun) -> dict[str, Any]:
     )
     transition.inspect(params["observe_seconds"])
     step = _step(params, transition, code)
-    if transition.gone and not can_miss_table(step):
-        raise TfstateError(f"{CallFailed(transition.gone)}; {_REMOVED}")
+    if transition.missing_table and not can_miss_table(step):
+        raise TfstateError(f"{CallFailed(transition.missing_table)}; {_REMOVED}")
     missing = [*_of_probe(step, probed), *reasons(step, _allowed(params)), *transition.reasons()]
     missing += _of_removal(step, transition, _allowed(params)) if params["remove_table"] else []
     work = _remove_table if params["remove_table"] else _take_step
@@ -354,7 +354,7 @@ def _transition(run: ModuleRun) -> Transition:
 
 
 def _step(params: Params, transition: Transition, code: CodeMap | None) -> Step:
-    backend = Backend(transition.scope.bucket.name, params["table"], transition.scope.bucket.region)
+    backend = LockedBackend(transition.scope.bucket.name, params["table"], transition.scope.bucket.region)
     return Step(backend, params["lock_mode"], params["current_lock_mode"], code, transition.has_digest_policy)
 
 
@@ -456,7 +456,7 @@ def _result(
         "digests": sorted(outcome.removed),
         "layers": len(step.layers) if step.code else None,
         **code_result(step.code, step.backend.region),
-        "probe": probed and probed.told,
+        "probe": probed and probed.to_result(),
         "table_removed": outcome.removes_table,
     }
     if problems:
@@ -467,7 +467,7 @@ def _result(
 
 
 def _message(step: Step, transition: Transition, outcome: TransitionOutcome) -> str:
-    if outcome.removes_table or transition.gone:
+    if outcome.removes_table or transition.missing_table:
         return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
     return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"
 

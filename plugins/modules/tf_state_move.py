@@ -477,7 +477,7 @@ def move_states(run: ModuleRun) -> dict[str, Any]:
         unless_checking(run.check_mode, None, migration.release_idle)
         raise
     unless_checking(run.check_mode, None, migration.carry_out)
-    migration.complain()
+    migration.raise_problems()
     result = _result(migration)
     return {**result, "diff": _diff(result)} if run.diff else result
 
@@ -603,7 +603,7 @@ def _migration(request: MigrationRequest, run: ModuleRun) -> Migration:
         target=target,
         keys=request.keys,
         encryption=uploads,
-        fence=request.source_protection,
+        source_protection=request.source_protection,
         lock_timeout_s=request.lock_timeout_s,
         info=_info(),
         project=request.project,

@@ -392,7 +392,7 @@ def test_a_step_is_taken_through_either_execution_by_option_or_by_the_role_s_var
         (False, True),
         (True, False),
     ], results
-    assert "by way of both" in results[3]["msg"]
+    assert "switch to both first" in results[3]["msg"]
     assert results[1]["digests"] == [ONE, TWO, QA]
     assert SECRET not in json.dumps(results)
 

@@ -226,7 +226,7 @@ INPUTS: dict[str, tuple[dict[str, Any], str]] = {
     "no such bucket": ({"bucket": "{bucket}-no"}, "-no does not exist: check its name"),
     "no such table": ({"table": "{table}-no"}, "ResourceNotFoundException; there is none of that name"),
     "table of another key": ({"table": "{table}-other"}, "it is no lock table: the key of one is LockID, a string"),
-    "no duration": ({"state": "released", "older_than": "2 hours"}, "'2 hours' is no duration; say 2h"),
+    "no duration": ({"state": "released", "older_than": "2 hours"}, "'2 hours' is not a duration; use 2h"),
     "age of what is held": ({"older_than": "2h"}, "older_than goes with state: released"),
     "slash": ({"key": "/app/one.tfstate"}, "key '/app/one.tfstate' must be a path without a slash at either end"),
     "no key": ({"key": ""}, "missing required arguments: key"),

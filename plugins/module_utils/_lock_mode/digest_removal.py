@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests that no client shall see any more, removed one by one, each under the locks of its state.
+"""Removes digests, each under the locks of its state.
 
-They are read by Scan, and removed only as they were seen, as both is possible behind the fence. A digest whose state is
-gone is never removed: it is all that keeps clients from starting over.
+They are read by Scan and removed only if unchanged: the digest policy permits both. A digest without a state is never
+removed: without it, clients would take the lost state for an empty one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .._state.inspection import GONE, fingerprint
 from .._state.listing import item_of
 from .._terraform.scope import Scope
 
-#: What our locks say that they are for.
+#: The operation in our locks.
 OPERATION = "lock mode"
 
 
 @dataclass(frozen=True)
 class DigestRemovalResult:
-    """What came of one state."""
+    """The result for one state."""
 
     path: str
     is_removed: bool = False
@@ -58,7 +58,7 @@ def is_ours(lock: Lock, place: Place) -> bool:
 
 @dataclass(frozen=True)
 class DigestRemoval:
-    """`takes_all`: not only those that do not fit."""
+    """`takes_all`: not only digests that do not match."""
 
     aws: BackendClient
     scope: Scope
@@ -66,7 +66,7 @@ class DigestRemoval:
     retry_policy: RetryPolicy
 
     def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[DigestRemovalResult]:
-        """The digests of these states. One that has none is locked and released, which ends what a killed run began."""
+        """Removes the digests of these states. Locks that a killed run left on a state without one are released."""
         works: list[Callable[[], DigestRemovalResult]] = [
             partial(self._carried, path, items.get(path, DigestItem(False))) for path in sorted(paths)
         ]
@@ -97,7 +97,7 @@ class DigestRemoval:
 
 
 def remove_as_seen(aws: LockClient, place: Place, seen: DigestItem) -> None:
-    """Behind the fence nobody can look what became of it."""
+    """The digest policy denies to read the item afterwards."""
     try:
         aws.write(removal(place, seen))
     except CallFailed as refused:

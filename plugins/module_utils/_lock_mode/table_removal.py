@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A lock table that is to go: what keeps it, and what states that have moved away left in it, which can go first."""
+"""Removal of a lock table: what prevents it, and the items of moved states, which are removed first."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from .transition import Transition, TransitionOutcome
 
 @dataclass(frozen=True)
 class TableRemoval:
-    """After a step, which has looked at what there is."""
+    """After a transition that was inspected."""
 
     transition: Transition
 
     def kept(self) -> Iterator[str]:
-        """What must not go with the table, of whatever bucket."""
+        """Items of any bucket that must not be removed with the table."""
         yield from several(sorted(self._kept()))
 
     def _kept(self) -> Iterator[str]:
         bucket = self.transition.scope.bucket.name
-        spare = {lock_id(bucket, lock.path) for lock in self._removable_locks}
-        spare |= {digest_id(bucket, path) for path in self.transition.left}
+        removable = {lock_id(bucket, lock.path) for lock in self._removable_locks}
+        removable |= {digest_id(bucket, path) for path in self.transition.moved_digests}
         asked = {"TableName": self.transition.scope.table, "ConsistentRead": True}
         asked["ProjectionExpression"] = "LockID, Info, Digest"
-        for page in () if self.transition.gone else self.transition.aws.pages(Call("dynamodb", "scan", asked)):
+        for page in () if self.transition.missing_table else self.transition.aws.pages(Call("dynamodb", "scan", asked)):
             if isinstance(page, Failure):
                 raise CallFailed(page)
             for told in page.get("Items", []):
                 name = str(told.get("LockID", {}).get("S"))
-                if name not in spare:
+                if name not in removable:
                     yield f"{name} is still in the table {self.transition.scope.table}: {self._cure(*item_of(told))}"
 
     def _cure(self, bucket: str, item: TableItem) -> str:
@@ -57,16 +57,16 @@ class TableRemoval:
         return watch.moved_states.removable_locks(self.transition.scope.bucket.name, watch.items)
 
     def planned(self) -> TransitionOutcome:
-        return TransitionOutcome(removed=sorted(self.transition.left), released=len(self._removable_locks))
+        return TransitionOutcome(removed=sorted(self.transition.moved_digests), released=len(self._removable_locks))
 
     def carry_out(self) -> TransitionOutcome:
-        """Nobody can write those states meanwhile: what keeps clients from them stays."""
+        """Nobody can write those states meanwhile: the locks and the policy that protect them stay."""
         transition, outcome = self.transition, self.transition.outcome
         for lock in self._removable_locks:
             if problems := release(transition.aws, place_in(transition.scope, lock.path), [lock]).problems:
                 raise TfstateError("; ".join(problems))
             outcome.released += 1
-        for path, item in sorted(transition.left.items()):
+        for path, item in sorted(transition.moved_digests.items()):
             remove_as_seen(transition.aws, place_in(transition.scope, path), item)
             outcome.removed.append(path)
         return outcome

@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a step from lock mode to lock mode changes in AWS: a fence before the digests, and the digests.
+"""What a change of the lock mode changes in AWS: the digest policy, and the digests.
 
-On the way to lock files the fence comes first, so that no client reads a digest that is out of date, nor writes one
-that will be. On the way back none is left when it goes: those of before the fence say nothing of the states of today.
+Towards lock files the digest policy comes first, so that no client reads an outdated digest or writes one that will be
+outdated. On the way back all digests are removed before the policy is: they do not match the states of today.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from .requirements import DYNAMODB, LOCKFILE, several
 
 #: Of a table.
 NOT_FOUND = {"ResourceNotFoundException", "TableNotFoundException"}
-#: Looks for digests that were written while the fence was not yet up everywhere.
+#: How often digests are listed that were written before the digest policy was in effect everywhere.
 ROUNDS = 3
-#: How a move takes the lock in the table, too.
+#: The option by which a move takes the lock in the table, too.
 WITH_TABLE = ", with source_table"
 
 
 @dataclass
 class TransitionOutcome:
-    """What was done, or in check mode would be."""
+    """What was done; in check mode, what would be done."""
 
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     changes_policy: bool = False
-    #: Locks of a run that was killed, or in a table that is to go.
+    #: Locks of a run that was killed, or in a table that is removed.
     released: int = 0
-    #: Its protection, too, which goes first.
+    #: Its deletion protection is removed first.
     removes_table: bool = False
 
     @property
@@ -65,7 +65,7 @@ class TransitionOutcome:
 
 @dataclass
 class Transition:
-    """One task: looks first, changes then. Until it has looked it knows of nothing."""
+    """One task: `inspect` first, then `carry_out`."""
 
     aws: Aws
     scope: Scope
@@ -73,12 +73,12 @@ class Transition:
     lock_timeout_s: int
     without_policy: bool
     outcome: TransitionOutcome = field(default_factory=TransitionOutcome)
-    #: That there is no table, as is right once lock files alone are used and it was removed.
-    gone: Failure | None = None
+    #: Why the table was not found. It may have been removed once lock files alone are used.
+    missing_table: Failure | None = None
     watch: WatchResult = field(default_factory=lambda: WatchResult(Objects(datetime.now(timezone.utc)), ()))
     #: The digests of states that have moved away.
-    left: dict[str, DigestItem] = field(default_factory=dict)
-    #: All states have moved away, and the policy denies everything to everybody.
+    moved_digests: dict[str, DigestItem] = field(default_factory=dict)
+    #: All states have moved away, and the policy denies everything in the bucket to everybody.
     _is_closed: bool = False
     _policy: DigestPolicy | None = None
     _known: list[Digest] = field(default_factory=list)
@@ -90,13 +90,13 @@ class Transition:
         return Lease(self.aws, self.scope, "tf_lock_mode", f"step to {self.target}")
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """No other run works on all states inside; nobody can where the policy denies everything, the lease too."""
+        """Holds the lease, unless the policy denies everything in the bucket, and with it the lease."""
         return nullcontext() if self._is_closed else self._lease.held()
 
-    # What there is.
+    # Inspection.
 
     def inspect(self, observe_s: int) -> None:
-        """Raises TfstateError where something cannot be known."""
+        """Raises TfstateError if something cannot be read."""
         denied = denied_by_policy(self.aws, self.scope.bucket)
         self._is_closed = is_denied(LEASE, {*denied})
         if not self._is_closed:
@@ -110,7 +110,7 @@ class Transition:
         self._known = [] if self.has_digest_policy else self._check_digests(self.watch.items)
         found, moved_states = digest_items(self.aws, self.scope), self.watch.moved_states
         self._items = self._here(found)
-        self.left = {path: item for path, item in found.items() if path in moved_states}
+        self.moved_digests = {path: item for path, item in found.items() if path in moved_states}
         self._due = self._with_state(self._items) if self.has_digest_policy or self._is_forward else self._stale()
 
     @property
@@ -123,7 +123,7 @@ class Transition:
 
     @property
     def buckets_in_policy(self) -> set[str]:
-        """All that share the table, as far as they have taken the step."""
+        """The buckets whose digests the policy denies. They share the table."""
         return self._policy.buckets if self._policy else set()
 
     @property
@@ -136,11 +136,11 @@ class Transition:
             return str(answer["Table"]["TableArn"])
         if answer.code not in NOT_FOUND or not self._is_forward:
             raise CallFailed(answer)
-        self.gone, self.scope = answer, replace(self.scope, table=None)
+        self.missing_table, self.scope = answer, replace(self.scope, table=None)
         return None
 
     def _read_policy(self, arn: str) -> DigestPolicy | None:
-        """Whoever comes back has to know, or it would stay up for ever."""
+        """None if it is not wanted. On the way back it must be read, or it would stay for ever."""
         is_unwanted = self.without_policy and self._is_forward
         try:
             found = read_digest_policy(self.aws, arn)
@@ -151,7 +151,7 @@ class Transition:
         return None if found and is_unwanted and self.scope.bucket.name not in found.buckets else found
 
     def _here(self, found: dict[str, DigestItem]) -> dict[str, DigestItem]:
-        """But for states that nobody can write any more: their digests still fit."""
+        """Without those of moved states, which nobody can write: their digests still match."""
         return {path: item for path, item in found.items() if path not in self.watch.moved_states}
 
     def _check_digests(self, read: Iterable[TableItem]) -> list[Digest]:
@@ -159,7 +159,7 @@ class Transition:
         return check_digests(self.aws, self.scope, here, {})
 
     def _with_state(self, found: dict[str, DigestItem]) -> list[str]:
-        """Digests whose states exist: any other is all that keeps clients from starting over."""
+        """Digests of states that exist. Without its digest, clients would take a lost state for an empty one."""
         unlisted = [path for path in found if path not in self.watch.found.states]
         works = [partial(fingerprint, self.aws, self.scope, path) for path in unlisted]
         answers = self.aws.together(works) if works else []
@@ -170,12 +170,14 @@ class Transition:
     def _stale(self) -> list[str]:
         return [each.path for each in self._known if each.status == "mismatch" and each.matches_version]
 
-    # What is against it.
+    # Reasons against it.
 
     def reasons(self) -> Iterator[str]:
-        yield from several(f"{each}: wait for it, or see to it that its holder is gone" for each in self.watch.held)
+        yield from several(
+            f"{each}: wait until it is released, or make sure that its holder is gone" for each in self.watch.held
+        )
         other = "the table alone" if self._is_forward else "a lock file alone"
-        yield from several(f"a client that knows {other} is at work: {each}" for each in self.watch.in_one_store)
+        yield from several(f"a client that locks in {other} is at work: {each}" for each in self.watch.in_one_store)
         yield from several(filter(None, map(self._digest_problem, self._known)))
         yield from several(self._unprotected_states())
         if self._is_forward and self._policy:
@@ -187,9 +189,11 @@ class Transition:
 
     def _digest_problem(self, each: Digest) -> str | None:
         if each.status == "unknown" or each.failure:
-            return f"the digest of {each.path} cannot be judged{f': {each.failure}' if each.failure else ''}"
+            return f"the digest of {each.path} cannot be checked{f': {each.failure}' if each.failure else ''}"
         if each.status == "mismatch" and (self._is_forward or not each.matches_version):
-            return f"the digest of {each.path} does not fit, and stops clients already: mend it with tf_state_digest"
+            return (
+                f"the digest of {each.path} does not match, and stops clients already: repair it with tf_state_digest"
+            )
         if each.status in ("deleted", "orphan") and self._is_forward:
             return (
                 f"{each.path} has a digest and no state, which keeps clients from starting over: undelete the state "
@@ -198,14 +202,14 @@ class Transition:
         return None
 
     def _unprotected_states(self) -> Iterator[str]:
-        """Fences of moved states that clients of the mode do not see."""
+        """Moved states that are not protected from clients of the new mode."""
         where = {
             LOCKFILE: (FileStore.NAME, "no lock file", ""),
             DYNAMODB: (TableStore.NAME, "not in the table", WITH_TABLE),
         }
         store, lacks, how = where.get(self.target, (None, "", ""))
-        for path in self.watch.moved_states.open_to(store) if store else ():
-            yield f"{path} has moved away, and the lock that keeps clients from it is {lacks}: run its move again{how}"
+        for path in self.watch.moved_states.unprotected_in(store) if store else ():
+            yield f"{path} has moved away, and the lock that protects it is {lacks}: run its move again{how}"
 
     def _named_like_digests(self) -> set[str]:
         found = self.watch.found
@@ -213,14 +217,14 @@ class Transition:
         return {path for path in {*found.states, *found.lock_files, *held} if path.endswith(MARK)}
 
     def cautions(self) -> list[str]:
-        if not self._is_forward or self._policy or self.gone:
+        if not self._is_forward or self._policy or self.missing_table:
             return []
         return [
             "there is no digest policy: whoever still locks both ways goes on to write them, and stops with "
             "an error once a client of lock files alone has written the same state, until this is run again"
         ]
 
-    # What is done.
+    # Changes.
 
     def planned(self) -> TransitionOutcome:
         return TransitionOutcome(
@@ -240,7 +244,7 @@ class Transition:
             if not left or self.outcome.problems:
                 return
             self._remove_digests(found, left, takes_all=True)
-            self.aws.pause(attempt)  # for the fence to be up everywhere
+            self.aws.pause(attempt)  # until the policy is in effect everywhere
             found = self._here(digest_items(self.aws, self.scope)) if self._policy else {}
             left = set(self._with_state(found))
         late = "was written despite the digest policy: run again"
@@ -251,7 +255,7 @@ class Transition:
         if self.outcome.problems or not self._changes_policy:
             return
         self._change_policy()
-        self.aws.rest(SETTLE_S)  # until the fence is gone everywhere, a client may read a digest and not write the next
+        self.aws.rest(SETTLE_S)  # until the policy is gone everywhere: a client may read a digest and fail to write it
         read = items(self.aws, self.scope, str(self.scope.table))
         if isinstance(read, Failure):
             raise CallFailed(read)
@@ -259,7 +263,7 @@ class Transition:
         wrong = {each.path for each in found if each.status == "mismatch"}
         self._remove_digests(digest_items(self.aws, self.scope), wrong, takes_all=False)
         late = [each.path for each in found if each.status in ("unknown", "in_progress")]
-        self.outcome.problems += several(f"the digest of {path} cannot be judged yet: run again" for path in late)
+        self.outcome.problems += several(f"the digest of {path} cannot be checked yet: run again" for path in late)
 
     def _change_policy(self) -> None:
         if not self._policy or not self._changes_policy:
@@ -282,7 +286,7 @@ class Transition:
 
         self.outcome.take(DigestRemoval(self.aws, self.scope, takes_all, retry_policy).carry_out(found, paths))
 
-    # What is told.
+    # Results.
 
     def policy_state(self, outcome: TransitionOutcome) -> str | None:
         """None where there can be none."""

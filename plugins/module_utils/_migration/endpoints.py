@@ -19,11 +19,11 @@ from .stored_state import StoredState
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
+    """A backend that states come from or go to. Without a `key`, all states of the bucket."""
 
     aws: Aws
     bucket: Target
-    #: None: nobody said whether there is one; empty: there is none.
+    #: None: unknown whether there is one; empty: there is none.
     table: str | None
     key: str | None
     workspace_key_prefix: str

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""States on their way into a bucket, all of them, and then their project after them."""
+"""A migration: all states move into a bucket, then the project is updated."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from .source_policy import SourcePolicy
 from .state_move import FINISH, NOTHING, Move, Source, Verdict
 from .stored_state import StoredState, digest_of
 
-#: So many refusals are told one by one.
+#: How many problems are listed.
 TOLD = 5
 
 
 @dataclass
 class MigrationRow:
-    """A state of the task: what has to be done about it, or why nothing can be."""
+    """One state of the migration: what is left to do, or why it cannot be moved."""
 
     workspace: str
     move: Move
     verdict: Verdict | None = None
     problem: str | None = None
-    #: No state at all, and nobody said that it was one.
+    #: An object that is not a state, found in a whole bucket.
     is_foreign: bool = False
-    #: Whether it cannot be read, for lack of permission.
+    #: Whether it cannot be read for lack of permission.
     is_denied: bool = False
     is_done: bool = False
-    #: It moved before, and runs of this move left the destination locked.
+    #: It has moved, and earlier runs of this move left the destination locked.
     is_left_locked: bool = False
 
     @property
     def path(self) -> str | None:
-        """Where it lies in the source's bucket."""
+        """Its path in the source bucket."""
         source = self.move.source
         return source.place.path if isinstance(source, StoredState) else None
 
@@ -78,16 +78,16 @@ class MigrationRow:
 
 @dataclass
 class Migration:
-    """One task: all of its states, then its project. Without a source they are the local states of the project."""
+    """One task: all states, then the project. Without a source, the local states of the project."""
 
     source: Endpoint | None
     target: Endpoint
-    #: Of what there is in a whole bucket, shell patterns; none means all.
+    #: Shell patterns for the states of a whole bucket; none means all.
     keys: tuple[str, ...]
     encryption: Mapping[str, str]
-    fence: str
+    source_protection: str
     lock_timeout_s: int
-    #: What the locks say, but for id, path and info.
+    #: The lock record, without id, path and info.
     info: LockInfo
     project: Project | None
     backend: Backend | None
@@ -98,34 +98,34 @@ class Migration:
     rows: list[MigrationRow] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
     project_update: ProjectUpdate | None = None
-    #: Whether what is told is yet to be done.
+    #: Whether the result is a plan.
     is_plan: bool = False
 
-    # What is to be done.
+    # Planning.
 
     @cached_property
     def source_policy(self) -> SourcePolicy | None:
         return SourcePolicy(self.source, not (self.source.key or self.keys)) if self.source else None
 
     def plan(self) -> None:
-        """Finds out, and refuses what cannot be done. It only reads."""
-        denied = self._denied_paths() if self.fence == "deny" else set()
+        """Plans every state, and refuses what cannot be done. It only reads."""
+        denied = self._denied_paths() if self.source_protection == "deny" else set()
         self.rows = list(self._rows())
         rows = sorted(self.rows, key=partial(_is_among, denied))
-        for row in rows[:1]:  # makes the clients of both sides, which is not safe in threads
+        for row in rows[:1]:  # creates the clients of both endpoints, which is not thread-safe
             self._evaluate(denied, row)
         self.target.aws.together([partial(self._evaluate, denied, row) for row in rows[1:]])
         self._evaluate_denied()
         if self.target.key:
-            self.complain(Refused)
-        if self.fence == "deny" and self.source_policy:
+            self.raise_problems(Refused)
+        if self.source_protection == "deny" and self.source_policy:
             self.source_policy.plan(self._moved_paths())
         if self.project and self.backend:
             self._plan_update(self.project, self.backend)
         self.is_plan = True
 
-    def complain(self, kind: type[TfstateError] = TfstateError) -> None:
-        """Raises if there is something that cannot be moved, or could not."""
+    def raise_problems(self, kind: type[TfstateError] = TfstateError) -> None:
+        """Raises if a state cannot be moved or could not be moved."""
         problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
         problems += [self.project_update.problem] if self.project_update and self.project_update.problem else []
         if problems:
@@ -148,11 +148,11 @@ class Migration:
             row.problem = str(error)
 
     def _evaluate_denied(self) -> None:
-        """What an earlier fence keeps from us, too, whatever the fence is now."""
+        """States that the policy of an earlier run denies, whatever source_protection is now."""
         unread = [row for row in self.rows if row.is_denied and row.path]
         try:
             denied = self._denied_paths() if unread else set()
-        except CallFailed:  # what could not be read is told
+        except CallFailed:  # the problems are reported
             return
         for row in unread:
             if _is_among(denied, row):
@@ -168,7 +168,9 @@ class Migration:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
             target = self.target.stored(path, self.encryption)
             info = replace(self.info, info=f"moved, or on its way, from {source.url} to {target.url}")
-            yield MigrationRow(workspace, Move(source, target, info, self.fence != "tag", self._endpoint_urls()))
+            yield MigrationRow(
+                workspace, Move(source, target, info, self.source_protection != "tag", self._endpoint_urls())
+            )
 
     def _endpoint_urls(self) -> tuple[str, ...]:
         sides = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
@@ -206,10 +208,10 @@ class Migration:
         if self.remove_local:
             project_update.leftovers = [path for state in self.local.values() for path in state.leftovers]
 
-    # What is done.
+    # Changes.
 
     def carry_out(self) -> None:
-        """Moves every state that can be moved. Raises once that is done if one of them could not."""
+        """Moves every state that can be moved, then raises if one could not."""
         self.is_plan = False
         self._renew()
         with ExitStack() as locks:
@@ -221,26 +223,26 @@ class Migration:
             self.release_idle()
             self._renew()
             self._hold([row for row in due if row.is_done and row.verdict and row.move.keeps_lock])
-            if self.fence == "deny":
+            if self.source_protection == "deny":
                 self._deny()
-            self.complain()
+            self.raise_problems()
             if self.project_update:
-                self.project_update.bring(self.local.values())
+                self.project_update.edit_code(self.local.values())
         if self.project_update:
             self._verify(self.project_update)
 
     def release_idle(self) -> None:
-        """What runs that were cut short locked where states cannot go any more."""
+        """Releases destinations that interrupted runs locked and where states cannot be moved any more."""
         refused = [row for row in self.rows if row.problem and not row.is_foreign and row.path]
         if refused:
             self.target.aws.together([partial(self._release_idle, row) for row in refused])
 
     def _release_idle(self, row: MigrationRow) -> None:
-        with suppress(TfstateError):  # it stays, as the problem of this state does
+        with suppress(TfstateError):  # the lock stays, and the problem of this state is reported
             row.move.release_idle()
 
     def _hold(self, rows: list[MigrationRow]) -> None:
-        """The locks that stay, looked at once more before anybody relies on them."""
+        """Checks once more the locks that stay."""
         if not rows:
             return
         self.target.aws.rest(REPEAT_S)
@@ -254,7 +256,7 @@ class Migration:
             row.problem = str(error)
 
     def _deny(self) -> None:
-        """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
+        """If the policy can deny neither the whole bucket nor each state, their locks protect the states."""
         try:
             if self.source_policy:
                 self.source_policy.put(self._moved_paths())
@@ -263,7 +265,7 @@ class Migration:
                 raise
 
     def _changes(self) -> Iterator[bool]:
-        """For each change whether it is done."""
+        """For each change, whether it is done."""
         yield from (row.is_done for row in self.rows if row.action != NOTHING and not row.problem)
         if self.source_policy and self.source_policy.planned:
             yield bool(self.source_policy.done)
@@ -271,20 +273,20 @@ class Migration:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything was written that lasts, also by what failed then; of a plan, whether anything will be."""
+        """Whether a lasting write was made, even if the run failed; for a plan, whether one will be made."""
         lasts = any(side.written for side in (self.source, self.target) if side)
         return lasts or any(is_done or self.is_plan for is_done in self._changes())
 
     def unlisted(self) -> list[str]:
-        """States that are due, and whose digests the source's table lacks."""
+        """States to move without a digest in the source's table."""
         due = [row for row in self.rows if row.action != NOTHING and self.source and self.source.table]
         return [row.move.source.url for row in due if row.verdict and not row.verdict.is_in_table]
 
     @property
     def denied(self) -> list[str]:
-        """What the policy of the source comes to deny."""
-        fence = self.source_policy
-        return sorted((fence.planned if self.is_plan else fence.done) if fence else ())
+        """The states that this run denies in the policy of the source."""
+        policy = self.source_policy
+        return sorted((policy.planned if self.is_plan else policy.done) if policy else ())
 
     def _waiting(self) -> LockTimeout:
         return LockTimeout(self.lock_timeout_s, self._rest)
@@ -294,7 +296,7 @@ class Migration:
         self.target.aws.pause(attempt)
 
     def _renew(self) -> None:
-        """A task is late only where one of its states is."""
+        """Each state gets the whole wait_timeout."""
         for side in (self.source, self.target):
             if side:
                 side.aws.renew()
@@ -322,7 +324,9 @@ class Migration:
         for row in self.rows:
             source, verdict = row.move.source, row.verdict
             if isinstance(source, LocalState) and verdict and digest_of(source.body() or b"") != verdict.digest:
-                raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
+                raise TfstateError(
+                    f"{source.aside} differs from the state that was moved: compare them; nothing was removed"
+                )
 
 
 def _is_among(denied: set[str], row: MigrationRow) -> bool:

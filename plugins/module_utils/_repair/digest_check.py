@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether states are what their digests say. No mismatch is told before it was looked at twice, long enough apart."""
+"""Whether states match their digests. A mismatch is read twice, long enough apart, before it is reported."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .._state.listing import TableItem, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 
-#: So long clients themselves wait for what they read to fit.
+#: How long clients themselves wait for a state to match its digest.
 SETTLE_S = 12
-#: Versions of a state that are compared with a digest.
+#: How many versions of a state are compared with a digest.
 MOST_VERSIONS = 20
 
 
 @dataclass(frozen=True)
 class Digest:
-    """A digest and what it was compared with. `actual`: None if there is no state, or it was not read."""
+    """A digest and its state. `actual` is the MD5 of the state; None if there is none, or it was not read."""
 
     path: str
     status: str
@@ -33,7 +33,7 @@ class Digest:
     actual: str | None = None
     matches_version: str | None = None
     failure: Failure | None = None
-    #: Written so lately that its digest may be on its way.
+    #: The state was written so recently that its digest may follow.
     is_newly_created: bool = True
 
 
@@ -93,7 +93,7 @@ def _known_so_far(item: TableItem, look: Inspection | None) -> Digest:
 
 
 def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Digest:
-    """Against the state as it is now. With `reads`, against its body, whatever its ETag says."""
+    """Compares with the current state; with `reads`, with its body instead of its ETag."""
     answer = fingerprint(aws, scope, each.path, reads=reads)
     if isinstance(answer, Failure) and answer.code in GONE:
         return replace(each, status="absent", actual=None, is_newly_created=True)
@@ -105,7 +105,7 @@ def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Di
 
 
 def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
-    """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
+    """Reads the lock, then the state, then the digest, so that a write between these reads is noticed."""
     locked = _locked(aws, scope, each.path)
     if isinstance(locked, Failure):
         return replace(each, status="unknown", failure=locked)
@@ -125,7 +125,7 @@ def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
 
 
 def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
-    """Whether a client holds it, in either store."""
+    """Whether a client holds the lock, in either store."""
     file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
     in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
     if isinstance(in_table, Failure):
@@ -142,7 +142,7 @@ def _item(scope: Scope, name: str) -> Call:
 
 
 def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
-    """What the versions of the state say of a digest that does not fit."""
+    """Finds the version of the state that matches a digest."""
     found = versions_of(aws, scope, each.path, MOST_VERSIONS)
     if isinstance(found, Failure):
         return replace(each, status="unknown" if each.status == "absent" else each.status, failure=found)

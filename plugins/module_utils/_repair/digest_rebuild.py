@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests for all states that have none, as after a table was lost; any digest that there is stays as it is."""
+"""Digests for all states without one, for example after a table was lost. Existing digests are kept."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .digest_check import Digest, check_digests
 from .digest_repair import StateDigest
 
 OPERATION = "digest rebuild"
-#: What a digest is written over.
+#: The statuses of states that get a digest.
 OPEN = ("missing", "malformed")
-#: What is told of any other digest that stops clients, or may.
+#: What to do about other digests that stop clients, or may.
 ADVICE = {
-    "mismatch": "its digest does not fit: mend it with key",
-    "deleted": "the state was deleted, and can be had back with tf_state_version; its digest waits for that",
+    "mismatch": "its digest does not match: repair it with key",
+    "deleted": "the state was deleted: undelete it with tf_state_version; its digest is kept for that",
     "orphan": "there is a digest and no state: restore the state from a backup, or put a copy of it back",
-    "unknown": "its digest cannot be judged",
+    "unknown": "its digest cannot be checked",
 }
 
 
@@ -44,7 +44,7 @@ class RebuildRow:
     is_due: bool = False
     digest: str | None = None
     problem: str | None = None
-    #: No state at all, and nobody said that it was one.
+    #: An object that is not a state, found in a whole bucket.
     is_foreign: bool = False
     is_done: bool = False
 
@@ -67,7 +67,7 @@ class DigestRebuild:
     scope: Scope
     allow: frozenset[str]
     rows: list[RebuildRow] = field(default_factory=list)
-    #: The states whose locks a killed run has left.
+    #: The states that a killed run left locked.
     ours: list[str] = field(default_factory=list)
 
     @cached_property
@@ -75,7 +75,7 @@ class DigestRebuild:
         return Lease(self.aws, self.scope, "tf_state_digest", "digests of all states")
 
     def plan(self) -> None:
-        """Finds out what is due. It only reads."""
+        """Plans the digests to write. It only reads."""
         self._lease.check()
         found = _known(listing.objects(self.aws, self.scope))
         items = _known(listing.items(self.aws, self.scope, str(self.scope.table)))
@@ -86,7 +86,7 @@ class DigestRebuild:
         self.ours = [path for path in sorted(locked) if self._is_ours(path)]
 
     def carry_out(self) -> None:
-        """Writes what is due, each under the locks of its state, whatever becomes of the others."""
+        """Writes the digests, each under the locks of its state, even if others fail."""
         due = [row for row in self.rows if row.is_due and not row.problem]
         left = [RebuildRow(path, "locked") for path in self.ours if path not in {row.path for row in due}]
         if due or left:
@@ -118,7 +118,7 @@ class DigestRebuild:
             row.problem = str(error)
 
     def _is_written(self, row: RebuildRow, place: Place, locks: Sequence[Lock]) -> bool:
-        """Not if a client has written one meanwhile."""
+        """False if a client has written the digest meanwhile."""
         state = self._state(place)
         plan = state.plan("present")
         row.digest = plan.wanted
@@ -129,7 +129,7 @@ class DigestRebuild:
         return not plan.is_done
 
     def _state(self, place: Place) -> StateDigest:
-        return StateDigest(self.aws, self.scope, place, self.allow, is_patient=False)
+        return StateDigest(self.aws, self.scope, place, self.allow, waits_for_digest=False)
 
     def _is_ours(self, path: str) -> bool:
         place = place_in(self.scope, path)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The digest of one state, judged by the state and its history, and made to fit it."""
+"""Repair of the digest of one state, checked against the state and its history."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest
 
-#: What its locks say that they are for.
+#: The operation in its locks.
 OPERATION = "digest repair"
-#: Words that permit what is refused otherwise.
+#: Values of `allow` that permit what is refused otherwise.
 ACCEPT, FORGET = "accept_state", "forget_state"
 
 
 @dataclass(frozen=True)
 class DigestPlan:
-    """From the digest that is there to the one that shall be; None: to none."""
+    """The existing digest and the wanted one; None: no digest."""
 
     item: DigestItem
     wanted: str | None
-    #: As in the result of tf_backend_info.
+    #: The status, as in the result of tf_backend_info.
     status: str
     content: Content | None = None
 
@@ -42,19 +42,19 @@ class DigestPlan:
 
 @dataclass(frozen=True)
 class StateDigest:
-    """The state that a task is about, and what it may do."""
+    """The state of a task, and what the task may do."""
 
     aws: BackendClient
     scope: Scope
     place: Place
     allow: frozenset[str]
-    #: Looks again, after a while, where the digest of a young state may be on its way.
-    is_patient: bool = True
-    #: What was written, as a run that fails has to tell.
+    #: Whether it reads again after a while if the digest of a new state may follow.
+    waits_for_digest: bool = True
+    #: What was written, which a failed run reports.
     done: list[str] = field(default_factory=list)
 
     def plan(self, state: str) -> DigestPlan:
-        """Raises Refused where a digest must not be written."""
+        """Raises Refused if the digest must not be changed."""
         item, md5 = self._compared()
         if state == "absent" and not item.exists:
             return DigestPlan(item, None, "missing")
@@ -66,20 +66,20 @@ class StateDigest:
             return DigestPlan(item, *self._without_a_state(item, history, state))
         status = {"known": "mismatch"}.get(item.status, item.status)
         self._check_history(content, history, item)
-        if item.text == content.md5:  # written while we looked
+        if item.text == content.md5:  # written meanwhile
             status = "match"
         return DigestPlan(item, None if state == "absent" else content.md5, status, content)
 
     def _compared(self) -> tuple[DigestItem, str | None]:
-        """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
+        """The digest and the MD5 of the state, read again after a while if the state is that new."""
         item, md5, is_newly_created = self._compared_once()
-        if md5 and item.text != md5 and is_newly_created and self.is_patient:
+        if md5 and item.text != md5 and is_newly_created and self.waits_for_digest:
             self.aws.rest(SETTLE_S)
             item, md5, _unused = self._compared_once()
         return item, md5
 
     def _compared_once(self) -> tuple[DigestItem, str | None, bool]:
-        """The state first: so whoever writes between the two looks is noticed."""
+        """Reads the state first, so that a write between the two reads is noticed."""
         answer = fingerprint(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place)
         if isinstance(answer, Failure) and answer.code not in GONE:
@@ -95,7 +95,7 @@ class StateDigest:
             return None, status
         if status == "deleted":
             raise Refused(
-                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
+                f"the state {self.place.path} was deleted and can be restored: undelete it first (tf_state_version "
                 "with state: undeleted). Without its digest clients would take it for empty and create everything again"
             )
         raise Refused(
@@ -108,10 +108,10 @@ class StateDigest:
         document = content.document
         if document is None and not content.is_unjudged:
             raise NotAState(
-                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
+                f"the state {self.place.path} cannot be read by a client ({_why(content)}): restore a "
                 "version of it with tf_state_version"
             )
-        unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
+        unknown = "it has no lineage and serial" if document and document.is_bare else None
         unjudged = _why(content) if document is None else None
         why = unjudged or unknown or history.disagreement() or self._conflicting_version(content, history, item)
         if why and ACCEPT not in self.allow:

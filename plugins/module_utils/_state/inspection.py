@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""States and locks of a backend, one object after another: of none more than a piece lies in memory."""
+"""States and locks of a backend, streamed: no object is held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .._terraform.state_document import Document, Unreadable, head_of
 from .._terraform.state_parser import Reading
 from .listing import HEAD_BYTES, Object, Objects, TableItem
 
-#: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
+#: A lock file without its state is an orphan only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
-#: Whatever bears this name is taken for a state.
+#: Every object with this suffix is taken for a state.
 NAMED = ".tfstate"
-#: The empty answers of HeadObject and GetObject.
+#: Error codes of HeadObject and GetObject for an object that does not exist.
 GONE = {"404", "NoSuchKey", "NotFound"}
-EMPTY = Unreadable("it is empty, which clients take for no state at all")
+EMPTY = Unreadable("it is empty, which clients treat as no state")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a look at an object told. `md5` is that of the body, or None where only reading it all would tell."""
+    """What was read of an object. `md5` is that of the body; None if only the whole body would tell."""
 
     document: Document | Unreadable | None
     md5: str | None
@@ -55,7 +55,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class ObservedLock:
-    """A lock as it was seen. `seen` changes with every byte of it."""
+    """A lock as it was read. `seen` changes with every byte of it."""
 
     path: str
     store: str
@@ -71,7 +71,7 @@ class ObservedLock:
 
 
 class _Body:
-    """A body on its way by: hashed and read, and not kept."""
+    """A body as it is streamed: hashed and parsed, not kept."""
 
     def __init__(self, reads: bool = True) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
@@ -100,7 +100,7 @@ class _Bodies:
 
 
 def inspect_states(aws: BackendReader, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Inspection]:
-    """A look at each state. `wants_counts`: to its end, however long it is."""
+    """Inspects each state. `wants_counts`: to its end, however long it is."""
     paths = sorted(found.states)
     works = [
         partial(_inspect_whole if wants_counts else _inspect_head, aws, scope, path, found.states[path].size)
@@ -114,7 +114,7 @@ def _inspect_head(aws: BackendReader, scope: Scope, path: str, size: int) -> Ins
 
 
 def _inspect_whole(aws: BackendReader, scope: Scope, path: str, size: int) -> Inspection:
-    """What is long and bears no state's name may be anything: it is read on if it begins as a state does."""
+    """A long object without the suffix of a state is read to its end only if it begins like a state."""
     if size > HEAD_BYTES and not path.endswith(NAMED):
         head = _inspect_head(aws, scope, path, size)
         if head.is_foreign:
@@ -125,14 +125,14 @@ def _inspect_whole(aws: BackendReader, scope: Scope, path: str, size: int) -> In
 def foreign_objects(
     scope: Scope, found: Objects, seen: Mapping[str, Inspection], items: Iterable[TableItem]
 ) -> list[str]:
-    """What lies beside the states: it does not begin as one, and neither name, lock nor digest say that it is one."""
+    """Objects that are not states: by their beginning, and without the name, lock or digest of one."""
     claimed = {*found.lock_files, *(item.path for item in items)}
     strange = [path for path, each in seen.items() if each.is_foreign and path not in claimed]
     return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
 
 
 def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Inspection:
-    """At an object, or at its `version`, as GetObject names it."""
+    """Inspects an object, or a version of it."""
     if size == 0:
         return Inspection(EMPTY, None, None)
     bodies = _Bodies()
@@ -157,7 +157,7 @@ def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts
 
 
 def _failed(failure: Failure) -> Inspection:
-    if failure.code == "InvalidRange":  # of an object that is empty by now
+    if failure.code == "InvalidRange":  # the object is empty by now
         return Inspection(EMPTY, None, None)
     return Inspection(None, None, None, failure, failure.code in GONE)
 
@@ -167,7 +167,7 @@ def get(scope: Scope, path: str, **more: str) -> Call:
 
 
 def _whole(answer: Response, length: int) -> int:
-    """How long the object is of which this is a part, or all."""
+    """The length of the whole object."""
     total = str(answer.get("ContentRange", "")).rpartition("/")[2]
     return int(total) if total.isdigit() else length
 

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
     MODES,
-    Backend,
+    LockedBackend,
     Step,
     can_miss_table,
     namings,
@@ -25,7 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
     code_map,
 )
 
-BACKEND = Backend("acme-state", "acme-locks")
+BACKEND = LockedBackend("acme-state", "acme-locks")
 #: Clients of the first do not keep out those of the second, nor the other way round. See docs/lock-modes.md.
 EXCLUDE = {(one, other): {one, other} != {"dynamodb", "lockfile"} for one, other in product(MODES, MODES)}
 #: What clients of a mode may write while a step to a target is due.

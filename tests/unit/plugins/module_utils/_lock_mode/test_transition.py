@@ -114,7 +114,7 @@ def test_every_kind_of_code_is_looked_at_and_everything_is_told_at_once(backend:
     backend.lock(TWO, "file", "table")
     told = backend.missing("lockfile", current_lock_mode="dynamodb")
     assert len(told) == 5, told
-    assert "goes by way of both" in told[0]
+    assert "switch to both first" in told[0]
     assert "1 place in the code may be" in told[1] and "three/main.tf (line 1 is not HCL" in told[1]
     assert "init -reconfigure" in told[2] and ".terraform/terraform.tfstate locks in the table alone" in told[2]
     assert "required_version >= 1.5, < 2.0" in told[3]
@@ -144,18 +144,19 @@ def test_what_terragrunt_generates_is_in_the_way_until_somebody_says_what_it_is(
 
 
 def test_code_that_nobody_saw_is_in_the_way_but_by_word(backend: Backend) -> None:
-    assert "nobody has looked at the code" in backend.missing("lockfile", code=None)[0]
+    assert "was not checked: name its directories" in backend.missing("lockfile", code=None)[0]
     (backend.code / "one" / "backend.tf").unlink()
     assert "none of the code that was read uses" in backend.missing("lockfile")[0]
     assert backend.step("lockfile", code=None, allow=["unseen_code"])["layers"] is None
 
 
 def test_no_step_leaves_both_out(backend: Backend) -> None:
-    assert "by way of both" in backend.missing("lockfile", current_lock_mode="dynamodb")[0]
-    assert "by way of both" in backend.missing("dynamodb", current_lock_mode="lockfile")[0]
+    assert "switch to both first" in backend.missing("lockfile", current_lock_mode="dynamodb")[0]
+    assert "switch to both first" in backend.missing("dynamodb", current_lock_mode="lockfile")[0]
     backend.step("lockfile", current_lock_mode="both")
     assert (
-        "from lockfile to dynamodb it goes by way of both" in backend.missing("dynamodb", current_lock_mode="both")[0]
+        "cannot switch from lockfile to dynamodb directly; switch to both first"
+        in backend.missing("dynamodb", current_lock_mode="both")[0]
     )
 
 
@@ -211,9 +212,9 @@ def test_a_client_that_locks_both_ways_is_not_taken_for_an_older_one(
 
 
 DIGESTS: dict[str, tuple[str, str, str]] = {
-    "of nothing known": ("lockfile", "0" * 32, "does not fit, and stops clients already"),
-    "of nothing known, coming back": ("both", "0" * 32, "does not fit, and stops clients already"),
-    "of an older version": ("lockfile", "older", "does not fit, and stops clients already"),
+    "of nothing known": ("lockfile", "0" * 32, "does not match, and stops clients already"),
+    "of nothing known, coming back": ("both", "0" * 32, "does not match, and stops clients already"),
+    "of an older version": ("lockfile", "older", "does not match, and stops clients already"),
 }
 
 
@@ -292,7 +293,7 @@ def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_on
     rule = backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", times=math.inf, reply=stale)
     result = backend.task("lockfile", wait_timeout=1, observe_seconds=0)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert "does not show the fence yet" in result["msg"]
+    assert "does not show the digest policy yet" in result["msg"]
     assert backend.relay.operations.count("PutResourcePolicy") == 1 and len(backend.digests) == 3
     rule.times = 0
     assert backend.step("lockfile")["digest_policy"] == "active"
@@ -310,7 +311,7 @@ def test_a_fence_that_never_was_written_is_no_change(backend: Backend) -> None:
     backend.relay.on("PutResourcePolicy", reply=error("PolicyNotFoundException"), times=math.inf)
     result = backend.task("lockfile", wait_timeout=1, observe_seconds=0)
     assert (result["failed"], result["changed"], backend.fence) == (True, False, False)
-    assert "does not show the fence yet" in result["msg"]
+    assert "does not show the digest policy yet" in result["msg"]
 
 
 def test_a_digest_that_is_removed_is_told_though_its_lock_is_not_released(backend: Backend) -> None:
@@ -338,7 +339,7 @@ def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_n
 
     monkeypatch.setattr(Aws, "rest", meanwhile)
     result = backend.task("both")
-    assert result["failed"] and f"the digest of {ONE} cannot be judged yet: run again" in result["msg"]
+    assert result["failed"] and f"the digest of {ONE} cannot be checked yet: run again" in result["msg"]
     assert (result["changed"], backend.fence) == (True, False)
     monkeypatch.undo()
     backend.relay._rules.clear()

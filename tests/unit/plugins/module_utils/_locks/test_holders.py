@@ -49,7 +49,7 @@ def test_durations_are_read(duration: str, wanted: int) -> None:
 
 @pytest.mark.parametrize("duration", ["", "h", "2 h", "-1", "1.5h", "2y", "2h!", "²", "1h30"])
 def test_what_is_no_duration_is_said_to_be_none(duration: str) -> None:
-    with pytest.raises(Invalid, match="is no duration; say 2h"):
+    with pytest.raises(Invalid, match="is not a duration; use 2h"):
         seconds(duration)
 
 

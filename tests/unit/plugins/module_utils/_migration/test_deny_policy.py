@@ -104,7 +104,9 @@ WILD = ["*", "a*", "a?b/terraform.tfstate", "${aws:username}", "env:/${x}/k", "a
 def test_a_key_that_a_policy_takes_for_a_pattern_is_not_written_into_one(key: str):
     aws = bucket_of()
     for paths in ({key, "b"}, {key}):
-        with pytest.raises(Invalid, match=r"holds \*, \? or \$\{, which a policy takes for a pattern.*use fence lock"):
+        with pytest.raises(
+            Invalid, match=r"holds \*, \? or \$\{, which a policy takes for a pattern.*use source_protection: lock"
+        ):
             source_policy(aws, paths).plan(paths)
         with pytest.raises(Invalid, match="pattern"):
             source_policy(aws, paths).put(paths)
@@ -134,7 +136,7 @@ def source_policy(aws: FakeAws, paths: set[str], is_whole: bool = False) -> Sour
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():
-    with pytest.raises(Invalid, match="20480 bytes that AWS takes: use fence lock"):
+    with pytest.raises(Invalid, match="20480 bytes that AWS takes: use source_protection: lock"):
         with_denied(None, ARN, [f"{number:03}/terraform.tfstate" for number in range(300)])
 
 
@@ -174,7 +176,7 @@ def test_a_fence_that_somebody_overwrites_is_put_once_more_beside_what_he_wrote(
 def test_a_fence_that_never_shows_is_a_failure():
     aws = bucket_of()
     aws.watch = lambda world: put(world, with_denied(None, ARN, ["b"]))
-    with pytest.raises(TfstateError, match="old does not come to deny what moved: somebody else writes it; run again"):
+    with pytest.raises(TfstateError, match="old does not deny the states that moved: another client changes it"):
         deny(aws, OLD, {"a"})
 
 

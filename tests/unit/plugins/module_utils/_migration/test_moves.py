@@ -95,16 +95,16 @@ def test_another_state_is_never_overwritten(world: World):
     world.new.put(state(9))
     refused(world, f"holds lineage {LINEAGE}, serial 9 and s3://{world.old.bucket}/{KEY} lineage {LINEAGE}, serial 4")
     world.new.put(b"no state")
-    refused(world, "holds what is no state and")
+    refused(world, "holds an object that is not a state and")
 
 
 def test_what_is_not_in_order_is_not_moved(world: World):
     refused(world, f"there is no state of {KEY} in {world.old.bucket}")
     world.old.put(b'{"version": 4, "serial')
-    refused(world, "is no state that could be moved: it is cut off, or not JSON")
+    refused(world, "cannot be moved, as it is not a state: it is cut off, or not JSON")
     world.old.put(state())
     world.old.s3.put_object(Bucket=world.old.bucket, Key=KEY, Body=state(5))
-    refused(world, "is not what the digest in its lock table says")
+    refused(world, "does not match the digest in its lock table")
     world.old.put(state())
     world.new.put(state(9))
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEY)
@@ -146,7 +146,7 @@ def test_what_moved_and_vanished_is_not_moved_again_unasked(world: World):
     world.old.put(state())
     world.moved(source_protection="tag")
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEY)
-    refused(world, "before, and is not there any more: restore it there", source_protection="tag")
+    refused(world, "before, and does not exist there any more: restore it there", source_protection="tag")
 
 
 def test_it_waits_for_a_lock_and_then_moves_what_its_holder_wrote(world: World):
@@ -194,7 +194,7 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     world.old.unlock(keys[3])
     result = world.moved(key=None)
     assert result["progress"]["moved"] == 1 and result["progress"]["unchanged"] == 7
-    assert [text for text in result["warnings"] if "README.md is no state" in text]
+    assert [text for text in result["warnings"] if "README.md cannot be moved, as it is not a state" in text]
     assert [world.new.bodies(key) for key in keys] == [[state()]] * 8
     assert not world.moved(key=None, keys=["p*"])["changed"]
 
@@ -307,7 +307,7 @@ def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(world: Wo
     overwrites = then(lambda _call: world.new.put(state(9), digest=False))
     world.relay.on("PutItem", nth=3, reply=overwrites)
     result = world.move()
-    assert result["failed"] and "reads back other than it was written: somebody else writes there" in result["msg"]
+    assert result["failed"] and "differs from what was written: another client writes there" in result["msg"]
     assert (world.old.mark(), len(world.old.locks()), world.new.locks()) == (None, 2, [])
 
 

@@ -53,7 +53,7 @@ def test_a_source_without_its_mark_stays_locked_whatever_the_fence(world: World)
     result = world.move(source_protection="tag")
     rule.times = 0
     assert result["failed"] and result["changed"] and "s3:PutObjectTagging" in result["msg"]
-    assert any("stays, as it may fence a copy: run again" in text for text in result["warnings"])
+    assert any("stays, as there may be a copy: run again" in text for text in result["warnings"])
     assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
     world.moved(source_protection="tag")
     assert world.old.mark() and world.old.locks() == []

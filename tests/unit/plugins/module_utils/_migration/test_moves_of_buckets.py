@@ -26,7 +26,7 @@ def test_a_lock_with_the_name_of_the_digest_survives(world: World):
     world.old.put(state())
     world.new.lock(f"{KEY}-md5")
     result = world.move()
-    assert result["failed"] and "would bear the name of the lock" in result["msg"]
+    assert result["failed"] and "would have the name of the lock" in result["msg"]
     assert [lock["ID"] for lock in world.new.locks(f"{KEY}-md5")] == ["theirs"]
 
 
@@ -48,7 +48,7 @@ def test_json_that_is_no_state_is_left_alone(world: World):
     world.old.s3.put_object(Bucket=world.old.bucket, Key="team.auto.tfvars.json", Body=b'{"team": "x"}')
     result = world.moved(key=None)
     assert result["progress"]["moved"] == 3
-    assert any("team.auto.tfvars.json is no state" in text for text in result["warnings"])
+    assert any("team.auto.tfvars.json cannot be moved, as it is not a state" in text for text in result["warnings"])
 
 
 def test_one_state_that_cannot_be_moved_does_not_keep_the_others(world: World):

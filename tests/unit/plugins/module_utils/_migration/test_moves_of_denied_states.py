@@ -50,7 +50,7 @@ def test_what_is_denied_has_moved_only_to_where_its_mark_says(world: World, tmp_
     elsewhere = {"source_key": KEYS[0], "key": "team/shop.tfstate", "project": str(tmp_path), **source}
     refused(
         world,
-        f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it on",
+        f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it",
         source_protection=fence,
         **elsewhere,
     )
@@ -61,7 +61,7 @@ def test_what_is_denied_has_moved_only_to_where_its_mark_says(world: World, tmp_
 def test_what_is_denied_and_no_longer_at_the_destination_is_told(world: World, fence: str):
     denied_states(world)
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEYS[1])
-    refused(world, f"{KEYS[1]} before, and is not there any more", key=None, source_protection=fence)
+    refused(world, f"{KEYS[1]} before, and does not exist there any more", key=None, source_protection=fence)
 
 
 @pytest.mark.parametrize("fence", ["lock", "deny"])

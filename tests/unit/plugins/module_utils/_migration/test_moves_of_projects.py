@@ -115,7 +115,7 @@ def test_what_the_code_no_longer_says_is_told_by_name(world: World, tmp_path: Pa
     known = [{"paths": "*.tf", "backend": {"bucket": world.old.bucket}}]
     refused(world, "main.tf (it names no bucket", **from_bucket(world, clone))
     (warning,) = world.moved(**from_bucket(world, clone, code_known=known))["warnings"]
-    assert "also said acl, profile, and does no more" in warning and "a-profile" not in warning
+    assert "had acl, profile, which the new one does not have" in warning and "a-profile" not in warning
 
 
 def test_local_states_stay_where_their_code_would_not_follow(world: World, project: Path):

@@ -157,7 +157,7 @@ def test_what_was_written_and_removed_before_a_failure_is_told(tmp_path: Path):
     (tmp_path / "a.backup").touch()
     following.leftovers = [*State.leftovers]
     assert following.changes() == [False, False, False]
-    following.bring([])
+    following.edit_code([])
     with pytest.raises(TfstateError, match="busy cannot be changed"):
         following.remove([State])  # type: ignore[list-item]
     assert following.changes() == [True, True, False]

@@ -113,7 +113,7 @@ def test_a_source_stays_locked_if_the_refused_copy_is_there_all_the_same():
     with pytest.raises(CallFailed, match="AccessDenied"):
         move(old, new).carry_out(no_wait)
     assert sorted(old.files) == [PATH, f"{PATH}.tflock"]
-    assert "stays, as it may fence a copy" in old.warnings[-1]
+    assert "stays, as there may be a copy" in old.warnings[-1]
 
 
 @pytest.mark.parametrize(("code", "is_blind"), [("InternalError", False), ("AccessDenied", True)])
@@ -260,14 +260,14 @@ CASES: dict[str, tuple[Snapshot, str]] = {
     "moved elsewhere, and no state": (replace(FRESH, mark="s3://else/where", body=None), "was moved to s3://else"),
     "no state": (replace(FRESH, body=None), "holds no state"),
     "marked, and no state": (replace(FRESH, body=None, mark=MARK), "holds no state"),
-    "not JSON": (replace(FRESH, body=b'{"version": 4, "serial'), "is no state that could be moved"),
-    "marked, and not JSON": (replace(FRESH, body=b"{", mark=MARK), "is no state that could be moved"),
-    "marked, and gone": (replace(FRESH, mark=MARK), "is not there any more: restore it there"),
-    "marked, gone, and a wrong digest": (replace(FRESH, mark=MARK, digest=WRONG), "is not there any more"),
-    "a wrong digest": (replace(FRESH, digest=WRONG), "is not what the digest in its lock table says"),
+    "not JSON": (replace(FRESH, body=b'{"version": 4, "serial'), "cannot be moved, as it is not a state"),
+    "marked, and not JSON": (replace(FRESH, body=b"{", mark=MARK), "cannot be moved, as it is not a state"),
+    "marked, and gone": (replace(FRESH, mark=MARK), "does not exist there any more: restore it there"),
+    "marked, gone, and a wrong digest": (replace(FRESH, mark=MARK, digest=WRONG), "does not exist there any more"),
+    "a wrong digest": (replace(FRESH, digest=WRONG), "does not match the digest in its lock table"),
     "a wrong digest, and a destination that moved": (
         replace(COPIED, digest=WRONG, mark_there="s3://x/y"),
-        "is not what the digest in its lock table says",
+        "does not match the digest in its lock table",
     ),
     "the destination moved": (replace(COPIED, mark_there="s3://x/y"), "was itself moved to s3://x/y"),
     "the destination moved on": (replace(ASIDE, there=state(9), mark_there="s3://x/y"), "was itself moved"),
@@ -277,7 +277,7 @@ CASES: dict[str, tuple[Snapshot, str]] = {
     ),
     "another state, and its digest": (replace(COPIED, there=state(9), digest_there=WRONG), "nothing is overwritten"),
     "another lineage than that of a project": (replace(ASIDE, there=state(9, "y")), "nothing is overwritten"),
-    "no state at the destination": (replace(COPIED, there=b"x"), "holds what is no state and"),
+    "no state at the destination": (replace(COPIED, there=b"x"), "holds an object that is not a state and"),
     "the digest of another state": (replace(FRESH, digest_there=WRONG), "has the digest of another state"),
     "the digest of another state, and no room": (
         replace(FRESH, digest_there=WRONG, lacks_room_for_mark=True),

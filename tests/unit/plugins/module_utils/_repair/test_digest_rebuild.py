@@ -52,7 +52,7 @@ def test_a_digest_that_is_there_is_never_touched_and_named_where_it_is_wrong(bac
 def test_what_is_no_state_is_left_alone_with_a_warning(backend: Backend, body: bytes) -> None:
     backend.s3.put_object(Bucket=backend.bucket, Key="README.md", Body=body)
     result = done(backend)
-    assert "left alone: the state README.md is no state" in result["warnings"][0]
+    assert "left alone: the state README.md cannot be read by a client" in result["warnings"][0]
     assert "README.md" not in backend.digests and result["progress"]["foreign"] == 1
 
 
