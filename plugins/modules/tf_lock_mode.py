@@ -263,7 +263,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     UNPROTECT,
     UNSEEN_CODE,
     WITHOUT_POLICY,
-    Backend,
+    LockedBackend,
     Step,
     can_miss_table,
     namings,
@@ -272,9 +272,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     several,
     unseen_neighbours,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import Probe, probe
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.table_removal import Emptying
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import Crossing, Outcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import StoreProbe, probe
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.table_removal import TableRemoval
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import (
+    Transition,
+    TransitionOutcome,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
     code_of,
@@ -319,24 +322,26 @@ _REMOVED = (
 
 def change_lock_mode(run: ModuleRun) -> dict[str, Any]:
     params = run.params
-    crossing: Crossing | None = None
+    transition: Transition | None = None
     code: CodeMap | None = None
-    run.failure = lambda _error: _failure(params, crossing, code)
+    run.failure = lambda _error: _failure(params, transition, code)
     code = code_of(params)
-    crossing = _crossing(run)
-    probed = unless_checking(run.check_mode or not params["probe"], None, partial(probe, crossing.aws, crossing.scope))
-    crossing.look(params["observe_seconds"])
-    step = _step(params, crossing, code)
-    if crossing.gone and not can_miss_table(step):
-        raise TfstateError(f"{CallFailed(crossing.gone)}; {_REMOVED}")
-    missing = [*_of_probe(step, probed), *reasons(step, _allowed(params)), *crossing.reasons()]
-    missing += _of_removal(step, crossing, _allowed(params)) if params["remove_table"] else []
+    transition = _transition(run)
+    probed = unless_checking(
+        run.check_mode or not params["probe"], None, partial(probe, transition.aws, transition.scope)
+    )
+    transition.inspect(params["observe_seconds"])
+    step = _step(params, transition, code)
+    if transition.missing_table and not can_miss_table(step):
+        raise TfstateError(f"{CallFailed(transition.missing_table)}; {_REMOVED}")
+    missing = [*_of_probe(step, probed), *reasons(step, _allowed(params)), *transition.reasons()]
+    missing += _of_removal(step, transition, _allowed(params)) if params["remove_table"] else []
     work = _remove_table if params["remove_table"] else _take_step
-    outcome = Outcome() if missing else work(params, crossing, run.check_mode)
-    return _result(step, crossing, missing, outcome, probed, run.diff)
+    outcome = TransitionOutcome() if missing else work(params, transition, run.check_mode)
+    return _result(step, transition, missing, outcome, probed, run.diff)
 
 
-def _crossing(run: ModuleRun) -> Crossing:
+def _transition(run: ModuleRun) -> Transition:
     params = run.params
     if not params["table"]:
         raise Invalid("table is empty: every step has a lock table on one of its sides")
@@ -345,12 +350,12 @@ def _crossing(run: ModuleRun) -> Crossing:
     scope = Scope(target_of(params, "bucket"), params["table"], encryption=encryption_of(params))
     aws = run.client(timeout_s=params["wait_timeout"] + params["observe_seconds"] + params["lock_timeout"])
     check_bucket(aws, scope.bucket, scope.table)
-    return Crossing(aws, scope, params["lock_mode"], params["lock_timeout"], WITHOUT_POLICY in _allowed(params))
+    return Transition(aws, scope, params["lock_mode"], params["lock_timeout"], WITHOUT_POLICY in _allowed(params))
 
 
-def _step(params: Params, crossing: Crossing, code: CodeMap | None) -> Step:
-    backend = Backend(crossing.scope.bucket.name, params["table"], crossing.scope.bucket.region)
-    return Step(backend, params["lock_mode"], params["current_lock_mode"], code, crossing.is_fenced)
+def _step(params: Params, transition: Transition, code: CodeMap | None) -> Step:
+    backend = LockedBackend(transition.scope.bucket.name, params["table"], transition.scope.bucket.region)
+    return Step(backend, params["lock_mode"], params["current_lock_mode"], code, transition.has_digest_policy)
 
 
 MODULE = ModuleEntry(
@@ -364,50 +369,50 @@ def _allowed(params: Params) -> frozenset[str]:
     return frozenset(params["allow"] or ())
 
 
-def _of_probe(step: Step, probed: Probe | None) -> list[str]:
+def _of_probe(step: Step, probed: StoreProbe | None) -> list[str]:
     is_harmful = probed and probed.problem and step.target != DYNAMODB
     return [f"{step.backend.bucket} takes no lock files: {probed.problem}"] if probed and is_harmful else []
 
 
-def _of_removal(step: Step, crossing: Crossing, allow: Iterable[str]) -> list[str]:
+def _of_removal(step: Step, transition: Transition, allow: Iterable[str]) -> list[str]:
     """What would be lost with the table. Nobody sees whether a step that is still to be taken empties it."""
     first = ["there is something left to do before the table can go: take the step without remove_table first"]
-    users = [*namings(step), *unseen_neighbours(step, crossing.fenced_buckets, allow)]
-    return [*several(users), *(first if crossing.foreseen().is_changed else Emptying(crossing).kept())]
+    users = [*namings(step), *unseen_neighbours(step, transition.buckets_in_policy, allow)]
+    return [*several(users), *(first if transition.planned().is_changed else TableRemoval(transition).kept())]
 
 
-def _take_step(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
-    return unless_checking(check_mode, crossing.foreseen(), crossing.carry_out)
+def _take_step(params: Params, transition: Transition, check_mode: bool) -> TransitionOutcome:
+    return unless_checking(check_mode, transition.planned(), transition.carry_out)
 
 
-def _remove_table(params: Params, crossing: Crossing, check_mode: bool) -> Outcome:
+def _remove_table(params: Params, transition: Transition, check_mode: bool) -> TransitionOutcome:
     """Refused before it is emptied, though nobody sees it empty yet: that nothing else is in it was seen."""
     emptied = replace(TABLE, teardown=TABLE.teardown[1:])
-    foreseen, outcome = _removal(params, crossing, emptied, True), Emptying(crossing).foreseen()
-    if outcome.is_changed or foreseen.changes:
-        outcome = unless_checking(check_mode, outcome, partial(_empty_and_remove, params, crossing))
-    outcome.removes_table = bool(foreseen.changes)
+    planned, outcome = _removal(params, transition, emptied, True), TableRemoval(transition).planned()
+    if outcome.is_changed or planned.changes:
+        outcome = unless_checking(check_mode, outcome, partial(_empty_and_remove, params, transition))
+    outcome.removes_table = bool(planned.changes)
     return outcome
 
 
-def _empty_and_remove(params: Params, crossing: Crossing) -> Outcome:
+def _empty_and_remove(params: Params, transition: Transition) -> TransitionOutcome:
     """Under one lease, so that no other run takes the step back in between."""
-    with crossing.alone():
-        outcome = Emptying(crossing).carry_out()
+    with transition.exclusive():
+        outcome = TableRemoval(transition).carry_out()
         try:
-            _removal(params, crossing, TABLE, False)
+            _removal(params, transition, TABLE, False)
         except Interrupted as error:
             outcome.removes_table = error.has_written
             raise TfstateError(f"{error}; {_done_to(params['table'], error)}") from error
     return outcome
 
 
-def _removal(params: Params, crossing: Crossing, table: Resource, is_foreseen: bool) -> Reconciled:
+def _removal(params: Params, transition: Transition, table: Resource, is_foreseen: bool) -> Reconciled:
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
     options = {"state": "absent", "unmanaged": None, **words}
-    crossing.aws.renew()
+    transition.aws.renew()
     try:
-        return reconcile(crossing.aws, table, target_of(params, "table"), options, is_foreseen)
+        return reconcile(transition.aws, table, target_of(params, "table"), options, is_foreseen)
     except Refused as refused:
         problems = (
             f"{each.reason}; remove it there" if each.word == _TAKE_OVER else str(each) for each in refused.refusals
@@ -423,41 +428,46 @@ def _done_to(table: str, error: Interrupted) -> str:
     return f"the table {table} is there{', without its deletion protection' if done else ' as it was'}: run again"
 
 
-def _failure(params: Params, crossing: Crossing | None, code: CodeMap | None) -> dict[str, Any]:
+def _failure(params: Params, transition: Transition | None, code: CodeMap | None) -> dict[str, Any]:
     """What is known of a step that was cut short."""
-    outcome = crossing.outcome if crossing else Outcome()
+    outcome = transition.outcome if transition else TransitionOutcome()
     digests = sorted(outcome.removed)
     return {"changed": outcome.is_changed, "digests": digests, **code_result(code, params["region"])}
 
 
 def _result(
-    step: Step, crossing: Crossing, missing: list[str], outcome: Outcome, probed: Probe | None, diff: bool
+    step: Step,
+    transition: Transition,
+    missing: list[str],
+    outcome: TransitionOutcome,
+    probed: StoreProbe | None,
+    diff: bool,
 ) -> dict[str, Any]:
     problems = [*missing, *outcome.problems]
-    crossing.aws.warnings.extend(crossing.cautions())
+    transition.aws.warnings.extend(transition.cautions())
     origin = step.origin
     result: dict[str, Any] = {
         "changed": outcome.is_changed,
-        "msg": "; ".join(problems) or _message(step, crossing, outcome),
+        "msg": "; ".join(problems) or _message(step, transition, outcome),
         "from": origin,
         "to": step.target,
         "missing": missing,
-        "digest_policy": crossing.shown_fence(outcome),
+        "digest_policy": transition.policy_state(outcome),
         "digests": sorted(outcome.removed),
         "layers": len(step.layers) if step.code else None,
         **code_result(step.code, step.backend.region),
-        "probe": probed and probed.told,
+        "probe": probed and probed.to_result(),
         "table_removed": outcome.removes_table,
     }
     if problems:
         result["failed"] = True
     if diff:
-        result["diff"] = crossing.diff(outcome)
+        result["diff"] = transition.diff(outcome)
     return result
 
 
-def _message(step: Step, crossing: Crossing, outcome: Outcome) -> str:
-    if outcome.removes_table or crossing.gone:
+def _message(step: Step, transition: Transition, outcome: TransitionOutcome) -> str:
+    if outcome.removes_table or transition.missing_table:
         return f"{step.backend.bucket} is locked by file alone, and the table {step.backend.table} is gone"
     return f"{step.backend.bucket} is ready for {step.target}: {next_step(step.target)}"
 

@@ -212,7 +212,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, left_locks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, leftover_locks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -230,12 +230,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     place_of,
     scope_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest_rebuild import Rebuilding, Row
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest_rebuild import (
+    DigestRebuild,
+    RebuildRow,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest_repair import (
     ACCEPT,
     FORGET,
     OPERATION,
-    Plan,
+    DigestPlan,
     StateDigest,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import DEFAULT_WORKSPACE
@@ -266,10 +269,10 @@ def repair_digest(aws: Aws, run: ModuleRun) -> dict[str, Any]:
     state = StateDigest(aws, scope_of(params), place, frozenset(params["allow"] or ()))
     run.failure = lambda error: _failure(state.done, error)
     plan = state.plan(params["state"])
-    is_changed = not plan.is_done or (not params["lock_id"] and bool(left_locks(aws, place, OPERATION)))
+    is_changed = not plan.is_done or (not params["lock_id"] and bool(leftover_locks(aws, place, OPERATION)))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])
-        plan = unless_checking(run.check_mode, plan, partial(state.mend, params["state"], params["lock_id"]))
+        plan = unless_checking(run.check_mode, plan, partial(state.repair, params["state"], params["lock_id"]))
     return _result(place, plan, is_changed, run.diff)
 
 
@@ -281,10 +284,10 @@ def rebuild_digests(aws: Aws, run: ModuleRun) -> dict[str, Any]:
     params = run.params
     if params["state"] == "absent" or params["lock_id"] or params["workspace"] != DEFAULT_WORKSPACE:
         raise Invalid("key is missing: state: absent, lock_id and workspace are about one state")
-    rebuilding = Rebuilding(aws, scope_of(params), frozenset(params["allow"] or ()))
-    rebuilding.foresee()
-    unless_checking(run.check_mode, None, rebuilding.carry_out)
-    return _rebuild_result(rebuilding, run.diff)
+    rebuild = DigestRebuild(aws, scope_of(params), frozenset(params["allow"] or ()))
+    rebuild.plan()
+    unless_checking(run.check_mode, None, rebuild.carry_out)
+    return _rebuild_result(rebuild, run.diff)
 
 
 MODULE = ModuleEntry(
@@ -295,7 +298,7 @@ MODULE = ModuleEntry(
 )
 
 
-def _result(place: Place, plan: Plan, is_changed: bool, diff: bool) -> dict[str, Any]:
+def _result(place: Place, plan: DigestPlan, is_changed: bool, diff: bool) -> dict[str, Any]:
     document = plan.content and plan.content.document
     is_now = "has no digest" if plan.wanted is None else f"has the digest {plan.wanted}, which fits"
     result: dict[str, Any] = {
@@ -314,15 +317,15 @@ def _result(place: Place, plan: Plan, is_changed: bool, diff: bool) -> dict[str,
     return result
 
 
-def _rebuild_result(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
-    rows = rebuilding.rows
+def _rebuild_result(rebuild: DigestRebuild, diff: bool) -> dict[str, Any]:
+    rows = rebuild.rows
     written = [row for row in rows if row.is_due and not row.problem]
     problems = [row for row in rows if row.problem and not row.is_foreign]
-    rebuilding.aws.warnings.extend(f"left alone: {row.problem}" for row in rows if row.is_foreign)
+    rebuild.aws.warnings.extend(f"left alone: {row.problem}" for row in rows if row.is_foreign)
     result: dict[str, Any] = {
-        "changed": bool(written or rebuilding.ours),
+        "changed": bool(written or rebuild.ours),
         "msg": "; ".join(str(row.problem) for row in problems) or f"{len(rows)} states have digests that fit",
-        "states": [row.told() for row in rows],
+        "states": [row.to_result() for row in rows],
         "progress": _progress(rows, written, problems),
     }
     if problems:
@@ -333,7 +336,7 @@ def _rebuild_result(rebuilding: Rebuilding, diff: bool) -> dict[str, Any]:
     return result
 
 
-def _progress(rows: list[Row], written: list[Row], problems: list[Row]) -> dict[str, int]:
+def _progress(rows: list[RebuildRow], written: list[RebuildRow], problems: list[RebuildRow]) -> dict[str, int]:
     foreign = [row for row in rows if row.is_foreign]
     unchanged = len(rows) - len(written) - len(problems) - len(foreign)
     counts = {"written": len(written), "unchanged": unchanged, "failed": len(problems), "foreign": len(foreign)}

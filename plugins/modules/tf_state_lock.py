@@ -249,17 +249,22 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import age_s, seconds, sentence, told
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import (
+    age_s,
+    seconds,
+    sentence,
+    to_result,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import (
     REPEAT_S,
+    AlreadyLocked,
     Released,
-    Taken,
-    foreseen,
-    look,
+    planned_locks,
+    read_locks,
     release,
     take,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import named, ours
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import our_lock, with_id
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Lock, Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -335,18 +340,18 @@ def _hold(aws: Aws, place: Place, params: Params, now: datetime, check_mode: boo
         raise Invalid("older_than goes with state: released")
     if (params["lock_id"] or "").startswith(HASH):
         raise Invalid(f"lock_id begins with {HASH}, which names a lock by the hash of its id: give the id itself")
-    before, wanted_id = look(aws, place), params["lock_id"]
+    before, wanted_id = read_locks(aws, place), params["lock_id"]
     mine = [lock for lock in before if lock.id == wanted_id and isinstance(lock.record, LockInfo)]
     if len(mine) < len(before):
         return Settled(before, before, problem=_held_by_others(place, before, now))
     info = next((lock.record for lock in mine if isinstance(lock.record, LockInfo)), None)
-    info = info or ours(place, params["operation"], params["info"], now, wanted_id or "")
-    wanted = foreseen(place, info)
+    info = info or our_lock(place, params["operation"], params["info"], now, wanted_id or "")
+    wanted = planned_locks(place, info)
     if len(mine) == len(wanted):
         return Settled(before, before)
     try:
-        after = unless_checking(check_mode, wanted, partial(_taken_to_stay, aws, place, named(info), before))
-    except Taken as error:
+        after = unless_checking(check_mode, wanted, partial(_taken_to_stay, aws, place, with_id(info), before))
+    except AlreadyLocked as error:
         return Settled(before, (error.lock,), problem=_held_by_others(place, (error.lock,), now))
     return Settled(before, after, is_changed=True)
 
@@ -356,7 +361,7 @@ def _taken_to_stay(aws: Aws, place: Place, info: LockInfo, have: Sequence[Lock])
     taken = [lock for lock in take(aws, place, info, have) if lock not in have]
     try:
         aws.rest(REPEAT_S)
-        return take(aws, place, info, look(aws, place))
+        return take(aws, place, info, read_locks(aws, place))
     except BaseException:
         aws.warnings.extend(release(aws, place, taken).problems)
         raise
@@ -369,7 +374,7 @@ def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
 def _release(aws: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Releases the locks that the task names, whoever holds them."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
-    locks = look(aws, place)
+    locks = read_locks(aws, place)
     try:
         selected = _selected(locks, params, older_than_s, now)
     except _NotSelected as reason:
@@ -422,8 +427,8 @@ def _result(place: Place, settled: Settled, params: Params, now: datetime, diff:
         "changed": settled.is_changed,
         "msg": settled.problem or is_now,
         "path": place.path,
-        "before": told(settled.before, now),
-        "after": told(settled.after, now),
+        "before": to_result(settled.before, now),
+        "after": to_result(settled.after, now),
     }
     if settled.problem:
         result["failed"] = True

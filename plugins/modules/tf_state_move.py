@@ -371,8 +371,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.locati
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import CLIENT, user
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.endpoints import Side
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import Relocation
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.endpoints import Endpoint
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import Migration
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import FINISH, MOVE, NOTHING
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_KNOWN_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CLIENT_OPTIONS
@@ -472,12 +472,12 @@ def move_states(run: ModuleRun) -> dict[str, Any]:
     migration = _migration(request, run)
     run.failure = lambda _error: _result(migration)
     try:
-        migration.foresee()
+        migration.plan()
     except Refused:
         unless_checking(run.check_mode, None, migration.release_idle)
         raise
     unless_checking(run.check_mode, None, migration.carry_out)
-    migration.complain()
+    migration.raise_problems()
     result = _result(migration)
     return {**result, "diff": _diff(result)} if run.diff else result
 
@@ -593,17 +593,17 @@ def _backend(params: Params) -> Backend:
     )
 
 
-def _migration(request: MigrationRequest, run: ModuleRun) -> Relocation:
-    target = _side(run, request.destination)
+def _migration(request: MigrationRequest, run: ModuleRun) -> Migration:
+    target = _endpoint(run, request.destination)
     uploads = dict(request.encryption)
     if "SSEKMSKeyId" in uploads:  # policies compare what uploads ask for with an ARN, and know no alias
         uploads["SSEKMSKeyId"] = target.aws.key_arn(uploads["SSEKMSKeyId"], must_exist=True)
-    return Relocation(
-        source=_side(run, request.source) if request.source else None,
+    return Migration(
+        source=_endpoint(run, request.source) if request.source else None,
         target=target,
         keys=request.keys,
         encryption=uploads,
-        fence=request.source_protection,
+        source_protection=request.source_protection,
         lock_timeout_s=request.lock_timeout_s,
         info=_info(),
         project=request.project,
@@ -615,12 +615,12 @@ def _migration(request: MigrationRequest, run: ModuleRun) -> Relocation:
     )
 
 
-def _side(run: ModuleRun, options: Params) -> Side:
+def _endpoint(run: ModuleRun, options: Params) -> Endpoint:
     target, written = target_of(options, "bucket"), WriteTracker(run.on_write)
     aws = run.client(options, on_write=written)
     check_bucket(aws, target, options["table"])
     prefix = options["workspace_key_prefix"].rstrip("/")
-    return Side(aws, target, options["table"], options["key"], prefix, written)
+    return Endpoint(aws, target, options["table"], options["key"], prefix, written)
 
 
 def _info() -> LockInfo:
@@ -628,7 +628,7 @@ def _info() -> LockInfo:
     return LockInfo(uuid_of(os.urandom(16)), MOVING, "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
 
 
-def _encrypted(backend: Backend, uploads: Mapping[str, str], target: Side) -> Backend:
+def _encrypted(backend: Backend, uploads: Mapping[str, str], target: Endpoint) -> Backend:
     """With the encryption of the bucket, if none is given: clients that ask for another weaken it, or are denied."""
     if uploads:
         return replace(backend, kms_key_id=uploads.get("SSEKMSKeyId"))
@@ -641,14 +641,14 @@ def _encrypted(backend: Backend, uploads: Mapping[str, str], target: Side) -> Ba
     return replace(backend, encryption=default["algorithm"] or "AES256", kms_key_id=default["kms_key_id"])
 
 
-def _result(migration: Relocation) -> dict[str, Any]:
+def _result(migration: Migration) -> dict[str, Any]:
     """The result: what was done and what is left, or in check mode what would be done."""
-    rows, following, is_plan = migration.rows, migration.following, migration.is_plan
+    rows, project_update, is_plan = migration.rows, migration.project_update, migration.is_plan
     counted = [row for row in rows if (row.is_done or is_plan) and not row.problem]
     actions = [row.action for row in counted]
     return {
         "changed": migration.is_changed,
-        "states": [row.told() for row in rows],
+        "states": [row.to_result() for row in rows],
         "progress": {
             "states": len(rows),
             "moved": actions.count(MOVE),
@@ -658,17 +658,17 @@ def _result(migration: Relocation) -> dict[str, Any]:
             "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
         },
         "denied": migration.denied,
-        "project": following.told(is_plan) if following else None,
+        "project": project_update.to_result(is_plan) if project_update else None,
         "code_known": [{"paths": each.paths, "backend": each.said} for each in migration.known],
         "warnings": list(_warnings(migration)),
     }
 
 
-def _warnings(migration: Relocation) -> Iterator[str]:
+def _warnings(migration: Migration) -> Iterator[str]:
     yield from migration.target.aws.warnings
     yield from migration.source.aws.warnings if migration.source else ()
     yield from (f"left alone: {row.problem}" for row in migration.rows if row.is_foreign)
-    yield from migration.following.warnings() if migration.following else ()
+    yield from migration.project_update.warnings() if migration.project_update else ()
     if migration.source and migration.source.table is None:
         yield TABLE_UNKNOWN
     unlisted = migration.unlisted()

@@ -208,7 +208,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, left_locks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, leftover_locks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
     ModuleRun,
@@ -227,8 +227,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.version_restore import (
     CHANGE_LINEAGE,
     OPERATION,
-    Plan,
-    Restoring,
+    RestorePlan,
+    VersionRestore,
 )
 
 COMPARED = "compared"
@@ -251,13 +251,13 @@ def restore_version(run: ModuleRun) -> dict[str, Any]:
     _check(params)
     aws = run.client()
     check_bucket(aws, target_of(params, "bucket"), params["table"])
-    work = Restoring(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
+    work = VersionRestore(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
     if params["state"] == COMPARED:
         plan = work.compared(params["version_id"], params["with_version_id"])
         is_changed = not plan.is_done
     else:
         plan = work.plan(params["version_id"])
-        is_changed = not plan.is_done or (not params["lock_id"] and bool(left_locks(aws, place, OPERATION)))
+        is_changed = not plan.is_done or (not params["lock_id"] and bool(leftover_locks(aws, place, OPERATION)))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])
         plan = unless_checking(run.check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
@@ -285,7 +285,7 @@ MODULE = ModuleEntry(
 )
 
 
-def _result(path: str, plan: Plan, is_changed: bool, diff: bool) -> dict[str, Any]:
+def _result(path: str, plan: RestorePlan, is_changed: bool, diff: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": is_changed,
         "msg": f"{path} has what its version {plan.version_id} has, with serial {plan.serial}",
@@ -303,7 +303,7 @@ def _result(path: str, plan: Plan, is_changed: bool, diff: bool) -> dict[str, An
     return result
 
 
-def _comparison(path: str, plan: Plan, with_version_id: str | None) -> dict[str, Any]:
+def _comparison(path: str, plan: RestorePlan, with_version_id: str | None) -> dict[str, Any]:
     other = f"version {with_version_id}" if with_version_id else "the state now"
     more, fewer = len(plan.after - plan.before), len(plan.before - plan.after)
     msg = (

@@ -211,7 +211,7 @@ def test_another_bucket_in_the_same_table_is_passed_over(made: World) -> None:
 
 
 BAD_STATES = {
-    "empty": (b"", "it is empty, which clients take for no state at all"),
+    "empty": (b"", "it is empty, which clients treat as no state"),
     "a page": (b"<html></html>", "it is not JSON"),
     "cut off": (state()[:-5], "it is cut off, or not JSON"),
     "zipped": (gzip.compress(state()), "it is not JSON"),

@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import pytest
 
 from tests.integration.module_runs import Task, through_core
-from tests.integration.moves import KEY, STRIDES, World, denied_of, killed_after, md5, state
-from tests.support.relay import error, then
+from tests.integration.moves import STRIDES, World, killed_after, md5, state
+from tests.support.relay import error
 
 FENCES = ["lock", pytest.param("tag", marks=pytest.mark.thorough)]
 
@@ -26,10 +23,6 @@ def is_fenced(world: World, key: str) -> bool:
 def arrived(world: World, key: str, fence: str) -> bool:
     found = world.new.bodies(key), world.new.digest(key), world.new.locks(key), len(world.old.locks(key))
     return found == ([state()], md5(state()), [], 0 if fence == "tag" else 2) and bool(world.old.mark(key))
-
-
-def runs_too(task: Task, results: list[dict[str, Any]], _call: object) -> None:
-    results.extend(through_core([task]))
 
 
 def errs(world: World, k: int, task: Task) -> bool:
@@ -64,54 +57,3 @@ def test_whatever_call_ends_the_next_run_the_fence_of_a_dead_one_stays(
         world.moved(source_protection=fence, key=key)
         assert (k, arrived(world, key, fence)) == (k, True)
     assert k > 15
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fence", FENCES)
-@pytest.mark.parametrize("stride", STRIDES)
-def test_two_runs_at_once_end_as_one(on_ministack: World, fence: str, stride: int):
-    """The second one runs from beginning to end after each call of the first."""
-    world = on_ministack
-    k, came = 1 - stride, True
-    while came:
-        k += stride
-        key = f"k{k}/terraform.tfstate"
-        world.old.put(state(), key)
-        seconds: list[dict[str, Any]] = []
-
-        rule = world.relay.on(
-            "*", nth=k, reply=then(partial(runs_too, world.task(source_protection=fence, key=key), seconds))
-        )
-        first = world.move(source_protection=fence, key=key)
-        rule.times = 0
-        came = bool(seconds)
-        assert (k, [result["msg"] for result in seconds if result.get("failed")]) == (k, [])
-        assert (k, is_fenced(world, key)) == (k, True)
-        if first.get("failed"):
-            assert "was released by somebody else as soon as it was taken" in first["msg"]
-            world.moved(source_protection=fence, key=key)
-        assert (k, arrived(world, key, fence)) == (k, True)
-    assert k > 20
-
-
-def test_a_source_without_its_mark_stays_locked_whatever_the_fence(on_ministack: World):
-    world = on_ministack
-    world.old.put(state())
-    rule = world.relay.on("PutObjectTagging", reply=error("AccessDenied", 403), times=math.inf)
-    result = world.move(source_protection="tag")
-    rule.times = 0
-    assert result["failed"] and result["changed"] and "s3:PutObjectTagging" in result["msg"]
-    assert any("stays, as it may fence a copy: run again" in text for text in result["warnings"])
-    assert (world.new.bodies(), world.old.mark(), len(world.old.locks()), world.new.locks()) == ([state()], None, 2, [])
-    world.moved(source_protection="tag")
-    assert world.old.mark() and world.old.locks() == []
-
-
-def test_a_copy_that_is_refused_changes_nothing(on_ministack: World):
-    world = on_ministack
-    world.old.put(state())
-    world.relay.on("PutObject", reply=denied_of(KEY), times=math.inf)
-    result = world.move()
-    assert result["failed"] and not result["changed"] and result["warnings"] == []
-    assert [call.status for call in world.relay.calls if call.name == "PutObject"] == [200, 200, 403]
-    assert (world.old.locks(), world.new.locks(), world.new.bodies()) == ([], [], [])

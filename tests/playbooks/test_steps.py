@@ -100,7 +100,7 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     (project.home / "code" / "backend.tf").write_text((files / "backend.tf").read_text())
     asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "observe_seconds=0")
     unchecked = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "observe_seconds=0")
-    assert unchecked.code == 2 and "nobody has looked at the code" in unchecked.output, unchecked.output
+    assert unchecked.code == 2 and "was not checked: name its directories" in unchecked.output, unchecked.output
     foretold = project.play(playbook, *asked, "--check")
     assert (foretold.code, len(digests(emulator, names))) == (0, 1), foretold.output
     run = project.play(playbook, *asked)
@@ -108,4 +108,4 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     assert "code may drop dynamodb_table" in run.output
     inventory(project, names, "lockfile")
     straight_back = project.play(playbook, "-e", "lock_mode=dynamodb", "-e", "code=code", "-e", "observe_seconds=0")
-    assert straight_back.code == 2 and "by way of both" in straight_back.output, straight_back.output
+    assert straight_back.code == 2 and "switch to both first" in straight_back.output, straight_back.output

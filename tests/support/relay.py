@@ -229,20 +229,28 @@ class Relay:
         operation = recognise(request.method, request.target, request.headers, request.body.read)
         if operation.name not in _STREAMED:
             request.body.read()
+        call = Call(0, operation, request)
+        answer = self._proceed(call, self._due(call))()
+        call.status = answer.status
+        return answer
+
+    def _due(self, call: Call) -> list[Reply]:
+        """The replies to a call, the outermost first. From now on it is one of the calls."""
         with self._lock:
-            call = Call(len(self.calls) + 1, operation, request)
+            call.number = len(self.calls) + 1
             self.calls.append(call)
             due = [rule.reply for rule in self._rules if rule.is_due(call)]
             is_remembered = any(rule.reply is stale and rule.matches(call) for rule in self._rules)
         replies = [*due, self._in_earnest, *self._behaviours] if is_remembered else [*due, *self._behaviours]
-        answer = self._proceed(call, [self._replay if reply is stale else reply for reply in replies])()
-        call.status = answer.status
-        return answer
+        return [self._replay if reply is stale else reply for reply in replies]
 
     def _proceed(self, call: Call, replies: list[Reply]) -> Proceed:
         if not replies:
-            return lambda: forward(self._upstream, call.request)
+            return lambda: self._forward(call)
         return lambda: replies[0](call, self._proceed(call, replies[1:]))
+
+    def _forward(self, call: Call) -> Answer:
+        return forward(self._upstream, call.request)
 
     def _replay(self, call: Call, proceed: Proceed) -> Answer:
         return self._last_answers.get((call.name, call.request.target, call.body)) or proceed()

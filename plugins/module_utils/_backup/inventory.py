@@ -13,7 +13,7 @@ from .._aws.protocols import BackendReader, ResourceClient
 from .._core.model import Answer, Call, CallFailed, Failure, Resource, Target
 from .._engine.location import locate_resource
 from .._engine.observer import caller
-from .._state.listing import Item, item_of
+from .._state.listing import TableItem, item_of
 from .._terraform.protocol import LockInfo, lock_file
 from .._terraform.scope import LEASE
 from .manifest import Listed, RawItem, oldest_first
@@ -85,7 +85,7 @@ def items(aws: BackendReader, table: str) -> list[RawItem]:
     return sorted(found, key=lambda item: str(name_of(item)))
 
 
-def of_bucket(items: Sequence[RawItem], bucket: str) -> list[Item]:
+def of_bucket(items: Sequence[RawItem], bucket: str) -> list[TableItem]:
     read = [item_of(each) for each in items]
     return [item for name, item in read if name == bucket]
 

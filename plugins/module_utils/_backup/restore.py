@@ -22,7 +22,7 @@ from .._core.model import CallFailed, TfstateError
 from .._engine.guard import Refused
 from .._locks.holders import sentence
 from .._locks.lease import Lease
-from .._locks.locking import look
+from .._locks.locking import read_locks
 from .._repair.digest_item import DigestItem, digest_of, put_item
 from .._state.listing import item_of
 from .._terraform.protocol import digest_id, lock_id
@@ -225,7 +225,7 @@ class Restore:
         if held:
             places = [self.state_locks.place(path) for path in held[:NAMED]]
             now = datetime.now(timezone.utc)
-            locks = {place.path: look(self.to.aws, place) for place in places}
+            locks = {place.path: read_locks(self.to.aws, place) for place in places}
             who = "; ".join(sentence(path, each, now) for path, each in locks.items() if each)
             more = f"; and {len(held) - NAMED} more" if held[NAMED:] else ""
             if not who:

@@ -16,9 +16,9 @@ from datetime import datetime, timezone
 
 from .._aws.protocols import BackendClient
 from .._core.model import Target, TfstateError
-from .._locks.locking import check_held, claim, claim_in, look, release
-from .._locks.maintenance import ours
-from .._locks.stores import File, Item, Lock, Place, place_in
+from .._locks.locking import check_held, claim, claim_in, read_locks, release
+from .._locks.maintenance import our_lock
+from .._locks.stores import FileStore, Lock, Place, TableStore, place_in
 from .._state.listing import item_of
 from .._terraform.protocol import LockInfo, parsed, uuid_of
 from .._terraform.scope import SUFFIX, Scope
@@ -71,10 +71,10 @@ class StateLocks:
         if breaks:
             self._break(path)
         if self.table:
-            self._held[path] = (claim_in(self.aws, Item(self.place(path)), self.place(path), self._record(path)),)
+            self._held[path] = (claim_in(self.aws, TableStore(self.place(path)), self.place(path), self._record(path)),)
 
     def _record(self, path: str) -> LockInfo:
-        return ours(self.place(path), self.work, f"{self.info}; run {self.run}", self.started, self.id_of(path))
+        return our_lock(self.place(path), self.work, f"{self.info}; run {self.run}", self.started, self.id_of(path))
 
     def check(self, path: str) -> None:
         """Raises TfstateError unless this run still holds the locks of a state."""
@@ -89,7 +89,7 @@ class StateLocks:
 
     def _break(self, path: str) -> None:
         place = self.place(path)
-        theirs = [lock for lock in look(self.aws, place) if lock.id != self.id_of(path)]
+        theirs = [lock for lock in read_locks(self.aws, place) if lock.id != self.id_of(path)]
         problems = release(self.aws, place, theirs).problems
         if problems:
             raise TfstateError("; ".join(problems))
@@ -101,14 +101,14 @@ class StateLocks:
     def release_item(self, path: str) -> None:
         """Releases the lock in the table of a bucket that no longer exists."""
         place = self.place(path)
-        lock = Item(place).look(self.aws)
+        lock = TableStore(place).read_lock(self.aws)
         problems = release(self.aws, place, [lock]).problems if lock and lock.id == self.id_of(path) else ()
         if problems:
             raise TfstateError("; ".join(problems))
 
     def has_file(self, path: str) -> bool:
         """Whether the lock file of a state is ours."""
-        lock = File(self.place(path)).look(self.aws)
+        lock = FileStore(self.place(path)).read_lock(self.aws)
         return lock is not None and lock.id == self.id_of(path)
 
     def is_replaced(self, listed: Listed) -> bool:

@@ -12,17 +12,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from enum import Enum
 from functools import partial
 from typing import TypeAlias, TypeVar
 
 from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._locks.holders import sentence
-from .._locks.locking import look
-from .._locks.stores import File, Lock, Place, place_in
-from .._migration.moved_states import Departed, is_left
+from .._locks.locking import read_locks
+from .._locks.stores import FileStore, Lock, Place, place_in
+from .._migration.moved_states import MovedStates, is_moved_lock
 from .._state import listing
-from .._state.listing import Item, Objects
+from .._state.listing import Objects, TableItem
 from .._terraform.scope import Scope
 
 #: Between a client's two stores, at the most.
@@ -36,23 +37,31 @@ Locks: TypeAlias = dict[str, tuple[Lock, ...]]
 T = TypeVar("T")
 
 
+class _Kind(Enum):
+    """What the locks of a state are."""
+
+    MOVED = "left by a move"
+    OWN = "left by a run of ours that was killed"
+    OTHERS = "held by somebody else"
+
+
 @dataclass(frozen=True)
-class Watched:
+class WatchResult:
     """What was seen: sentences about the locks of others, and what lay there at first."""
 
     found: Objects
-    items: tuple[Item, ...]
+    items: tuple[TableItem, ...]
     #: Held from the first look to the last one.
     held: tuple[str, ...] = ()
     #: In one store alone.
-    alone: tuple[str, ...] = ()
+    in_one_store: tuple[str, ...] = ()
     #: The states whose locks are ours, from a run that was killed.
     ours: tuple[str, ...] = ()
-    departed: Departed = field(default_factory=Departed)
+    moved_states: MovedStates = field(default_factory=MovedStates)
 
 
 @dataclass(frozen=True)
-class Watch:
+class ClientWatch:
     """`store`: where a lock alone means a client that must not be about. `is_ours`: whether we took a lock.
 
     Into what is `denied` nobody can look.
@@ -64,40 +73,52 @@ class Watch:
     is_ours: Callable[[Lock, Place], bool]
     denied: frozenset[str] = frozenset()
 
-    def run(self, soak_s: int) -> Watched:
+    def run(self, observe_s: int) -> WatchResult:
         """Raises CallFailed where the stores cannot be read."""
         found, items = self._objects(), self._items()
         first = self._locks({*found.lock_files, *_locked(items)})
-        departed = Departed(self.denied, {path: locks for path, locks in first.items() if self._are_left(locks)})
-        here = {path: locks for path, locks in first.items() if path not in departed}
-        theirs = {path: locks for path, locks in here.items() if len(self._ours(path, locks)) < len(locks)}
-        alone = self._alone(theirs)
-        looks = min(math.ceil(soak_s / PERIOD_S), MOST_LOOKS)
+        kinds = {path: self._classify(path, locks) for path, locks in first.items()}
+        moved = MovedStates(self.denied, {path: first[path] for path, kind in kinds.items() if _Kind.MOVED in kind})
+        others = {path: first[path] for path, kind in kinds.items() if _Kind.OTHERS in kind}
+        own = sorted(path for path, kind in kinds.items() if _Kind.OWN in kind)
+        in_one_store = self._in_one_store(others) | self._appearing(observe_s, moved)
+        held = {path: locks for path, locks in self._locks(others).items() if _same(locks, others[path])}
+        return WatchResult(found, tuple(items), _describe(held), _describe(in_one_store), tuple(own), moved)
+
+    def _classify(self, path: str, locks: tuple[Lock, ...]) -> set[_Kind]:
+        """Whose locks a state has. Ours and those of others may be on the same state."""
+        if all(is_moved_lock(lock, self.scope.bucket.name) for lock in locks):
+            return {_Kind.MOVED}
+        own = self._ours(path, locks)
+        return {kind for kind, has in ((_Kind.OWN, own), (_Kind.OTHERS, len(own) < len(locks))) if has}
+
+    def _appearing(self, observe_s: int, moved: MovedStates) -> Locks:
+        """Locks in one store alone that somebody takes in the time of observation."""
+        appeared: Locks = {}
+        looks = min(math.ceil(observe_s / PERIOD_S), MOST_LOOKS)
         for _unused in range(looks):
-            self.aws.rest(soak_s / looks)
-            alone |= self._alone(self._locks({*self._seen()} - {*departed.locked}))
-        held = {path: locks for path, locks in self._locks(theirs).items() if _same(locks, theirs[path])}
-        mine = [path for path, locks in here.items() if self._ours(path, locks)]
-        return Watched(found, tuple(items), _told(held), _told(alone), tuple(sorted(mine)), departed)
+            self.aws.rest(observe_s / looks)
+            appeared |= self._in_one_store(self._locks({*self._locked_now()} - {*moved.locked}))
+        return appeared
 
     def _objects(self) -> Objects:
         return _known(listing.objects(self.aws, self.scope))
 
-    def _items(self) -> list[Item]:
+    def _items(self) -> list[TableItem]:
         return _known(listing.items(self.aws, self.scope, self.scope.table)) if self.scope.table else []
 
-    def _seen(self) -> Iterable[str]:
+    def _locked_now(self) -> Iterable[str]:
         """The states that are locked in the store that matters."""
-        return self._objects().lock_files if self.store == File.NAME else _locked(self._items())
+        return self._objects().lock_files if self.store == FileStore.NAME else _locked(self._items())
 
     def _locks(self, paths: Iterable[str]) -> Locks:
-        denied = Departed(self.denied)
+        denied = MovedStates(self.denied)
         wanted = sorted(path for path in paths if path not in denied)
-        works = [partial(look, self.aws, place_in(self.scope, path)) for path in wanted]
+        works = [partial(read_locks, self.aws, place_in(self.scope, path)) for path in wanted]
         found = self.aws.together(works) if works else []
         return {path: locks for path, locks in zip(wanted, found, strict=True) if locks}
 
-    def _alone(self, seen: Locks) -> Locks:
+    def _in_one_store(self, seen: Locks) -> Locks:
         """Of these locks, those that stay in one store."""
         suspects = {path: locks for path, locks in seen.items() if self._is_alone(path, locks)}
         if suspects:
@@ -106,9 +127,6 @@ class Watch:
 
     def _is_alone(self, path: str, locks: tuple[Lock, ...]) -> bool:
         return {lock.store for lock in locks} == {self.store} and not self._ours(path, locks)
-
-    def _are_left(self, locks: Iterable[Lock]) -> bool:
-        return all(is_left(lock, self.scope.bucket.name) for lock in locks)
 
     def _ours(self, path: str, locks: tuple[Lock, ...]) -> list[Lock]:
         return [lock for lock in locks if self.is_ours(lock, place_in(self.scope, path))]
@@ -120,7 +138,7 @@ def _known(answer: T | Failure) -> T:
     return answer
 
 
-def _locked(items: Iterable[Item]) -> set[str]:
+def _locked(items: Iterable[TableItem]) -> set[str]:
     return {item.path for item in items if not item.is_digest}
 
 
@@ -128,6 +146,6 @@ def _same(locks: tuple[Lock, ...], before: tuple[Lock, ...]) -> bool:
     return bool({lock.id for lock in locks} & {lock.id for lock in before})
 
 
-def _told(found: Mapping[str, tuple[Lock, ...]]) -> tuple[str, ...]:
+def _describe(found: Mapping[str, tuple[Lock, ...]]) -> tuple[str, ...]:
     now = datetime.now(timezone.utc)
     return tuple(sentence(path, locks, now) for path, locks in sorted(found.items()))

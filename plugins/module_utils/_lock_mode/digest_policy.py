@@ -1,10 +1,10 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The statement in the policy of a table behind which clients find no digests.
+"""The digest policy: a statement in the policy of a table that denies everybody to read and write digests.
 
-Clients that lock in the table write a digest after each state, and those that lock in the bucket alone do not. So what
-the first wrote stops them as soon as one of the second has written. Behind the fence nobody reads a digest or writes
-one: Terraform and OpenTofu log that, and go on without. Source: putMD5 and getMD5 of hashicorp/terraform,
+Clients that lock in the table write a digest after each state. Clients that lock in the bucket alone do not. So the
+first stop as soon as one of the second has written. With the digest policy nobody reads or writes a digest: Terraform
+and OpenTofu log that, and continue without. Source: putMD5 and getMD5 of hashicorp/terraform,
 internal/backend/remote-state/s3/client.go
 """
 
@@ -24,19 +24,19 @@ from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning
 SID = f"{OURS}Digests"
 ACTIONS = ["dynamodb:GetItem", "dynamodb:PutItem"]
 LEADING = "dynamodb:LeadingKeys"
-#: What the digests of a bucket are called.
+#: The names of the digests of a bucket.
 DIGESTS = "/*-md5"
-#: In place of the revision of a policy where there is none; and the code of the answer if there is another one.
+#: The revision of a policy that does not exist; and the error code if the policy has another revision.
 NO_POLICY, OTHER_POLICY = "NO_POLICY", "PolicyNotFoundException"
-#: What a change is answered with if somebody else, or a lost reply of ours, was there before. The next look tells.
+#: Error codes of a change if another one came first, which may be ours whose reply was lost. The next read tells.
 OVERTAKEN = {OTHER_POLICY, "ResourceNotFoundException"}
-#: Of stores besides AWS that know no such policies.
+#: Error codes of stores without policies of tables.
 UNKNOWN = {"UnknownOperationException", "NotImplemented", "InvalidAction", "UnsupportedOperation"}
 
 
 @dataclass(frozen=True)
-class Fence:
-    """The policy of a table, as it was seen."""
+class DigestPolicy:
+    """The policy of a table, as it was read."""
 
     arn: str
     policy: str | None = None
@@ -44,7 +44,7 @@ class Fence:
 
     @property
     def buckets(self) -> set[str]:
-        """Those whose digests are behind it."""
+        """The buckets whose digests it denies."""
         wanted = _meaning(_statement(self.arn, self._named))
         return self._named if [_meaning(each) for each in self._ours] == [wanted] else set()
 
@@ -58,7 +58,7 @@ class Fence:
         return {key.removesuffix(DIGESTS) for key in keys if key.endswith(DIGESTS)}
 
     def _check_replaced(self) -> None:
-        """What somebody else wrote under our Sid is not ours to drop."""
+        """Raises Invalid if a statement of somebody else has our Sid."""
         ours = canonical(_statement(self.arn, self._named), "aws")
         if not all(contains(ours, canonical(each, "aws")) for each in self._ours):
             raise Invalid(
@@ -67,9 +67,9 @@ class Fence:
             )
 
     def changed(self, bucket: str, up: bool) -> Call:
-        """What puts a bucket behind it, or takes it away from there; what else the policy says stays as it is.
+        """The call that adds a bucket, or removes it. Other statements are kept as they are.
 
-        Raises Invalid where something would be lost that is not ours.
+        Raises Invalid if a statement that is not ours would be lost.
         """
         self._check_replaced()
         buckets = self._named | {bucket} if up else self._named - {bucket}
@@ -85,26 +85,26 @@ class Fence:
         return Call("dynamodb", "put_resource_policy", {**named, "Policy": text})
 
 
-def fence_of(aws: PolicyClient, arn: str) -> Fence | None:
-    """None where tables have no policies."""
+def read_digest_policy(aws: PolicyClient, arn: str) -> DigestPolicy | None:
+    """None if the store has no policies of tables."""
     (answer,) = aws.read([Call("dynamodb", "get_resource_policy", {"ResourceArn": arn})])
     if not isinstance(answer, Failure):
-        return Fence(arn, answer["Policy"], answer["RevisionId"])
+        return DigestPolicy(arn, answer["Policy"], answer["RevisionId"])
     if answer.code == OTHER_POLICY:
-        return Fence(arn)
+        return DigestPolicy(arn)
     if answer.code in UNKNOWN:
         return None
     raise CallFailed(answer)
 
 
-def put_fence(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Callable[[], None]) -> None:
-    """Until the policy shows it. Reads may be older than the last write, and then nothing is written over it.
+def set_digest_policy(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Callable[[], None]) -> None:
+    """Returns once the policy has the change. A read may be older than the last write; then nothing is overwritten.
 
-    `wrote` hears of a write that was taken, also where its reply was lost and the policy alone tells.
+    `on_write` is called for a write that succeeded, also if its reply was lost and only the policy shows it.
     """
     is_written = False
     for attempt in count():
-        seen = fence_of(aws, arn)
+        seen = read_digest_policy(aws, arn)
         if seen is None or (bucket in seen.buckets) == up:
             return on_write() if attempt else None
         if attempt and aws.late():
@@ -116,11 +116,11 @@ def put_fence(aws: PolicyClient, arn: str, bucket: str, up: bool, on_write: Call
 
 
 def _wanted(up: bool) -> str:
-    return "the fence" if up else "that the fence is gone"
+    return "the digest policy" if up else "that the digest policy is gone"
 
 
 def _is_taken(aws: PolicyClient, call: Call) -> bool:
-    """Not if somebody else changed the policy meanwhile."""
+    """False if another client changed the policy meanwhile."""
     try:
         aws.write(call)
     except CallFailed as refused:

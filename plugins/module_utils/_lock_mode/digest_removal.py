@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests that no client shall see any more, removed one by one, each under the locks of its state.
+"""Removes digests, each under the locks of its state.
 
-They are read by Scan, and removed only as they were seen, as both is possible behind the fence. A digest whose state is
-gone is never removed: it is all that keeps clients from starting over.
+They are read by Scan and removed only if unchanged: the digest policy permits both. A digest without a state is never
+removed: without it, clients would take the lost state for an empty one.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from functools import partial
 from .._aws.protocols import BackendClient, LockClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
-from .._locks.locking import UNMET, RetryPolicy, Taken, check_held, held
-from .._locks.maintenance import claimed
+from .._locks.locking import UNMET, AlreadyLocked, RetryPolicy, check_held, held
+from .._locks.maintenance import operation_lock
 from .._locks.stores import Lock, Place, place_in
 from .._repair.digest_item import DigestItem, removal
 from .._state.inspection import GONE, fingerprint
 from .._state.listing import item_of
 from .._terraform.scope import Scope
 
-#: What our locks say that they are for.
+#: The operation in our locks.
 OPERATION = "lock mode"
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What came of one state."""
+class DigestRemovalResult:
+    """The result for one state."""
 
     path: str
     is_removed: bool = False
@@ -53,36 +53,36 @@ def digest_items(aws: BackendClient, scope: Scope) -> dict[str, DigestItem]:
 
 def is_ours(lock: Lock, place: Place) -> bool:
     """Whether a run of ours took it."""
-    return lock.id == claimed(place, OPERATION, datetime.now(timezone.utc)).id
+    return lock.id == operation_lock(place, OPERATION, datetime.now(timezone.utc)).id
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """`takes_all`: not only those that do not fit."""
+class DigestRemoval:
+    """`takes_all`: not only digests that do not match."""
 
     aws: BackendClient
     scope: Scope
     takes_all: bool
     retry_policy: RetryPolicy
 
-    def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[Swept]:
-        """The digests of these states. One that has none is locked and released, which ends what a killed run began."""
-        works: list[Callable[[], Swept]] = [
+    def carry_out(self, items: Mapping[str, DigestItem], paths: Iterable[str]) -> list[DigestRemovalResult]:
+        """Removes the digests of these states. Locks that a killed run left on a state without one are released."""
+        works: list[Callable[[], DigestRemovalResult]] = [
             partial(self._carried, path, items.get(path, DigestItem(False))) for path in sorted(paths)
         ]
         return self.aws.together(works) if works else []
 
-    def _carried(self, path: str, seen: DigestItem) -> Swept:
+    def _carried(self, path: str, seen: DigestItem) -> DigestRemovalResult:
         place = place_in(self.scope, path)
         now, is_removed, problem = datetime.now(timezone.utc), False, None
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now), self.retry_policy) as locks:
+            with held(self.aws, place, operation_lock(place, OPERATION, now), self.retry_policy) as locks:
                 is_removed = seen.exists and self._is_removed(place, seen, locks)
-        except Taken as error:
+        except AlreadyLocked as error:
             problem = sentence(path, (error.lock,), now)
         except TfstateError as error:
             problem = str(error)
-        return Swept(path, is_removed, problem)
+        return DigestRemovalResult(path, is_removed, problem)
 
     def _is_removed(self, place: Place, seen: DigestItem, locks: Sequence[Lock]) -> bool:
         answer = fingerprint(self.aws, self.scope, place.path)
@@ -97,7 +97,7 @@ class Sweep:
 
 
 def remove_as_seen(aws: LockClient, place: Place, seen: DigestItem) -> None:
-    """Behind the fence nobody can look what became of it."""
+    """The digest policy denies to read the item afterwards."""
     try:
         aws.write(removal(place, seen))
     except CallFailed as refused:

@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From lock mode to lock mode, a step at a time, and what is missing for a step.
+"""Requirements for a change of the lock mode, which takes one step at a time.
 
-Clients of `dynamodb` and of `lockfile` do not keep each other out; those of `both` keep out both. So all clients have
-to be of the mode that is left or of the one that is reached, and the step is taken on the side of AWS in between.
+Clients of `dynamodb` and of `lockfile` do not exclude each other; clients of `both` exclude both. So all clients must
+use the old mode or the new one, and the change in AWS is made in between.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 DYNAMODB, BOTH, LOCKFILE = MODES = ("dynamodb", "both", "lockfile")
 #: Words that permit a step.
 UNSEEN_CODE, WITHOUT_POLICY, UNPROTECT = "unseen_code", "without_digest_policy", "disable_deletion_protection"
-#: So many of the same kind are told one by one.
+#: How many reasons of the same kind are listed.
 TOLD = 5
 
-#: Of which modes clients may be when a mode is reached: both sides of the step to it.
+#: The modes that clients may use when a mode is reached.
 FITTING = {DYNAMODB: {DYNAMODB, BOTH}, BOTH: {DYNAMODB, BOTH}, LOCKFILE: {BOTH, LOCKFILE}}
-#: What is wrong with those of other modes.
+#: What is wrong with other modes.
 UNFIT = {
     DYNAMODB: "locks in the table alone",
     LOCKFILE: "locks by file alone",
@@ -33,8 +33,8 @@ UNFIT = {
 
 
 @dataclass(frozen=True)
-class Backend:
-    """What a step is about: where its states and their locks lie."""
+class LockedBackend:
+    """The bucket of the states, and the table of their locks."""
 
     bucket: str
     table: str
@@ -43,25 +43,29 @@ class Backend:
 
 @dataclass(frozen=True)
 class Step:
-    """`declared`: the mode that the backend's files are written with; `code`: None if nobody showed any."""
+    """`declared`: the mode that the backend's files are written with; `code`: None if none was given."""
 
-    backend: Backend
+    backend: LockedBackend
     target: str
     declared: str | None
     code: CodeMap | None
-    #: Clients find no digests: lock files alone may have been used for long.
-    is_fenced: bool
+    #: The digest policy is active: lock files alone may have been in use for a long time.
+    has_digest_policy: bool
 
     @property
     def layers(self) -> list[Layer]:
-        """Those that keep their states here."""
+        """The layers whose states are in this bucket."""
         found = self.code.layers if self.code else ()
         return [each for each in found if each.arguments.get("bucket") == self.backend.bucket]
 
     @property
     def origin(self) -> str | None:
-        """The mode that is furthest from the target, of those that are known to be in use."""
-        known = {layer.lock_mode for layer in self.layers} | {self.declared} | ({LOCKFILE} if self.is_fenced else set())
+        """Of the modes in use, the one that is furthest from the target."""
+        known = (
+            {layer.lock_mode for layer in self.layers}
+            | {self.declared}
+            | ({LOCKFILE} if self.has_digest_policy else set())
+        )
         used = [mode for mode in MODES if mode in known]
         return max(used, key=self._distance, default=None)
 
@@ -70,7 +74,7 @@ class Step:
 
 
 def reasons(step: Step, allow: Iterable[str]) -> Iterator[str]:
-    """What code and inventory have against a step."""
+    """The reasons in code and inventory against a step."""
     yield from _too_far(step)
     if UNSEEN_CODE not in set(allow):
         yield from _unseen(step)
@@ -82,7 +86,7 @@ def reasons(step: Step, allow: Iterable[str]) -> Iterator[str]:
 
 
 def namings(step: Step) -> Iterator[str]:
-    """Who would miss the table."""
+    """Code that uses the table."""
     for layer in step.code.layers if step.code else ():
         bucket, region = layer.arguments.get("bucket"), layer.arguments.get("region")
         is_near = bucket == step.backend.bucket or region in (None, step.backend.region)
@@ -102,7 +106,7 @@ def namings(step: Step) -> Iterator[str]:
 
 
 def _reading(step: Step) -> Iterator[str]:
-    """Data sources that look into the table for the digest of the state that they read."""
+    """Data sources that read the digest of a state from the table."""
     region = step.backend.region or None
     for reader in step.code.readers if step.code else ():
         is_near = region is None or reader.arguments.get("region") in (None, region)
@@ -113,7 +117,7 @@ def _reading(step: Step) -> Iterator[str]:
 
 
 def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]) -> Iterator[str]:
-    """Buckets that are behind the fence of the same table: clients of theirs that lock both ways still use it."""
+    """Other buckets in the digest policy of the table: their clients that lock both ways still use the table."""
     seen = {layer.arguments.get("bucket") for layer in (step.code.layers if step.code else ())}
     for bucket in sorted({*buckets} - {step.backend.bucket, *seen}) if UNSEEN_CODE not in set(allow) else ():
         yield (
@@ -123,13 +127,13 @@ def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]
 
 
 def can_miss_table(step: Step) -> bool:
-    """Whether neither inventory nor code has a use for the table: where there is none, it was removed on purpose."""
+    """Whether neither inventory nor code uses the table. If it does not exist, it was removed on purpose."""
     unknown = step.code.unknown(step.backend.region or None) if step.code else []
     return step.declared in (None, LOCKFILE) and not unknown and not any(namings(step))
 
 
 def several(found: Iterable[str]) -> Iterator[str]:
-    """The first of these, and how many more there are."""
+    """The first reasons, and how many more there are."""
     listed = list(found)
     yield from listed[:TOLD]
     if listed[TOLD:]:
@@ -137,15 +141,15 @@ def several(found: Iterable[str]) -> Iterator[str]:
 
 
 def _too_far(step: Step) -> Iterator[str]:
-    origin = LOCKFILE if step.is_fenced and step.target == DYNAMODB else step.declared
+    origin = LOCKFILE if step.has_digest_policy and step.target == DYNAMODB else step.declared
     if {origin, step.target} == {DYNAMODB, LOCKFILE}:
-        yield f"from {origin} to {step.target} it goes by way of both: take that step first"
+        yield f"cannot switch from {origin} to {step.target} directly; switch to both first"
 
 
 def _unseen(step: Step) -> Iterator[str]:
     permits = f"or if you know that all of it is ready: allow: [{UNSEEN_CODE}]"
     if step.code is None:
-        yield f"nobody has looked at the code that uses {step.backend.bucket}: name its directories in code, {permits}"
+        yield f"the code that uses {step.backend.bucket} was not checked: name its directories in code, {permits}"
     elif not step.layers:
         yield f"none of the code that was read uses {step.backend.bucket}: name the right directories, {permits}"
 
@@ -178,7 +182,7 @@ def _too_old(step: Step, code: CodeMap) -> Iterator[str]:
 
 
 def _admits_older(versions: str) -> bool:
-    """What cannot be read is Terraform's to judge."""
+    """False for a constraint that cannot be parsed: Terraform reports it."""
     try:
         return admits_older_than_lockfile(versions)
     except ValueError:
@@ -186,7 +190,7 @@ def _admits_older(versions: str) -> bool:
 
 
 def next_step(target: str) -> str:
-    """What is to be done once a step is taken."""
+    """What to do after a step."""
     return {
         DYNAMODB: "code may drop use_lockfile",
         BOTH: "code may have use_lockfile and dynamodb_table, and is to have both before the next step",

@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a store means what lock files rest on: tried out on an object of our own, and judged by what lies there.
+"""Whether a store supports the conditional writes that lock files need: tested with an object of our own.
 
-A store that ignores the conditions answers like one that keeps them, and gives the lock to everybody.
+A store that ignores conditions answers like one that supports them, and gives the lock to everybody.
 """
 
 from __future__ import annotations
@@ -19,28 +19,27 @@ from .._state.listing import versions_under
 from .._terraform.scope import Scope
 
 PREFIX = "cornerstone.tfstate/probe/"
-#: What a condition that does not hold is answered with, and one that a store does not know.
+#: Error codes of a condition that does not hold, and of one that the store does not support.
 REFUSED = UNMET | UNCONDITIONAL | {"ConditionalRequestConflict", "409"}
 NO_ETAG = '"00000000000000000000000000000000"'
-#: No probe takes so long: what is older was left behind by one that was killed.
+#: Older objects were left by a probe that was killed.
 LITTER_AGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What was found. Clients do not rely on the last one; we do, where we release a lock."""
+class StoreProbe:
+    """The result. Clients do not need the last one; modules of this collection do, to release a lock."""
 
     creates_once: bool
     creates_again: bool
     deletes_if_unchanged: bool
 
-    @property
-    def told(self) -> dict[str, bool]:
+    def to_result(self) -> dict[str, bool]:
         return asdict(self)
 
     @property
     def problem(self) -> str | None:
-        """Why lock files keep nobody out."""
+        """Why lock files would exclude nobody."""
         if not self.creates_once:
             return "the store ignores If-None-Match, so that everybody would get the lock: lock in the table"
         if not self.creates_again:
@@ -50,14 +49,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Trial:
-    """One object, at which conditional writes are tried."""
+    """One object for conditional writes."""
 
     aws: BackendClient
     scope: Scope
     key: str
 
     def begin(self) -> None:
-        """Raises TfstateError where nothing can be found out."""
+        """Raises TfstateError if the store cannot be tested."""
         self._create("first")
         if self._etag() is None:
             raise TfstateError(f"{self.key} was not created: the store knows no If-None-Match")
@@ -68,7 +67,7 @@ class _Trial:
         return self._etag() == before
 
     def deletes_if_unchanged(self) -> bool:
-        """Leaves no object, whatever was found."""
+        """Leaves no object, whatever the result."""
         self._delete(IfMatch=NO_ETAG)
         seen = self._etag()
         if seen:
@@ -82,7 +81,7 @@ class _Trial:
         return self._etag() is not None
 
     def clean_up(self) -> None:
-        """By version, and nothing but what probes made. What cannot be removed is told."""
+        """Deletes the versions that probes created. Warns of those that cannot be deleted."""
         until = datetime.now(timezone.utc) - LITTER_AGE
         try:
             found = versions_under(self.aws, self.scope, PREFIX)
@@ -106,7 +105,7 @@ class _Trial:
         self._try(Call("s3", "delete_object", {**self._object(self.key), **condition}))
 
     def _try(self, call: Call) -> None:
-        """What lies there afterwards tells what came of it: the reply may be lost, and then the next one misleads."""
+        """The reply may be lost, and the reply to its repetition is misleading: the object is read afterwards."""
         try:
             self.aws.write(call)
         except CallFailed as refused:
@@ -123,13 +122,13 @@ class _Trial:
         return str(answer["head"]["ETag"])
 
 
-def probe(aws: BackendClient, scope: Scope) -> Probe:
-    """Tries it out in the bucket as it is, versioned or not."""
+def probe(aws: BackendClient, scope: Scope) -> StoreProbe:
+    """Tests the bucket as it is, versioned or not."""
     trial = _Trial(aws, scope, f"{PREFIX}{os.urandom(8).hex()}")
     try:
         trial.begin()
         creates_once = trial.creates_once()
         deletes_if_unchanged = trial.deletes_if_unchanged()
-        return Probe(creates_once, trial.creates_again(), deletes_if_unchanged)
+        return StoreProbe(creates_once, trial.creates_again(), deletes_if_unchanged)
     finally:
         trial.clean_up()

@@ -1,9 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a step from lock mode to lock mode changes in AWS: a fence before the digests, and the digests.
+"""What a change of the lock mode changes in AWS: the digest policy, and the digests.
 
-On the way to lock files the fence comes first, so that no client reads a digest that is out of date, nor writes one
-that will be. On the way back none is left when it goes: those of before the fence say nothing of the states of today.
+Towards lock files the digest policy comes first, so that no client reads an outdated digest or writes one that will be
+outdated. On the way back all digests are removed before the policy is: they do not match the states of today.
 """
 
 from __future__ import annotations
@@ -20,68 +20,67 @@ from .._aws.client import Aws
 from .._core.model import Call, CallFailed, Failure
 from .._core.printable import printable
 from .._locks.lease import Lease
-from .._locks.stores import File
-from .._locks.stores import Item as TableItem
-from .._migration.deny_policy import is_behind
+from .._locks.stores import FileStore, TableStore
+from .._migration.deny_policy import is_denied
 from .._migration.moved_states import denied_by_policy
-from .._repair.digest_check import SETTLE_S, Digest, digests
+from .._repair.digest_check import SETTLE_S, Digest, check_digests
 from .._repair.digest_item import DigestItem
 from .._state.inspection import GONE, fingerprint
-from .._state.listing import MARK, Item, Objects, items
+from .._state.listing import MARK, Objects, TableItem, items
 from .._terraform.scope import LEASE, Scope
-from .client_watch import Watch, Watched
-from .digest_policy import Fence, fence_of, put_fence
-from .digest_removal import Sweep, Swept, digest_items, is_ours
+from .client_watch import ClientWatch, WatchResult
+from .digest_policy import DigestPolicy, read_digest_policy, set_digest_policy
+from .digest_removal import DigestRemoval, DigestRemovalResult, digest_items, is_ours
 from .requirements import DYNAMODB, LOCKFILE, several
 
 #: Of a table.
 NOT_FOUND = {"ResourceNotFoundException", "TableNotFoundException"}
-#: Looks for digests that were written while the fence was not yet up everywhere.
+#: How often digests are listed that were written before the digest policy was in effect everywhere.
 ROUNDS = 3
-#: How a move takes the lock in the table, too.
+#: The option by which a move takes the lock in the table, too.
 WITH_TABLE = ", with source_table"
 
 
 @dataclass
-class Outcome:
-    """What was done, or in check mode would be."""
+class TransitionOutcome:
+    """What was done; in check mode, what would be done."""
 
     removed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    moves_fence: bool = False
-    #: Locks of a run that was killed, or in a table that is to go.
+    changes_policy: bool = False
+    #: Locks of a run that was killed, or in a table that is removed.
     released: int = 0
-    #: Its protection, too, which goes first.
+    #: Its deletion protection is removed first.
     removes_table: bool = False
 
     @property
     def is_changed(self) -> bool:
-        return bool(self.removed or self.moves_fence or self.released or self.removes_table)
+        return bool(self.removed or self.changes_policy or self.released or self.removes_table)
 
-    def take(self, swept: Iterable[Swept]) -> None:
+    def take(self, swept: Iterable[DigestRemovalResult]) -> None:
         for each in swept:
             self.removed += [each.path] if each.is_removed else []
             self.problems += [each.problem] if each.problem else []
 
 
 @dataclass
-class Crossing:
-    """One task: looks first, changes then. Until it has looked it knows of nothing."""
+class Transition:
+    """One task: `inspect` first, then `carry_out`."""
 
     aws: Aws
     scope: Scope
     target: str
     lock_timeout_s: int
-    goes_unfenced: bool
-    outcome: Outcome = field(default_factory=Outcome)
-    #: That there is no table, as is right once lock files alone are used and it was removed.
-    gone: Failure | None = None
-    watched: Watched = field(default_factory=lambda: Watched(Objects(datetime.now(timezone.utc)), ()))
+    without_policy: bool
+    outcome: TransitionOutcome = field(default_factory=TransitionOutcome)
+    #: Why the table was not found. It may have been removed once lock files alone are used.
+    missing_table: Failure | None = None
+    watch: WatchResult = field(default_factory=lambda: WatchResult(Objects(datetime.now(timezone.utc)), ()))
     #: The digests of states that have moved away.
-    left: dict[str, DigestItem] = field(default_factory=dict)
-    #: All states have moved away, and the policy denies everything to everybody.
+    moved_digests: dict[str, DigestItem] = field(default_factory=dict)
+    #: All states have moved away, and the policy denies everything in the bucket to everybody.
     _is_closed: bool = False
-    _fence: Fence | None = None
+    _policy: DigestPolicy | None = None
     _known: list[Digest] = field(default_factory=list)
     _items: dict[str, DigestItem] = field(default_factory=dict)
     _due: list[str] = field(default_factory=list)
@@ -90,46 +89,46 @@ class Crossing:
     def _lease(self) -> Lease:
         return Lease(self.aws, self.scope, "tf_lock_mode", f"step to {self.target}")
 
-    def alone(self) -> AbstractContextManager[None]:
-        """No other run works on all states inside; nobody can where the policy denies everything, the lease too."""
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Holds the lease, unless the policy denies everything in the bucket, and with it the lease."""
         return nullcontext() if self._is_closed else self._lease.held()
 
-    # What there is.
+    # Inspection.
 
-    def look(self, soak_s: int) -> None:
-        """Raises TfstateError where something cannot be known."""
+    def inspect(self, observe_s: int) -> None:
+        """Raises TfstateError if something cannot be read."""
         denied = denied_by_policy(self.aws, self.scope.bucket)
-        self._is_closed = is_behind(LEASE, {*denied})
+        self._is_closed = is_denied(LEASE, {*denied})
         if not self._is_closed:
             self._lease.check()
         arn = self._table_arn()
-        self._fence = self._found_fence(arn) if arn else None
-        store = TableItem.NAME if self._is_forward else File.NAME
-        self.watched = Watch(self.aws, self.scope, store, is_ours, denied).run(soak_s)
+        self._policy = self._read_policy(arn) if arn else None
+        store = TableStore.NAME if self._is_forward else FileStore.NAME
+        self.watch = ClientWatch(self.aws, self.scope, store, is_ours, denied).run(observe_s)
         if arn is None:
             return
-        self._known = [] if self.is_fenced else self._judged(self.watched.items)
-        found, departed = digest_items(self.aws, self.scope), self.watched.departed
+        self._known = [] if self.has_digest_policy else self._check_digests(self.watch.items)
+        found, moved_states = digest_items(self.aws, self.scope), self.watch.moved_states
         self._items = self._here(found)
-        self.left = {path: item for path, item in found.items() if path in departed}
-        self._due = self._standing(self._items) if self.is_fenced or self._is_forward else self._stale()
+        self.moved_digests = {path: item for path, item in found.items() if path in moved_states}
+        self._due = self._with_state(self._items) if self.has_digest_policy or self._is_forward else self._stale()
 
     @property
     def _is_forward(self) -> bool:
         return self.target == LOCKFILE
 
     @property
-    def is_fenced(self) -> bool:
-        return self._fence is not None and self.scope.bucket.name in self._fence.buckets
+    def has_digest_policy(self) -> bool:
+        return self._policy is not None and self.scope.bucket.name in self._policy.buckets
 
     @property
-    def fenced_buckets(self) -> set[str]:
-        """All that share the table, as far as they have taken the step."""
-        return self._fence.buckets if self._fence else set()
+    def buckets_in_policy(self) -> set[str]:
+        """The buckets whose digests the policy denies. They share the table."""
+        return self._policy.buckets if self._policy else set()
 
     @property
-    def _moves_fence(self) -> bool:
-        return self._fence is not None and self.is_fenced != self._is_forward
+    def _changes_policy(self) -> bool:
+        return self._policy is not None and self.has_digest_policy != self._is_forward
 
     def _table_arn(self) -> str | None:
         (answer,) = self.aws.read([Call("dynamodb", "describe_table", {"TableName": self.scope.table})])
@@ -137,14 +136,14 @@ class Crossing:
             return str(answer["Table"]["TableArn"])
         if answer.code not in NOT_FOUND or not self._is_forward:
             raise CallFailed(answer)
-        self.gone, self.scope = answer, replace(self.scope, table=None)
+        self.missing_table, self.scope = answer, replace(self.scope, table=None)
         return None
 
-    def _found_fence(self, arn: str) -> Fence | None:
-        """Whoever comes back has to know, or it would stay up for ever."""
-        is_unwanted = self.goes_unfenced and self._is_forward
+    def _read_policy(self, arn: str) -> DigestPolicy | None:
+        """None if it is not wanted. On the way back it must be read, or it would stay for ever."""
+        is_unwanted = self.without_policy and self._is_forward
         try:
-            found = fence_of(self.aws, arn)
+            found = read_digest_policy(self.aws, arn)
         except CallFailed:
             if not is_unwanted:
                 raise
@@ -152,45 +151,49 @@ class Crossing:
         return None if found and is_unwanted and self.scope.bucket.name not in found.buckets else found
 
     def _here(self, found: dict[str, DigestItem]) -> dict[str, DigestItem]:
-        """But for states that nobody can write any more: their digests still fit."""
-        return {path: item for path, item in found.items() if path not in self.watched.departed}
+        """Without those of moved states, which nobody can write: their digests still match."""
+        return {path: item for path, item in found.items() if path not in self.watch.moved_states}
 
-    def _judged(self, read: Iterable[Item]) -> list[Digest]:
-        here = [item for item in read if item.path not in self.watched.departed]
-        return digests(self.aws, self.scope, here, {})
+    def _check_digests(self, read: Iterable[TableItem]) -> list[Digest]:
+        here = [item for item in read if item.path not in self.watch.moved_states]
+        return check_digests(self.aws, self.scope, here, {})
 
-    def _standing(self, found: dict[str, DigestItem]) -> list[str]:
-        """Digests whose states exist: any other is all that keeps clients from starting over."""
-        unlisted = [path for path in found if path not in self.watched.found.states]
+    def _with_state(self, found: dict[str, DigestItem]) -> list[str]:
+        """Digests of states that exist. Without its digest, clients would take a lost state for an empty one."""
+        unlisted = [path for path in found if path not in self.watch.found.states]
         works = [partial(fingerprint, self.aws, self.scope, path) for path in unlisted]
         answers = self.aws.together(works) if works else []
         gone = {path for path, answer in zip(unlisted, answers, strict=True) if _is_gone(answer)}
-        gone |= {path for path, each in self.watched.found.states.items() if not each.size}
+        gone |= {path for path, each in self.watch.found.states.items() if not each.size}
         return [path for path in found if path not in gone]
 
     def _stale(self) -> list[str]:
         return [each.path for each in self._known if each.status == "mismatch" and each.matches_version]
 
-    # What is against it.
+    # Reasons against it.
 
     def reasons(self) -> Iterator[str]:
-        yield from several(f"{each}: wait for it, or see to it that its holder is gone" for each in self.watched.held)
+        yield from several(
+            f"{each}: wait until it is released, or make sure that its holder is gone" for each in self.watch.held
+        )
         other = "the table alone" if self._is_forward else "a lock file alone"
-        yield from several(f"a client that knows {other} is at work: {each}" for each in self.watched.alone)
-        yield from several(filter(None, map(self._against, self._known)))
-        yield from several(self._walked_through())
-        if self._is_forward and self._fence:
+        yield from several(f"a client that locks in {other} is at work: {each}" for each in self.watch.in_one_store)
+        yield from several(filter(None, map(self._digest_problem, self._known)))
+        yield from several(self._unprotected_states())
+        if self._is_forward and self._policy:
             yield from several(
                 f"the lock of {path} would be taken for the digest of {path.removesuffix(MARK)}: move it to another "
                 f"key, or go without a digest policy (allow: [without_digest_policy])"
                 for path in sorted(self._named_like_digests())
             )
 
-    def _against(self, each: Digest) -> str | None:
+    def _digest_problem(self, each: Digest) -> str | None:
         if each.status == "unknown" or each.failure:
-            return f"the digest of {each.path} cannot be judged{f': {each.failure}' if each.failure else ''}"
+            return f"the digest of {each.path} cannot be checked{f': {each.failure}' if each.failure else ''}"
         if each.status == "mismatch" and (self._is_forward or not each.matches_version):
-            return f"the digest of {each.path} does not fit, and stops clients already: mend it with tf_state_digest"
+            return (
+                f"the digest of {each.path} does not match, and stops clients already: repair it with tf_state_digest"
+            )
         if each.status in ("deleted", "orphan") and self._is_forward:
             return (
                 f"{each.path} has a digest and no state, which keeps clients from starting over: undelete the state "
@@ -198,76 +201,81 @@ class Crossing:
             )
         return None
 
-    def _walked_through(self) -> Iterator[str]:
-        """Fences of moved states that clients of the mode do not see."""
-        where = {LOCKFILE: (File.NAME, "no lock file", ""), DYNAMODB: (TableItem.NAME, "not in the table", WITH_TABLE)}
+    def _unprotected_states(self) -> Iterator[str]:
+        """Moved states that are not protected from clients of the new mode."""
+        where = {
+            LOCKFILE: (FileStore.NAME, "no lock file", ""),
+            DYNAMODB: (TableStore.NAME, "not in the table", WITH_TABLE),
+        }
         store, lacks, how = where.get(self.target, (None, "", ""))
-        for path in self.watched.departed.open_to(store) if store else ():
-            yield f"{path} has moved away, and the lock that keeps clients from it is {lacks}: run its move again{how}"
+        for path in self.watch.moved_states.unprotected_in(store) if store else ():
+            yield f"{path} has moved away, and the lock that protects it is {lacks}: run its move again{how}"
 
     def _named_like_digests(self) -> set[str]:
-        found = self.watched.found
-        held = {item.path for item in self.watched.items if not item.is_digest}
+        found = self.watch.found
+        held = {item.path for item in self.watch.items if not item.is_digest}
         return {path for path in {*found.states, *found.lock_files, *held} if path.endswith(MARK)}
 
     def cautions(self) -> list[str]:
-        if not self._is_forward or self._fence or self.gone:
+        if not self._is_forward or self._policy or self.missing_table:
             return []
         return [
             "there is no digest policy: whoever still locks both ways goes on to write them, and stops with "
             "an error once a client of lock files alone has written the same state, until this is run again"
         ]
 
-    # What is done.
+    # Changes.
 
-    def foreseen(self) -> Outcome:
-        return Outcome(removed=list(self._due), moves_fence=self._moves_fence, released=len(self.watched.ours))
+    def planned(self) -> TransitionOutcome:
+        return TransitionOutcome(
+            removed=list(self._due), changes_policy=self._changes_policy, released=len(self.watch.ours)
+        )
 
-    def carry_out(self) -> Outcome:
-        if self.foreseen().is_changed:
-            with self.alone():
-                self._go() if self._is_forward else self._come_back()
+    def carry_out(self) -> TransitionOutcome:
+        if self.planned().is_changed:
+            with self.exclusive():
+                self._go_forward() if self._is_forward else self._go_back()
         return self.outcome
 
-    def _go(self) -> None:
-        self._move_fence()
-        found, left = self._items, {*self._due, *self.watched.ours}
+    def _go_forward(self) -> None:
+        self._change_policy()
+        found, left = self._items, {*self._due, *self.watch.ours}
         for attempt in range(ROUNDS):
             if not left or self.outcome.problems:
                 return
-            self._sweep(found, left, takes_all=True)
-            self.aws.pause(attempt)  # for the fence to be up everywhere
-            found = self._here(digest_items(self.aws, self.scope)) if self._fence else {}
-            left = set(self._standing(found))
+            self._remove_digests(found, left, takes_all=True)
+            self.aws.pause(attempt)  # until the policy is in effect everywhere
+            found = self._here(digest_items(self.aws, self.scope)) if self._policy else {}
+            left = set(self._with_state(found))
         late = "was written despite the digest policy: run again"
         self.outcome.problems += [f"the digest of {path} {late}" for path in left]
 
-    def _come_back(self) -> None:
-        self._sweep(self._items, {*self._due, *self.watched.ours}, takes_all=self.is_fenced)
-        if self.outcome.problems or not self._moves_fence:
+    def _go_back(self) -> None:
+        self._remove_digests(self._items, {*self._due, *self.watch.ours}, takes_all=self.has_digest_policy)
+        if self.outcome.problems or not self._changes_policy:
             return
-        self._move_fence()
-        self.aws.rest(SETTLE_S)  # until the fence is gone everywhere, a client may read a digest and not write the next
+        self._change_policy()
+        self.aws.rest(SETTLE_S)  # until the policy is gone everywhere: a client may read a digest and fail to write it
         read = items(self.aws, self.scope, str(self.scope.table))
         if isinstance(read, Failure):
             raise CallFailed(read)
-        found = self._judged(read)
+        found = self._check_digests(read)
         wrong = {each.path for each in found if each.status == "mismatch"}
-        self._sweep(digest_items(self.aws, self.scope), wrong, takes_all=False)
+        self._remove_digests(digest_items(self.aws, self.scope), wrong, takes_all=False)
         late = [each.path for each in found if each.status in ("unknown", "in_progress")]
-        self.outcome.problems += several(f"the digest of {path} cannot be judged yet: run again" for path in late)
+        self.outcome.problems += several(f"the digest of {path} cannot be checked yet: run again" for path in late)
 
-    def _move_fence(self) -> None:
-        if not self._fence or not self._moves_fence:
+    def _change_policy(self) -> None:
+        if not self._policy or not self._changes_policy:
             return
 
         def on_write() -> None:
-            self.outcome.moves_fence = True
+            self.outcome.changes_policy = True
 
-        put_fence(self.aws, self._fence.arn, self.scope.bucket.name, self._is_forward, on_write)
+        set_digest_policy(self.aws, self._policy.arn, self.scope.bucket.name, self._is_forward, on_write)
 
-    def _sweep(self, found: dict[str, DigestItem], paths: Iterable[str], takes_all: bool) -> None:
-        self.outcome.released = len(self.watched.ours)
+    def _remove_digests(self, found: dict[str, DigestItem], paths: Iterable[str], takes_all: bool) -> None:
+        self.outcome.released = len(self.watch.ours)
         until = time.monotonic() + self.lock_timeout_s
 
         def retry_policy(attempt: int) -> bool:
@@ -276,18 +284,18 @@ class Crossing:
                 self.aws.pause(attempt)
             return is_left
 
-        self.outcome.take(Sweep(self.aws, self.scope, takes_all, retry_policy).carry_out(found, paths))
+        self.outcome.take(DigestRemoval(self.aws, self.scope, takes_all, retry_policy).carry_out(found, paths))
 
-    # What is told.
+    # Results.
 
-    def shown_fence(self, outcome: Outcome) -> str | None:
+    def policy_state(self, outcome: TransitionOutcome) -> str | None:
         """None where there can be none."""
-        if self._fence is None:
+        if self._policy is None:
             return None
-        return "active" if self.is_fenced != outcome.moves_fence else "inactive"
+        return "active" if self.has_digest_policy != outcome.changes_policy else "inactive"
 
-    def diff(self, outcome: Outcome) -> dict[str, Any]:
-        states = ("active" if self.is_fenced else "inactive", self.shown_fence(outcome))
+    def diff(self, outcome: TransitionOutcome) -> dict[str, Any]:
+        states = ("active" if self.has_digest_policy else "inactive", self.policy_state(outcome))
         policy = [f"digest policy: {state}\n" for state in states]
         listed = "".join(f"digest of {printable(path)}\n" for path in sorted(outcome.removed))
         return {"before": policy[0] + listed, "after": policy[1]}

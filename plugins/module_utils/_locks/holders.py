@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who holds a lock, since when and for what: as a result, and in words."""
+"""Who holds a lock, since when and for what: for results and for messages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def seconds(duration: str) -> int:
         return int(duration)
     parts = _PART.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise Invalid(f"{duration!r} is no duration; say 2h, 90m, 1d12h, or a number of seconds")
+        raise Invalid(f"{duration!r} is not a duration; use 2h, 90m, 1d12h or a number of seconds")
     return sum(int(number) * UNITS[unit] for number, unit in parts)
 
 
 def age_s(lock: Lock, locks: Sequence[Lock], now: datetime) -> int | None:
-    """How long a lock has been held, in seconds; None if nothing says it.
+    """How long a lock has been held, in seconds; None if unknown.
 
     A client that locks in both stores holds one lock: the later of its two times counts, as its clock may be slow.
     """
@@ -37,12 +37,12 @@ def age_s(lock: Lock, locks: Sequence[Lock], now: datetime) -> int | None:
     return int((now - max(times)).total_seconds()) if times and lock.since else None
 
 
-def told(locks: Sequence[Lock], now: datetime) -> list[dict[str, Any]]:
-    """Locks as they stand in results. What a wedged one holds is not shown, as nobody knows what it is."""
-    return [_told(lock, age_s(lock, locks, now)) for lock in locks]
+def to_result(locks: Sequence[Lock], now: datetime) -> list[dict[str, Any]]:
+    """Locks for results. The content of an unreadable one is not shown, as it may be anything."""
+    return [_lock_result(lock, age_s(lock, locks, now)) for lock in locks]
 
 
-def _told(lock: Lock, age: int | None) -> dict[str, Any]:
+def _lock_result(lock: Lock, age: int | None) -> dict[str, Any]:
     known = lock.record if isinstance(lock.record, LockInfo) else None
     return {
         "store": lock.store,

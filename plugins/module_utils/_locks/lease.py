@@ -1,12 +1,11 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One operation at a time works on all states of a bucket: the lease that it holds, renews, and gives back.
+"""The lease of an operation on all states of a bucket: one run at a time holds it, renews it and releases it.
 
-The lease is a lock file beside the states, with the same record as theirs: who is at work, since when, on what. The
-run that holds it writes it again every RENEW_S seconds. A run that finds it waits until it is given back or clear that
-its holder is gone: because its process is gone, on this machine, or because it was not renewed for LEASE_S seconds by
-the clock of S3. Then it takes the lease over in exchange for what it saw. Before each write of the operation, the
-holder makes sure that the lease is still its own.
+The lease is a lock file with the same record as those of states: who holds it, since when, and for what. The run that
+holds it rewrites it every RENEW_S seconds. A run that finds it waits until it is released or its holder is gone: its
+process on this machine has ended, or the lease was not renewed for LEASE_S seconds by the clock of S3. Then it replaces
+the lease that it read. Before each write of the operation, the holder checks that the lease is still its own.
 
 The locks of the states, each taken over in the same way, and writes that depend on what was there, protect the states
 where a run was stopped for longer than LEASE_S between that check and its write.
@@ -31,18 +30,18 @@ from .._engine.guard import Refused
 from .._terraform.protocol import LockInfo, lock_file, marshal
 from .._terraform.scope import LEASE, Scope
 from .locking import UNCONDITIONAL, UNMET, release
-from .maintenance import named, ours
+from .maintenance import our_lock, with_id
 from .process import held_here, is_running, this_process
-from .stores import File, Lock, Place, lock_of_file
+from .stores import FileStore, Lock, Place, lock_of_file
 
 LEASE_S, RENEW_S, LOOK_S = 60, 15, 2
-#: After so long without a renewal nothing more is written. It leaves time for a write that has begun.
+#: How long after a renewal writes are made. The rest of LEASE_S is for a write that has begun.
 TRUSTED_S = 40
 
 
 @dataclass
 class Lease:
-    """`work` is the operation, and `info` says on what it works."""
+    """`work` is the operation, `info` its subject."""
 
     aws: LeaseClient
     scope: Scope
@@ -52,20 +51,20 @@ class Lease:
     _lock: Lock | None = None
     _renewed_at: float = 0.0
     _lost_to: str | None = None
-    _file: File = field(init=False)
+    _file: FileStore = field(init=False)
 
     def __post_init__(self) -> None:
         self._place = Place(self.scope.bucket.name, LEASE, None, self.scope.bucket.owner, self.scope.encryption)
-        self._file = File(self._place)
+        self._file = FileStore(self._place)
 
     def check(self) -> None:
-        """Raises Refused if another run is at work. It only reads, and waits where it cannot be told otherwise."""
+        """Raises Refused if another run holds the lease. It only reads, and waits to see whether it is renewed."""
         with self._explained():
-            self._holder_that_is_gone()
+            self._lease_of_gone_holder()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """This run alone is at work inside. What it writes there, it writes only while that is so."""
+        """Holds the lease. Writes inside are made only while it is held."""
         with self._explained():
             self._take()
         stop = threading.Event()
@@ -78,11 +77,11 @@ class Lease:
             stop.set()
             renewing.join()
             self.aws.before_write.remove(self._check_before)
-            self._give_back()
+            self._release_lease()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """A policy that lets only some keys be written is made for states, and does not know of this one."""
+        """Adds advice to a denial: a policy that permits only the keys of states does not permit this one."""
         try:
             yield
         except CallFailed as refused:
@@ -95,10 +94,10 @@ class Lease:
             )
             raise CallFailed(replace(refused.failure, advice=advice)) from refused
 
-    # Taking it.
+    # Acquisition.
 
     def _take(self) -> None:
-        record = named(ours(self._place, self.work, f"{self.info}; {this_process()}", datetime.now(timezone.utc)))
+        record = with_id(our_lock(self._place, self.work, f"{self.info}; {this_process()}", datetime.now(timezone.utc)))
         text = marshal(record)
         held_here.add(record.id)
         try:
@@ -110,7 +109,7 @@ class Lease:
 
     def _taken(self, text: str) -> Lock:
         while True:
-            seen = self._holder_that_is_gone()
+            seen = self._lease_of_gone_holder()
             try:
                 self.aws.write(self._file.take_over(seen, text) if seen else self._file.take(text))
             except CallFailed as refused:
@@ -118,12 +117,12 @@ class Lease:
                     self.aws.warnings.extend(release(self.aws, self._place, [seen]).problems)
                 elif refused.failure.code not in UNMET:
                     raise
-            now = self._file.look(self.aws)
+            now = self._file.read_lock(self.aws)
             if now and now.text == text:
                 return now
 
-    def _holder_that_is_gone(self) -> Lock | None:
-        """The lease as a run left it that is gone; None if there is none. Raises Refused if its holder is at work."""
+    def _lease_of_gone_holder(self) -> Lock | None:
+        """The lease of a holder that is gone; None if there is no lease. Raises Refused if its holder is running."""
         first: datetime | None = None
         while True:
             found = self._file.read(self.aws)
@@ -133,7 +132,7 @@ class Lease:
             lock = lock_of_file(LEASE, answer, body)
             unrenewed_s = (clock(answer) - answer["LastModified"]).total_seconds()
             runs = is_running(lock)
-            # The clock of S3 tells whole seconds.
+            # The clock of S3 has whole seconds.
             if runs is False or unrenewed_s > LEASE_S + 1:
                 return lock
             first = first or answer["LastModified"]
@@ -145,18 +144,18 @@ class Lease:
     def _at_work(self, lock: Lock) -> str:
         return (
             f"another run is at work on the states of {self.scope.bucket.name}: {_describe(lock)}; "
-            "wait until it has ended, and run again"
+            "run again once it has ended"
         )
 
-    # Keeping it.
+    # Renewal.
 
     def _keep(self, stop: threading.Event) -> None:
         while not stop.wait(RENEW_S):
-            with suppress(TfstateError):  # what could not be renewed is noticed before the next write
+            with suppress(TfstateError):  # a failure is noticed before the next write
                 self._renew()
 
     def _renew(self) -> None:
-        """Writes the same record over itself: what changes is when S3 says that it was written."""
+        """Writes the same record again, which changes its LastModified."""
         lock = self._lock
         if lock is None or self._lost_to:
             return
@@ -169,7 +168,7 @@ class Lease:
                 raise
             etag = None
         if etag is None:
-            now = self._file.look(self.aws)
+            now = self._file.read_lock(self.aws)
             if now is None or now.text != lock.text:
                 self._lost_to = _describe(now) if now else f"{lock_file(LEASE)} was deleted"
                 return
@@ -178,7 +177,7 @@ class Lease:
         self._renewed_at = before
 
     def _check_before(self, call: Call) -> None:
-        """Of a write. The lease itself, and locks that are released, which depends on what they are, need no lease."""
+        """Called before a write. The lease itself and conditional releases of locks need no lease."""
         if releases_lock(call) or call.params.get("Key") == lock_file(LEASE):
             return
         if self.now() - self._renewed_at > TRUSTED_S:
@@ -190,7 +189,7 @@ class Lease:
                 f"more is written: {why}; run again once nobody else is at work"
             )
 
-    def _give_back(self) -> None:
+    def _release_lease(self) -> None:
         if self._lock:
             held_here.discard(self._lock.id)
             if not self._lost_to:

@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Locks of a state as the clients take and release them, in both stores, but released only as they were seen.
+"""Locks of a state in both stores, taken as clients take them, and released only if they are unchanged.
 
-The file comes first, then the table, as in clients that take both. Nothing here waits for a lock.
+The file comes first, then the table, as in clients that take both.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from .._aws.protocols import LockClient
 from .._core.model import CallFailed, TfstateError
 from .._terraform.protocol import LockInfo, Wedged, lock_file, lock_name, marshal
 from .holders import sentence
-from .stores import File, Lock, Place, Store, stores
+from .stores import FileStore, Lock, Place, Store, stores
 
-#: The condition did not hold, or what it was about is gone.
+#: Error codes: the condition does not hold, or the object or item is gone.
 UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
-#: Stores other than AWS that know no conditional delete.
+#: Error codes of stores without conditional deletes.
 UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
-#: Waits once more for a lock that somebody else holds, or says that it was long enough.
+#: Waits for a lock that somebody else holds and returns True, or returns False to give up.
 RetryPolicy: TypeAlias = Callable[[int], bool]
-#: A client releases its lock file unconditionally, and its SDK repeats that if the reply is lost, which takes away the
-#: lock of whoever came next. A lock that is to stay is looked at again after so many seconds.
+#: A client deletes its lock file unconditionally, and its SDK repeats that if the reply is lost, which deletes the next
+#: lock. After how many seconds a lock that is to stay is checked again.
 REPEAT_S = 5
-#: Between a refused write and the look at who holds the lock it may have been released; then it is tried again.
+#: How often a lock is tried that was released between the refused write and the read of its holder.
 TRIES = 3
 
 
-class Taken(TfstateError):
+class AlreadyLocked(TfstateError):
     """Somebody else holds the lock."""
 
     def __init__(self, lock: Lock) -> None:
@@ -42,7 +42,7 @@ class Taken(TfstateError):
 
 
 class ChangedHands(TfstateError):
-    """Between look and release the lock went to somebody else; it was left alone."""
+    """Somebody else took the lock between read and release; it was not touched."""
 
     def __init__(self, seen: Lock, now: Lock) -> None:
         super().__init__(
@@ -58,15 +58,15 @@ class Released:
     problems: tuple[str, ...]
 
 
-def look(aws: LockClient, place: Place) -> tuple[Lock, ...]:
-    """The locks that are held. Raises CallFailed where that cannot be known."""
-    return tuple(lock for lock in [store.look(aws) for store in stores(place)] if lock)
+def read_locks(aws: LockClient, place: Place) -> tuple[Lock, ...]:
+    """The locks that are held. Raises CallFailed if they cannot be read."""
+    return tuple(lock for lock in [store.read_lock(aws) for store in stores(place)] if lock)
 
 
 def take(aws: LockClient, place: Place, info: LockInfo, have: Sequence[Lock] = ()) -> tuple[Lock, ...]:
-    """Takes every lock but those that we have already, or none. Raises Taken, or what made it fail.
+    """Takes all locks except those that we have, or none. Raises AlreadyLocked, or the error.
 
-    A lock under the same id counts as ours, whoever took it: `claim` makes it that of this run alone.
+    A lock with the same id counts as ours, even if another run took it: `claim` takes it over.
     """
     missing = [store for store in stores(place) if store.NAME not in {lock.store for lock in have}]
     tried: list[Store] = []
@@ -74,9 +74,9 @@ def take(aws: LockClient, place: Place, info: LockInfo, have: Sequence[Lock] = (
         for store in missing:
             tried.append(store)
             take_in(aws, store, info)
-        return _ours(look(aws, place), place, info.id)
+        return _ours(read_locks(aws, place), place, info.id)
     except BaseException as cause:
-        kept = _give_back(aws, tried, marshal(info))
+        kept = _release_taken(aws, tried, marshal(info))
         if kept and isinstance(cause, TfstateError):
             raise TfstateError(f"{cause}; and the lock {info.id} may still be held: {'; '.join(kept)}") from cause
         raise
@@ -87,25 +87,25 @@ def no_wait(_attempt: int) -> bool:
 
 
 def take_in_time(aws: LockClient, place: Place, info: LockInfo, retry_policy: RetryPolicy) -> tuple[Lock, ...]:
-    """As `take`, once more as long as somebody else holds the lock and `patience` waits."""
+    """As `take`, repeated while somebody else holds the lock and `retry_policy` waits."""
     attempt = 0
     while True:
         try:
             return take(aws, place, info)
-        except Taken:
+        except AlreadyLocked:
             if not retry_policy(attempt):
                 raise
             attempt += 1
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The locks of a state, all with the record of this run in them."""
+class ClaimedLocks:
+    """The locks of a state, all with the record of this run."""
 
     made: tuple[Lock, ...]
-    #: From a run before this one, which had the same id.
+    #: Taken by an earlier run with the same id.
     taken_over: tuple[Lock, ...]
-    #: These as that run had left them.
+    #: The same locks as the earlier run left them.
     replaced: tuple[Lock, ...] = ()
 
     @property
@@ -119,10 +119,10 @@ def claim(
     info: LockInfo,
     retry_policy: RetryPolicy = no_wait,
     may_take_over: Callable[[Lock], bool] = lambda _lock: True,
-) -> Claim:
-    """As `take_in_time`. What another run holds under the same id is taken over, so that it no longer releases it.
+) -> ClaimedLocks:
+    """As `take_in_time`. Locks of another run with the same id are taken over, so that it cannot release them.
 
-    Raises Taken for what may not be taken over.
+    Raises AlreadyLocked if one may not be taken over.
     """
     locks = take_in_time(aws, place, info, retry_policy)
     made = tuple(lock for lock in locks if lock.text == marshal(info))
@@ -130,8 +130,8 @@ def claim(
         others = tuple(lock for lock in locks if lock not in made)
         for other in others:
             if not may_take_over(other):
-                raise Taken(other)
-        return Claim(made, tuple(take_over(aws, place, lock, info) for lock in others), others)
+                raise AlreadyLocked(other)
+        return ClaimedLocks(made, tuple(take_over(aws, place, lock, info) for lock in others), others)
     except BaseException:
         aws.warnings.extend(release(aws, place, made).problems)
         raise
@@ -140,7 +140,7 @@ def claim(
 def claim_in(aws: LockClient, store: Store, place: Place, info: LockInfo) -> Lock:
     """In one store alone."""
     take_in(aws, store, info)
-    lock = store.look(aws)
+    lock = store.read_lock(aws)
     if lock is None or lock.id != info.id:
         raise TfstateError(f"the lock {info.id} of {place.path} was released by somebody else as soon as it was taken")
     return lock if lock.text == marshal(info) else take_over(aws, place, lock, info)
@@ -148,7 +148,7 @@ def claim_in(aws: LockClient, store: Store, place: Place, info: LockInfo) -> Loc
 
 def check_held(aws: LockClient, place: Place, locks: Sequence[Lock]) -> None:
     """Raises TfstateError unless each of these locks is still there, with the same record."""
-    now = {lock.store: lock for lock in look(aws, place)}
+    now = {lock.store: lock for lock in read_locks(aws, place)}
     for lock in locks:
         other = now.get(lock.store)
         if other is None:
@@ -159,7 +159,7 @@ def check_held(aws: LockClient, place: Place, locks: Sequence[Lock]) -> None:
 
 
 def take_over(aws: LockClient, place: Place, lock: Lock, info: LockInfo) -> Lock:
-    """A lock of our id that an earlier run took, with our record in it: whoever took it no longer releases it."""
+    """Replaces the record of a lock with our id by our record, so that the earlier run cannot release it."""
     store = next(store for store in stores(place) if lock.store == store.NAME)
     try:
         aws.write(store.take_over(lock, marshal(info)))
@@ -168,7 +168,7 @@ def take_over(aws: LockClient, place: Place, lock: Lock, info: LockInfo) -> Lock
             return lock
         if refused.failure.code not in UNMET:
             raise
-    now = store.look(aws)
+    now = store.read_lock(aws)
     if now and now.text == marshal(info):
         return now
     if now:
@@ -177,7 +177,7 @@ def take_over(aws: LockClient, place: Place, lock: Lock, info: LockInfo) -> Lock
 
 
 def release(aws: LockClient, place: Place, locks: Sequence[Lock]) -> Released:
-    """Releases each of these locks if it is still the one that was seen, whatever becomes of the others."""
+    """Releases each of these locks if it is unchanged, even if another one fails."""
     done, problems = [], []
     for lock in locks:
         try:
@@ -190,7 +190,7 @@ def release(aws: LockClient, place: Place, locks: Sequence[Lock]) -> Released:
     return Released(tuple(done), tuple(problems))
 
 
-def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
+def planned_locks(place: Place, info: LockInfo) -> tuple[Lock, ...]:
     """The locks that `take` would take."""
     text = marshal(info)
     return tuple(Lock(store.NAME, place.path, info, text, None, info.since) for store in stores(place))
@@ -200,7 +200,7 @@ def foreseen(place: Place, info: LockInfo) -> tuple[Lock, ...]:
 def held(
     aws: LockClient, place: Place, info: LockInfo, retry_policy: RetryPolicy = no_wait
 ) -> Iterator[tuple[Lock, ...]]:
-    """Every lock of a state is held inside. Raises at the end if somebody else holds one of them then."""
+    """Holds all locks of a state. Raises at the end if somebody else holds one of them."""
     locks = claim(aws, place, info, retry_policy).locks
     try:
         yield locks
@@ -213,7 +213,7 @@ def held(
 
 
 def take_in(aws: LockClient, store: Store, info: LockInfo) -> None:
-    """In one store alone, where somebody of our id may have taken it before. Raises Taken."""
+    """Takes the lock in one store, unless it has our id already. Raises AlreadyLocked."""
     for _unused in range(TRIES):
         try:
             aws.write(store.take(marshal(info)))
@@ -222,31 +222,31 @@ def take_in(aws: LockClient, store: Store, info: LockInfo) -> None:
             if refused.failure.code not in UNMET:
                 raise
             failure = refused.failure
-        holder = store.look(aws)
-        if holder and holder.id == info.id:  # it is ours: the reply to our own write was lost
+        holder = store.read_lock(aws)
+        if holder and holder.id == info.id:  # ours: the reply to our write was lost
             return
         if holder:
-            raise Taken(holder)
+            raise AlreadyLocked(holder)
     raise CallFailed(failure)
 
 
 def _ours(locks: tuple[Lock, ...], place: Place, ours: str) -> tuple[Lock, ...]:
-    """Who can force our lock away may have done so by now; what is theirs must never be released as ours."""
+    """Checks that the locks are ours: somebody may have removed them, and theirs must not be released as ours."""
     for lock in locks:
         if lock.id != ours:
-            raise Taken(lock)
+            raise AlreadyLocked(lock)
     if len(locks) < len(stores(place)):
         released = f"the lock {ours} of {place.path} was released by somebody else as soon as it was taken"
         raise TfstateError(released + MAYBE_UNSEEN)
     return locks
 
 
-def _give_back(aws: LockClient, stores: Sequence[Store], ours: str) -> list[str]:
-    """Releases what we took, also where no reply said that we had, but not what bore our id before; what went wrong."""
+def _release_taken(aws: LockClient, stores: Sequence[Store], ours: str) -> list[str]:
+    """Releases what we took, even without a reply, but not earlier locks with our id. Returns the problems."""
     problems = []
     for store in stores:
         try:
-            lock = store.look(aws)
+            lock = store.read_lock(aws)
             if lock and lock.text == ours:
                 _release(aws, store, lock)
         except TfstateError as error:
@@ -256,21 +256,21 @@ def _give_back(aws: LockClient, stores: Sequence[Store], ours: str) -> list[str]
 
 def _release(aws: LockClient, store: Store, lock: Lock) -> None:
     if isinstance(lock.record, Wedged) and lock.record.is_state:
-        raise TfstateError(f"{lock_file(lock.path)} is a state and no lock file, so it was not deleted")
+        raise TfstateError(f"{lock_file(lock.path)} is a state and not a lock file, so it was not deleted")
     try:
         aws.write(store.release(lock))
         return
     except CallFailed as refused:
         code = refused.failure.code
-        if code not in UNMET | (UNCONDITIONAL if isinstance(store, File) else set()):
+        if code not in UNMET | (UNCONDITIONAL if isinstance(store, FileStore) else set()):
             raise
-    now = store.look(aws)
+    now = store.read_lock(aws)
     if now is None:  # released by its holder, or by us and the reply was lost
         return
-    if code in UNMET or now != lock or not isinstance(store, File):
+    if code in UNMET or now != lock or not isinstance(store, FileStore):
         raise ChangedHands(lock, now)
-    aws.write(store.release_whatever())
+    aws.write(store.release_unconditionally())
     aws.warnings.append(
         f"the store of {lock.path} knows no conditional delete ({code}): its lock file was read once more and then "
-        "deleted; if somebody took the lock in between, it was theirs"
+        "deleted; if somebody took the lock in between, theirs was deleted"
     )

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Work on one state while every client is kept out, under a lock of ours."""
+"""Exclusive work on one state, under a lock of ours."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from .._aws.protocols import LockClient
 from .._core.model import TfstateError
 from .._terraform.protocol import LockInfo, lock_id, rfc3339nano, uuid_of
 from .holders import sentence
-from .locking import Taken, check_held, claim, look, release
+from .locking import AlreadyLocked, check_held, claim, read_locks, release
 from .process import held_here, is_running, this_process
 from .stores import Lock, Place, stores
 
-#: The version that our locks bear, where clients write their own.
+#: The version in our locks, in place of that of a client.
 CLIENT = "cornerstone.tfstate"
 
 
-def ours(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
-    """A lock of ours, without an id if none is given."""
+def our_lock(place: Place, operation: str, info: str, now: datetime, id: str = "") -> LockInfo:
+    """The record of a lock of ours."""
     who = f"{user()}@{socket.gethostname()}"
     return LockInfo(id, operation, info, who, CLIENT, rfc3339nano(now), lock_id(place.bucket, place.path))
 
 
-def named(info: LockInfo) -> LockInfo:
+def with_id(info: LockInfo) -> LockInfo:
     return info if info.id else replace(info, id=uuid_of(os.urandom(16)))
 
 
-def claimed(place: Place, operation: str, now: datetime) -> LockInfo:
-    """A lock whose id follows from what it is for: whoever goes on with that after a kill knows it for its own."""
+def operation_lock(place: Place, operation: str, now: datetime) -> LockInfo:
+    """A record whose id is derived from operation and state, so that the next run recognises the lock as its own."""
     name = f"{CLIENT} {operation} {lock_id(place.bucket, place.path)}"
-    return ours(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
+    return our_lock(place, operation, "", now, uuid_of(hashlib.sha256(name.encode()).digest()[:16]))
 
 
-def excluded(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, ...]:
-    """The locks under `held_id`; without it, none. Raises TfstateError where clients could not be kept out."""
-    locks = look(aws, place)
+def check_exclusive(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, ...]:
+    """The locks with the id `held_id`; without it, none. Raises TfstateError if clients are not excluded."""
+    locks = read_locks(aws, place)
     if any(lock.id != held_id for lock in locks):
         raise _locked(place, locks)
     if held_id and len(locks) < len(stores(place)):
@@ -53,47 +53,47 @@ def excluded(aws: LockClient, place: Place, held_id: str | None) -> tuple[Lock, 
     return locks
 
 
-def left_locks(aws: LockClient, place: Place, operation: str) -> tuple[Lock, ...]:
-    """What a run of the same operation left locked that was killed on this machine."""
-    ours = claimed(place, operation, datetime.now(timezone.utc)).id
-    return tuple(lock for lock in look(aws, place) if lock.id == ours and _is_left(lock))
+def leftover_locks(aws: LockClient, place: Place, operation: str) -> tuple[Lock, ...]:
+    """Locks of a run of the same operation that was killed on this machine."""
+    own_id = operation_lock(place, operation, datetime.now(timezone.utc)).id
+    return tuple(lock for lock in read_locks(aws, place) if lock.id == own_id and _is_leftover(lock))
 
 
 def check_free(aws: LockClient, place: Place, operation: str, held_id: str | None) -> None:
-    """Raises TfstateError if a state is locked, but by what `left_locks` finds or under `held_id`."""
+    """Raises TfstateError if a state is locked, except by `leftover_locks` or with the id `held_id`."""
     if held_id:
-        excluded(aws, place, held_id)
+        check_exclusive(aws, place, held_id)
         return
-    ours, locks = claimed(place, operation, datetime.now(timezone.utc)).id, look(aws, place)
-    theirs = tuple(lock for lock in locks if lock.id != ours or not _is_left(lock))
+    own_id, locks = operation_lock(place, operation, datetime.now(timezone.utc)).id, read_locks(aws, place)
+    theirs = tuple(lock for lock in locks if lock.id != own_id or not _is_leftover(lock))
     if theirs:
         raise _locked(place, theirs)
 
 
 @dataclass
 class Exclusion:
-    """Every client is kept out. With `keeps_lock` it stays so if what is under way fails: the next run completes it."""
+    """All clients are excluded. With `keeps_lock` the lock stays if the work fails, and the next run completes it."""
 
-    #: Looks at the lock again. Raises TfstateError if it is gone: somebody may have forced it away.
+    #: Raises TfstateError if the lock is gone: somebody may have removed it.
     check: Callable[[], object]
     keeps_lock: bool = False
 
 
 @contextmanager
-def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
-    """Every client is kept out inside: by a lock of our own, or by that which is held under `held_id` already.
+def exclusive(aws: LockClient, place: Place, operation: str, held_id: str | None) -> Iterator[Exclusion]:
+    """Excludes all clients: by a lock of our own, or by the lock with the id `held_id`.
 
-    Our own lock has an id that follows from the operation and the state, and names this process: what a run left that
-    was killed on this machine, the next one of the same operation takes over.
+    The id of our lock is derived from operation and state, and its info names this process. If this process is killed,
+    the next run of the same operation on this machine takes the lock over.
     """
     check_free(aws, place, operation, held_id)
     if held_id:
-        yield Exclusion(partial(excluded, aws, place, held_id))
+        yield Exclusion(partial(check_exclusive, aws, place, held_id))
         return
-    info = replace(claimed(place, operation, datetime.now(timezone.utc)), info=this_process())
+    info = replace(operation_lock(place, operation, datetime.now(timezone.utc)), info=this_process())
     try:
-        locks = claim(aws, place, info, may_take_over=_is_left).locks
-    except Taken as error:
+        locks = claim(aws, place, info, may_take_over=_is_leftover).locks
+    except AlreadyLocked as error:
         raise _locked(place, (error.lock,)) from None
     exclusion = Exclusion(partial(check_held, aws, place, locks))
     held_here.add(info.id)
@@ -110,7 +110,7 @@ def alone(aws: LockClient, place: Place, operation: str, held_id: str | None) ->
         raise TfstateError("; ".join(problems))
 
 
-def _is_left(lock: Lock) -> bool:
+def _is_leftover(lock: Lock) -> bool:
     return is_running(lock) is False
 
 
@@ -124,5 +124,5 @@ def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:
 def user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # in a container, whoever runs it may have no name
+    except (KeyError, OSError):  # in a container, the user may have no name
         return str(os.getuid())

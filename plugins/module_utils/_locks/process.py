@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which process holds a lock or a lease, written into its record, and whether that process is still running."""
+"""The process that holds a lock or a lease, as its record names it, and whether it is still running."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .stores import Lock
 
 _PROCESS = re.compile("process ([0-9]+), started ([0-9]+), on ([0-9a-f]{12})")
 
-#: The ids that this process holds: what bears its process id and is none of them was left by a run that ended.
+#: The lock ids that this process holds. Other locks with its process id were left by a run that ended.
 held_here: set[str] = set()
 
 
@@ -23,7 +23,7 @@ def this_process() -> str:
 
 
 def is_running(lock: Lock) -> bool | None:
-    """Whether the process that holds a lease is running; None: it may be on another machine."""
+    """Whether the process that holds a lock is running; None: it may be on another machine."""
     matched = _PROCESS.search(lock.record.info) if isinstance(lock.record, LockInfo) else None
     if not matched or not _machine() or matched[3] != _machine():
         return None
@@ -34,7 +34,7 @@ def is_running(lock: Lock) -> bool | None:
 
 
 def _machine() -> str:
-    """The same for all processes that see each other, and not for others; empty where nothing tells."""
+    """An id of the machine and its process namespace; empty if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
         return hashlib.sha256(f"{boot} {Path('/proc/self/ns/pid').readlink()}".encode()).hexdigest()[:12]
@@ -43,7 +43,7 @@ def _machine() -> str:
 
 
 def _started_at(pid: int) -> int:
-    """In ticks since the machine was started, so that another process of the same id is told apart; 0: no such one."""
+    """In ticks since boot, which distinguishes processes of the same id; 0: no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the locks of a state lie, as each store's calls: the file beside the state, the item in the table."""
+"""The two stores of locks, as calls: the lock file beside the state, and the item in the table."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .._terraform.scope import Scope
 from .._terraform.state_document import is_state
 
 ABSENT = {"NoSuchKey", "404"}
-#: More of a lock file is not read: nothing so long is a record.
+#: The bytes of a lock file that are read: no record is longer.
 LONGEST_RECORD = 65536
 
 
 @dataclass(frozen=True)
 class Place:
-    """The state that is locked. Without a table there is only the lock file."""
+    """The state to lock. Without a table, only by its lock file."""
 
     bucket: str
     path: str
     table: str | None = None
     #: The account that must own the bucket.
     owner: str | None = None
-    #: What an upload says of it, as clients do where a policy asks for it.
+    #: The encryption parameters of uploads, which a policy may demand.
     encryption: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -39,29 +39,29 @@ def place_in(scope: Scope, path: str) -> Place:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock as it was seen in one store."""
+    """A lock as it was read in one store."""
 
     store: str
     path: str
     record: LockInfo | Wedged
-    #: What a client would parse; None where there is nothing that it could.
+    #: The text that a client would parse; None if there is none.
     text: str | None
-    #: What its release depends on: the file's ETag, or the item's `Info` as DynamoDB gives it (None: it has none).
+    #: The condition of its release: the ETag of the file, or the `Info` of the item as DynamoDB returns it.
     condition: Any
-    #: A wedged item does not say when it was written.
+    #: None for an unreadable item.
     since: datetime | None
 
     @property
     def id(self) -> str:
-        """That of its record. A wedged lock has none, and goes by what was seen: the ETag, or a digest of the item."""
+        """The id in its record. For an unreadable lock, the ETag or a hash of the item."""
         if isinstance(self.record, LockInfo):
             return self.record.id
-        if self.store == File.NAME:
+        if self.store == FileStore.NAME:
             return str(self.condition).strip('"')
         return seen_id(self.condition)
 
 
-class File:
+class FileStore:
     NAME: ClassVar[str] = "file"
 
     def __init__(self, place: Place) -> None:
@@ -69,12 +69,12 @@ class File:
         owner = {"ExpectedBucketOwner": place.owner} if place.owner else {}
         self._object = {"Bucket": place.bucket, "Key": lock_file(place.path), **owner}
 
-    def look(self, aws: LockClient) -> Lock | None:
+    def read_lock(self, aws: LockClient) -> Lock | None:
         found = self.read(aws)
         return lock_of_file(self._path, *found) if found else None
 
     def read(self, aws: LockClient) -> tuple[Response, bytes] | None:
-        """The answer to GetObject and the body; None where there is no such object."""
+        """The answer to GetObject and the body; None if there is no such object."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
@@ -100,11 +100,11 @@ class File:
     def release(self, lock: Lock) -> Call:
         return Call("s3", "delete_object", {**self._object, "IfMatch": lock.condition})
 
-    def release_whatever(self) -> Call:
+    def release_unconditionally(self) -> Call:
         return Call("s3", "delete_object", self._object)
 
 
-class Item:
+class TableStore:
     NAME: ClassVar[str] = "table"
 
     def __init__(self, place: Place) -> None:
@@ -112,7 +112,7 @@ class Item:
         self._key = {"LockID": {"S": lock_id(place.bucket, place.path)}}
         self._item = {"TableName": place.table, "Key": self._key}
 
-    def look(self, aws: LockClient) -> Lock | None:
+    def read_lock(self, aws: LockClient) -> Lock | None:
         asked = {"ProjectionExpression": "LockID, Info, Digest", "ConsistentRead": True}
         (answer,) = aws.read([Call("dynamodb", "get_item", {**self._item, **asked})])
         return lock_of_item(self._path, _known(answer).get("Item", {}))
@@ -134,7 +134,7 @@ class Item:
         return Call("dynamodb", "delete_item", {**self._item, **_as_seen(lock)})
 
 
-Store: TypeAlias = "File | Item"
+Store: TypeAlias = "FileStore | TableStore"
 
 
 def _as_seen(lock: Lock) -> dict[str, Any]:
@@ -142,28 +142,28 @@ def _as_seen(lock: Lock) -> dict[str, Any]:
 
 
 def lock_of_file(path: str, answer: Mapping[str, Any], body: bytes) -> Lock:
-    """The lock that a lock file is, from the answer to GetObject and what it held."""
+    """The lock in a lock file, from the answer to GetObject and its body."""
     text = body.decode("utf-8", "replace")
-    return Lock(File.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
+    return Lock(FileStore.NAME, path, record_in(body), text, answer["ETag"], answer.get("LastModified"))
 
 
 def record_in(body: bytes) -> LockInfo | Wedged:
-    """The record in a lock file, of which no more than LONGEST_RECORD bytes need to be known."""
+    """The record in a lock file. LONGEST_RECORD bytes of it are enough."""
     return IS_STATE if is_state(body) else parsed(body.decode("utf-8", "replace"))
 
 
 def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:
-    """The lock that a table's item is; None if it is none, such as the digest of a state with nearly that name."""
+    """The lock in an item of the table; None if it is not one, as the digest of a state of a similar name."""
     if not item or ("Digest" in item and "Info" not in item):
         return None
     info = item.get("Info")
     text = info.get("S") if info else None
     record = parsed(text)
-    return Lock(Item.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
+    return Lock(TableStore.NAME, path, record, text, info, record.since if isinstance(record, LockInfo) else None)
 
 
 def stores(place: Place) -> list[Store]:
-    return [File(place), *([Item(place)] if place.table else [])]
+    return [FileStore(place), *([TableStore(place)] if place.table else [])]
 
 
 def _known(answer: Answer) -> Mapping[str, Any]:

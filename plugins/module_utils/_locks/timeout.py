@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Patience with whoever holds the lock of a state."""
+"""The timeout of waiting for the lock of a state."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass
 class LockTimeout:
-    """Waits for the locks of one state: `limit_s` from when the first one was met, whatever took its time before."""
+    """Waits for the locks of one state, `limit_s` seconds from the first one that was held by somebody else."""
 
     limit_s: float
-    #: Rests, the longer the more often it was tried.
+    #: Waits, longer with each attempt.
     rest: Callable[[int], None]
     now: Callable[[], float] = time.monotonic
     _until: float | None = None

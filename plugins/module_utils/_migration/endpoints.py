@@ -13,17 +13,17 @@ from .._core.model import Target
 from .._locks.stores import Place
 from .._terraform.protocol import state_path
 from .._terraform.scope import Scope
-from .project_update import Named
-from .stored_state import Stored
+from .project_update import NamedBackend
+from .stored_state import StoredState
 
 
 @dataclass(frozen=True)
-class Side:
-    """A backend that states come from, or go to. Without a `key` they are those of the whole bucket."""
+class Endpoint:
+    """A backend that states come from or go to. Without a `key`, all states of the bucket."""
 
     aws: Aws
     bucket: Target
-    #: None: nobody said whether there is one; empty: there is none.
+    #: None: unknown whether there is one; empty: there is none.
     table: str | None
     key: str | None
     workspace_key_prefix: str
@@ -33,12 +33,14 @@ class Side:
         return state_path(self.key or "", workspace, self.workspace_key_prefix)
 
     @property
-    def named(self) -> Named:
-        return Named(self.bucket.name, self.key, self.workspace_key_prefix, self.bucket.region, self.table or None)
+    def named(self) -> NamedBackend:
+        return NamedBackend(
+            self.bucket.name, self.key, self.workspace_key_prefix, self.bucket.region, self.table or None
+        )
 
     def scope(self, keys: tuple[str, ...] = ()) -> Scope:
         return Scope(self.bucket, self.table or None, keys, self.workspace_key_prefix)
 
-    def stored(self, path: str, encryption: Mapping[str, str]) -> Stored:
+    def stored(self, path: str, encryption: Mapping[str, str]) -> StoredState:
         place = Place(self.bucket.name, path, self.table or None, self.bucket.owner, encryption)
-        return Stored(self.aws, place, encryption)
+        return StoredState(self.aws, place, encryption)

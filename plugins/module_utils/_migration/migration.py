@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""States on their way into a bucket, all of them, and then their project after them."""
+"""A migration: all states move into a bucket, then the project is updated."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from .._state.errors import NotAState
 from .._terraform.backend_config import Backend
 from .._terraform.code_known import Known
 from .._terraform.protocol import LockInfo
-from .deny_policy import is_behind
-from .endpoints import Side
-from .project_update import PASTE, Following, follow
-from .source_policy import SourceFence
+from .deny_policy import is_denied
+from .endpoints import Endpoint
+from .project_update import PASTE, ProjectUpdate, plan_update
+from .source_policy import SourcePolicy
 from .state_move import FINISH, NOTHING, Move, Source, Verdict
-from .stored_state import Stored, digest_of
+from .stored_state import StoredState, digest_of
 
-#: So many refusals are told one by one.
+#: How many problems are listed.
 TOLD = 5
 
 
 @dataclass
-class Row:
-    """A state of the task: what has to be done about it, or why nothing can be."""
+class MigrationRow:
+    """One state of the migration: what is left to do, or why it cannot be moved."""
 
     workspace: str
     move: Move
     verdict: Verdict | None = None
     problem: str | None = None
-    #: No state at all, and nobody said that it was one.
+    #: An object that is not a state, found in a whole bucket.
     is_foreign: bool = False
-    #: Whether it cannot be read, for lack of permission.
+    #: Whether it cannot be read for lack of permission.
     is_denied: bool = False
     is_done: bool = False
-    #: It moved before, and runs of this move left the destination locked.
+    #: It has moved, and earlier runs of this move left the destination locked.
     is_left_locked: bool = False
 
     @property
     def path(self) -> str | None:
-        """Where it lies in the source's bucket."""
+        """Its path in the source bucket."""
         source = self.move.source
-        return source.place.path if isinstance(source, Stored) else None
+        return source.place.path if isinstance(source, StoredState) else None
 
     @property
     def action(self) -> str:
@@ -62,7 +62,7 @@ class Row:
             return self.verdict.action
         return FINISH if self.is_left_locked else NOTHING
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         document = self.verdict.document if self.verdict else None
         return {
             "workspace": self.workspace,
@@ -77,17 +77,17 @@ class Row:
 
 
 @dataclass
-class Relocation:
-    """One task: all of its states, then its project. Without a source they are the local states of the project."""
+class Migration:
+    """One task: all states, then the project. Without a source, the local states of the project."""
 
-    source: Side | None
-    target: Side
-    #: Of what there is in a whole bucket, shell patterns; none means all.
+    source: Endpoint | None
+    target: Endpoint
+    #: Shell patterns for the states of a whole bucket; none means all.
     keys: tuple[str, ...]
     encryption: Mapping[str, str]
-    fence: str
+    source_protection: str
     lock_timeout_s: int
-    #: What the locks say, but for id, path and info.
+    #: The lock record, without id, path and info.
     info: LockInfo
     project: Project | None
     backend: Backend | None
@@ -95,50 +95,50 @@ class Relocation:
     verify_plan: bool
     remove_local: bool
     known: Sequence[Known] = ()
-    rows: list[Row] = field(default_factory=list)
+    rows: list[MigrationRow] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
-    following: Following | None = None
-    #: Whether what is told is yet to be done.
+    project_update: ProjectUpdate | None = None
+    #: Whether the result is a plan.
     is_plan: bool = False
 
-    # What is to be done.
+    # Planning.
 
     @cached_property
-    def _source_fence(self) -> SourceFence | None:
-        return SourceFence(self.source, not (self.source.key or self.keys)) if self.source else None
+    def source_policy(self) -> SourcePolicy | None:
+        return SourcePolicy(self.source, not (self.source.key or self.keys)) if self.source else None
 
-    def foresee(self) -> None:
-        """Finds out, and refuses what cannot be done. It only reads."""
-        behind = self._behind() if self.fence == "deny" else set()
+    def plan(self) -> None:
+        """Plans every state, and refuses what cannot be done. It only reads."""
+        denied = self._denied_paths() if self.source_protection == "deny" else set()
         self.rows = list(self._rows())
-        rows = sorted(self.rows, key=partial(_is_among, behind))
-        for row in rows[:1]:  # makes the clients of both sides, which is not safe in threads
-            self._judge(behind, row)
-        self.target.aws.together([partial(self._judge, behind, row) for row in rows[1:]])
-        self._judge_denied()
+        rows = sorted(self.rows, key=partial(_is_among, denied))
+        for row in rows[:1]:  # creates the clients of both endpoints, which is not thread-safe
+            self._evaluate(denied, row)
+        self.target.aws.together([partial(self._evaluate, denied, row) for row in rows[1:]])
+        self._evaluate_denied()
         if self.target.key:
-            self.complain(Refused)
-        if self.fence == "deny" and self._source_fence:
-            self._source_fence.foresee(self._moved_paths())
+            self.raise_problems(Refused)
+        if self.source_protection == "deny" and self.source_policy:
+            self.source_policy.plan(self._moved_paths())
         if self.project and self.backend:
-            self._follow(self.project, self.backend)
+            self._plan_update(self.project, self.backend)
         self.is_plan = True
 
-    def complain(self, kind: type[TfstateError] = TfstateError) -> None:
-        """Raises if there is something that cannot be moved, or could not."""
+    def raise_problems(self, kind: type[TfstateError] = TfstateError) -> None:
+        """Raises if a state cannot be moved or could not be moved."""
         problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
-        problems += [self.following.problem] if self.following and self.following.problem else []
+        problems += [self.project_update.problem] if self.project_update and self.project_update.problem else []
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
-    def _judge(self, behind: set[str], row: Row) -> None:
+    def _evaluate(self, denied: set[str], row: MigrationRow) -> None:
         row.problem, row.is_denied = None, False
         self._renew()
         try:
-            if _is_among(behind, row):
+            if _is_among(denied, row):
                 row.is_left_locked = not row.move.confirm()
             else:
-                row.verdict = row.move.foresee()
+                row.verdict = row.move.plan()
         except Refused as reason:
             row.problem = str(reason)
             row.is_foreign = isinstance(reason, NotAState) and not self.target.key
@@ -147,30 +147,32 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _judge_denied(self) -> None:
-        """What an earlier fence keeps from us, too, whatever the fence is now."""
-        denied = [row for row in self.rows if row.is_denied and row.path]
+    def _evaluate_denied(self) -> None:
+        """States that the policy of an earlier run denies, whatever source_protection is now."""
+        unread = [row for row in self.rows if row.is_denied and row.path]
         try:
-            behind = self._behind() if denied else set()
-        except CallFailed:  # what could not be read is told
+            denied = self._denied_paths() if unread else set()
+        except CallFailed:  # the problems are reported
             return
-        for row in denied:
-            if _is_among(behind, row):
-                self._judge(behind, row)
+        for row in unread:
+            if _is_among(denied, row):
+                self._evaluate(denied, row)
 
-    def _behind(self) -> set[str]:
-        return self._source_fence.behind() if self._source_fence else set()
+    def _denied_paths(self) -> set[str]:
+        return self.source_policy.denied() if self.source_policy else set()
 
     def _moved_paths(self) -> set[str]:
         return {row.path for row in self.rows if row.path and not row.problem}
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[MigrationRow]:
         for workspace, path, source in self._sources(self.source) if self.source else self._local_sources():
             target = self.target.stored(path, self.encryption)
             info = replace(self.info, info=f"moved, or on its way, from {source.url} to {target.url}")
-            yield Row(workspace, Move(source, target, info, self.fence != "tag", self._endpoints()))
+            yield MigrationRow(
+                workspace, Move(source, target, info, self.source_protection != "tag", self._endpoint_urls())
+            )
 
-    def _endpoints(self) -> tuple[str, ...]:
+    def _endpoint_urls(self) -> tuple[str, ...]:
         sides = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
         return tuple(sides) if len(set(sides)) > 1 else ()
 
@@ -180,7 +182,7 @@ class Relocation:
             state.check()
             yield workspace, self.target.path(workspace), state
 
-    def _sources(self, side: Side) -> Iterator[tuple[str, str, Source]]:
+    def _sources(self, side: Endpoint) -> Iterator[tuple[str, str, Source]]:
         """Workspace, path at the destination, and the state."""
         patterns = (escape(side.key),) if side.key else self.keys
         scope = side.scope(patterns)
@@ -194,20 +196,22 @@ class Relocation:
             workspace = scope.split(path)[1]
             yield workspace, self.target.path(workspace) if side.key else path, side.stored(path, {})
 
-    def _follow(self, project: Project, backend: Backend) -> None:
+    def _plan_update(self, project: Project, backend: Backend) -> None:
         source = self.source.named if self.source else None
-        self.following = following = follow(project, backend, source, self.init, self.verify_plan, self.known)
-        if not self.rows and not self.source and (following.edits or following.not_simple):
+        self.project_update = project_update = plan_update(
+            project, backend, source, self.init, self.verify_plan, self.known
+        )
+        if not self.rows and not self.source and (project_update.edits or project_update.not_simple):
             raise Refused(f"{project.folder} holds no local state: name source_bucket, or the folder that does")
-        if self.rows and not self.source and following.not_simple:
+        if self.rows and not self.source and project_update.not_simple:
             raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
         if self.remove_local:
-            following.leftovers = [path for state in self.local.values() for path in state.leftovers]
+            project_update.leftovers = [path for state in self.local.values() for path in state.leftovers]
 
-    # What is done.
+    # Changes.
 
     def carry_out(self) -> None:
-        """Moves every state that can be moved. Raises once that is done if one of them could not."""
+        """Moves every state that can be moved, then raises if one could not."""
         self.is_plan = False
         self._renew()
         with ExitStack() as locks:
@@ -219,32 +223,32 @@ class Relocation:
             self.release_idle()
             self._renew()
             self._hold([row for row in due if row.is_done and row.verdict and row.move.keeps_lock])
-            if self.fence == "deny":
+            if self.source_protection == "deny":
                 self._deny()
-            self.complain()
-            if self.following:
-                self.following.bring(self.local.values())
-        if self.following:
-            self._prove(self.following)
+            self.raise_problems()
+            if self.project_update:
+                self.project_update.edit_code(self.local.values())
+        if self.project_update:
+            self._verify(self.project_update)
 
     def release_idle(self) -> None:
-        """What runs that were cut short locked where states cannot go any more."""
+        """Releases destinations that interrupted runs locked and where states cannot be moved any more."""
         refused = [row for row in self.rows if row.problem and not row.is_foreign and row.path]
         if refused:
             self.target.aws.together([partial(self._release_idle, row) for row in refused])
 
-    def _release_idle(self, row: Row) -> None:
-        with suppress(TfstateError):  # it stays, as the problem of this state does
+    def _release_idle(self, row: MigrationRow) -> None:
+        with suppress(TfstateError):  # the lock stays, and the problem of this state is reported
             row.move.release_idle()
 
-    def _hold(self, rows: list[Row]) -> None:
-        """The locks that stay, looked at once more before anybody relies on them."""
+    def _hold(self, rows: list[MigrationRow]) -> None:
+        """Checks once more the locks that stay."""
         if not rows:
             return
         self.target.aws.rest(REPEAT_S)
         self.target.aws.together([partial(self._hold_one, row) for row in rows])
 
-    def _hold_one(self, row: Row) -> None:
+    def _hold_one(self, row: MigrationRow) -> None:
         self._renew()
         try:
             row.move.hold(row.verdict.digest if row.verdict else "")
@@ -252,37 +256,37 @@ class Relocation:
             row.problem = str(error)
 
     def _deny(self) -> None:
-        """As long as a bucket cannot be denied as a whole, nor has its policy room for each state, their locks do."""
+        """If the policy can deny neither the whole bucket nor each state, their locks protect the states."""
         try:
-            if self._source_fence:
-                self._source_fence.put(self._moved_paths())
+            if self.source_policy:
+                self.source_policy.put(self._moved_paths())
         except Invalid:
             if not any(row.problem for row in self.rows):
                 raise
 
     def _changes(self) -> Iterator[bool]:
-        """For each change whether it is done."""
+        """For each change, whether it is done."""
         yield from (row.is_done for row in self.rows if row.action != NOTHING and not row.problem)
-        if self._source_fence and self._source_fence.foreseen:
-            yield bool(self._source_fence.done)
-        yield from self.following.changes() if self.following else ()
+        if self.source_policy and self.source_policy.planned:
+            yield bool(self.source_policy.done)
+        yield from self.project_update.changes() if self.project_update else ()
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything was written that lasts, also by what failed then; of a plan, whether anything will be."""
+        """Whether a lasting write was made, even if the run failed; for a plan, whether one will be made."""
         lasts = any(side.written for side in (self.source, self.target) if side)
         return lasts or any(is_done or self.is_plan for is_done in self._changes())
 
     def unlisted(self) -> list[str]:
-        """States that are due, and whose digests the source's table lacks."""
+        """States to move without a digest in the source's table."""
         due = [row for row in self.rows if row.action != NOTHING and self.source and self.source.table]
         return [row.move.source.url for row in due if row.verdict and not row.verdict.is_in_table]
 
     @property
     def denied(self) -> list[str]:
-        """What the policy of the source comes to deny."""
-        fence = self._source_fence
-        return sorted((fence.foreseen if self.is_plan else fence.done) if fence else ())
+        """The states that this run denies in the policy of the source."""
+        policy = self.source_policy
+        return sorted((policy.planned if self.is_plan else policy.done) if policy else ())
 
     def _waiting(self) -> LockTimeout:
         return LockTimeout(self.lock_timeout_s, self._rest)
@@ -292,12 +296,12 @@ class Relocation:
         self.target.aws.pause(attempt)
 
     def _renew(self) -> None:
-        """A task is late only where one of its states is."""
+        """Each state gets the whole wait_timeout."""
         for side in (self.source, self.target):
             if side:
                 side.aws.renew()
 
-    def _carry(self, row: Row) -> None:
+    def _carry(self, row: MigrationRow) -> None:
         self._renew()
         try:
             if row.is_left_locked:
@@ -308,20 +312,22 @@ class Relocation:
         except TfstateError as error:
             row.problem = str(error)
 
-    def _prove(self, following: Following) -> None:
-        following.initialise()
+    def _verify(self, project_update: ProjectUpdate) -> None:
+        project_update.initialise()
         if self.verify_plan:
-            following.prove(row.workspace for row in self.rows)
+            project_update.prove(row.workspace for row in self.rows)
         if self.remove_local:
             self._check_aside()
-            following.remove(self.local.values())
+            project_update.remove(self.local.values())
 
     def _check_aside(self) -> None:
         for row in self.rows:
             source, verdict = row.move.source, row.verdict
             if isinstance(source, LocalState) and verdict and digest_of(source.body() or b"") != verdict.digest:
-                raise TfstateError(f"{source.aside} is not what was moved: compare them; nothing was removed")
+                raise TfstateError(
+                    f"{source.aside} differs from the state that was moved: compare them; nothing was removed"
+                )
 
 
-def _is_among(behind: set[str], row: Row) -> bool:
-    return row.path is not None and is_behind(row.path, behind)
+def _is_among(denied: set[str], row: MigrationRow) -> bool:
+    return row.path is not None and is_denied(row.path, denied)

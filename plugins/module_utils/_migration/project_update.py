@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A project that follows its states into a bucket: whether they are its own, what its code comes to say, the proof."""
+"""The update of a project whose states move: whether they are its own, the edits of its code, and the empty plan."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .._terraform.code_known import Known
 from .._terraform.code_layer import Unreadable, refusal
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 
-#: What the lock mode decides.
+#: The arguments that depend on the lock mode.
 LOCKING = {"dynamodb_table", "use_lockfile"}
 PASTE = "replace its backend block by the one in project.block, then run again"
 
 
 @dataclass(frozen=True)
-class Named:
-    """A backend as its clients name it."""
+class NamedBackend:
+    """A backend by the arguments of its clients."""
 
     bucket: str
     key: str | None
@@ -35,28 +35,28 @@ class Named:
 
 
 @dataclass
-class Following:
-    """What a project needs so as to follow its states, and what came of it."""
+class ProjectUpdate:
+    """What a project needs to use its states at the destination, and what was done."""
 
     project: Project
     backend: Backend
     edits: list[Edit]
     not_simple: NotSimple | None
     must_init: bool
-    #: Arguments of the backend as it was that the destination does not have, by name.
+    #: Names of arguments of the old backend that the new one does not have.
     dropped: list[str]
-    #: Why what was asked for cannot be done.
+    #: Why a requested step is not possible.
     problem: str | None
-    #: Local files that go once the plan was proven to be empty.
+    #: Local files to remove once the plan was found to be empty.
     leftovers: list[Path] = field(default_factory=list)
-    #: What is done of all this.
+    #: What was done.
     written: list[str] = field(default_factory=list)
     is_initialised: bool = False
     is_proven: bool = False
     removed: list[Path] = field(default_factory=list)
 
-    def told(self, is_plan: bool) -> dict[str, Any]:
-        """What was done; as long as it is a plan, what will be."""
+    def to_result(self, is_plan: bool) -> dict[str, Any]:
+        """What was done; for a plan, what will be done."""
         return {
             "edits": [edit.name for edit in self.edits] if is_plan else self.written,
             "not_simple": self.not_simple.reason if self.not_simple else None,
@@ -74,15 +74,15 @@ class Following:
 
     def warnings(self) -> Iterator[str]:
         if self.not_simple:
-            yield f"the code of {self.project.folder} was left alone: {self.not_simple.reason}; {PASTE}"
+            yield f"the code of {self.project.folder} was not changed: {self.not_simple.reason}; {PASTE}"
         if self.dropped:
             yield (
-                f"the backend of {self.project.folder} also said {', '.join(self.dropped)}, and does no more: "
+                f"the backend of {self.project.folder} had {', '.join(self.dropped)}, which the new one does not have: "
                 "add what is still needed"
             )
 
-    def bring(self, states: Iterable[LocalState]) -> None:
-        """The code first: from then on clients ask for `init`, and look no longer for the local state."""
+    def edit_code(self, states: Iterable[LocalState]) -> None:
+        """Edits the code first: from then on clients require `init`, and no longer use the local state."""
         for edit in self.edits:
             self.project.write([edit])
             self.written.append(edit.name)
@@ -105,21 +105,21 @@ class Following:
             self.removed.append(path)
 
 
-def follow(
+def plan_update(
     project: Project,
     backend: Backend,
-    source: Named | None,
+    source: NamedBackend | None,
     init: bool,
     verify_plan: bool,
     known: Sequence[Known] = (),
-) -> Following:
-    """What has to be done. Raises Refused where it is not the project of these states; without a source, local ones."""
+) -> ProjectUpdate:
+    """What is to be done. Raises Refused if it is not the project of these states; without a source, local states."""
     _check_way(project, source)
     claims = list(project.claims())
     prefix = backend.workspace_key_prefix
     whole = WORKSPACE_KEY_PREFIX if prefix is None else prefix
-    target = Named(backend.bucket, backend.key, whole, backend.region)
-    claims, unknown = _said(project, claims, known)
+    target = NamedBackend(backend.bucket, backend.key, whole, backend.region)
+    claims, unknown = _complete_claims(project, claims, known)
     for claim in claims:
         _check(claim, source, target)
     found = project.edits(backend)
@@ -135,11 +135,13 @@ def follow(
     must_init = init and not not_simple and bool(edits or not is_there)
     dropped = _dropped(claims, backend) if edits else []
     problem = _undone(project, not_simple) if not_simple and (init or verify_plan) else None
-    return Following(project, backend, edits, not_simple, must_init, dropped, problem)
+    return ProjectUpdate(project, backend, edits, not_simple, must_init, dropped, problem)
 
 
-def _said(project: Project, claims: Sequence[Claim], known: Sequence[Known]) -> tuple[list[Claim], list[Unreadable]]:
-    """The claims with what the operator says of them, and those that nobody knows: whose states may be elsewhere."""
+def _complete_claims(
+    project: Project, claims: Sequence[Claim], known: Sequence[Known]
+) -> tuple[list[Claim], list[Unreadable]]:
+    """The claims completed by code_known, and those that stay unknown: their states may be in another backend."""
     found, unknown = [], []
     is_initialised = any(claim.is_checkout for claim in claims)
     for claim in claims:
@@ -161,15 +163,15 @@ def _undone(project: Project, not_simple: NotSimple) -> str:
     return f"the code of {project.folder} can be neither initialised nor proven: {not_simple.reason}; {PASTE}"
 
 
-def _check_way(project: Project, source: Named | None) -> None:
-    """No state shall lie where a client would stumble over it."""
+def _check_way(project: Project, source: NamedBackend | None) -> None:
+    """Raises Refused if a client would find a local state and migrate that."""
     used = [state.url for state in local_states(project.folder).values() if state.is_in_use] if source else []
     if used:
         raise Refused(f"{', '.join(used)} would be taken for the state by {project.client} init: move it away first")
 
 
-def _check(claim: Claim, source: Named | None, target: Named) -> None:
-    """The code shall follow its own states."""
+def _check(claim: Claim, source: NamedBackend | None, target: NamedBackend) -> None:
+    """Raises Refused if the code belongs to other states."""
     if claim.backend == "local" and not claim.arguments:
         return
     verb = "is initialised to" if claim.is_checkout else "names"
@@ -185,7 +187,7 @@ def _check(claim: Claim, source: Named | None, target: Named) -> None:
         raise Refused(f"{claim.place} {verb} the lock table {table}: give it as source_table, so that its locks count")
 
 
-def _fits(claim: Claim, named: Named) -> bool:
+def _fits(claim: Claim, named: NamedBackend) -> bool:
     whole = {"workspace_key_prefix": WORKSPACE_KEY_PREFIX} if claim.is_checkout else {}
     said = {**whole, **claim.arguments}
     where = {name: value for name, value in asdict(named).items() if name != "dynamodb_table"}

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The policy statement at the source of a move: which states are behind it, and which are to be."""
+"""The policy of the source bucket: which states it denies, and which it is going to deny."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from dataclasses import dataclass, field
 
 from .._core.model import Failure
 from .._state import listing
-from .deny_policy import EVERYTHING, check_names, denied_in, deny, undenied
-from .endpoints import Side
+from .deny_policy import EVERYTHING, check_names, denied_states, deny, not_denied
+from .endpoints import Endpoint
 
 
 @dataclass
-class SourceFence:
-    """`is_whole`: everything in the bucket moves, so that it can be denied as a whole."""
+class SourcePolicy:
+    """`is_whole`: everything in the bucket moves, so that the whole bucket can be denied."""
 
-    side: Side
+    side: Endpoint
     is_whole: bool
-    #: What is denied besides what was denied before: as far as it is foreseen, and as far as it is done.
-    foreseen: set[str] = field(default_factory=set)
+    #: The states that this run denies: planned, and done.
+    planned: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
 
-    def behind(self) -> set[str]:
-        return denied_in(self.side.aws, self.side.bucket)
+    def denied(self) -> set[str]:
+        return denied_states(self.side.aws, self.side.bucket)
 
-    def foresee(self, paths: set[str]) -> None:
+    def plan(self, paths: set[str]) -> None:
         """Raises Invalid if these states cannot be denied."""
-        self.foreseen = undenied(self.side.aws, self.side.bucket, self._wanted(paths))
+        self.planned = not_denied(self.side.aws, self.side.bucket, self._wanted(paths))
 
     def put(self, paths: set[str]) -> None:
         self.done = deny(self.side.aws, self.side.bucket, self._wanted(paths))
 
     def _wanted(self, paths: set[str]) -> set[str]:
-        """All of the bucket, if it holds nothing else now: whoever began there meanwhile has to be able to finish.
+        """The whole bucket if it holds nothing else, as clients that started there meanwhile must be able to finish.
 
-        Raises Invalid for names that cannot be denied, one by one.
+        Raises Invalid for names that cannot be denied one by one.
         """
         if self.is_whole and self._holds_only(paths):
             return {EVERYTHING}
@@ -43,7 +43,7 @@ class SourceFence:
         return paths
 
     def _holds_only(self, paths: set[str]) -> bool:
-        """Whether there is neither another object nor another lock; what cannot be read could be one."""
+        """Whether there is no other object and no other lock. False if that cannot be read."""
         scope = self.side.scope()
         found = listing.objects(self.side.aws, scope)
         items = listing.items(self.side.aws, scope, scope.table) if scope.table else []

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A state in a bucket, or the place for one: what is read and written of it when it moves, never over anything."""
+"""A state in a bucket, or its destination: reads and writes of a move, which never overwrite anything."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .._locks.stores import ABSENT, Place
 from .._repair import digest_item
 
 TAG = "cornerstone.tfstate:moved-to"
-#: An object has no more. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+#: The maximum for an object. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 MOST_TAGS = 10
 BEGINNING = 64
-#: What an upload can say of its encryption, and S3 of an object.
+#: The encryption parameters of PutObject and HeadObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A state in a bucket, or the place for one. `encryption` is what an upload says of it."""
+class StoredState:
+    """A state in a bucket, or its destination. `encryption` goes with every upload."""
 
     aws: LockClient
     place: Place
@@ -42,11 +42,11 @@ class Stored:
 
     @property
     def stores(self) -> int:
-        """How many locks it has."""
+        """How many locks a state has."""
         return 2 if self.place.table else 1
 
     def body(self) -> bytes | None:
-        """None where there is none; an empty one is none to the clients either. Of what is no state, its beginning."""
+        """None if there is none, or an empty one, as for clients. For an object that is not a state, its beginning."""
         body = bytearray()
 
         def begin() -> Callable[[bytes], object]:
@@ -55,7 +55,7 @@ class Stored:
 
         def take(piece: bytes) -> None:
             body.extend(piece)
-            if is_foreign(body[:BEGINNING]):  # it may be a log of many GB
+            if is_foreign(body[:BEGINNING]):  # the object may be a log of many GB
                 raise _Enough
 
         try:
@@ -67,22 +67,22 @@ class Stored:
         return bytes(body) or None
 
     def create(self, body: bytes) -> None:
-        """Writes it where there is none. If there is one, by somebody else or by us, the next look tells."""
+        """Writes it if there is none. If there is one, the caller finds it when it reads next."""
         content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
         content |= {"IfNoneMatch": "*", **self.encryption}
         _unless_met(lambda: self.aws.write(Call("s3", "put_object", {**self._object(), **content})))
 
     def lock_place(self) -> Place:
-        """For a lock that says of its encryption what the state's client said: a policy may demand it of any upload."""
+        """The place of a lock with the encryption of the state: a policy may demand it of every upload."""
         said = self._known(Call("s3", "head_object", self._object()))
         return replace(self.place, encryption={name: said[name] for name in ENCRYPTION if name in said})
 
     def digest(self) -> str | None:
-        """As the table has it; None: it has none, or one that clients would not heed."""
+        """The digest in the table; None if there is none, or one that clients ignore."""
         return self._digest().text if self.place.table else None
 
     def create_digest(self, digest: str) -> None:
-        """Never over one that clients heed: what is there is read next, and judged by what it is."""
+        """Writes a digest unless there is a valid one, which the caller finds when it reads next."""
         seen = self._digest()
         if seen.text is None:
             digest_item.put_digest(self.aws, self.place, seen, digest)
@@ -91,7 +91,7 @@ class Stored:
         return digest_item.digest_of(self.aws, self.place)
 
     def mark(self) -> str | None:
-        """Where it was moved to, if it was."""
+        """Where the state was moved to; None if it was not."""
         return self.tags().get(TAG)
 
     def put_mark(self, mark: str) -> None:
@@ -99,12 +99,12 @@ class Stored:
         self.aws.write(Call("s3", "put_object_tagging", {**self._object(), "Tagging": {"TagSet": tags}}))
 
     def tags(self) -> dict[str, str]:
-        """Those of the object; none where there is none."""
+        """The tags of the object; empty if there is none."""
         tags = self._known(Call("s3", "get_object_tagging", self._object())).get("TagSet", [])
         return {tag["Key"]: tag["Value"] for tag in tags}
 
     def _known(self, call: Call) -> Response:
-        """What S3 says of it; nothing where there is none."""
+        """The answer of S3; empty if there is no object."""
         answer = self.aws.read([call])[0]
         if isinstance(answer, Failure) and answer.code not in ABSENT:
             raise CallFailed(answer)
@@ -116,16 +116,16 @@ class Stored:
 
 
 class _Enough(Exception):
-    """What was read of an object tells what it is."""
+    """The bytes read so far show that the object is not a state."""
 
 
 def is_foreign(body: bytes | bytearray) -> bool:
-    """Whether these bytes begin no state."""
+    """Whether a state cannot begin with these bytes."""
     return not body.lstrip().startswith(b"{")
 
 
-def mark_of(target: Stored) -> str:
-    """The destination in the characters that a tag may have."""
+def mark_of(target: StoredState) -> str:
+    """The destination, in characters that a tag can have."""
     hashed = hashlib.sha256(target.place.path.encode()).hexdigest()
     return target.url if _TAG_VALUE.fullmatch(target.url) else f"s3://{target.place.bucket}/sha256:{hashed}"
 
@@ -135,7 +135,7 @@ def digest_of(body: bytes) -> str:
 
 
 def _unless_met(write: Callable[[], object]) -> None:
-    """That a condition does not hold is no error here: what is there is read next, and judged by what it is."""
+    """Ignores a condition that does not hold: the caller reads what is there next."""
     try:
         write()
     except CallFailed as refused:

@@ -27,10 +27,10 @@ from .._core.model import (
 )
 from .._engine.location import check_caller
 from .._engine.observer import Observer, caller
-from .._repair.digest_check import Digest, digests
+from .._repair.digest_check import Digest, check_digests
 from .._state import inspection as contents
 from .._state import listing
-from .._state.listing import Item, Objects, Versions
+from .._state.listing import Objects, TableItem, Versions
 from .._table import TABLE, time_to_live
 from .._table.existence import KEY
 from .._terraform.scope import Scope
@@ -127,10 +127,10 @@ class _Backend:
         result: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
-        inspected: dict[str, contents.Look] = {}
+        inspected: dict[str, contents.Inspection] = {}
         if found and self._asks("states", "resources"):
-            inspected = contents.looks(self.aws, scope, found, self._asks("resources"))
-            result["others"] = contents.others(scope, found, inspected, items or ())
+            inspected = contents.inspect_states(self.aws, scope, found, self._asks("resources"))
+            result["others"] = contents.foreign_objects(scope, found, inspected, items or ())
             passed = {*result["others"], *(path for path, look in inspected.items() if look.is_gone)}
             found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in inspected.values() if not look.is_gone])
@@ -159,7 +159,7 @@ class _Backend:
             return None
         return found
 
-    def _items(self, scope: Scope, table: Mapping[str, Any] | None) -> list[Item] | None:
+    def _items(self, scope: Scope, table: Mapping[str, Any] | None) -> list[TableItem] | None:
         if table is None or table["exists"] is False:
             return []
         if table["exists"] and table["key"] != KEY:
@@ -175,7 +175,7 @@ class _Backend:
         return found
 
     def _states(
-        self, scope: Scope, found: Objects, inspected: Mapping[str, contents.Look], versions: Versions | None
+        self, scope: Scope, found: Objects, inspected: Mapping[str, contents.Inspection], versions: Versions | None
     ) -> list[dict[str, Any]]:
         deleted = {} if versions is None else {**versions.newest}
         states = [state_row(scope, found, path, inspected.get(path), versions) for path in found.states]
@@ -203,14 +203,14 @@ class _Backend:
         self,
         scope: Scope,
         found: Objects | None,
-        items: Sequence[Item],
-        inspected: Mapping[str, contents.Look],
+        items: Sequence[TableItem],
+        inspected: Mapping[str, contents.Inspection],
         bucket: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         if bucket["exists"] is False:
             known = [Digest(item.path, "unknown", item.digest) for item in items if item.is_digest]
         else:
-            known = digests(self.aws, scope, items, inspected)
+            known = check_digests(self.aws, scope, items, inspected)
         self._count("digests", [each.failure for each in known])
         there = {each.path for each in known}
         held = found.states if found and self.params.get("table") else {}

@@ -9,14 +9,16 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._repair.digest_check import Digest
-from .._state.inspection import Lock, Look
+from .._state.inspection import Inspection, ObservedLock
 from .._state.listing import Objects, Version, Versions
 from .._terraform.protocol import LockInfo, id_hash
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable
 
 
-def state_row(scope: Scope, found: Objects, path: str, look: Look | None, versions: Versions | None) -> dict[str, Any]:
+def state_row(
+    scope: Scope, found: Objects, path: str, look: Inspection | None, versions: Versions | None
+) -> dict[str, Any]:
     document = look.document if look and isinstance(look.document, Document) else None
     problem = (
         look.failure or (look.document.reason if isinstance(look.document, Unreadable) else None) if look else None
@@ -71,7 +73,7 @@ def _version(version: Version) -> dict[str, Any]:
     }
 
 
-def lock_row(lock: Lock) -> dict[str, Any]:
+def lock_row(lock: ObservedLock) -> dict[str, Any]:
     info = lock.info if isinstance(lock.info, LockInfo) else None
     name = info.id if info else lock.seen and lock.seen.strip('"')
     return {

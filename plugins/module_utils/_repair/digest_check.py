@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether states are what their digests say. No mismatch is told before it was looked at twice, long enough apart."""
+"""Whether states match their digests. A mismatch is read twice, long enough apart, before it is reported."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from functools import partial
 from .._aws.clock import clock
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
-from .._state.inspection import GONE, Look, fingerprint
-from .._state.listing import Item, item_of, versions_of
+from .._state.inspection import GONE, Inspection, fingerprint
+from .._state.listing import TableItem, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 
-#: So long clients themselves wait for what they read to fit.
+#: How long clients themselves wait for a state to match its digest.
 SETTLE_S = 12
-#: Versions of a state that are compared with a digest.
+#: How many versions of a state are compared with a digest.
 MOST_VERSIONS = 20
 
 
 @dataclass(frozen=True)
 class Digest:
-    """A digest and what it was compared with. `actual`: None if there is no state, or it was not read."""
+    """A digest and its state. `actual` is the MD5 of the state; None if there is none, or it was not read."""
 
     path: str
     status: str
@@ -33,33 +33,55 @@ class Digest:
     actual: str | None = None
     matches_version: str | None = None
     failure: Failure | None = None
-    #: Written so lately that its digest may be on its way.
+    #: The state was written so recently that its digest may follow.
     is_newly_created: bool = True
 
 
-def digests(aws: BackendReader, scope: Scope, items: Iterable[Item], seen: Mapping[str, Look]) -> list[Digest]:
-    """What is to be said of each digest in the table. `seen`: the states that were read already."""
-    found = {item.path: _first(item, seen.get(item.path)) for item in items if item.is_digest}
-    unseen = [each for each in found.values() if each.status == "unknown" and not each.failure]
-    found |= _by_path(aws.together([partial(_compared, aws, scope, each, reads=False) for each in unseen]))
-    for is_last in (False, True):
-        suspects = [each for each in found.values() if each.status in ("mismatch", "absent")]
-        if is_last and any(each.is_newly_created for each in suspects):
-            suspects = [each for each in suspects if each.is_newly_created]
-            aws.rest(SETTLE_S)
-        elif is_last:
-            break
-        found |= _by_path(aws.together([partial(_again, aws, scope, each) for each in suspects]))
-    final = [each for each in found.values() if each.status in ("mismatch", "absent")]
-    found |= _by_path(aws.together([partial(_explained, aws, scope, each) for each in final]))
-    return sorted((each for each in found.values() if each.status != "gone"), key=lambda each: each.path)
+def check_digests(
+    aws: BackendReader, scope: Scope, items: Iterable[TableItem], seen: Mapping[str, Inspection]
+) -> list[Digest]:
+    """The status of each digest in the table. `seen`: the states that were read already."""
+    found = [_known_so_far(item, seen.get(item.path)) for item in items if item.is_digest]
+    found = _compare_unknown(aws, scope, found)
+    found = _confirm(aws, scope, found)
+    found = _explain_all(aws, scope, found)
+    return sorted((each for each in found if each.status != "gone"), key=lambda each: each.path)
 
 
-def _by_path(found: Iterable[Digest]) -> dict[str, Digest]:
-    return {each.path: each for each in found}
+def _compare_unknown(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """First pass: with the states as they are now."""
+    unknown = [each for each in found if each.status == "unknown" and not each.failure]
+    return _replaced(found, aws.together([partial(_compared, aws, scope, each, reads=False) for each in unknown]))
 
 
-def _first(item: Item, look: Look | None) -> Digest:
+def _confirm(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """Second pass: what does not fit is read again, and once more after a while if the state was written lately."""
+    found = _confirm_once(aws, scope, found, _misfits(found))
+    recent = [each for each in _misfits(found) if each.is_newly_created]
+    if not recent:
+        return found
+    aws.rest(SETTLE_S)
+    return _confirm_once(aws, scope, found, recent)
+
+
+def _confirm_once(aws: BackendReader, scope: Scope, found: list[Digest], suspects: list[Digest]) -> list[Digest]:
+    return _replaced(found, aws.together([partial(_check_again, aws, scope, each) for each in suspects]))
+
+
+def _explain_all(aws: BackendReader, scope: Scope, found: list[Digest]) -> list[Digest]:
+    """Third pass: which version of the state a digest fits, if any."""
+    return _replaced(found, aws.together([partial(_explain, aws, scope, each) for each in _misfits(found)]))
+
+
+def _misfits(found: Iterable[Digest]) -> list[Digest]:
+    return [each for each in found if each.status in ("mismatch", "absent")]
+
+
+def _replaced(found: Iterable[Digest], newer: Iterable[Digest]) -> list[Digest]:
+    return [*({each.path: each for each in (*found, *newer)}.values())]
+
+
+def _known_so_far(item: TableItem, look: Inspection | None) -> Digest:
     digest = str(item.digest).lower()
     if not re.fullmatch("[0-9a-f]{32}", digest):
         return Digest(item.path, "malformed", item.digest)  # clients ignore it
@@ -71,7 +93,7 @@ def _first(item: Item, look: Look | None) -> Digest:
 
 
 def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Digest:
-    """Against the state as it is now. With `reads`, against its body, whatever its ETag says."""
+    """Compares with the current state; with `reads`, with its body instead of its ETag."""
     answer = fingerprint(aws, scope, each.path, reads=reads)
     if isinstance(answer, Failure) and answer.code in GONE:
         return replace(each, status="absent", actual=None, is_newly_created=True)
@@ -82,8 +104,8 @@ def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Di
     return replace(each, status=status, actual=answer["md5"], is_newly_created=age_s < SETTLE_S)
 
 
-def _again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
-    """Lock first, then the state, then the digest: so whoever writes between two of these looks is noticed."""
+def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
+    """Reads the lock, then the state, then the digest, so that a write between these reads is noticed."""
     locked = _locked(aws, scope, each.path)
     if isinstance(locked, Failure):
         return replace(each, status="unknown", failure=locked)
@@ -103,7 +125,7 @@ def _again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
 
 
 def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
-    """Whether a client holds it, in either store."""
+    """Whether a client holds the lock, in either store."""
     file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
     in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
     if isinstance(in_table, Failure):
@@ -119,8 +141,8 @@ def _item(scope: Scope, name: str) -> Call:
     return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
 
 
-def _explained(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
-    """What the versions of the state say of a digest that does not fit."""
+def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
+    """Finds the version of the state that matches a digest."""
     found = versions_of(aws, scope, each.path, MOST_VERSIONS)
     if isinstance(found, Failure):
         return replace(each, status="unknown" if each.status == "absent" else each.status, failure=found)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The digest of one state as its item in the table holds it, written only over what was seen there."""
+"""The item in the table with the digest of one state, written only if it is unchanged."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .._terraform.protocol import digest_id
 
 @dataclass(frozen=True)
 class DigestItem:
-    """`attribute`: its `Digest` as DynamoDB gives it; None if it has none."""
+    """`attribute`: its `Digest` as DynamoDB returns it; None if it has none."""
 
     exists: bool
     attribute: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str | None:
-        """As clients read it, in lower case; None where they see no digest."""
+        """The digest as clients read it, in lower case; None if they ignore it."""
         said = str((self.attribute or {}).get("S", "")).lower()
         return said if re.fullmatch("[0-9a-f]{32}", said) else None
 
     @property
     def shown(self) -> str | None:
-        """What is there, right or wrong."""
+        """The text in the item, valid or not."""
         return (self.attribute or {}).get("S")
 
     @property
@@ -47,7 +47,7 @@ def digest_of(aws: LockClient, place: Place) -> DigestItem:
     item = answer.get("Item", {})
     if "Info" in item and "Digest" not in item:
         raise TfstateError(
-            f"the digest of {place.path} would bear the name of the lock of {place.path}-md5, which is held"
+            f"the digest of {place.path} would have the name of the lock of {place.path}-md5, which is held"
         )
     return DigestItem(bool(item), item.get("Digest"))
 
@@ -57,7 +57,7 @@ def put_digest(aws: LockClient, place: Place, seen: DigestItem, md5: str) -> Non
 
 
 def put_item(aws: LockClient, place: Place, seen: DigestItem, attributes: Mapping[str, Any]) -> None:
-    """With all that an item may say besides its `Digest`."""
+    """Writes an item that may have more attributes than its `Digest`."""
     item = {**attributes, **_name(place)["Key"]}
     call = Call("dynamodb", "put_item", {"TableName": place.table, "Item": item, **_condition(seen)})
     _write(aws, place, call, attributes["Digest"])

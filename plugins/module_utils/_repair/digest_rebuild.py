@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests for all states that have none, as after a table was lost; any digest that there is stays as it is."""
+"""Digests for all states without one, for example after a table was lost. Existing digests are kept."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
 from .._locks.lease import Lease
-from .._locks.locking import Taken, check_held, held, look
-from .._locks.maintenance import claimed
+from .._locks.locking import AlreadyLocked, check_held, held, read_locks
+from .._locks.maintenance import operation_lock
 from .._locks.stores import Lock, Place, place_in
 from .._state import listing
 from .._state.errors import NotAState
 from .._terraform.scope import Scope
-from .digest_check import Digest, digests
+from .digest_check import Digest, check_digests
 from .digest_repair import StateDigest
 
 OPERATION = "digest rebuild"
-#: What a digest is written over.
+#: The statuses of states that get a digest.
 OPEN = ("missing", "malformed")
-#: What is told of any other digest that stops clients, or may.
+#: What to do about other digests that stop clients, or may.
 ADVICE = {
-    "mismatch": "its digest does not fit: mend it with key",
-    "deleted": "the state was deleted, and can be had back with tf_state_version; its digest waits for that",
+    "mismatch": "its digest does not match: repair it with key",
+    "deleted": "the state was deleted: undelete it with tf_state_version; its digest is kept for that",
     "orphan": "there is a digest and no state: restore the state from a backup, or put a copy of it back",
-    "unknown": "its digest cannot be judged",
+    "unknown": "its digest cannot be checked",
 }
 
 
 @dataclass
-class Row:
+class RebuildRow:
     """A state of the bucket, or a digest without one."""
 
     path: str
@@ -44,11 +44,11 @@ class Row:
     is_due: bool = False
     digest: str | None = None
     problem: str | None = None
-    #: No state at all, and nobody said that it was one.
+    #: An object that is not a state, found in a whole bucket.
     is_foreign: bool = False
     is_done: bool = False
 
-    def told(self) -> dict[str, Any]:
+    def to_result(self) -> dict[str, Any]:
         action = "write" if self.is_due and not self.problem else "none"
         return {
             "path": self.path,
@@ -60,65 +60,65 @@ class Row:
 
 
 @dataclass
-class Rebuilding:
+class DigestRebuild:
     """One task: all states of a bucket."""
 
     aws: BackendClient
     scope: Scope
     allow: frozenset[str]
-    rows: list[Row] = field(default_factory=list)
-    #: The states whose locks a killed run has left.
+    rows: list[RebuildRow] = field(default_factory=list)
+    #: The states that a killed run left locked.
     ours: list[str] = field(default_factory=list)
 
     @cached_property
     def _lease(self) -> Lease:
         return Lease(self.aws, self.scope, "tf_state_digest", "digests of all states")
 
-    def foresee(self) -> None:
-        """Finds out what is due. It only reads."""
+    def plan(self) -> None:
+        """Plans the digests to write. It only reads."""
         self._lease.check()
         found = _known(listing.objects(self.aws, self.scope))
         items = _known(listing.items(self.aws, self.scope, str(self.scope.table)))
-        known = {each.path: each for each in digests(self.aws, self.scope, items, {})}
+        known = {each.path: each for each in check_digests(self.aws, self.scope, items, {})}
         self.rows = [_row(path, known.get(path), path in found.states) for path in sorted({*found.states, *known})]
-        self._together(self._judge, [row for row in self.rows if row.is_due])
+        self._together(self._evaluate, [row for row in self.rows if row.is_due])
         locked = {*found.lock_files, *(item.path for item in items if not item.is_digest)}
         self.ours = [path for path in sorted(locked) if self._is_ours(path)]
 
     def carry_out(self) -> None:
-        """Writes what is due, each under the locks of its state, whatever becomes of the others."""
+        """Writes the digests, each under the locks of its state, even if others fail."""
         due = [row for row in self.rows if row.is_due and not row.problem]
-        left = [Row(path, "locked") for path in self.ours if path not in {row.path for row in due}]
+        left = [RebuildRow(path, "locked") for path in self.ours if path not in {row.path for row in due}]
         if due or left:
             with self._lease.held():
                 self._together(self._write, [*due, *left])
 
-    def _together(self, work: Any, rows: list[Row]) -> None:
+    def _together(self, work: Any, rows: list[RebuildRow]) -> None:
         if rows:
             self.aws.together([partial(work, row) for row in rows])
 
-    def _judge(self, row: Row) -> None:
+    def _evaluate(self, row: RebuildRow) -> None:
         place = place_in(self.scope, row.path)
         try:
             row.digest = self._state(place).plan("present").wanted
-            theirs = [lock for lock in look(self.aws, place) if lock.id != self._claim_id(place)]
+            theirs = [lock for lock in read_locks(self.aws, place) if lock.id != self._claim_id(place)]
             if theirs:
                 row.problem = _locked(place, theirs)
         except TfstateError as error:
             row.problem, row.is_foreign = str(error), isinstance(error, NotAState)
 
-    def _write(self, row: Row) -> None:
+    def _write(self, row: RebuildRow) -> None:
         place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)
         try:
-            with held(self.aws, place, claimed(place, OPERATION, now)) as locks:
+            with held(self.aws, place, operation_lock(place, OPERATION, now)) as locks:
                 row.is_done = row.is_due and self._is_written(row, place, locks)
-        except Taken as error:
+        except AlreadyLocked as error:
             row.problem = _locked(place, [error.lock])
         except TfstateError as error:
             row.problem = str(error)
 
-    def _is_written(self, row: Row, place: Place, locks: Sequence[Lock]) -> bool:
-        """Not if a client has written one meanwhile."""
+    def _is_written(self, row: RebuildRow, place: Place, locks: Sequence[Lock]) -> bool:
+        """False if a client has written the digest meanwhile."""
         state = self._state(place)
         plan = state.plan("present")
         row.digest = plan.wanted
@@ -129,23 +129,23 @@ class Rebuilding:
         return not plan.is_done
 
     def _state(self, place: Place) -> StateDigest:
-        return StateDigest(self.aws, self.scope, place, self.allow, is_patient=False)
+        return StateDigest(self.aws, self.scope, place, self.allow, waits_for_digest=False)
 
     def _is_ours(self, path: str) -> bool:
         place = place_in(self.scope, path)
-        return any(lock.id == self._claim_id(place) for lock in look(self.aws, place))
+        return any(lock.id == self._claim_id(place) for lock in read_locks(self.aws, place))
 
     @staticmethod
     def _claim_id(place: Place) -> str:
-        return claimed(place, OPERATION, datetime.now(timezone.utc)).id
+        return operation_lock(place, OPERATION, datetime.now(timezone.utc)).id
 
 
-def _row(path: str, digest: Digest | None, is_there: bool) -> Row:
+def _row(path: str, digest: Digest | None, is_there: bool) -> RebuildRow:
     status = digest.status if digest else "missing"
     advice = ADVICE.get(status)
     why = f": {digest.failure}" if digest and digest.failure else ""
     fits = digest.digest if digest and status == "match" else None
-    return Row(path, status, is_there and status in OPEN, fits, f"{path}: {advice}{why}" if advice else None)
+    return RebuildRow(path, status, is_there and status in OPEN, fits, f"{path}: {advice}{why}" if advice else None)
 
 
 def _locked(place: Place, locks: Iterable[Lock]) -> str:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The digest of one state, judged by the state and its history, and made to fit it."""
+"""Repair of the digest of one state, checked against the state and its history."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from .._aws.clock import clock
 from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
-from .._locks.maintenance import alone
+from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NotAState
-from .._state.history import Content, History, content_of, history_of, rivals
+from .._state.history import Content, History, content_of, history_of, versions_of_same_serial
 from .._state.inspection import GONE, fingerprint
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest
 
-#: What its locks say that they are for.
+#: The operation in its locks.
 OPERATION = "digest repair"
-#: Words that permit what is refused otherwise.
+#: Values of `allow` that permit what is refused otherwise.
 ACCEPT, FORGET = "accept_state", "forget_state"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """From the digest that is there to the one that shall be; None: to none."""
+class DigestPlan:
+    """The existing digest and the wanted one; None: no digest."""
 
     item: DigestItem
     wanted: str | None
-    #: As in the result of tf_backend_info.
+    #: The status, as in the result of tf_backend_info.
     status: str
     content: Content | None = None
 
@@ -42,44 +42,44 @@ class Plan:
 
 @dataclass(frozen=True)
 class StateDigest:
-    """The state that a task is about, and what it may do."""
+    """The state of a task, and what the task may do."""
 
     aws: BackendClient
     scope: Scope
     place: Place
     allow: frozenset[str]
-    #: Looks again, after a while, where the digest of a young state may be on its way.
-    is_patient: bool = True
-    #: What was written, as a run that fails has to tell.
+    #: Whether it reads again after a while if the digest of a new state may follow.
+    waits_for_digest: bool = True
+    #: What was written, which a failed run reports.
     done: list[str] = field(default_factory=list)
 
-    def plan(self, state: str) -> Plan:
-        """Raises Refused where a digest must not be written."""
+    def plan(self, state: str) -> DigestPlan:
+        """Raises Refused if the digest must not be changed."""
         item, md5 = self._compared()
         if state == "absent" and not item.exists:
-            return Plan(item, None, "missing")
+            return DigestPlan(item, None, "missing")
         if item.text and item.text == md5:
-            return Plan(item, None if state == "absent" else md5, "match")
+            return DigestPlan(item, None if state == "absent" else md5, "match")
         history = history_of(self.aws, self.scope, self.place.path)
         content = content_of(self.aws, self.scope, self.place.path)
         if content is None:
-            return Plan(item, *self._without_a_state(item, history, state))
+            return DigestPlan(item, *self._without_a_state(item, history, state))
         status = {"known": "mismatch"}.get(item.status, item.status)
-        self._judge(content, history, item)
-        if item.text == content.md5:  # written while we looked
+        self._check_history(content, history, item)
+        if item.text == content.md5:  # written meanwhile
             status = "match"
-        return Plan(item, None if state == "absent" else content.md5, status, content)
+        return DigestPlan(item, None if state == "absent" else content.md5, status, content)
 
     def _compared(self) -> tuple[DigestItem, str | None]:
-        """The digest and the MD5 of the state, looked at again after a while if the state is that young."""
+        """The digest and the MD5 of the state, read again after a while if the state is that new."""
         item, md5, is_newly_created = self._compared_once()
-        if md5 and item.text != md5 and is_newly_created and self.is_patient:
+        if md5 and item.text != md5 and is_newly_created and self.waits_for_digest:
             self.aws.rest(SETTLE_S)
             item, md5, _unused = self._compared_once()
         return item, md5
 
     def _compared_once(self) -> tuple[DigestItem, str | None, bool]:
-        """The state first: so whoever writes between the two looks is noticed."""
+        """Reads the state first, so that a write between the two reads is noticed."""
         answer = fingerprint(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place)
         if isinstance(answer, Failure) and answer.code not in GONE:
@@ -95,7 +95,7 @@ class StateDigest:
             return None, status
         if status == "deleted":
             raise Refused(
-                f"the state {self.place.path} was deleted, and can be had back: undelete it first (tf_state_version "
+                f"the state {self.place.path} was deleted and can be restored: undelete it first (tf_state_version "
                 "with state: undeleted). Without its digest clients would take it for empty and create everything again"
             )
         raise Refused(
@@ -104,24 +104,24 @@ class StateDigest:
             "backup (tf_backend_restore), or put a copy of it back"
         )
 
-    def _judge(self, content: Content, history: History, item: DigestItem) -> None:
+    def _check_history(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
         if document is None and not content.is_unjudged:
             raise NotAState(
-                f"the state {self.place.path} is no state that a client could read ({_why(content)}): restore a "
+                f"the state {self.place.path} cannot be read by a client ({_why(content)}): restore a "
                 "version of it with tf_state_version"
             )
-        unknown = "it does not tell its lineage and serial" if document and document.is_bare else None
+        unknown = "it has no lineage and serial" if document and document.is_bare else None
         unjudged = _why(content) if document is None else None
-        why = unjudged or unknown or history.disagreement() or self._rivalry(content, history, item)
+        why = unjudged or unknown or history.disagreement() or self._conflicting_version(content, history, item)
         if why and ACCEPT not in self.allow:
             raise Refused(
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
 
-    def _rivalry(self, content: Content, history: History, item: DigestItem) -> str | None:
-        found = rivals(self.aws, self.scope, self.place.path, history, content)
+    def _conflicting_version(self, content: Content, history: History, item: DigestItem) -> str | None:
+        found = versions_of_same_serial(self.aws, self.scope, self.place.path, history, content)
         if not found:
             return None
         fitting = [f"{version_id}, which the digest is of," for version_id, md5 in found.items() if md5 == item.text]
@@ -131,14 +131,14 @@ class StateDigest:
             "other's lock"
         )
 
-    def mend(self, state: str, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+    def repair(self, state: str, lock_id: str | None) -> DigestPlan:
+        with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(state)
             exclusion.check()
             self.write(plan)
         return plan
 
-    def write(self, plan: Plan) -> None:
+    def write(self, plan: DigestPlan) -> None:
         if plan.wanted and not plan.is_done:
             put_digest(self.aws, self.place, plan.item, plan.wanted)
             self.done.append("digest written")

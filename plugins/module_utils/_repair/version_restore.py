@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A version of a state made the current one: as a new one above all others, or by taking its delete marker away."""
+"""Restores a version of a state: as a new version with the highest serial, or by removing the delete marker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._engine.guard import Refused
 from .._locks.locking import UNMET
-from .._locks.maintenance import alone
+from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.history import Content, History, content_of, history_of
 from .._state.inspection import fingerprint
@@ -24,16 +24,16 @@ from .._terraform.state_document import Document, with_serial
 from .._terraform.state_parser import CURRENT
 from .digest_item import DigestItem, digest_of, put_digest
 
-#: What its locks say that they are for.
+#: The operation in its locks.
 OPERATION = "restore"
 CHANGE_LINEAGE = "change_lineage"
-#: How an object is encrypted, by the names that GetObject answers with and PutObject takes.
+#: The encryption parameters of GetObject and PutObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How the state gets the content of a version. `before`, `after`: the addresses of its instances."""
+class RestorePlan:
+    """How the state gets the content of a version. `before`, `after`: addresses of instances."""
 
     version_id: str
     lineage: str | None
@@ -41,14 +41,14 @@ class Plan:
     serial_before: int | None
     before: frozenset[str]
     after: frozenset[str]
-    #: The MD5 that the state will have, as its digest; None where no table was named.
+    #: The new digest; None without a table.
     digest: str | None
-    #: The digest that is there.
+    #: The existing digest.
     item: DigestItem | None
-    #: What is to be written; None: it is there, or `markers` hide it.
+    #: The body to write; None: it exists, or `markers` hide it.
     body: bytes | None = None
     markers: tuple[Version, ...] = ()
-    #: What the writing depends on, and how it is encrypted.
+    #: Condition and encryption of the write.
     terms: Mapping[str, Any] | None = None
 
     @property
@@ -57,8 +57,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Restoring:
-    """The state that a task is about, what it may do, and what it did."""
+class VersionRestore:
+    """The state of a task, what the task may do, and what it did."""
 
     aws: BackendClient
     scope: Scope
@@ -66,33 +66,35 @@ class Restoring:
     allow: frozenset[str]
     done: list[str]
 
-    def plan(self, version_id: str | None) -> Plan:
-        """To restore a version, or without one to undelete the state. Raises TfstateError where that is not right."""
+    def plan(self, version_id: str | None) -> RestorePlan:
+        """Plans to restore a version, or without one, to undelete the state. Raises TfstateError if it is refused."""
         history = history_of(self.aws, self.scope, self.place.path)
         if history.newest is None:
             raise Refused(f"there is no version of {self.place.path}: is the key right, and the workspace?")
         current = content_of(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place) if self.place.table else None
         if version_id is None:
-            return self._undeleting(history, current, item)
-        return self._restoring(history, current, item, version_id)
+            return self._plan_undelete(history, current, item)
+        return self._plan_restore(history, current, item, version_id)
 
-    def compared(self, version_id: str, with_id: str | None) -> Plan:
-        """How a version differs from another one, or from the state that there is. It needs no lock."""
+    def compared(self, version_id: str, with_id: str | None) -> RestorePlan:
+        """Compares a version with another one, or with the current state. It needs no lock."""
         wanted = self._version(version_id, keeps=False)
         other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
         document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
         before = other.addresses if other else frozenset()
         serial_before = known.serial if known else None
-        return Plan(version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None)
+        return RestorePlan(
+            version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None
+        )
 
-    def _undeleting(self, history: History, current: Content | None, item: DigestItem | None) -> Plan:
+    def _plan_undelete(self, history: History, current: Content | None, item: DigestItem | None) -> RestorePlan:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
         document = None if content.is_unjudged else _readable(content, newest.version.version_id)
         before = current.addresses if current else frozenset()
         lineage, serial = (document.lineage, document.serial) if document else (None, None)
-        return Plan(
+        return RestorePlan(
             newest.version.version_id,
             lineage,
             serial,
@@ -104,7 +106,9 @@ class Restoring:
             markers=() if current else history.markers,
         )
 
-    def _restoring(self, history: History, current: Content | None, item: DigestItem | None, version_id: str) -> Plan:
+    def _plan_restore(
+        self, history: History, current: Content | None, item: DigestItem | None, version_id: str
+    ) -> RestorePlan:
         wanted = self._version(version_id, keeps=True)
         document = _readable(wanted, version_id)
         self._check_lineage(history, current, document)
@@ -114,7 +118,7 @@ class Restoring:
             serial = history.highest_serial + 1
             body = _numbered(wanted, serial)
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
-        return Plan(
+        return RestorePlan(
             version_id,
             document.lineage,
             serial,
@@ -134,17 +138,17 @@ class Restoring:
         if lineage != wanted.lineage and CHANGE_LINEAGE not in self.allow:
             raise Refused(
                 f"the version has the lineage {wanted.lineage}, and the state {self.place.path} has {lineage}: they "
-                f"are states of different things, or one was made anew; allow: [{CHANGE_LINEAGE}] permits it"
+                f"are different states, or one was created again; allow: [{CHANGE_LINEAGE}] permits it"
             )
 
     def _version(self, version_id: str, keeps: bool) -> Content:
         content = content_of(self.aws, self.scope, self.place.path, version_id, keeps)
         if content is None:
-            raise Refused(f"{self.place.path} has no version {version_id}: tf_backend_info lists those that there are")
+            raise Refused(f"{self.place.path} has no version {version_id}: tf_backend_info lists its versions")
         return content
 
-    def carry_out(self, version_id: str | None, lock_id: str | None) -> Plan:
-        with alone(self.aws, self.place, OPERATION, lock_id) as exclusion:
+    def carry_out(self, version_id: str | None, lock_id: str | None) -> RestorePlan:
+        with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(version_id)
             exclusion.check()
             try:
@@ -153,14 +157,14 @@ class Restoring:
                 elif plan.body is not None:
                     self._write(plan.body, plan.terms or {})
                 exclusion.check()
-                self._keep_digest_in_step(plan)
-            except BaseException:  # a client would find a state that its digest does not fit
+                self._update_digest(plan)
+            except BaseException:  # else a client would find a state that does not match its digest
                 exclusion.keeps_lock = bool(self.done) and plan.item is not None
                 raise
         return plan
 
-    def _undelete(self, plan: Plan) -> None:
-        """Until the state is there: of markers of one second, nobody can say which of them lie above it."""
+    def _undelete(self, plan: RestorePlan) -> None:
+        """Removes markers until the state exists: the order of markers of the same second is unknown."""
         markers = plan.markers
         try:
             while markers:
@@ -180,7 +184,7 @@ class Restoring:
             self.done.append(f"delete marker {marker.version_id} removed")
 
     def _encrypted_like(self, content: Content) -> dict[str, Any]:
-        """As is asked, or else as that was."""
+        """The requested encryption, or that of the content."""
         told = content.answer
         return dict(self.place.encryption) or {name: told[name] for name in ENCRYPTION if told.get(name)}
 
@@ -194,14 +198,14 @@ class Restoring:
                 raise
         self.done.append("state written")
 
-    def _keep_digest_in_step(self, plan: Plan) -> None:
-        """With what is read back."""
+    def _update_digest(self, plan: RestorePlan) -> None:
+        """Writes the digest of the state that is read back."""
         if plan.item is None or plan.item.text == plan.digest:
             return
         md5 = self._md5_now()
         if md5 is None or md5 != plan.digest:
             raise TfstateError(
-                f"somebody without a lock has written {self.place.path} meanwhile: run again{MAYBE_UNSEEN}"
+                f"a client without a lock has written {self.place.path} meanwhile: run again{MAYBE_UNSEEN}"
             )
         put_digest(self.aws, self.place, plan.item, md5)
         self.done.append("digest written")
@@ -218,16 +222,14 @@ class Restoring:
 def _readable(content: Content, version_id: str) -> Document:
     if content.document is None:
         reason = getattr(content.said, "reason", "")
-        raise Refused(f"version {version_id} is no state that a client could read: {reason}; restore another one")
+        raise Refused(f"version {version_id} cannot be read by a client: {reason}; restore another one")
     return content.document
 
 
 def _addressed(content: Content, version_id: str) -> Document:
     document = _readable(content, version_id)
     if document.version != CURRENT:
-        raise Refused(
-            f"what version {version_id} holds is not known: a client encrypted it, or one of long ago wrote it"
-        )
+        raise Refused(f"what version {version_id} holds is not known: a client encrypted it, or an old client wrote it")
     return document
 
 

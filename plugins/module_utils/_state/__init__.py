@@ -1,3 +1,3 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What lies in a backend: states, their versions, locks and digests."""
+"""The contents of a backend: states, their versions, locks and digests."""

@@ -8,4 +8,4 @@ from .._engine.guard import Refused
 
 
 class NotAState(Refused):
-    """What lies there is something else."""
+    """The object is not a state."""

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One state through its versions: what each says, and what one holds, whole."""
+"""The versions of one state: the head of each, and the whole content of one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .._core.model import CallFailed, Failure, Invalid, Response
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable, addresses_of
 from .._terraform.state_parser import Reading
-from .inspection import EMPTY, GONE, Look, fingerprint, get, look
+from .inspection import EMPTY, GONE, Inspection, fingerprint, get, inspect
 from .listing import Version, every_version_of
 
-#: A state that is written again lies in memory, more than once.
+#: A state that is written again is held in memory more than once.
 LARGEST = 128 * 1024 * 1024
-#: Said of a version that lies in an archive.
+#: The error code of an archived version.
 ARCHIVED = "InvalidObjectState"
 
 
 @dataclass(frozen=True)
-class Past:
-    """A version, and what it says; None for a delete marker."""
+class StateVersion:
+    """A version and its content; None for a delete marker."""
 
     version: Version
     said: Document | Unreadable | None
@@ -39,7 +39,7 @@ class Past:
 class History:
     """The versions of one state, the newest first."""
 
-    versions: tuple[Past, ...]
+    versions: tuple[StateVersion, ...]
 
     @property
     def markers(self) -> tuple[Version, ...]:
@@ -52,8 +52,8 @@ class History:
         return tuple(hiding)
 
     @property
-    def newest(self) -> Past | None:
-        """The newest version that is one, deleted or not."""
+    def newest(self) -> StateVersion | None:
+        """The newest version that is not a delete marker."""
         return next((each for each in self.versions if not each.version.is_delete_marker), None)
 
     @property
@@ -65,13 +65,13 @@ class History:
         return max((document.serial or 0 for _unused, document in self.documents), default=0)
 
     def like(self, wanted: Document) -> list[Version]:
-        """The versions before the newest one that bear this lineage and this serial."""
+        """The versions before the newest one with this lineage and serial."""
         older = [(each.version, each.document) for each in self.versions[len(self.markers) + 1 :]]
         numbers = (wanted.lineage, wanted.serial)
         return [version for version, said in older if said and (said.lineage, said.serial) == numbers]
 
     def disagreement(self) -> str | None:
-        """Why the newest version does not look like the last of those before it."""
+        """Why the newest version does not continue the versions before it."""
         newest, *older = self.versions[len(self.markers) :]
         known = [(each.version, each.document) for each in older if each.document]
         if not newest.document or not known:
@@ -90,13 +90,13 @@ class History:
 
 @dataclass(frozen=True)
 class Content:
-    """A version that was read to its end. `answer`: what S3 says of it."""
+    """A version that was read to its end. `answer`: the answer of S3."""
 
     said: Document | Unreadable
     md5: str
     addresses: frozenset[str]
     answer: Response
-    #: None unless it was asked for.
+    #: None unless it was requested.
     body: bytes | None
 
     @property
@@ -112,28 +112,38 @@ def history_of(aws: BackendClient, scope: Scope, path: str) -> History:
     versions = every_version_of(aws, scope, path)
     if isinstance(versions, Failure):
         raise CallFailed(versions)
-    looks = aws.together([partial(_look, aws, scope, path, each) for each in versions])
-    return History(tuple(_past(aws, version, told) for version, told in zip(versions, looks, strict=True) if told))
+    inspections = aws.together([partial(_inspect, aws, scope, path, each) for each in versions])
+    return History(
+        tuple(
+            _state_version(aws, version, inspection)
+            for version, inspection in zip(versions, inspections, strict=True)
+            if inspection
+        )
+    )
 
 
-def _look(aws: BackendReader, scope: Scope, path: str, version: Version) -> Look | None:
-    """None for a version that is gone meanwhile."""
+def _inspect(aws: BackendReader, scope: Scope, path: str, version: Version) -> Inspection | None:
+    """None for a version that was deleted meanwhile."""
     if version.is_delete_marker:
-        return Look(None, None, version.version_id)
-    told = look(aws, scope, path, version.size, False, VersionId=version.version_id)
-    return None if told.is_gone or (told.failure and told.failure.code == "NoSuchVersion") else told
+        return Inspection(None, None, version.version_id)
+    inspection = inspect(aws, scope, path, version.size, False, VersionId=version.version_id)
+    return (
+        None
+        if inspection.is_gone or (inspection.failure and inspection.failure.code == "NoSuchVersion")
+        else inspection
+    )
 
 
-def _past(aws: BackendClient, version: Version, told: Look) -> Past:
-    if told.failure and told.failure.code != ARCHIVED:
-        raise CallFailed(told.failure)
-    if told.failure:
-        aws.warnings.append(f"version {version.version_id} is archived: what serial it has is not known")
-    return Past(version, Unreadable("it is archived") if told.failure else told.document)
+def _state_version(aws: BackendClient, version: Version, inspection: Inspection) -> StateVersion:
+    if inspection.failure and inspection.failure.code != ARCHIVED:
+        raise CallFailed(inspection.failure)
+    if inspection.failure:
+        aws.warnings.append(f"version {version.version_id} is archived: its serial is not known")
+    return StateVersion(version, Unreadable("it is archived") if inspection.failure else inspection.document)
 
 
 class _Body:
-    """A body on its way by: read, hashed, and kept only if that was asked for."""
+    """A body as it is streamed: parsed, hashed, and kept only if requested."""
 
     def __init__(self, keeps: bool) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
@@ -155,7 +165,7 @@ class _Body:
 def content_of(
     aws: BackendClient, scope: Scope, path: str, version_id: str | None = None, keeps: bool = False
 ) -> Content | None:
-    """What the state holds, or what it held in a version; None if there is none."""
+    """The content of the state, or of a version; None if it does not exist."""
     bodies: list[_Body] = []
 
     def begin() -> Callable[[bytes], object]:
@@ -173,8 +183,10 @@ def content_of(
     return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
 
 
-def rivals(aws: BackendClient, scope: Scope, path: str, history: History, content: Content) -> dict[str, str | None]:
-    """The MD5 of each older version, by its id, that bears the serial of the state and is another."""
+def versions_of_same_serial(
+    aws: BackendClient, scope: Scope, path: str, history: History, content: Content
+) -> dict[str, str | None]:
+    """The MD5 of each older version, by its id, with the serial of the state and other content."""
     found = {}
     for version in history.like(content.document) if content.document else ():
         answer = fingerprint(aws, scope, path, version.version_id, reads=True)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""States and locks of a backend, one object after another: of none more than a piece lies in memory."""
+"""States and locks of a backend, streamed: no object is held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canoni
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, Unreadable, head_of
 from .._terraform.state_parser import Reading
-from .listing import HEAD_BYTES, Item, Object, Objects
+from .listing import HEAD_BYTES, Object, Objects, TableItem
 
-#: A lock file without its state is a litter only when it is older: the first run of a client locks before it writes.
+#: A lock file without its state is an orphan only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
-#: Whatever bears this name is taken for a state.
+#: Every object with this suffix is taken for a state.
 NAMED = ".tfstate"
-#: The empty answers of HeadObject and GetObject.
+#: Error codes of HeadObject and GetObject for an object that does not exist.
 GONE = {"404", "NoSuchKey", "NotFound"}
-EMPTY = Unreadable("it is empty, which clients take for no state at all")
+EMPTY = Unreadable("it is empty, which clients treat as no state")
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at an object told. `md5` is that of the body, or None where only reading it all would tell."""
+class Inspection:
+    """What was read of an object. `md5` is that of the body; None if only the whole body would tell."""
 
     document: Document | Unreadable | None
     md5: str | None
@@ -54,8 +54,8 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Lock:
-    """A lock as it was seen. `seen` changes with every byte of it."""
+class ObservedLock:
+    """A lock as it was read. `seen` changes with every byte of it."""
 
     path: str
     store: str
@@ -71,7 +71,7 @@ class Lock:
 
 
 class _Body:
-    """A body on its way by: hashed and read, and not kept."""
+    """A body as it is streamed: hashed and parsed, not kept."""
 
     def __init__(self, reads: bool = True) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
@@ -99,37 +99,42 @@ class _Bodies:
         return self.last.take
 
 
-def looks(aws: BackendReader, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Look]:
-    """A look at each state. `wants_counts`: to its end, however long it is."""
+def inspect_states(aws: BackendReader, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Inspection]:
+    """Inspects each state. `wants_counts`: to its end, however long it is."""
     paths = sorted(found.states)
-    works = [partial(_counted if wants_counts else _told, aws, scope, path, found.states[path].size) for path in paths]
+    works = [
+        partial(_inspect_whole if wants_counts else _inspect_head, aws, scope, path, found.states[path].size)
+        for path in paths
+    ]
     return dict(zip(paths, aws.together(works), strict=True))
 
 
-def _told(aws: BackendReader, scope: Scope, path: str, size: int) -> Look:
-    return look(aws, scope, path, size, wants_counts=False)
+def _inspect_head(aws: BackendReader, scope: Scope, path: str, size: int) -> Inspection:
+    return inspect(aws, scope, path, size, wants_counts=False)
 
 
-def _counted(aws: BackendReader, scope: Scope, path: str, size: int) -> Look:
-    """What is long and bears no state's name may be anything: it is read on if it begins as a state does."""
+def _inspect_whole(aws: BackendReader, scope: Scope, path: str, size: int) -> Inspection:
+    """A long object without the suffix of a state is read to its end only if it begins like a state."""
     if size > HEAD_BYTES and not path.endswith(NAMED):
-        head = _told(aws, scope, path, size)
+        head = _inspect_head(aws, scope, path, size)
         if head.is_foreign:
             return head
-    return look(aws, scope, path, size, wants_counts=True)
+    return inspect(aws, scope, path, size, wants_counts=True)
 
 
-def others(scope: Scope, found: Objects, seen: Mapping[str, Look], items: Iterable[Item]) -> list[str]:
-    """What lies beside the states: it does not begin as one, and neither name, lock nor digest say that it is one."""
+def foreign_objects(
+    scope: Scope, found: Objects, seen: Mapping[str, Inspection], items: Iterable[TableItem]
+) -> list[str]:
+    """Objects that are not states: by their beginning, and without the name, lock or digest of one."""
     claimed = {*found.lock_files, *(item.path for item in items)}
     strange = [path for path, each in seen.items() if each.is_foreign and path not in claimed]
     return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
 
 
-def look(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Look:
-    """At an object, or at its `version`, as GetObject names it."""
+def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Inspection:
+    """Inspects an object, or a version of it."""
     if size == 0:
-        return Look(EMPTY, None, None)
+        return Inspection(EMPTY, None, None)
     bodies = _Bodies()
     only_head = {} if wants_counts or size <= HEAD_BYTES else {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
     answer = aws.stream(get(scope, path, **version, **only_head), bodies)
@@ -138,15 +143,23 @@ def look(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: b
     body, version_id = bodies.last, answer.get("VersionId")
     if body.length == _whole(answer, body.length):
         document = body.reading.end() if body.reading else None
-        return Look(document, body.md5.hexdigest(), version_id) if body.length else Look(EMPTY, None, version_id)
-    told = head_of(body.head)
-    return Look(told, etag_md5(answer), version_id) if told else look(aws, scope, path, size, True, **version)
+        return (
+            Inspection(document, body.md5.hexdigest(), version_id)
+            if body.length
+            else Inspection(EMPTY, None, version_id)
+        )
+    head_document = head_of(body.head)
+    return (
+        Inspection(head_document, etag_md5(answer), version_id)
+        if head_document
+        else inspect(aws, scope, path, size, True, **version)
+    )
 
 
-def _failed(failure: Failure) -> Look:
-    if failure.code == "InvalidRange":  # of an object that is empty by now
-        return Look(EMPTY, None, None)
-    return Look(None, None, None, failure, failure.code in GONE)
+def _failed(failure: Failure) -> Inspection:
+    if failure.code == "InvalidRange":  # the object is empty by now
+        return Inspection(EMPTY, None, None)
+    return Inspection(None, None, None, failure, failure.code in GONE)
 
 
 def get(scope: Scope, path: str, **more: str) -> Call:
@@ -154,7 +167,7 @@ def get(scope: Scope, path: str, **more: str) -> Call:
 
 
 def _whole(answer: Response, length: int) -> int:
-    """How long the object is of which this is a part, or all."""
+    """The length of the whole object."""
     total = str(answer.get("ContentRange", "")).rpartition("/")[2]
     return int(total) if total.isdigit() else length
 
@@ -178,9 +191,9 @@ def fingerprint(
         (head,) = aws.read([Call("s3", "head_object", {**scope.bucket.bucket, "Key": path, **version})])
         if isinstance(head, Failure):
             return head
-        told = etag_md5(head)
-        if told:
-            return {"md5": told if head["ContentLength"] else None, "head": head}
+        head_document = etag_md5(head)
+        if head_document:
+            return {"md5": head_document if head["ContentLength"] else None, "head": head}
     bodies = _Bodies(reads=False)
     answer = aws.stream(get(scope, path, **version), bodies)
     if isinstance(answer, Failure):
@@ -188,7 +201,9 @@ def fingerprint(
     return {"md5": bodies.last.md5.hexdigest() if bodies.last.length else None, "head": answer}
 
 
-def locks(aws: BackendReader, scope: Scope, found: Objects | None, items: list[Item], now: datetime) -> list[Lock]:
+def locks(
+    aws: BackendReader, scope: Scope, found: Objects | None, items: list[TableItem], now: datetime
+) -> list[ObservedLock]:
     """The locks of both stores, by path. `items` are what the table holds; `now` is the time on the clock of AWS."""
     files = found.lock_files.values() if found else ()
     in_files = aws.together([partial(_file_lock, aws, scope, each) for each in files])
@@ -196,25 +211,25 @@ def locks(aws: BackendReader, scope: Scope, found: Objects | None, items: list[I
     return sorted([*filter(None, in_files), *in_table], key=lambda lock: (lock.path, lock.store))
 
 
-def _file_lock(aws: BackendReader, scope: Scope, each: Object) -> Lock | None:
+def _file_lock(aws: BackendReader, scope: Scope, each: Object) -> ObservedLock | None:
     """None if it was released meanwhile."""
     bodies = _Bodies(reads=False)
     head = {"Range": f"bytes=0-{HEAD_BYTES - 1}"} if each.size else {}  # S3 has no range of nothing
     answer = aws.stream(get(scope, lock_file(each.path), **head), bodies)
     if isinstance(answer, Failure):
-        unread = Lock(each.path, "file", None, False, None, None, answer)
+        unread = ObservedLock(each.path, "file", None, False, None, None, answer)
         return None if answer.code in GONE else unread
     body = bodies.last.head
     text = body.decode("utf-8", "replace")
     age_s = int((clock(answer) - answer["LastModified"]).total_seconds())
-    return Lock(each.path, "file", record_in(body), is_canonical(text), str(answer["ETag"]), age_s)
+    return ObservedLock(each.path, "file", record_in(body), is_canonical(text), str(answer["ETag"]), age_s)
 
 
-def _table_lock(item: Item, now: datetime) -> Lock:
+def _table_lock(item: TableItem, now: datetime) -> ObservedLock:
     info = parsed(item.info)
     since = info.since if isinstance(info, LockInfo) else None
     age_s = int((now - since).total_seconds()) if since else None
-    return Lock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
+    return ObservedLock(item.path, "table", info, is_canonical(item.info), seen_id(item.attribute), age_s)
 
 
 def orphan_lock_files(found: Objects) -> list[str]:

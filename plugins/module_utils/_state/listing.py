@@ -94,7 +94,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Item:
+class TableItem:
     """An item of the lock table: a lock, or a digest, whose `path` is then that of its state."""
 
     path: str
@@ -220,10 +220,10 @@ def _version(told: Any, is_marker: bool) -> Version:
     return Version(told["VersionId"], told["LastModified"], told.get("Size", 0), bool(told["IsLatest"]), is_marker)
 
 
-def items(aws: BackendReader, scope: Scope, table: str) -> list[Item] | Failure:
+def items(aws: BackendReader, scope: Scope, table: str) -> list[TableItem] | Failure:
     """What the table holds about states in scope, read so as to see what was written last."""
     asked = {"TableName": table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
-    found: list[Item] = []
+    found: list[TableItem] = []
     for page in aws.pages(Call("dynamodb", "scan", asked)):
         if isinstance(page, Failure):
             return page
@@ -232,13 +232,13 @@ def items(aws: BackendReader, scope: Scope, table: str) -> list[Item] | Failure:
     return found
 
 
-def item_of(told: Response) -> tuple[str, Item]:
+def item_of(told: Response) -> tuple[str, TableItem]:
     """Bucket and item. An item is what its attributes say: the lock of `x-md5` bears the name of the digest of `x`."""
     bucket, path = split_id(_attribute(told, "LockID") or "")
     if path.endswith(MARK) and ("Digest" in told or "Info" not in told):
-        return bucket, Item(path.removesuffix(MARK), None, _attribute(told, "Digest") or "")
+        return bucket, TableItem(path.removesuffix(MARK), None, _attribute(told, "Digest") or "")
     # Without Info it wedges, whatever else it says.
-    return bucket, Item(path, _attribute(told, "Info"), None, told.get("Info"))
+    return bucket, TableItem(path, _attribute(told, "Info"), None, told.get("Info"))
 
 
 def _attribute(told: Response, name: str) -> str | None:

@@ -14,8 +14,8 @@ from .._aws.protocols import BackendClient
 from .._backup.inventory import of_bucket
 from .._backup.manifest import Listed, RawItem
 from .._core.model import Target
-from .._state.inspection import Look, looks
-from .._state.listing import Item, Object, Objects
+from .._state.inspection import Inspection, inspect_states
+from .._state.listing import Object, Objects, TableItem
 from .._terraform.scope import SUFFIX, Scope
 from .._terraform.state_document import Document
 
@@ -28,7 +28,7 @@ class Impact:
     bucket: Target
     versions: Sequence[Listed]
     items: Sequence[RawItem]
-    looks: dict[str, Look]
+    looks: dict[str, Inspection]
 
     @property
     def current(self) -> list[Listed]:
@@ -40,7 +40,7 @@ class Impact:
         ]
 
     @property
-    def own(self) -> list[Item]:
+    def own(self) -> list[TableItem]:
         return of_bucket(self.items, self.bucket.name)
 
     @property
@@ -75,16 +75,16 @@ class Impact:
 
 
 def impact_of(aws: BackendClient, bucket: Target, versions: Sequence[Listed], items: Sequence[RawItem]) -> Impact:
-    found = looks(aws, Scope(bucket), objects_in(versions), wants_counts=False)
+    found = inspect_states(aws, Scope(bucket), objects_in(versions), wants_counts=False)
     return Impact(bucket, versions, items, found | misnamed_states(aws, bucket, versions))
 
 
-def misnamed_states(aws: BackendClient, bucket: Target, versions: Sequence[Listed]) -> dict[str, Look]:
+def misnamed_states(aws: BackendClient, bucket: Target, versions: Sequence[Listed]) -> dict[str, Inspection]:
     """By key: the states whose name is that of a lock file, if the state of that lock file does not exist."""
     found = objects_in(versions)
     alone = {f"{path}{SUFFIX}": each for path, each in found.lock_files.items() if path not in found.states}
     named = Objects(found.now, {key: replace(each, path=key) for key, each in alone.items()})
-    states = looks(aws, Scope(bucket), named, wants_counts=False) if alone else {}
+    states = inspect_states(aws, Scope(bucket), named, wants_counts=False) if alone else {}
     return {
         key: each for key, each in states.items() if isinstance(each.document, Document) and not each.document.is_bare
     }

@@ -17,7 +17,7 @@ from .._bucket import BUCKET
 from .._core.model import Target, TfstateError
 from .._core.printable import shortened
 from .._locks.lease import Lease
-from .._state.inspection import Lock, locks
+from .._state.inspection import ObservedLock, locks
 from .._state.listing import item_of
 from .._table import TABLE
 from .._terraform.protocol import LockInfo, Wedged, lock_name
@@ -138,7 +138,7 @@ def _holders(plan: TeardownPlan) -> tuple[frozenset[str], dict[str, str]]:
     return frozenset(ours), theirs
 
 
-def _who(lock: Lock) -> str:
+def _who(lock: ObservedLock) -> str:
     record = lock.info
     if isinstance(record, LockInfo):
         info = f", {shortened(record.info)}" if record.info else ""

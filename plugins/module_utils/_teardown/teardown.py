@@ -28,7 +28,7 @@ from .._core.refusals import held
 from .._engine.guard import Refused
 from .._engine.reconcile import reconcile
 from .._repair.digest_item import digest_of, remove_digest
-from .._state.listing import Item
+from .._state.listing import TableItem
 from .._table import TABLE
 from .checks import absent
 from .plan import TeardownPlan
@@ -222,7 +222,7 @@ class Teardown:
         else:
             self._delete_resource(TABLE, table, self.allow | {"delete_state", "break_lock"})
 
-    def _delete_items(self, own: Sequence[Item]) -> None:
+    def _delete_items(self, own: Sequence[TableItem]) -> None:
         """Deletes the items of this bucket from a table that serves others."""
         for item in own:
             place = self.state_locks.place(item.path)

@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Change, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import Outcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import TransitionOutcome
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _entry
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import result_of
 
@@ -142,7 +142,7 @@ def version(patch: Callable[[str, Any], None]) -> None:
 
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
-    patch("Restoring", restoring)
+    patch("VersionRestore", restoring)
 
 
 def digest(patch: Callable[[str, Any], None]) -> None:
@@ -150,7 +150,9 @@ def digest(patch: Callable[[str, Any], None]) -> None:
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
     patch("check_free", lambda *_arguments: None)
-    patch("StateDigest", lambda *_arguments: SimpleNamespace(plan=lambda _state: plan, mend=breaks, done=["put_item"]))
+    patch(
+        "StateDigest", lambda *_arguments: SimpleNamespace(plan=lambda _state: plan, repair=breaks, done=["put_item"])
+    )
 
 
 def restore(patch: Callable[[str, Any], None]) -> None:
@@ -189,7 +191,7 @@ def teardown(patch: Callable[[str, Any], None]) -> None:
 def lock(patch: Callable[[str, Any], None]) -> None:
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
-    patch("look", lambda *_arguments: ())
+    patch("read_locks", lambda *_arguments: ())
     patch("take", breaks_once_taken)
     patch("release", lambda *_arguments: SimpleNamespace(problems=["the lock file is still there"]))
 
@@ -200,24 +202,28 @@ def breaks_once_taken(aws: Any, *_arguments: Any) -> tuple[Any, ...]:
 
 
 def lock_mode(patch: Callable[[str, Any], None]) -> None:
-    crossing = SimpleNamespace(
-        look=breaks, aws=Client(), scope=None, outcome=Outcome(removed=["b", "a"], moves_fence=True), alone=nullcontext
+    transition = SimpleNamespace(
+        inspect=breaks,
+        aws=Client(),
+        scope=None,
+        outcome=TransitionOutcome(removed=["b", "a"], changes_policy=True),
+        exclusive=nullcontext,
     )
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
-    patch("Crossing", lambda *_arguments: crossing)
+    patch("Transition", lambda *_arguments: transition)
 
 
 def state_move(patch: Callable[[str, Any], None]) -> None:
     side = SimpleNamespace(aws=Client(), table="")
     row = SimpleNamespace(
-        action="move", is_done=True, problem=PROBLEM, is_foreign=False, told=lambda: {"action": "move"}
+        action="move", is_done=True, problem=PROBLEM, is_foreign=False, to_result=lambda: {"action": "move"}
     )
-    relocation = SimpleNamespace(
-        foresee=lambda: None,
+    migration = SimpleNamespace(
+        plan=lambda: None,
         carry_out=breaks,
         rows=[row],
-        following=None,
+        project_update=None,
         is_plan=False,
         is_changed=True,
         denied=["a"],
@@ -228,7 +234,7 @@ def state_move(patch: Callable[[str, Any], None]) -> None:
     )
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
-    patch("Relocation", lambda **_options: relocation)
+    patch("Migration", lambda **_options: migration)
 
 
 CHANGES = [{"facet": "versioning", "before": "Suspended", "after": "Enabled", "calls": ["put_object"]}]

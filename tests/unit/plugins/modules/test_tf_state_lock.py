@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import Taken
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import AlreadyLocked
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import marshal
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_state_lock import _taken_to_stay
 
@@ -36,6 +36,6 @@ def test_a_lock_that_a_client_released_a_second_time_is_taken_again() -> None:
 
 def test_nothing_of_ours_is_left_if_a_client_took_the_lock_meanwhile() -> None:
     stores = LockTimeout(theirs=marshal(THEIRS))
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyLocked):
         _taken_to_stay(stores, PLACE, OURS, ())
     assert (stores.files, stores.items) == ({FILE: marshal(THEIRS).encode()}, {})

@@ -32,7 +32,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.read
     is_unedited,
     project_files,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import fenced
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import with_denied
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
@@ -422,7 +422,7 @@ def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
 @pytest.mark.parametrize("path", ["network/terraform.tfstate", "*"])
 def test_what_keeps_clients_from_moved_states_keeps_them_from_none_in_production(path: str) -> None:
     bucket = copy.deepcopy(RICH_BUCKET)
-    bucket["policy"]["statements"] += json.loads(fenced(None, ARN, [path]))["Statement"]
+    bucket["policy"]["statements"] += json.loads(with_denied(None, ARN, [path]))["Statement"]
     assert MOVED in text_of(replace(RICH, bucket=bucket))
     production = PROJECTS["a production backend"]
     assert text_of(replace(production, bucket=bucket)) == text_of(production)

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.digest_policy import NO_POLICY, SID, Fence
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.digest_policy import (
+    NO_POLICY,
+    SID,
+    DigestPolicy,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,15 +22,15 @@ TEAM = {"Sid": "Team", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, 
 NAMES = st.lists(st.sampled_from(["acme-a", "acme-b", "acme-c"]), max_size=6)
 
 
-def after(seen: Fence, call: Call) -> Fence:
+def after(seen: DigestPolicy, call: Call) -> DigestPolicy:
     """The policy as it is once a call was taken."""
     assert call.params["ExpectedRevisionId"] == seen.revision
     if call.operation == "delete_resource_policy":
-        return Fence(ARN)
-    return Fence(ARN, call.params["Policy"], f"{seen.revision}+")
+        return DigestPolicy(ARN)
+    return DigestPolicy(ARN, call.params["Policy"], f"{seen.revision}+")
 
 
-def statements(fence: Fence) -> list[dict[str, Any]]:
+def statements(fence: DigestPolicy) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(fence.policy)["Statement"] if fence.policy else []
     return found
 
@@ -36,7 +40,7 @@ def test_each_bucket_goes_and_comes_by_itself_and_others_statements_stay(
     up: list[str], down: list[str], is_shared: bool
 ) -> None:
     theirs = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": [TEAM]})
-    fence = Fence(ARN, theirs, "r") if is_shared else Fence(ARN)
+    fence = DigestPolicy(ARN, theirs, "r") if is_shared else DigestPolicy(ARN)
     for name in up:
         fence = after(fence, fence.changed(name, up=True))
         assert name in fence.buckets
@@ -49,17 +53,17 @@ def test_each_bucket_goes_and_comes_by_itself_and_others_statements_stay(
 
 
 def test_the_last_statement_goes_with_the_policy() -> None:
-    fence = after(Fence(ARN), Fence(ARN).changed("acme-a", up=True))
+    fence = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
     call = fence.changed("acme-a", up=False)
     assert (call.operation, call.params) == (
         "delete_resource_policy",
         {"ResourceArn": ARN, "ExpectedRevisionId": fence.revision},
     )
-    assert Fence(ARN).revision == NO_POLICY
+    assert DigestPolicy(ARN).revision == NO_POLICY
 
 
 def ours() -> dict[str, Any]:
-    fence = after(Fence(ARN), Fence(ARN).changed("acme-a", up=True))
+    fence = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
     (statement,) = statements(fence)
     return statement
 
@@ -84,13 +88,13 @@ LESS = [OTHER["less"]]
 
 @pytest.mark.parametrize("written", SAME.values(), ids=list(SAME))
 def test_the_fence_is_known_however_it_is_written(written: dict[str, Any]) -> None:
-    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
     assert fence.buckets == {"acme-a"}
 
 
 @pytest.mark.parametrize("written", OTHER.values(), ids=list(OTHER))
 def test_what_is_not_quite_the_fence_is_made_one_if_it_says_no_more(written: dict[str, Any]) -> None:
-    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
     assert fence.buckets == set()
     if written in LESS:
         assert after(fence, fence.changed("acme-a", up=True)).buckets == {"acme-a"}
@@ -102,6 +106,6 @@ def test_what_is_not_quite_the_fence_is_made_one_if_it_says_no_more(written: dic
 
 def test_a_policy_without_room_is_told() -> None:
     large = {**TEAM, "Principal": {"AWS": [f"arn:aws:iam::111122223333:role/{number:060}" for number in range(250)]}}
-    fence = Fence(ARN, json.dumps({"Version": "2012-10-17", "Statement": [large]}), "r")
+    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [large]}), "r")
     with pytest.raises(Invalid, match="longer than the 20480 bytes"):
         fence.changed("acme-a", up=True)

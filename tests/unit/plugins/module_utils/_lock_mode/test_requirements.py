@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
     MODES,
-    Backend,
+    LockedBackend,
     Step,
     can_miss_table,
     namings,
@@ -25,7 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
     code_map,
 )
 
-BACKEND = Backend("acme-state", "acme-locks")
+BACKEND = LockedBackend("acme-state", "acme-locks")
 #: Clients of the first do not keep out those of the second, nor the other way round. See docs/lock-modes.md.
 EXCLUDE = {(one, other): {one, other} != {"dynamodb", "lockfile"} for one, other in product(MODES, MODES)}
 #: What clients of a mode may write while a step to a target is due.
@@ -45,9 +45,13 @@ def layer(mode: str, path: str = "app/backend.tf", **more: object) -> Layer:
 
 
 def step(
-    target: str, *layers: Layer, declared: str | None = None, is_fenced: bool = False, code: CodeMap | None = None
+    target: str,
+    *layers: Layer,
+    declared: str | None = None,
+    has_digest_policy: bool = False,
+    code: CodeMap | None = None,
 ) -> Step:
-    return Step(BACKEND, target, declared, code or CodeMap(layers), is_fenced)
+    return Step(BACKEND, target, declared, code or CodeMap(layers), has_digest_policy)
 
 
 @pytest.mark.parametrize(("target", "mode"), [*product(MODES, MODES)])
@@ -73,13 +77,13 @@ def test_steps_go_from_neighbour_to_neighbour(declared: str, target: str) -> Non
 
 @pytest.mark.parametrize("target", MODES)
 def test_behind_the_fence_the_table_alone_is_two_steps_away(target: str) -> None:
-    found = [*reasons(step(target, layer("both"), is_fenced=True), ())]
+    found = [*reasons(step(target, layer("both"), has_digest_policy=True), ())]
     assert (found != []) is (target == "dynamodb")
 
 
 def test_the_origin_is_the_mode_furthest_away() -> None:
     assert step("lockfile", layer("both"), layer("dynamodb")).origin == "dynamodb"
-    assert step("both", layer("both"), is_fenced=True).origin == "lockfile"
+    assert step("both", layer("both"), has_digest_policy=True).origin == "lockfile"
     assert step("both", layer("both")).origin == "both"
     assert step("both", declared="dynamodb").origin == "dynamodb"
     assert step("both", layer("none")).origin is None

@@ -10,10 +10,15 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import age_s, seconds, sentence, told
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import (
+    age_s,
+    seconds,
+    sentence,
+    to_result,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.lease import _describe
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Lock
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.inspection import Lock as Seen
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.inspection import ObservedLock
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import _who
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     LockInfo,
@@ -44,7 +49,7 @@ def test_durations_are_read(duration: str, wanted: int) -> None:
 
 @pytest.mark.parametrize("duration", ["", "h", "2 h", "-1", "1.5h", "2y", "2h!", "²", "1h30"])
 def test_what_is_no_duration_is_said_to_be_none(duration: str) -> None:
-    with pytest.raises(Invalid, match="is no duration; say 2h"):
+    with pytest.raises(Invalid, match="is not a duration; use 2h"):
         seconds(duration)
 
 
@@ -67,7 +72,7 @@ def test_an_age_is_told_in_its_two_largest_units(ago_s: int | None, said: str) -
 def test_a_lock_of_an_unknown_time_has_no_age() -> None:
     record = LockInfo("1", "plan", "", "ann@ci", "1.11.4", "0001-01-01T00:00:00Z", f"b/{PATH}")
     lock = Lock("table", PATH, record, "", "", record.since)
-    (row,) = told([lock], NOW)
+    (row,) = to_result([lock], NOW)
     assert (row["created"], row["age_s"]) == (None, None)
     assert sentence(PATH, [lock], NOW) == (
         f"{PATH} is locked by ann@ci since an unknown time (plan, 1.11.4; table, lock id 1)"
@@ -83,7 +88,7 @@ def test_a_lock_in_both_stores_is_one_and_as_young_as_its_youngest_sign() -> Non
 
 def test_two_locks_of_two_holders_are_both_told() -> None:
     two = [held("file", 60, "1"), held("table", 7200, "2", info="OPS-42")]
-    assert [each["age_s"] for each in told(two, NOW)] == [60, 7200]
+    assert [each["age_s"] for each in to_result(two, NOW)] == [60, 7200]
     said = sentence(PATH, two, NOW)
     assert "lock id 1), and by ann@ci" in said
     assert "(plan, 'OPS-42', 1.11.4; table" in said
@@ -93,7 +98,7 @@ def test_of_a_wedged_lock_nothing_is_told_but_how_to_release_it() -> None:
     assert sentence(PATH, [WEDGED], NOW) == (
         f"{PATH} is locked by a record that no client can read or release (it is empty; file, for 3 h, lock id d41d)"
     )
-    (row,) = told([WEDGED], NOW)
+    (row,) = to_result([WEDGED], NOW)
     assert (row["who"], row["is_wedged"], row["lock_id"], row["age_s"]) == (None, True, "d41d", 10800)
 
 
@@ -110,6 +115,6 @@ def test_what_a_holder_wrote_at_length_is_shortened(member: str) -> None:
     long = replace(lock, record=record)
     assert len(sentence(PATH, [long], NOW)) < 600
     assert len(_describe(long)) < 600
-    assert len(_who(Seen(PATH, "table", record, True, None, 60))) < 600
-    (row,) = told([long], NOW)
+    assert len(_who(ObservedLock(PATH, "table", record, True, None, 60))) < 600
+    (row,) = to_result([long], NOW)
     assert len(json.dumps(row)) > 60_000 or member == "version"

@@ -20,11 +20,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.locking import (
-    Taken,
+    AlreadyLocked,
     check_held,
     claim,
     held,
-    look,
+    read_locks,
     release,
     take,
     take_over,
@@ -157,7 +157,7 @@ def test_the_lock_is_the_file_and_the_item_of_a_client(stores: Stores) -> None:
 def test_without_a_table_there_is_the_file_alone(stores: Stores) -> None:
     take(stores, FILE_ONLY, OURS)
     assert stores.holders == (marshal(OURS).encode(), None)
-    assert release(stores, FILE_ONLY, look(stores, FILE_ONLY)).problems == ()
+    assert release(stores, FILE_ONLY, read_locks(stores, FILE_ONLY)).problems == ()
     assert stores.holders == FREE
     assert {call.service for call in stores.reads} == {"s3"}
 
@@ -169,7 +169,7 @@ def test_a_lock_of_somebody_else_in_either_store_keeps_us_out_and_stays(
 ) -> None:
     stores.lock(THEIRS, file, table)
     before = stores.holders
-    with pytest.raises(Taken) as refused:
+    with pytest.raises(AlreadyLocked) as refused:
         take(stores, PLACE, OURS)
     assert refused.value.lock.record == THEIRS
     assert stores.holders == before
@@ -240,7 +240,7 @@ def test_a_digest_where_the_lock_belongs_is_no_lock_and_stays(stores: Stores) ->
     """The digest of `x` and the lock of `x-md5` have one name."""
     digest = {"LockID": {"S": ITEM}, "Digest": {"S": "0" * 32}}
     stores.items[ITEM] = digest
-    assert look(stores, PLACE) == ()
+    assert read_locks(stores, PLACE) == ()
     with pytest.raises(CallFailed, match="ConditionalCheckFailed"):
         take(stores, PLACE, OURS)
     assert stores.holders == (None, digest)
@@ -249,7 +249,7 @@ def test_a_digest_where_the_lock_belongs_is_no_lock_and_stays(stores: Stores) ->
 def test_what_cannot_be_read_is_unknown_and_not_absent(stores: Stores) -> None:
     stores.faults = {"get_object": ["AccessDenied"]}
     with pytest.raises(CallFailed, match="AccessDenied"):
-        look(stores, PLACE)
+        read_locks(stores, PLACE)
 
 
 WEDGED_ITEMS: dict[str, dict[str, Any]] = {
@@ -264,11 +264,11 @@ WEDGED_ITEMS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("others", WEDGED_ITEMS.values(), ids=list(WEDGED_ITEMS))
 def test_a_wedged_item_is_released_only_as_it_was_seen(stores: Stores, attributes: Any, others: Any) -> None:
     stores.items[ITEM] = {"LockID": {"S": ITEM}, **attributes}
-    (seen,) = look(stores, PLACE)
+    (seen,) = read_locks(stores, PLACE)
     assert isinstance(seen.record, Wedged)
     assert (seen.since, len(seen.id)) == (None, 64)
     stores.items[ITEM] = {"LockID": {"S": ITEM}, **others}
-    (now,) = look(stores, PLACE)
+    (now,) = read_locks(stores, PLACE)
     assert (now.id == seen.id) == (attributes == others)
     done = release(stores, PLACE, [seen])
     assert (stores.holders == FREE) == (attributes == others) == (done.problems == ())
@@ -277,7 +277,7 @@ def test_a_wedged_item_is_released_only_as_it_was_seen(stores: Stores, attribute
 @pytest.mark.parametrize("body", [b"", b"Bob was here", b"\xff\xfe", b"{}"])
 def test_a_wedged_file_is_released_only_as_it_was_seen(stores: Stores, body: bytes) -> None:
     stores.files[FILE] = body
-    (seen,) = look(stores, PLACE)
+    (seen,) = read_locks(stores, PLACE)
     assert isinstance(seen.record, Wedged)
     assert (seen.since, f'"{seen.id}"') == (NOW, etag(body))
     stores.files[FILE] = body + b" "
@@ -323,7 +323,7 @@ def test_a_lock_of_another_run_of_the_same_operation_is_taken_over(
     """It is released by whoever has its own record in it, and by nobody else."""
     table = table and place is PLACE
     stores.lock(EARLIER, file, table)
-    earlier = look(stores, place)
+    earlier = read_locks(stores, place)
     claimed = claim(stores, place, OURS)
     assert {lock.text for lock in claimed.locks} == {marshal(OURS)}
     assert len(claimed.taken_over) == 1 + table
@@ -361,7 +361,7 @@ def test_only_one_of_two_runs_takes_a_lock_over(stores: Stores) -> None:
     stores.meanwhile = come_first
     with pytest.raises(TfstateError, match="changed hands"):
         claim(stores, PLACE, OURS)
-    assert {lock.text for lock in look(stores, PLACE)} == {marshal(other)}
+    assert {lock.text for lock in read_locks(stores, PLACE)} == {marshal(other)}
 
 
 def test_a_run_that_cannot_take_all_locks_over_releases_what_it_made(stores: Stores) -> None:
@@ -369,13 +369,13 @@ def test_a_run_that_cannot_take_all_locks_over_releases_what_it_made(stores: Sto
     stores.meanwhile = lambda call: stores.lock(THEIRS, table=False) if "IfMatch" in call.params else None
     with pytest.raises(TfstateError, match="changed hands"):
         claim(stores, PLACE, OURS)
-    assert {lock.id for lock in look(stores, PLACE)} == {"theirs"}
+    assert {lock.id for lock in read_locks(stores, PLACE)} == {"theirs"}
 
 
 def test_the_lock_is_held_as_long_as_the_block_lasts(stores: Stores) -> None:
     with held(stores, PLACE, OURS) as locks:
         assert {lock.id for lock in locks} == {"ours"}
-        with pytest.raises(Taken):
+        with pytest.raises(AlreadyLocked):
             take(stores, PLACE, THEIRS)
     assert stores.holders == FREE
 
@@ -389,7 +389,7 @@ def test_the_lock_is_released_when_the_block_fails(stores: Stores) -> None:
 def test_a_lock_that_was_stolen_inside_the_block_is_told_at_its_end(stores: Stores) -> None:
     with pytest.raises(TfstateError, match="changed hands and was left alone"), held(stores, PLACE, OURS):
         stores.lock(THEIRS)
-    assert {lock.id for lock in look(stores, PLACE)} == {"theirs"}
+    assert {lock.id for lock in read_locks(stores, PLACE)} == {"theirs"}
 
 
 LATER = replace(OURS, created="2026-11-21T11:00:00Z")
@@ -401,8 +401,8 @@ def test_a_lock_that_was_taken_over_is_no_longer_released_by_who_took_it(stores:
     stores.lost = lost
     ours = [take_over(stores, PLACE, lock, LATER) for lock in earlier]
     assert len(release(stores, PLACE, earlier).problems) == 2
-    assert look(stores, PLACE) == tuple(ours)
-    assert release(stores, PLACE, ours).problems == () and look(stores, PLACE) == ()
+    assert read_locks(stores, PLACE) == tuple(ours)
+    assert release(stores, PLACE, ours).problems == () and read_locks(stores, PLACE) == ()
 
 
 def test_a_store_without_conditional_writes_leaves_the_lock_as_it_was(stores: Stores) -> None:
@@ -433,7 +433,7 @@ def test_what_bore_our_id_before_is_not_given_back(stores: Stores) -> None:
     stores.faults = {"put_item": ["AccessDeniedException"]}
     with pytest.raises(CallFailed):
         take(stores, PLACE, LATER)
-    assert look(stores, FILE_ONLY) == earlier
+    assert read_locks(stores, FILE_ONLY) == earlier
 
 
 class Foreigner:
@@ -490,14 +490,14 @@ def test_a_lock_that_changes_hands_between_look_and_release_is_not_touched(
     if begins != "free":
         stores.lock(OURS if begins == "ours" else replace(THEIRS, id="dead"))
     foreigner = Foreigner(stores, seed, eagerness)
-    seen = look(stores, PLACE)
+    seen = read_locks(stores, PLACE)
     foreign = {lock.id for lock in seen if lock.id.startswith("theirs-")}
     done = release(stores, PLACE, [lock for lock in seen if lock.id not in foreign])
     foreigner(Call("s3", "get_object"))
     assert foreigner.robbed == []
     assert len(done.done) + len(done.problems) == len([lock for lock in seen if lock.id not in foreign])
     stores.meanwhile = lambda _call: None
-    assert not {lock.id for lock in look(stores, PLACE)} & {lock.id for lock in done.done}
+    assert not {lock.id for lock in read_locks(stores, PLACE)} & {lock.id for lock in done.done}
 
 
 @pytest.mark.aws("7.1")
@@ -522,4 +522,4 @@ def test_whoever_else_locks_meanwhile_keeps_the_lock_and_ours_never_stays(
     foreigner(Call("s3", "get_object"))
     assert foreigner.robbed == []
     stores.meanwhile = lambda _call: None
-    assert "ours" not in {lock.id for lock in look(stores, PLACE)}
+    assert "ours" not in {lock.id for lock in read_locks(stores, PLACE)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import alone, claimed
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import exclusive, operation_lock
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.process import this_process
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
@@ -18,7 +18,7 @@ WORK = "tf_state_digest"
 
 
 def of_another_run(info: str) -> LockInfo:
-    return replace(claimed(PLACE, WORK, NOW), info=info)
+    return replace(operation_lock(PLACE, WORK, NOW), info=info)
 
 
 @pytest.mark.parametrize("in_table", [True, False])
@@ -31,7 +31,7 @@ def test_a_lock_is_not_taken_over_from_a_run_that_took_it_a_moment_ago(in_table:
             stores.lock(theirs, file=not in_table, table=in_table)
 
     stores.meanwhile = meanwhile
-    with pytest.raises(TfstateError, match="is locked by"), alone(stores, PLACE, WORK, None):
+    with pytest.raises(TfstateError, match="is locked by"), exclusive(stores, PLACE, WORK, None):
         raise AssertionError("two runs hold it")
     held = {**stores.files, **{name: item["Info"]["S"].encode() for name, item in stores.items.items()}}
     assert held == {ITEM if in_table else FILE: marshal(theirs).encode()}
@@ -40,6 +40,6 @@ def test_a_lock_is_not_taken_over_from_a_run_that_took_it_a_moment_ago(in_table:
 def test_what_a_run_left_that_was_killed_on_this_machine_is_taken_over() -> None:
     stores = Stores()
     stores.lock(of_another_run(this_process()))  # and not among what this process holds
-    with alone(stores, PLACE, WORK, None) as exclusion:
+    with exclusive(stores, PLACE, WORK, None) as exclusion:
         exclusion.check()
     assert (stores.files, stores.items) == ({}, {})

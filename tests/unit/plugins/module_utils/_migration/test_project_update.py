@@ -14,15 +14,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project, block_text, whole_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.project_update import (
-    Following,
-    Named,
-    follow,
+    NamedBackend,
+    ProjectUpdate,
+    plan_update,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
 
 BACKEND = Backend("moved", "new-state", "", "eu-west-1", "app.tfstate")
-OLD = Named("old-state", "app.tfstate", "env:", "us-east-1")
+OLD = NamedBackend("old-state", "app.tfstate", "env:", "us-east-1")
 GENERATED = (
     "// TERRAMATE: GENERATED AUTOMATICALLY DO NOT EDIT",
     "# This file is auto-generated. Do not touch.",
@@ -35,15 +35,15 @@ GENERATED = (
 BLOCK = 'terraform {\n  backend "s3" {\n    bucket = "old-state"\n    region = "us-east-1"\n  }\n}\n'
 
 
-def followed(folder: Path, backend: Backend = BACKEND, tfbackend: str | None = None, **asked: bool) -> Following:
+def followed(folder: Path, backend: Backend = BACKEND, tfbackend: str | None = None, **asked: bool) -> ProjectUpdate:
     wanted = {"init": False, "verify_plan": False, **asked}
-    return follow(Project(folder, "terraform", tfbackend), backend, OLD, **wanted)
+    return plan_update(Project(folder, "terraform", tfbackend), backend, OLD, **wanted)
 
 
 def initialised(folder: Path, backend: Backend = BACKEND, **changed: Any) -> None:
     (folder / ".terraform").mkdir()
-    told = {"backend": {"type": "s3", "config": {**arguments(backend), **changed}, "hash": 1}}
-    (folder / ".terraform" / "terraform.tfstate").write_text(json.dumps(told))
+    to_result = {"backend": {"type": "s3", "config": {**arguments(backend), **changed}, "hash": 1}}
+    (folder / ".terraform" / "terraform.tfstate").write_text(json.dumps(to_result))
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
@@ -109,9 +109,9 @@ def test_no_plan_is_made_of_the_backend_as_it_was(tmp_path: Path):
     assert followed(tmp_path, tfbackend="p.tfbackend", init=True, verify_plan=True).must_init
 
 
-def told_of(folder: Path, backend: Any) -> Following:
+def told_of(folder: Path, backend: Any) -> ProjectUpdate:
     known = known_of([{"paths": "*.tf", "backend": backend}])
-    return follow(Project(folder, "terraform"), BACKEND, OLD, False, False, known)
+    return plan_update(Project(folder, "terraform"), BACKEND, OLD, False, False, known)
 
 
 def test_code_whose_bucket_only_its_command_line_knows_follows_once_it_is_said(tmp_path: Path):
@@ -128,7 +128,7 @@ def test_code_whose_bucket_only_its_command_line_knows_follows_once_it_is_said(t
 def test_code_that_a_generator_owns_is_never_edited(tmp_path: Path, header: str):
     (tmp_path / "main.tf").write_text(f"{header}\n{BLOCK}")
     following = followed(tmp_path)
-    assert (following.edits, following.told(True)["block"]) == ([], block_text(BACKEND, None))
+    assert (following.edits, following.to_result(True)["block"]) == ([], block_text(BACKEND, None))
     assert following.not_simple and "was generated" in following.not_simple.reason
 
 
@@ -157,9 +157,9 @@ def test_what_was_written_and_removed_before_a_failure_is_told(tmp_path: Path):
     (tmp_path / "a.backup").touch()
     following.leftovers = [*State.leftovers]
     assert following.changes() == [False, False, False]
-    following.bring([])
+    following.edit_code([])
     with pytest.raises(TfstateError, match="busy cannot be changed"):
         following.remove([State])  # type: ignore[list-item]
     assert following.changes() == [True, True, False]
-    told = following.told(is_plan=False)
-    assert (told["edits"], told["removed"]) == (["backend.tf"], [str(tmp_path / "a.backup")])
+    to_result = following.to_result(is_plan=False)
+    assert (to_result["edits"], to_result["removed"]) == (["backend.tf"], [str(tmp_path / "a.backup")])

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_files import read_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
-    Backend,
+    LockedBackend,
     Step,
     namings,
     reasons,
@@ -40,7 +40,7 @@ def read(folder: Path, form: Form, *known: dict[str, Any]) -> CodeMap:
 
 
 def step_of(code: CodeMap) -> Step:
-    return Step(Backend(BUCKET, TABLE, REGION), "lockfile", None, code, False)
+    return Step(LockedBackend(BUCKET, TABLE, REGION), "lockfile", None, code, False)
 
 
 def teardown_of(code: CodeMap) -> list[str]:

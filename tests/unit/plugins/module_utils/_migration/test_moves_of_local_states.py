@@ -35,33 +35,30 @@ def left(project: Path) -> list[str]:
     return sorted(str(path.relative_to(project)) for path in project.rglob("*tfstate*") if path.is_file())
 
 
-def test_who_opened_a_state_before_it_moved_finds_none_afterwards(on_ministack: World, project: Path):
+def test_who_opened_a_state_before_it_moved_finds_none_afterwards(world: World, project: Path):
     with (project / FILE).open("rb") as waiting:
-        on_ministack.moved(project=str(project))
+        world.moved(project=str(project))
         found = waiting.read()
     assert found == TOMB and isinstance(document_of(found), Unreadable)
     assert (project / ASIDE).read_bytes() == state()
 
 
-def test_the_file_that_is_set_aside_is_as_private_as_it_was(on_ministack: World, project: Path):
+def test_the_file_that_is_set_aside_is_as_private_as_it_was(world: World, project: Path):
     (project / FILE).chmod(0o600)
-    on_ministack.moved(project=str(project))
+    world.moved(project=str(project))
     assert (project / ASIDE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("rest", [b"", state()[len(TOMB) :]], ids=["whole", "not cut to its length"])
-def test_what_a_kill_leaves_in_the_place_of_a_state_goes_with_the_next_run(
-    on_ministack: World, project: Path, rest: bytes
-):
-    on_ministack.moved(project=str(project))
+def test_what_a_kill_leaves_in_the_place_of_a_state_goes_with_the_next_run(world: World, project: Path, rest: bytes):
+    world.moved(project=str(project))
     (project / FILE).write_bytes(TOMB + rest)
-    result = on_ministack.moved(project=str(project))
+    result = world.moved(project=str(project))
     assert [row["action"] for row in result["states"]] == ["none", "none"]
     assert not (project / FILE).exists() and (project / ASIDE).read_bytes() == state()
 
 
-def test_a_state_that_is_applied_before_it_is_locked_is_not_set_aside(on_ministack: World, project: Path):
-    world = on_ministack
+def test_a_state_that_is_applied_before_it_is_locked_is_not_set_aside(world: World, project: Path):
     world.moved(project=str(project))
     back_in_use(project)
     world.moved(project=str(project), check_mode=True)
@@ -72,8 +69,7 @@ def test_a_state_that_is_applied_before_it_is_locked_is_not_set_aside(on_minista
     assert (project / FILE).read_bytes() == state(5) and not (project / ASIDE).exists()
 
 
-def test_a_state_that_is_only_set_aside_is_a_change(on_ministack: World, project: Path):
-    world = on_ministack
+def test_a_state_that_is_only_set_aside_is_a_change(world: World, project: Path):
     world.moved(project=str(project))
     back_in_use(project)
     assert world.moved(project=str(project), check_mode=True)["changed"]
@@ -81,29 +77,29 @@ def test_a_state_that_is_only_set_aside_is_a_change(on_ministack: World, project
     assert not world.moved(project=str(project))["changed"]
 
 
-def test_what_was_set_aside_is_removed_only_as_it_moved(on_ministack: World, project: Path, tmp_path: Path):
+def test_what_was_set_aside_is_removed_only_as_it_moved(world: World, project: Path, tmp_path: Path):
     client = client_in(tmp_path, f"echo more >> {project / ASIDE}")
-    result = on_ministack.move(project=str(project), client=client, init=True, verify_plan=True, remove_local=True)
-    assert result["failed"] and f"{ASIDE} is not what was moved" in result["msg"]
+    result = world.move(project=str(project), client=client, init=True, verify_plan=True, remove_local=True)
+    assert result["failed"] and f"{ASIDE} differs from the state that was moved" in result["msg"]
     assert (project / ASIDE).exists()
 
 
-def test_every_backup_goes_and_before_its_state(on_ministack: World, project: Path, tmp_path: Path):
+def test_every_backup_goes_and_before_its_state(world: World, project: Path, tmp_path: Path):
     params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "verify_plan": True}
     (project / "terraform.tfstate.1700000000.backup").write_bytes(state(2))
-    result = on_ministack.moved(**params, remove_local=True)
+    result = world.moved(**params, remove_local=True)
     names = ["terraform.tfstate.1700000000.backup", "terraform.tfstate.backup", ASIDE, ASIDE]
     assert [Path(path).name for path in result["project"]["removed"]] == names
     assert left(project) == []
-    assert json.loads(on_ministack.new.bodies(DEV)[0] or b"")["serial"] == 7
+    assert json.loads(world.new.bodies(DEV)[0] or b"")["serial"] == 7
 
 
-def test_files_that_a_later_run_removes_are_foreseen(on_ministack: World, project: Path, tmp_path: Path):
+def test_files_that_a_later_run_removes_are_foreseen(world: World, project: Path, tmp_path: Path):
     params: dict[str, Any] = {"project": str(project), "client": client_in(tmp_path), "init": True, "verify_plan": True}
-    on_ministack.moved(**params)
-    foreseen = on_ministack.moved(**params, remove_local=True, check_mode=True, diff=True)
+    world.moved(**params)
+    foreseen = world.moved(**params, remove_local=True, check_mode=True, diff=True)
     assert left(project) != []
-    done = on_ministack.moved(**params, remove_local=True, diff=True)
+    done = world.moved(**params, remove_local=True, diff=True)
     assert foreseen["project"]["removed"] == done["project"]["removed"] != []
     assert foreseen["diff"] == done["diff"] and str(project / ASIDE) in done["diff"]["before"]
     assert left(project) == []

@@ -152,18 +152,16 @@ def told(call: Call) -> tuple[str, str]:
 
 @pytest.mark.aws("6.10")
 @pytest.mark.parametrize("name", WORKS)
-def test_whoever_may_not_read_something_is_told_what_and_does_nothing(
-    on_ministack: World, name: str, tmp_path: Path
-) -> None:
-    stage = Stage(on_ministack, WORKS[name], tmp_path)
+def test_whoever_may_not_read_something_is_told_what_and_does_nothing(world: World, name: str, tmp_path: Path) -> None:
+    stage = Stage(world, WORKS[name], tmp_path)
     reads = stage.reads()
     for operation in [each for each in reads if (name, each) not in HARMLESS and each != WHO]:
-        rule = on_ministack.relay.on(operation, reply=denied, times=math.inf)
+        rule = world.relay.on(operation, reply=denied, times=math.inf)
         for check_mode in stage.work.check_modes:
             result = stage.run(check_mode)
             said = (operation, result.get("msg"))
             assert result.get("failed") and not result["changed"], said
-            assert on_ministack.relay.writes == [], said
+            assert world.relay.writes == [], said
             needed = [told(call) for call in reads[operation]]
             assert any(action in result["msg"] and about in result["msg"] for action, about in needed), said
         rule.times = 0
@@ -179,7 +177,7 @@ OF_STATES = [
 ]
 
 
-def test_every_read_of_states_is_denied_here(on_ministack: World, tmp_path: Path) -> None:
+def test_every_read_of_states_is_denied_here(world: World, tmp_path: Path) -> None:
     written = {
         ast.literal_eval(node.args[1])
         for room in OF_STATES
@@ -189,6 +187,6 @@ def test_every_read_of_states_is_denied_here(on_ministack: World, tmp_path: Path
     assert len(written) > 20
     seen: set[str] = set()
     for name, work in WORKS.items():
-        world = World(on_ministack.relay, on_ministack.emulator)
+        world = World(world.relay, world.emulator)
         seen |= {xform_name(operation) for operation in Stage(world, work, tmp_path / name).reads()}
     assert {each for each in written if each.startswith(READ_VERBS)} <= seen | UNDER_OBJECT_LOCK

@@ -38,24 +38,23 @@ def from_bucket(world: World, folder: Path, **params: Any) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("knows", ["code", "checkout"])
 def test_a_local_state_of_a_project_that_has_another_one_stays(
-    on_ministack: World, project: Path, backend: str, arguments: dict[str, str], knows: str
+    world: World, project: Path, backend: str, arguments: dict[str, str], knows: str
 ):
     if knows == "code":
         ((name, value),) = arguments.items()
         code(project, f'backend "{backend}" {{\n    {name} = "{value}"\n  }}')
     else:
         initialised(project, backend, {**arguments, "workspace_dir": None})
-    refused(on_ministack, f"the backend {backend}, whose states", project=str(project))
+    refused(world, f"the backend {backend}, whose states", project=str(project))
 
 
-def test_a_project_with_a_plain_local_backend_is_taken_along(on_ministack: World, project: Path):
+def test_a_project_with_a_plain_local_backend_is_taken_along(world: World, project: Path):
     code(project, 'backend "local" {\n  }')
     initialised(project, "local", {"path": None, "workspace_dir": None})
-    assert on_ministack.moved(project=str(project))["project"]["edits"] == ["main.tf"]
+    assert world.moved(project=str(project))["project"]["edits"] == ["main.tf"]
 
 
-def test_code_that_names_another_state_does_not_come_along(on_ministack: World, tmp_path: Path, project: Path):
-    world = on_ministack
+def test_code_that_names_another_state_does_not_come_along(world: World, tmp_path: Path, project: Path):
     world.old.put(state())
     clone = code(tmp_path / "clone", FOREIGN)
     reason = "main.tf names s3://somebody-elses/completely/different.tfstate, which is not what moves here"
@@ -63,8 +62,7 @@ def test_code_that_names_another_state_does_not_come_along(on_ministack: World, 
     refused(world, reason, project=str(code(project, FOREIGN)))
 
 
-def test_a_file_of_arguments_that_names_another_state_does_not_come_along(on_ministack: World, tmp_path: Path):
-    world = on_ministack
+def test_a_file_of_arguments_that_names_another_state_does_not_come_along(world: World, tmp_path: Path):
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     (clone / "x.tfbackend").write_text('bucket = "somebody-elses"\n')
@@ -72,8 +70,7 @@ def test_a_file_of_arguments_that_names_another_state_does_not_come_along(on_min
 
 
 @pytest.mark.parametrize("knows", ["code", "checkout"])
-def test_a_lock_table_that_the_project_knows_is_not_forgotten(on_ministack: World, tmp_path: Path, knows: str):
-    world = on_ministack
+def test_a_lock_table_that_the_project_knows_is_not_forgotten(world: World, tmp_path: Path, knows: str):
     world.old.put(state())
     config = {"bucket": world.old.bucket, "key": KEY, "dynamodb_table": world.old.table}
     said = "".join(f'    {name} = "{value}"\n' for name, value in config.items())
@@ -85,16 +82,14 @@ def test_a_lock_table_that_the_project_knows_is_not_forgotten(on_ministack: Worl
     assert world.moved(**from_bucket(world, clone))["changed"]
 
 
-def test_who_names_no_lock_table_of_the_source_is_warned(on_ministack: World):
-    world = on_ministack
+def test_who_names_no_lock_table_of_the_source_is_warned(world: World):
     world.old.put(state(), digest=False)
     warned = "source_table is not given"
     assert any(warned in text for text in world.moved(source_table=None, check_mode=True)["warnings"])
     assert not any(warned in text for text in world.moved(source_table="none")["warnings"])
 
 
-def test_who_names_a_table_that_knows_nothing_of_the_states_is_warned(on_ministack: World):
-    world = on_ministack
+def test_who_names_a_table_that_knows_nothing_of_the_states_is_warned(world: World):
     world.old.put(state())
     world.old.put(state(), f"env:/dev/{KEY}", digest=False)
     for check_mode in (True, False):
@@ -103,8 +98,7 @@ def test_who_names_a_table_that_knows_nothing_of_the_states_is_warned(on_minista
     assert world.moved()["warnings"] == []
 
 
-def test_a_checkout_is_initialised_anew_whatever_differs(on_ministack: World, tmp_path: Path):
-    world = on_ministack
+def test_a_checkout_is_initialised_anew_whatever_differs(world: World, tmp_path: Path):
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     config = {"bucket": world.new.bucket, "key": KEY, "region": world.new.region, "dynamodb_table": world.new.table}
@@ -115,31 +109,29 @@ def test_a_checkout_is_initialised_anew_whatever_differs(on_ministack: World, tm
     assert [line.split()[0] for line in said] == ["init", "default"]
 
 
-def test_what_the_code_no_longer_says_is_told_by_name(on_ministack: World, tmp_path: Path):
-    world = on_ministack
+def test_what_the_code_no_longer_says_is_told_by_name(world: World, tmp_path: Path):
     world.old.put(state())
     clone = code(tmp_path / "clone", 'backend "s3" {\n    profile = "a-profile"\n    acl = "private"\n  }')
     known = [{"paths": "*.tf", "backend": {"bucket": world.old.bucket}}]
     refused(world, "main.tf (it names no bucket", **from_bucket(world, clone))
     (warning,) = world.moved(**from_bucket(world, clone, code_known=known))["warnings"]
-    assert "also said acl, profile, and does no more" in warning and "a-profile" not in warning
+    assert "had acl, profile, which the new one does not have" in warning and "a-profile" not in warning
 
 
-def test_local_states_stay_where_their_code_would_not_follow(on_ministack: World, project: Path):
+def test_local_states_stay_where_their_code_would_not_follow(world: World, project: Path):
     (project / "two.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n' * 2)
-    refused(on_ministack, "stay where they are, as its code would not follow", project=str(project))
-    result = on_ministack.move(project=str(project))
+    refused(world, "stay where they are, as its code would not follow", project=str(project))
+    result = world.move(project=str(project))
     assert result["project"]["block"].startswith('backend "s3" {\n') and result["project"]["edits"] == []
     assert "there are 2 backend or cloud blocks" in result["warnings"][-1]
     assert (project / "terraform.tfstate").read_bytes() == state()
-    assert on_ministack.new.bodies() == []
+    assert world.new.bodies() == []
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_code_that_is_not_simple_and_shall_be_proven_is_a_failure_until_it_says_the_destination(
-    on_ministack: World, tmp_path: Path, check_mode: bool
+    world: World, tmp_path: Path, check_mode: bool
 ):
-    world = on_ministack
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     (clone / "terragrunt.hcl").touch()
@@ -153,8 +145,7 @@ def test_code_that_is_not_simple_and_shall_be_proven_is_a_failure_until_it_says_
     assert (result["project"]["init"], result["project"]["verified"]) == (True, not check_mode)
 
 
-def test_nothing_moves_if_the_plan_would_be_one_of_the_old_backend(on_ministack: World, tmp_path: Path):
-    world = on_ministack
+def test_nothing_moves_if_the_plan_would_be_one_of_the_old_backend(world: World, tmp_path: Path):
     world.old.put(state())
     clone = code(tmp_path / "clone", EMPTY)
     initialised(clone, "s3", {"bucket": world.old.bucket, "key": KEY, "region": world.old.region})
