@@ -44,10 +44,10 @@ def digest_items(aws: BackendClient, scope: Scope) -> dict[str, DigestItem]:
     for page in aws.pages(Call("dynamodb", "scan", asked)):
         if isinstance(page, Failure):
             raise CallFailed(page)
-        for told in page.get("Items", []):
-            bucket, item = item_of(told)
+        for raw in page.get("Items", []):
+            bucket, item = item_of(raw)
             if bucket == scope.bucket.name and item.is_digest:
-                found[item.path] = DigestItem(True, told.get("Digest"))
+                found[item.path] = DigestItem(True, raw.get("Digest"))
     return found
 
 

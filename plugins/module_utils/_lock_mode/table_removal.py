@@ -36,10 +36,10 @@ class TableRemoval:
         for page in () if self.transition.missing_table else self.transition.aws.pages(Call("dynamodb", "scan", asked)):
             if isinstance(page, Failure):
                 raise CallFailed(page)
-            for told in page.get("Items", []):
-                name = str(told.get("LockID", {}).get("S"))
+            for raw in page.get("Items", []):
+                name = str(raw.get("LockID", {}).get("S"))
                 if name not in removable:
-                    yield f"{name} is still in the table {self.transition.scope.table}: {self._cure(*item_of(told))}"
+                    yield f"{name} is still in the table {self.transition.scope.table}: {self._cure(*item_of(raw))}"
 
     def _cure(self, bucket: str, item: TableItem) -> str:
         if not item.is_digest:

@@ -220,7 +220,7 @@ class Transition:
         if not self._is_forward or self._policy or self.missing_table:
             return []
         return [
-            "there is no digest policy: whoever still locks both ways goes on to write them, and stops with "
+            "there is no digest policy: a client that still locks both ways goes on to write digests, and stops with "
             "an error once a client of lock files alone has written the same state, until this is run again"
         ]
 

@@ -74,8 +74,8 @@ class StoredState:
 
     def lock_place(self) -> Place:
         """The place of a lock with the encryption of the state: a policy may demand it of every upload."""
-        said = self._known(Call("s3", "head_object", self._object()))
-        return replace(self.place, encryption={name: said[name] for name in ENCRYPTION if name in said})
+        head = self._known(Call("s3", "head_object", self._object()))
+        return replace(self.place, encryption={name: head[name] for name in ENCRYPTION if name in head})
 
     def digest(self) -> str | None:
         """The digest in the table; None if there is none, or one that clients ignore."""

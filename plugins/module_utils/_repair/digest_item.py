@@ -26,8 +26,8 @@ class DigestItem:
     @property
     def text(self) -> str | None:
         """The digest as clients read it, in lower case; None if they ignore it."""
-        said = str((self.attribute or {}).get("S", "")).lower()
-        return said if re.fullmatch("[0-9a-f]{32}", said) else None
+        text = str((self.attribute or {}).get("S", "")).lower()
+        return text if re.fullmatch("[0-9a-f]{32}", text) else None
 
     @property
     def shown(self) -> str | None:
@@ -84,8 +84,8 @@ def _write(aws: LockClient, place: Place, call: Call, wanted: Mapping[str, Any] 
 
 def _condition(seen: DigestItem) -> dict[str, Any]:
     if seen.attribute is not None:
-        told = "Digest = :old OR attribute_not_exists(LockID)"
-        return {"ConditionExpression": told, "ExpressionAttributeValues": {":old": seen.attribute}}
+        condition = "Digest = :old OR attribute_not_exists(LockID)"
+        return {"ConditionExpression": condition, "ExpressionAttributeValues": {":old": seen.attribute}}
     bare = (
         "attribute_not_exists(Digest) AND attribute_not_exists(Info)" if seen.exists else "attribute_not_exists(LockID)"
     )

@@ -152,4 +152,4 @@ def _word(word: str) -> str:
 
 
 def _why(content: Content) -> str:
-    return getattr(content.said, "reason", "")
+    return getattr(content.parsed, "reason", "")

@@ -185,8 +185,8 @@ class VersionRestore:
 
     def _encrypted_like(self, content: Content) -> dict[str, Any]:
         """The requested encryption, or that of the content."""
-        told = content.answer
-        return dict(self.place.encryption) or {name: told[name] for name in ENCRYPTION if told.get(name)}
+        answer = content.answer
+        return dict(self.place.encryption) or {name: answer[name] for name in ENCRYPTION if answer.get(name)}
 
     def _write(self, body: bytes, terms: Mapping[str, Any]) -> None:
         content = {"Body": body, "ContentType": "application/json", "ChecksumAlgorithm": "SHA256"}
@@ -221,7 +221,7 @@ class VersionRestore:
 
 def _readable(content: Content, version_id: str) -> Document:
     if content.document is None:
-        reason = getattr(content.said, "reason", "")
+        reason = getattr(content.parsed, "reason", "")
         raise Refused(f"version {version_id} cannot be read by a client: {reason}; restore another one")
     return content.document
 

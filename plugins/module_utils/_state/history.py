@@ -28,11 +28,11 @@ class StateVersion:
     """A version and its content; None for a delete marker."""
 
     version: Version
-    said: Document | Unreadable | None
+    parsed: Document | Unreadable | None
 
     @property
     def document(self) -> Document | None:
-        return self.said if isinstance(self.said, Document) else None
+        return self.parsed if isinstance(self.parsed, Document) else None
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class History:
         """The versions before the newest one with this lineage and serial."""
         older = [(each.version, each.document) for each in self.versions[len(self.markers) + 1 :]]
         numbers = (wanted.lineage, wanted.serial)
-        return [version for version, said in older if said and (said.lineage, said.serial) == numbers]
+        return [version for version, document in older if document and (document.lineage, document.serial) == numbers]
 
     def disagreement(self) -> str | None:
         """Why the newest version does not continue the versions before it."""
@@ -92,7 +92,7 @@ class History:
 class Content:
     """A version that was read to its end. `answer`: the answer of S3."""
 
-    said: Document | Unreadable
+    parsed: Document | Unreadable
     md5: str
     addresses: frozenset[str]
     answer: Response
@@ -101,11 +101,11 @@ class Content:
 
     @property
     def is_unjudged(self) -> bool:
-        return isinstance(self.said, Unreadable) and self.said.is_unjudged
+        return isinstance(self.parsed, Unreadable) and self.parsed.is_unjudged
 
     @property
     def document(self) -> Document | None:
-        return self.said if isinstance(self.said, Document) else None
+        return self.parsed if isinstance(self.parsed, Document) else None
 
 
 def history_of(aws: BackendClient, scope: Scope, path: str) -> History:
@@ -178,9 +178,9 @@ def content_of(
     if isinstance(answer, Failure):
         raise CallFailed(answer)
     body = bodies[0]
-    said = body.reading.end() if body.length else EMPTY
+    parsed = body.reading.end() if body.length else EMPTY
     kept = None if body.kept is None else bytes(body.kept)
-    return Content(said, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
+    return Content(parsed, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
 
 
 def versions_of_same_serial(

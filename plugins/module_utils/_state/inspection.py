@@ -47,9 +47,11 @@ class Inspection:
     @property
     def is_readable(self) -> bool | None:
         """Whether it is a state; None: unknown."""
-        said = self.document
+        document = self.document
         return (
-            None if said is None or (isinstance(said, Unreadable) and said.is_unjudged) else isinstance(said, Document)
+            None
+            if document is None or (isinstance(document, Unreadable) and document.is_unjudged)
+            else isinstance(document, Document)
         )
 
 

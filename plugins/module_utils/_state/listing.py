@@ -128,7 +128,7 @@ def objects(aws: BackendReader, scope: Scope) -> Objects | Failure:
 def _sort_out(aws: BackendReader, scope: Scope, found: Objects) -> None:
     """A state may bear the name of a lock file: without a state beside it, what it holds tells.
 
-    What cannot be read stays a lock file, which stops whoever would go on without it.
+    A lock file that cannot be read is kept as one, which is the safe assumption.
     """
     alone = [path for path in found.lock_files if path not in found.states]
     answers = aws.together([partial(_is_state, aws, scope, path) for path in alone]) if alone else []
@@ -216,8 +216,10 @@ def _versions_on(page: Response) -> list[tuple[str, Version]]:
     return sorted(found, key=lambda each: (each[0], not each[1].is_latest, -each[1].last_modified.timestamp()))
 
 
-def _version(told: Any, is_marker: bool) -> Version:
-    return Version(told["VersionId"], told["LastModified"], told.get("Size", 0), bool(told["IsLatest"]), is_marker)
+def _version(answer: Any, is_marker: bool) -> Version:
+    return Version(
+        answer["VersionId"], answer["LastModified"], answer.get("Size", 0), bool(answer["IsLatest"]), is_marker
+    )
 
 
 def items(aws: BackendReader, scope: Scope, table: str) -> list[TableItem] | Failure:
@@ -232,15 +234,15 @@ def items(aws: BackendReader, scope: Scope, table: str) -> list[TableItem] | Fai
     return found
 
 
-def item_of(told: Response) -> tuple[str, TableItem]:
+def item_of(answer: Response) -> tuple[str, TableItem]:
     """Bucket and item. An item is what its attributes say: the lock of `x-md5` bears the name of the digest of `x`."""
-    bucket, path = split_id(_attribute(told, "LockID") or "")
-    if path.endswith(MARK) and ("Digest" in told or "Info" not in told):
-        return bucket, TableItem(path.removesuffix(MARK), None, _attribute(told, "Digest") or "")
+    bucket, path = split_id(_attribute(answer, "LockID") or "")
+    if path.endswith(MARK) and ("Digest" in answer or "Info" not in answer):
+        return bucket, TableItem(path.removesuffix(MARK), None, _attribute(answer, "Digest") or "")
     # Without Info it wedges, whatever else it says.
-    return bucket, TableItem(path, _attribute(told, "Info"), None, told.get("Info"))
+    return bucket, TableItem(path, _attribute(answer, "Info"), None, answer.get("Info"))
 
 
-def _attribute(told: Response, name: str) -> str | None:
-    value: str | None = told.get(name, {}).get("S")
+def _attribute(answer: Response, name: str) -> str | None:
+    value: str | None = answer.get(name, {}).get("S")
     return value

@@ -6,10 +6,15 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.digest_removal import OPERATION
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import operation_lock
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import marshal
 
 from tests.integration.module_runs import through_core
 from tests.integration.test_lock_mode import (
@@ -167,6 +172,17 @@ def test_a_run_that_does_not_end_is_in_the_way(backend: Backend, target: str) ->
     assert told.startswith(f"{ONE} is locked by ann@runner-7 since 2026-01-02T03:04:05Z")
     backend.unlock(ONE)
     backend.step(target)
+
+
+@pytest.mark.parametrize("target", ["both", "lockfile"])
+def test_a_lock_of_somebody_else_beside_one_of_ours_is_in_the_way(backend: Backend, target: str) -> None:
+    """A run of ours was killed, and a client has locked since in the other store."""
+    place = Place(backend.bucket, ONE, backend.table)
+    own = marshal(operation_lock(place, OPERATION, datetime.now(timezone.utc)))
+    backend.s3.put_object(Bucket=backend.bucket, Key=f"{ONE}.tflock", Body=own.encode())
+    backend.lock(ONE, "table")
+    (told,) = backend.missing(target)
+    assert "ann@runner-7" in told
 
 
 OLDER = {
