@@ -687,8 +687,8 @@ def _diff(result: dict[str, Any]) -> dict[str, str]:
     before = [row["source"] for row in due] + [f"{name}: the backend as it was" for name in project["edits"]]
     after = [row["destination"] for row in due] + [f"{name}: the destination" for name in project["edits"]]
     after += [f"denied: {path}" for path in result["denied"]]
-    sides = {"before": before + project["removed"], "after": after}
-    return {name: "".join(f"{printable(line)}\n" for line in lines) for name, lines in sides.items()}
+    texts = {"before": before + project["removed"], "after": after}
+    return {name: "".join(f"{printable(line)}\n" for line in lines) for name, lines in texts.items()}
 
 
 def main() -> None:

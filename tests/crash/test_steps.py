@@ -51,7 +51,7 @@ class Victim:
         """As a client of mode both does, unless it finds a lock: the state, and a digest as far as it may."""
         if self.locks(path):
             return False
-        self.backend.write(path, state(serial), digest_too=not self.backend.fence)
+        self.backend.write(path, state(serial), digest_too=not self.backend.has_digest_policy)
         return True
 
     def locks(self, path: str) -> list[str]:
@@ -62,7 +62,7 @@ class Victim:
     @property
     def wrong(self) -> list[str]:
         """The digests that stop a client: that do not fit, and may be read."""
-        if self.backend.fence:
+        if self.backend.has_digest_policy:
             return []
         found = self.backend.digests
         bodies = {
@@ -143,7 +143,7 @@ def completed(victim: Victim, target: str, k: int) -> None:
     backend = victim.backend
     assert not victim.done(target).get("missing")
     assert (k, victim.wrong, [path for path in STATES if victim.locks(path)]) == (k, [], [])
-    assert (k, backend.fence) == (k, target == "lockfile")
+    assert (k, backend.has_digest_policy) == (k, target == "lockfile")
     assert target or set(backend.digests) == set(STATES)
     assert target != "lockfile" or backend.digests == {}
     writes = len(backend.relay.writes)

@@ -16,7 +16,7 @@ import pytest
 from tests.end_to_end.terraform import Run, Workspace
 from tests.end_to_end.test_terraform import becomes_true
 from tests.integration.module_runs import Result, Task, through_core
-from tests.integration.test_lock_mode import AsIam, fence
+from tests.integration.test_lock_mode import AsIam, digest_policy
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
@@ -197,13 +197,13 @@ def test_a_fleet_goes_to_lock_files_and_back_and_nobody_is_ever_stopped_but_by_a
     there = fleet.step("lockfile")
     assert (there["from"], there["digest_policy"], there["layers"]) == ("both", "active", 2 * CLIENTS)
     fleet.goes_on(applies)
-    assert fleet.digests == [], "clients of both write none behind the fence"
+    assert fleet.digests == [], "clients of both write none behind the digest policy"
     fleet.turns("lockfile", applies)
     fleet.turns("both", applies)
     back = fleet.step("both")
     assert (back["from"], back["digest_policy"]) == ("lockfile", "inactive")
     fleet.goes_on(applies)
-    assert fleet.digests and fence(fleet.emulator, REGION, fleet.table) == []
+    assert fleet.digests and digest_policy(fleet.emulator, REGION, fleet.table) == []
     assert fleet.step("dynamodb")["changed"] is False
     fleet.turns("dynamodb", applies)
     assert fleet.were_alone()

@@ -29,7 +29,7 @@ from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer
 from tests.support.relay import Call, Proceed, Relay, error
 
-ROOMS = Path(_core.__file__).parents[1]
+PACKAGES = Path(_core.__file__).parents[1]
 RESOURCES = {"bucket": BUCKET, "table": TABLE}
 READ_VERBS = ("get_", "head_", "list_", "describe_", "scan")
 TARGET = Target("tf-state", "us-east-1", arn="arn:aws:dynamodb:us-east-1:000000000000:table/tf-state")
@@ -80,9 +80,9 @@ def test_every_read_of_settings_is_denied_here() -> None:
     """What the modules of states read is denied in test_denied_states."""
     written = {
         ast.literal_eval(node.args[1])
-        for room in ROOMS.rglob("*.py")
-        if room.parent.name not in ("_locks", "_state", "_repair", "_migration", "_lock_mode", "_backup", "_teardown")
-        for node in ast.walk(ast.parse(room.read_text()))
+        for path in PACKAGES.rglob("*.py")
+        if path.parent.name not in ("_locks", "_state", "_repair", "_migration", "_lock_mode", "_backup", "_teardown")
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call"
     }
     reads = {operation for operation in written if operation.startswith(READ_VERBS)}
@@ -302,9 +302,9 @@ OTHER_LOOKS = {
 
 def test_every_look_around_is_denied_here() -> None:
     written = {
-        (room.stem, ast.literal_eval(look.args[0].args[1]))
-        for room in ROOMS.rglob("*.py")
-        for look in ast.walk(ast.parse(room.read_text()))
+        (path.stem, ast.literal_eval(look.args[0].args[1]))
+        for path in PACKAGES.rglob("*.py")
+        for look in ast.walk(ast.parse(path.read_text()))
         if isinstance(look, ast.Call)
         and getattr(look.func, "id", None) == "Probe"
         and isinstance(look.args[0], ast.Call)

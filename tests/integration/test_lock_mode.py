@@ -76,7 +76,7 @@ class AsIam:
 
     def _is_behind(self, call: Call) -> bool:
         key = (call.params.get("Key") or call.params.get("Item"))["LockID"]["S"]
-        buckets = fence(self.emulator, call.region, call.params["TableName"])
+        buckets = digest_policy(self.emulator, call.region, call.params["TableName"])
         return key.endswith("-md5") and key.partition("/")[0] in buckets
 
 
@@ -90,7 +90,7 @@ def policy(emulator: RunningEmulator, region: str, table: str) -> list[dict[str,
     return found
 
 
-def fence(emulator: RunningEmulator, region: str, table: str) -> list[str]:
+def digest_policy(emulator: RunningEmulator, region: str, table: str) -> list[str]:
     """The buckets whose digests nobody may read or write."""
     ours = [each for each in policy(emulator, region, table) if each["Sid"] == "CornerstoneTfstateDigests"]
     for each in ours:
@@ -182,8 +182,8 @@ class Backend:
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
 
     @property
-    def fence(self) -> bool:
-        return self.bucket in fence(self.emulator, "us-east-1", self.table)
+    def has_digest_policy(self) -> bool:
+        return self.bucket in digest_policy(self.emulator, "us-east-1", self.table)
 
     @property
     def all(self) -> Any:
@@ -243,7 +243,7 @@ def test_there_and_back(backend: Backend) -> None:
     backend.use("one", "both")
     there = backend.step("lockfile")
     assert (there["from"], there["to"], there["digest_policy"]) == ("both", "lockfile", "active")
-    assert there["digests"] == [ONE, TWO, QA] and backend.digests == {} and backend.fence
+    assert there["digests"] == [ONE, TWO, QA] and backend.digests == {} and backend.has_digest_policy
     assert "the table can go" in there["msg"]
     backend.write(ONE, state(2), digest_too=False)
     backend.use("one", "lockfile")
@@ -251,7 +251,7 @@ def test_there_and_back(backend: Backend) -> None:
     backend.use("one", "both")
     back = backend.step("both")
     assert (back["from"], back["digest_policy"]) == ("lockfile", "inactive")
-    assert (back["changed"], backend.fence) == (True, False)
+    assert (back["changed"], backend.has_digest_policy) == (True, False)
     assert backend.step("dynamodb")["changed"] is False
     assert backend.digests == {}
 
@@ -266,7 +266,7 @@ def test_statements_of_others_and_the_digests_of_other_buckets_stay(backend: Bac
     backend.step("lockfile")
     assert backend.dynamodb.get_item(TableName=backend.table, Key={"LockID": other["LockID"]})["Item"] == other
     assert theirs in policy(backend.emulator, "us-east-1", backend.table)
-    assert fence(backend.emulator, "us-east-1", backend.table) == [bucket_name]
+    assert digest_policy(backend.emulator, "us-east-1", backend.table) == [bucket_name]
     backend.step("both")
     assert policy(backend.emulator, "us-east-1", backend.table) == [theirs]
 
@@ -287,7 +287,7 @@ def test_a_policy_that_somebody_else_changes_meanwhile_is_merged(backend: Backen
         pytest.skip("moto takes NO_POLICY for no condition where there is none, and races are its own affair")
     backend.relay.on("PutResourcePolicy", reply=meddle, times=math.inf)
     backend.task("lockfile")
-    assert backend.fence and theirs in policy(backend.emulator, "us-east-1", backend.table)
+    assert backend.has_digest_policy and theirs in policy(backend.emulator, "us-east-1", backend.table)
     assert len(seen) == 2
 
 

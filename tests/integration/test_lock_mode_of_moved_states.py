@@ -18,21 +18,21 @@ from tests.support.relay import Call, Proceed
 __all__ = ["backend"]
 
 
-#: What is denied by a fence, by the calls that need it.
+#: What is denied by a source protection, by the calls that need it.
 DENIED = {"GetObject", "HeadObject", "PutObject", "DeleteObject"}
 
 
 FILES, ITEMS = {f"{ONE}.tflock", f"{QA}.tflock"}, {ONE, QA}
 
 
-def move(backend: Backend, fence: str, **more: Any) -> Result:
+def move(backend: Backend, protection: str, **more: Any) -> Result:
     """ONE, in both of its workspaces, or all that there is."""
     there = f"{backend.bucket}-there"
     backend.s3.create_bucket(Bucket=there)
     connection = {"endpoint_url": backend.relay.url, "region": "us-east-1", "access_key": "test", "secret_key": "x"}
     asked = {"source_bucket": backend.bucket, "source_table": backend.table, "bucket": there, "table": None}
     (result,) = through_core(
-        [Task("tf_state_move", {**connection, **asked, "source_protection": fence, "key": ONE, **more})]
+        [Task("tf_state_move", {**connection, **asked, "source_protection": protection, "key": ONE, **more})]
     )
     assert not result.get("failed"), result["msg"]
     backend.relay.use_first(as_the_bucket_s_policy(backend))
@@ -61,18 +61,18 @@ def locks(backend: Backend) -> tuple[set[str], set[str]]:
     return files, {name for name, item in backend.items.items() if "Digest" not in item}
 
 
-FENCES: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+PROTECTIONS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "locks": ("lock", {}, {TWO}),
     "the policy": ("deny", {}, {TWO}),
     "the policy, all of it": ("deny", {"key": None}, set()),
 }
 
 
-@pytest.mark.parametrize(("fence", "more", "here"), FENCES.values(), ids=list(FENCES))
+@pytest.mark.parametrize(("protection", "more", "here"), PROTECTIONS.values(), ids=list(PROTECTIONS))
 def test_the_table_goes_with_what_states_that_have_moved_left_in_it(
-    backend: Backend, fence: str, more: dict[str, Any], here: set[str]
+    backend: Backend, protection: str, more: dict[str, Any], here: set[str]
 ) -> None:
-    move(backend, fence, **more)
+    move(backend, protection, **more)
     backend.task("lockfile")
     backend.use("one", "lockfile")
     foretold = backend.task("lockfile", check_mode=True, remove_table=True, **WORD)

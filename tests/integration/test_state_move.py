@@ -13,7 +13,7 @@ from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import DEV, KEY, LINEAGE, STRIDES, World, killed_after, md5, state
 
 
-def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_fenced(world: World):
+def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_protected(world: World):
     world.old.put(state(3))
     world.old.put(state(4))
     before = world.old.versions()
@@ -141,10 +141,10 @@ def test_local_states_of_all_workspaces_move_and_are_set_aside(world: World, pro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fence", ["tag", "deny"])
+@pytest.mark.parametrize("protection", ["tag", "deny"])
 @pytest.mark.parametrize("stride", STRIDES)
 def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(
-    on_ministack: World, fence: str, stride: int
+    on_ministack: World, protection: str, stride: int
 ):
     world = on_ministack
     k, died = 1 - stride, True
@@ -154,14 +154,14 @@ def test_a_move_that_is_killed_after_any_call_is_completed_by_the_next_one(
         world.old.put(state(3), key)
         world.old.put(state(4), key)
         before = world.old.versions(key)
-        died = killed_after(world, k, world.task(source_protection=fence, key=key))
+        died = killed_after(world, k, world.task(source_protection=protection, key=key))
         if world.new.bodies(key) and not world.old.mark(key):
             assert (k, len(world.old.locks(key))) == (k, 2), "a copy, and its source is not kept from anybody"
-        world.moved(source_protection=fence, key=key)
+        world.moved(source_protection=protection, key=key)
         assert (k, world.old.versions(key)) == (k, before)
         assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state(4)], md5(state(4)))
-        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
-    assert (world.moved(source_protection=fence, key=key)["changed"], world.relay.writes) == (False, [])
+        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if protection == "tag" else 2)
+    assert (world.moved(source_protection=protection, key=key)["changed"], world.relay.writes) == (False, [])
     assert k > 20
 
 

@@ -471,11 +471,11 @@ class Look:
         if replay.is_gone:
             return
         for path, state in replay.states.items():
-            is_fence = site == self.round.site and any(
+            is_of_moved_state = site == self.round.site and any(
                 self.round.states[other][path].top for other in self.round.sites[1:]
             )
             for store, holder in (("file", state.file), ("table", state.item)):
-                if holder and not is_fence:
+                if holder and not is_of_moved_state:
                     where = f"{path} in {site.bucket}"
                     yield Fault("stuck", f"the lock ({store}) of {where} is that of {holder.who} to the end")
 

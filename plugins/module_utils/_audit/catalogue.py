@@ -77,12 +77,12 @@ KINDS: dict[str, FindingKind] = {
         "A lock does not say since when it is held",
         "Nobody can tell whether its holder is still at work. older_than does not release it, and lock_id does.",
     ),
-    "lock.fence": FindingKind(
+    "lock.moved_state": FindingKind(
         "info",
-        "A state has moved, and its old place is fenced",
+        "A state has moved, and its old place is locked",
         "Whoever went on here would work with a state that nobody else sees: the lock keeps them from it.",
     ),
-    "lock.half_fence": FindingKind(
+    "lock.half_moved_state": FindingKind(
         "high",
         "A moved state is locked in one store only",
         "Clients that lock in the other store get in, and work with a state that nobody else sees.",

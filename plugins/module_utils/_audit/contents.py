@@ -12,7 +12,7 @@ from typing import Any
 from .._core.commands import command, is_harmless, is_plain
 from .._core.printable import shortened
 from .._policy.document import MOVED
-from .._terraform.protocol import IS_STATE, is_fence, lock_file, lock_name
+from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
 
@@ -47,9 +47,9 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
             yield finding_of("lock.wedged", where, detail, wanted.release(path, **seen))
             continue
-        if _is_fence(lock, facts):
+        if _is_of_moved_state(lock, facts):
             yield finding_of(
-                "lock.fence", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along()
+                "lock.moved_state", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along()
             )
             continue
         age_s = lock.get("age_s")
@@ -62,16 +62,16 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield finding_of("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             yield finding_of("lock.not_canonical", where, f"Held by {by}.", release)
-    yield from _half_fences(facts, wanted)
+    yield from _half_moved_states(facts, wanted)
     for path in facts.get("orphan_lock_files") or ():
         yield finding_of(
             "lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h")
         )
 
 
-def _is_fence(lock: FactRow, facts: Facts) -> bool:
+def _is_of_moved_state(lock: FactRow, facts: Facts) -> bool:
     bucket = str((facts.get("bucket") or {}).get("name"))
-    return is_fence(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
+    return is_of_moved_state(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
 
 
 def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
@@ -80,11 +80,11 @@ def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
     return finding_of("state.lock_file_name", key, "Its name ends in .tflock.", fix)
 
 
-def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+def _half_moved_states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     """Moved states that are locked in one store only, while clients lock in another one."""
     found_in: dict[tuple[str, str], set[str]] = defaultdict(set)
     for lock in facts.get("locks") or ():
-        if not lock.get("is_wedged") and _is_fence(lock, facts):
+        if not lock.get("is_wedged") and _is_of_moved_state(lock, facts):
             found_in[lock["path"], str(lock.get("lock_id"))].add(lock["store"])
     needed = [store for store in STORES[wanted.lock_mode] if _is_listed(store, facts)]
     denied = _denied(facts)
@@ -93,8 +93,9 @@ def _half_fences(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         missing = [store for store in needed if store not in held[path]]
         if missing and not denied & {path, EVERYTHING}:
             names = {"file": "lock file", "table": "item in the lock table"}
-            detail = f"The {names[missing[0]]} of the fence {lock_name(lock_id)} is missing, and clients lock there."
-            yield finding_of("lock.half_fence", path, detail, _other_half(path, lock_id, facts, wanted))
+            half = f"{names[missing[0]]} of the source protection {lock_name(lock_id)}"
+            detail = f"The {half} is missing, and clients lock there."
+            yield finding_of("lock.half_moved_state", path, detail, _other_half(path, lock_id, facts, wanted))
 
 
 def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:

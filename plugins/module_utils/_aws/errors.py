@@ -204,7 +204,7 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
     if code in DENIED and "resource-based policy" in message and _digest_of(call):
         return (
-            "it is behind the digest fence of tf_lock_mode: go without table, as all clients lock by file, or step back"
+            "the digest policy of tf_lock_mode denies it: go without table, as all clients lock by file, or step back"
         )
     key = re.search(r"\bkms:\w+", message)
     if code in DENIED and key:  # the object could be read, and not be deciphered

@@ -43,11 +43,11 @@ class LockedBackend:
 
 @dataclass(frozen=True)
 class Step:
-    """`declared`: the mode that the backend's files are written with; `code`: None if none was given."""
+    """`current_lock_mode`: the mode that the backend's files are written with; `code`: None if none was given."""
 
     backend: LockedBackend
     target: str
-    declared: str | None
+    current_lock_mode: str | None
     code: CodeMap | None
     #: The digest policy is active: lock files alone may have been in use for a long time.
     has_digest_policy: bool
@@ -63,7 +63,7 @@ class Step:
         """Of the modes in use, the one that is furthest from the target."""
         known = (
             {layer.lock_mode for layer in self.layers}
-            | {self.declared}
+            | {self.current_lock_mode}
             | ({LOCKFILE} if self.has_digest_policy else set())
         )
         used = [mode for mode in MODES if mode in known]
@@ -129,7 +129,7 @@ def unseen_neighbours(step: Step, buckets: Collection[str], allow: Iterable[str]
 def can_miss_table(step: Step) -> bool:
     """Whether neither inventory nor code uses the table. If it does not exist, it was removed on purpose."""
     unknown = step.code.unknown(step.backend.region or None) if step.code else []
-    return step.declared in (None, LOCKFILE) and not unknown and not any(namings(step))
+    return step.current_lock_mode in (None, LOCKFILE) and not unknown and not any(namings(step))
 
 
 def several(found: Iterable[str]) -> Iterator[str]:
@@ -141,7 +141,7 @@ def several(found: Iterable[str]) -> Iterator[str]:
 
 
 def _too_far(step: Step) -> Iterator[str]:
-    origin = LOCKFILE if step.has_digest_policy and step.target == DYNAMODB else step.declared
+    origin = LOCKFILE if step.has_digest_policy and step.target == DYNAMODB else step.current_lock_mode
     if {origin, step.target} == {DYNAMODB, LOCKFILE}:
         yield f"cannot switch from {origin} to {step.target} directly; switch to both first"
 

@@ -173,8 +173,8 @@ class Migration:
             )
 
     def _endpoint_urls(self) -> tuple[str, ...]:
-        sides = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
-        return tuple(sides) if len(set(sides)) > 1 else ()
+        endpoint_urls = [side.aws.connection.endpoint_url or "" for side in (self.source, self.target) if side]
+        return tuple(endpoint_urls) if len(set(endpoint_urls)) > 1 else ()
 
     def _local_sources(self) -> Iterator[tuple[str, str, Source]]:
         self.local = local_states(self.project.folder) if self.project else {}

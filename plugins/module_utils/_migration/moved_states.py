@@ -12,7 +12,7 @@ from .._aws.protocols import PolicyClient
 from .._core.model import CallFailed, Target
 from .._locks.stores import FileStore, Lock, TableStore, lock_of_item
 from .._state.listing import TableItem
-from .._terraform.protocol import LockInfo, is_fence
+from .._terraform.protocol import LockInfo, is_of_moved_state
 from .deny_policy import EVERYTHING, denied_states
 
 
@@ -56,7 +56,7 @@ def denied_by_policy(aws: PolicyClient, bucket: Target) -> frozenset[str]:
 def is_moved_lock(lock: Lock, bucket: str) -> bool:
     """Whether a move from this bucket has kept it."""
     record = lock.record
-    return isinstance(record, LockInfo) and is_fence(record.operation, record.info, bucket, lock.path)
+    return isinstance(record, LockInfo) and is_of_moved_state(record.operation, record.info, bucket, lock.path)
 
 
 def _in_both(locks: Iterable[Lock]) -> Lock | None:

@@ -258,13 +258,13 @@ class Move:
         """Whether the locks are those of a finished move."""
         return all(
             len(self._ours(read_locks(side.aws, side.place))) == (side.stores if self._stays(side) else 0)
-            for side in self._sides()
+            for side in self._stored_endpoints()
         )
 
     def _ours(self, locks: Sequence[Lock]) -> list[Lock]:
         return [lock for lock in locks if lock.id == self.lock_name]
 
-    def _sides(self) -> list[StoredState]:
+    def _stored_endpoints(self) -> list[StoredState]:
         """The endpoints that are locked in AWS, in the order of locking; local states are locked before."""
         stored = [side for side in (self.source, self.target) if isinstance(side, StoredState)]
         return sorted(stored, key=lambda side: side.url)
@@ -277,7 +277,7 @@ class Move:
         begun: list[Verdict] = []
         held: dict[str, ClaimedLocks] = {}
         with ExitStack() as locks:
-            for side in self._sides():
+            for side in self._stored_endpoints():
                 locks.enter_context(self._held(side, held, begun, retry_policy))
             now = take_snapshot(self.source, self.target)
             begun.append(evaluate(now, self.source.url, self.target))

@@ -24,7 +24,7 @@ DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
 HASH = "sha256:"
 _SHORTEST, _LONG = len(HASH) + 12, len(HASH) + 16
 
-#: The operation of locks that fence a state which has moved, or is on its way.
+#: The operation of locks that protect the source of a state that has moved, or is being moved.
 MOVING = "tf_state_move"
 
 #: The members of a record, in Go's order and that of LockInfo.
@@ -187,7 +187,7 @@ def split_id(item_id: str) -> tuple[str, str]:
     return bucket, path
 
 
-def is_fence(operation: str, info: str, bucket: str, path: str) -> bool:
+def is_of_moved_state(operation: str, info: str, bucket: str, path: str) -> bool:
     """Whether a lock keeps a state that has moved away; where a move that was cut short leads to, its lock is none."""
     return operation == MOVING and not info.endswith(f" to s3://{bucket}/{path}")
 

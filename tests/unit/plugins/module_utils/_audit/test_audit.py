@@ -92,7 +92,7 @@ def denying(*names: str) -> dict[str, Any]:
     return bucket(policy=change.after)
 
 
-FENCE = {**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}
+PROTECTION = {**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
 KMS = {"algorithm": "aws:kms", "kms_key_id": KEY_ARN, "bucket_key_enabled": True, "blocked_encryption_types": None}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -174,21 +174,30 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
-    "the fence of a state that moved": ({"locks": [FENCE, {**FENCE, "store": "file"}]}, ["lock.fence", "lock.fence"]),
-    "a fence in the table alone": ({"locks": [FENCE]}, ["lock.fence", "lock.half_fence"]),
-    "a fence by file alone": ({"locks": [{**FENCE, "store": "file"}]}, ["lock.fence", "lock.half_fence"]),
-    "a fence by two moves": ({"locks": [FENCE, {**FENCE, "store": "file", "lock_id": "2"}]}, ["lock.fence"] * 2),
-    "a fence whose other half may not be read": (
-        {"locks": [{**FENCE, "store": "file"}], "unknown": [{"what": "table.items", "why": "AccessDenied"}]},
-        ["lock.fence", "audit.unknown"],
+    "the source protection of a state that moved": (
+        {"locks": [PROTECTION, {**PROTECTION, "store": "file"}]},
+        ["lock.moved_state", "lock.moved_state"],
     ),
-    "a fence beside a policy that denies all": (
-        {"locks": [FENCE], **denying("state-us/*", "state-us/*.tflock")},
-        ["lock.fence"],
+    "a source protection in the table alone": ({"locks": [PROTECTION]}, ["lock.moved_state", "lock.half_moved_state"]),
+    "a source protection by file alone": (
+        {"locks": [{**PROTECTION, "store": "file"}]},
+        ["lock.moved_state", "lock.half_moved_state"],
     ),
-    "a fence beside a policy that denies another state": (
-        {"locks": [FENCE], **denying("state-us/x", "state-us/x.tflock")},
-        ["lock.fence", "lock.half_fence"],
+    "a source protection by two moves": (
+        {"locks": [PROTECTION, {**PROTECTION, "store": "file", "lock_id": "2"}]},
+        ["lock.moved_state"] * 2,
+    ),
+    "a source protection whose other half may not be read": (
+        {"locks": [{**PROTECTION, "store": "file"}], "unknown": [{"what": "table.items", "why": "AccessDenied"}]},
+        ["lock.moved_state", "audit.unknown"],
+    ),
+    "a source protection beside a policy that denies all": (
+        {"locks": [PROTECTION], **denying("state-us/*", "state-us/*.tflock")},
+        ["lock.moved_state"],
+    ),
+    "a source protection beside a policy that denies another state": (
+        {"locks": [PROTECTION], **denying("state-us/x", "state-us/x.tflock")},
+        ["lock.moved_state", "lock.half_moved_state"],
     ),
     "what a move that was cut short left at its destination": (
         {
@@ -304,10 +313,10 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
 
 @pytest.mark.parametrize("store", ["file", "table"])
 def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> None:
-    found = audit(facts(locks=[{**FENCE, "store": store}]), US)
-    (half,) = [each for each in found if each.id == "lock.half_fence"]
+    found = audit(facts(locks=[{**PROTECTION, "store": store}]), US)
+    (half,) = [each for each in found if each.id == "lock.half_moved_state"]
     missing = "The item in the lock table" if store == "file" else "The lock file"
-    assert half.detail.startswith(f"{missing} of the fence") and half.severity == "high"
+    assert half.detail.startswith(f"{missing} of the source protection") and half.severity == "high"
     command = command_of(half.fix)
     asked = {name: command.given[name] for name in ("key", "state", "lock_id")}
     assert (command.name, asked) == (
@@ -318,8 +327,8 @@ def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> N
 
 @pytest.mark.parametrize(("mode", "store"), [("dynamodb", "table"), ("lockfile", "file")])
 def test_a_fence_is_whole_in_the_one_store_of_its_lock_mode(mode: str, store: str) -> None:
-    locks = [{**FENCE, "store": store}]
-    assert ids(audit(facts(locks=locks), Expectations("us-east-1", lock_mode=mode))) == ["lock.fence"]
+    locks = [{**PROTECTION, "store": store}]
+    assert ids(audit(facts(locks=locks), Expectations("us-east-1", lock_mode=mode))) == ["lock.moved_state"]
 
 
 def test_the_states_of_many_digests_are_named_and_counted() -> None:
@@ -441,11 +450,11 @@ LONG = "x" * 60_000
     "long",
     [
         {"locks": [{**LOCK, "age_s": 90_000, "who": LONG, "operation": LONG, "lock_id": LONG}]},
-        {"locks": [{**FENCE, "lock_id": LONG, "info": LONG}]},
+        {"locks": [{**PROTECTION, "lock_id": LONG, "info": LONG}]},
         allowing({"AWS": ["*"]}, Sid=LONG),
         allowing({"AWS": ["*"]}, Sid="", Action=[LONG, "s3:GetObject"]),
     ],
-    ids=["a lock", "a fence", "a statement", "a statement without a Sid"],
+    ids=["a lock", "a source protection", "a statement", "a statement without a Sid"],
 )
 def test_what_somebody_wrote_at_length_is_shortened(long: dict[str, Any]) -> None:
     found = audit(facts(**long), US)

@@ -200,8 +200,15 @@ def test_every_kind_of_finding_that_tells_of_aws_is_among_those_that_are_tried()
     assert ids >= {
         *("bucket.expiration", "bucket.policy_public", "bucket.policy_foreign", "bucket.region", "bucket.encryption"),
         *("table.key", "table.time_to_live", "table.replicas", "lock.wedged", "lock.stale", "lock.not_canonical"),
-        *("lock.fence", "lock.orphan_file", "digest.mismatch", "digest.deleted", "digest.orphan", "digest.malformed"),
-        *("digest.states_lost", "lock.half_fence", "lock.unknown_age", "state.lock_file_name"),
+        *(
+            "lock.moved_state",
+            "lock.orphan_file",
+            "digest.mismatch",
+            "digest.deleted",
+            "digest.orphan",
+            "digest.malformed",
+        ),
+        *("digest.states_lost", "lock.half_moved_state", "lock.unknown_age", "state.lock_file_name"),
         *("digest.missing", "state.unreadable", "state.deleted", "audit.unknown", "code.encrypt", "code.region"),
     }
 
@@ -261,7 +268,17 @@ def structure(markdown: str) -> dict[str, int]:
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)
     inline = [child for token in tokens for child in token.children or ()]
     counted = [each.type for each in (*tokens, *inline)]
-    kinds = ("heading_open", "tr_open", "td_open", "link_open", "image", "html_block", "html_inline", "fence", "hr")
+    kinds = (
+        "heading_open",
+        "tr_open",
+        "td_open",
+        "link_open",
+        "image",
+        "html_block",
+        "html_inline",
+        "protection",
+        "hr",
+    )
     outside = " ".join(each.content for each in inline if each.type == "text")
     assert not [mark for mark in ("@all", "#1", "https://", "www.") if mark in outside]
     return {kind: counted.count(kind) for kind in (*kinds, "list_item_open", "strong_open", "s_open")}

@@ -583,7 +583,7 @@ def test_a_missing_permission_is_named_as_iam_calls_it() -> None:
 
 
 BEHIND = "User: u is not authorized to perform: it on resource: it with an explicit deny in a resource-based policy"
-FENCED: dict[str, tuple[Call, str, bool]] = {
+DENIED_DIGESTS: dict[str, tuple[Call, str, bool]] = {
     "read": (Call("dynamodb", "get_item", {"Key": {"LockID": {"S": "b/k-md5"}}}), BEHIND, True),
     "written": (Call("dynamodb", "put_item", {"Item": {"LockID": {"S": "b/k-md5"}}}), BEHIND, True),
     "a lock": (Call("dynamodb", "get_item", {"Key": {"LockID": {"S": "b/k"}}}), BEHIND, False),
@@ -596,11 +596,11 @@ FENCED: dict[str, tuple[Call, str, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("call", "message", "is_fenced"), FENCED.values(), ids=list(FENCED))
-def test_whoever_stops_at_the_digest_fence_is_told_so(call: Call, message: str, is_fenced: bool) -> None:
+@pytest.mark.parametrize(("call", "message", "is_denied"), DENIED_DIGESTS.values(), ids=list(DENIED_DIGESTS))
+def test_whoever_stops_at_the_digest_policy_is_told_so(call: Call, message: str, is_denied: bool) -> None:
     told = advice_on(call, "AccessDeniedException", message)
-    assert ("behind the digest fence" in told) is is_fenced
-    assert ("needs dynamodb:" in told) is not is_fenced
+    assert ("the digest policy of tf_lock_mode denies it" in told) is is_denied
+    assert ("needs dynamodb:" in told) is not is_denied
 
 
 @pytest.mark.aws("6.10")

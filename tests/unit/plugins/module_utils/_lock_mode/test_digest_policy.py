@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fence is one statement of ours for all buckets of a table, and nothing else in the policy changes with it."""
+"""The digest policy is one statement of ours for all buckets of a table, and changes nothing else of its policy."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def after(seen: DigestPolicy, call: Call) -> DigestPolicy:
     return DigestPolicy(ARN, call.params["Policy"], f"{seen.revision}+")
 
 
-def statements(fence: DigestPolicy) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(fence.policy)["Statement"] if fence.policy else []
+def statements(digest_policy: DigestPolicy) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(digest_policy.policy)["Statement"] if digest_policy.policy else []
     return found
 
 
@@ -40,31 +40,31 @@ def test_each_bucket_goes_and_comes_by_itself_and_others_statements_stay(
     up: list[str], down: list[str], is_shared: bool
 ) -> None:
     theirs = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": [TEAM]})
-    fence = DigestPolicy(ARN, theirs, "r") if is_shared else DigestPolicy(ARN)
+    digest_policy = DigestPolicy(ARN, theirs, "r") if is_shared else DigestPolicy(ARN)
     for name in up:
-        fence = after(fence, fence.changed(name, up=True))
-        assert name in fence.buckets
-    assert fence.buckets == set(up)
-    assert len([each for each in statements(fence) if each["Sid"] == SID]) == bool(up)
+        digest_policy = after(digest_policy, digest_policy.changed(name, up=True))
+        assert name in digest_policy.buckets
+    assert digest_policy.buckets == set(up)
+    assert len([each for each in statements(digest_policy) if each["Sid"] == SID]) == bool(up)
     for name in down:
-        fence = after(fence, fence.changed(name, up=False))
-    assert fence.buckets == set(up) - set(down)
-    assert [each for each in statements(fence) if each["Sid"] != SID] == ([TEAM] if is_shared else [])
+        digest_policy = after(digest_policy, digest_policy.changed(name, up=False))
+    assert digest_policy.buckets == set(up) - set(down)
+    assert [each for each in statements(digest_policy) if each["Sid"] != SID] == ([TEAM] if is_shared else [])
 
 
 def test_the_last_statement_goes_with_the_policy() -> None:
-    fence = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
-    call = fence.changed("acme-a", up=False)
+    digest_policy = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
+    call = digest_policy.changed("acme-a", up=False)
     assert (call.operation, call.params) == (
         "delete_resource_policy",
-        {"ResourceArn": ARN, "ExpectedRevisionId": fence.revision},
+        {"ResourceArn": ARN, "ExpectedRevisionId": digest_policy.revision},
     )
     assert DigestPolicy(ARN).revision == NO_POLICY
 
 
 def ours() -> dict[str, Any]:
-    fence = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
-    (statement,) = statements(fence)
+    digest_policy = after(DigestPolicy(ARN), DigestPolicy(ARN).changed("acme-a", up=True))
+    (statement,) = statements(digest_policy)
     return statement
 
 
@@ -82,30 +82,30 @@ OTHER: dict[str, dict[str, Any]] = {
     "another table": {"Resource": f"{ARN}-2"},
 }
 
-#: Of these, what the fence says, too, so that nothing is lost if it takes their place.
+#: Of these, what the digest policy says, too, so that nothing is lost if it takes their place.
 LESS = [OTHER["less"]]
 
 
 @pytest.mark.parametrize("written", SAME.values(), ids=list(SAME))
 def test_the_fence_is_known_however_it_is_written(written: dict[str, Any]) -> None:
-    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
-    assert fence.buckets == {"acme-a"}
+    digest_policy = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    assert digest_policy.buckets == {"acme-a"}
 
 
 @pytest.mark.parametrize("written", OTHER.values(), ids=list(OTHER))
 def test_what_is_not_quite_the_fence_is_made_one_if_it_says_no_more(written: dict[str, Any]) -> None:
-    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
-    assert fence.buckets == set()
+    digest_policy = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [{**ours(), **written}]}), "r")
+    assert digest_policy.buckets == set()
     if written in LESS:
-        assert after(fence, fence.changed("acme-a", up=True)).buckets == {"acme-a"}
+        assert after(digest_policy, digest_policy.changed("acme-a", up=True)).buckets == {"acme-a"}
         return
     for up in (True, False):
         with pytest.raises(Invalid, match=f"{SID} .* says more .* give it another Sid first"):
-            fence.changed("acme-a", up=up)
+            digest_policy.changed("acme-a", up=up)
 
 
 def test_a_policy_without_room_is_told() -> None:
     large = {**TEAM, "Principal": {"AWS": [f"arn:aws:iam::111122223333:role/{number:060}" for number in range(250)]}}
-    fence = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [large]}), "r")
+    digest_policy = DigestPolicy(ARN, json.dumps({"Version": "2012-10-17", "Statement": [large]}), "r")
     with pytest.raises(Invalid, match="longer than the 20480 bytes"):
-        fence.changed("acme-a", up=True)
+        digest_policy.changed("acme-a", up=True)

@@ -47,11 +47,11 @@ def layer(mode: str, path: str = "app/backend.tf", **more: object) -> Layer:
 def step(
     target: str,
     *layers: Layer,
-    declared: str | None = None,
+    current_lock_mode: str | None = None,
     has_digest_policy: bool = False,
     code: CodeMap | None = None,
 ) -> Step:
-    return Step(BACKEND, target, declared, code or CodeMap(layers), has_digest_policy)
+    return Step(BACKEND, target, current_lock_mode, code or CodeMap(layers), has_digest_policy)
 
 
 @pytest.mark.parametrize(("target", "mode"), [*product(MODES, MODES)])
@@ -69,10 +69,10 @@ def test_whoever_is_ready_is_kept_out_by_whoever_comes_next(target: str) -> None
 STEPS = {(one, other): abs(MODES.index(one) - MODES.index(other)) < 2 for one, other in product(MODES, MODES)}
 
 
-@pytest.mark.parametrize(("declared", "target"), STEPS)
-def test_steps_go_from_neighbour_to_neighbour(declared: str, target: str) -> None:
-    found = [*reasons(step(target, layer("both"), declared=declared), ())]
-    assert (found == []) is STEPS[declared, target]
+@pytest.mark.parametrize(("current_lock_mode", "target"), STEPS)
+def test_steps_go_from_neighbour_to_neighbour(current_lock_mode: str, target: str) -> None:
+    found = [*reasons(step(target, layer("both"), current_lock_mode=current_lock_mode), ())]
+    assert (found == []) is STEPS[current_lock_mode, target]
 
 
 @pytest.mark.parametrize("target", MODES)
@@ -85,7 +85,7 @@ def test_the_origin_is_the_mode_furthest_away() -> None:
     assert step("lockfile", layer("both"), layer("dynamodb")).origin == "dynamodb"
     assert step("both", layer("both"), has_digest_policy=True).origin == "lockfile"
     assert step("both", layer("both")).origin == "both"
-    assert step("both", declared="dynamodb").origin == "dynamodb"
+    assert step("both", current_lock_mode="dynamodb").origin == "dynamodb"
     assert step("both", layer("none")).origin is None
 
 
@@ -159,11 +159,15 @@ def test_who_may_name_the_table_is_told_with_who_does() -> None:
     assert [each.partition(" ")[0] for each in told] == ["named/backend.tf", "other/backend.tf"]
 
 
-@pytest.mark.parametrize(("declared", "can"), {None: True, "lockfile": True, "both": False, "dynamodb": False}.items())
-def test_a_table_can_be_missed_where_nothing_says_that_it_is_used(declared: str | None, can: bool) -> None:
-    assert can_miss_table(step("lockfile", layer("lockfile"), declared=declared)) is can
-    assert not can_miss_table(step("lockfile", layer("both", region="elsewhere"), declared=declared))
-    assert not can_miss_table(step("lockfile", layer("both", bucket="other", region=""), declared=declared))
+@pytest.mark.parametrize(
+    ("current_lock_mode", "can"), {None: True, "lockfile": True, "both": False, "dynamodb": False}.items()
+)
+def test_a_table_can_be_missed_where_nothing_says_that_it_is_used(current_lock_mode: str | None, can: bool) -> None:
+    assert can_miss_table(step("lockfile", layer("lockfile"), current_lock_mode=current_lock_mode)) is can
+    assert not can_miss_table(step("lockfile", layer("both", region="elsewhere"), current_lock_mode=current_lock_mode))
+    assert not can_miss_table(
+        step("lockfile", layer("both", bucket="other", region=""), current_lock_mode=current_lock_mode)
+    )
 
 
 def test_a_table_that_buckets_share_goes_once_the_code_of_each_was_seen() -> None:

@@ -26,7 +26,7 @@ from tests.integration.test_lock_mode import (
     any_backend,
     backend,
     digest,
-    fence,
+    digest_policy,
     state,
 )
 from tests.support.http_relay import Answer
@@ -36,7 +36,7 @@ __all__ = ["any_backend", "backend"]
 
 
 def test_a_digest_that_lock_files_left_behind_goes_before_anybody_reads_it(backend: Backend) -> None:
-    """On a store without fences, or after somebody switched all code at once."""
+    """On a store without digest policies, or after somebody switched all code at once."""
     backend.write(ONE, state(2), digest_too=False)
     result = backend.step("both")
     assert result["digests"] == [ONE]
@@ -55,7 +55,7 @@ def test_behind_the_fence_every_digest_goes_before_it_is_lifted(backend: Backend
 def test_a_digest_that_is_written_while_the_fence_goes_is_looked_at_again(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somewhere the fence is gone, somewhere else it is not: a client wrote its digest once, and once not."""
+    """Somewhere the digest policy is gone, somewhere else it is not: a client wrote its digest once, and once not."""
     backend.step("lockfile")
 
     def meanwhile(self: Aws, seconds: float) -> None:
@@ -74,9 +74,9 @@ def test_buckets_that_share_a_table_share_the_fence(backend: Backend) -> None:
     both = {"code": None, "allow": ["unseen_code"]}
     backend.step("lockfile")
     backend.step("lockfile", bucket=sharing, **both)
-    assert fence(backend.emulator, "us-east-1", backend.table) == [backend.bucket, sharing]
+    assert digest_policy(backend.emulator, "us-east-1", backend.table) == [backend.bucket, sharing]
     backend.step("both", bucket=sharing, **both)
-    assert fence(backend.emulator, "us-east-1", backend.table) == [backend.bucket]
+    assert digest_policy(backend.emulator, "us-east-1", backend.table) == [backend.bucket]
 
 
 CODE: dict[str, tuple[str, str, dict[str, str], str]] = {
@@ -272,7 +272,7 @@ def test_a_lock_that_is_named_like_a_digest_forbids_the_fence(backend: Backend) 
     (told,) = backend.missing("lockfile")
     assert f"the lock of {ONE}-md5 would be taken for the digest of {ONE}" in told and "without_digest_policy" in told
     result = backend.step("lockfile", allow=["without_digest_policy"])
-    assert (result["digest_policy"], backend.fence) == (None, False)
+    assert (result["digest_policy"], backend.has_digest_policy) == (None, False)
     assert "there is no digest policy" in result["warnings"][0]
 
 
@@ -318,7 +318,7 @@ def test_a_policy_that_never_shows_what_was_written_ends_the_run_and_the_next_on
 def test_a_fence_that_is_up_is_told_though_nobody_can_look_at_it(backend: Backend) -> None:
     backend.relay.on("GetResourcePolicy", after="PutResourcePolicy", reply=error("AccessDeniedException"))
     result = backend.task("lockfile")
-    assert (result["failed"], result["changed"], backend.fence) == (True, True, True)
+    assert (result["failed"], result["changed"], backend.has_digest_policy) == (True, True, True)
     assert "needs dynamodb:GetResourcePolicy" in result["msg"]
 
 
@@ -326,7 +326,7 @@ def test_a_fence_that_never_was_written_is_no_change(backend: Backend) -> None:
     """Somebody else changes the policy again and again."""
     backend.relay.on("PutResourcePolicy", reply=error("PolicyNotFoundException"), times=math.inf)
     result = backend.task("lockfile", wait_timeout=1, observe_seconds=0)
-    assert (result["failed"], result["changed"], backend.fence) == (True, False, False)
+    assert (result["failed"], result["changed"], backend.has_digest_policy) == (True, False, False)
     assert "does not show the digest policy yet" in result["msg"]
 
 
@@ -341,7 +341,7 @@ def test_a_digest_that_is_removed_is_told_though_its_lock_is_not_released(backen
 def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_next_run_judges_it(
     backend: Backend, operation: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somewhere the fence is still up, or the lock of its writer is held."""
+    """Somewhere the digest policy is still up, or the lock of its writer is held."""
     backend.step("lockfile")
 
     def meanwhile(self: Aws, seconds: float) -> None:
@@ -356,7 +356,7 @@ def test_a_digest_that_cannot_be_judged_once_the_fence_is_gone_is_told_and_the_n
     monkeypatch.setattr(Aws, "rest", meanwhile)
     result = backend.task("both")
     assert result["failed"] and f"the digest of {ONE} cannot be checked yet: run again" in result["msg"]
-    assert (result["changed"], backend.fence) == (True, False)
+    assert (result["changed"], backend.has_digest_policy) == (True, False)
     monkeypatch.undo()
     backend.relay._rules.clear()
     backend.unlock(ONE)
@@ -390,7 +390,7 @@ def test_a_state_that_is_locked_when_its_turn_comes_is_named_and_the_next_run_co
     assert (result["failed"], result["changed"]) == (True, True)
     assert f"{ONE} is locked by ann@runner-7" in result["msg"]
     assert ONE in backend.digests and TWO not in backend.digests
-    assert backend.fence, "it comes first, and goes last"
+    assert backend.has_digest_policy, "it comes first, and goes last"
     backend.relay._rules.clear()
     backend.unlock(ONE)
     assert backend.step(target)["digests"] == [ONE]
@@ -410,7 +410,7 @@ def test_a_reply_that_is_lost_on_the_way_is_made_out(backend: Backend, target: s
     assert not result.get("failed"), result["msg"]
     goes = "PutResourcePolicy" if target == "lockfile" else "DeleteResourcePolicy"
     assert rule.fired == (0 if operation.endswith("ResourcePolicy") and operation != goes else 2)
-    assert (backend.digests, backend.fence) == ({}, target == "lockfile")
+    assert (backend.digests, backend.has_digest_policy) == ({}, target == "lockfile")
     assert not [each for each in backend.objects if each.endswith(".tflock")]
 
 

@@ -13,8 +13,8 @@ import pytest
 from tests.integration.module_runs import through_core
 from tests.integration.test_lock_mode import ONE, QA, WORD, Backend, backend, digest, info, state
 from tests.integration.test_lock_mode_of_moved_states import (
-    FENCES,
     FILES,
+    PROTECTIONS,
     locks,
     move,
 )
@@ -23,17 +23,17 @@ from tests.support.relay import error
 __all__ = ["backend"]
 
 
-@pytest.mark.parametrize(("fence", "more", "here"), FENCES.values(), ids=list(FENCES))
+@pytest.mark.parametrize(("protection", "more", "here"), PROTECTIONS.values(), ids=list(PROTECTIONS))
 def test_states_that_have_moved_are_not_waited_for_there_and_back(
-    backend: Backend, fence: str, more: dict[str, Any], here: set[str]
+    backend: Backend, protection: str, more: dict[str, Any], here: set[str]
 ) -> None:
-    move(backend, fence, **more)
+    move(backend, protection, **more)
     before, kept = locks(backend), {path: each for path, each in backend.digests.items() if path not in here}
     for target in ("both", "lockfile", "lockfile", "both", "dynamodb"):
         foretold = backend.task(target, check_mode=True)
         result = backend.task(target)
         assert not result.get("failed"), result["msg"]
-        assert foretold == result and backend.fence is (target == "lockfile")
+        assert foretold == result and backend.has_digest_policy is (target == "lockfile")
         assert locks(backend) == before
         assert (set(result["digests"]), backend.digests) == (
             (here, kept) if result["changed"] and target == "lockfile" else (set(), backend.digests)

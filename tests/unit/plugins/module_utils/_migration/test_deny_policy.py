@@ -68,7 +68,7 @@ def test_a_fence_that_names_nothing_keeps_nobody_out():
     )
 
 
-FENCE = statements(with_denied(None, ARN, ["a"]))[0]
+PROTECTION = statements(with_denied(None, ARN, ["a"]))[0]
 NOT_QUITE: dict[str, dict[str, Any]] = {
     "it allows": {"Effect": "Allow"},
     "it is for one account": {"Principal": {"AWS": "444455556666"}},
@@ -79,20 +79,20 @@ NOT_QUITE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("other", NOT_QUITE.values(), ids=NOT_QUITE)
 def test_what_does_not_deny_everybody_everything_is_no_fence(other: dict[str, Any]):
-    assert denied_paths(json.dumps({"Statement": [{**FENCE, **other}]}), ARN) == set()
+    assert denied_paths(json.dumps({"Statement": [{**PROTECTION, **other}]}), ARN) == set()
 
 
 SAYS_MORE: dict[str, dict[str, Any]] = {
     "it allows": {"Effect": "Allow"},
     "it denies more actions": {"Action": "s3:*"},
-    "it denies more objects": {"Resource": [*FENCE["Resource"], f"{ARN}/logs/*"]},
+    "it denies more objects": {"Resource": [*PROTECTION["Resource"], f"{ARN}/logs/*"]},
     "it is about all but one": {"Resource": None, "NotResource": f"{ARN}/b"},
 }
 
 
 @pytest.mark.parametrize("other", SAYS_MORE.values(), ids=SAYS_MORE)
 def test_somebody_else_s_words_under_our_sid_are_not_dropped(other: dict[str, Any]):
-    theirs = {name: value for name, value in {**FENCE, **other}.items() if value}
+    theirs = {name: value for name, value in {**PROTECTION, **other}.items() if value}
     with pytest.raises(Invalid, match=r"CornerstoneTfstateMoved in the policy of .* would be replaced"):
         with_denied(json.dumps({"Statement": [theirs]}), ARN, ["b"])
 
@@ -123,16 +123,16 @@ def test_any_other_key_can_be_denied(key: str):
 @pytest.mark.parametrize("key", WILD)
 def test_a_bucket_as_a_whole_can_be_denied_whatever_its_keys_are(key: str):
     aws = bucket_of()
-    fence = source_policy(aws, {key}, is_whole=True)
-    fence.put({key})
-    assert fence.done == denied_states(aws, OLD) == {EVERYTHING}
+    protection = source_policy(aws, {key}, is_whole=True)
+    protection.put({key})
+    assert protection.done == denied_states(aws, OLD) == {EVERYTHING}
 
 
 def source_policy(aws: FakeAws, paths: set[str], is_whole: bool = False) -> SourcePolicy:
     """Of a move of these states."""
-    fence = SourcePolicy(cast(Any, SimpleNamespace(aws=aws, bucket=OLD)), is_whole)
-    fence._holds_only = lambda found: found == paths  # type: ignore[method-assign]
-    return fence
+    protection = SourcePolicy(cast(Any, SimpleNamespace(aws=aws, bucket=OLD)), is_whole)
+    protection._holds_only = lambda found: found == paths  # type: ignore[method-assign]
+    return protection
 
 
 def test_a_fence_that_is_too_long_for_a_policy_is_refused():

@@ -67,7 +67,7 @@ def test_without_its_lock_as_a_fence_the_source_is_only_marked(world: World):
     world.moved(source_protection="tag")
     assert (world.old.locks(), world.old.mark()) == ([], f"s3://{world.new.bucket}/{KEY}")
     assert not world.moved(source_protection="tag")["changed"]
-    assert world.moved()["states"][0]["action"] == "finish"  # the fence is raised
+    assert world.moved()["states"][0]["action"] == "finish"  # the source protection is raised
     assert len(world.old.locks()) == 2
 
 
@@ -117,17 +117,17 @@ def test_a_state_that_moved_elsewhere_is_not_moved_again(world: World):
     refused(world, f"was moved to s3://{world.new.bucket}/a.tfstate before", key="b.tfstate", source_key=KEY)
 
 
-@pytest.mark.parametrize("fence", ["lock", "tag"])
-def test_a_state_with_no_room_for_the_mark_is_refused_before_anything_moves(world: World, fence: str):
+@pytest.mark.parametrize("protection", ["lock", "tag"])
+def test_a_state_with_no_room_for_the_mark_is_refused_before_anything_moves(world: World, protection: str):
     """S3 takes ten tags of an object, and the mark would be the eleventh."""
     world.old.put(state())
     tag(world, 10)
-    refused(world, f"{KEY} has 10 tags, the most that S3 takes", source_protection=fence)
+    refused(world, f"{KEY} has 10 tags, the most that S3 takes", source_protection=protection)
     assert (world.new.bodies(), world.old.locks(), world.new.locks()) == ([], [], [])
     tag(world, 9)
-    assert world.moved(source_protection=fence)["changed"]
+    assert world.moved(source_protection=protection)["changed"]
     assert world.old.mark()
-    assert not world.moved(source_protection=fence)["changed"]
+    assert not world.moved(source_protection=protection)["changed"]
 
 
 def test_a_state_that_loses_the_room_for_its_mark_on_the_way_stays_locked_until_there_is_room(world: World):
@@ -302,7 +302,7 @@ def test_it_waits_for_a_local_lock(world: World, project: Path, monkeypatch: pyt
         assert world.moved(project=str(project), lock_timeout=60)["changed"]
 
 
-def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(world: World):
+def test_what_reads_back_otherwise_is_told_and_its_source_stays_protected(world: World):
     world.old.put(state())
     overwrites = then(lambda _call: world.new.put(state(9), digest=False))
     world.relay.on("PutItem", nth=3, reply=overwrites)
@@ -311,19 +311,19 @@ def test_what_reads_back_otherwise_is_told_and_its_source_stays_fenced(world: Wo
     assert (world.old.mark(), len(world.old.locks()), world.new.locks()) == (None, 2, [])
 
 
-@pytest.mark.parametrize("fence", ["tag", "deny"])
+@pytest.mark.parametrize("protection", ["tag", "deny"])
 @pytest.mark.parametrize("stride", WRITES)
-def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(world: World, fence: str, stride: int):
+def test_a_move_that_never_hears_of_one_of_its_writes_ends_alike(world: World, protection: str, stride: int):
     world.old.put(state())
-    world.moved(source_protection=fence)
+    world.moved(source_protection=protection)
     writes = len(world.relay.writes)
     assert writes > 7
     for k in range(1, writes + 1, stride):
         key = f"k{k}/terraform.tfstate"
         world.old.put(state(), key)
         lost = world.relay.on("*", reply=LostReply(k), times=math.inf)
-        world.moved(source_protection=fence, key=key)
+        world.moved(source_protection=protection, key=key)
         lost.times = 0
         assert (k, world.new.bodies(key), world.new.digest(key)) == (k, [state()], md5(state()))
-        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if fence == "tag" else 2)
-        assert (k, world.moved(source_protection=fence, key=key)["changed"]) == (k, False)
+        assert (k, world.new.locks(key), len(world.old.locks(key))) == (k, [], 0 if protection == "tag" else 2)
+        assert (k, world.moved(source_protection=protection, key=key)["changed"]) == (k, False)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY, STRIDES, World, denied_of, state
-from tests.integration.test_moves_cut_short import FENCES, arrived, is_fenced
+from tests.integration.test_moves_cut_short import PROTECTIONS, arrived, is_protected
 from tests.support.relay import error, then
 
 
@@ -21,9 +21,9 @@ def runs_too(task: Task, results: list[dict[str, Any]], _call: object) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fence", FENCES)
+@pytest.mark.parametrize("protection", PROTECTIONS)
 @pytest.mark.parametrize("stride", STRIDES)
-def test_two_runs_at_once_end_as_one(world: World, fence: str, stride: int):
+def test_two_runs_at_once_end_as_one(world: World, protection: str, stride: int):
     """The second one runs from beginning to end after each call of the first."""
     k, came = 1 - stride, True
     while came:
@@ -33,17 +33,17 @@ def test_two_runs_at_once_end_as_one(world: World, fence: str, stride: int):
         seconds: list[dict[str, Any]] = []
 
         rule = world.relay.on(
-            "*", nth=k, reply=then(partial(runs_too, world.task(source_protection=fence, key=key), seconds))
+            "*", nth=k, reply=then(partial(runs_too, world.task(source_protection=protection, key=key), seconds))
         )
-        first = world.move(source_protection=fence, key=key)
+        first = world.move(source_protection=protection, key=key)
         rule.times = 0
         came = bool(seconds)
         assert (k, [result["msg"] for result in seconds if result.get("failed")]) == (k, [])
-        assert (k, is_fenced(world, key)) == (k, True)
+        assert (k, is_protected(world, key)) == (k, True)
         if first.get("failed"):
             assert "was released by somebody else as soon as it was taken" in first["msg"]
-            world.moved(source_protection=fence, key=key)
-        assert (k, arrived(world, key, fence)) == (k, True)
+            world.moved(source_protection=protection, key=key)
+        assert (k, arrived(world, key, protection)) == (k, True)
     assert k > 20
 
 

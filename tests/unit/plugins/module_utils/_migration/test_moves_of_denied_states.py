@@ -42,37 +42,37 @@ def resources(world: World) -> list[str]:
     return [name for name in names if not name.endswith(".tflock")]
 
 
-@pytest.mark.parametrize("fence", ["lock", "deny"])
-def test_what_is_denied_has_moved_only_to_where_its_mark_says(world: World, tmp_path: Path, fence: str):
+@pytest.mark.parametrize("protection", ["lock", "deny"])
+def test_what_is_denied_has_moved_only_to_where_its_mark_says(world: World, tmp_path: Path, protection: str):
     denied_states(world)
-    assert not world.moved(key=None, source_protection=fence)["changed"]
+    assert not world.moved(key=None, source_protection=protection)["changed"]
     source = {"source_bucket": world.old.bucket, "source_table": world.old.table, "source_region": world.old.region}
     elsewhere = {"source_key": KEYS[0], "key": "team/shop.tfstate", "project": str(tmp_path), **source}
     refused(
         world,
         f"was moved to s3://{world.new.bucket}/{KEYS[0]} before: move it",
-        source_protection=fence,
+        source_protection=protection,
         **elsewhere,
     )
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("fence", ["lock", "deny"])
-def test_what_is_denied_and_no_longer_at_the_destination_is_told(world: World, fence: str):
+@pytest.mark.parametrize("protection", ["lock", "deny"])
+def test_what_is_denied_and_no_longer_at_the_destination_is_told(world: World, protection: str):
     denied_states(world)
     world.new.s3.delete_object(Bucket=world.new.bucket, Key=KEYS[1])
-    refused(world, f"{KEYS[1]} before, and does not exist there any more", key=None, source_protection=fence)
+    refused(world, f"{KEYS[1]} before, and does not exist there any more", key=None, source_protection=protection)
 
 
-@pytest.mark.parametrize("fence", ["lock", "deny"])
-def test_what_is_denied_and_never_moved_is_told(world: World, fence: str):
+@pytest.mark.parametrize("protection", ["lock", "deny"])
+def test_what_is_denied_and_never_moved_is_told(world: World, protection: str):
     denied_states(world)
     world.old.put(state(), LATE)
     refused(
         world,
         f"s3://{world.old.bucket}/{LATE} did not move, and yet the policy denies it",
         key=None,
-        source_protection=fence,
+        source_protection=protection,
     )
 
 

@@ -45,5 +45,5 @@ def test_the_audit_tells_what_has_moved_and_where_to(world: World):
     old = {"region": world.old.region, "bucket": world.old.bucket, "table": world.old.table}
     (result,) = through_core([Task("tf_backend_audit", {**connection, **old})])
     found = [each for each in result["findings"] if each["id"].startswith("lock.")]
-    assert [(each["id"], each["severity"]) for each in found] == [("lock.fence", "info")] * 2
+    assert [(each["id"], each["severity"]) for each in found] == [("lock.moved_state", "info")] * 2
     assert f"to s3://{world.new.bucket}/{KEY}" in found[0]["detail"]

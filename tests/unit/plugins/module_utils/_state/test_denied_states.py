@@ -27,7 +27,7 @@ from tests.integration.test_denied_reads import READ_VERBS
 from tests.support.aws_access import denied
 from tests.support.relay import Call
 
-ROOMS = Path(_core.__file__).parents[1]
+PACKAGES = Path(_core.__file__).parents[1]
 
 
 def nothing(_place: Place) -> None:
@@ -169,19 +169,19 @@ def test_whoever_may_not_read_something_is_told_what_and_does_nothing(world: Wor
 
 #: Denied in a test of teardown, where a bucket has object lock.
 UNDER_OBJECT_LOCK = {"get_object_retention", "get_object_legal_hold"}
-#: The rooms that read what states and locks are.
+#: The packages that read what states and locks are.
 OF_STATES = [
-    room
+    path
     for folder in ("_locks", "_state", "_repair", "_migration", "_lock_mode", "_backup", "_teardown")
-    for room in (ROOMS / folder).glob("*.py")
+    for path in (PACKAGES / folder).glob("*.py")
 ]
 
 
 def test_every_read_of_states_is_denied_here(world: World, tmp_path: Path) -> None:
     written = {
         ast.literal_eval(node.args[1])
-        for room in OF_STATES
-        for node in ast.walk(ast.parse(room.read_text()))
+        for path in OF_STATES
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Call"
     }
     assert len(written) > 20
