@@ -11,7 +11,7 @@ from typing import Any
 from unicodedata import normalize
 
 from .globs import literal
-from .hcl_parser import PLACEHOLDER, UNKNOWN, Unknown, is_known
+from .hcl_parser import PLACEHOLDER, UNKNOWN, UnknownValue, is_known
 
 #: The arguments whose values are kept. Of any other, which may be a secret, only the name is.
 KEPT = (
@@ -115,7 +115,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableCode:
     """A file that may hold a backend, and does not say for certain which."""
 
     path: str
@@ -131,29 +131,29 @@ class Unreadable:
 class CodeMap:
     layers: tuple[Layer, ...] = ()
     #: Files that cannot be read.
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableCode, ...] = ()
     #: Directory of layers -> every `required_version` in it; a client has to satisfy them all.
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: Files that can be read, and write or include what cannot.
-    unresolved: tuple[Unreadable, ...] = ()
+    unresolved: tuple[UnreadableCode, ...] = ()
     #: Data sources that read the state of a backend.
     readers: tuple[Layer, ...] = ()
     #: What the operator said (`code_known`), as results repeat it.
     known: tuple[Mapping[str, Any], ...] = ()
 
-    def unknown(self, region: str | None = None) -> list[Unreadable]:
+    def unknown(self, region: str | None = None) -> list[UnreadableCode]:
         """All that may be a backend in this region, and does not say for certain which."""
         open_ones = [
-            Unreadable(layer.path, layer.reason, layer.block)
+            UnreadableCode(layer.path, layer.reason, layer.block)
             for layer in self.layers
             if layer.reason and _may_be_in(layer, region)
         ]
         return list(dict.fromkeys([*self.unreadable, *self.unresolved, *open_ones]))
 
-    def unknown_readers(self, region: str | None = None, asked: str = "bucket") -> list[Unreadable]:
+    def unknown_readers(self, region: str | None = None, asked: str = "bucket") -> list[UnreadableCode]:
         """Data sources that may read from this region, and whose bucket or table only a run knows."""
         return [
-            Unreadable(each.path, f"a terraform_remote_state in it has a {asked} that is only known when it runs")
+            UnreadableCode(each.path, f"a terraform_remote_state in it has a {asked} that is only known when it runs")
             for each in self.readers
             if (asked in each.unknown or (asked == "bucket" and asked not in each.given)) and _may_be_in(each, region)
         ]
@@ -171,7 +171,7 @@ def _may_be_in(layer: Layer, region: str | None) -> bool:
     return is_open or region is None or layer.arguments.get("region") in (None, region)
 
 
-def describe(unknown: Sequence[Unreadable], places: int = 10) -> str:
+def describe(unknown: Sequence[UnreadableCode], places: int = 10) -> str:
     """What is unknown, counted and named, those of one reason together."""
     by_reason: dict[str, list[str]] = {}
     for each in unknown:
@@ -189,7 +189,7 @@ def listed(names: Iterable[str], places: int = 10) -> str:
     return f"{', '.join(ordered[:places])}{more}"
 
 
-def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
+def refusal(unknown: Sequence[UnreadableCode]) -> Iterator[str]:
     """Why a gate stays closed."""
     if unknown:
         count = f"{len(unknown)} places" if len(unknown) > 1 else "1 place"
@@ -201,7 +201,7 @@ def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
         )
 
 
-def unknown_in(found: Iterable[Unreadable]) -> list[dict[str, str]]:
+def unknown_in(found: Iterable[UnreadableCode]) -> list[dict[str, str]]:
     """As results list it."""
     return [each.told() for each in found]
 
@@ -223,7 +223,7 @@ def merged(block: Layer, more: Layer) -> Layer:
 def layer_of(path: str, source: str, config: Any, is_generated: bool = False) -> Layer:
     """`config` has values as the parser evaluates them; one that it cannot makes all that is kept unknown."""
     if not isinstance(config, Mapping):
-        everything = frozenset(KEPT) if isinstance(config, Unknown) else frozenset[str]()
+        everything = frozenset(KEPT) if isinstance(config, UnknownValue) else frozenset[str]()
         return Layer(path, source, {}, everything, everything, is_generated=is_generated)
     named = {str(name): value for name, value in config.items() if value is not None}
     if "lock_table" in named and "dynamodb_table" not in named:  # what Terragrunt still takes for it
