@@ -34,7 +34,6 @@ from .digest_policy import DigestPolicy, read_digest_policy, set_digest_policy
 from .digest_removal import DigestRemoval, DigestRemovalResult, digest_items, is_ours
 from .requirements import DYNAMODB, LOCKFILE, several
 
-#: Of a table.
 #: How often digests are listed that were written before the digest policy was in effect everywhere.
 ROUNDS = 3
 #: The option by which a move takes the lock in the table, too.
