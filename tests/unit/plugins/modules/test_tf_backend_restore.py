@@ -374,6 +374,16 @@ def test_what_aws_refuses_to_write_leaves_no_lock_and_what_it_may_have_written_d
     is_as_saved(world)
 
 
+def test_a_first_write_without_a_definite_answer_keeps_the_locks(world: World):
+    rule = world.relay.on("PutObject", reply=of_versions(error("InternalError", 500)), times=math.inf)
+    result = world.run(MODULE, keys=["env:/dev/*"])
+    rule.times = 0
+    assert result["failed"] and f"{DEV} stay locked" in result["msg"]
+    assert world.has_lock_file(DEV) and world.has_lock_item(DEV) and world.histories() == {}
+    world.done(MODULE)
+    is_as_saved(world)
+
+
 def of_versions(reply: Any) -> Any:
     """Not of lock files."""
     return lambda call, proceed: proceed() if ".tflock" in call.request.target else reply(call, proceed)
