@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of a backend in code: a layer, or what is unknown. Pure."""
+"""The backends that code declares, and the code that may declare one. Pure."""
 
 from __future__ import annotations
 
@@ -108,22 +108,22 @@ class Layer:
             return "its bucket is no plain name, or only known when its client runs"
         return COMMAND_LINE
 
-    def told(self) -> dict[str, Any]:
-        """The layer for people and other tools: a value that is not static is "unknown"."""
+    def to_result(self) -> dict[str, Any]:
+        """The layer as results return it: a value that is not static is "unknown"."""
         values = {name: "unknown" if name in self.unknown else self.arguments.get(name) for name in KEPT}
         return {"path": self.path, "source": self.source, "lock_mode": self.lock_mode, **values}
 
 
 @dataclass(frozen=True)
 class UnreadableCode:
-    """A file that may hold a backend, and does not say for certain which."""
+    """A file that may declare a backend, without saying for certain which."""
 
     path: str
     reason: str
     #: The file of the backend block, where that is another one.
     block: str | None = None
 
-    def told(self) -> dict[str, str]:
+    def to_result(self) -> dict[str, str]:
         return {"path": self.path, "reason": self.reason}
 
 
@@ -177,9 +177,9 @@ def describe(unknown: Sequence[UnreadableCode], places: int = 10) -> str:
     for each in unknown:
         by_reason.setdefault(each.reason, []).append(each.path)
     share = max(places // max(len(by_reason), 1), 1)
-    told = [f"{listed(paths, share)} ({reason})" for reason, paths in by_reason.items()]
-    more = f"; and {len(told) - places} more reasons" if len(told) > places else ""
-    return f"{'; '.join(told[:places])}{more}"
+    reasons = [f"{listed(paths, share)} ({reason})" for reason, paths in by_reason.items()]
+    more = f"; and {len(reasons) - places} more reasons" if len(reasons) > places else ""
+    return f"{'; '.join(reasons[:places])}{more}"
 
 
 def listed(names: Iterable[str], places: int = 10) -> str:
@@ -190,7 +190,7 @@ def listed(names: Iterable[str], places: int = 10) -> str:
 
 
 def refusal(unknown: Sequence[UnreadableCode]) -> Iterator[str]:
-    """Why a gate stays closed."""
+    """Why an operation is refused."""
     if unknown:
         count = f"{len(unknown)} places" if len(unknown) > 1 else "1 place"
         yield (
@@ -202,8 +202,8 @@ def refusal(unknown: Sequence[UnreadableCode]) -> Iterator[str]:
 
 
 def unknown_in(found: Iterable[UnreadableCode]) -> list[dict[str, str]]:
-    """As results list it."""
-    return [each.told() for each in found]
+    """As results return it."""
+    return [each.to_result() for each in found]
 
 
 def merged(block: Layer, more: Layer) -> Layer:
