@@ -237,7 +237,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.files
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
     HEADING,
-    Backend,
+    BackendConfig,
     backend_tf_text,
     description,
     json_text,
@@ -264,19 +264,19 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
     return {**files_result(changes, wanted, run.diff), **facts}
 
 
-def backend_of(params: Params) -> Backend:
+def backend_of(params: Params) -> BackendConfig:
     """The backend that these options describe; `client_` marks what the clients do, not this task."""
-    names = [field.name for field in fields(Backend)]
+    names = [field.name for field in fields(BackendConfig)]
     given = {name: params.get(name, params.get(f"client_{name}")) for name in names}
     given["bucket_arn"] = given["bucket_arn"] or _bucket_arn(**given)
-    return Backend(**given)
+    return BackendConfig(**given)
 
 
 def _bucket_arn(bucket: str, region: str, **_unused: Any) -> str:
     return f"arn:{partition_of(region).name}:s3:::{bucket}"
 
 
-def texts(backend: Backend, directory: str) -> dict[str, str]:
+def texts(backend: BackendConfig, directory: str) -> dict[str, str]:
     named = {
         JSON_NAME: json_text(backend),
         f"{backend.name}.s3.tfbackend": tfbackend_text(backend),
@@ -285,7 +285,7 @@ def texts(backend: Backend, directory: str) -> dict[str, str]:
     return {str(Path(directory, name)): text for name, text in named.items()}
 
 
-def _refuse_foreign(backend: Backend, wanted: Mapping[str, str], params: Params) -> None:
+def _refuse_foreign(backend: BackendConfig, wanted: Mapping[str, str], params: Params) -> None:
     """Files that somebody wrote by hand, or that are another backend's, are not overwritten unasked."""
     if "overwrite_files" in (params.get("allow") or ()):
         return
@@ -296,7 +296,7 @@ def _refuse_foreign(backend: Backend, wanted: Mapping[str, str], params: Params)
             raise Refused(f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]")
 
 
-def _foreign(path: str, text: str, backend: Backend) -> str | None:
+def _foreign(path: str, text: str, backend: BackendConfig) -> str | None:
     if not path.endswith(JSON_NAME):
         return None if HEADING in text else "was not written by cornerstone.tfstate"
     try:

@@ -236,7 +236,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.encryption import MANAGED_KEY
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table.existence import KEY
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, problems
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
+    BackendConfig,
+    problems,
+)
 
 _OF_CONFIG = ("directory", "name", "client", "client_version", "allow")
 
@@ -372,9 +375,9 @@ def _with_managed_key(aws: ResourceClient, table: Values) -> Values:
     return table
 
 
-def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> Backend:
+def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> BackendConfig:
     """The backend that the project's own state lies in: the bootstrapped one, whichever it describes."""
-    return Backend(
+    return BackendConfig(
         name=params["name"],
         bucket=params["bucket"],
         bucket_arn=arn,

@@ -369,7 +369,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import TerraformProject
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import CLIENT, user
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.endpoints import Endpoint
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import Migration
@@ -394,7 +394,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     UPLOAD_OPTIONS,
     encryption_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, problems
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
+    BackendConfig,
+    problems,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import Known, known_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     MOVING,
@@ -458,9 +461,9 @@ class MigrationRequest:
     encryption: Mapping[str, str]
     source_protection: str
     lock_timeout_s: int
-    project: Project | None
+    project: TerraformProject | None
     #: The destination, as the project's clients see it.
-    backend: Backend | None
+    backend: BackendConfig | None
     init: bool
     verify_plan: bool
     remove_local: bool
@@ -568,15 +571,15 @@ def _source_options(params: Params) -> dict[str, Any]:
     return {**params, **(own if any(own.values()) else {}), **shared, **named}
 
 
-def _project(params: Params) -> Project:
+def _project(params: Params) -> TerraformProject:
     names = ("client", "tfbackend", "plan_arguments", "client_timeout")
-    return Project(Path(params["project"]), *(params[name] for name in names))
+    return TerraformProject(Path(params["project"]), *(params[name] for name in names))
 
 
-def _backend(params: Params) -> Backend:
+def _backend(params: Params) -> BackendConfig:
     names = ("profile", "assume_role_arn", "assume_role_external_id", "assume_role_session_name")
     prefix = params["workspace_key_prefix"]
-    return Backend(
+    return BackendConfig(
         name="moved",
         bucket=params["bucket"],
         bucket_arn="",
@@ -628,7 +631,7 @@ def _info() -> LockInfo:
     return LockInfo(uuid_of(os.urandom(16)), MOVING, "", f"{user()}@{socket.gethostname()}", CLIENT, now, "")
 
 
-def _encrypted(backend: Backend, uploads: Mapping[str, str], target: Endpoint) -> Backend:
+def _encrypted(backend: BackendConfig, uploads: Mapping[str, str], target: Endpoint) -> BackendConfig:
     """With the encryption of the bucket, if none is given: clients that ask for another weaken it, or are denied."""
     if uploads:
         return replace(backend, kms_key_id=uploads.get("SSEKMSKeyId"))

@@ -297,7 +297,7 @@ class Wire:
             patch.setattr(botocore.endpoint, "time", wire.clock)
             patch.setattr(_module, "Aws", Timed)
             patch.setattr(_aws, "client_of", self.client)
-            patch.setattr(_aws, "side_by_side", one_by_one)
+            patch.setattr(_aws, "in_parallel", one_by_one)
             yield
 
 

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""AWS as a task sees it: calls side by side, retries up to a deadline, answers instead of exceptions."""
+"""The AWS client of a task: parallel reads, retries up to a deadline, answers instead of exceptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from .errors import (
 )
 from .kms import check_arn, unseen_key, usable_key
 from .pages import page_after
-from .parallel import side_by_side
+from .parallel import in_parallel
 from .parent import Parent
 from .session import (
     BOTOCORE_MISSING,
@@ -79,16 +79,16 @@ UNOWNED = (
     "{where} has no STS, which would say whose account this is: account_id is not known, and nobody compares whose the "
     "bucket is"
 )
-#: So much of a body lies in memory at once.
+#: The size of the chunks in which a body is read.
 PIECE = 256 * 1024
-#: How often a body that breaks off is asked for.
+#: How often a body is requested if its transfer breaks off.
 BODY_ATTEMPTS = 5
 T = TypeVar("T")
 BeforeWrite: TypeAlias = Callable[[Call], None]
 
 
 class Aws:
-    """AWS as one task sees it: one region, one set of credentials, one deadline."""
+    """The AWS client of one task: one region, one set of credentials, one deadline."""
 
     def __init__(
         self,
@@ -106,10 +106,10 @@ class Aws:
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._own = OwnObjects()
-        #: Asked before each attempt at a write; an exception is why it must not be made.
+        #: Called before each attempt at a write; an exception prevents it.
         self.before_write: list[BeforeWrite] = [Parent()]
-        #: The buckets that have shown that they are whose they must be.
-        self._theirs: set[str] = set()
+        #: The buckets that are known to belong to the required account.
+        self._owned_buckets: set[str] = set()
         self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id or None
         try:
             self._session = session_for(connection)
@@ -128,11 +128,11 @@ class Aws:
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
     def credentials(self) -> str | None:
-        """By which credentials AWS is called, without any secret; None before the first call."""
+        """The name of the credentials, without any secret; None before the first call."""
         return credentials_name(self.connection, self._session.botocore)
 
     def renew(self) -> None:
-        """Gives what follows the whole time again, and all that share the session, whose clients end by it."""
+        """Starts the deadline again, for everything that shares the session."""
         self._session.deadline = self._now() + self._timeout_s
 
     def late(self) -> bool:
@@ -142,32 +142,32 @@ class Aws:
         return self._session.deadline - self._now()
 
     def pause(self, attempt: int) -> None:
-        """Waits longer from attempt to attempt, up to five seconds, never in step with others."""
+        """Exponential backoff with jitter, up to five seconds."""
         wait = min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.3)
         self._sleep(max(0.0, min(wait, self.left_s())))
 
     def rest(self, seconds: float) -> None:
-        """Waits whole, past any deadline, where a shorter wait would tell a falsehood."""
+        """Waits the whole time, past any deadline, because a shorter wait would give a wrong result."""
         self._sleep(seconds)
 
     def read(self, calls: Sequence[Call], newly_created: bool = False) -> list[Answer]:
-        """The answers to these calls, side by side. `young`: what they ask about was created a moment ago."""
+        """The answers to these calls, read in parallel. `newly_created`: see `ReadWriteClient`."""
         for service in {call.service for call in calls}:
-            self._client(service)  # made here, because making clients is not safe in threads
+            self._client(service)  # created here, because creating clients is not thread-safe
         calls = [self._owned(call) for call in calls]
-        return side_by_side([partial(self._answer, call, newly_created) for call in calls])
+        return in_parallel([partial(self._answer, call, newly_created) for call in calls])
 
     def pages(self, call: Call) -> Iterator[Answer]:
-        """The answers to a call, one page at a time, each in its own time; the last one may be a failure."""
-        asked: Call | None = call
-        while asked:
+        """The answers to a call, page by page, each with its own deadline. The last one may be a failure."""
+        next_call: Call | None = call
+        while next_call:
             self.renew()
-            answer = self._answer(asked, newly_created=False)
+            answer = self._answer(next_call, newly_created=False)
             yield answer
-            asked = None if isinstance(answer, Failure) else page_after(asked, answer)
+            next_call = None if isinstance(answer, Failure) else page_after(next_call, answer)
 
     def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer:
-        """The answer to a call, its body shown piece by piece to what `begin` returns: anew each time it breaks off."""
+        """The answer to a call. Passes its body in chunks to what `begin` returns, again for each retry."""
         attempt = 0
         while True:
             answer = self._answer(call, newly_created=False)
@@ -187,17 +187,17 @@ class Aws:
             self.pause(attempt)
 
     def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """What these return, side by side, over as few connections as everything else, each in its own time."""
+        """Runs these in parallel, each with its own deadline, over the connections of the session."""
         self._client("s3")
         self.owner()
-        return side_by_side([partial(self._anew, work) for work in works])
+        return in_parallel([partial(self._with_own_deadline, work) for work in works])
 
-    def _anew(self, work: Callable[[], T]) -> T:
+    def _with_own_deadline(self, work: Callable[[], T]) -> T:
         self.renew()
         return work()
 
     def write(self, call: Call, newly_created: bool = False) -> Response:
-        """The answer to a call that changes something; empty where that was so already."""
+        """The answer to a write; empty if the work was done already."""
         answer = self._answer(call, newly_created, self.before_write)
         if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
             return self._write_instead(call, answer, newly_created)
@@ -208,7 +208,7 @@ class Aws:
         return {} if isinstance(answer, Failure) else answer
 
     def _write_instead(self, call: Call, refused: Failure, newly_created: bool) -> Response:
-        """The other form of a call. If AWS does not take it, either, the first refusal is what the user has to know."""
+        """Sends the other form of a call. If AWS refuses that, too, the first refusal is raised."""
         answer: Response = {}
         for place, other in enumerate(call.instead):
             try:
@@ -220,7 +220,7 @@ class Aws:
         return answer
 
     def _addressed(self, call: Call) -> Call:
-        """S3 Control wants to hear whose the bucket is."""
+        """S3 Control requires the account of the bucket."""
         if call.service != "s3control":
             return call
         if self.connection.endpoint_url:
@@ -231,7 +231,7 @@ class Aws:
         return replace(call, params={"AccountId": owner, **call.params})
 
     def owner(self) -> str | None:
-        """Whose every bucket must be: account_id's, or the caller's. None for a store that knows no accounts."""
+        """The account that must own every bucket: account_id, or the caller's. None if the store has no accounts."""
         with self._asking:
             if not self._has_asked and self._owner is None:
                 self._owner = self._own_account()
@@ -239,20 +239,20 @@ class Aws:
             return self._owner
 
     def _own_account(self) -> str | None:
-        """The caller's. AWS always says it, but for a network that leads to no STS; another store need not have any."""
+        """The account of the caller. AWS always returns it if STS can be reached; other stores may have no STS."""
         if is_of_aws(self._client("s3")):
             answer = self._answer(IDENTITY, newly_created=False)
             if isinstance(answer, Failure):
                 raise CallFailed(answer)
             return str(answer["Account"])
-        answer = self._of_store()
+        answer = self._caller_of_store()
         if isinstance(answer, Failure):
             self.warnings.append(UNOWNED.format(where=self._where))
             return None
         return str(answer["Account"])
 
-    def _of_store(self) -> Answer:
-        """Who another store says that we are. What it answers instead, if it has no STS, can be anything."""
+    def _caller_of_store(self) -> Answer:
+        """The caller according to another store. Without STS, it can answer anything."""
         try:
             return self._answer(IDENTITY, newly_created=False)
         except CallFailed as failed:
@@ -261,7 +261,7 @@ class Aws:
             return failed.failure
 
     def _owned(self, call: Call) -> Call:
-        """The call, and whose the bucket must be: here, so that no call can leave it out."""
+        """Adds the required account of the bucket. It is added here, so that no call can omit it."""
         if call.service != "s3" or OWNER in call.params or not self._takes_owner(call.operation):
             return call
         owner = self.owner()
@@ -304,70 +304,77 @@ class Aws:
             return known
         call = self._owned(call)
         client = self._client(call.service)
-        if asks_who and self._is_apart(client):
+        if asks_who and self._has_own_s3(client):
             return Failure(call, "NotImplemented", "", NO_STS)
         if hasattr(call.params.get("Body"), "seek"):
-            call.params["Body"].seek(0)  # an attempt before this one has read it
+            call.params["Body"].seek(0)  # an earlier attempt has read it
         try:
-            response = self._caller(client) if asks_who else _said(client, call)
+            response = self._caller(client) if asks_who else _send(client, call)
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
-            if call.instead and "Unknown parameter" in str(error):  # botocore is older than what the call carries
-                return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
-            if asks_who and isinstance(error, botocore.parsers.ResponseParserError) and not is_of_aws(client):
-                return Failure(call, "NotImplemented", "", NO_STS)
-            raise translated(error, self._where, call) from None
+            return self._without_answer(call, client, error)
         if asks_who:
             self._session.identity = response
         if OWNER in call.params:
-            self._theirs.add(str(call.params["Bucket"]))
+            self._owned_buckets.add(str(call.params["Bucket"]))
         if call.operation == "head_bucket" and not bucket_region(response):
-            return self._located(call, response)
+            return self._with_region(call, response)
         return undeleted(call, response, self._on_write) or response
 
+    def _without_answer(self, call: Call, client: Any, error: Exception) -> Failure:
+        """The failure of a call to which no service answered. Raises TfstateError if that cannot be a failure."""
+        if call.instead and "Unknown parameter" in str(error):  # this botocore does not know the parameter yet
+            return Failure(call, "UnsupportedArgument", " ".join(str(error).split()), "update botocore")
+        is_parser_error = isinstance(error, botocore.parsers.ResponseParserError)
+        if call.operation == IDENTITY.operation and is_parser_error and not is_of_aws(client):
+            return Failure(call, "NotImplemented", "", NO_STS)
+        raise translated(error, self._where, call) from None
+
     def _caller(self, sts: Any) -> Response:
-        """Who AWS says that we are: asked once for each access key, by all tasks of a run together."""
-        lasts = is_of_aws(sts)  # another store at the same place may know the key by another account tomorrow
-        known = known_caller(self._session.botocore, self.connection) if lasts and not self._session.asks_anew else None
-        said = known or _said(sts, IDENTITY)
-        if not (is_account(said.get("Account")) and said.get("Arn")):
+        """The answer to GetCallerIdentity, requested once for each access key by all tasks of a run."""
+        lasts = is_of_aws(sts)  # another store may start at the same address with another account
+        known = (
+            known_caller(self._session.botocore, self.connection) if lasts and not self._session.ignores_cache else None
+        )
+        caller = known or _send(sts, IDENTITY)
+        if not (is_account(caller.get("Account")) and caller.get("Arn")):
             raise botocore.parsers.ResponseParserError("no account in the answer")
         if lasts and not known:
-            remember_caller(self._session.botocore, self.connection, said)
-        return said
+            remember_caller(self._session.botocore, self.connection, caller)
+        return caller
 
-    def _is_apart(self, sts: Any) -> bool:
-        """Whether only the buckets are at another store, by AWS_ENDPOINT_URL_S3: AWS does not know who we are there."""
+    def _has_own_s3(self, sts: Any) -> bool:
+        """Whether only S3 is at another store (AWS_ENDPOINT_URL_S3): AWS does not know our account there."""
         s3 = self._session.clients.get("s3")
         return s3 is not None and is_of_aws(sts) and not is_of_aws(s3)
 
     def _failure(self, call: Call, error: Any) -> Failure:
-        said = error.response.get("Error", {})  # a store without STS may answer as S3 would, which nobody parses
-        code, message = said.get("Code", "?"), said.get("Message") or ""
-        if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # on the way to the call
+        details = error.response.get("Error", {})  # a store without STS may answer as S3, which botocore does not parse
+        code, message = details.get("Code", "?"), details.get("Message") or ""
+        if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # before the call itself
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
         if code in UNRECOGNISED:
-            raise CallFailed(Failure(call, code, message, self._elsewhere() or advice_on(call, code)))
+            raise CallFailed(Failure(call, code, message, self._region_not_enabled() or advice_on(call, code)))
         if code in EXPIRED | SKEWED:
             wrong = skew(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}), datetime.now(timezone.utc))
             raise CallFailed(Failure(call, code, message, wrong or advice_on(call, code)))
         advice = advice_on(call, code, message)
-        if call.params.get("Bucket") not in self._theirs:
+        if call.params.get("Bucket") not in self._owned_buckets:
             advice += or_foreign(call, code, message)
         failure = Failure(call, code, message, advice)
-        if code == "400":  # of a HEAD, which has no body: it is what expired credentials get
-            self._session.identity, self._session.asks_anew = None, True
+        if code == "400":  # a HEAD without a body: expired credentials get this code
+            self._session.identity, self._session.ignores_cache = None, True
             self._answer(IDENTITY, newly_created=False)
         if call.operation == "head_bucket" and code == "403":
-            return Failure(call, code, "", self._whose(call))
+            return Failure(call, code, "", self._owner_message(call))
         if call.operation == "head_object" and code in ("400", "403"):
-            return self._worded(failure)
+            return self._with_reason(failure)
         return failure
 
-    def _worded(self, failure: Failure) -> Failure:
-        """HeadObject has no body, either: GetObject is denied alike, and says why."""
+    def _with_reason(self, failure: Failure) -> Failure:
+        """HeadObject has no body: GetObject is denied in the same way and says why."""
         first_byte = {**failure.call.params, "Range": "bytes=0-0"}
         answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
         if isinstance(answer, Failure):
@@ -375,12 +382,12 @@ class Aws:
         answer["Body"].close()
         return failure
 
-    def _elsewhere(self) -> str | None:
-        """What it means that credentials are unknown here, if a region that is always enabled knows them."""
+    def _region_not_enabled(self) -> str | None:
+        """The message for credentials that are unknown here but known in a region that is always enabled."""
         home = partition_of(self.connection.region).home
         if self.connection.endpoint_url or home == self.connection.region:
             return None
-        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5}  # a closed network may not let us there
+        once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5}  # a closed network may not reach it
         there = replace(self.connection, region=home, aws_config={**(self.connection.aws_config or {}), **once})
         try:
             with self._making:
@@ -390,13 +397,13 @@ class Aws:
             return None
         return not_enabled(self.connection.region, bool(self._session.botocore.get_credentials().token))
 
-    def _located(self, head: Call, response: Response) -> Answer:
-        """What HeadBucket answered, and the region that it left out."""
+    def _with_region(self, head: Call, response: Response) -> Answer:
+        """The answer of HeadBucket, completed by the region."""
         answer = self._once(Call("s3", "get_bucket_location", head.params))
         return answer if isinstance(answer, Failure) else {**response, "BucketRegion": old_region(answer)}
 
-    def _whose(self, call: Call) -> str:
-        """HeadBucket has no body: only the list of our own buckets tells a foreign bucket from a missing permission."""
+    def _owner_message(self, call: Call) -> str:
+        """HeadBucket has no body: the list of our buckets distinguishes a foreign bucket from a missing permission."""
         name = call.params["Bucket"]
         answer = self._answer(
             Call("s3", "list_buckets", {"Prefix": name, "MaxBuckets": 1000}, paged=True), newly_created=False
@@ -415,8 +422,8 @@ class Aws:
         return self._clients[service]
 
 
-def _said(client: Any, call: Call) -> Response:
-    """Raises ResponseParserError, too, where botocore stumbles over a page that is none of AWS's, or overlooks it."""
+def _send(client: Any, call: Call) -> Response:
+    """Sends a call. Raises ResponseParserError also if botocore fails on, or accepts, a page that is not from AWS."""
     try:
         response: Response = (
             client.get_paginator(call.operation).paginate(**call.params).build_full_result()

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The clock of AWS, which dates all that it wrote."""
+"""The clock of AWS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from .._core.model import Response
 
 
 def clock(answer: Response) -> datetime:
-    """When AWS gave this answer, by its own clock, which all that it wrote was dated by."""
-    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(told) if told else datetime.now(timezone.utc)
+    """The time of an answer by the clock of AWS, which also sets LastModified."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(timezone.utc)

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an error of AWS means: whether waiting mends it, and what to tell the user."""
+"""What the error codes of AWS mean: whether to wait and try again, and what to tell the user."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from email.utils import parsedate_to_datetime
 from .._core.model import Answer, Call, Failure, Response, TfstateError, WriteCallback
 from .._core.url_credentials import without_credentials
 
-#: By which S3 is told whose the bucket must be. Another owner's is a 403 without a reason.
+#: The parameter by which S3 checks the account of a bucket. Another account's bucket is a 403 without a reason.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 OWNER = "ExpectedBucketOwner"
 
-#: IAM actions that are not called as the operation is.
+#: IAM actions whose names differ from those of their operations.
 IAM_ACTIONS = {
     "head_bucket": "s3:ListBucket",
     "list_object_versions": "s3:ListBucketVersions",
@@ -36,36 +36,42 @@ IAM_ACTIONS = {
     "put_object_lock_configuration": "s3:PutBucketObjectLockConfiguration",
 }
 
+#: Not-found codes. HEAD requests have no body: their code is the status.
+NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
+NO_SUCH_VERSION = NO_SUCH_OBJECT | {"NoSuchVersion"}
+NO_SUCH_BUCKET = {"NoSuchBucket", "404"}
+NO_SUCH_TABLE = {"ResourceNotFoundException", "TableNotFoundException"}
+
 DENIED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "UnauthorizedOperation"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 UNRECOGNISED = {"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken"}
 #: A wrong clock and a wrong secret look alike, but for what the answer says of the time.
 SKEWED = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
 TOLERATED_SKEW_S = 300
-#: So many of the errors of one call are told one by one.
-TOLD = 5
+#: Messages name at most this many errors of one call.
+NAMED = 5
 BUSY = "AWS was busy with it, or was asked too much, until wait_timeout: run again later, or with fewer forks"
 MAYBE_SOON = "if it was made or deleted a moment ago, run again"
 MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what was written: then run again"
-#: Policies that no permission of one's own outweighs, as AWS calls them.
+#: Policies that no IAM permission outweighs, by their names in messages of AWS.
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
 
-#: What is said of single items fails like this only where their key is not that of the table.
+#: A ValidationException of these calls means that the table has another key.
 ITEM_CALLS = {"get_item", "put_item", "delete_item"}
 THROTTLED = {
     "SlowDown",
-    "503",  # is SlowDown, too, where an answer has no body
+    "503",  # SlowDown in an answer without a body
     "Throttling",
     "ThrottlingException",
     "RequestLimitExceeded",
     "TooManyRequestsException",
     "ProvisionedThroughputExceededException",
 }
-#: AWS's own fault; botocore has tried again already.
+#: Errors of AWS itself; botocore has retried already.
 BROKEN = {"InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "502", "504"}
 
-#: What to do about a code that has one meaning whatever the call was.
+#: Advice on codes that mean the same for all calls.
 ADVICE = {
     **dict.fromkeys(EXPIRED, "the credentials have expired: get new ones and run again"),
     **dict.fromkeys(
@@ -109,7 +115,7 @@ ADVICE = {
     "RequestTimeout": "the connection is too slow or was cut: run again",
 }
 
-#: What CreateTable and UpdateTable carry -> its quota.
+#: Parameters of CreateTable and UpdateTable -> advice on their quota.
 QUOTAS = {
     "KeySchema": "the account has as many tables in this region as its quota allows: delete some, or ask AWS for more",
     "TableClass": "AWS takes two changes of the table class in 30 days: wait, or leave it alone with "
@@ -120,31 +126,31 @@ QUOTAS = {
     "alone with unmanaged: [billing]",
 }
 
-#: Answers that end well if one waits: while something else is being done, or while too much is asked for.
+#: Codes that pass with time: another change is in progress, or there are too many requests.
 TRANSIENT = {
     *THROTTLED,
     *("OperationAborted", "ConditionalRequestConflict", "ContinuousBackupsUnavailableException"),
     *("ServiceUnavailable", "BucketNotEmpty"),
 }
-#: Answers that end well if one waits for what was created a moment ago.
-NOT_YET_VISIBLE = {"NoSuchBucket", "404", "ResourceNotFoundException", "TableNotFoundException"}
-#: So often, for about a minute, a policy is put whose principals S3 does not know.
+#: Codes that pass with time if the resource was created a moment ago.
+NOT_YET_VISIBLE = NO_SUCH_BUCKET | NO_SUCH_TABLE
+#: How often a policy with unknown principals is put: for about a minute.
 PRINCIPAL_ATTEMPTS = 15
 #: AWS takes one change of tags in about two seconds, and one of a table's policy in fifteen.
 #: Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-considerations.html
 ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
-#: Answers to a creation that is none: what there is has to be looked at first.
+#: Codes of a creation of something that exists: its settings must be read first.
 ALREADY_THERE = {"BucketAlreadyOwnedByYou", "ResourceInUseException"}
-#: Answers that let a call be sent in another form. Source: the API reference of PutBucketTagging, on ABAC.
+#: Codes after which another form of the call is sent. Source: the API reference of PutBucketTagging, on ABAC.
 NOT_TAKEN = DENIED | UNSUPPORTED | {"InvalidRequest", "BadRequest"}
-#: Errors that say that the work is done already.
+#: Codes that mean that the work is done already.
 DONE = {
-    "delete_bucket": {"NoSuchBucket", "404"},
+    "delete_bucket": NO_SUCH_BUCKET,
     "delete_table": {"ResourceNotFoundException"},
 }
 
 
-#: Names of botocore's exceptions -> what to do; the first that fits.
+#: Exceptions of botocore -> advice; the first match counts.
 REMEDIES: tuple[tuple[set[str], str], ...] = (
     (
         {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"},
@@ -195,26 +201,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
-    if code in DENIED and call.operation == "get_caller_identity":
-        return (
-            "AWS asks for no permission, but the policy of a VPC endpoint may: permit sts:GetCallerIdentity there, or "
-            "set account_id to the account that owns the backend"
-        )
-    if code in DENIED and "object lock" in message:
-        return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
-    if code in DENIED and "resource-based policy" in message and _digest_of(call):
-        return (
-            "the digest policy of tf_lock_mode denies it: go without table, as all clients lock by file, or step back"
-        )
-    key = re.search(r"\bkms:\w+", message)
-    if code in DENIED and key:  # the object could be read, and not be deciphered
-        return f"needs {key[0]} on its KMS key"
     if code in DENIED:
-        needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
-        above = next((each for each in ABOVE if each in message), None)
-        if above:
-            return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
-        return needed
+        return _advice_on_denial(call, message)
     if code == "ValidationException" and call.operation in ITEM_CALLS:
         return "it is no lock table: the key of one is LockID, a string, and nothing else"
     quota = next((what for carried, what in QUOTAS.items() if carried in call.params), None)
@@ -223,8 +211,30 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
     return ADVICE.get(code, "see what AWS says")
 
 
+def _advice_on_denial(call: Call, message: str) -> str:
+    if call.operation == "get_caller_identity":
+        return (
+            "AWS asks for no permission, but the policy of a VPC endpoint may: permit sts:GetCallerIdentity there, or "
+            "set account_id to the account that owns the backend"
+        )
+    if "object lock" in message:
+        return "a retention or legal hold keeps it: wait until that is over, or lift it, then run again"
+    if "resource-based policy" in message and _digest_of(call):
+        return (
+            "the digest policy of tf_lock_mode denies it: go without table, as all clients lock by file, or step back"
+        )
+    key = re.search(r"\bkms:\w+", message)
+    if key:  # the object can be read, but not decrypted
+        return f"needs {key[0]} on its KMS key"
+    needed = f"needs {' and '.join((iam_action(call), *companions(call)))}"
+    above = next((each for each in ABOVE if each in message), None)
+    if above:
+        return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
+    return needed
+
+
 def or_foreign(call: Call, code: str, message: str) -> str:
-    """What else a denial without a reason can mean, as long as the bucket has not shown whose it is."""
+    """What else a denial without a reason can mean, if the account of the bucket is not known yet."""
     is_explained = re.search(r"not authorized|because|policy|kms:|object lock", message)
     if code not in DENIED or OWNER not in call.params or is_explained:
         return ""
@@ -232,13 +242,13 @@ def or_foreign(call: Call, code: str, message: str) -> str:
 
 
 def _digest_of(call: Call) -> bool:
-    """Whether it is about the digest of a state."""
+    """Whether the call is about the digest of a state."""
     name = call.params.get("Key", call.params.get("Item", {})) if call.operation in ITEM_CALLS else {}
     return str(name.get("LockID", {}).get("S")).endswith("-md5")
 
 
 def skew(headers: Mapping[str, str], now: datetime) -> str | None:
-    """How far this machine's clock is from that of an answer, if that is too far; None if it is not, or not said."""
+    """Compares the clock of this machine with that of an answer; None if they agree or the answer has no date."""
     try:
         theirs = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError, TypeError):
@@ -250,7 +260,7 @@ def skew(headers: Mapping[str, str], now: datetime) -> str | None:
 
 
 def whose(bucket: str, ours: Answer, expected: str | None) -> str:
-    """What a bare 403 of HeadBucket means, by the list of our own buckets. `expected`: whose we say that it must be."""
+    """What a 403 of HeadBucket means, according to the list of our own buckets. `expected`: the required account."""
     than = f" than {expected}" if expected else ""
     if isinstance(ours, Failure):
         either = f"the bucket belongs to another account{than}, or you need s3:ListBucket on it"
@@ -268,20 +278,20 @@ def not_enabled(region: str, has_token: bool) -> str:
 
 
 def undeleted(call: Call, answer: Response, on_write: WriteCallback) -> Failure | None:
-    """DeleteObjects answers 200 and names what it did not delete; `wrote` hears of it if that is not all."""
+    """DeleteObjects answers 200 and lists what it did not delete. Calls `on_write` if it deleted anything."""
     kept = answer.get("Errors") if call.operation == "delete_objects" else None
     if not kept:
         return None
     if len(kept) < len(call.params["Delete"]["Objects"]):
         on_write(call)
     code = kept[0]["Code"]
-    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:TOLD]]
-    message = "; ".join([*each, *([f"and {len(kept) - TOLD} more"] if kept[TOLD:] else [])])
+    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:NAMED]]
+    message = "; ".join([*each, *([f"and {len(kept) - NAMED} more"] if kept[NAMED:] else [])])
     return Failure(call, code, message, advice_on(call, code, message))
 
 
 def companions(call: Call) -> tuple[str, ...]:
-    """What else AWS asks for because of what a creation carries."""
+    """Further permissions that a creation needs because of its parameters."""
     if call.operation == "create_bucket" and "Tags" in call.params.get("CreateBucketConfiguration", {}):
         return ("s3:TagResource",)
     tagged = ("dynamodb:TagResource",) if call.operation == "create_table" and "Tags" in call.params else ()
@@ -303,8 +313,8 @@ def iam_action(call: Call) -> str:
 
 
 def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
-    """An error that is no answer of AWS's, as a sentence that says what to do."""
-    what, said = str(call) if call else "connecting to AWS", without_credentials(" ".join(str(error).split()))
+    """An error that is not an answer of AWS, as a sentence with advice."""
+    what, message = str(call) if call else "connecting to AWS", without_credentials(" ".join(str(error).split()))
     where = without_credentials(where)
     names = {each.__name__ for each in type(error).__mro__}
     strange = {"RecursionError": "redirected without end", "ResponseParserError": "answered by something else than AWS"}
@@ -314,8 +324,8 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
     advice = next((advice for known, advice in REMEDIES if names & known), "check the connection options and run again")
     if call and call.operation == "get_caller_identity" and names & {"HTTPClientError", "ConnectionError"}:
         advice += "; if no way leads to STS, set account_id to the account that owns the backend"
-    if "ParamValidationError" in names and "Unknown parameter" not in said:
+    if "ParamValidationError" in names and "Unknown parameter" not in message:
         advice = "botocore does not take this value: correct the option that it came from"
-    if "fips" in said:
+    if "fips" in message:
         advice += "; not every region has FIPS endpoints (AWS_USE_FIPS_ENDPOINT)"
-    return TfstateError(f"{what}: {said}; {advice.format(where=where)}")
+    return TfstateError(f"{what}: {message}; {advice.format(where=where)}")

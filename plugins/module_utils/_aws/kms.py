@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""KMS keys: which of them can encrypt a backend, and what the others need for it."""
+"""Which KMS keys can encrypt a backend, and advice on those that cannot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAIT = f"wait until it is {ENABLED}"
 
 
 def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
-    """The ARN of a key as DescribeKey tells of it. Raises Invalid if it cannot encrypt here.
+    """The ARN of a key that DescribeKey returned. Raises Invalid if it cannot encrypt in this region.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
@@ -43,16 +43,16 @@ def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
 
 
 def check_arn(name: str, region: str, partition: str) -> None:
-    """Raises Invalid if an ARN alone tells that it lies elsewhere: S3 takes it, and fails every upload later."""
+    """Raises Invalid if the ARN is in another region or partition: S3 accepts it, but then every upload fails."""
     here = f"arn:{partition}:kms:{region}:"
     if name.startswith("arn:") and not name.startswith(here):
         raise Invalid(f"kms_key_id {name} cannot be used: choose a key in {region}, whose ARN begins with {here}")
 
 
 def unseen_key(name: str, failure: Failure) -> list[str]:
-    """What to warn of, though the key could not be described. Raises Invalid where it cannot be used unseen."""
+    """Warnings about a key that could not be described. Raises Invalid if it cannot be used without that."""
     is_managed = name.startswith("alias/aws/")
-    if is_managed and failure.code == "NotFoundException":  # its first use makes it
+    if is_managed and failure.code == "NotFoundException":  # it is created on first use
         return []
     if failure.code in DENIED and ":key/" in name:
         return [f"the KMS key {name} could not be checked: {failure}"]

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the next page of an answer begins."""
+"""Pagination of answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .._core.model import Call, Response
 
-#: operation -> where the next page begins: what is asked, by what was answered.
+#: operation -> parameters of the next page, and the members of the answer that they come from.
 NEXT_PAGE = {
     "list_objects_v2": {"ContinuationToken": "NextContinuationToken"},
     "list_object_versions": {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"},
@@ -17,7 +17,7 @@ NEXT_PAGE = {
 
 
 def page_after(call: Call, answer: Response) -> Call | None:
-    """The call for the page that follows; None after the last one."""
-    marks = {asked: answer[told] for asked, told in NEXT_PAGE[call.operation].items() if answer.get(told)}
+    """The call for the next page; None after the last one."""
+    marks = {name: answer[member] for name, member in NEXT_PAGE[call.operation].items() if answer.get(member)}
     is_last = not marks or answer.get("IsTruncated") is False
     return None if is_last else replace(call, params={**call.params, **marks})

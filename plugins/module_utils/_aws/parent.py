@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The process that started this one. Once it is gone, nobody hears the result, and somebody may have started anew."""
+"""The parent process. Once it is gone, the result reaches nobody, and another run may have started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .write_tracker import releases_lock
 
 @dataclass(frozen=True)
 class Parent:
-    """Before a write: raises TfstateError if the parent process is gone. Locks can be released all the same."""
+    """Before a write: raises TfstateError if the parent process is gone. Locks can still be released."""
 
     pid: int = field(default_factory=os.getppid)
 

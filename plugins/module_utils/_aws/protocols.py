@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each part of the code needs of an AWS client. `_aws.client.Aws` has all of it, and so do the fakes of tests."""
+"""Protocols of AWS clients, for each part of the code what it needs. `_aws.client.Aws` implements all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ReadWriteClient(Protocol):
-    """Reads and writes. `newly_created`: the resource was created a moment ago, so that "not found" is asked again."""
+    """Reads and writes. `newly_created`: the resource was created a moment ago, so that not-found codes are retried."""
 
     @abstractmethod
     def read(self, calls: Sequence[Call], newly_created: bool = False) -> list[Answer]: ...
@@ -22,7 +22,7 @@ class ReadWriteClient(Protocol):
 
 
 class PolicyClient(ReadWriteClient, Protocol):
-    """For the policy of a bucket or table, which takes effect some time after it was put."""
+    """For the policy of a bucket or table, which takes effect some time after the write."""
 
     def partition(self) -> str: ...
     def late(self) -> bool: ...

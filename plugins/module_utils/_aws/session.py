@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sessions and clients: whose credentials, which endpoint, and what every one of them shares."""
+"""Sessions and clients of botocore: credentials, endpoints, and what they share."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ except ImportError as missing:
 else:
     BOTOCORE_MISSING = None
 
-#: Connections to one target, and reads side by side.
-LANES = 3
+#: Connections to one target, and parallel calls.
+WORKERS = 3
 USER_AGENT = "cornerstone.tfstate"
-#: The folder of the AWS CLI.
+#: The cache directory of the AWS CLI.
 CACHE = "~/.aws/cli/cache"
 LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The connection options of a task, as the argument spec gives them; None where nothing was asked."""
+    """The connection options of a task; None if omitted."""
 
     region: str
     profile: str | None = None
@@ -58,7 +58,7 @@ class Connection:
     aws_ca_bundle: str | None = None
     aws_config: Mapping[str, Any] | None = None
     cache_credentials: bool = True
-    #: Whose every bucket must be; None: the account of the credentials.
+    #: The account that must own every bucket; None for the account of the credentials.
     account_id: str | None = None
 
 
@@ -66,7 +66,7 @@ def session_of(connection: Connection) -> Any:
     session = _blank()
     session.set_config_variable("region", connection.region)
     if connection.access_key:
-        # Explicit keys beat the environment whole: a profile named there is not even looked up.
+        # Explicit keys override the whole environment: a profile in it is not even looked up.
         session.session_var_map["profile"] = (None, [], None, None)
         session.set_credentials(connection.access_key, connection.secret_key, connection.session_token)
     elif connection.profile:
@@ -79,7 +79,7 @@ def session_of(connection: Connection) -> Any:
     return _assumed(session, connection) if connection.assume_role_arn else session
 
 
-#: What botocore calls the origin of credentials, where a profile leads to them, and what is special about it.
+#: Methods of botocore's credentials that come from a profile, and a suffix for messages.
 _OF_PROFILE = {
     "shared-credentials-file": "",
     "config-file": "",
@@ -90,18 +90,18 @@ _OF_PROFILE = {
     "custom-process": " (credential_process)",
 }
 _ELSEWHERE = {"env": "environment", "container-role": "container role", "iam-role": "instance role"}
-#: An AWS access key ID is longer. Of a shorter one, the ends would be all of it.
+#: AWS access key IDs are longer. The ends of a shorter one would show all of it.
 _SHORTEST_KEY_ID = 16
 
 
 def credentials_name(connection: Connection, session: Any) -> str | None:
-    """By which credentials AWS is called, without any secret; None before the first call."""
+    """The name of the credentials, without any secret; None before the first call."""
     if connection.assume_role_arn:
         given = f"profile {connection.profile}" if connection.profile else _key_name(connection.access_key)
         return f"role {connection.assume_role_arn}" + (f" from {given}" if given else "")
     if connection.access_key:
         return _key_name(connection.access_key)
-    credentials = session._credentials  # where the first client has put them: asking again may take seconds, or fail
+    credentials = session._credentials  # set by the first client: loading them again may take seconds, or fail
     if credentials is None:
         return None
     method = str(credentials.method)
@@ -111,7 +111,7 @@ def credentials_name(connection: Connection, session: Any) -> str | None:
         return f"web identity (role {role})" if role else "web identity"
     if method in _OF_PROFILE:
         return f"profile {profile or 'default'}{_OF_PROFILE[method]}"
-    held = vars(credentials)  # the properties of some credentials renew them
+    held = vars(credentials)  # reading the properties would refresh some credentials
     key = f" ({_key_name(held.get('access_key') or held.get('_access_key'))})" if method == "env" else ""
     return _ELSEWHERE.get(method, method) + key
 
@@ -124,13 +124,13 @@ def _key_name(key_id: str | None) -> str:
 
 @dataclass
 class Session:
-    """A session with its clients, when they are to end, and who AWS says it is."""
+    """A session with its clients, their deadline, and the caller identity."""
 
     botocore: Any
     clients: dict[str, Any] = field(default_factory=dict)
     identity: Response | None = None
-    #: The file of callers is no longer believed: AWS did not take the credentials.
-    asks_anew: bool = False
+    #: The cached caller is not used: AWS refused the credentials.
+    ignores_cache: bool = False
     deadline: float = 0.0
 
 
@@ -138,31 +138,31 @@ _last: tuple[Any, Session] | None = None
 
 
 def session_for(connection: Connection) -> Session:
-    """The last session, if the question is the same: the role's task asks for the bucket, and then for the table."""
+    """The last session, if the connection is the same: a task of the role needs one for the bucket and the table."""
     global _last
-    question, last = (connection, dict(os.environ)), _last  # read once: the inventory asks in threads
+    question, last = (connection, dict(os.environ)), _last  # read once: the inventory uses threads
     if last is None or last[0] != question:
         last = _last = (question, Session(session_of(connection)))
     return last[1]
 
 
 def _nobody_to_ask(_question: str) -> str:
-    """Of an MFA code; the terminal, if there is one, belongs to Ansible."""
+    """Instead of a prompt for an MFA code: the terminal, if any, belongs to Ansible."""
     raise botocore.exceptions.RefreshWithMFAUnsupportedError()
 
 
-#: At most one. A list's `pop` gives it to one thread only.
+#: At most one session. `pop` is atomic, so only one thread gets it.
 _spare: list[Any] = []
 
 
 def _blank() -> Any:
-    """A session that has read nothing yet: the spare one of a forked process, or a new one."""
+    """A session that has not read any configuration: the spare one of a forked process, or a new one."""
     try:
         session = _spare.pop()
     except IndexError:
         session = botocore.session.Session()
     session.register_component("data_loader", _loader())
-    # Session tokens of the global endpoint are not known in regions that have to be enabled.
+    # Session tokens of the global endpoint are invalid in opt-in regions.
     session.set_config_variable("sts_regional_endpoints", "regional")
     return session
 
@@ -171,7 +171,7 @@ _shared_loader: Any = None
 
 
 def _loader() -> Any:
-    """One loader for every session: each of its own would parse the service models again, at 150 ms and 15 MB."""
+    """One loader for all sessions: another one would parse the service models again, at 150 ms and 15 MB."""
     global _shared_loader
     if _shared_loader is None:
         _shared_loader = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
@@ -183,19 +183,19 @@ def warm() -> None:
     if BOTOCORE_MISSING:
         return
     loader = _loader()
-    # What cannot be loaded here is loaded by whoever needs it, who also says what is wrong with it.
+    # Whatever cannot be loaded here is loaded when it is needed, and reported then.
     with suppress(botocore.exceptions.BotoCoreError, OSError, ValueError):
         for service in ("s3", "dynamodb", "sts"):
             for kind in ("service-2", "endpoint-rule-set-1"):
                 loader.load_service_model(service, kind)
         for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
             loader.load_data(name)
-    # Registering its handlers takes as long as five requests. It reads nothing before it is asked for something.
+    # Registering its handlers takes as long as five requests. A session reads nothing before its first use.
     _spare[:] = [botocore.session.Session()]
-    # What the first connection would else do in each of them: set up OpenSSL, import a codec.
+    # Otherwise the first connection of every process sets up OpenSSL and imports a codec.
     botocore.httpsession.create_urllib3_context()
     codecs.lookup("idna")
-    gc.freeze()  # else the collector of each forked process walks through all this, and so copies every page of it
+    gc.freeze()  # otherwise the garbage collector of every forked process touches and copies all these pages
 
 
 def _assumed(source: Any, connection: Connection) -> Any:
@@ -215,9 +215,9 @@ def _assumed(source: Any, connection: Connection) -> Any:
         extra_args={name: value for name, value in named.items() if value},
         cache=cache if connection.cache_credentials else None,
     )
-    fetch = (
-        partial(cache.alone, fetcher.fetch_credentials) if connection.cache_credentials else fetcher.fetch_credentials
-    )
+    fetch = fetcher.fetch_credentials
+    if connection.cache_credentials:
+        fetch = partial(cache.fetch_once, fetch)
     session = _blank()
     session.session_var_map["profile"] = (None, [], None, None)
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
@@ -225,9 +225,9 @@ def _assumed(source: Any, connection: Connection) -> Any:
 
 
 class _Cache:
-    """Credentials of assumed roles where the AWS CLI keeps them, mode 0600, so that a run assumes each role once.
+    """Credentials of assumed roles in the cache of the AWS CLI, mode 0600, so that a run assumes each role once.
 
-    `scope` keeps apart what the key of botocore does not: who assumed the role, and at which endpoint.
+    `scope` distinguishes what the key of botocore does not: the caller that assumed the role, and the endpoint.
     """
 
     def __init__(self, folder: str, scope: str = "") -> None:
@@ -242,11 +242,11 @@ class _Cache:
         return self._files[key + self._scope]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        with suppress(OSError):  # a home that cannot be written costs a request a task, and is no error
+        with suppress(OSError):  # a read-only home costs a request for each task and is not an error
             self._files[key + self._scope] = value
 
-    def alone(self, fetch: Callable[[], Any]) -> Any:
-        """Lets one process at a time assume the role, so that the others find its credentials here."""
+    def fetch_once(self, fetch: Callable[[], Any]) -> Any:
+        """Only one process at a time assumes the role, so that the others find its credentials in the cache."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = (self._folder / f"tfstate-{self._scope}.lock").open("w")
@@ -258,9 +258,9 @@ class _Cache:
 
 
 def known_caller(session: Any, connection: Connection) -> Response | None:
-    """What AWS answered a task before this one to GetCallerIdentity, for the very same access key.
+    """The cached answer to GetCallerIdentity for the same access key.
 
-    An access key belongs to one account for ever. The credentials of a role have a new one each time it is assumed.
+    An access key always belongs to the same account. Credentials of a role have a new one each time.
     """
     if not connection.cache_credentials:
         return None
@@ -269,12 +269,12 @@ def known_caller(session: Any, connection: Connection) -> Response | None:
         known = _Cache(CACHE)[name]
         is_whole = is_account(known["Account"]) and isinstance(known["Arn"], str)
         return {part: known[part] for part in ("Account", "Arn")} if known["Key"] == access_key and is_whole else None
-    except (KeyError, TypeError):  # not there, or somebody else's file
+    except (KeyError, TypeError):  # missing, or not our format
         return None
 
 
-def is_account(said: object) -> bool:
-    return bool(re.fullmatch(r"[0-9]{12}", str(said)))
+def is_account(text: object) -> bool:
+    return bool(re.fullmatch(r"[0-9]{12}", str(text)))
 
 
 def remember_caller(session: Any, connection: Connection, caller: Response) -> None:
@@ -284,7 +284,7 @@ def remember_caller(session: Any, connection: Connection, caller: Response) -> N
 
 
 def _caller_file(session: Any, connection: Connection) -> tuple[str, str]:
-    """A file for each way to credentials, so that there are no more of them than of roles; and whose answer counts."""
+    """The name of the file, one for each source of credentials, and the hash of the access key that it is for."""
     credentials = session.get_credentials()
     if credentials is None:
         raise botocore.exceptions.NoCredentialsError()
@@ -295,7 +295,7 @@ def _caller_file(session: Any, connection: Connection) -> tuple[str, str]:
 
 
 def is_of_aws(client: Any) -> bool:
-    """Whether it talks to AWS itself, by whichever of its hosts, and not to a store that answers like it."""
+    """Whether the endpoint belongs to AWS, and not to an S3-compatible store."""
     host = urlsplit(client.meta.endpoint_url).hostname or ""
     outputs = [each["outputs"] for each in _loader().load_data("partitions")["partitions"]]
     names = {each[kind] for each in outputs for kind in ("dnsSuffix", "dualStackDnsSuffix")}
@@ -310,7 +310,7 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         "retries": {"mode": "standard", "total_max_attempts": 6},
         "connect_timeout": 10,
         "read_timeout": 30,
-        "max_pool_connections": LANES,
+        "max_pool_connections": WORKERS,
         "user_agent_extra": USER_AGENT,
     }
     if addressed:

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether anything lasts of what a task wrote, for a run that failed."""
+"""Whether a failed run changed anything permanently."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DELETIONS = {"delete_object", "delete_item"}
 
 @dataclass
 class WriteTracker:
-    """Hears of every write, and knows what of it lasts: not the locks that were taken and released again."""
+    """Tracks writes. True if any of them is permanent, which excludes locks that were released again."""
 
     on_write: WriteCallback
-    _is_more: bool = False
+    _has_changed: bool = False
     _locks: set[str] = field(default_factory=set)
 
     def __call__(self, call: Call) -> None:
@@ -27,19 +27,19 @@ class WriteTracker:
         elif lock in self._locks:
             self._locks.discard(lock)
         else:
-            self._is_more = True
+            self._has_changed = True
 
     def __bool__(self) -> bool:
-        return self._is_more or bool(self._locks)
+        return self._has_changed or bool(self._locks)
 
 
 def releases_lock(call: Call) -> bool:
-    """Whether a write takes away a lock, and nothing else."""
+    """Whether a write only deletes a lock."""
     return call.operation in DELETIONS and bool(_lock(call))
 
 
 def _lock(call: Call) -> str:
-    """Its lock file or its item; empty for a write of anything else."""
+    """The name of its lock file or item; empty for any other write."""
     key = call.params.get("Key") or call.params.get("Item", {})
     name = key if isinstance(key, str) else str(key.get("LockID", {}).get("S", ""))
     is_lock = name.endswith(".tflock") if isinstance(key, str) else not name.endswith("-md5")

@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from .._aws.errors import NO_SUCH_VERSION
 from .._aws.protocols import BackendClient
 from .._core.model import Call, Failure, Target, TfstateError
 from .._engine.guard import Refused
-from .._state.inspection import GONE, etag_md5
+from .._state.inspection import etag_md5
 from .bodies import Measure, Measured, damaged
 from .inventory import items, name_of, raw_items_of, versions
 from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
@@ -23,8 +24,6 @@ from .storage import PIECE, Storage, rewriting, scratch
 ROUNDS = 3
 #: Returned by GetObject and accepted by PutObject.
 CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
-#: The version was deleted after it was listed.
-GONE_VERSION = {"NoSuchVersion", *GONE}
 _UNSAVED = "cannot be saved"
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
@@ -229,7 +228,7 @@ class Backup:
         self.aws.renew()
         with scratch() as body:
             answer = self.aws.stream(Call("s3", "get_object", self._version(each)), rewriting(body))
-            if isinstance(answer, Failure) and answer.code in GONE_VERSION:
+            if isinstance(answer, Failure) and answer.code in NO_SUCH_VERSION:
                 return answer
             if isinstance(answer, Failure):
                 raise TfstateError(f"{each} {_UNSAVED}: {answer}")

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from .._aws.client import Aws
+from .._aws.errors import NO_SUCH_OBJECT
 from .._bucket import public_access
 from .._core.model import Call, CallFailed, Failure, Response, Target, TfstateError
 from .._engine.guard import Refused
 from .._local.files import PRIVATE_FILE, read_text, write_private_text
 from .._locks.locking import UNMET
-from .._locks.stores import ABSENT
 from .bodies import Measure, Measured
 from .manifest import MANIFEST
 
@@ -232,7 +232,7 @@ class Prefix:
         """None if the object does not exist."""
         self.aws.renew()
         answer = self.aws.stream(Call("s3", "get_object", self._object(name)), begin)
-        if isinstance(answer, Failure) and answer.code not in ABSENT:
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
             raise CallFailed(answer)
         return None if isinstance(answer, Failure) else answer
 

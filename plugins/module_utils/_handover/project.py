@@ -17,7 +17,7 @@ from .._bucket import BUCKET as STATE_BUCKET
 from .._core.provider import BUCKET, TABLE, Block, ProviderArguments, Reference, Value
 from .._policy.document import MOVED
 from .._table import TABLE as LOCK_TABLE
-from .._terraform.backend_config import Backend, arguments
+from .._terraform.backend_config import BackendConfig, arguments
 from .._terraform.hcl import hcl_text
 from .provider_arguments import LEFT_ALONE, TABLE_ORDER, arguments_of, ignored
 
@@ -35,7 +35,7 @@ class Project:
     """A hand-over. The facets are in the form in which tf_state_bucket and tf_lock_table return them."""
 
     #: The bootstrapped backend as its projects use it, with the key under which this one keeps its own state.
-    backend: Backend
+    backend: BackendConfig
     bucket: Mapping[str, Any]
     table: Mapping[str, Any] | None = None
     provider_version: str = PROVIDER_VERSION
@@ -48,7 +48,7 @@ class Project:
     besides: tuple[str, ...] = ()
 
     @property
-    def own(self) -> Backend:
+    def own(self) -> BackendConfig:
         """The backend of this project: no other project locks its key, so lock files are enough where they work."""
         return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
@@ -153,7 +153,7 @@ def _terraform(project: Project) -> Block:
     )
 
 
-def _provider(backend: Backend) -> Block:
+def _provider(backend: BackendConfig) -> Block:
     """As the backend block reaches AWS. No default_tags: they would tag what nobody asked to be tagged."""
     attributes: dict[str, Value] = {"region": backend.region}
     if backend.profile:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from .._terraform.backend_config import Backend
+from .._terraform.backend_config import BackendConfig
 from .project import Project, bucket_resources, configuration, table_resources
 
 README, TABLE_FILE = "README.md", "table.tf"
@@ -58,7 +58,7 @@ def readme(project: Project) -> str:
     )
 
 
-def _digest_item(backend: Backend) -> str:
+def _digest_item(backend: BackendConfig) -> str:
     """What makes a client notice that the state is missing."""
     return f" and its digest, the item `{backend.bucket}/{backend.key}-md5`" if backend.locks_in_table else ""
 

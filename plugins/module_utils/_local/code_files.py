@@ -219,34 +219,38 @@ def read_code(
 
 
 def _read(collector: Collector, path: str, source: str, role: str | None) -> None:
-    """What is too large or no file counts as unreadable, unless it can only be something else."""
+    """Adds a file to the map. One that cannot be read is on it as such, unless its name says nothing."""
     try:
-        about = os.stat(path)  # noqa: PTH116 - 12,000 Path objects cost a second
-        data = _bytes(path, source, about) if stat.S_ISREG(about.st_mode) else None
-    except _Unread as problem:
-        collector.fail(path, str(problem))
+        text = _text(path, source)
+    except FileNotFoundError:  # a dangling link was reported by its tree; any other file was deleted meanwhile
         return
-    except FileNotFoundError:  # of a link, its tree says so; else it went meanwhile
-        return
-    except OSError as error:
+    except (_Unread, OSError) as problem:
         if source != NEARBY:
-            collector.fail(path, str(error.strerror or error))
+            reason = problem.strerror if isinstance(problem, OSError) else None
+            collector.fail(path, str(reason or problem))
         return
+    if text is not None:
+        collector.add(path, text, role)
+
+
+def _text(path: str, source: str) -> str | None:
+    """The text of a file; None if it can only be something else. Raises _Unread if it may matter and is not text."""
+    about = os.stat(path)  # noqa: PTH116 - 12,000 Path objects cost a second
+    if not stat.S_ISREG(about.st_mode):
+        if source == SCRIPT:
+            return None
+        raise _Unread("it is no regular file")
+    data = _bytes(path, source, about)
     if data is None:
-        if not stat.S_ISREG(about.st_mode) and source not in (SCRIPT, NEARBY):
-            collector.fail(path, "it is no regular file")
-        return
+        return None
     is_wide = source == SCRIPT and data.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = data.decode("utf-16", "replace") if is_wide else data.decode("utf-8-sig", "surrogateescape")
-    if "\0" in text and source not in (CHECKOUT, SCRIPT):  # UTF-16, or no text at all
-        if source != NEARBY:
-            collector.fail(path, "it is not UTF-8")
-        return
+    if "\0" in text and source not in (CHECKOUT, SCRIPT):
+        raise _Unread("it is not UTF-8")
     for start, reason in STAND_INS.items():
         if text.startswith(start) and source != NEARBY:
-            collector.fail(path, reason)
-            return
-    collector.add(path, text, role)
+            raise _Unread(reason)
+    return text
 
 
 class _Unread(Exception):

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Local files: read whole, written whole or not at all."""
+"""Local files, which are written atomically."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from .._core.model import Invalid, TfstateError
 
-#: The most that a new file is opened to; the umask takes away from it, as from any file that a command creates.
+#: The mode of new files, minus the umask.
 USUAL_FILE = 0o666
-#: For what is about states and backends: whose secrets, locks and weaknesses they are, is nobody else's business.
+#: The mode of new files about states and backends, whose contents are secret.
 PRIVATE_FILE = 0o600
 
 
 def expanded(path: str) -> Path:
-    """With the home of whoever it begins with. Raises Invalid if there is nobody of that name."""
+    """The path with ~ expanded. Raises Invalid if the user does not exist."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -30,7 +30,7 @@ def expanded(path: str) -> Path:
 
 
 def read_text(path: str) -> str | None:
-    """The text of a file; None if there is none."""
+    """The text of a file; None if it does not exist."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -40,17 +40,17 @@ def read_text(path: str) -> str | None:
 
 
 def write_private_text(path: str, text: str) -> None:
-    """As `write_text`, for nobody but the user who runs it if the file is new."""
+    """Like `write_text`; a new file is readable by its owner only."""
     write_text(path, text, PRIVATE_FILE)
 
 
 def write_text(path: str, text: str, mode_if_new: int = USUAL_FILE) -> None:
-    """Replaces the file in one step: whoever reads it sees the old text or the new one, never half of it."""
+    """Replaces the file atomically: a reader sees either the old or the new text."""
     write_bytes(path, text.encode(), mode_if_new)
 
 
 def write_bytes(path: str, body: bytes, mode_if_new: int = USUAL_FILE) -> None:
-    """As `write_text`. A file that is there keeps its mode; of a new one the umask is taken away."""
+    """Like `write_text`. An existing file keeps its mode; the umask applies to a new one."""
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_bytes(path: str, body: bytes, mode_if_new: int = USUAL_FILE) -> None:
 
 
 def _replace(target: Path, body: bytes, mode: int | None, mode_if_new: int) -> None:
-    """The system takes the umask away where it makes the draft: asking for it would change it for other threads."""
+    """The system applies the umask to the draft: reading the umask here would change it for other threads."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_if_new if mode is None else PRIVATE_FILE)
     try:
@@ -80,7 +80,7 @@ def _replace(target: Path, body: bytes, mode: int | None, mode_if_new: int) -> N
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits, as it would leave the draft of a file behind."""
+    """Delays Ctrl-C, which would leave the draft of a file behind."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

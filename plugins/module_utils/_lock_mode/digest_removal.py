@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendClient, LockClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
@@ -20,7 +21,7 @@ from .._locks.locking import UNMET, AlreadyLocked, RetryPolicy, check_held, held
 from .._locks.maintenance import operation_lock
 from .._locks.stores import Lock, Place, place_in
 from .._repair.digest_item import DigestItem, removal
-from .._state.inspection import GONE, fingerprint
+from .._state.inspection import fingerprint
 from .._state.listing import item_of
 from .._terraform.scope import Scope
 
@@ -86,7 +87,7 @@ class DigestRemoval:
 
     def _is_removed(self, place: Place, seen: DigestItem, locks: Sequence[Lock]) -> bool:
         answer = fingerprint(self.aws, self.scope, place.path)
-        if isinstance(answer, Failure) and answer.code not in GONE:
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
             raise CallFailed(answer)
         md5 = None if isinstance(answer, Failure) else answer["md5"]
         if md5 is None or (not self.takes_all and seen.text in (None, md5)):

@@ -11,10 +11,11 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._locks.locking import UNCONDITIONAL, UNMET
-from .._state.inspection import GONE, fingerprint
+from .._state.inspection import fingerprint
 from .._state.listing import versions_under
 from .._terraform.scope import Scope
 
@@ -115,7 +116,7 @@ class _Trial:
     def _etag(self) -> str | None:
         """None if there is no object."""
         answer = fingerprint(self.aws, self.scope, self.key, reads=True)
-        if isinstance(answer, Failure) and answer.code in GONE:
+        if isinstance(answer, Failure) and answer.code in NO_SUCH_OBJECT:
             return None
         if isinstance(answer, Failure):
             raise CallFailed(answer)

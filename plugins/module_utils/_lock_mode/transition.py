@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from .._aws.client import Aws
+from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_TABLE
 from .._core.model import Call, CallFailed, Failure
 from .._core.printable import printable
 from .._locks.lease import Lease
@@ -25,7 +26,7 @@ from .._migration.deny_policy import is_denied
 from .._migration.moved_states import denied_by_policy
 from .._repair.digest_check import SETTLE_S, Digest, check_digests
 from .._repair.digest_item import DigestItem
-from .._state.inspection import GONE, fingerprint
+from .._state.inspection import fingerprint
 from .._state.listing import MARK, Objects, TableItem, items
 from .._terraform.scope import LEASE, Scope
 from .client_watch import ClientWatch, WatchResult
@@ -33,8 +34,6 @@ from .digest_policy import DigestPolicy, read_digest_policy, set_digest_policy
 from .digest_removal import DigestRemoval, DigestRemovalResult, digest_items, is_ours
 from .requirements import DYNAMODB, LOCKFILE, several
 
-#: Of a table.
-NOT_FOUND = {"ResourceNotFoundException", "TableNotFoundException"}
 #: How often digests are listed that were written before the digest policy was in effect everywhere.
 ROUNDS = 3
 #: The option by which a move takes the lock in the table, too.
@@ -134,7 +133,7 @@ class Transition:
         (answer,) = self.aws.read([Call("dynamodb", "describe_table", {"TableName": self.scope.table})])
         if not isinstance(answer, Failure):
             return str(answer["Table"]["TableArn"])
-        if answer.code not in NOT_FOUND or not self._is_forward:
+        if answer.code not in NO_SUCH_TABLE or not self._is_forward:
             raise CallFailed(answer)
         self.missing_table, self.scope = answer, replace(self.scope, table=None)
         return None
@@ -302,6 +301,6 @@ class Transition:
 
 
 def _is_gone(answer: Any) -> bool:
-    if isinstance(answer, Failure) and answer.code not in GONE:
+    if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
         raise CallFailed(answer)
     return isinstance(answer, Failure) or answer["md5"] is None

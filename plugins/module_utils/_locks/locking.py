@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TypeAlias
 
-from .._aws.errors import MAYBE_UNSEEN
+from .._aws.errors import MAYBE_UNSEEN, NO_SUCH_OBJECT
 from .._aws.protocols import LockClient
 from .._core.model import CallFailed, TfstateError
 from .._terraform.protocol import LockInfo, Wedged, lock_file, lock_name, marshal
@@ -21,7 +21,7 @@ from .holders import sentence
 from .stores import FileStore, Lock, Place, Store, stores
 
 #: Error codes: the condition does not hold, or the object or item is gone.
-UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", "NoSuchKey", "404"}
+UNMET = {"ConditionalCheckFailedException", "PreconditionFailed", "412", *NO_SUCH_OBJECT}
 #: Error codes of stores without conditional deletes.
 UNCONDITIONAL = {"NotImplemented", "XNotImplemented", "UnsupportedArgument", "501"}
 #: Waits for a lock that somebody else holds and returns True, or returns False to give up.

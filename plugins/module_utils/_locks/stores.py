@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import LockClient
 from .._core.model import Answer, Call, CallFailed, Failure, Response
 from .._terraform.protocol import IS_STATE, LockInfo, Wedged, lock_file, lock_id, parsed, seen_id
 from .._terraform.scope import Scope
 from .._terraform.state_document import is_state
 
-ABSENT = {"NoSuchKey", "404"}
 #: The bytes of a lock file that are read: no record is longer.
 LONGEST_RECORD = 65536
 
@@ -82,7 +82,7 @@ class FileStore:
             return lambda piece: body.extend(piece[: LONGEST_RECORD - len(body)])
 
         answer = aws.stream(Call("s3", "get_object", self._object), begin)
-        if isinstance(answer, Failure) and answer.code in ABSENT:
+        if isinstance(answer, Failure) and answer.code in NO_SUCH_OBJECT:
             return None
         return _known(answer), bytes(body)
 

@@ -15,12 +15,12 @@ from .._aws.errors import DENIED
 from .._core.model import CallFailed, Failure, Invalid, TfstateError
 from .._engine.guard import Refused
 from .._local.local_states import LocalState, local_states
-from .._local.project import Project
+from .._local.project import TerraformProject
 from .._locks.locking import REPEAT_S
 from .._locks.timeout import LockTimeout
 from .._state import listing
 from .._state.errors import NotAState
-from .._terraform.backend_config import Backend
+from .._terraform.backend_config import BackendConfig
 from .._terraform.code_known import Known
 from .._terraform.protocol import LockInfo
 from .deny_policy import is_denied
@@ -89,8 +89,8 @@ class Migration:
     lock_timeout_s: int
     #: The lock record, without id, path and info.
     info: LockInfo
-    project: Project | None
-    backend: Backend | None
+    project: TerraformProject | None
+    backend: BackendConfig | None
     init: bool
     verify_plan: bool
     remove_local: bool
@@ -196,7 +196,7 @@ class Migration:
             workspace = scope.split(path)[1]
             yield workspace, self.target.path(workspace) if side.key else path, side.stored(path, {})
 
-    def _plan_update(self, project: Project, backend: Backend) -> None:
+    def _plan_update(self, project: TerraformProject, backend: BackendConfig) -> None:
         source = self.source.named if self.source else None
         self.project_update = project_update = plan_update(
             project, backend, source, self.init, self.verify_plan, self.known
@@ -206,7 +206,7 @@ class Migration:
         if self.rows and not self.source and project_update.not_simple:
             raise Refused(f"the states of {project.folder} stay where they are, as its code would not follow: {PASTE}")
         if self.remove_local:
-            project_update.leftovers = [path for state in self.local.values() for path in state.leftovers]
+            project_update.leftovers = [path for state in self.local.values() for path in state.obsolete_files]
 
     # Changes.
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from .._engine.guard import Refused
 from .._local.local_states import LocalState, local_states, remove
-from .._local.project import Claim, Project, block_text
+from .._local.project import DeclaredBackend, TerraformProject, block_text
 from .._terraform.backend_block import Edit, NotSimple
-from .._terraform.backend_config import Backend, arguments
+from .._terraform.backend_config import BackendConfig, arguments
 from .._terraform.code_known import Known
-from .._terraform.code_layer import Unreadable, refusal
+from .._terraform.code_layer import UnreadableCode, refusal
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 
 #: The arguments that depend on the lock mode.
@@ -38,8 +38,8 @@ class NamedBackend:
 class ProjectUpdate:
     """What a project needs to use its states at the destination, and what was done."""
 
-    project: Project
-    backend: Backend
+    project: TerraformProject
+    backend: BackendConfig
     edits: list[Edit]
     not_simple: NotSimple | None
     must_init: bool
@@ -96,18 +96,18 @@ class ProjectUpdate:
 
     def prove(self, workspaces: Iterable[str]) -> None:
         for workspace in workspaces:
-            self.project.prove(workspace)
+            self.project.verify_plan(workspace)
         self.is_proven = True
 
     def remove(self, states: Iterable[LocalState]) -> None:
-        for path in [path for state in states for path in state.leftovers]:
+        for path in [path for state in states for path in state.obsolete_files]:
             remove(path)
             self.removed.append(path)
 
 
 def plan_update(
-    project: Project,
-    backend: Backend,
+    project: TerraformProject,
+    backend: BackendConfig,
     source: NamedBackend | None,
     init: bool,
     verify_plan: bool,
@@ -115,7 +115,7 @@ def plan_update(
 ) -> ProjectUpdate:
     """What is to be done. Raises Refused if it is not the project of these states; without a source, local states."""
     _check_way(project, source)
-    claims = list(project.claims())
+    claims = list(project.declared_backends())
     prefix = backend.workspace_key_prefix
     whole = WORKSPACE_KEY_PREFIX if prefix is None else prefix
     target = NamedBackend(backend.bucket, backend.key, whole, backend.region)
@@ -139,8 +139,8 @@ def plan_update(
 
 
 def _complete_claims(
-    project: Project, claims: Sequence[Claim], known: Sequence[Known]
-) -> tuple[list[Claim], list[Unreadable]]:
+    project: TerraformProject, claims: Sequence[DeclaredBackend], known: Sequence[Known]
+) -> tuple[list[DeclaredBackend], list[UnreadableCode]]:
     """The claims completed by code_known, and those that stay unknown: their states may be in another backend."""
     found, unknown = [], []
     is_initialised = any(claim.is_checkout for claim in claims)
@@ -151,7 +151,7 @@ def _complete_claims(
             word = next((each for each in known if each.covers([path], [root])), None)
             if word is None:
                 reason = "it names no bucket: only the command line of its init does, or the file that tfbackend names"
-                unknown.append(Unreadable(path, reason))
+                unknown.append(UnreadableCode(path, reason))
             elif word.backend is not None:
                 given = {name: value for name, value in claim.arguments.items() if value is not None}
                 said = replace(claim, arguments={**claim.arguments, **word.backend, **given})
@@ -159,18 +159,18 @@ def _complete_claims(
     return found, unknown
 
 
-def _undone(project: Project, not_simple: NotSimple) -> str:
+def _undone(project: TerraformProject, not_simple: NotSimple) -> str:
     return f"the code of {project.folder} can be neither initialised nor proven: {not_simple.reason}; {PASTE}"
 
 
-def _check_way(project: Project, source: NamedBackend | None) -> None:
+def _check_way(project: TerraformProject, source: NamedBackend | None) -> None:
     """Raises Refused if a client would find a local state and migrate that."""
     used = [state.url for state in local_states(project.folder).values() if state.is_in_use] if source else []
     if used:
         raise Refused(f"{', '.join(used)} would be taken for the state by {project.client} init: move it away first")
 
 
-def _check(claim: Claim, source: NamedBackend | None, target: NamedBackend) -> None:
+def _check(claim: DeclaredBackend, source: NamedBackend | None, target: NamedBackend) -> None:
     """Raises Refused if the code belongs to other states."""
     if claim.backend == "local" and not claim.arguments:
         return
@@ -187,13 +187,13 @@ def _check(claim: Claim, source: NamedBackend | None, target: NamedBackend) -> N
         raise Refused(f"{claim.place} {verb} the lock table {table}: give it as source_table, so that its locks count")
 
 
-def _fits(claim: Claim, named: NamedBackend) -> bool:
+def _fits(claim: DeclaredBackend, named: NamedBackend) -> bool:
     whole = {"workspace_key_prefix": WORKSPACE_KEY_PREFIX} if claim.is_checkout else {}
     said = {**whole, **claim.arguments}
     where = {name: value for name, value in asdict(named).items() if name != "dynamodb_table"}
     return all(said.get(name) in (None, value) for name, value in where.items())
 
 
-def _dropped(claims: Iterable[Claim], backend: Backend) -> list[str]:
+def _dropped(claims: Iterable[DeclaredBackend], backend: BackendConfig) -> list[str]:
     said = {name for claim in claims if claim.backend == "s3" for name in claim.arguments}
     return sorted(said - set(arguments(backend)) - LOCKING)

@@ -23,7 +23,7 @@ from .._locks.stores import Lock
 from .._policy.document import MOVED
 from .._state.errors import NotAState
 from .._terraform.protocol import LockInfo, lock_id, uuid_of
-from .._terraform.state_document import Document, Unreadable, document_of
+from .._terraform.state_document import Document, UnreadableState, document_of
 from .stored_state import MOST_TAGS, TAG, StoredState, digest_of, mark_of
 
 #: What is left to do for a state.
@@ -174,7 +174,7 @@ def _readable(body: bytes | None, source: str) -> Document:
     if body is None:
         raise Refused(f"{source} holds no state")
     document = document_of(body)
-    if isinstance(document, Unreadable):
+    if isinstance(document, UnreadableState):
         kind = NotAState if document.is_foreign or document.is_other else Refused
         raise kind(f"{source} cannot be moved, as it is not a state: {document.reason}")
     return document
@@ -198,7 +198,7 @@ def _is_continued(body: bytes, document: Document) -> bool:
 
 def _describe(body: bytes | None) -> str:
     document = document_of(body or b"")
-    if isinstance(document, Unreadable):
+    if isinstance(document, UnreadableState):
         return "an object that is not a state"
     return f"lineage {document.lineage}, serial {document.serial}"
 

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import LockClient
 from .._core.model import Call, CallFailed, Failure, Response
 from .._locks.locking import UNMET
-from .._locks.stores import ABSENT, Place
+from .._locks.stores import Place
 from .._repair import digest_item
 
 TAG = "cornerstone.tfstate:moved-to"
@@ -62,7 +63,7 @@ class StoredState:
             answer = self.aws.stream(Call("s3", "get_object", self._object()), begin)
         except _Enough:
             return bytes(body)
-        if isinstance(answer, Failure) and answer.code not in ABSENT:
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
             raise CallFailed(answer)
         return bytes(body) or None
 
@@ -106,7 +107,7 @@ class StoredState:
     def _known(self, call: Call) -> Response:
         """The answer of S3; empty if there is no object."""
         answer = self.aws.read([call])[0]
-        if isinstance(answer, Failure) and answer.code not in ABSENT:
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
             raise CallFailed(answer)
         return {} if isinstance(answer, Failure) else answer
 

@@ -13,7 +13,7 @@ from .._state.inspection import Inspection, ObservedLock
 from .._state.listing import Objects, Version, Versions
 from .._terraform.protocol import LockInfo, id_hash
 from .._terraform.scope import Scope
-from .._terraform.state_document import Document, Unreadable
+from .._terraform.state_document import Document, UnreadableState
 
 
 def state_row(
@@ -21,7 +21,7 @@ def state_row(
 ) -> dict[str, Any]:
     document = look.document if look and isinstance(look.document, Document) else None
     problem = (
-        look.failure or (look.document.reason if isinstance(look.document, Unreadable) else None) if look else None
+        look.failure or (look.document.reason if isinstance(look.document, UnreadableState) else None) if look else None
     )
     each = found.states[path]
     return {

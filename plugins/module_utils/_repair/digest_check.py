@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from .._aws.clock import clock
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
-from .._state.inspection import GONE, Inspection, fingerprint
+from .._state.inspection import Inspection, fingerprint
 from .._state.listing import TableItem, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
@@ -95,7 +96,7 @@ def _known_so_far(item: TableItem, look: Inspection | None) -> Digest:
 def _compared(aws: BackendReader, scope: Scope, each: Digest, reads: bool) -> Digest:
     """Compares with the current state; with `reads`, with its body instead of its ETag."""
     answer = fingerprint(aws, scope, each.path, reads=reads)
-    if isinstance(answer, Failure) and answer.code in GONE:
+    if isinstance(answer, Failure) and answer.code in NO_SUCH_OBJECT:
         return replace(each, status="absent", actual=None, is_newly_created=True)
     if isinstance(answer, Failure):
         return replace(each, status="unknown", failure=answer)
@@ -130,7 +131,7 @@ def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
     in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
     if isinstance(in_table, Failure):
         return in_table
-    if isinstance(in_file, Failure) and in_file.code not in GONE:
+    if isinstance(in_file, Failure) and in_file.code not in NO_SUCH_OBJECT:
         return in_file
     return "Item" in in_table or not isinstance(in_file, Failure)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._aws.clock import clock
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
@@ -14,7 +15,7 @@ from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NotAState
 from .._state.history import Content, History, content_of, history_of, versions_of_same_serial
-from .._state.inspection import GONE, fingerprint
+from .._state.inspection import fingerprint
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest
@@ -82,7 +83,7 @@ class StateDigest:
         """Reads the state first, so that a write between the two reads is noticed."""
         answer = fingerprint(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place)
-        if isinstance(answer, Failure) and answer.code not in GONE:
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_OBJECT:
             raise CallFailed(answer)
         if isinstance(answer, Failure):
             return item, None, False

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION
 from .._aws.protocols import BackendClient, BackendReader
 from .._core.model import CallFailed, Failure, Invalid, Response
 from .._terraform.scope import Scope
-from .._terraform.state_document import Document, Unreadable, addresses_of
+from .._terraform.state_document import Document, UnreadableState, addresses_of
 from .._terraform.state_parser import Reading
-from .inspection import EMPTY, GONE, Inspection, fingerprint, get, inspect
+from .inspection import EMPTY, Inspection, fingerprint, get, inspect
 from .listing import Version, every_version_of
 
 #: A state that is written again is held in memory more than once.
@@ -28,7 +29,7 @@ class StateVersion:
     """A version and its content; None for a delete marker."""
 
     version: Version
-    parsed: Document | Unreadable | None
+    parsed: Document | UnreadableState | None
 
     @property
     def document(self) -> Document | None:
@@ -92,7 +93,7 @@ class History:
 class Content:
     """A version that was read to its end. `answer`: the answer of S3."""
 
-    parsed: Document | Unreadable
+    parsed: Document | UnreadableState
     md5: str
     addresses: frozenset[str]
     answer: Response
@@ -101,7 +102,7 @@ class Content:
 
     @property
     def is_unjudged(self) -> bool:
-        return isinstance(self.parsed, Unreadable) and self.parsed.is_unjudged
+        return isinstance(self.parsed, UnreadableState) and self.parsed.is_unjudged
 
     @property
     def document(self) -> Document | None:
@@ -139,7 +140,7 @@ def _state_version(aws: BackendClient, version: Version, inspection: Inspection)
         raise CallFailed(inspection.failure)
     if inspection.failure:
         aws.warnings.append(f"version {version.version_id} is archived: its serial is not known")
-    return StateVersion(version, Unreadable("it is archived") if inspection.failure else inspection.document)
+    return StateVersion(version, UnreadableState("it is archived") if inspection.failure else inspection.document)
 
 
 class _Body:
@@ -173,7 +174,7 @@ def content_of(
         return bodies[0].take
 
     answer = aws.stream(get(scope, path, **({"VersionId": version_id} if version_id else {})), begin)
-    if isinstance(answer, Failure) and answer.code in GONE | ({"NoSuchVersion"} if version_id else set()):
+    if isinstance(answer, Failure) and answer.code in (NO_SUCH_VERSION if version_id else NO_SUCH_OBJECT):
         return None
     if isinstance(answer, Failure):
         raise CallFailed(answer)

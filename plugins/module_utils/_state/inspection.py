@@ -12,12 +12,13 @@ from datetime import datetime
 from functools import partial
 
 from .._aws.clock import clock
+from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Answer, Call, Failure, Response
 from .._locks.stores import record_in
 from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .._terraform.scope import Scope
-from .._terraform.state_document import Document, Unreadable, head_of
+from .._terraform.state_document import Document, UnreadableState, head_of
 from .._terraform.state_parser import Reading
 from .listing import HEAD_BYTES, Object, Objects, TableItem
 
@@ -26,15 +27,14 @@ ORPHAN_AGE_S = 3600
 #: Every object with this suffix is taken for a state.
 NAMED = ".tfstate"
 #: Error codes of HeadObject and GetObject for an object that does not exist.
-GONE = {"404", "NoSuchKey", "NotFound"}
-EMPTY = Unreadable("it is empty, which clients treat as no state")
+EMPTY = UnreadableState("it is empty, which clients treat as no state")
 
 
 @dataclass(frozen=True)
 class Inspection:
     """What was read of an object. `md5` is that of the body; None if only the whole body would tell."""
 
-    document: Document | Unreadable | None
+    document: Document | UnreadableState | None
     md5: str | None
     version_id: str | None
     failure: Failure | None = None
@@ -42,7 +42,7 @@ class Inspection:
 
     @property
     def is_foreign(self) -> bool:
-        return isinstance(self.document, Unreadable) and self.document.is_foreign
+        return isinstance(self.document, UnreadableState) and self.document.is_foreign
 
     @property
     def is_readable(self) -> bool | None:
@@ -50,7 +50,7 @@ class Inspection:
         document = self.document
         return (
             None
-            if document is None or (isinstance(document, Unreadable) and document.is_unjudged)
+            if document is None or (isinstance(document, UnreadableState) and document.is_unjudged)
             else isinstance(document, Document)
         )
 
@@ -161,7 +161,7 @@ def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts
 def _failed(failure: Failure) -> Inspection:
     if failure.code == "InvalidRange":  # the object is empty by now
         return Inspection(EMPTY, None, None)
-    return Inspection(None, None, None, failure, failure.code in GONE)
+    return Inspection(None, None, None, failure, failure.code in NO_SUCH_OBJECT)
 
 
 def get(scope: Scope, path: str, **more: str) -> Call:
@@ -220,7 +220,7 @@ def _file_lock(aws: BackendReader, scope: Scope, each: Object) -> ObservedLock |
     answer = aws.stream(get(scope, lock_file(each.path), **head), bodies)
     if isinstance(answer, Failure):
         unread = ObservedLock(each.path, "file", None, False, None, None, answer)
-        return None if answer.code in GONE else unread
+        return None if answer.code in NO_SUCH_OBJECT else unread
     body = bodies.last.head
     text = body.decode("utf-8", "replace")
     age_s = int((clock(answer) - answer["LastModified"]).total_seconds())

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from .._aws.clock import clock
+from .._aws.errors import NO_SUCH_VERSION
 from .._backup.manifest import Listed, some
 from .._bucket import BUCKET
 from .._core.model import Call, Failure, Params, Target
 from .._core.refusals import held
 from .._engine.guard import Refused
 from .._engine.reconcile import reconcile
-from .._state.inspection import GONE
 from .._table import TABLE
-from .._terraform.code_layer import Unreadable, names_table, refusal
+from .._terraform.code_layer import UnreadableCode, names_table, refusal
 from .._terraform.code_map import CodeMap, Layer
 from .plan import TeardownPlan
 
 #: The version has no retention or legal hold, or no longer exists.
-NOT_RETAINED = {"NoSuchObjectLockConfiguration", "NoSuchVersion", *GONE}
+NOT_RETAINED = {"NoSuchObjectLockConfiguration", *NO_SUCH_VERSION}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _code_checks(plan: TeardownPlan, code: CodeMap) -> Iterator[str]:
     yield from refusal(_unknown(plan, code))
 
 
-def _unknown(plan: TeardownPlan, code: CodeMap) -> list[Unreadable]:
+def _unknown(plan: TeardownPlan, code: CodeMap) -> list[UnreadableCode]:
     """The code that may name the bucket or the table, without saying so."""
     region = plan.bucket.region
     unknown = [*code.unknown(region), *code.unknown_readers(region)]
@@ -74,7 +74,7 @@ def _unknown(plan: TeardownPlan, code: CodeMap) -> list[Unreadable]:
         known = {each.path for each in unknown}
         reason = "whether it names the table, only the run or the command line of its client knows"
         layers = [each for each in code.layers if _may_name_table(each, plan) and each.path not in known]
-        unknown += [Unreadable(each.path, reason) for each in layers]
+        unknown += [UnreadableCode(each.path, reason) for each in layers]
         unknown += code.unknown_readers(region, "dynamodb_table")
     return unknown
 

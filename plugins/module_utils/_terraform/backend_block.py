@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .code_blocks import GENERATED
-from .parser import Found, NotSimple, backends_in
+from .parser import FoundBackend, NotSimple, backends_in
 
 __all__ = ["NEW_FILE", "SUFFIXES", "Edit", "NotSimple", "found_in", "replaced", "says", "with_block"]
 
@@ -61,9 +61,9 @@ def says(files: Mapping[str, str], block: str) -> bool:
     return files[name][one.start : one.end].split() == block.split()
 
 
-def found_in(files: Mapping[str, str]) -> list[tuple[str, Found]] | NotSimple:
+def found_in(files: Mapping[str, str]) -> list[tuple[str, FoundBackend]] | NotSimple:
     """The backend and cloud blocks of a project, each with the name of its file."""
-    found: list[tuple[str, Found]] = []
+    found: list[tuple[str, FoundBackend]] = []
     for name in sorted(files):
         if name.endswith(SUFFIXES):
             blocks = backends_in(files[name])
@@ -93,7 +93,7 @@ def _has_backend(text: str) -> bool:
     return any(not isinstance(body, dict) or {"backend", "cloud"} & set(body) for body in bodies)
 
 
-def replaced(text: str, found: Found, block: str) -> str | NotSimple:
+def replaced(text: str, found: FoundBackend, block: str) -> str | NotSimple:
     """The text with `block` in the place of the one found, indented as that was, with the line ends of the text."""
     line = text.rfind("\n", 0, found.start) + 1
     indent = text[line : found.start]

@@ -37,7 +37,7 @@ _CONSTRAINT_GRAMMAR = (
 
 
 @dataclass(frozen=True)
-class Backend:
+class BackendConfig:
     """One backend as its clients see it; None is "not given"."""
 
     name: str
@@ -73,23 +73,23 @@ class Backend:
         return self.encryption != "AES256"
 
 
-def tfbackend_text(backend: Backend) -> str:
+def tfbackend_text(backend: BackendConfig) -> str:
     """`<name>.s3.tfbackend`, for `terraform init -backend-config=` beside an empty `backend "s3" {}`."""
     return hcl_text(arguments(backend), comment=HEADING)
 
 
-def backend_tf_text(backend: Backend) -> str:
+def backend_tf_text(backend: BackendConfig) -> str:
     """`backend.tf`: complete, so that a plain `terraform init` does."""
     s3 = Block("backend", ("s3",), arguments(backend))
     return hcl_text({}, (Block("terraform", (), {"required_version": backend.client_version}, (s3,)),), HEADING)
 
 
-def json_text(backend: Backend) -> str:
+def json_text(backend: BackendConfig) -> str:
     """`backend-config.json`."""
     return json.dumps(description(backend), indent=2) + "\n"
 
 
-def description(backend: Backend) -> dict[str, Value | None]:
+def description(backend: BackendConfig) -> dict[str, Value | None]:
     """Everything another tool needs, in a stable order; a table that takes no locks is left out."""
     return {
         "name": backend.name,
@@ -107,7 +107,7 @@ def description(backend: Backend) -> dict[str, Value | None]:
     }
 
 
-def arguments(backend: Backend) -> dict[str, Value]:
+def arguments(backend: BackendConfig) -> dict[str, Value]:
     """The arguments of the `s3` backend, in the order in which they are written."""
     return (
         _given(
@@ -127,19 +127,19 @@ def _given(**values: Value | None) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _encryption(backend: Backend) -> dict[str, Value]:
+def _encryption(backend: BackendConfig) -> dict[str, Value]:
     # `encrypt` without a key makes clients ask for AES256 by header, whatever the bucket's own default is.
     return _given(encrypt=True, kms_key_id=(backend.kms_key_id or "alias/aws/s3") if backend.uses_kms else None)
 
 
-def _locking(backend: Backend) -> dict[str, Value]:
+def _locking(backend: BackendConfig) -> dict[str, Value]:
     return _given(
         use_lockfile=True if backend.locks_in_file else None,
         dynamodb_table=backend.table if backend.locks_in_table else None,
     )
 
 
-def _access(backend: Backend) -> dict[str, Value]:
+def _access(backend: BackendConfig) -> dict[str, Value]:
     role = _given(
         role_arn=backend.assume_role_arn,
         external_id=backend.assume_role_external_id,
@@ -152,7 +152,7 @@ def _access(backend: Backend) -> dict[str, Value]:
     )
 
 
-def _endpoint(backend: Backend) -> dict[str, Value]:
+def _endpoint(backend: BackendConfig) -> dict[str, Value]:
     """An emulator or S3-compatible store has no AWS account, region list or metadata service behind it."""
     if not backend.endpoint_url:
         return {}
@@ -168,12 +168,12 @@ def _endpoint(backend: Backend) -> dict[str, Value]:
     }
 
 
-def problems(backend: Backend) -> tuple[str, ...]:
+def problems(backend: BackendConfig) -> tuple[str, ...]:
     """What keeps this backend from being written: a sentence each, none when all is well."""
     return tuple(_problems(backend))
 
 
-def _problems(backend: Backend) -> Iterator[str]:
+def _problems(backend: BackendConfig) -> Iterator[str]:
     censored = [field.name for field in fields(backend) if is_censored(getattr(backend, field.name))]
     if censored:
         yield refusal(censored)
@@ -191,7 +191,7 @@ def _problems(backend: Backend) -> Iterator[str]:
         yield "endpoint_url holds a user name or password; credentials are never written, give them by environment"
 
 
-def _key_problems(backend: Backend) -> Iterator[str]:
+def _key_problems(backend: BackendConfig) -> Iterator[str]:
     key = backend.key
     yield from _path_problems("key", key)
     if len(key.encode(errors="surrogatepass")) > _MAX_KEY_BYTES:
@@ -212,7 +212,7 @@ def _path_problems(option: str, path: str) -> Iterator[str]:
         yield f"{option} {path!r} has an empty, '.' or '..' segment, which clients resolve differently"
 
 
-def _lock_problems(backend: Backend) -> Iterator[str]:
+def _lock_problems(backend: BackendConfig) -> Iterator[str]:
     if backend.locks_in_table and not backend.table:
         yield f"lock_mode {backend.lock_mode} needs a table"
     try:

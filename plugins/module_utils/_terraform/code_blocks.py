@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from .code_layer import BLOCK, READER, Layer, layer_of
-from .hcl_parser import PLACEHOLDER, UNKNOWN, Block, Evaluator, Hcl, Unparsable, json_value, labelled, members, plain
+from .hcl_parser import (
+    PLACEHOLDER,
+    UNKNOWN,
+    Evaluator,
+    Hcl,
+    ParsedBlock,
+    Unparsable,
+    json_value,
+    labelled,
+    members,
+    plain,
+)
 
 ENDINGS = (".tf", ".tofu", ".tf.json", ".tofu.json")
 _READS = "terraform_remote_state"
@@ -87,7 +98,7 @@ def _declared_in_hcl(text: str, outermost: str) -> Iterator[tuple[str | None, An
             elif type_ == "state_store":
                 yield PLACEHOLDER, None
             elif type_ == "backend":
-                kind = inner.labels[0] if isinstance(inner, Block) and inner.labels else PLACEHOLDER
+                kind = inner.labels[0] if isinstance(inner, ParsedBlock) and inner.labels else PLACEHOLDER
                 wants = kind == "s3"
                 yield kind, hcl.attributes(inner.start, inner.end, evaluator) if wants else None
 

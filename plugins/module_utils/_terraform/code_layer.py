@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of a backend in code: a layer, or what is unknown. Pure."""
+"""The backends that code declares, and the code that may declare one. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from unicodedata import normalize
 
 from .globs import literal
-from .hcl_parser import PLACEHOLDER, UNKNOWN, Unknown, is_known
+from .hcl_parser import PLACEHOLDER, UNKNOWN, UnknownValue, is_known
 
 #: The arguments whose values are kept. Of any other, which may be a secret, only the name is.
 KEPT = (
@@ -108,22 +108,22 @@ class Layer:
             return "its bucket is no plain name, or only known when its client runs"
         return COMMAND_LINE
 
-    def told(self) -> dict[str, Any]:
-        """The layer for people and other tools: a value that is not static is "unknown"."""
+    def to_result(self) -> dict[str, Any]:
+        """The layer as results return it: a value that is not static is "unknown"."""
         values = {name: "unknown" if name in self.unknown else self.arguments.get(name) for name in KEPT}
         return {"path": self.path, "source": self.source, "lock_mode": self.lock_mode, **values}
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """A file that may hold a backend, and does not say for certain which."""
+class UnreadableCode:
+    """A file that may declare a backend, without saying for certain which."""
 
     path: str
     reason: str
     #: The file of the backend block, where that is another one.
     block: str | None = None
 
-    def told(self) -> dict[str, str]:
+    def to_result(self) -> dict[str, str]:
         return {"path": self.path, "reason": self.reason}
 
 
@@ -131,29 +131,29 @@ class Unreadable:
 class CodeMap:
     layers: tuple[Layer, ...] = ()
     #: Files that cannot be read.
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableCode, ...] = ()
     #: Directory of layers -> every `required_version` in it; a client has to satisfy them all.
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: Files that can be read, and write or include what cannot.
-    unresolved: tuple[Unreadable, ...] = ()
+    unresolved: tuple[UnreadableCode, ...] = ()
     #: Data sources that read the state of a backend.
     readers: tuple[Layer, ...] = ()
     #: What the operator said (`code_known`), as results repeat it.
     known: tuple[Mapping[str, Any], ...] = ()
 
-    def unknown(self, region: str | None = None) -> list[Unreadable]:
+    def unknown(self, region: str | None = None) -> list[UnreadableCode]:
         """All that may be a backend in this region, and does not say for certain which."""
         open_ones = [
-            Unreadable(layer.path, layer.reason, layer.block)
+            UnreadableCode(layer.path, layer.reason, layer.block)
             for layer in self.layers
             if layer.reason and _may_be_in(layer, region)
         ]
         return list(dict.fromkeys([*self.unreadable, *self.unresolved, *open_ones]))
 
-    def unknown_readers(self, region: str | None = None, asked: str = "bucket") -> list[Unreadable]:
+    def unknown_readers(self, region: str | None = None, asked: str = "bucket") -> list[UnreadableCode]:
         """Data sources that may read from this region, and whose bucket or table only a run knows."""
         return [
-            Unreadable(each.path, f"a terraform_remote_state in it has a {asked} that is only known when it runs")
+            UnreadableCode(each.path, f"a terraform_remote_state in it has a {asked} that is only known when it runs")
             for each in self.readers
             if (asked in each.unknown or (asked == "bucket" and asked not in each.given)) and _may_be_in(each, region)
         ]
@@ -171,15 +171,15 @@ def _may_be_in(layer: Layer, region: str | None) -> bool:
     return is_open or region is None or layer.arguments.get("region") in (None, region)
 
 
-def describe(unknown: Sequence[Unreadable], places: int = 10) -> str:
+def describe(unknown: Sequence[UnreadableCode], places: int = 10) -> str:
     """What is unknown, counted and named, those of one reason together."""
     by_reason: dict[str, list[str]] = {}
     for each in unknown:
         by_reason.setdefault(each.reason, []).append(each.path)
     share = max(places // max(len(by_reason), 1), 1)
-    told = [f"{listed(paths, share)} ({reason})" for reason, paths in by_reason.items()]
-    more = f"; and {len(told) - places} more reasons" if len(told) > places else ""
-    return f"{'; '.join(told[:places])}{more}"
+    reasons = [f"{listed(paths, share)} ({reason})" for reason, paths in by_reason.items()]
+    more = f"; and {len(reasons) - places} more reasons" if len(reasons) > places else ""
+    return f"{'; '.join(reasons[:places])}{more}"
 
 
 def listed(names: Iterable[str], places: int = 10) -> str:
@@ -189,8 +189,8 @@ def listed(names: Iterable[str], places: int = 10) -> str:
     return f"{', '.join(ordered[:places])}{more}"
 
 
-def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
-    """Why a gate stays closed."""
+def refusal(unknown: Sequence[UnreadableCode]) -> Iterator[str]:
+    """Why an operation is refused."""
     if unknown:
         count = f"{len(unknown)} places" if len(unknown) > 1 else "1 place"
         yield (
@@ -201,9 +201,9 @@ def refusal(unknown: Sequence[Unreadable]) -> Iterator[str]:
         )
 
 
-def unknown_in(found: Iterable[Unreadable]) -> list[dict[str, str]]:
-    """As results list it."""
-    return [each.told() for each in found]
+def unknown_in(found: Iterable[UnreadableCode]) -> list[dict[str, str]]:
+    """As results return it."""
+    return [each.to_result() for each in found]
 
 
 def merged(block: Layer, more: Layer) -> Layer:
@@ -223,7 +223,7 @@ def merged(block: Layer, more: Layer) -> Layer:
 def layer_of(path: str, source: str, config: Any, is_generated: bool = False) -> Layer:
     """`config` has values as the parser evaluates them; one that it cannot makes all that is kept unknown."""
     if not isinstance(config, Mapping):
-        everything = frozenset(KEPT) if isinstance(config, Unknown) else frozenset[str]()
+        everything = frozenset(KEPT) if isinstance(config, UnknownValue) else frozenset[str]()
         return Layer(path, source, {}, everything, everything, is_generated=is_generated)
     named = {str(name): value for name, value in config.items() if value is not None}
     if "lock_table" in named and "dynamodb_table" not in named:  # what Terragrunt still takes for it

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from posixpath import normpath
 from typing import Any
 
@@ -34,7 +35,7 @@ from .code_layer import (
     TFBACKEND,
     CodeMap,
     Layer,
-    Unreadable,
+    UnreadableCode,
     layer_of,
     parents,
 )
@@ -62,7 +63,7 @@ __all__ = [
     "Collector",
     "Layer",
     "Settings",
-    "Unreadable",
+    "UnreadableCode",
     "code_map",
     "source_of",
 ]
@@ -124,7 +125,7 @@ class Collector:
     tests: list[Declared] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     readers: list[Layer] = field(default_factory=list)
-    failed: list[Unreadable] = field(default_factory=list)
+    failed: list[UnreadableCode] = field(default_factory=list)
     terragrunt: dict[str, str] = field(default_factory=dict)
     #: Files of Terragrunt in which nothing matters, and which may be included.
     idle: set[str] = field(default_factory=set)
@@ -142,30 +143,26 @@ class Collector:
     _asked_texts: set[str] = field(default_factory=set)
 
     def fail(self, path: str, reason: str) -> None:
-        self.failed.append(Unreadable(path, reason))
+        self.failed.append(UnreadableCode(path, reason))
 
     def add(self, path: str, text: str, source: str | None = None) -> None:
         """`source`: what it is read as; else, what its name says."""
         source = source or source_of(path)
+        readers: dict[str, Callable[[str, str], object]] = {
+            BLOCK: self._block,
+            TEST: self._test,
+            CHECKOUT: self._checkout,
+            TERRAGRUNT: self._terragrunt,
+            TFBACKEND: partial(self._config, is_asked=False),
+            ASKED: partial(self._config, is_asked=True),
+            SCRIPT: self._script,
+            NEARBY: self._nearby,
+            CDKTF: self.cdktf.__setitem__,
+            TEXT: self.texts.__setitem__,
+        }
         try:
-            if source == BLOCK:
-                self._block(path, text)
-            elif source == TEST:
-                self.tests += declared_in(path, text)
-            elif source == CHECKOUT:
-                self._checkout(path, text)
-            elif source == TERRAGRUNT:
-                self._terragrunt(path, text)
-            elif source in (TFBACKEND, ASKED):
-                self._config(path, text, source == ASKED)
-            elif source == SCRIPT:
-                self._script(path, text)
-            elif source == NEARBY:
-                self._nearby(path, text)
-            elif source == CDKTF:
-                self.cdktf[path] = text
-            elif source == TEXT:
-                self.texts[path] = text
+            if source in readers:
+                readers[source](path, text)
         except Unparsable as problem:
             self.fail(path, str(problem))
         except RecursionError:
@@ -208,11 +205,11 @@ class Collector:
     def result(self, settings: Settings | None = None) -> CodeMap:
         settings = settings or Settings()
         read = list(Terragrunt(self.terragrunt, self.texts, self.folders, self.idle).read())
-        failed = [*self.failed, *(each for each in read if isinstance(each, Unreadable))]
+        failed = [*self.failed, *(each for each in read if isinstance(each, UnreadableCode))]
         known = [each for each in read if isinstance(each, Read)]
         unresolved = [each for one in known for each in one.unresolved]
         blocks, opened = self._blocks()
-        written = (Unreadable(*each) for each in self.writers.items() if each[0] not in self.texts)
+        written = (UnreadableCode(*each) for each in self.writers.items() if each[0] not in self.texts)
         unresolved += [*opened, *self._without_output(), *written]
         parts = Parts(
             blocks,
@@ -250,6 +247,9 @@ class Collector:
             self.versions[folder].append((path, text))
         self.declared[folder] += declared_in(path, text)
         self.readers += readers_in(path, text)
+
+    def _test(self, path: str, text: str) -> None:
+        self.tests += declared_in(path, text)
 
     def _checkout(self, path: str, text: str) -> None:
         """Source: what `terraform init` leaves in terraform.tfstate of its data directory, version 3."""
@@ -313,7 +313,7 @@ class Collector:
         elif values is not None and (is_asked or is_config(path, values)):
             self.configs[path] = layer_of(path, TFBACKEND, values, is_generated(path, text))
 
-    def _blocks(self) -> tuple[dict[str, list[Layer]], list[Unreadable]]:
+    def _blocks(self) -> tuple[dict[str, list[Layer]], list[UnreadableCode]]:
         tofu: dict[str, set[str]] = defaultdict(set)
         for path in self.tofu:
             tofu[path.rpartition("/")[0]].add(path)
@@ -323,10 +323,12 @@ class Collector:
             found = effective(declared, frozenset(tofu.get(folder, ())), self.private) if declared else []
             if layers := [each.layer for each in found if each.layer]:
                 blocks[folder] = layers
-            opened += [Unreadable(each.path, "the type of its backend is not known") for each in found if each.is_open]
+            opened += [
+                UnreadableCode(each.path, "the type of its backend is not known") for each in found if each.is_open
+            ]
         return blocks, opened
 
-    def _without_output(self) -> Iterable[Unreadable]:
+    def _without_output(self) -> Iterable[UnreadableCode]:
         for path, text in self.cdktf.items():
             folder = path.rpartition("/")[0]
             try:
@@ -335,7 +337,7 @@ class Collector:
                 name = None
             output = normpath(f"{folder or '.'}/{name if isinstance(name, str) else _CDKTF_OUTPUT}")
             if not any(each == output or each.startswith(f"{output}/") for each in self.folders):
-                yield Unreadable(path, "it is a program of CDKTF without its output: run cdktf synth")
+                yield UnreadableCode(path, "it is a program of CDKTF without its output: run cdktf synth")
 
     def _completed(self, read: Sequence[Read]) -> set[str]:
         """Folders whose backend Terragrunt passes on: those of its own files, and those of the code that they run."""
@@ -353,7 +355,7 @@ class Collector:
 
 
 def code_map(
-    files: Iterable[tuple[str, str]], unreadable: Iterable[Unreadable] = (), settings: Settings | None = None
+    files: Iterable[tuple[str, str]], unreadable: Iterable[UnreadableCode] = (), settings: Settings | None = None
 ) -> CodeMap:
     """The map of these files, as (path, text)."""
     collector = Collector(failed=list(unreadable))
@@ -396,7 +398,7 @@ def _answered(code: CodeMap, settings: Settings) -> CodeMap:
         return ((place, each) for place, each in enumerate(settings.known) if each.covers(known, settings.roots))
 
     layers: list[Layer] = []
-    left: dict[str, list[Unreadable]] = {"unreadable": [], "unresolved": []}
+    left: dict[str, list[UnreadableCode]] = {"unreadable": [], "unresolved": []}
     for kind, found in (("unreadable", code.unreadable), ("unresolved", code.unresolved)):
         for each in found:
             place, known = next(iter(answers((each.path,))), (None, None))

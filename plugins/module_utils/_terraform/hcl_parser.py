@@ -1,9 +1,11 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""HCL text, native and JSON, as attributes and blocks, and what of their values is static. Pure.
+"""Parses HCL, native and JSON, into attributes and blocks, and evaluates static expressions. Pure.
 
-It reads at least what the clients read: a text that it cannot read is Unparsable, and a value that it cannot evaluate
-is UNKNOWN, never left out. Source: https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md and scan_tokens.rl
+It is lenient: it accepts at least what the clients accept. Text that it cannot read is Unparsable, and a value that it
+cannot evaluate is UNKNOWN, never omitted. To edit a backend block, use `parser`, which is strict.
+
+Source: https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md and scan_tokens.rl
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ class Unparsable(TfstateError):
     """A text that is not what its name says."""
 
 
-class Unknown:
+class UnknownValue:
     """The value of an expression that only a run of the client knows."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN = Unknown()
+UNKNOWN = UnknownValue()
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class Block:
+class ParsedBlock:
     """`type "label" { body }`, and where its body is."""
 
     type: str
@@ -95,7 +97,7 @@ class Hcl:
     def __init__(self, text: str) -> None:
         self.text = text.removeprefix("\ufeff")
 
-    def items(self, start: int = 0, end: int | None = None) -> Iterator[Attribute | Block]:
+    def items(self, start: int = 0, end: int | None = None) -> Iterator[Attribute | ParsedBlock]:
         """What is in a body. Raises Unparsable where the text stops being HCL."""
         text, at = self.text, start
         end = len(text) if end is None else end
@@ -116,12 +118,12 @@ class Hcl:
                 labels.append(label)
                 at = self._skip(_BLANKS_OF_LINE, at)
             stop = self._end_of_brackets(at, _IN_BLOCK)
-            yield Block(name, tuple(labels), at + 1, stop - 1)
+            yield ParsedBlock(name, tuple(labels), at + 1, stop - 1)
             at = stop
 
-    def blocks(self, type_: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
+    def blocks(self, type_: str, start: int = 0, end: int | None = None) -> Iterator[ParsedBlock]:
         for item in self.items(start, end):
-            if isinstance(item, Block) and item.type == type_:
+            if isinstance(item, ParsedBlock) and item.type == type_:
                 yield item
 
     def attributes(self, start: int, end: int, evaluated: Evaluator) -> dict[str, Any]:
@@ -449,4 +451,4 @@ def is_known(value: Any) -> bool:
         return all(is_known(each) for each in value.values())
     if isinstance(value, list):
         return all(is_known(each) for each in value)
-    return not isinstance(value, Unknown) and not (isinstance(value, str) and PLACEHOLDER in value)
+    return not isinstance(value, UnknownValue) and not (isinstance(value, str) and PLACEHOLDER in value)

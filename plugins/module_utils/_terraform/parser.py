@@ -1,6 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Terraform text, read as far as it takes to know where its backend blocks begin and end, and what they say.
+"""Finds backend blocks in Terraform text, with their exact place, for programs that edit them.
+
+It is strict: it gives up on text that it does not know, because a wrong place would damage the file, and it counts
+every variable as a template. `hcl_parser` is for code that is only read: it is lenient and evaluates expressions.
 
 Source: https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
 """
@@ -28,13 +31,13 @@ _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
 @dataclass(frozen=True)
 class NotSimple:
-    """Why a program had better keep its hands off this code."""
+    """Why a program must not edit this code."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundBackend:
     """A block: its type, labels, and where it begins and ends."""
 
     type: str
@@ -42,25 +45,25 @@ class Found:
     start: int
     end: int
     has_template: bool
-    #: By name; None for what is no plain string.
+    #: By name; None for values that are not plain strings.
     arguments: Mapping[str, str | None] = field(default_factory=dict, compare=False)
 
     @property
     def backend(self) -> str:
-        """Which backend it is of, such as `s3`."""
+        """The type of the backend, such as `s3`."""
         return self.labels[0] if self.type == "backend" and self.labels else self.type
 
 
-class _Unreadable(Exception):
-    """Where the text stops being what we know."""
+class _SyntaxError(Exception):
+    """The place at which the text is not understood."""
 
 
-def backends_in(text: str) -> list[Found] | NotSimple:
+def backends_in(text: str) -> list[FoundBackend] | NotSimple:
     """The backend and cloud blocks in the `terraform` blocks of a text."""
-    reader = _Reader(text)
+    reader = _BackendReader(text)
     try:
         reader.body(1 if text.startswith("\ufeff") else 0, ())
-    except _Unreadable as stop:
+    except _SyntaxError as stop:
         place = text.count("\n", 0, stop.args[0]) + 1
         return NotSimple(f"line {place} is no Terraform that this module can read")
     except RecursionError:
@@ -69,11 +72,11 @@ def backends_in(text: str) -> list[Found] | NotSimple:
 
 
 def arguments_in(text: str) -> dict[str, str | None]:
-    """Those of a file for `-backend-config=`; none, if it cannot be read."""
-    reader = _Reader(text)
+    """The arguments in a file for `-backend-config=`; none if it cannot be read."""
+    reader = _BackendReader(text)
     try:
         reader.body(0, ("terraform", "backend"), is_file=True)
-    except (_Unreadable, RecursionError):
+    except (_SyntaxError, RecursionError):
         return {}
     return reader.arguments
 
@@ -89,12 +92,12 @@ def _plain(expression: str) -> str | None:
         return None
 
 
-class _Reader:
-    """Walks through the blocks of a text. Every method takes where something begins, and gives where it has ended."""
+class _BackendReader:
+    """A recursive descent parser. Every method takes the offset of the start and returns that of the end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.found: list[Found] = []
+        self.found: list[FoundBackend] = []
         #: Those of the backend block that was begun last.
         self.arguments: dict[str, str | None] = {}
         self._templates = 0
@@ -130,13 +133,13 @@ class _Reader:
         end = self.body(at + 1, (*inside, name)) + 1
         if inside == ("terraform",) and name in ("backend", "cloud"):
             has_template = self._templates > before
-            self.found.append(Found(name, tuple(labels), start, end, has_template, self.arguments))
+            self.found.append(FoundBackend(name, tuple(labels), start, end, has_template, self.arguments))
         return end
 
     def _name(self, at: int) -> tuple[str, int]:
         matched = _IDENTIFIER.match(self._text, at)
         if not matched:
-            raise _Unreadable(at)
+            raise _SyntaxError(at)
         return matched[0], matched.end()
 
     def _label(self, at: int) -> tuple[str, int]:
@@ -163,7 +166,7 @@ class _Reader:
         if text[at] in _PAIRS:
             return self._bracket(at)
         if text[at] in ")]}":
-            raise _Unreadable(at)
+            raise _SyntaxError(at)
         word = _WORD.match(text, at)
         if word and not word[0][0].isdigit() and word[0] not in ("true", "false", "null"):
             self._templates += 1
@@ -174,7 +177,7 @@ class _Reader:
         closing, at, text = _PAIRS[self._text[start]], start + 1, self._text
         while not text.startswith(closing, at):
             if at >= len(text):
-                raise _Unreadable(start)
+                raise _SyntaxError(start)
             key = _KEY.match(text, at) if closing == "}" else None
             if key:
                 at = key.end()
@@ -199,7 +202,7 @@ class _Reader:
             return self._bracket(at + 1)
         piece = plain.match(self._text, at)
         if not piece:
-            raise _Unreadable(start)
+            raise _SyntaxError(start)
         # `$$` before a brace is an escape that begins with what the plain text would else have ended with.
         end = piece.end()
         escaped = end - at > 1 and self._text[end - 1] in "$%" and self._text.startswith(self._text[end - 1] + "{", end)
@@ -216,7 +219,7 @@ class _Reader:
             while at < len(self._text) and self._text[at] != "\n":
                 at = self._quoted(at, opening.start(), _HEREDOC_PIECE)
             if at == len(self._text):
-                raise _Unreadable(opening.start())
+                raise _SyntaxError(opening.start())
             at += 1
 
     def _line_end(self, at: int) -> int:
@@ -226,5 +229,5 @@ class _Reader:
     def _skip(self, what: re.Pattern[str], at: int) -> int:
         matched = what.match(self._text, at)
         if not matched:
-            raise _Unreadable(at)
+            raise _SyntaxError(at)
         return matched.end()

@@ -8,18 +8,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.model import Invalid
-from .state_parser import CURRENT, Document, Reading, Unreadable
+from .state_parser import CURRENT, Document, Reading, UnreadableState
 
-__all__ = ["Document", "Unreadable", "addresses", "addresses_of", "document_of", "head_of", "is_state", "with_serial"]
+__all__ = [
+    "Document",
+    "UnreadableState",
+    "addresses",
+    "addresses_of",
+    "document_of",
+    "head_of",
+    "is_state",
+    "with_serial",
+]
 
 
-def document_of(body: bytes) -> Document | Unreadable:
+def document_of(body: bytes) -> Document | UnreadableState:
     reading = Reading()
     reading.feed(body)
     return reading.end()
 
 
-def head_of(head: bytes) -> Document | Unreadable | None:
+def head_of(head: bytes) -> Document | UnreadableState | None:
     """What the first bytes of a longer state tell; None if lineage and serial do not lie there."""
     reading = Reading()
     reading.feed(head)
@@ -37,7 +46,7 @@ def addresses(body: bytes) -> frozenset[str]:
     reading = Reading(lambda resource: found.update(addresses_of(resource)))
     reading.feed(body)
     document = reading.end()
-    if isinstance(document, Unreadable):
+    if isinstance(document, UnreadableState):
         raise Invalid(document.reason)
     if document.version != CURRENT:
         raise Invalid(
@@ -53,7 +62,7 @@ def with_serial(body: bytes, serial: int) -> bytes:
     reading = Reading()
     reading.feed(body)
     document = reading.end()
-    if isinstance(document, Unreadable):
+    if isinstance(document, UnreadableState):
         raise Invalid(document.reason)
     if document.is_encrypted:
         raise Invalid("the state is encrypted by OpenTofu, with its serial inside: only OpenTofu can change it")
@@ -72,7 +81,7 @@ def with_serial(body: bytes, serial: int) -> bytes:
 
 def _serial_of(body: bytes) -> int | None:
     document = document_of(body)
-    return None if isinstance(document, Unreadable) else document.serial
+    return None if isinstance(document, UnreadableState) else document.serial
 
 
 def addresses_of(resource: Mapping[str, Any]) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableState:
     """Why bytes are no state that a client would take."""
 
     reason: str
@@ -86,13 +86,13 @@ class Reading:
             self._text, self._at = self._text[self._at :] + self._decode(piece, self._is_whole), 0
             self._advance()
 
-    def end(self) -> Document | Unreadable:
+    def end(self) -> Document | UnreadableState:
         """After the last piece."""
         self._is_whole = True
         self.feed(b"")
         return self._found()
 
-    def so_far(self) -> Document | Unreadable | None:
+    def so_far(self) -> Document | UnreadableState | None:
         """Before the last piece."""
         is_told = {"lineage", "serial"} <= self._members.keys() and "version" in self._members
         found = self._found() if self._problem or is_told or self._is_encrypted else None
@@ -115,17 +115,17 @@ class Reading:
     def _is_encrypted(self) -> bool:
         return "encrypted_data" in self._members
 
-    def _found(self) -> Document | Unreadable:
+    def _found(self) -> Document | UnreadableState:
         members = self._members
         version = members.get("version")
         if self._problem:
-            return Unreadable(self._problem, self._is_foreign, self._is_unjudged)
+            return UnreadableState(self._problem, self._is_foreign, self._is_unjudged)
         if self._is_encrypted and self._is_whole and self._last != b"}":
-            return Unreadable(CUT_OFF)
+            return UnreadableState(CUT_OFF)
         if self._is_encrypted:
             return Document(_text(members.get("lineage")), _number(members.get("serial")), None, is_encrypted=True)
         if _number(version) is None or not 1 <= int(str(version)) <= CURRENT:
-            return Unreadable(
+            return UnreadableState(
                 "it is JSON, but no state: it has no version"
                 if version is None
                 else f"it has version {version!r}, and states of today have {CURRENT}: a newer client wrote it",
@@ -133,7 +133,7 @@ class Reading:
             )
         lineage, serial = _text(members.get("lineage")), _number(members.get("serial"))
         if version == CURRENT and (serial is None or lineage is None):
-            return Unreadable("it is JSON, but no state: it has no lineage or no serial")
+            return UnreadableState("it is JSON, but no state: it has no lineage or no serial")
         written_by = _text(members.get("terraform_version"))
         counts = self._counts
         return Document(

@@ -16,7 +16,7 @@ from posixpath import normpath
 from typing import Any
 
 from .code_blocks import ENDINGS, declared_in
-from .code_layer import TERRAGRUNT, Layer, Unreadable, layer_of, parents, with_placeholders
+from .code_layer import TERRAGRUNT, Layer, UnreadableCode, layer_of, parents, with_placeholders
 from .code_partial import CONFIG_ENDINGS, TELLING
 from .hcl_parser import PLACEHOLDER, UNKNOWN, Attribute, Evaluator, Hcl, Unparsable, json_value, plain, small
 
@@ -38,7 +38,7 @@ class Read:
 
     path: str
     layers: list[Layer] = field(default_factory=list)
-    unresolved: list[Unreadable] = field(default_factory=list)
+    unresolved: list[UnreadableCode] = field(default_factory=list)
     #: Folders of code that it runs.
     sources: list[str] = field(default_factory=list)
     #: Files that it includes.
@@ -78,14 +78,14 @@ class Terragrunt:
     #: Files whose text is left out, as nothing in them matters.
     idle: Collection[str] = ()
 
-    def read(self) -> Iterator[Read | Unreadable]:
+    def read(self) -> Iterator[Read | UnreadableCode]:
         found: dict[str, Read] = {}
         for path, text in self.files.items():
             try:
                 found[path] = self._read(path, text)
             except (Unparsable, RecursionError) as problem:
                 reason = str(problem) if isinstance(problem, Unparsable) else "it is nested too deep"
-                yield Unreadable(path, reason)
+                yield UnreadableCode(path, reason)
         for each in found.values():
             self._check_source(each, found)
             yield each
@@ -191,19 +191,19 @@ class Terragrunt:
     def _remote_state(self, read: Read, body: Any) -> None:
         read.has_backend = True
         if not isinstance(body, Mapping):
-            read.unresolved.append(Unreadable(read.path, "its remote_state is an expression"))
+            read.unresolved.append(UnreadableCode(read.path, "its remote_state is an expression"))
             return
         backend = body.get("backend")
         if not isinstance(backend, str) or PLACEHOLDER in backend:
             reason = "the backend of its remote_state is an expression, which is only known when Terragrunt runs"
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
         elif backend == "s3":
             for config in _bodies(body.get("config")) or [{}]:
                 read.layers.append(layer_of(read.path, TERRAGRUNT, config))
 
     def _generate(self, read: Read, name: str, body: Any) -> None:
         if not isinstance(body, Mapping):
-            read.unresolved.append(Unreadable(read.path, f'its generate "{name}" is an expression'))
+            read.unresolved.append(UnreadableCode(read.path, f'its generate "{name}" is an expression'))
             return
         place, contents = body.get("path"), body.get("contents")
         is_code = not isinstance(place, str) or PLACEHOLDER in place or place.endswith(ENDINGS)
@@ -214,7 +214,7 @@ class Terragrunt:
             return
         reason = f'what its generate "{name}" writes is only known when Terragrunt runs'
         if not isinstance(contents, str):
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
             read.has_backend = True
             return
         is_json = isinstance(place, str) and place.endswith(".json")
@@ -224,14 +224,14 @@ class Terragrunt:
         except (Unparsable, RecursionError):
             found, is_open = [], True
         if is_open:
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
             read.has_backend = True
         for each in found:
             read.has_backend = True
             if each.layer:
                 read.layers.append(each.layer)
             elif each.is_open:
-                read.unresolved.append(Unreadable(read.path, reason))
+                read.unresolved.append(UnreadableCode(read.path, reason))
 
     def _generate_arguments(self, read: Read, name: str, place: str, contents: Any) -> None:
         """A file for `-backend-config`, which it may be by its ending or by what is in it."""
@@ -244,7 +244,7 @@ class Terragrunt:
         )
         if is_one or (not is_known and place.endswith(".tfbackend")):
             reason = f'what its generate "{name}" writes may complete a backend'
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
 
     def _include(self, read: Read, name: str, body: Any) -> None:
         path = body.get("path") if isinstance(body, Mapping) else None
@@ -253,7 +253,7 @@ class Terragrunt:
             what = f'its include "{name}"' if name else "its include"
             told = path.replace(_PARENT, "...") if isinstance(path, str) and _is_parent(path) else None
             reason = f"{what}{f' of {told}' if told else ''} is not among the code that was read"
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
             read.has_backend = True
         else:
             read.includes.append(found)
@@ -276,7 +276,7 @@ class Terragrunt:
         if not isinstance(source, str) or not self._is_there(read.path, source):
             told = f" {_shown(source)}" if isinstance(source, str) else ""
             reason = f'the source{told} of its {kind} "{name}" is not among the code that was read'
-            read.unresolved.append(Unreadable(read.path, reason))
+            read.unresolved.append(UnreadableCode(read.path, reason))
 
     def _check_source(self, read: Read, found: Mapping[str, Read]) -> None:
         """Code from elsewhere may have a backend of its own, unless Terragrunt gives it one."""
@@ -289,7 +289,7 @@ class Terragrunt:
         for source in sources:
             if not self._is_there(read.path, source):
                 reason = f"the code that it runs, {_shown(source)}, is not among the code that was read"
-                read.unresolved.append(Unreadable(read.path, reason))
+                read.unresolved.append(UnreadableCode(read.path, reason))
 
     def _is_there(self, by: str, source: str) -> bool:
         return self.source_folder(by, source) is not None

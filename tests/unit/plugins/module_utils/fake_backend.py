@@ -130,7 +130,7 @@ class FakeBackend(FakeAws):
         self.emulator = SimpleNamespace(name="fake")
 
     def use_for(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(_client, "_said", self.relay.send)
+        patch.setattr(_client, "_send", self.relay.send)
         patch.setattr(_client, "session_for", lambda _connection: Session(None))
         patch.setattr(_client, "client_of", _client_of)
         patch.setattr(Aws, "pause", lambda aws, attempt: None)

@@ -14,7 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code im
     check_code,
     further_tables,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import Unreadable, code_map
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import UnreadableCode, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
 
@@ -253,7 +253,7 @@ def test_a_table_that_only_code_names_is_looked_up(exists: bool, said: str) -> N
 
 
 def test_what_cannot_be_read_is_a_finding() -> None:
-    about = check_code(code_map([], [Unreadable("a b/main.tf", "it is not HCL")]), [])
+    about = check_code(code_map([], [UnreadableCode("a b/main.tf", "it is not HCL")]), [])
     assert [(each.id, each.resource, each.fix) for _name, each in about] == [
         ("code.unreadable", "a b/main.tf", "${EDITOR:-vi} 'a b/main.tf'  # or leave it out of code")
     ]

@@ -35,7 +35,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.read
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.deny_policy import with_denied
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
+    BackendConfig,
+    arguments,
+)
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import MODULE, project_of
 
 from tests.unit.plugins.module_utils.fake_aws import KEY as FAKE_KEY
@@ -46,7 +49,7 @@ TERRAFORM = shutil.which("terraform")
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = "arn:aws:s3:::acme-state"
 
-BACKEND = Backend(
+BACKEND = BackendConfig(
     name="eu-west-1",
     bucket="acme-state",
     bucket_arn=ARN,

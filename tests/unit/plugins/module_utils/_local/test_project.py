@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import TerraformProject
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_block import Edit, NotSimple
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import BackendConfig
 
-BACKEND = Backend("moved", "new-state", "", "eu-west-1", "app.tfstate", table="new-locks")
+BACKEND = BackendConfig("moved", "new-state", "", "eu-west-1", "app.tfstate", table="new-locks")
 ARGUMENTS = """bucket         = "new-state"
 key            = "app.tfstate"
 region         = "eu-west-1"
@@ -24,7 +24,7 @@ dynamodb_table = "new-locks"
 """
 
 
-def edits(project: Project) -> list[Edit]:
+def edits(project: TerraformProject) -> list[Edit]:
     found = project.edits(BACKEND)
     assert not isinstance(found, NotSimple)
     return found
@@ -33,7 +33,7 @@ def edits(project: Project) -> list[Edit]:
 def test_a_block_is_replaced_with_its_file_s_own_line_ends_and_then_there_is_nothing_to_do(tmp_path: Path):
     text = b'terraform {\r\n  backend "s3" {\r\n    bucket = "old"\r\n  }\r\n}\r\n# \xc3\xa9\r\n'
     (tmp_path / "main.tf").write_bytes(text)
-    project = Project(tmp_path, "terraform")
+    project = TerraformProject(tmp_path, "terraform")
     project.write(edits(project))
     block = "".join(f"    {line}\r\n" for line in ARGUMENTS.splitlines()).encode()
     assert (tmp_path / "main.tf").read_bytes() == text.replace(b'    bucket = "old"\r\n', block)
@@ -43,7 +43,7 @@ def test_a_block_is_replaced_with_its_file_s_own_line_ends_and_then_there_is_not
 def test_a_file_of_arguments_is_written_and_the_block_emptied(tmp_path: Path):
     (tmp_path / "main.tf").write_text('terraform {\n  backend "local" {\n  }\n}\n')
     (tmp_path / "prod.s3.tfbackend").write_text('bucket = "old"\n')
-    project = Project(tmp_path, "terraform", tfbackend="prod.s3.tfbackend")
+    project = TerraformProject(tmp_path, "terraform", tfbackend="prod.s3.tfbackend")
     project.write(edits(project))
     assert (tmp_path / "main.tf").read_text() == 'terraform {\n  backend "s3" {}\n}\n'
     assert (tmp_path / "prod.s3.tfbackend").read_text().endswith(f"\n{ARGUMENTS}")
@@ -53,7 +53,7 @@ def test_a_file_of_arguments_is_written_and_the_block_emptied(tmp_path: Path):
 def test_code_without_a_backend_gets_a_file_for_it(tmp_path: Path):
     (tmp_path / "main.tf").write_text("")
     (tmp_path / "folder.tf").mkdir()
-    (edit,) = edits(Project(tmp_path, "terraform"))
+    (edit,) = edits(TerraformProject(tmp_path, "terraform"))
     assert (edit.name, edit.before) == ("backend.tf", None)
 
 
@@ -69,7 +69,7 @@ def test_code_without_a_backend_gets_a_file_for_it(tmp_path: Path):
     ],
 )
 def test_a_checkout_knows_what_it_is_initialised_to(tmp_path: Path, changed: dict[str, Any], is_it: bool):
-    project = Project(tmp_path, "terraform")
+    project = TerraformProject(tmp_path, "terraform")
     assert not project.is_initialised_to(BACKEND)
     config = {"bucket": "new-state", "key": "app.tfstate", "region": "eu-west-1", "use_lockfile": True, "encrypt": True}
     config |= {"dynamodb_table": "new-locks", "workspace_key_prefix": None} | changed
@@ -81,7 +81,7 @@ def test_a_checkout_knows_what_it_is_initialised_to(tmp_path: Path, changed: dic
 
 def test_a_client_that_is_missing_is_told(tmp_path: Path):
     with pytest.raises(TfstateError, match="no-such-client cannot be run: No such file or directory; set client"):
-        Project(tmp_path, "no-such-client").init()
+        TerraformProject(tmp_path, "no-such-client").init()
 
 
 def test_a_client_that_hangs_is_told(tmp_path: Path):
@@ -89,7 +89,7 @@ def test_a_client_that_hangs_is_told(tmp_path: Path):
     client.write_text("#!/bin/sh\nexec sleep 60\n")
     client.chmod(0o755)
     with pytest.raises(TfstateError, match=r"client init in .* took more than 0 s: raise client_timeout"):
-        Project(tmp_path, str(client), timeout_s=0).init()
+        TerraformProject(tmp_path, str(client), timeout_s=0).init()
 
 
 def test_what_a_client_says_of_its_failure_is_told(tmp_path: Path):
@@ -97,13 +97,13 @@ def test_what_a_client_says_of_its_failure_is_told(tmp_path: Path):
     client.write_text("#!/bin/sh\necho secret\necho '│ Error: no way' >&2\nexit 1\n")
     client.chmod(0o755)
     with pytest.raises(TfstateError, match=r"client plan in .* failed for workspace dev: Error: no way$"):
-        Project(tmp_path, str(client)).prove("dev")
+        TerraformProject(tmp_path, str(client)).verify_plan("dev")
 
 
 def test_files_that_no_client_reads_are_left_alone(tmp_path: Path):
     (tmp_path / ".old.tf").write_text('terraform {\n  backend "s3" {\n  }\n}\n')
     (tmp_path / "._main.tf").write_bytes(b"\x00\x05\x16\x07\xff")
-    (edit,) = edits(Project(tmp_path, "terraform"))
+    (edit,) = edits(TerraformProject(tmp_path, "terraform"))
     assert (edit.name, edit.before) == ("backend.tf", None)
 
 
@@ -111,5 +111,5 @@ def test_a_link_is_left_to_people(tmp_path: Path):
     (tmp_path / "shared.tf").write_text('terraform {\n  backend "s3" {\n  }\n}\n')
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "backend.tf").symlink_to("../shared.tf")
-    found = Project(tmp_path / "project", "terraform").edits(BACKEND)
+    found = TerraformProject(tmp_path / "project", "terraform").edits(BACKEND)
     assert found == NotSimple("backend.tf is a link, and others may read what it leads to")

@@ -21,7 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import (
     CodeMap,
     Layer,
-    Unreadable,
+    UnreadableCode,
     code_map,
 )
 
@@ -96,7 +96,7 @@ def test_layers_of_other_buckets_are_nobody_s_concern_here() -> None:
 
 def test_what_may_be_about_the_backend_is_in_the_way() -> None:
     open_one = Layer("any/backend.tf", "block", {}, frozenset(), frozenset({"bucket"}))
-    code = CodeMap((layer("both"), open_one), (Unreadable("x.tf", "it is not HCL"),))
+    code = CodeMap((layer("both"), open_one), (UnreadableCode("x.tf", "it is not HCL"),))
     told = [*reasons(step("lockfile", code=code), ())]
     assert [each.partition(":")[0] for each in told] == [
         "2 places in the code may be clients of this backend, and the code does not say for certain"

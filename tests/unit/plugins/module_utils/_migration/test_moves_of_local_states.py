@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.local_states import TOMB
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.local_states import MOVED_NOTICE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_document import (
-    Unreadable,
+    UnreadableState,
     document_of,
 )
 
@@ -39,7 +39,7 @@ def test_who_opened_a_state_before_it_moved_finds_none_afterwards(world: World, 
     with (project / FILE).open("rb") as waiting:
         world.moved(project=str(project))
         found = waiting.read()
-    assert found == TOMB and isinstance(document_of(found), Unreadable)
+    assert found == MOVED_NOTICE and isinstance(document_of(found), UnreadableState)
     assert (project / ASIDE).read_bytes() == state()
 
 
@@ -49,10 +49,10 @@ def test_the_file_that_is_set_aside_is_as_private_as_it_was(world: World, projec
     assert (project / ASIDE).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("rest", [b"", state()[len(TOMB) :]], ids=["whole", "not cut to its length"])
+@pytest.mark.parametrize("rest", [b"", state()[len(MOVED_NOTICE) :]], ids=["whole", "not cut to its length"])
 def test_what_a_kill_leaves_in_the_place_of_a_state_goes_with_the_next_run(world: World, project: Path, rest: bytes):
     world.moved(project=str(project))
-    (project / FILE).write_bytes(TOMB + rest)
+    (project / FILE).write_bytes(MOVED_NOTICE + rest)
     result = world.moved(project=str(project))
     assert [row["action"] for row in result["states"]] == ["none", "none"]
     assert not (project / FILE).exists() and (project / ASIDE).read_bytes() == state()

@@ -12,16 +12,23 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import Project, block_text, whole_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import (
+    TerraformProject,
+    block_text,
+    whole_text,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.project_update import (
     NamedBackend,
     ProjectUpdate,
     plan_update,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import Backend, arguments
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
+    BackendConfig,
+    arguments,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_known import known_of
 
-BACKEND = Backend("moved", "new-state", "", "eu-west-1", "app.tfstate")
+BACKEND = BackendConfig("moved", "new-state", "", "eu-west-1", "app.tfstate")
 OLD = NamedBackend("old-state", "app.tfstate", "env:", "us-east-1")
 GENERATED = (
     "// TERRAMATE: GENERATED AUTOMATICALLY DO NOT EDIT",
@@ -35,12 +42,14 @@ GENERATED = (
 BLOCK = 'terraform {\n  backend "s3" {\n    bucket = "old-state"\n    region = "us-east-1"\n  }\n}\n'
 
 
-def followed(folder: Path, backend: Backend = BACKEND, tfbackend: str | None = None, **asked: bool) -> ProjectUpdate:
+def followed(
+    folder: Path, backend: BackendConfig = BACKEND, tfbackend: str | None = None, **asked: bool
+) -> ProjectUpdate:
     wanted = {"init": False, "verify_plan": False, **asked}
-    return plan_update(Project(folder, "terraform", tfbackend), backend, OLD, **wanted)
+    return plan_update(TerraformProject(folder, "terraform", tfbackend), backend, OLD, **wanted)
 
 
-def initialised(folder: Path, backend: Backend = BACKEND, **changed: Any) -> None:
+def initialised(folder: Path, backend: BackendConfig = BACKEND, **changed: Any) -> None:
     (folder / ".terraform").mkdir()
     to_result = {"backend": {"type": "s3", "config": {**arguments(backend), **changed}, "hash": 1}}
     (folder / ".terraform" / "terraform.tfstate").write_text(json.dumps(to_result))
@@ -60,7 +69,7 @@ def test_code_of_another_region_is_not_of_these_states(tmp_path: Path, region: s
 def test_code_that_followed_is_known_whatever_its_prefix(tmp_path: Path, prefix: str | None):
     backend = replace(BACKEND, workspace_key_prefix=prefix)
     for edit in followed(tmp_path, backend).edits:
-        Project(tmp_path, "terraform").write([edit])
+        TerraformProject(tmp_path, "terraform").write([edit])
     initialised(tmp_path, backend)
     assert not followed(tmp_path, backend).edits
 
@@ -111,7 +120,7 @@ def test_no_plan_is_made_of_the_backend_as_it_was(tmp_path: Path):
 
 def told_of(folder: Path, backend: Any) -> ProjectUpdate:
     known = known_of([{"paths": "*.tf", "backend": backend}])
-    return plan_update(Project(folder, "terraform"), BACKEND, OLD, False, False, known)
+    return plan_update(TerraformProject(folder, "terraform"), BACKEND, OLD, False, False, known)
 
 
 def test_code_whose_bucket_only_its_command_line_knows_follows_once_it_is_said(tmp_path: Path):
@@ -152,10 +161,10 @@ def test_what_was_written_and_removed_before_a_failure_is_told(tmp_path: Path):
     folder.mkdir()
 
     class State:
-        leftovers = (tmp_path / "a.backup", folder)
+        obsolete_files = (tmp_path / "a.backup", folder)
 
     (tmp_path / "a.backup").touch()
-    following.leftovers = [*State.leftovers]
+    following.leftovers = [*State.obsolete_files]
     assert following.changes() == [False, False, False]
     following.edit_code([])
     with pytest.raises(TfstateError, match="busy cannot be changed"):

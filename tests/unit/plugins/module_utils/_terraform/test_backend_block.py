@@ -11,7 +11,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
     with_block,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.parser import (
-    Found,
+    FoundBackend,
     NotSimple,
     arguments_in,
     backends_in,
@@ -204,7 +204,7 @@ def test_no_character_outside_the_block_changes(
     head, tail = f"{outer}terraform {{\n{before}", f"{after}}}\n{end}"
     block = "backend s3 {\n" + "".join(f"{name} = {value}\n" for name, value in old) + "}"
     text = f"{head}{block}\n{tail}"
-    assert backends_in(text) == [Found("backend", ("s3",), len(head), len(head) + len(block), False)]
+    assert backends_in(text) == [FoundBackend("backend", ("s3",), len(head), len(head) + len(block), False)]
     edit = with_block({"main.tf": text}, NEW, WHOLE)
     assert edit == Edit("main.tf", text, head + NEW.rstrip("\n") + "\n" + tail)
     again = with_block({"main.tf": edit.after}, NEW, WHOLE)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
-    Backend,
+    BackendConfig,
     admits_older_than_lockfile,
     arguments,
     backend_tf_text,
@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 TERRAFORM = shutil.which("terraform")
 
-PLAIN = Backend(
+PLAIN = BackendConfig(
     name="us-east-1",
     bucket="tf-state",
     bucket_arn="arn:aws:s3:::tf-state",
@@ -87,7 +87,7 @@ def test_a_plain_backend_is_encrypted_and_locked_in_both_ways() -> None:
         ),
     ],
 )
-def test_arguments_follow_the_backend(backend: Backend, asked: dict[str, Any]) -> None:
+def test_arguments_follow_the_backend(backend: BackendConfig, asked: dict[str, Any]) -> None:
     written = arguments(backend)
     assert {name: written.get(name) for name in asked} == asked
 
@@ -152,7 +152,7 @@ def test_json_names_no_table_that_takes_no_locks() -> None:
 @pytest.mark.parametrize(
     "backend", [PLAIN, KMS, ROLE, LOCAL, replace(PLAIN, lock_mode="dynamodb", client_version=">= 1.5")]
 )
-def test_a_sound_backend_has_no_problems(backend: Backend) -> None:
+def test_a_sound_backend_has_no_problems(backend: BackendConfig) -> None:
     assert problems(backend) == ()
 
 

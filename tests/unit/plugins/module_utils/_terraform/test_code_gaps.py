@@ -18,7 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.code_fi
     read_code,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import namings, reasons
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_layer import Unreadable, describe
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_layer import UnreadableCode, describe
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap, code_map
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_partial import writes_backend
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.globs import covers, literal
@@ -280,9 +280,11 @@ def test_many_scripts_and_files_are_read_in_time() -> None:
 
 
 def test_a_refusal_is_as_long_as_somebody_reads() -> None:
-    many = [Unreadable(f"{'live/' * 20}{n}/main.tf", f"reason {n % 40}") for n in range(3_000)]
+    many = [UnreadableCode(f"{'live/' * 20}{n}/main.tf", f"reason {n % 40}") for n in range(3_000)]
     assert len(describe(many)) < 3_000
-    assert "and 2999 more" in describe([Unreadable("x", "a"), *(Unreadable(str(n), "a") for n in range(2_999))], 1)
+    assert "and 2999 more" in describe(
+        [UnreadableCode("x", "a"), *(UnreadableCode(str(n), "a") for n in range(2_999))], 1
+    )
 
 
 @pytest.mark.parametrize(

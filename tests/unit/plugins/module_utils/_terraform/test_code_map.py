@@ -153,7 +153,7 @@ VALUES: dict[str, Any] = {
 @pytest.mark.parametrize("written", VALUES)
 def test_what_is_not_static_is_unknown(written: str) -> None:
     layer = only(code_map([("main.tf", block(f"{FULL}kms_key_id = {written}\n"))]))
-    assert layer.told()["kms_key_id"] == VALUES[written]
+    assert layer.to_result()["kms_key_id"] == VALUES[written]
 
 
 LOCK_MODES: dict[str, str] = {
@@ -257,7 +257,7 @@ def test_what_cannot_be_read_is_told_and_stops_nothing(path: str) -> None:
 def test_no_text_crashes_it(path: str, text: str) -> None:
     found = code_map([(path, text)])
     assert isinstance(found, CodeMap)
-    json.dumps([each.told() for each in found.layers])
+    json.dumps([each.to_result() for each in found.layers])
 
 
 @pytest.fixture

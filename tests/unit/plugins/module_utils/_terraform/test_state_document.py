@@ -14,7 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform import state_parser as reading
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_document import (
     Document,
-    Unreadable,
+    UnreadableState,
     addresses,
     document_of,
     head_of,
@@ -130,18 +130,18 @@ BROKEN = {
 def test_what_is_no_state_is_told_in_a_sentence(kind: str) -> None:
     body, expected = BROKEN[kind]
     found = document_of(body)
-    assert isinstance(found, Unreadable) and expected in found.reason
+    assert isinstance(found, UnreadableState) and expected in found.reason
 
 
 @given(st.integers(1, len(written(state(resource(None, "ä"), outputs={"a": {"value": "{}"}}))) - 3))
 def test_a_state_that_is_cut_anywhere_is_no_state(length: int) -> None:
     whole = written(state(resource(None, "ä"), outputs={"a": {"value": "{}"}}))
-    assert isinstance(document_of(whole[:length]), Unreadable)
+    assert isinstance(document_of(whole[:length]), UnreadableState)
 
 
 @given(st.binary())
 def test_no_bytes_whatever_make_it_stumble(body: bytes) -> None:
-    assert isinstance(document_of(body), Unreadable)
+    assert isinstance(document_of(body), UnreadableState)
 
 
 JSON = st.recursive(
@@ -197,7 +197,7 @@ def test_the_head_tells_lineage_and_serial() -> None:
     body = written(state(*[resource(None, name=f"r{place}") for place in range(1000)]))
     assert head_of(body[:65536]) == Document(LINEAGE, 7, "1.11.4", version=4)
     assert head_of(written(ENCRYPTED)[:65536]) == Document(LINEAGE, 3, None, is_encrypted=True)
-    assert isinstance(head_of(b"<html>"), Unreadable)
+    assert isinstance(head_of(b"<html>"), UnreadableState)
 
 
 def test_a_head_that_does_not_tell_is_not_guessed_from() -> None:
@@ -224,7 +224,7 @@ def test_a_value_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     for piece in (b'{"version": 4, "outputs": "', *[b"x" * 65536] * 40):
         taken.feed(piece)
     found = taken.end()
-    assert isinstance(found, Unreadable) and "too large to judge" in found.reason and found.is_unjudged
+    assert isinstance(found, UnreadableState) and "too large to judge" in found.reason and found.is_unjudged
 
 
 ADDRESSES = {

@@ -1,0 +1,260 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""tf_backend_backup over a backend in memory: refusals, concurrent runs and damaged backups."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
+
+from tests.integration.backups import World
+from tests.integration.module_runs import through_core
+from tests.integration.moves import KEY, Place, md5, state
+from tests.integration.scenarios import deny
+from tests.support.relay import error, then
+from tests.unit.plugins.module_utils.fake_versions import changing, reversed_body, world_in
+
+MODULE = "tf_backend_backup"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return world_in(tmp_path, monkeypatch)
+
+
+def manifest(world: World) -> Any:
+    return json.loads((world.backup / "backup.json").read_text())
+
+
+def test_it_grows_and_drops_nothing(world: World):
+    world.fill()
+    world.done(MODULE)
+    before = world.saved()
+    for version, _body in world.place.versions(KEY):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    world.place.put(state(3))
+    done = world.done(MODULE)
+    assert done["backup"]["new"] == {"versions": 1, "bytes": len(state(3))}
+    assert world.saved() == {**before, KEY: [*before[KEY], state(3)]}
+    assert manifest(world)["items"] == world.items()
+    world.unchanged(MODULE)
+
+
+def test_a_body_that_was_damaged_is_fetched_again_while_that_can_be(world: World):
+    world.fill()
+    world.done(MODULE)
+    everything = world.everything()
+    spoilt = world.backup / "objects" / next(e["sha256"] for e in manifest(world)["versions"] if e["key"] == KEY)
+    spoilt.write_bytes(b"spoilt")
+    assert world.done(MODULE)["changed"]
+    assert world.saved() == everything
+    spoilt.unlink()
+    for version, _body in world.place.versions(KEY):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    result = world.run(MODULE)
+    assert result["failed"]
+    assert f"the backup in {world.backup} is damaged, and its bucket no longer has what would mend it" in result["msg"]
+    assert f"of {KEY}" in result["msg"]
+
+
+def test_what_is_written_meanwhile_is_saved_too(world: World):
+    world.fill()
+    world.relay.on("GetObject", reply=then(lambda _call: world.place.put(state(3))))
+    result = world.done(MODULE)
+    assert world.saved()[KEY] == [state(1), state(2), state(3)]
+    assert manifest(world)["items"] == world.items()
+    assert result["warnings"] == []
+
+
+def test_who_writes_all_the_time_is_told(world: World):
+    world.fill()
+    serials = iter(range(3, 99))
+    rule = world.relay.on("Scan", times=math.inf, reply=then(lambda _call: world.place.put(state(next(serials)))))
+    result = world.done(MODULE)
+    rule.times = 0
+    assert "versions were written while the others were saved: run again" in result["warnings"][0]
+    world.done(MODULE)
+    assert world.saved() == world.everything()
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (error("NoSuchVersion", 404), "NoSuchVersion"),
+        (error("NoSuchKey", 404), "NoSuchKey"),
+        (error("InvalidObjectState", 403), "InvalidObjectState"),
+        (
+            error("AccessDenied", 403, "User: u is not authorized to perform: kms:Decrypt on resource: k"),
+            "needs kms:Decrypt on its KMS key",
+        ),
+        (changing(reversed_body), "it reads back other than S3 says"),
+    ],
+)
+def test_a_version_that_cannot_be_read_as_it_is_fails_and_is_named(world: World, reply: Any, reason: str):
+    world.place.put(state(1))
+    rule = world.relay.on("GetObject", reply=reply, times=math.inf)
+    result = world.run(MODULE)
+    rule.times = 0
+    assert result["failed"] and not result["changed"]
+    assert f"of {KEY} cannot be saved" in result["msg"] and reason in result["msg"]
+    assert not (world.backup / "backup.json").exists()
+    world.done(MODULE)
+
+
+def test_what_lifecycle_takes_after_it_was_listed_fails_nothing(world: World):
+    world.fill()
+    (newest, _body), (oldest, _older) = world.place.versions()
+    expire = partial(world.place.s3.delete_object, Bucket=world.place.bucket, Key=KEY, VersionId=oldest)
+    world.relay.on("Scan", reply=then(lambda _call: expire()))
+    result = world.done(MODULE)
+    assert world.saved()[KEY] == [state(2)] and result["warnings"] == []
+    assert [each["version_id"] for each in manifest(world)["versions"] if each["key"] == KEY] == [newest]
+    world.unchanged(MODULE)
+
+
+def test_a_backup_is_of_one_backend(world: World):
+    world.fill()
+    world.done(MODULE)
+    other = world.at(Place(world.place.emulator, "eu-west-1"))
+    other.refused(MODULE, "holds the backup of another backend, whose bucket is", world.place.bucket)
+    world.refused(MODULE, "whose table is", table=other.place.table)
+    (world.backup / "backup.json").write_text("{}")
+    world.refused(MODULE, "is not a backup")
+
+
+@pytest.mark.parametrize(
+    ("reason", "params"),
+    [
+        ("bucket is not set: name the state bucket", {"bucket": None}),
+        ("backup is not set: name a directory, or s3://bucket/prefix", {"backup": None}),
+        ("region is not set", {"region": ""}),
+        ("bucket nobody-has-it does not exist", {"bucket": "nobody-has-it"}),
+        ("dynamodb", {"table": "nobody-has-it"}),
+        ("is no folder", {"backup": __file__}),
+        ("begins with a user whom this machine does not know", {"backup": "~nobody-is-called-so/x"}),
+        ("File name too long; check its permissions", {"backup": "x" * 300}),
+    ],
+)
+def test_what_cannot_be_right_is_refused(world: World, reason: str, params: dict[str, Any]):
+    result = world.run(MODULE, **params)
+    assert result["failed"] and not result["changed"]
+    assert reason in result["msg"] or reason == "dynamodb"
+    assert not world.backup.exists()
+
+
+def test_what_another_run_saved_meanwhile_is_never_dropped(world: World):
+    world.fill()
+    world.done(MODULE)
+    for version, _body in world.place.versions(KEY)[:1]:
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=version)
+    world.place.put(state(3))
+    while_listing(world, lambda: overtaken_by_another(world))
+    result = world.run(MODULE)
+    assert result["failed"] and f"somebody else saved into {world.backup} meanwhile: run again" in result["msg"]
+    assert state(9) in world.saved()["late"]
+    world.done(MODULE)
+    assert state(9) in world.saved()["late"] and state(3) in world.saved()[KEY]
+
+
+def while_listing(world: World, deed: Callable[[], object]) -> None:
+    world.relay.on("Scan", reply=then(lambda _call: deed()))
+
+
+def overtaken_by_another(world: World, **there: Any) -> None:
+    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
+    (result,) = through_core([world.task(MODULE, **there)])
+    assert not result.get("failed"), result
+    for version, _body in world.place.versions("late"):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
+
+
+def test_a_bucket_that_is_being_torn_down_is_saved_by_that_alone(world: World):
+    statement = {"Sid": "CornerstoneTfstateTearDown", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    resource = {"Resource": f"arn:aws:s3:::{world.place.bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement | resource]})
+    world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
+    world.refused(MODULE, f"bucket {world.place.bucket} is being torn down")
+
+
+# In another bucket.
+
+
+@pytest.fixture
+def vault(world: World) -> Place:
+    return closed_to_the_public(world)
+
+
+def closed_to_the_public(world: World) -> Place:
+    place = Place(world.place.emulator, "us-east-1")
+    flags = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    closed = dict.fromkeys(flags, True)
+    place.s3.put_public_access_block(Bucket=place.bucket, PublicAccessBlockConfiguration=closed)
+    return place
+
+
+def test_a_version_that_is_too_long_for_one_upload_needs_a_directory(world: World):
+    world.place.put(state(1))
+    vault = closed_to_the_public(world)
+    rule = world.relay.on("ListObjectVersions", reply=changing(of_six_gibibytes), times=math.inf)
+    there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
+    world.refused(MODULE, f"of {KEY}: AWS takes at most 5368709120 bytes at once; name a folder", **there)
+    word = {"allow": ["delete_state"], "confirm_name": world.place.bucket}
+    world.refused("tf_backend_teardown", "bytes at once; name a folder", **there, **word)
+    rule.times = 0
+    world.done(MODULE, **there)
+
+
+def of_six_gibibytes(value: Any) -> Any:
+    return {**value, "Versions": [{**each, "Size": 6 * 1024**3} for each in value["Versions"]]}
+
+
+def test_a_bucket_that_may_be_public_gets_no_backup(world: World, vault: Place):
+    world.fill()
+    vault.s3.delete_public_access_block(Bucket=vault.bucket)
+    there = {"backup": f"s3://{vault.bucket}/x", "backup_region": vault.region}
+    world.refused(MODULE, f"{vault.bucket} does not block all public access", **there)
+    deny(world.relay, "GetPublicAccessBlock")
+    world.refused(MODULE, "needs s3:GetBucketPublicAccessBlock", **there)
+    world.refused(MODULE, "lies in no other bucket than the one that is saved", backup=f"s3://{world.place.bucket}/x")
+
+
+def sha256_in(folder: Folder, name: str) -> str | None:
+    measured = folder.measure(name)
+    return measured and measured.sha256
+
+
+def test_a_body_lies_under_its_own_name_from_the_first_byte_on(tmp_path: Path):
+    """So that who is killed leaves no secret under another one. What a run before it left half-written is mended."""
+    folder, body = Folder(tmp_path / "backup"), state(1)
+    name = hashlib.sha256(body).hexdigest()
+    names: list[list[str]] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            names.append([path.name for path in (tmp_path / "backup" / "objects").iterdir()])
+            return super().read(size)
+
+    for left in (None, body[:7], b"more" + body):
+        if left is not None:
+            (tmp_path / "backup" / "objects" / name).write_bytes(left)
+            assert sha256_in(folder, name) != name
+        folder.write_body(name, Watched(body))
+        assert sha256_in(folder, name) == name
+    assert {*map(tuple, names)} == {(name,)}
+
+
+def test_digests_are_those_of_the_states(world: World):
+    world.fill()
+    world.done(MODULE)
+    (digest,) = [item["Digest"]["S"] for item in manifest(world)["items"]]
+    assert digest == md5(state(2))
