@@ -662,7 +662,7 @@ def _result(migration: Migration) -> dict[str, Any]:
         },
         "denied": migration.denied,
         "project": project_update.to_result(is_plan) if project_update else None,
-        "code_known": [{"paths": each.paths, "backend": each.said} for each in migration.known],
+        "code_known": [{"paths": each.paths, "backend": each.backend_as_given} for each in migration.known],
         "warnings": list(_warnings(migration)),
     }
 

@@ -28,10 +28,10 @@ class Known:
 
     def to_result(self, answered: int) -> dict[str, Any]:
         """As it was given, with the number of unknown backends that it answers for."""
-        return {"paths": self.paths, "backend": self.said, "used": answered}
+        return {"paths": self.paths, "backend": self.backend_as_given, "used": answered}
 
     @property
-    def said(self) -> Any:
+    def backend_as_given(self) -> Any:
         return NONE if self.backend is None else dict(self.backend)
 
 

@@ -118,7 +118,7 @@ def test_an_audit_finds_what_it_says(package: Any, bucket: Any) -> None:
 
 
 def test_a_hand_over_describes_it_as_it_says(package: Any, bucket: Any) -> None:
-    backend = package("_terraform.backend_config").Backend(
+    backend = package("_terraform.backend_config").BackendConfig(
         name="prod", bucket="tf-state", bucket_arn="arn:aws:s3:::tf-state", region="eu-west-1", key="k"
     )
     project = package("_handover.project").Project(backend, {**bucket.settled, "example": True})
