@@ -40,6 +40,6 @@ class RoleModuleAction(ModuleAction):
         """Whether the role's variables say which backend is meant."""
         return not given.get("bucket")
 
-    def role_options(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The role's variables as options of the module."""
-        return role_variables.backend_options(found)
+        return role_variables.backend_options(values)
