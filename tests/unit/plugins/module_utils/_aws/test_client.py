@@ -119,7 +119,8 @@ class Raw:
 
 
 def says(status: int, content: bytes = b"", **headers: str) -> AWSResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    usual = {"ETag": '"e"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    named = {**usual, **{name.replace("_", "-"): value for name, value in headers.items()}}
     response = AWSResponse("", status, named, Raw(content))
     assert response.content is not None
     return response
@@ -260,7 +261,8 @@ ASKS = {
 @pytest.mark.parametrize(("call", "unseen"), ASKS.values(), ids=ASKS)
 def test_what_we_have_put_may_not_be_visible_yet(call: Call, unseen: AWSResponse) -> None:
     """In the first 15 minutes of versioning."""
-    script = Script([DONE, unseen, unseen, unseen, DONE])
+    shown = says(200, b"<Tagging><TagSet/></Tagging>", content_length="28")
+    script = Script([DONE, unseen, unseen, unseen, shown])
     aws = script.connect()
     aws.write(PUT)
     (answer,) = aws.read([call])
@@ -301,7 +303,7 @@ def test_nothing_is_tried_again_past_the_deadline() -> None:
 @pytest.mark.parametrize("way", ["works", "pages"])
 def test_each_work_and_each_page_has_the_whole_time(way: str) -> None:
     """Else one refusal that passes fails a listing, or locks of many states, that takes longer than that as a whole."""
-    script = Script([s3_error("OperationAborted", 409), says(200, b"<ListVersionsResult></ListVersionsResult>")])
+    script = Script([s3_error("OperationAborted", 409), says(200, b"<L><Name>tf-state</Name></L>")])
     aws = script.connect(timeout_s=60)
     script.clock = 61.0
     listing = Call("s3", "list_object_versions", {"Bucket": "tf-state"})
@@ -695,9 +697,16 @@ def test_the_first_exception_of_reads_side_by_side_is_ours() -> None:
 
 LIST = Call("s3", "list_objects_v2", {"Bucket": "tf-state"})
 GET = Call("s3", "get_object", {"Bucket": "tf-state", "Key": "network/terraform.tfstate"})
-FIRST = b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>
-<Contents><Key>a</Key></Contents></ListBucketResult>"""
-LAST = b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>b</Key></Contents></ListBucketResult>"
+LISTED_OBJECT = b"<LastModified>2026-01-01T00:00:00Z</LastModified><Size>1</Size>"
+FIRST = (
+    b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>
+<Contents><Key>a</Key>%s</Contents></ListBucketResult>"""
+    % LISTED_OBJECT
+)
+LAST = (
+    b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>b</Key>%s</Contents></ListBucketResult>"
+    % LISTED_OBJECT
+)
 
 
 def test_pages_come_one_at_a_time() -> None:
