@@ -30,7 +30,6 @@ from .._policy.baseline import bucket_region, old_region
 from .consistency import OwnObjects
 from .deadline import end_by
 from .errors import (
-    DENIED,
     DONE,
     EXPIRED,
     INCOMPLETE,
@@ -39,6 +38,7 @@ from .errors import (
     SKEWED,
     UNRECOGNISED,
     advice_on,
+    cause_of,
     not_enabled,
     or_foreign,
     passes,
@@ -401,7 +401,7 @@ class Aws:
         first_byte = {**failure.call.params, "Range": "bytes=0-0"}
         answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
         if isinstance(answer, Failure):
-            return answer if answer.code in DENIED or answer.code.startswith("KMS.") else failure
+            return answer if cause_of(answer) in ("denied", "kms_key", "customer_key") else failure
         answer["Body"].close()
         return failure
 

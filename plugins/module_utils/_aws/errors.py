@@ -88,6 +88,8 @@ ADVICE = {
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
     "another region? If it was made this moment, run again",
+    "InvalidObjectState": "it is archived: request its restore with aws s3api restore-object, and run again when that "
+    "is done, which takes hours",
     INCOMPLETE: "this store does not say what was asked, so that it is not known",
     "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
@@ -116,6 +118,16 @@ ADVICE = {
         f"there is none of that name in this account and region: check the name, and both; {MAYBE_SOON}",
     ),
     "RequestTimeout": "the connection is too slow or was cut: run again",
+}
+
+#: What S3 says of an object that its writer has encrypted with a key of its own.
+SSE_C = "stored using a form of Server Side Encryption"
+#: By cause: the codes. See also `cause_of`.
+CAUSES = {
+    "denied": DENIED,
+    "unsupported": {*UNSUPPORTED, INCOMPLETE},
+    "archived": {"InvalidObjectState"},
+    "busy": {*THROTTLED, *BROKEN},
 }
 
 #: Parameters of CreateTable and UpdateTable -> advice on their quota.
@@ -192,6 +204,16 @@ def is_definite(failure: Failure) -> bool:
     return is_certain or not (failure.is_repeated or failure.code in DOUBTFUL)
 
 
+def cause_of(failure: Failure) -> str:
+    """Why something could not be read, in a word."""
+    code = failure.code
+    if code.startswith("KMS."):
+        return "kms_key"
+    if code == "InvalidRequest" and SSE_C in failure.message:
+        return "customer_key"
+    return next((word for word, codes in CAUSES.items() if code in codes), "other")
+
+
 def passes(failure: Failure, newly_created: bool, attempt: int = 0) -> bool:
     operation, code = failure.call.operation, failure.code
     if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
@@ -216,6 +238,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "this store has no conditional writes, which lock files need: all clients have to lock in the table"
     if code in UNSUPPORTED and call.operation == "assume_role":
         return "this store has no STS, which would assume the role: leave out assume_role_arn"
+    if code == "InvalidRequest" and SSE_C in message:
+        return "its writer has encrypted it with a key of its own (SSE-C): only a client that has the key can read it"
     if code in DENIED:
         return _advice_on_denial(call, message)
     if code == "ValidationException" and call.operation in ITEM_CALLS:
