@@ -323,8 +323,8 @@ def undeleted(call: Call, answer: Response, on_write: WriteCallback) -> Failure 
         return None
     if len(kept) < len(call.params["Delete"]["Objects"]):
         on_write(call)
-    code = kept[0]["Code"]
-    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:NAMED]]
+    code = str(kept[0].get("Code", "?"))
+    each = [f"{one.get('Key')}: {one.get('Message')}" for one in kept[:NAMED]]
     message = "; ".join([*each, *([f"and {len(kept) - NAMED} more"] if kept[NAMED:] else [])])
     return Failure(call, code, message, advice_on(call, code, message))
 

@@ -796,6 +796,10 @@ def test_a_bucket_that_is_refused_without_a_word_although_the_credentials_work_n
 
 LOOK = Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k", "ExpectedBucketOwner": ACCOUNT})
 SCP = "User: u is not authorized to perform: s3:GetObject with an explicit deny in a service control policy"
+SSE_C = (
+    "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
+    "retrieve the object."
+)
 #: What GetObject is answered where HeadObject was refused without a word -> what is told.
 WORDED = {
     "denied": (
@@ -808,6 +812,7 @@ WORDED = {
         "needs kms:Decrypt on its KMS",
     ),
     "a disabled key": (s3_error("KMS.DisabledException"), "enable that key again"),
+    "a key of its writer": (s3_error("InvalidRequest", 400, SSE_C), "only a client that has the key can read it"),
     "not at all": (says(206, b"{"), "head_object on tf-state/k: 403; needs s3:GetObject"),
     "gone by now": (s3_error("NoSuchKey", 404), "head_object on tf-state/k: 403; needs s3:GetObject"),
 }

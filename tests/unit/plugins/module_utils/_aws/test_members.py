@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import cause_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.members import MEMBERS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
@@ -24,6 +25,7 @@ from botocore.awsrequest import AWSResponse
 from tests.unit.plugins.module_utils._aws.test_client import (
     ACCOUNT,
     REGION,
+    SSE_C,
     WHO,
     Script,
     botocore_does_not_sleep,
@@ -140,3 +142,34 @@ def test_aws_leaves_nothing_out() -> None:
 def test_a_key_whose_arn_is_none_is_no_key_of_the_region() -> None:
     with pytest.raises(TfstateError, match="it lies in made-up, not in eu-west-1"):
         Script([says(200, b'{"KeyMetadata": {"Arn": "made-up"}}')]).connect().key_arn("1111", must_exist=True)
+
+
+def test_objects_that_were_not_deleted_are_told_without_their_codes_and_keys() -> None:
+    delete = Call("s3", "delete_objects", {"Bucket": "tf-state", "Delete": {"Objects": [{"Key": "k"}]}})
+    script = Script([says(200, b"<DeleteResult><Error/></DeleteResult>")], {"GetCallerIdentity": WHO})
+    with pytest.raises(CallFailed, match=r"delete_objects on tf-state: \?; see what AWS says"):
+        script.connect(endpoint_url=STORE).write(delete)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cause"),
+    [
+        ("AccessDenied", "", "denied"),
+        ("NotImplemented", "", "unsupported"),
+        ("IncompleteAnswer", "", "unsupported"),
+        ("InvalidObjectState", "", "archived"),
+        ("InvalidRequest", SSE_C, "customer_key"),
+        ("InvalidRequest", "", "other"),
+        ("KMS.DisabledException", "", "kms_key"),
+        ("SlowDown", "", "busy"),
+        ("NoSuchBucket", "", "other"),
+    ],
+)
+def test_a_failure_has_a_cause(code: str, message: str, cause: str) -> None:
+    assert cause_of(Failure(READS["objects"], code, message, "")) == cause
+
+
+def test_an_archived_object_needs_no_permission() -> None:
+    answer = asked(Call("s3", "get_object", OBJECT), s3_error("InvalidObjectState", 403))
+    assert "it is archived: request its restore with aws s3api restore-object" in str(answer)
+    assert "needs s3:" not in str(answer)
