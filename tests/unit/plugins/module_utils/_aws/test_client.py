@@ -224,7 +224,7 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
 @pytest.mark.aws("2.5")
 def test_a_principal_that_is_misspelt_is_told_after_a_minute() -> None:
     script = Script([INVALID_PRINCIPAL])
-    with pytest.raises(CallFailed, match=r"check principals.*made a moment ago, run again"):
+    with pytest.raises(CallFailed, match=r"check the principals.*made a moment ago, run again"):
         script.connect().write(PUT_POLICY)
     assert 40 < script.clock < 90
 
@@ -849,7 +849,7 @@ ADVISED = {
     "throttled": (s3_error("SlowDown", 503), "was asked too much"),
     "of little capacity": (
         s3_error("ProvisionedThroughputExceededException"),
-        "for its capacity .* billing_mode PAY_PER",
+        "for its capacity .* take PAY_PER_REQUEST with tf_lock_table",
     ),
     "broken": (s3_error("InternalError", 500), "AWS itself failed, which passes: run again"),
     "not there yet": (s3_error("NoSuchBucket", 404), "there is no such bucket: check its name"),
