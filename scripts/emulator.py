@@ -124,8 +124,8 @@ def require_free(port: int) -> None:
         except OSError as error:
             other = port + 1000 if port < 60000 else 4578
             raise SystemExit(
-                f"Port {port} on {HOST} is not to be had ({error.strerror}). "
-                f"Choose another one: TFSTATE_EMULATOR_PORT={other} make bootstrap"
+                f"Port {port} on {HOST} is already in use ({error.strerror}). "
+                f"Stop what uses it, or choose another port: TFSTATE_EMULATOR_PORT={other} make bootstrap"
             ) from None
 
 

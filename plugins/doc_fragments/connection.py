@@ -59,6 +59,8 @@ options:
     description:
       - The URL of every service used, in place of AWS. Meant for emulators of AWS.
       - It beats E(AWS_ENDPOINT_URL) and E(AWS_ENDPOINT_URL_S3) and the like, which botocore reads otherwise.
+      - If the store takes a setting and does not keep it, a warning says what it keeps instead. The result has that.
+        A setting that the store does not have can be left out with C(unmanaged) where the module has that option.
     type: str
     aliases: [aws_endpoint_url]
   validate_certs:

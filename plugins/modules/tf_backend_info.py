@@ -271,6 +271,14 @@ backend:
       contains:
         what: {description: Of what., type: str, sample: bucket.policy}
         why: {description: Why., type: str, sample: "get_bucket_policy on x: AccessDenied; needs s3:GetBucketPolicy"}
+        cause:
+          description:
+            - The cause in a word. V(denied) for a missing permission, V(unsupported) for a store that does not have it,
+              V(archived) for an object that has to be restored first, V(customer_key) for one that its writer has
+              encrypted with a key of its own, V(kms_key) for a KMS key that cannot be used, V(busy) for throttling and
+              errors of AWS, V(other) for all others.
+          type: str
+          sample: denied
 """
 
 from typing import Any

@@ -409,7 +409,7 @@ def _empty_and_remove(params: Params, transition: Transition) -> TransitionOutco
 
 def _removal(params: Params, transition: Transition, table: Resource, is_foreseen: bool) -> Reconciled:
     words = {"allow": [each for each in _allowed(params) if each == UNPROTECT], "confirm_name": None}
-    options = {"state": "absent", "unmanaged": None, **words}
+    options = {"state": "absent", **words}
     transition.aws.renew()
     try:
         return reconcile(transition.aws, table, target_of(params, "table"), options, is_foreseen)

@@ -22,6 +22,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import digest_id, lock_id
 
 from tests.docs.pages import MARKDOWN, ROOT, examples, section, tables
 from tests.support.clean_environment import without_aws
@@ -343,3 +344,23 @@ def needed(call: Any) -> tuple[str, str] | None:
     names = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "ListObjects": "ListBucket"}
     key = call.params.get("Key") if call.service == "s3" else None
     return (f"{call.service}:{names.get(call.name, call.name)}", f"{call.resource}/{key}" if key else call.resource)
+
+
+@pytest.mark.parametrize("workspace", [None, "staging", "eu/west"])
+def test_the_policies_of_clients_let_them_lock_each_workspace_in_the_table(workspace: str | None) -> None:
+    bucket, key = "acme-terraform-state-eu-west-1", "network/prod/terraform.tfstate"
+    path = f"env:/{workspace}/{key}" if workspace else key
+    for item in (lock_id(bucket, path), digest_id(bucket, path)):
+        assert any(_admits(each, item) for each in _locking_in_the_table()), item
+
+
+def _locking_in_the_table() -> Iterator[dict[str, Any]]:
+    documents = [json.loads(each.text) for each in POLICIES if "dynamodb:LeadingKeys" in each.text]
+    yield from (each for document in documents for each in document["Statement"] if "LeadingKeys" in json.dumps(each))
+
+
+def _admits(statement: dict[str, Any], item: str) -> bool:
+    """As IAM reads the condition: only StringLike knows patterns."""
+    ((operator, tests),) = statement["Condition"].items()
+    names = tests["dynamodb:LeadingKeys"]
+    return any(fnmatch.fnmatchcase(item, each) for each in names) if operator.endswith("Like") else item in names

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.conftest import behind_the_shim
 from tests.integration.module_runs import RunTasks, Task, through_core
@@ -270,7 +271,10 @@ def test_tags_that_a_policy_demands_are_there_from_the_first_moment(subject: Sub
 
 
 @pytest.mark.aws("2.2")
-def test_settings_that_read_old_past_the_deadline_are_a_warning_and_no_failure(bucket: Subject):
+def test_settings_that_read_old_past_the_deadline_are_a_warning_and_no_failure(
+    bucket: Subject, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Aws, "is_aws", lambda _aws, _service: True)
     bucket.done()
     bucket.relay.use_first(ReadsAreStale(math.inf))
     bucket.done()
@@ -290,7 +294,8 @@ def test_default_encryption_that_aws_forgets_is_put_once_more(bucket: Subject):
 
 
 @pytest.mark.aws("2.2")
-def test_nothing_else_is_put_twice(bucket: Subject):
+def test_nothing_else_is_put_twice(bucket: Subject, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Aws, "is_aws", lambda _aws, _service: True)
     bucket.done()
     bucket.relay.use_first(PutsAreLost("PutBucketTagging"))
     result = bucket.done(tags={"Stage": "test"}, wait_timeout=1)

@@ -29,6 +29,16 @@ KINDS: dict[str, FindingKind] = {
         "A lifecycle rule deletes states",
         "When its time is over a state is gone, and the next plan wants to create everything again.",
     ),
+    "bucket.archiving": FindingKind(
+        "critical",
+        "A lifecycle rule archives states",
+        "Nobody can read an archived object until it is restored, which takes hours: every plan and apply fails.",
+    ),
+    "bucket.lock_expiration": FindingKind(
+        "high",
+        "A lifecycle rule deletes lock files",
+        "A lock file that is held for longer than the rule allows is deleted, and a second client gets the lock.",
+    ),
     "bucket.policy_public": FindingKind(
         "high",
         "The bucket policy lets everybody in",

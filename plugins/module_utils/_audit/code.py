@@ -167,13 +167,24 @@ def _known_tables(backend: BackendSummary, backends: Iterable[BackendSummary]) -
 def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[BackendSummary]) -> Iterator[Finding]:
     own = backend["table"] or {}
     if _known_tables(backend, backends).get(name) is False:
-        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        fix = _creation_or_edit(layer, name, backend, backends)
         yield finding_of("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
     elif own and name != own["name"]:
         detail = f"It locks in {name}; the backend's is {own['name']}."
         yield finding_of(
             "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
         )
+
+
+def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[BackendSummary]) -> str:
+    """A bootstrap makes the table that an inventory names. If code names another one, the code is wrong."""
+    near = [each for each in backends if _are_near(each, backend)]
+    owners = [each["name"] for each in (backend, *near) if (each["table"] or {}).get("name") == name]
+    if owners:
+        return command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", owners[0])
+    own = (backend["table"] or {}).get("name")
+    instead = f'dynamodb_table = "{in_note(own)}"' if own else "use_lockfile = true instead of dynamodb_table"
+    return _edit(layer, f"{instead}, as the backend has it, or create that table first if it is meant")
 
 
 def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:

@@ -190,6 +190,10 @@ def _describe_digest(digest: FactRow) -> str:
     if digest["status"] == "mismatch" and digest.get("matches_version"):
         return f"It is that of the version {digest['matches_version']}: the state was written past the table since."
     expected, actual = digest.get("digest") or "none", digest.get("actual") or "none"
+    if digest["status"] == ORPHAN:
+        return f"The table says {expected}, and there is no version of a state."
+    if digest["status"] in ("missing", "malformed") and not digest.get("actual"):
+        return f"The table says {expected}; the state was not compared."
     return f"The table says {expected}, the state has {actual}."
 
 

@@ -17,8 +17,14 @@ from .._core.regions import partition_of
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement
+from .._terraform.protocol import lock_file
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
+
+#: Storage classes whose objects have to be restored before anybody can read them, which takes hours.
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+#: The sizes of lock files in bytes: some 200 to 400, and more with a long name or working directory.
+SMALLEST_LOCK, LARGEST_LOCK = 100, 1000
 
 
 def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -26,6 +32,8 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     left_alone = wanted.bucket.get("unmanaged") or ()
     if "lifecycle" not in left_alone:
         yield from _expirations(bucket, facts)
+        yield from _lock_expirations(bucket, facts, wanted)
+        yield from _archivings(bucket, facts)
     if "policy" not in left_alone:
         yield from _open_statements(bucket, facts, wanted)
     # AWS takes either MFA delete or a lifecycle.
@@ -40,24 +48,72 @@ def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
     rules = bucket.get("lifecycle") or {}
     losing = {name: rule for name, rule in rules.items() if name != SMALLEST and _loses(rule, facts)}
     for name, rule in losing.items():
-        days, day = (rule["Expiration"].get(unit) for unit in ("Days", "Date"))
-        when = f"{days} days after they were written" if days else f"on {day}"
-        detail = f"The rule {name} deletes states {when}."
-        yield finding_of("bucket.expiration", bucket["name"], detail, _without_expiration(bucket, facts, losing))
+        detail = f"The rule {name} deletes states {_when(rule['Expiration'])}."
+        yield finding_of("bucket.expiration", bucket["name"], detail, _without("Expiration", bucket, facts, losing))
+
+
+def _lock_expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    """Rules that spare the states and delete the lock files beside them."""
+    if wanted.lock_mode not in ("lockfile", "both"):
+        return
+    rules = {name: rule for name, rule in (bucket.get("lifecycle") or {}).items() if name != SMALLEST}
+    losing = {name: each for name, each in rules.items() if _frees_locks(each, facts) and not _loses(each, facts)}
+    for name, rule in losing.items():
+        detail = f"The rule {name} deletes lock files {_when(rule['Expiration'])}, held or not."
+        fix = _without("Expiration", bucket, facts, losing)
+        yield finding_of("bucket.lock_expiration", bucket["name"], detail, fix)
+
+
+def _when(expiration: Mapping[str, Any]) -> str:
+    days, day = (expiration.get(unit) for unit in ("Days", "Date"))
+    return f"{days} days after they were written" if days else f"on {day}"
+
+
+def _frees_locks(rule: Mapping[str, Any], facts: Facts) -> bool:
+    where = rule.get("Filter", {})
+    if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*rule.get("Expiration", {})} or where.get("Tags"):
+        return False
+    least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
+    prefix = where.get("Prefix", "")
+    beside = [lock_file(state["path"]) for state in facts.get("states") or () if not state.get("is_deleted")]
+    is_near = not prefix or any(path.startswith(prefix) for path in beside)
+    return is_near and least < LARGEST_LOCK and most > SMALLEST_LOCK
+
+
+def _archivings(bucket: Values, facts: Facts) -> Iterator[Finding]:
+    rules = bucket.get("lifecycle") or {}
+    archiving = {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, facts)}
+    for name, rule in archiving.items():
+        into = next(each for each in rule["Transitions"] if each.get("StorageClass") in ARCHIVES)
+        detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
+        fix = _without("Transitions", bucket, facts, archiving)
+        yield finding_of("bucket.archiving", bucket["name"], detail, fix)
+
+
+def _archives(rule: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether it makes current versions of states unreadable."""
+    classes = {each.get("StorageClass") for each in rule.get("Transitions") or ()}
+    return bool(classes & ARCHIVES) and rule.get("Status") == "Enabled" and _reaches_states(rule, facts)
 
 
 def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
     """Whether it deletes current versions of states. States have no tags, except those of OpenTofu."""
-    where, expiration = rule.get("Filter", {}), rule.get("Expiration", {})
-    if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*expiration} or where.get("Tags"):
+    expires = bool({"Days", "Date"} & {*rule.get("Expiration", {})})
+    return expires and rule.get("Status") == "Enabled" and _reaches_states(rule, facts)
+
+
+def _reaches_states(rule: Mapping[str, Any], facts: Facts) -> bool:
+    where = rule.get("Filter", {})
+    if where.get("Tags"):
         return False
     least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
     states = [state for state in facts.get("states") or () if least < (state.get("size") or 0) < most]
     return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
 
 
-def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any]) -> str:
-    bare = {name: {key: each for key, each in rule.items() if key != "Expiration"} for name, rule in losing.items()}
+def _without(part: str, bucket: Values, facts: Facts, losing: Mapping[str, Any]) -> str:
+    """The command that takes a part out of rules of the lifecycle."""
+    bare = {name: {key: each for key, each in rule.items() if key != part} for name, rule in losing.items()}
     rules = {name: rule for name, rule in {**bucket["lifecycle"], **bare}.items() if {*rule} - {"Status", "Filter"}}
     size = rules.pop(SMALLEST, None)
     if not rules:
@@ -65,7 +121,7 @@ def _without_expiration(bucket: Values, facts: Facts, losing: Mapping[str, Any])
     kept = ("--transition-default-minimum-object-size", size) if size else ()
     configuration = {"Rules": as_written(rules)}
     fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", configuration, *kept)
-    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, "Expiration of the rules")
+    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, f"{part} of the rules")
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:

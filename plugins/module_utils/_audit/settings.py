@@ -34,7 +34,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *locks(facts, wanted),
         *digests(facts, wanted),
         *states(facts, wanted),
-        *_unknown(facts),
+        *_unknown(facts, wanted),
     ]
 
 
@@ -152,10 +152,32 @@ def _shown(value: Any) -> str:
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _unknown(facts: Facts) -> Iterator[Finding]:
+def _unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for each in facts.get("unknown") or ():
-        fix = command("aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says")
+        fix = _remedy(str(each.get("cause")), facts, wanted)
         yield finding_of("audit.unknown", str(each["what"]), str(each["why"]), fix)
+
+
+#: By cause: what to do before the next audit.
+REMEDIES = {
+    "unsupported": "no permission helps: this store does not have it. Waive the finding, or leave it out of gather",
+    "customer_key": "its writer has encrypted it with a key of its own: let a client that has the key write it without",
+    "kms_key": "enable the KMS key that the detail names before",
+    "busy": "later, or with fewer forks",
+}
+
+
+def _remedy(cause: str, facts: Facts, wanted: Expectations) -> str:
+    if cause == "denied":
+        return command(
+            "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
+        )
+    if cause == "archived":
+        listed = ("--bucket", facts["bucket"]["name"], "--region", facts["region"])
+        shown = ("--query", "Contents[].[StorageClass,Key]", "--output", "text")
+        note = "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object, which takes hours"
+        return command("aws", "s3api", "list-objects-v2", *listed, *shown, note=note)
+    return wanted.play("audit", note=REMEDIES.get(cause, "when what the detail names is put right"))
 
 
 def _default_paths(facts: Facts) -> list[str] | None:

@@ -30,14 +30,15 @@ from .._policy.baseline import bucket_region, old_region
 from .consistency import OwnObjects
 from .deadline import end_by
 from .errors import (
-    DENIED,
     DONE,
     EXPIRED,
+    INCOMPLETE,
     NOT_TAKEN,
     OWNER,
     SKEWED,
     UNRECOGNISED,
     advice_on,
+    cause_of,
     not_enabled,
     or_foreign,
     passes,
@@ -47,6 +48,7 @@ from .errors import (
     whose,
 )
 from .kms import check_arn, unseen_key, usable_key
+from .members import missing_member
 from .pages import page_after
 from .parallel import in_parallel
 from .parent import Parent
@@ -83,8 +85,13 @@ UNOWNED = (
 PIECE = 256 * 1024
 #: How often a body is requested if its transfer breaks off.
 BODY_ATTEMPTS = 5
+HEADS = {"head_bucket", "head_object"}
 T = TypeVar("T")
 BeforeWrite: TypeAlias = Callable[[Call], None]
+
+
+class _Incomplete(Exception):
+    """An answer without a member that it must have."""
 
 
 class Aws:
@@ -126,6 +133,10 @@ class Aws:
         except botocore.exceptions.UnknownRegionError:
             known = "set region to one such as eu-west-1, or update botocore if it is new"
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
+
+    def is_aws(self, service: str) -> bool:
+        """Whether a service is that of AWS, and not of another store."""
+        return is_of_aws(self._client(service))
 
     def credentials(self) -> str | None:
         """The name of the credentials, without any secret; None before the first call."""
@@ -290,6 +301,8 @@ class Aws:
             for check in before_each:
                 check(call)
             answer = self._once(call)
+            if isinstance(answer, Failure) and attempt:
+                answer = replace(answer, is_repeated=True)
             if not isinstance(answer, Failure) or self.late():
                 return answer
             if not (passes(answer, newly_created, attempt) or self._own.may_show(answer, attempt)):
@@ -310,6 +323,8 @@ class Aws:
             call.params["Body"].seek(0)  # an earlier attempt has read it
         try:
             response = self._caller(client) if asks_who else _send(client, call)
+        except _Incomplete as incomplete:
+            return self._incomplete(call, client, str(incomplete))
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
         except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, RecursionError) as error:
@@ -331,6 +346,12 @@ class Aws:
             return Failure(call, "NotImplemented", "", NO_STS)
         raise translated(error, self._where, call) from None
 
+    def _incomplete(self, call: Call, client: Any, missing: str) -> Failure:
+        """AWS leaves out nothing, so something else has answered in its place. Other stores do."""
+        if is_of_aws(client):
+            raise translated(botocore.parsers.ResponseParserError(f"no {missing}"), self._where, call)
+        return Failure(call, INCOMPLETE, f"the answer has no {missing}", advice_on(call, INCOMPLETE))
+
     def _caller(self, sts: Any) -> Response:
         """The answer to GetCallerIdentity, requested once for each access key by all tasks of a run."""
         lasts = is_of_aws(sts)  # another store may start at the same address with another account
@@ -338,7 +359,7 @@ class Aws:
             known_caller(self._session.botocore, self.connection) if lasts and not self._session.ignores_cache else None
         )
         caller = known or _send(sts, IDENTITY)
-        if not (is_account(caller.get("Account")) and caller.get("Arn")):
+        if not (is_account(caller.get("Account")) and str(caller.get("Arn")).startswith("arn:")):
             raise botocore.parsers.ResponseParserError("no account in the answer")
         if lasts and not known:
             remember_caller(self._session.botocore, self.connection, caller)
@@ -350,8 +371,9 @@ class Aws:
         return s3 is not None and is_of_aws(sts) and not is_of_aws(s3)
 
     def _failure(self, call: Call, error: Any) -> Failure:
-        details = error.response.get("Error", {})  # a store without STS may answer as S3, which botocore does not parse
-        code, message = details.get("Code", "?"), details.get("Message") or ""
+        details = error.response.get("Error") or error.response  # a store without STS may answer as S3
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
+        code, message = str(details.get("Code") or status), str(details.get("Message") or "")
         if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity"):  # before the call itself
             call = Call("sts", "assume_role", {"RoleArn": self.connection.assume_role_arn})
             raise CallFailed(Failure(call, code, message, advice_on(call, code, message)))
@@ -363,8 +385,9 @@ class Aws:
         advice = advice_on(call, code, message)
         if call.params.get("Bucket") not in self._owned_buckets:
             advice += or_foreign(call, code, message)
-        failure = Failure(call, code, message, advice)
-        if code == "400":  # a HEAD without a body: expired credentials get this code
+        retries = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        failure = Failure(call, code, message, advice, is_repeated=retries > 0)
+        if code == "400" and call.operation in HEADS:  # without a body: expired credentials get this code
             self._session.identity, self._session.ignores_cache = None, True
             self._answer(IDENTITY, newly_created=False)
         if call.operation == "head_bucket" and code == "403":
@@ -378,7 +401,7 @@ class Aws:
         first_byte = {**failure.call.params, "Range": "bytes=0-0"}
         answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
         if isinstance(answer, Failure):
-            return answer if answer.code in DENIED or answer.code.startswith("KMS.") else failure
+            return answer if cause_of(answer) in ("denied", "kms_key", "customer_key") else failure
         answer["Body"].close()
         return failure
 
@@ -425,13 +448,24 @@ class Aws:
 def _send(client: Any, call: Call) -> Response:
     """Sends a call. Raises ResponseParserError also if botocore fails on, or accepts, a page that is not from AWS."""
     try:
-        response: Response = (
-            client.get_paginator(call.operation).paginate(**call.params).build_full_result()
-            if call.paged
-            else getattr(client, call.operation)(**call.params)
-        )
+        response: Response = _all_pages(client, call) if call.paged else getattr(client, call.operation)(**call.params)
     except (LookupError, SyntaxError) as error:
         raise botocore.parsers.ResponseParserError(str(error)) from None
-    if call.operation == "describe_table" and "Table" not in response:
-        raise botocore.parsers.ResponseParserError("no table in the answer")
+    if not call.paged:
+        _check_members(call, response)
     return response
+
+
+def _all_pages(client: Any, call: Call) -> Response:
+    """The pages as one answer: their lists joined, the rest as in the last one."""
+    whole: dict[str, Any] = {}
+    for page in client.get_paginator(call.operation).paginate(**call.params):
+        _check_members(call, page)
+        lists = {name: [*whole.get(name, []), *each] for name, each in page.items() if isinstance(each, list)}
+        whole = {**whole, **page, **lists}
+    return whole
+
+
+def _check_members(call: Call, answer: Response) -> None:
+    if missing := missing_member(call, answer):
+        raise _Incomplete(missing)

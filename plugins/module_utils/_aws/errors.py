@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from .._core.model import Answer, Call, Failure, Response, TfstateError, WriteCallback
+from .._core.model import NOT_IMPLEMENTED, Answer, Call, Failure, Response, TfstateError, WriteCallback
 from .._core.url_credentials import without_credentials
 
 #: The parameter by which S3 checks the account of a bucket. Another account's bucket is a 403 without a reason.
@@ -55,7 +55,9 @@ MAYBE_SOON = "if it was made or deleted a moment ago, run again"
 MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what was written: then run again"
 #: Policies that no IAM permission outweighs, by their names in messages of AWS.
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
-UNSUPPORTED = {"MethodNotAllowed", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "UnsupportedOperation"}
+#: A successful answer without a member that it must have. No service sends this code.
+INCOMPLETE = "IncompleteAnswer"
+UNSUPPORTED = NOT_IMPLEMENTED | {"MethodNotAllowed", "405", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: A ValidationException of these calls means that the table has another key.
 ITEM_CALLS = {"get_item", "put_item", "delete_item"}
@@ -80,12 +82,15 @@ ADVICE = {
         "enable the region for the account, or take session tokens from a regional STS endpoint",
     ),
     **dict.fromkeys(SKEWED, "the signature is wrong: check the secret key and this machine's clock"),
-    **dict.fromkeys(UNSUPPORTED, "this service does not know the setting: leave it alone with unmanaged"),
+    **dict.fromkeys(UNSUPPORTED, "this store does not support it"),
     **dict.fromkeys(BROKEN, "AWS itself failed, which passes: run again"),
     "BucketAlreadyExists": "another account has that name: choose another, with your account id and region in it, such "
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
     "another region? If it was made this moment, run again",
+    "InvalidObjectState": "it is archived: request its restore with aws s3api restore-object, and run again when that "
+    "is done, which takes hours",
+    INCOMPLETE: "this store does not say what was asked, so that it is not known",
     "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
@@ -94,11 +99,11 @@ ADVICE = {
     "LimitExceededException": "a quota of AWS is used up: wait as long as it says, then run again",
     **dict.fromkeys((*THROTTLED, "ResourceInUseException", "ContinuousBackupsUnavailableException"), BUSY),
     "ProvisionedThroughputExceededException": "the table was asked too much for its capacity until wait_timeout, which "
-    "keeps clients from their locks, too: give it more, or take billing_mode PAY_PER_REQUEST, then run again",
-    "NotFoundException": "there is no such key or alias in this region: correct kms_key_id",
-    "MalformedPolicy": "AWS cannot read the policy: check principals, actions and resources of policy_statements; "
+    "keeps clients from their locks, too: give it more, or take PAY_PER_REQUEST with tf_lock_table, then run again",
+    "NotFoundException": "there is no such key or alias in this region: check its name",
+    "MalformedPolicy": "AWS cannot read the policy: check the principals, actions and resources of its statements; "
     "if a role or user was made a moment ago, run again",
-    "InvalidTag": "AWS takes no such tag: check the letters of tags",
+    "InvalidTag": "AWS takes no such tag: check its letters",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
@@ -113,6 +118,16 @@ ADVICE = {
         f"there is none of that name in this account and region: check the name, and both; {MAYBE_SOON}",
     ),
     "RequestTimeout": "the connection is too slow or was cut: run again",
+}
+
+#: What S3 says of an object that its writer has encrypted with a key of its own.
+SSE_C = "stored using a form of Server Side Encryption"
+#: By cause: the codes. See also `cause_of`.
+CAUSES = {
+    "denied": DENIED,
+    "unsupported": {*UNSUPPORTED, INCOMPLETE},
+    "archived": {"InvalidObjectState"},
+    "busy": {*THROTTLED, *BROKEN},
 }
 
 #: Parameters of CreateTable and UpdateTable -> advice on their quota.
@@ -141,6 +156,8 @@ PRINCIPAL_ATTEMPTS = 15
 ONE_AT_A_TIME = {"tag_resource", "untag_resource", "put_resource_policy", "delete_resource_policy"}
 #: Codes of a creation of something that exists: its settings must be read first.
 ALREADY_THERE = {"BucketAlreadyOwnedByYou", "ResourceInUseException"}
+#: Codes of writes that may be carried out. DynamoDB answers ValidationException to what it has done already.
+DOUBTFUL = BROKEN | TRANSIENT | ALREADY_THERE | {"RequestTimeout", "ValidationException"}
 #: Codes after which another form of the call is sent. Source: the API reference of PutBucketTagging, on ABAC.
 NOT_TAKEN = DENIED | UNSUPPORTED | {"InvalidRequest", "BadRequest"}
 #: Codes that mean that the work is done already.
@@ -181,6 +198,22 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
 )
 
 
+def is_definite(failure: Failure) -> bool:
+    """Whether the service has refused a write, so that nothing of it is done."""
+    is_certain = failure.code in DENIED | UNSUPPORTED
+    return is_certain or not (failure.is_repeated or failure.code in DOUBTFUL)
+
+
+def cause_of(failure: Failure) -> str:
+    """Why something could not be read, in a word."""
+    code = failure.code
+    if code.startswith("KMS."):
+        return "kms_key"
+    if code == "InvalidRequest" and SSE_C in failure.message:
+        return "customer_key"
+    return next((word for word, codes in CAUSES.items() if code in codes), "other")
+
+
 def passes(failure: Failure, newly_created: bool, attempt: int = 0) -> bool:
     operation, code = failure.call.operation, failure.code
     if code == "MalformedPolicy":  # S3 knows a new role or user only after a while; a misspelt one never
@@ -200,7 +233,13 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
     if "BlockPublicPolicy" in message:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
-        return "only the account that owns the bucket may: use its credentials, or unmanaged: [policy]"
+        return "only the account that owns the bucket may: use its credentials"
+    if code in UNSUPPORTED and call.params.keys() & {"IfMatch", "IfNoneMatch"}:
+        return "this store has no conditional writes, which lock files need: all clients have to lock in the table"
+    if code in UNSUPPORTED and call.operation == "assume_role":
+        return "this store has no STS, which would assume the role: leave out assume_role_arn"
+    if code == "InvalidRequest" and SSE_C in message:
+        return "its writer has encrypted it with a key of its own (SSE-C): only a client that has the key can read it"
     if code in DENIED:
         return _advice_on_denial(call, message)
     if code == "ValidationException" and call.operation in ITEM_CALLS:
@@ -284,8 +323,8 @@ def undeleted(call: Call, answer: Response, on_write: WriteCallback) -> Failure 
         return None
     if len(kept) < len(call.params["Delete"]["Objects"]):
         on_write(call)
-    code = kept[0]["Code"]
-    each = [f"{one['Key']}: {one.get('Message')}" for one in kept[:NAMED]]
+    code = str(kept[0].get("Code", "?"))
+    each = [f"{one.get('Key')}: {one.get('Message')}" for one in kept[:NAMED]]
     message = "; ".join([*each, *([f"and {len(kept) - NAMED} more"] if kept[NAMED:] else [])])
     return Failure(call, code, message, advice_on(call, code, message))
 

@@ -35,8 +35,9 @@ def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
     kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
     if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
         problems.append("it is no symmetric encryption key")
-    if key["Arn"].split(":")[3] != region:
-        problems.append(f"it lies in {key['Arn'].split(':')[3]}, not in {region}")
+    there = (*key["Arn"].split(":"), "", "", "")[3]
+    if there != region:
+        problems.append(f"it lies in {there or key['Arn']}, not in {region}")
     if problems:
         raise Invalid(f"kms_key_id {name} cannot be used: {'; '.join(problems)}")
     return str(key["Arn"])

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from .._aws.protocols import PolicyClient
-from .._core.model import Call, Invalid, Target
+from .._core.model import Call, CallFailed, Invalid, Target
 from .._engine.guard import Refused
 from .._migration.deny_policy import arn_of, policy_of, statements_in
 from .._policy.analysis import contains
@@ -22,8 +22,14 @@ SID = f"{OURS}TearDown"
 
 
 def has_write_block(aws: PolicyClient, bucket: Target) -> bool:
-    """Whether an earlier teardown has begun to empty the bucket."""
-    return any(each.get("Sid") == SID for each in statements_in(policy_of(aws, bucket)))
+    """Whether an earlier teardown has begun to empty the bucket. A store without policies has no such statement."""
+    try:
+        policy = policy_of(aws, bucket)
+    except CallFailed as failed:
+        if failed.failure.is_unsupported:
+            return False
+        raise
+    return any(each.get("Sid") == SID for each in statements_in(policy))
 
 
 def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:
@@ -36,7 +42,16 @@ def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:
 
 def write_block(aws: PolicyClient, bucket: Target) -> Call:
     """The call that adds the statement. Raises Invalid if AWS would reject the policy."""
-    policy = policy_with_write_block(policy_of(aws, bucket), arn_of(aws, bucket))
+    try:
+        present = policy_of(aws, bucket)
+    except CallFailed as failed:
+        if failed.failure.is_unsupported:
+            raise Invalid(
+                f"{failed}. Without a policy, nobody can be kept from writing while the bucket is emptied: back it up "
+                "with tf_backend_backup, stop all clients, then delete it with tf_state_bucket and state: absent"
+            ) from None
+        raise
+    policy = policy_with_write_block(present, arn_of(aws, bucket))
     return Call("s3", "put_bucket_policy", {**bucket.bucket, "Policy": policy})
 
 

@@ -64,7 +64,7 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
 def _retained(answer: Answer) -> Refuse | None:
     """AWS would delete expired versions, keep the rest, and leave half a bucket."""
     if isinstance(answer, Failure):
-        if answer.code == "ObjectLockConfigurationNotFoundError":
+        if answer.code == "ObjectLockConfigurationNotFoundError" or answer.is_unsupported:
             return None
         return Refuse(f"{answer}; with object lock, which this would tell, a deletion would stop half way")
     retention = answer["ObjectLockConfiguration"].get("Rule", {}).get("DefaultRetention")

@@ -23,7 +23,7 @@ def canonical(rule: Any) -> dict[str, Any]:
     kept = {name: _plain(value) for name, value in rule.items() if name not in ("ID", "Filter", "Prefix")}
     filters = {name: value for name, value in where.items() if value not in ("", [])}
     if "Tags" in filters:
-        filters["Tags"] = sorted(filters["Tags"], key=lambda tag: str(tag["Key"]))
+        filters["Tags"] = sorted(filters["Tags"], key=lambda tag: str(tag.get("Key")))
     return {"Status": "Enabled", **kept, "Filter": filters}
 
 

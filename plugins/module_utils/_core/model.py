@@ -55,6 +55,10 @@ class Call:
 IDENTITY = Call("sts", "get_caller_identity")
 
 
+#: Codes of services that do not have an operation.
+NOT_IMPLEMENTED = {"NotImplemented", "XNotImplemented", "501"}
+
+
 @dataclass(frozen=True)
 class Failure:
     """A call that AWS answered with an error, and what to do about it."""
@@ -63,6 +67,13 @@ class Failure:
     code: str
     message: str
     advice: str
+    #: The call was sent before: that attempt may have been carried out, and this is the answer to a repetition.
+    is_repeated: bool = field(default=False, compare=False)
+
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether the service does not have the operation at all."""
+        return self.code in NOT_IMPLEMENTED
 
     def __str__(self) -> str:
         answer = f" (AWS: {self.message})" if self.message else ""

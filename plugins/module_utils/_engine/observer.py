@@ -83,10 +83,10 @@ class Observer:
         """What these facets are now. A resource that is missing has what AWS would give it today."""
         facets = tuple(facets)
         exists = self._find(existence)
-        _known([(self.resource.existence, exists)])
+        _known([(self.resource.existence, exists)], self.params)
         self._recognise()
         values = self._read(facets, exists)
-        _known((facet, values[facet.name]) for facet in facets)
+        _known(((facet, values[facet.name]) for facet in facets), self.params)
         return values
 
     def inspect(self, facets: Iterable[Facet]) -> Values:
@@ -149,8 +149,10 @@ class Observer:
         missing = [facet for facet in self.resource.refusal_inputs if facet.name not in observed]
         answers = self.aws.read([facet.read(self.target) for facet in missing]) if missing else []
         found = [(facet, facet.value(answer, self.target)) for facet, answer in zip(missing, answers, strict=True)]
-        _known((facet, value) for facet, value in found if facet.is_managed(self.params))
-        return {**observed, **{facet.name: value for facet, value in found if not isinstance(value, Unknown)}}
+        absent = {facet.name: facet.absent for facet, value in found if is_unsupported(value)}
+        found = [(facet, value) for facet, value in found if facet.name not in absent]
+        _known(((facet, value) for facet, value in found if facet.is_managed(self.params)), self.params)
+        return {**observed, **absent, **{facet.name: value for facet, value in found if not isinstance(value, Unknown)}}
 
     def busy(self) -> str | None:
         return self.resource.busy(self.answer) if isinstance(self.answer, Mapping) else None
@@ -192,15 +194,20 @@ def not_theirs(target: Target, identity: Answer | None) -> str | None:
     return f"{found}: correct account_id, profile or keys"
 
 
-def leave_alone(facet: Facet) -> str:
-    """How to leave out a facet that cannot be read, if that is possible."""
-    has_a_way = facet.options and facet.name != EXISTENCE
+def leave_alone(facet: Facet, params: Params) -> str:
+    """How to leave out a facet that cannot be read or written, if the module has an option for it."""
+    has_a_way = facet.options and facet.name != EXISTENCE and "unmanaged" in params
     return f", or leave it alone with unmanaged: [{facet.name}]" if has_a_way else ""
 
 
-def _known(values: Iterable[tuple[Facet, object]]) -> None:
+def is_unsupported(value: object) -> bool:
+    """Whether a facet is unknown because the store does not have it."""
+    return isinstance(value, Unknown) and value.failure.is_unsupported
+
+
+def _known(values: Iterable[tuple[Facet, object]], params: Params) -> None:
     """A facet that cannot be read fails the run before its first write: unknown is never absent."""
-    ways = [f"{value.failure}{leave_alone(facet)}" for facet, value in values if isinstance(value, Unknown)]
+    ways = [f"{value.failure}{leave_alone(facet, params)}" for facet, value in values if isinstance(value, Unknown)]
     if ways:
         raise Invalid(". ".join(ways))
 

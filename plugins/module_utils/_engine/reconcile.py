@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from .._aws.errors import ALREADY_THERE, DENIED
+from .._aws.errors import ALREADY_THERE, UNSUPPORTED, is_definite
 from .._aws.protocols import ResourceClient
 from .._core.model import (
     EXISTENCE,
@@ -23,10 +24,12 @@ from .._core.model import (
     Resource,
     Target,
     TfstateError,
+    Value,
     Values,
     desire,
     plan,
 )
+from .._core.printable import shortened
 from .guard import Refused, refusals
 from .observer import Observer, leave_alone
 
@@ -35,6 +38,9 @@ LOST_AFTER = 8
 
 T = TypeVar("T")
 
+#: Rounds of reading after which another store than AWS has not kept a change: some thirty seconds if what it had
+#: before is still there, else some eight.
+OLD_AFTER, OTHER_AFTER = 10, 5
 #: How often a change whose write failed is looked for, in about eight seconds.
 LOOKS = 6
 
@@ -83,6 +89,8 @@ class _Run(Observer):
     written: list[Change] = field(default_factory=list)
     done: list[Change] = field(default_factory=list)
     repeated: set[str] = field(default_factory=set)
+    #: The facets before the first write.
+    started: Values = field(default_factory=dict)
     #: The creation that failed because the resource already exists; it may have been ours.
     tried: tuple[Change, ...] = ()
 
@@ -128,7 +136,7 @@ class _Run(Observer):
         for probe, answer in zip(probes, answers, strict=True):
             verdict = probe.verdict(answer)
             if isinstance(verdict, Refuse) and isinstance(answer, Failure):
-                return Refuse(verdict.reason + leave_alone(facet))
+                return Refuse(verdict.reason + leave_alone(facet, self.params))
             if verdict:
                 return verdict
         return None
@@ -142,8 +150,9 @@ class _Run(Observer):
                 code = failed.failure.code if isinstance(failed, CallFailed) else ""
                 self.newly_created = self.newly_created or (creates and code in ALREADY_THERE)
                 # The response may be lost, and the retry refused.
-                if not self._came_true(change, failed, looks=1 if code in DENIED else LOOKS):
-                    raise
+                is_refused = isinstance(failed, CallFailed) and is_definite(failed.failure)
+                if not self._came_true(change, failed, looks=1 if is_refused else LOOKS):
+                    raise self._with_a_way(change, failed) from None
                 if creates and not self.aws.late():
                     raise _Overtaken(change) from failed
             self.newly_created = self.newly_created or creates
@@ -151,6 +160,13 @@ class _Run(Observer):
             self.written.append(change)
         if change.facet not in [each.facet for each in self.done]:
             self.done.append(change)
+
+    def _with_a_way(self, change: Change, failed: TfstateError) -> TfstateError:
+        """With how to leave out a facet that the store does not have."""
+        if not isinstance(failed, CallFailed) or failed.failure.code not in UNSUPPORTED:
+            return failed
+        advice = failed.failure.advice + leave_alone(self._facet(change), self.params)
+        return CallFailed(replace(failed.failure, advice=advice))
 
     def _came_true(self, change: Change, error: TfstateError, looks: int) -> bool:
         """Reads for some seconds, as a write whose response was lost may become visible late, too."""
@@ -175,7 +191,8 @@ class _Run(Observer):
         creation was to carry it or because there is more of it, is written once it was seen twice. One that AWS may
         have lost is written once more.
         """
-        attempt = quiet = 0
+        attempt = quiet = same = 0
+        last: Sequence[Change] = ()
         while True:
             observed = self.observe(facets)
             wanted = desire(facets, self.target, self.params, observed)
@@ -191,11 +208,36 @@ class _Run(Observer):
             quiet = 0 if left or busy else quiet + 1
             if quiet == 2:
                 return observed
+            same, last = same + 1 if left == last else 0, left
+            if not (busy or due) and self._is_dropped(left, same):
+                self._warn_of_dropped(left)
+                return observed
             if self.aws.late():
                 self._unsettled(left, busy)
                 return wanted
             self.aws.pause(attempt)
             attempt = 0 if quiet else 1 if due else attempt + 1
+
+    def _is_dropped(self, left: Sequence[Change], rounds: int) -> bool:
+        """Whether another store than AWS has taken a change, and keeps something else after so many rounds.
+
+        What it reads back is neither old nor new: then nothing is on its way. What is as it was may be a stale read.
+        """
+        service = self.resource.existence.read(self.target).service
+        if not left or self.params["state"] == "absent" or self.aws.is_aws(service):
+            return False
+        if any(change.facet == EXISTENCE for change in left):
+            return False
+        is_old = any(change.before == self.started.get(change.facet) for change in left)
+        return rounds >= (OLD_AFTER if is_old else OTHER_AFTER)
+
+    def _warn_of_dropped(self, left: Sequence[Change]) -> None:
+        for change in left:
+            kept, wanted = differing(change.before, change.after)
+            self.aws.warnings.append(
+                f"{self.resource.kind} {self.target.name}: this store took the change of {change.facet}, and does not "
+                f"keep it: it has {kept} instead of {wanted}{leave_alone(self._facet(change), self.params)}"
+            )
 
     def _may_be_lost(self, change: Change) -> bool:
         return change in self.written and self._facet(change).may_be_lost and change.facet not in self.repeated
@@ -215,6 +257,17 @@ class _Run(Observer):
         self.aws.warnings.append(
             f"AWS took the changes of {self.target.name} but reads back the old {stale}; run again later to confirm"
         )
+
+
+def differing(kept: Value, wanted: Value) -> tuple[str, str]:
+    """Two values as text, without what they have in common."""
+    while isinstance(kept, Mapping) and isinstance(wanted, Mapping):
+        names = [name for name in {**kept, **wanted} if kept.get(name) != wanted.get(name)]
+        if len(names) != 1 or not (names[0] in kept and names[0] in wanted):
+            kept, wanted = ({name: each[name] for name in names if name in each} for each in (kept, wanted))
+            break
+        kept, wanted = kept[names[0]], wanted[names[0]]
+    return shortened(json.dumps(kept, default=str)), shortened(json.dumps(wanted, default=str))
 
 
 def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
@@ -250,6 +303,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
             run.name_keys(facet.requested_keys(params), must_exist=True)
     fresh = before[EXISTENCE] is None or (resource.unfinished(before) and run.is_empty())
     run.target = replace(run.target, fresh=fresh)
+    run.started = before
     wanted = desire(facets, run.target, params, before)
     changes = run.look_around(plan(facets, run.target, before, wanted))
     inputs = run.with_refusal_inputs(before) if changes else before

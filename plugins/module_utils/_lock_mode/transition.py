@@ -18,7 +18,7 @@ from typing import Any
 
 from .._aws.client import Aws
 from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_TABLE
-from .._core.model import Call, CallFailed, Failure
+from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._core.printable import printable
 from .._locks.lease import Lease
 from .._locks.stores import FileStore, TableStore
@@ -132,6 +132,10 @@ class Transition:
     def _table_arn(self) -> str | None:
         (answer,) = self.aws.read([Call("dynamodb", "describe_table", {"TableName": self.scope.table})])
         if not isinstance(answer, Failure):
+            if "TableArn" not in answer["Table"]:
+                raise TfstateError(
+                    f"describe_table on {self.scope.table}: the answer has no TableArn, which a policy needs"
+                )
             return str(answer["Table"]["TableArn"])
         if answer.code not in NO_SUCH_TABLE or not self._is_forward:
             raise CallFailed(answer)

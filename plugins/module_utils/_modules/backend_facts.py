@@ -12,6 +12,7 @@ from typing import Any
 
 from .._audit.expectations import requested_keys
 from .._aws.client import Aws
+from .._aws.errors import cause_of
 from .._bucket import BUCKET
 from .._bucket import mfa_delete as mfa
 from .._core.model import (
@@ -96,8 +97,10 @@ class _Backend:
     def _asks(self, *kinds: str) -> bool:
         return bool({*kinds} & {*self.params["gather"]})
 
-    def _unknown(self, what: str, why: object) -> None:
-        self.unknown.append({"what": what, "why": str(why)})
+    def _unknown(self, what: str, why: Failure | str, cause: str | None = None) -> None:
+        """`cause`: of several failures."""
+        found = cause_of(why) if isinstance(why, Failure) else cause or "other"
+        self.unknown.append({"what": what, "why": str(why), "cause": found})
 
     def _resource(self, resource: Resource, target: Target, identity: Any) -> dict[str, Any]:
         observer = Observer(self.aws, resource, target, {})
@@ -221,7 +224,8 @@ class _Backend:
         """Names what many objects have in common once."""
         found = [failure for failure in failures if failure]
         if found:
-            self._unknown(what, found[0] if len(found) == 1 else f"{len(found)} could not be read, such as {found[0]}")
+            what_else = f"{len(found)} could not be read, such as {found[0]}"
+            self._unknown(what, found[0] if len(found) == 1 else what_else, cause_of(found[0]))
 
 
 def _size(answer: Any) -> dict[str, int | None]:

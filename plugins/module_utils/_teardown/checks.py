@@ -134,7 +134,8 @@ def _retained_until(plan: TeardownPlan, each: Listed) -> str | Failure | None:
     named = {**plan.bucket.bucket, "Key": each.key, "VersionId": each.version_id}
     calls = [Call("s3", "get_object_retention", named), Call("s3", "get_object_legal_hold", named)]
     retention, hold = answers = plan.aws.read(calls)
-    unknown = [answer for answer in answers if isinstance(answer, Failure) and answer.code not in NOT_RETAINED]
+    failures = [answer for answer in answers if isinstance(answer, Failure) and not answer.is_unsupported]
+    unknown = [answer for answer in failures if answer.code not in NOT_RETAINED]
     if unknown:
         return unknown[0]
     if not isinstance(hold, Failure) and hold["LegalHold"].get("Status") == "ON":

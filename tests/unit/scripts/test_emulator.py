@@ -100,7 +100,7 @@ def test_a_busy_port_is_one_sentence_that_names_it_and_another(emulator):
     assert refused.stdout == ""
     assert refused.stderr.count("\n") == 1
     assert f"Port {emulator.port} on 127.0.0.1" in refused.stderr
-    assert "TFSTATE_EMULATOR_PORT=" in refused.stderr
+    assert "is already in use" in refused.stderr and "TFSTATE_EMULATOR_PORT=" in refused.stderr
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])

@@ -123,6 +123,8 @@ class FakeAws:
     watch: Callable[[FakeAws], None] = lambda _aws: None
     #: operation -> codes with which it fails next.
     faults: dict[str, list[str]] = field(default_factory=dict)
+    #: Another store would not.
+    serves_like_aws: bool = True
     _past: FakeAws | None = None
     _stale_left: int = 0
 
@@ -130,6 +132,9 @@ class FakeAws:
 
     def partition(self) -> str:
         return "aws"
+
+    def is_aws(self, service: str) -> bool:
+        return self.serves_like_aws
 
     def owner(self) -> str | None:
         return ACCOUNT

@@ -78,7 +78,11 @@ class Kind:
 
     def run(self, aws: FakeAws, params: dict[str, Any], check_mode: bool = False) -> Outcome:
         target = Target(NAME, REGION, owner=ACCOUNT)
-        return reconcile(aws, self.resource, target, {"state": "present", **params}, check_mode)
+        return reconcile(aws, self.resource, target, {"state": "present", "unmanaged": None, **params}, check_mode)
+
+    def run_without_unmanaged(self, aws: FakeAws, params: dict[str, Any]) -> Outcome:
+        """As a module does that has no such option."""
+        return reconcile(aws, self.resource, Target(NAME, REGION, owner=ACCOUNT), {"state": "present", **params}, False)
 
     @property
     def everything_allowed(self) -> dict[str, Any]:

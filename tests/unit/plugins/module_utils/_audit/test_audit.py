@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -61,6 +62,15 @@ def state(**more: Any) -> dict[str, Any]:
 def expiring(expiration: dict[str, Any], **where: Any) -> dict[str, Any]:
     rule = {"Status": "Enabled", "Filter": where, "Expiration": expiration}
     return bucket(lifecycle={"old": rule, "kept": {**rule, "Expiration": {"ExpiredObjectDeleteMarker": True}}})
+
+
+def archiving(storage_class: str, **where: Any) -> dict[str, Any]:
+    rule = {"Status": "Enabled", "Filter": where, "Transitions": [{"Days": 30, "StorageClass": storage_class}]}
+    return bucket(lifecycle={"old": rule})
+
+
+def unread(cause: str) -> dict[str, Any]:
+    return {"unknown": [{"what": "states", "why": "an error", "cause": cause}]}
 
 
 def allowing(principal: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -128,8 +138,43 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "states that expire": (expiring({"Days": 30}), ["bucket.expiration"]),
     "states that expire on a day": (expiring({"Date": "2027-01-01T00:00:00+00:00"}), ["bucket.expiration"]),
     "states of a folder that expire": ({**expiring({"Days": 1}, Prefix="a/"), **state()}, ["bucket.expiration"]),
+    "lock files that expire by their size": (
+        {**expiring({"Days": 1}, ObjectSizeLessThan=400), **state(size=9000)},
+        ["bucket.lock_expiration"],
+    ),
+    "lock files that expire by their name": (
+        {**expiring({"Days": 1}, Prefix="a/terraform.tfstate.tflock"), **state(path="a/terraform.tfstate")},
+        ["bucket.lock_expiration"],
+    ),
+    "lock files that expire where clients lock in the table": (
+        {**expiring({"Days": 1}, ObjectSizeLessThan=400), **state(size=9000), "lock_mode": "dynamodb"},
+        [],
+    ),
+    "lock files that expire elsewhere": ({**expiring({"Days": 1}, Prefix="b/", ObjectSizeLessThan=400), **state()}, []),
+    "states that are archived": (archiving("GLACIER"), ["bucket.archiving"]),
+    "states of a folder that are archived": (
+        {**archiving("DEEP_ARCHIVE", Prefix="a/"), **state()},
+        ["bucket.archiving"],
+    ),
+    "states that move to a class that is read at once": (archiving("GLACIER_IR"), []),
+    "logs that are archived": ({**archiving("GLACIER", Prefix="logs/"), **state()}, []),
+    "old versions that are archived": (
+        bucket(
+            lifecycle={
+                "old": {
+                    **{"Status": "Enabled", "Filter": {}},
+                    "NoncurrentVersionTransitions": [{"NoncurrentDays": 30, "StorageClass": "GLACIER"}],
+                }
+            }
+        ),
+        [],
+    ),
     "expiry elsewhere": ({**expiring({"Days": 1}, Prefix="logs/"), **state()}, []),
-    "expiry of what is larger": ({**expiring({"Days": 1}, ObjectSizeGreaterThan=99), **state(size=9)}, []),
+    "expiry of what is larger": ({**expiring({"Days": 1}, ObjectSizeGreaterThan=9999), **state(size=9)}, []),
+    "expiry of what is larger than a state and not than a lock file": (
+        {**expiring({"Days": 1}, ObjectSizeGreaterThan=99), **state(size=9)},
+        ["bucket.lock_expiration"],
+    ),
     "expiry of lock files by tag": (expiring({"Days": 1}, Tags=[{"Key": "lock", "Value": "1"}]), []),
     "delete markers that expire": (expiring({"ExpiredObjectDeleteMarker": True}), []),
     "a policy for everybody": (allowing({"AWS": ["*"]}), ["bucket.policy_public"]),
@@ -253,7 +298,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_this_is_found(case: str) -> None:
     more, expected = CASES[case]
-    found = audit(facts(**more), US)
+    mode = more.get("lock_mode", US.lock_mode)
+    found = audit(facts(**more), replace(US, lock_mode=mode))
     assert ids(found) == expected
     for each in found:
         assert each.why and each.detail and command_of(each.fix).problems == []
@@ -534,3 +580,41 @@ def test_what_is_misspelt_is_an_error() -> None:
 def test_a_limit_is_reached_by_what_is_as_bad(severity: str, limit: str, is_reached: bool) -> None:
     assert reaches(severity, limit) is is_reached
     assert not reaches(None, limit)
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        ("denied", "aws sts get-caller-identity  # then give this identity what docs/permissions.md says"),
+        ("archived", "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object"),
+        ("customer_key", "its writer has encrypted it with a key of its own"),
+        ("kms_key", "enable the KMS key that the detail names"),
+        ("unsupported", "no permission helps: this store does not have it"),
+        ("busy", "later, or with fewer forks"),
+        ("other", "when what the detail names is put right"),
+    ],
+)
+def test_what_is_unknown_is_mended_by_its_cause(cause: str, advice: str) -> None:
+    (found,) = audit(facts(**unread(cause)), US)
+    assert advice in found.fix
+    assert ("permissions.md" in found.fix) == (cause == "denied")
+    assert command_of(found.fix).problems == []
+
+
+@pytest.mark.parametrize(
+    ("digest_row", "detail"),
+    [
+        (digest("missing", digest=None), "The table says none; the state was not compared."),
+        (digest("malformed", digest="x"), "The table says x; the state was not compared."),
+        (digest("mismatch", digest="x", actual="y"), "The table says x, the state has y."),
+    ],
+)
+def test_a_state_that_was_not_read_is_not_said_to_have_no_digest(digest_row: dict[str, Any], detail: str) -> None:
+    (found,) = audit(facts(**{**digest_row, **state()}), US)
+    assert found.detail == detail
+
+
+def test_a_rule_that_archives_states_loses_its_transitions() -> None:
+    (found,) = audit(facts(**archiving("GLACIER")), US)
+    assert "GLACIER" in found.detail and "30 days after" in found.detail
+    assert found.fix.startswith("aws s3api delete-bucket-lifecycle --bucket state-us"), "nothing else was in it"

@@ -257,3 +257,20 @@ def test_what_cannot_be_read_is_a_finding() -> None:
     assert [(each.id, each.resource, each.fix) for _name, each in about] == [
         ("code.unreadable", "a b/main.tf", "${EDITOR:-vi} 'a b/main.tf'  # or leave it out of code")
     ]
+
+
+def test_a_table_that_no_inventory_names_is_not_made_by_a_bootstrap() -> None:
+    """It makes the table of the inventory, which is another one."""
+    code = code_map([layer(dynamodb_table="lokcs")])
+    about = check_code(code, [backend(lock_mode="both", tables={"lokcs": False})])
+    (found,) = [each for _name, each in about if each.id == "code.table_missing"]
+    assert "bootstrap" not in found.fix
+    assert 'dynamodb_table = "locks", as the backend has it' in found.fix
+
+
+def test_the_missing_table_of_a_backend_is_made_by_its_bootstrap() -> None:
+    owner = backend("other", region="us-east-1", table={"name": "theirs", "exists": False})
+    about = check_code(code_map([layer(dynamodb_table="theirs")]), [backend(lock_mode="both"), owner])
+    assert [each.fix for _name, each in about if each.id == "code.table_missing"] == [
+        "ansible-playbook cornerstone.tfstate.bootstrap -l other"
+    ]

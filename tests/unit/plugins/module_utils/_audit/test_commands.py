@@ -136,7 +136,7 @@ def about(text: str) -> dict[str, Any]:
             {"path": text, "is_readable": False, "problem": text, "versions": [version]},
             {"path": f"{text}mismatch", "is_readable": False, "problem": text, "versions": None},
         ],
-        unknown=[{"what": text, "why": text}],
+        unknown=[{"what": text, "why": text, "cause": each} for each in ("denied", "archived", "kms_key", text)],
     )
 
 

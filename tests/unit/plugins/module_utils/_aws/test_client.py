@@ -119,7 +119,8 @@ class Raw:
 
 
 def says(status: int, content: bytes = b"", **headers: str) -> AWSResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    usual = {"ETag": '"e"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    named = {**usual, **{name.replace("_", "-"): value for name, value in headers.items()}}
     response = AWSResponse("", status, named, Raw(content))
     assert response.content is not None
     return response
@@ -223,7 +224,7 @@ def test_what_stays_is_said_at_once(call: Call, error: AWSResponse) -> None:
 @pytest.mark.aws("2.5")
 def test_a_principal_that_is_misspelt_is_told_after_a_minute() -> None:
     script = Script([INVALID_PRINCIPAL])
-    with pytest.raises(CallFailed, match=r"check principals.*made a moment ago, run again"):
+    with pytest.raises(CallFailed, match=r"check the principals.*made a moment ago, run again"):
         script.connect().write(PUT_POLICY)
     assert 40 < script.clock < 90
 
@@ -260,7 +261,8 @@ ASKS = {
 @pytest.mark.parametrize(("call", "unseen"), ASKS.values(), ids=ASKS)
 def test_what_we_have_put_may_not_be_visible_yet(call: Call, unseen: AWSResponse) -> None:
     """In the first 15 minutes of versioning."""
-    script = Script([DONE, unseen, unseen, unseen, DONE])
+    shown = says(200, b"<Tagging><TagSet/></Tagging>", content_length="28")
+    script = Script([DONE, unseen, unseen, unseen, shown])
     aws = script.connect()
     aws.write(PUT)
     (answer,) = aws.read([call])
@@ -301,7 +303,7 @@ def test_nothing_is_tried_again_past_the_deadline() -> None:
 @pytest.mark.parametrize("way", ["works", "pages"])
 def test_each_work_and_each_page_has_the_whole_time(way: str) -> None:
     """Else one refusal that passes fails a listing, or locks of many states, that takes longer than that as a whole."""
-    script = Script([s3_error("OperationAborted", 409), says(200, b"<ListVersionsResult></ListVersionsResult>")])
+    script = Script([s3_error("OperationAborted", 409), says(200, b"<L><Name>tf-state</Name></L>")])
     aws = script.connect(timeout_s=60)
     script.clock = 61.0
     listing = Call("s3", "list_object_versions", {"Bucket": "tf-state"})
@@ -695,9 +697,16 @@ def test_the_first_exception_of_reads_side_by_side_is_ours() -> None:
 
 LIST = Call("s3", "list_objects_v2", {"Bucket": "tf-state"})
 GET = Call("s3", "get_object", {"Bucket": "tf-state", "Key": "network/terraform.tfstate"})
-FIRST = b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>
-<Contents><Key>a</Key></Contents></ListBucketResult>"""
-LAST = b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>b</Key></Contents></ListBucketResult>"
+LISTED_OBJECT = b"<LastModified>2026-01-01T00:00:00Z</LastModified><Size>1</Size>"
+FIRST = (
+    b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>
+<Contents><Key>a</Key>%s</Contents></ListBucketResult>"""
+    % LISTED_OBJECT
+)
+LAST = (
+    b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>b</Key>%s</Contents></ListBucketResult>"
+    % LISTED_OBJECT
+)
 
 
 def test_pages_come_one_at_a_time() -> None:
@@ -787,6 +796,10 @@ def test_a_bucket_that_is_refused_without_a_word_although_the_credentials_work_n
 
 LOOK = Call("s3", "head_object", {"Bucket": "tf-state", "Key": "k", "ExpectedBucketOwner": ACCOUNT})
 SCP = "User: u is not authorized to perform: s3:GetObject with an explicit deny in a service control policy"
+SSE_C = (
+    "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
+    "retrieve the object."
+)
 #: What GetObject is answered where HeadObject was refused without a word -> what is told.
 WORDED = {
     "denied": (
@@ -799,6 +812,7 @@ WORDED = {
         "needs kms:Decrypt on its KMS",
     ),
     "a disabled key": (s3_error("KMS.DisabledException"), "enable that key again"),
+    "a key of its writer": (s3_error("InvalidRequest", 400, SSE_C), "only a client that has the key can read it"),
     "not at all": (says(206, b"{"), "head_object on tf-state/k: 403; needs s3:GetObject"),
     "gone by now": (s3_error("NoSuchKey", 404), "head_object on tf-state/k: 403; needs s3:GetObject"),
 }
@@ -835,7 +849,7 @@ ADVISED = {
     "throttled": (s3_error("SlowDown", 503), "was asked too much"),
     "of little capacity": (
         s3_error("ProvisionedThroughputExceededException"),
-        "for its capacity .* billing_mode PAY_PER",
+        "for its capacity .* take PAY_PER_REQUEST with tf_lock_table",
     ),
     "broken": (s3_error("InternalError", 500), "AWS itself failed, which passes: run again"),
     "not there yet": (s3_error("NoSuchBucket", 404), "there is no such bucket: check its name"),

@@ -8,6 +8,7 @@ import ast
 import json
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def test_whatever_is_asked_of_s3_says_whose_the_bucket_must_be(operation: str) -
     script = Script([says(200, b"<L/>", x_amz_bucket_region=REGION)], {"GetCallerIdentity": WHO})
     aws = script.connect(account_id=None, aws_config={"parameter_validation": False})
     given = {name: NAME for name in ("Bucket", "Key") if shape is not None and name in shape.members}
-    aws.read([Call("s3", operation, given)])
+    with suppress(TfstateError):  # the answer has nothing that the operation should return
+        aws.read([Call("s3", operation, given)])
     assert owners(script) == ({ACCOUNT} if takes else {None})
 
 
@@ -111,7 +113,7 @@ def test_no_way_to_aws_leaves_it_out(way: str) -> None:
         "write": lambda aws: aws.write(Call("s3", "delete_bucket_policy", {"Bucket": NAME})),
         "together": lambda aws: aws.together([lambda: aws.read([VERSIONING])] * 4),
     }
-    script = Script([says(200)], {"GetCallerIdentity": WHO})
+    script = Script([says(200, b"<L><Name>tf-state</Name></L>")], {"GetCallerIdentity": WHO})
     ways[way](script.connect(account_id=None))
     assert owners(script) == {ACCOUNT}
     assert len(asked(script)) == 1

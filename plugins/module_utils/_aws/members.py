@@ -1,0 +1,94 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The members of an answer that AWS always sends and other stores may leave out: checked before anything reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._core.model import Call, Response
+
+_TAGS = ("TagSet", "TagSet.*.Key", "TagSet.*.Value")
+_OBJECT = ("ETag", "LastModified")
+_VERSION = ("Key", "VersionId", "LastModified", "IsLatest")
+_KEY = tuple(f"Table.{part}" for part in ("KeySchema.*.AttributeName", "KeySchema.*.KeyType"))
+_ATTRIBUTES = tuple(f"Table.AttributeDefinitions.*.{part}" for part in ("AttributeName", "AttributeType"))
+#: By operation: the members that must be there. `*` stands for each entry of a list, which may be empty or absent.
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "describe_continuous_backups": ("ContinuousBackupsDescription",),
+    "describe_key": ("KeyMetadata.Arn",),
+    "describe_table": ("Table.TableName", *_KEY, *_ATTRIBUTES),
+    "get_bucket_acl": ("Owner.ID", "Grants.*.Grantee"),
+    "get_bucket_encryption": ("ServerSideEncryptionConfiguration.Rules.0",),
+    "get_bucket_lifecycle_configuration": ("Rules",),
+    "get_bucket_ownership_controls": ("OwnershipControls.Rules.0.ObjectOwnership",),
+    "get_bucket_tagging": _TAGS,
+    "get_object": _OBJECT,
+    "get_object_legal_hold": ("LegalHold",),
+    "get_object_lock_configuration": ("ObjectLockConfiguration",),
+    "get_object_retention": ("Retention",),
+    "get_object_tagging": _TAGS,
+    "get_public_access_block": ("PublicAccessBlockConfiguration",),
+    "get_resource_policy": ("Policy", "RevisionId"),
+    "head_object": (*_OBJECT, "ContentLength"),
+    "list_buckets": ("Buckets", "Buckets.*.Name"),
+    "list_object_versions": tuple(f"{kind}.*.{name}" for kind in ("Versions", "DeleteMarkers") for name in _VERSION),
+    "list_objects_v2": ("Contents.*.Key", "Contents.*.LastModified", "Contents.*.Size"),
+    "list_regions": ("Regions", "Regions.*.RegionName", "Regions.*.RegionOptStatus"),
+    "list_tags_of_resource": ("Tags.*.Key", "Tags.*.Value"),
+}
+#: Answers of which one member at least must be there.
+ANY_OF = {
+    "list_object_versions": ("IsTruncated", "Name", "MaxKeys"),
+    "list_objects_v2": ("IsTruncated", "Name", "KeyCount"),
+    "scan": ("Items", "Count"),
+}
+#: Reads whose answer has no body, or may have an empty one.
+WITHOUT_BODY = {"head_bucket", "head_object", "get_object"}
+READS = ("get_", "list_", "describe_", "scan")
+
+
+def missing_member(call: Call, answer: Response) -> str | None:
+    """The first member that the answer to a read should have and has not; None if all are there."""
+    if _is_empty(call, answer):
+        return "a body"
+    any_of = ANY_OF.get(call.operation, ())
+    if any_of and not any(name in answer for name in any_of):
+        return any_of[0]
+    if call.operation == "get_bucket_policy" and not _is_document(answer.get("Policy")):
+        return "policy"
+    return next((path for path in MEMBERS.get(call.operation, ()) if not all(_found(answer, path.split(".")))), None)
+
+
+def _is_empty(call: Call, answer: Response) -> bool:
+    is_read = call.operation.startswith(READS) and call.operation not in WITHOUT_BODY
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return is_read and headers.get("content-length") == "0"
+
+
+def _is_document(text: Any) -> bool:
+    try:
+        return isinstance(json.loads(text or ""), dict)
+    except ValueError:
+        return False
+
+
+def _found(value: Any, names: list[str]) -> Iterator[bool]:
+    """Whether each place that the path leads to has a value."""
+    if not names:
+        yield value not in (None, "", {})
+        return
+    first, rest = names[0], names[1:]
+    if first == "*":
+        for each in value or ():
+            yield from _found(each, rest)
+    elif first.isdigit():
+        yield from _found(value[int(first)] if value and len(value) > int(first) else None, rest)
+    elif rest and rest[0] == "*" and not (isinstance(value, Mapping) and value.get(first)):
+        yield True
+    elif isinstance(value, Mapping):
+        yield from _found(value.get(first), rest)
+    else:
+        yield False
