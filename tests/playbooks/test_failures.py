@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +112,38 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
     )
 
 
+@pytest.mark.parametrize("callback", ["json", "ansible.posix.jsonl"])
+def test_beside_json_no_table_is_printed_and_the_results_say_the_same(project: Project, callback: str) -> None:
+    project.inventory({"region-07": registered(7), "region-30": registered(30)})
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [REPORT, SUM_UP]}])
+    done = project.play("site.yml", ANSIBLE_STDOUT_CALLBACK=callback)
+    documents = [json.loads(line) for line in ([done.output] if callback == "json" else done.output.splitlines())]
+    assert documents, done.output
+    text = json.dumps(documents)
+    assert "BACKEND  " not in text
+    results = [each for each in _results(documents) if "backend" in each]
+    assert [(each["backend"]["name"], each["msg"], each["backend"]["changed"]) for each in results] == [
+        ("region-07", "no such luck", None),
+        ("region-30", "ok", "bucket created"),
+    ]
+    reports = [each for each in _results(documents) if "backends" in each]
+    assert [each["id"] for each in reports[0]["backends"][0]["findings"]] == ["audit.failed"]
+
+
+def _results(value: Any) -> Iterator[dict[str, Any]]:
+    """Every result of a task, wherever the format has them."""
+    if isinstance(value, dict):
+        if "msg" in value or "backends" in value:
+            yield value
+        else:
+            for each in value.values():
+                yield from _results(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _results(each)
+
+
+REPORT = {"name": "Report", "cornerstone.tfstate.tf_backend_report": {}, "run_once": True}
 SUM_UP = {"name": "Sum up", "cornerstone.tfstate.tf_backend_summary": {}}
 
 

@@ -22,6 +22,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
 
 from .child_process import environment_set, in_child_process
+from .role_variables import NAMES
+from .variable_names import check_extra_variables
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches in-process runs off, or on where they are off: forking after system libraries were used is unsafe on macOS.
@@ -59,11 +61,16 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             self.task_vars[INTERPRETER] = sys.executable
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
+        extra = check_extra_variables(self.task_vars, self._loader, NAMES)
+        if extra.refused:
+            return {**result, "failed": True, "changed": False, "msg": "; ".join(extra.refused)}
         self._runs_in_process = self._can_run_in_process()
         if self._runs_in_process and self.needs_botocore:
             outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)
         else:
             outcome = self.work()
+        if extra.warnings:
+            outcome["warnings"] = [*extra.warnings, *(outcome.get("warnings") or ())]
         return {**result, **printable_result(outcome)}
 
     @property

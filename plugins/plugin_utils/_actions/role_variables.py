@@ -35,8 +35,8 @@ from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_c
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
 
 from .module_defaults import ModuleDefaults, over
+from .variable_names import PREFIX, unknown_message, unknown_variables
 
-PREFIX = "terraform_backend_"
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
 ENTRIES = {
     "bucket": tf_state_bucket.MODULE,
@@ -82,6 +82,12 @@ def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 ROLE_SPEC = dict(_of_the_role())
+#: The role's variables, and other names of the option that each one sets.
+NAMES = {
+    name: entry.spec[option].get("aliases", ())
+    for kind, entry in ENTRIES.items()
+    for option, name in variables(kind).items()
+}
 
 NEVER_BLANK = {f"{PREFIX}{name}": why for name, why in ACCOUNTS.items()}
 
@@ -93,7 +99,10 @@ NEEDED = {
 
 
 def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
-    """The role's variables, as inventory and play give them."""
+    """The role's variables, as inventory and play give them. Raises Invalid on one that does not exist."""
+    unknown = list(unknown_variables(known, NAMES))
+    if unknown:
+        raise Invalid(unknown_message(unknown))
     values: dict[str, Any] = {}
     for name in ROLE_SPEC:
         if name not in known:
