@@ -63,7 +63,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "failed": True, "msg": str(problem)}
         validated = ArgumentSpecValidator(SPEC).validate(arguments)
         if validated.error_messages:
-            return {**result, "failed": True, "msg": "; ".join(validated.error_messages)}
+            return {**result, "failed": True, "msg": "; ".join(dict.fromkeys(validated.error_messages))}
         params = validated.validated_parameters
         try:
             return {**result, **printable_result(self._report(params, known))}

@@ -201,7 +201,7 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(without_blanks(ROLE_SPEC, given, NEVER_BLANK))
     if validated.error_messages:
-        raise Invalid("; ".join(validated.error_messages))
+        raise Invalid("; ".join(dict.fromkeys(validated.error_messages)))
     values = {name: value for name, value in validated.validated_parameters.items() if value is not None}
     wrong = [*dict.fromkeys(_identifier_problems(values))]
     if wrong:

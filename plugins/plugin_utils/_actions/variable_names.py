@@ -91,7 +91,7 @@ class ExtraVariables:
 
 
 def check_extra_variables(known: Mapping[str, Any], loader: Any, of_role: Collection[str]) -> ExtraVariables:
-    """The extra variables (`-e`) that no play of the playbook reads; nothing in playbooks that do not say what they take.
+    """What is wrong with the extra variables (`-e`), in playbooks that say which they take.
 
     One that a variable of the host refers to has its purpose there.
     """

@@ -50,8 +50,8 @@ def test_a_mistyped_variable_is_refused_with_the_nearest_right_name(mistyped: st
     with pytest.raises(Invalid) as raised:
         read_variables({PREFIX + mistyped: "x", "inventory_hostname": "eu"}, Templar())
     assert str(raised.value) == (
-        f"{PREFIX}{mistyped} is not a variable of the role (did you mean {meant}?). Correct it, or give variables of your "
-        f"own the prefix {CUSTOM}"
+        f"{PREFIX}{mistyped} is not a variable of the role (did you mean {meant}?). Correct it, or give variables of "
+        f"your own the prefix {CUSTOM}"
     )
 
 
