@@ -95,6 +95,7 @@ def test_a_permission_that_is_missing_is_named(project: Project, relay: Relay, u
 def test_a_host_that_is_unreachable_is_called_so(project: Project, relay: Relay, unique: str) -> None:
     done = run(CASES["all_are_unreachable"], project, relay, unique)
     assert re.findall(r"^FAILED (\w+): .*unreachable", done.summary, re.MULTILINE) == ["a", "b"]
+    assert re.findall(r"^FAILED (\w+): .*set ansible_connection: local", done.summary, re.MULTILINE) == ["a", "b"]
 
 
 def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -35,6 +36,10 @@ PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 PATHS = ("directory", "project", "code", "backup")
 #: The option by which a module limits itself. Of the time of its task, a third is left for starting and ending it.
 WAIT = "wait_timeout"
+#: Of a host that cannot be reached.
+IS_NO_MACHINE = (
+    "If the host is a backend and not a machine to log in to, set ansible_connection: local for it in the inventory"
+)
 
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
 
@@ -106,7 +111,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             with self.environment():
                 return self._execute_in_process(entry, module, arguments, on_write)
         in_a_process = {"task_vars": self.task_vars, "wrap_async": self._task.async_val}
-        result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
+        try:
+            result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(f"{error} {IS_NO_MACHINE}") from None
         return Execution(result, result)
 
     def _timeout_below_task(self, entry: ModuleEntry, arguments: dict[str, Any]) -> dict[str, Any]:

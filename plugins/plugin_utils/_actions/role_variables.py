@@ -228,10 +228,18 @@ def validated(given: Mapping[str, Any]) -> dict[str, Any]:
     censored = [name for name in values if is_censored(values[name])]
     if censored:
         raise Invalid(refusal(censored))
-    wrong = list(problems(backend_of({**_defaults(), **_backend(values)})))
+    wrong = [_of_the_variable(each) for each in problems(backend_of({**_defaults(), **_backend(values)}))]
     if wrong:
         raise Invalid("; ".join(wrong))
     return values
+
+
+def _of_the_variable(problem: str) -> str:
+    """A sentence that begins with an option of tf_backend_config, about the variable of the role."""
+    option, space, rest = problem.partition(" ")
+    default = " (by default the name of the host)" if option == "name" else ""
+    variable = {**variables("config"), **{name: PREFIX + name for name in SHARED}}.get(option, option)
+    return variable + default + space + rest
 
 
 def has_table(values: Mapping[str, Any]) -> bool:
