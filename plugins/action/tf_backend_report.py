@@ -105,7 +105,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             variables = role_variables.with_defaults(
                 role_variables.read_variables(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
             )
-            arguments = role_variables.arguments("table", role_variables.typed(variables))
+            arguments = role_variables.arguments(
+                "table", role_variables.with_region(role_variables.typed(variables))[0]
+            )
             connection = {name: value for name, value in arguments.items() if name in CONNECTION_SPEC}
             params = ArgumentSpecValidator(CONNECTION_SPEC).validate(connection).validated_parameters
             return tables_there(params, sorted(names), backend["account_id"])

@@ -68,6 +68,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+region_source:
+  description: From which profile the region came, if no option and no environment variable named it.
+  returned: when the region came from a profile
+  type: str
+  sample: profile prod
 account_id:
   description: The account that the work was done in. None if neither O(account_id) nor an answer of AWS says it.
   returned: always, unless the variables are refused

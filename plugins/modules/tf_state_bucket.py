@@ -426,6 +426,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+region_source:
+  description: From which profile the region came, if no option and no environment variable named it.
+  returned: when the region came from a profile
+  type: str
+  sample: profile prod
 credentials:
   description:
     - By which credentials the work was done, without any secret. C(profile NAME), C(access key AKIA...WXYZ) with the

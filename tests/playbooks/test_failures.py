@@ -113,6 +113,28 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
     )
 
 
+BUG = """
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import InProcessAction
+
+
+class ActionModule(InProcessAction):
+    def work(self, on_write=None):
+        return {}["gone"]
+"""
+
+
+def test_the_traceback_of_a_bug_is_shown_as_its_message_says(project: Project) -> None:
+    project.inventory({"eu": {}})
+    project.write("action_plugins/with_a_bug.py", BUG)
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Fail", "with_a_bug": {}}]}])
+    done = project.play("site.yml")
+    assert "KeyError: 'gone'; this is a bug" in done.output and "Traceback" not in done.output
+    hint = re.findall(r"the traceback that (?:the option )?(\S+) shows", done.output)[0]
+    name, _equals, value = hint.partition("=")
+    shown = project.play("site.yml", **{name: value}) if value else project.play("site.yml", hint)
+    assert 'return {}["gone"]' in shown.output
+
+
 @pytest.mark.parametrize("callback", ["json", "ansible.posix.jsonl"])
 def test_beside_json_no_table_is_printed_and_the_results_say_the_same(project: Project, callback: str) -> None:
     project.inventory({"region-07": registered(7), "region-30": registered(30)})

@@ -79,6 +79,21 @@ def session_of(connection: Connection) -> Any:
     return _assumed(session, connection) if connection.assume_role_arn else session
 
 
+def profile_region(profile: str | None) -> tuple[str, str] | None:
+    """The named profile that is in use, by the option or the environment, and its region, if it has one.
+
+    The profile `default` is not asked unless somebody names it: its region is about no backend in particular.
+    """
+    if BOTOCORE_MISSING:
+        return None
+    session = botocore.session.Session(profile=profile)
+    named = session.get_config_variable("profile")
+    with suppress(botocore.exceptions.BotoCoreError):  # whoever needs the profile says what is wrong with it
+        region = session.get_scoped_config().get("region") if named else None
+        return (named, region) if region else None
+    return None
+
+
 #: Methods of botocore's credentials that come from a profile, and a suffix for messages.
 _OF_PROFILE = {
     "shared-credentials-file": "",

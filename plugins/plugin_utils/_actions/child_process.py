@@ -14,12 +14,17 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, NoReturn
 
+from ansible.release import __version__
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import WriteCallback
 
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
 NOTICE_S = 0.5
 #: What a pipe holds at the most.
 PIPE = 65536
+#: What makes Ansible show the traceback of a result. From 2.19 on, -vvv no longer does.
+TRACEBACK = (
+    "ANSIBLE_DISPLAY_TRACEBACK=always" if tuple(map(int, __version__.split(".")[:2])) >= (2, 19) else "the option -vvv"
+)
 
 
 @contextmanager
@@ -103,7 +108,7 @@ def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int
             try:
                 result = work(lambda call: print(json.dumps(str(call)), file=stream))
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
-                msg = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
+                msg = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the traceback that {TRACEBACK} shows"
                 result = {"failed": True, "msg": msg, "exception": traceback.format_exc()}
             print(json.dumps(result), file=stream)
         status = 0

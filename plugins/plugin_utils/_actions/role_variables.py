@@ -29,6 +29,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
     connection_of,
     speaks_to_aws,
     target_of,
+    with_profile_region,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
@@ -93,7 +94,7 @@ NEVER_BLANK = {f"{PREFIX}{name}": why for name, why in ACCOUNTS.items()}
 
 NEEDED = {
     "bucket_name": "name the state bucket",
-    "region": "name the region, or set AWS_REGION",
+    "region": "name the region, or set AWS_REGION, or name a profile that has one",
     "table_name": "name the lock table, or lock by files alone with terraform_backend_lock_mode: lockfile",
 }
 
@@ -207,6 +208,8 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     if wrong:
         raise Invalid("; ".join(wrong))
     needed = [name for name in NEEDED if name != "table_name" or has_table(values)]
+    if not values.get(f"{PREFIX}region") and with_region(values)[1]:
+        needed.remove("region")
     missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not values.get(PREFIX + name)]
     if missing:
         raise Invalid("; ".join(missing))
@@ -222,9 +225,21 @@ def _identifier_problems(values: Mapping[str, Any]) -> Iterator[str]:
         yield from _identifiers.problems(options, speaks_to_aws(options), names)
 
 
+def with_region(values: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The role's variables with the region of their profile, if they have none, and the name of that profile."""
+    options = {name: values.get(PREFIX + name) for name in ("region", "profile", "access_key")}
+    completed, profile = with_profile_region(options)
+    return ({**values, f"{PREFIX}region": completed["region"]} if profile else {**values}), profile
+
+
+def region_profile(given: Mapping[str, Any]) -> str | None:
+    """The profile that the region came from; None if the variables or the environment say the region."""
+    return None if given.get(f"{PREFIX}region") else with_region(typed(given))[1]
+
+
 def validated(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `typed` says; Invalid where it cannot work together either, before anything is done."""
-    values = typed(given)
+    """What `typed` says, with a region; Invalid where it cannot work together either, before anything is done."""
+    values, _profile = with_region(typed(given))
     censored = [name for name in values if is_censored(values[name])]
     if censored:
         raise Invalid(refusal(censored))
