@@ -108,7 +108,8 @@ def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int
             try:
                 result = work(lambda call: print(json.dumps(str(call)), file=stream))
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
-                msg = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the traceback that {TRACEBACK} shows"
+                what = f"{type(bug).__name__}: {bug}"
+                msg = f"{what}; this is a bug, please report it with the traceback that {TRACEBACK} shows"
                 result = {"failed": True, "msg": msg, "exception": traceback.format_exc()}
             print(json.dumps(result), file=stream)
         status = 0
