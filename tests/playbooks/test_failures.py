@@ -125,9 +125,9 @@ class ActionModule(InProcessAction):
 
 def test_the_traceback_of_a_bug_is_shown_as_its_message_says(project: Project) -> None:
     project.inventory({"eu": {}})
-    project.write("library/with_a_bug.py", "")
-    project.write("action_plugins/with_a_bug.py", BUG)
-    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Fail", "with_a_bug": {}}]}])
+    project.write("library/faulty.py", "")
+    project.write("action_plugins/faulty.py", BUG)
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Fail", "faulty": {}}]}])
     done = project.play("site.yml")
     assert "this is a bug" in done.output and "Traceback" not in done.output, done.output
     hint = re.findall(r"the traceback that (?:the option )?(\S+) shows", done.output)[0]
