@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from multiprocessing.connection import wait
 from typing import Any, NoReturn
 
 from ansible.release import __version__
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import WriteCallback
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, WriteCallback
 
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
 NOTICE_S = 0.5
@@ -106,7 +107,13 @@ def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int
             signal.signal(number, signal.SIG_DFL)
         with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as stream:
             try:
-                result = work(lambda call: print(json.dumps(str(call)), file=stream))
+                lock = threading.Lock()
+
+                def on_write(call: Call) -> None:
+                    with lock:
+                        print(json.dumps(str(call)), file=stream)
+
+                result = work(on_write)
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
                 what = f"{type(bug).__name__}: {bug}"
                 msg = f"{what}; this is a bug, please report it with the traceback that {TRACEBACK} shows"

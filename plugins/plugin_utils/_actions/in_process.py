@@ -21,6 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
 
 from .child_process import environment_set, in_child_process
 from .role_variables import NAMES
@@ -57,6 +58,9 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
 
     #: Whether AWS is called: it may hang, or take the process along. Files are written as fast as a process is forked.
     needs_botocore = True
+    #: The operation whose writes are shown as progress, and the word for it.
+    progress = ("", "")
+    _shown_place: str | None = None
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -88,7 +92,12 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         raise NotImplementedError
 
     def on_write(self, written: str) -> None:
-        """Of each write, as it happens in-process."""
+        """Shows each object once the work on it has come so far: whoever waits for a big bucket sees it go on."""
+        operation, _on, place = written.partition(" on ")
+        shown_operation, word = self.progress
+        if operation == shown_operation and place != self._shown_place and not place.endswith(LOCK_FILE_SUFFIX):
+            self._shown_place = place
+            Display().display(f"{word}: s3://{printable(place)}", stderr=True)
 
     def run_entry(
         self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback
