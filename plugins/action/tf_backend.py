@@ -85,7 +85,9 @@ class ActionModule(InProcessAction):
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The results of the modules as that of one task; of a failed one no more than what was done and why it ended."""
     failed = next((each for each in results.values() if each.get("failed")), None)
+    actions = sorted({action for each in results.values() for action in each.pop("resource_actions", [])})
     result: dict[str, Any] = {
+        "resource_actions": actions,
         "changed": any(each.get("changed") for each in results.values()),
         "diff": [diff for each in results.values() for diff in _listed(each.pop("diff", []))],
         "warnings": [warning for each in results.values() for warning in each.pop("warnings", [])],

@@ -89,6 +89,13 @@ options:
       - V(false) assumes the role, and asks for the account, again for every task.
     type: bool
     default: true
+  debug_botocore_endpoint_logs:
+    description:
+      - Return which actions AWS was asked for, each once, as C(resource_actions), such as V(s3:GetBucketPolicy). The
+        callback plugin C(amazon.aws.aws_resource_actions) prints those of a whole playbook.
+      - If omitted, E(ANSIBLE_DEBUG_BOTOCORE_LOGS) says it.
+    type: bool
+    default: false
   wait_timeout:
     description:
       - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.

@@ -317,6 +317,14 @@ def is_of_aws(client: Any) -> bool:
     return host.endswith(tuple(f".{name}" for name in names))
 
 
+#: The actions that this process asked AWS for, as the collection amazon.aws names them.
+REQUESTED: set[str] = set()
+
+
+def _note_request(model: Any, **_event: Any) -> None:
+    REQUESTED.add(f"{model.service_model.endpoint_prefix}:{model.name}")
+
+
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
     endpoint = connection.endpoint_url
     own = f"AWS_ENDPOINT_URL_{service.upper()}"
@@ -332,7 +340,7 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         settings["s3"] = {"addressing_style": "path"}
     if addressed.startswith(LOOPBACK):
         settings["proxies"] = {}
-    return session.create_client(
+    client = session.create_client(
         service,
         region_name=connection.region,
         endpoint_url=endpoint,
@@ -340,3 +348,5 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         config=botocore.config.Config(**{**settings, **(connection.aws_config or {})}),
         **keys,
     )
+    client.meta.events.register("before-call", _note_request)
+    return client

@@ -15,7 +15,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from .._aws.client import BOTOCORE_MISSING, Aws, Connection
-from .._aws.session import profile_region
+from .._aws.session import REQUESTED, profile_region
 from .._core.model import (
     EXISTENCE,
     Change,
@@ -59,6 +59,11 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "aws_ca_bundle": {"type": "path"},
     "aws_config": {"type": "dict"},
     "cache_credentials": {"type": "bool", "default": True},
+    "debug_botocore_endpoint_logs": {
+        "type": "bool",
+        "default": False,
+        "fallback": (not_blank_in_environment, ["ANSIBLE_DEBUG_BOTOCORE_LOGS"]),
+    },
 }
 
 
@@ -163,6 +168,14 @@ class ModuleEntry:
         )
 
     def run(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
+        """The result of a task, with the actions that AWS was asked for if they are wanted."""
+        REQUESTED.clear()
+        result = self._in_region(params, check_mode, diff, on_write)
+        if params.get("debug_botocore_endpoint_logs"):
+            result["resource_actions"] = sorted(REQUESTED)
+        return result
+
+    def _in_region(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback) -> dict[str, Any]:
         """The result of a task. It raises nothing that a user would see; invalid identifiers are not sent to AWS."""
         if self.needs_botocore and self.takes_profile_region and not params.get("facts"):
             params, source = with_profile_region(params)
