@@ -35,9 +35,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
 
+from . import variable_names
 from .module_defaults import ModuleDefaults, over
-from .variable_names import PREFIX, unknown_message, unknown_variables
 
+PREFIX = variable_names.PREFIX
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
 ENTRIES = {
     "bucket": tf_state_bucket.MODULE,
@@ -101,9 +102,9 @@ NEEDED = {
 
 def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     """The role's variables, as inventory and play give them. Raises Invalid on one that does not exist."""
-    unknown = list(unknown_variables(known, NAMES))
+    unknown = list(variable_names.unknown_variables(known, NAMES))
     if unknown:
-        raise Invalid(unknown_message(unknown))
+        raise Invalid(variable_names.unknown_message(unknown))
     values: dict[str, Any] = {}
     for name in ROLE_SPEC:
         if name not in known:
