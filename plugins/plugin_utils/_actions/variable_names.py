@@ -53,15 +53,22 @@ OF_TOOLS = ("ansible_", "awx_", "tower_", "cornerstone_tfstate_", PREFIX)
 ALIKE = 0.75
 
 
-def unknown_variables(names: Iterable[str], of_role: Mapping[str, Collection[str]]) -> Iterator[str]:
+def unknown_variables(variables: Mapping[str, Any], of_role: Mapping[str, Collection[str]]) -> Iterator[str]:
     """A sentence for each variable that has the role's prefix and is none of its variables.
 
-    `of_role` has the role's variables, and other names of the option that each one sets.
+    `of_role` has the role's variables, and other names of the option that each one sets. What a task registered is no
+    mistake.
     """
     known = {*of_role, *OF_PLAYBOOKS}
-    for name in sorted(names):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(CUSTOM):
+    for name in sorted(variables):
+        is_ours = name.startswith(PREFIX) and not name.startswith(CUSTOM)
+        if is_ours and name not in known and not _is_registered(variables[name]):
             yield f"{printable(name)} is not a variable of the role{_suggestion(_nearest(name, of_role))}"
+
+
+def _is_registered(value: Any) -> bool:
+    """Whether it is the result of a task."""
+    return isinstance(value, Mapping) and "changed" in value
 
 
 def unknown_message(problems: Collection[str]) -> str:

@@ -61,7 +61,14 @@ def test_all_of_them_are_told_at_once() -> None:
 
 
 def test_variables_of_the_role_of_the_playbooks_and_of_the_user_are_no_mistakes() -> None:
-    own = {f"{CUSTOM}cost_center": "1", "terraform_backend": {}, "my_terraform_backend_x": 1, "__terraform_backend": {}}
+    registered = {"changed": False, "failed": False, "msg": "ok"}
+    own = {
+        "terraform_backend_migration": registered,
+        f"{CUSTOM}cost_center": "1",
+        "terraform_backend": {},
+        "my_terraform_backend_x": 1,
+        "__terraform_backend": {},
+    }
     assert read_variables({**dict.fromkeys(OF_PLAYBOOKS, ""), **own}, Templar()) == {}
     assert read_variables({**dict.fromkeys(NAMES), "inventory_hostname": "eu"}, Templar()) == {
         "terraform_backend_name": "eu",
