@@ -25,7 +25,9 @@ class ActionModule(InProcessAction):
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
             with self.environment():
-                values = role_variables.validated(self._variables())
+                given = self._variables()
+                values = role_variables.validated(given)
+                profile = role_variables.region_profile(given)
         except Invalid as problem:
             return {"failed": True, "msg": str(problem)}
         against = self._other_account(values)
@@ -50,7 +52,8 @@ class ActionModule(InProcessAction):
             if results[kind].get("failed"):
                 break
         names |= names_in(arguments)
-        return dict(scrubbed(combined_result(results), role_variables.secrets_of(values), names))
+        source = {"region_source": f"profile {profile}"} if profile else {}
+        return dict(scrubbed({**combined_result(results), **source}, role_variables.secrets_of(values), names))
 
     def _other_account(self, values: dict[str, Any]) -> str | None:
         """What speaks against account_id, before the bucket is written to: the table is always the credentials' own."""
@@ -82,7 +85,9 @@ class ActionModule(InProcessAction):
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The results of the modules as that of one task; of a failed one no more than what was done and why it ended."""
     failed = next((each for each in results.values() if each.get("failed")), None)
+    actions = sorted({action for each in results.values() for action in each.pop("resource_actions", [])})
     result: dict[str, Any] = {
+        "resource_actions": actions,
         "changed": any(each.get("changed") for each in results.values()),
         "diff": [diff for each in results.values() for diff in _listed(each.pop("diff", []))],
         "warnings": [warning for each in results.values() for warning in each.pop("warnings", [])],

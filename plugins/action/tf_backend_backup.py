@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import SAVED
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_backup
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_backup.MODULE
+    progress = (SAVED, "saved")

@@ -9,10 +9,9 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
     expanded,
@@ -43,7 +42,8 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build 
     failing,
     files_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import terminal_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import terminal_text, to_result
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import show
 
 SPEC: dict[str, dict[str, Any]] = {"directory": {"type": "path"}, **TUNING_OPTIONS, **CODE_OPTIONS}
 
@@ -63,10 +63,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "failed": True, "msg": str(problem)}
         validated = ArgumentSpecValidator(SPEC).validate(arguments)
         if validated.error_messages:
-            return {**result, "failed": True, "msg": "; ".join(validated.error_messages)}
+            return {**result, "failed": True, "msg": "; ".join(dict.fromkeys(validated.error_messages))}
         params = validated.validated_parameters
         try:
-            return {**result, **self._report(params, known)}
+            return {**result, **printable_result(self._report(params, known))}
         except TfstateError as error:
             return {**result, "failed": True, "msg": printable(error)}
 
@@ -83,11 +83,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         check_mode = bool(self._task.check_mode)
         changes = write_files(files, check_mode, read_text, write_private_text)
         page = list(files)[-1] if files and not check_mode else None
-        Display().display(terminal_text(report, page))
+        show(terminal_text(report, page))
         return {
             "changed": bool(changes),
             "files": list(files),
-            "counts": report.counts,
+            **to_result(report),
             "failing": failing(report, params.get("fail_on")),
             **code_result(code, None),
         }
@@ -105,7 +105,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             variables = role_variables.with_defaults(
                 role_variables.read_variables(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
             )
-            arguments = role_variables.arguments("table", role_variables.typed(variables))
+            arguments = role_variables.arguments(
+                "table", role_variables.with_region(role_variables.typed(variables))[0]
+            )
             connection = {name: value for name, value in arguments.items() if name in CONNECTION_SPEC}
             params = ArgumentSpecValidator(CONNECTION_SPEC).validate(connection).validated_parameters
             return tables_there(params, sorted(names), backend["account_id"])

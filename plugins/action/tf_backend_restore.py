@@ -15,6 +15,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_restore.MODULE
+    progress = ("put_object", "restored")
 
     def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
         return super().uses_role_variables(given) and not is_blank(self.task_vars.get(f"{PREFIX}bucket_name"))

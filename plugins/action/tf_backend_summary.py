@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The last task of the bootstrap playbook: a plain table with the result of every backend."""
+"""The last task of the bootstrap playbook: what became of every backend, and a plain table of it for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, summary_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import is_for_people, show
 
 RESULT = "__terraform_backend"
 
@@ -26,10 +26,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host = known["inventory_hostname"]
         if host == known["ansible_play_hosts"][0]:
             lines = [self._line(each, known) for each in known["ansible_play_hosts_all"]]
-            Display().display(summary_text(lines, check_mode=bool(self._task.check_mode)))
+            show(summary_text(lines, check_mode=bool(self._task.check_mode)))
         line = self._line(host, known)
-        message = "failed: see the summary" if line.failed else line.status
-        result.update(changed=False, failed=line.failed, msg=message)
+        message = "failed: see the summary" if line.failed and is_for_people() else line.status
+        result.update(changed=False, failed=line.failed, msg=message, backend=line.to_result())
         return result
 
     def _line(self, host: str, known: dict[str, Any]) -> Line:

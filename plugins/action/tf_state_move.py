@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.utils.display import Display
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_state_move
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, backend_options
@@ -16,14 +14,9 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_state_move.MODULE
+    progress = ("put_object_tagging", "moved")  # the mark comes last: its state has arrived
 
     def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Without a lock mode, that of the project stays."""
         lock_mode = values.get(f"{PREFIX}lock_mode")
         return {**backend_options(values), **({"lock_mode": lock_mode} if lock_mode else {})}
-
-    def on_write(self, written: str) -> None:
-        """The mark comes last: its state has arrived. Whoever moves a big bucket sees it go on."""
-        operation, _on, place = written.partition(" on ")
-        if operation == "put_object_tagging":
-            Display().display(f"moved: s3://{printable(place)}", stderr=True)

@@ -12,8 +12,12 @@ options:
   region:
     description:
       - The AWS region of the resource, such as V(af-south-1). The work is done through this region's endpoints.
-      - Not given, it is taken from E(AWS_REGION), then from E(AWS_DEFAULT_REGION).
-        The region of a profile is not used. Without any of them the task fails.
+      - If omitted, it is taken from E(AWS_REGION), then from E(AWS_DEFAULT_REGION), then from the profile that
+        O(profile) or E(AWS_PROFILE) names. The region of the profile C(default) is used only if you name that profile,
+        as it is about no backend in particular. Without any of them the task fails.
+        M(cornerstone.tfstate.tf_backend_restore) does not read the region of a profile.
+      - If the region came from a profile, the result has C(region_source), and the message of a failure says so.
+        A bucket that exists in another region is refused.
       - An opt-in region must be enabled in the account first.
     type: str
     aliases: [aws_region]
@@ -87,6 +91,13 @@ options:
       - V(false) assumes the role, and asks for the account, again for every task.
     type: bool
     default: true
+  debug_botocore_endpoint_logs:
+    description:
+      - Return which actions AWS was asked for, each once, as C(resource_actions), such as V(s3:GetBucketPolicy). The
+        callback plugin C(amazon.aws.aws_resource_actions) prints those of a whole playbook.
+      - If omitted, E(ANSIBLE_DEBUG_BOTOCORE_LOGS) says it.
+    type: bool
+    default: false
   wait_timeout:
     description:
       - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.

@@ -113,7 +113,7 @@ def back_up(run: ModuleRun) -> dict[str, Any]:
     bucket = named_target(params, "bucket")
     storage = storage_of(params, run.on_write)
     aws = run.client()
-    backup = Backup(aws, _existing(aws, bucket), params["table"] or None, storage)
+    backup = Backup(aws, _existing(aws, bucket), params["table"] or None, storage, on_saved=run.on_write)
     check_no_write_block(aws, backup.bucket)
     if params["table"]:
         locate(aws, TABLE, named_target(params, "table"))

@@ -10,7 +10,8 @@ short_description: Report on the audits of all backends of a play
 version_added: 0.2.0
 description:
   - Takes what M(cornerstone.tfstate.tf_backend_audit) registered as C(__terraform_backend_audit) on every host of the
-    play, and writes it as C(audit.json), C(audit.md) and C(audit.html). It prints an overview besides.
+    play, and writes it as C(audit.json), C(audit.md) and C(audit.html). It prints an overview besides,
+    unless the callback plugin of the run writes JSON (such as C(ansible.posix.json) and C(ansible.posix.jsonl)).
   - A host without such a result is reported as one that could not be audited.
   - With O(code), Terraform code is read once and compared with all backends. AWS is asked for one thing only, whether
     tables exist that code names and no backend has. That is done from the controller, by the role's variables of the
@@ -89,6 +90,23 @@ files:
   type: list
   elements: str
   sample: [/home/ana/audit/audit.json, /home/ana/audit/audit.md, /home/ana/audit/audit.html]
+created:
+  description: When the report was made.
+  returned: success
+  type: str
+  sample: 2026-11-20 09:30 UTC
+backends:
+  description: What C(audit.json) says of each backend, with its findings in settings, contents and code.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: us-east-1, region: us-east-1, status: critical, layers: 3, findings: [{id: table.missing}]}]
+others:
+  description: Findings that belong to no backend of the play.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{id: code.not_audited, severity: medium, resource: network/main.tf}]
 counts:
   description: How many findings of each severity there are that are not waived.
   returned: success

@@ -276,6 +276,7 @@ MODULE = ModuleEntry(
         "table": "digests would not be restored, nor locks taken in the table",
         "keys": "every state of the backup would be restored",
     },
+    takes_profile_region=False,  # that of the backup holds
 )
 
 

@@ -426,6 +426,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+resource_actions:
+  description: Which actions AWS was asked for, each once.
+  returned: when O(debug_botocore_endpoint_logs) is true
+  type: list
+  elements: str
+  sample: [s3:GetBucketVersioning, s3:HeadBucket]
+region_source:
+  description: From which profile the region came, if no option and no environment variable named it.
+  returned: when the region came from a profile
+  type: str
+  sample: profile prod
 credentials:
   description:
     - By which credentials the work was done, without any secret. C(profile NAME), C(access key AKIA...WXYZ) with the

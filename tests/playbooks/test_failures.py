@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +95,7 @@ def test_a_permission_that_is_missing_is_named(project: Project, relay: Relay, u
 def test_a_host_that_is_unreachable_is_called_so(project: Project, relay: Relay, unique: str) -> None:
     done = run(CASES["all_are_unreachable"], project, relay, unique)
     assert re.findall(r"^FAILED (\w+): .*unreachable", done.summary, re.MULTILINE) == ["a", "b"]
+    assert re.findall(r"^FAILED (\w+): .*set ansible_connection: local", done.summary, re.MULTILINE) == ["a", "b"]
 
 
 def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -> None:
@@ -110,6 +113,61 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
     )
 
 
+BUG = """
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import InProcessAction
+
+
+class ActionModule(InProcessAction):
+    def work(self, on_write=None):
+        return {}["gone"]
+"""
+
+
+def test_the_traceback_of_a_bug_is_shown_as_its_message_says(project: Project) -> None:
+    project.inventory({"eu": {}})
+    project.write("library/faulty.py", "")
+    project.write("action_plugins/faulty.py", BUG)
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Fail", "faulty": {}}]}])
+    done = project.play("site.yml")
+    assert "this is a bug" in done.output and "Traceback" not in done.output, done.output
+    hint = re.findall(r"the traceback that (?:the option )?(\S+) shows", done.output)[0]
+    name, _equals, value = hint.partition("=")
+    shown = project.play("site.yml", **{name: value}) if value else project.play("site.yml", hint)
+    assert 'return {}["gone"]' in shown.output
+
+
+@pytest.mark.parametrize("callback", ["json", "ansible.posix.jsonl"])
+def test_beside_json_no_table_is_printed_and_the_results_say_the_same(project: Project, callback: str) -> None:
+    project.inventory({"region-07": registered(7), "region-30": registered(30)})
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [REPORT, SUM_UP]}])
+    done = project.play("site.yml", ANSIBLE_STDOUT_CALLBACK=callback)
+    documents = [json.loads(line) for line in ([done.output] if callback == "json" else done.output.splitlines())]
+    assert documents, done.output
+    text = json.dumps(documents)
+    assert "BACKEND  " not in text
+    results = [each for each in _results(documents) if "backend" in each]
+    assert [(each["backend"]["name"], each["msg"], each["backend"]["changed"]) for each in results] == [
+        ("region-07", "no such luck", None),
+        ("region-30", "ok", "bucket created"),
+    ]
+    reports = [each for each in _results(documents) if "backends" in each]
+    assert [each["id"] for each in reports[0]["backends"][0]["findings"]] == ["audit.failed"]
+
+
+def _results(value: Any) -> Iterator[dict[str, Any]]:
+    """Every result of a task, wherever the format has them."""
+    if isinstance(value, dict):
+        if "msg" in value or "backends" in value:
+            yield value
+        else:
+            for each in value.values():
+                yield from _results(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _results(each)
+
+
+REPORT = {"name": "Report", "cornerstone.tfstate.tf_backend_report": {}, "run_once": True}
 SUM_UP = {"name": "Sum up", "cornerstone.tfstate.tf_backend_summary": {}}
 
 

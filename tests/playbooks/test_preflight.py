@@ -39,6 +39,10 @@ PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"terraform_backend_bucket_noncurrent_version_expiration_days": "many"},
         ("terraform_backend_bucket_noncurrent_version_expiration_days", "convert to int"),
     ),
+    "no-variable-of-the-role": (
+        {"terraform_backend_kms_key_id": "alias/state"},
+        ("terraform_backend_kms_key_id is not a variable", "terraform_backend_bucket_kms_key_id", "_custom_"),
+    ),
     "no-good-state-key": ({"terraform_backend_state_key": "/app/terraform.tfstate"}, ("/app/terraform.tfstate",)),
 }
 
@@ -80,3 +84,13 @@ def test_older_clients_may_use_a_table(project: Project, unique: str) -> None:
     written = (project.home / "backends" / "old" / "backend.tf").read_text()
     assert 'required_version = ">= 1.5"' in written
     assert "use_lockfile" not in written
+
+
+def test_an_extra_variable_that_the_playbook_does_not_take_is_refused(project: Project, relay: Relay) -> None:
+    project.inventory({name: {**COMPLETE, "terraform_backend_bucket_name": name} for name in ("eu", "us")})
+    mistyped = project.play("cornerstone.tfstate.backup", "-e", "bakup=backups/eu")
+    assert (mistyped.code, relay.calls) == (2, []), mistyped.output
+    assert "the extra variable bakup is not a variable of this playbook (did you mean backup?)" in mistyped.output
+    for_two = project.play("cornerstone.tfstate.backup", "-e", "backup=backups/eu", "-e", "stage=prod")
+    assert (for_two.code, relay.calls) == (2, []), for_two.output
+    assert "backup is the location of one backend" in for_two.output

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
     dynamodb.delete_table(TableName=names["table"])
     run = project.play(WAYS[way].format("rebuild"), *BUCKET_IS_THERE)
     assert run.code == 0, run.output
+    assert "not a variable" not in run.output
     assert digests(emulator, names) == [f"{names['bucket']}/{KEY}-md5"]
     again = project.play(WAYS[way].format("rebuild"), *BUCKET_IS_THERE)
     assert (again.code, again.recap["here"]["changed"]) == (0, 0), again.output
@@ -67,7 +69,8 @@ def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_by_default(
     project: Project, emulator: RunningEmulator, names: dict[str, str]
 ) -> None:
     put_state(emulator, names)
-    assert project.play("cornerstone.tfstate.backup").code == 0
+    saved = project.play("cornerstone.tfstate.backup")
+    assert (saved.code, saved.output.count(f"saved: s3://{names['bucket']}/{KEY}\n")) == (0, 1), saved.output
     s3 = emulator.client("s3", region=REGION)
     listed = s3.list_object_versions(Bucket=names["bucket"])["Versions"]
     for each in listed:
@@ -75,6 +78,7 @@ def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_by_default(
     s3.delete_bucket(Bucket=names["bucket"])
     run = project.play("cornerstone.tfstate.rebuild")
     assert run.code == 0, run.output
+    assert re.findall(r"^restored: (.*)$", run.output, re.MULTILINE) == [f"s3://{names['bucket']}/{KEY}"]
     assert s3.get_object(Bucket=names["bucket"], Key=KEY)["Body"].read() == STATE.encode()
     (project.home / "backups" / "here" / "backup.json").unlink()
     without = project.play("cornerstone.tfstate.rebuild")

@@ -79,6 +79,21 @@ def session_of(connection: Connection) -> Any:
     return _assumed(session, connection) if connection.assume_role_arn else session
 
 
+def profile_region(profile: str | None) -> tuple[str, str] | None:
+    """The named profile that is in use, by the option or the environment, and its region, if it has one.
+
+    The profile `default` is not asked unless somebody names it: its region is about no backend in particular.
+    """
+    if BOTOCORE_MISSING:
+        return None
+    session = botocore.session.Session(profile=profile)
+    named = session.get_config_variable("profile")
+    with suppress(botocore.exceptions.BotoCoreError):  # whoever needs the profile says what is wrong with it
+        region = session.get_scoped_config().get("region") if named else None
+        return (named, region) if region else None
+    return None
+
+
 #: Methods of botocore's credentials that come from a profile, and a suffix for messages.
 _OF_PROFILE = {
     "shared-credentials-file": "",
@@ -302,6 +317,14 @@ def is_of_aws(client: Any) -> bool:
     return host.endswith(tuple(f".{name}" for name in names))
 
 
+#: The actions that this process asked AWS for, as the collection amazon.aws names them.
+REQUESTED: set[str] = set()
+
+
+def _note_request(model: Any, **_event: Any) -> None:
+    REQUESTED.add(f"{model.service_model.endpoint_prefix}:{model.name}")
+
+
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
     endpoint = connection.endpoint_url
     own = f"AWS_ENDPOINT_URL_{service.upper()}"
@@ -317,7 +340,7 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         settings["s3"] = {"addressing_style": "path"}
     if addressed.startswith(LOOPBACK):
         settings["proxies"] = {}
-    return session.create_client(
+    client = session.create_client(
         service,
         region_name=connection.region,
         endpoint_url=endpoint,
@@ -325,3 +348,5 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         config=botocore.config.Config(**{**settings, **(connection.aws_config or {})}),
         **keys,
     )
+    client.meta.events.register("before-call", _note_request)
+    return client

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._aws.errors import NO_SUCH_VERSION
 from .._aws.protocols import BackendClient
-from .._core.model import Call, Failure, Target, TfstateError
+from .._core.model import Call, Failure, Target, TfstateError, WriteCallback, no_op
 from .._engine.guard import Refused
 from .._state.inspection import etag_md5
 from .bodies import Measure, Measured, damaged
@@ -25,6 +25,8 @@ ROUNDS = 3
 #: Returned by GetObject and accepted by PutObject.
 CONTENT = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Metadata")
 _UNSAVED = "cannot be saved"
+#: Names the call that `on_saved` gets, which is none of AWS.
+SAVED = "save_version"
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
@@ -76,6 +78,8 @@ class Backup:
     excludes: Callable[[Listed], bool] = lambda _listed: False
     excludes_item: Callable[[RawItem], bool] = lambda _item: False
     keeps_items: bool = False
+    #: Called for each version that was saved.
+    on_saved: WriteCallback = no_op
 
     def check(self) -> tuple[str | None, Manifest | None]:
         """The existing manifest, as text and parsed. Raises TfstateError if this backend must not be saved there."""
@@ -240,6 +244,7 @@ class Backup:
                 self.storage.write_body(found.sha256, body)
                 if self.storage.measure(found.sha256) != found:
                     raise TfstateError(f"{each} reads back from {self.storage.url} other than it was written")
+        self.on_saved(Call("s3", SAVED, self._version(each)))
         return Entry(
             *each.identity,
             size=found.size,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any
 
 from .._core.model import Invalid
@@ -99,14 +99,16 @@ class _Reader:
         element |= {key: option[key] for key in ("options", "choices") if key in option}
         if isinstance(value, str) and element["type"] in TEXT:
             value = value.split(",")  # as Ansible does
+        if element["type"] == "dict" and _is_no_list_of_dictionaries(value):
+            self.problems.append(f"{label} must be a list of dictionaries, {_what_instead(value)}")
+            return None
         if isinstance(value, (bool, int, float)):
             value = [value]
         if not isinstance(value, (list, tuple)):
             return value
         if element["type"] == "dict" and "options" not in element:
-            kept = [
-                None if is_blank(each) else each for each in value
-            ]  # a policy statement, where a blank may have a meaning
+            # A policy statement, where a blank may have a meaning.
+            kept = [None if is_blank(each) else _with_iso_dates(each) for each in value]
         else:
             kept = [self._value(name, element, each, label) for each in value]
         return [each for each in kept if each is not None] or (None if kept else [])
@@ -118,15 +120,14 @@ class _Reader:
             return dict(self._tags(value, label))
         if name in OPAQUE:
             return value
-        return {key: each for key, each in value.items() if not is_blank(each)}
+        return {key: _with_iso_dates(each) for key, each in value.items() if not is_blank(each)}
 
     def _tags(self, tags: Mapping[Any, Any], label: str) -> Iterator[tuple[Any, Any]]:
-        """A tag may be blank. A whole number reads as it was written; what else YAML reads as no text may not."""
+        """A tag may be blank. What YAML reads as no text may not, as it may read otherwise: 0123 is the number 83."""
         for key, value in tags.items():
             text = "" if value is None else _decrypted(value)
             for each, where in ((key, f"the tag {key!r} in {label}"), (text, f"{label}.{key}")):
-                if isinstance(each, bool) or not isinstance(each, int):
-                    self._check_text(each, where, is_secret=False)
+                self._check_text(each, where, is_secret=False)
             yield key, text
 
     def _check_text(self, value: Any, label: str, is_secret: bool) -> None:
@@ -139,6 +140,40 @@ class _Reader:
 def _decrypted(value: Any) -> Any:
     """The text of a `!vault` value, which before ansible-core 2.19 is an object of its own."""
     return str(value) if getattr(value, "__ENCRYPTED__", False) and not isinstance(value, str) else value
+
+
+def _is_no_list_of_dictionaries(value: Any) -> bool:
+    """Ansible itself reads a text as one dictionary, from JSON or key=value, and says what is wrong for each comma."""
+    if isinstance(value, str):
+        return not (value.lstrip().startswith("{") or "=" in value) or value.lstrip().startswith("[")
+    return not isinstance(value, (list, tuple)) or any(_is_no_dictionary(each) for each in value)
+
+
+def _is_no_dictionary(value: Any) -> bool:
+    if is_blank(value) or isinstance(value, Mapping):
+        return False
+    return not isinstance(value, str) or _is_no_list_of_dictionaries(value)
+
+
+def _what_instead(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        wrong = next(each for each in value if _is_no_dictionary(each))
+        return f"and one of them is {'text' if isinstance(wrong, str) else _kind(wrong)}"
+    if isinstance(value, str):
+        return "and is text: use the filter from_json or from_yaml if it is JSON or YAML"
+    return f"and is {_kind(value)}"
+
+
+def _with_iso_dates(value: Any) -> Any:
+    """A value in which dates are text, as ISO 8601 and AWS write them. YAML reads a date without quotes as no text."""
+    if isinstance(value, Mapping):
+        return {_with_iso_dates(key): _with_iso_dates(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_iso_dates(each) for each in value]
+    if isinstance(value, datetime):  # in UTC, which YAML means without a zone
+        in_utc = value.replace(tzinfo=value.tzinfo or timezone.utc).astimezone(timezone.utc)
+        return in_utc.replace(tzinfo=None).isoformat() + "Z"
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _kind(value: Any) -> str:

@@ -15,6 +15,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from .._aws.client import BOTOCORE_MISSING, Aws, Connection
+from .._aws.session import REQUESTED, profile_region
 from .._core.model import (
     EXISTENCE,
     Change,
@@ -58,6 +59,11 @@ CONNECTION_SPEC: dict[str, dict[str, Any]] = {
     "aws_ca_bundle": {"type": "path"},
     "aws_config": {"type": "dict"},
     "cache_credentials": {"type": "bool", "default": True},
+    "debug_botocore_endpoint_logs": {
+        "type": "bool",
+        "default": False,
+        "fallback": (not_blank_in_environment, ["ANSIBLE_DEBUG_BOTOCORE_LOGS"]),
+    },
 }
 
 
@@ -134,6 +140,8 @@ class ModuleEntry:
     never_blank: Mapping[str, str] = field(default_factory=dict)
     #: Dictionaries that hold options of another module, and those.
     inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Whether the region may be that of the profile; not where something else than a profile says it.
+    takes_profile_region: bool = True
 
     @property
     def rules(self) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -160,7 +168,22 @@ class ModuleEntry:
         )
 
     def run(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback = no_op) -> dict[str, Any]:
+        """The result of a task, with the actions that AWS was asked for if they are wanted."""
+        REQUESTED.clear()
+        result = self._in_region(params, check_mode, diff, on_write)
+        if params.get("debug_botocore_endpoint_logs"):
+            result["resource_actions"] = sorted(REQUESTED)
+        return result
+
+    def _in_region(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback) -> dict[str, Any]:
         """The result of a task. It raises nothing that a user would see; invalid identifiers are not sent to AWS."""
+        if self.needs_botocore and self.takes_profile_region and not params.get("facts"):
+            params, source = with_profile_region(params)
+            if source:
+                return _with_source(self._run(params, check_mode, diff, on_write), source, params["region"])
+        return self._run(params, check_mode, diff, on_write)
+
+    def _run(self, params: Params, check_mode: bool, diff: bool, on_write: WriteCallback) -> dict[str, Any]:
         wrong = "; ".join(self._identifier_problems(params))
         if wrong:
             return {"failed": True, "msg": wrong, "changed": False}
@@ -176,6 +199,22 @@ class ModuleEntry:
         yield from _identifiers.problems(params, is_aws)
         for name in self.inner:
             yield from _identifiers.problems(params.get(name) or {}, is_aws)
+
+
+def with_profile_region(params: Params) -> tuple[Params, str | None]:
+    """The options with the region of the profile, if they have none, and the name of that profile.
+
+    Explicit keys have no profile.
+    """
+    found = None if params.get("region") or params.get("access_key") else profile_region(params.get("profile"))
+    return ({**params, "region": found[1]}, found[0]) if found else (params, None)
+
+
+def _with_source(result: dict[str, Any], profile: str, region: str) -> dict[str, Any]:
+    """The result, which says where the region came from."""
+    if result.get("failed"):
+        result = {**result, "msg": f"{result['msg']}; the region {region} is that of profile {profile}"}
+    return {**result, "region_source": f"profile {profile}"}
 
 
 def speaks_to_aws(params: Params) -> bool:
@@ -302,7 +341,7 @@ def target_of(params: Params, name: str = "name") -> Target:
     """What the option `name` names. Raises Invalid."""
     account = params.get("account_id")
     if not params.get("region"):
-        raise Invalid("region is not set: set region, or AWS_REGION in your shell")
+        raise Invalid("region is not set: set region, or AWS_REGION in your shell, or name a profile that has one")
     if account is not None and not _identifiers.ACCOUNT.fits(account, is_aws=True):
         raise Invalid(_identifiers.ACCOUNT.refusal("account_id", account))
     return Target(params[name], params["region"], owner=account)

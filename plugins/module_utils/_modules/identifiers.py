@@ -104,6 +104,8 @@ CONDITIONS: Mapping[str, Form | None] = {
 }
 ADDRESSES = ("aws:sourceip", "aws:vpcsourceip")
 EXACT = ("stringequals", "stringnotequals", "stringequalsignorecase", "stringnotequalsignorecase")
+#: What operators begin with that compare text.
+TEXTUAL = ("string", "arn")
 WHO_AND_WHAT = ("Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource")
 
 
@@ -126,11 +128,15 @@ def _in_statement(statement: Mapping[str, Any], is_aws: bool) -> Iterator[str]:
         for where, values in given.items() if isinstance(given, Mapping) else [("", given)]:
             label = f"{name}.{where}" if where else name
             yield from _blank_or_number(label, values) if name in statement else ()
+    if not isinstance(statement.get("Sid", ""), (str, type(None))):
+        yield f"Sid must be text, and is {statement['Sid']}: put quotes around it"
     condition = statement.get("Condition")
     for operator, keys in condition.items() if isinstance(condition, Mapping) else ():
         for key, values in keys.items() if isinstance(keys, Mapping) else ():
             if str(key).lower() in CONDITIONS and _operator(operator) != "null":
                 yield from _in_condition(str(key), _operator(operator), values, is_aws)
+            else:
+                yield from _not_as_written(str(key), _operator(operator), values)
 
 
 def _in_condition(key: str, operator: str, values: Any, is_aws: bool) -> Iterator[str]:
@@ -143,6 +149,15 @@ def _in_condition(key: str, operator: str, values: Any, is_aws: bool) -> Iterato
             yield form.refusal(key, value)
         if key.lower() in ADDRESSES and operator in ("ipaddress", "notipaddress") and not _is_network(value):
             yield f"{key} is {value!r}; correct it: an address range is such as 192.0.2.0/24"
+
+
+def _not_as_written(key: str, operator: str, values: Any) -> Iterator[str]:
+    """What YAML reads otherwise than it was written: nothing as null, and 0123 as the number 83."""
+    for value in values if isinstance(values, (list, tuple)) else [values]:
+        if value is None:
+            yield f"{key} has no value, which YAML reads as null: write '' for the empty text, or give it a value"
+        elif operator.startswith(TEXTUAL) and isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield f"{key} must be text, and is {value}: put quotes around it"
 
 
 def _blank_or_number(label: str, values: Any) -> Iterator[str]:

@@ -178,7 +178,7 @@ def _problems(backend: BackendConfig) -> Iterator[str]:
     if censored:
         yield refusal(censored)
     if not _FILE_NAME.fullmatch(backend.name):
-        yield f"name {backend.name!r} is no file name; use up to 200 letters, digits, '.', '_' and '-', no sign first"
+        yield f"name {backend.name!r} is no file name; use up to 200 of a-z, A-Z, 0-9, '.', '_' and '-', no sign first"
     yield from _key_problems(backend)
     if backend.workspace_key_prefix:
         yield from _path_problems("workspace_key_prefix", backend.workspace_key_prefix)

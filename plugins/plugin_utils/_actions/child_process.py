@@ -8,18 +8,24 @@ import gc
 import json
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, NoReturn
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import WriteCallback
+from ansible.release import __version__
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, WriteCallback
 
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
 NOTICE_S = 0.5
 #: What a pipe holds at the most.
 PIPE = 65536
+#: What makes Ansible show the traceback of a result. From 2.19 on, -vvv no longer does.
+TRACEBACK = (
+    "ANSIBLE_DISPLAY_TRACEBACK=always" if tuple(map(int, __version__.split(".")[:2])) >= (2, 19) else "the option -vvv"
+)
 
 
 @contextmanager
@@ -101,9 +107,16 @@ def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int
             signal.signal(number, signal.SIG_DFL)
         with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as stream:
             try:
-                result = work(lambda call: print(json.dumps(str(call)), file=stream))
+                lock = threading.Lock()
+
+                def on_write(call: Call) -> None:
+                    with lock:
+                        print(json.dumps(str(call)), file=stream)
+
+                result = work(on_write)
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
-                msg = f"{type(bug).__name__}: {bug}; this is a bug, please report it with the output of -vvv"
+                what = f"{type(bug).__name__}: {bug}"
+                msg = f"{what}; this is a bug, please report it with the traceback that {TRACEBACK} shows"
                 result = {"failed": True, "msg": msg, "exception": traceback.format_exc()}
             print(json.dumps(result), file=stream)
         status = 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -20,8 +21,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
 
 from .child_process import environment_set, in_child_process
+from .role_variables import NAMES
+from .variable_names import check_extra_variables
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches in-process runs off, or on where they are off: forking after system libraries were used is unsafe on macOS.
@@ -33,6 +37,10 @@ PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 PATHS = ("directory", "project", "code", "backup")
 #: The option by which a module limits itself. Of the time of its task, a third is left for starting and ending it.
 WAIT = "wait_timeout"
+#: Of a host that cannot be reached.
+IS_NO_MACHINE = (
+    "If the host is a backend and not a machine to log in to, set ansible_connection: local for it in the inventory"
+)
 
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
 
@@ -50,6 +58,9 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
 
     #: Whether AWS is called: it may hang, or take the process along. Files are written as fast as a process is forked.
     needs_botocore = True
+    #: The operation whose writes are shown as progress, and the word for it.
+    progress = ("", "")
+    _shown_place: str | None = None
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -59,11 +70,16 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             self.task_vars[INTERPRETER] = sys.executable
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
+        extra = check_extra_variables(self.task_vars, self._loader, NAMES)
+        if extra.refused:
+            return {**result, "failed": True, "changed": False, "msg": "; ".join(extra.refused)}
         self._runs_in_process = self._can_run_in_process()
         if self._runs_in_process and self.needs_botocore:
             outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)
         else:
             outcome = self.work()
+        if extra.warnings:
+            outcome["warnings"] = [*extra.warnings, *(outcome.get("warnings") or ())]
         return {**result, **printable_result(outcome)}
 
     @property
@@ -76,7 +92,12 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         raise NotImplementedError
 
     def on_write(self, written: str) -> None:
-        """Of each write, as it happens in-process."""
+        """Shows each object once the work on it has come so far: whoever waits for a big bucket sees it go on."""
+        operation, _on, place = written.partition(" on ")
+        shown_operation, word = self.progress
+        if operation == shown_operation and place != self._shown_place and not place.endswith(LOCK_FILE_SUFFIX):
+            self._shown_place = place
+            Display().display(f"{word}: s3://{printable(place)}", stderr=True)
 
     def run_entry(
         self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback
@@ -99,7 +120,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             with self.environment():
                 return self._execute_in_process(entry, module, arguments, on_write)
         in_a_process = {"task_vars": self.task_vars, "wrap_async": self._task.async_val}
-        result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
+        try:
+            result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(f"{error} {IS_NO_MACHINE}") from None
         return Execution(result, result)
 
     def _timeout_below_task(self, entry: ModuleEntry, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -29,14 +29,16 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
     connection_of,
     speaks_to_aws,
     target_of,
+    with_profile_region,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
 
+from . import variable_names
 from .module_defaults import ModuleDefaults, over
 
-PREFIX = "terraform_backend_"
+PREFIX = variable_names.PREFIX
 MODULES = {"bucket": "tf_state_bucket", "table": "tf_lock_table", "config": "tf_backend_config"}
 ENTRIES = {
     "bucket": tf_state_bucket.MODULE,
@@ -82,18 +84,27 @@ def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 ROLE_SPEC = dict(_of_the_role())
+#: The role's variables, and other names of the option that each one sets.
+NAMES = {
+    name: entry.spec[option].get("aliases", ())
+    for kind, entry in ENTRIES.items()
+    for option, name in variables(kind).items()
+}
 
 NEVER_BLANK = {f"{PREFIX}{name}": why for name, why in ACCOUNTS.items()}
 
 NEEDED = {
     "bucket_name": "name the state bucket",
-    "region": "name the region, or set AWS_REGION",
+    "region": "name the region, or set AWS_REGION, or name a profile that has one",
     "table_name": "name the lock table, or lock by files alone with terraform_backend_lock_mode: lockfile",
 }
 
 
 def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
-    """The role's variables, as inventory and play give them."""
+    """The role's variables, as inventory and play give them. Raises Invalid on one that does not exist."""
+    unknown = list(variable_names.unknown_variables(known, NAMES))
+    if unknown:
+        raise Invalid(variable_names.unknown_message(unknown))
     values: dict[str, Any] = {}
     for name in ROLE_SPEC:
         if name not in known:
@@ -192,12 +203,14 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
     """The role's variables that were given, in their types; Invalid where one is wrong or missing."""
     validated = ArgumentSpecValidator(ROLE_SPEC).validate(without_blanks(ROLE_SPEC, given, NEVER_BLANK))
     if validated.error_messages:
-        raise Invalid("; ".join(validated.error_messages))
+        raise Invalid("; ".join(dict.fromkeys(validated.error_messages)))
     values = {name: value for name, value in validated.validated_parameters.items() if value is not None}
     wrong = [*dict.fromkeys(_identifier_problems(values))]
     if wrong:
         raise Invalid("; ".join(wrong))
     needed = [name for name in NEEDED if name != "table_name" or has_table(values)]
+    if not values.get(f"{PREFIX}region") and with_region(values)[1]:
+        needed.remove("region")
     missing = [f"{PREFIX}{name} is not set: {NEEDED[name]}" for name in needed if not values.get(PREFIX + name)]
     if missing:
         raise Invalid("; ".join(missing))
@@ -213,16 +226,36 @@ def _identifier_problems(values: Mapping[str, Any]) -> Iterator[str]:
         yield from _identifiers.problems(options, speaks_to_aws(options), names)
 
 
+def with_region(values: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The role's variables with the region of their profile, if they have none, and the name of that profile."""
+    options = {name: values.get(PREFIX + name) for name in ("region", "profile", "access_key")}
+    completed, profile = with_profile_region(options)
+    return ({**values, f"{PREFIX}region": completed["region"]} if profile else {**values}), profile
+
+
+def region_profile(given: Mapping[str, Any]) -> str | None:
+    """The profile that the region came from; None if the variables or the environment say the region."""
+    return None if given.get(f"{PREFIX}region") else with_region(typed(given))[1]
+
+
 def validated(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `typed` says; Invalid where it cannot work together either, before anything is done."""
-    values = typed(given)
+    """What `typed` says, with a region; Invalid where it cannot work together either, before anything is done."""
+    values, _profile = with_region(typed(given))
     censored = [name for name in values if is_censored(values[name])]
     if censored:
         raise Invalid(refusal(censored))
-    wrong = list(problems(backend_of({**_defaults(), **_backend(values)})))
+    wrong = [_of_the_variable(each) for each in problems(backend_of({**_defaults(), **_backend(values)}))]
     if wrong:
         raise Invalid("; ".join(wrong))
     return values
+
+
+def _of_the_variable(problem: str) -> str:
+    """A sentence that begins with an option of tf_backend_config, about the variable of the role."""
+    option, space, rest = problem.partition(" ")
+    default = " (by default the name of the host)" if option == "name" else ""
+    variable = {**variables("config"), **{name: PREFIX + name for name in SHARED}}.get(option, option)
+    return variable + default + space + rest
 
 
 def has_table(values: Mapping[str, Any]) -> bool:

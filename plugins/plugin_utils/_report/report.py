@@ -138,9 +138,9 @@ def report_of(rows: Iterable[AuditedBackend], others: Iterable[Finding], created
     return Report(tuple(sorted(rows, key=lambda row: row.name)), tuple(each.to_result() for each in others), created)
 
 
-def json_text(report: Report) -> str:
+def to_result(report: Report) -> dict[str, Any]:
     """For other tools."""
-    values = {
+    return {
         "created": report.created,
         "counts": report.counts,
         "backends": [
@@ -149,7 +149,10 @@ def json_text(report: Report) -> str:
         ],
         "others": list(report.others),
     }
-    return json.dumps(values, indent=2) + "\n"
+
+
+def json_text(report: Report) -> str:
+    return json.dumps(to_result(report), indent=2) + "\n"
 
 
 def markdown_text(report: Report) -> str:

@@ -50,6 +50,20 @@ class Line:
     def failed(self) -> bool:
         return self.status != "ok"
 
+    def to_result(self) -> dict[str, str | None]:
+        """The line as the result of the task has it."""
+        return {
+            "name": self.backend,
+            "bucket": self.bucket,
+            "table": None if self.table == NOTHING else self.table,
+            "lock_mode": self.lock_mode,
+            "changed": None if self.changed == NOTHING else self.changed,
+            "status": self.status,
+            "cost": None if self.cost == NOTHING else self.cost,
+            "account_id": self.account,
+            "credentials": self.credentials,
+        }
+
 
 def line_of(
     backend: str,

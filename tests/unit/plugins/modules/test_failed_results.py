@@ -75,7 +75,7 @@ def failed(module: str, **options: Any) -> dict[str, Any]:
 def test_a_task_that_is_refused_before_any_request(module: str) -> None:
     result = failed(module, **{**AWS, **OPTIONS[module], "region": None})
     credentials = {"credentials": None} if module in HAS_CREDENTIALS else {}
-    msg = "region is not set: set region, or AWS_REGION in your shell"
+    msg = "region is not set: set region, or AWS_REGION in your shell, or name a profile that has one"
     if module == "tf_backend_restore":
         msg = result["msg"]
         assert msg.endswith("no/backup holds no backup.json, and so no backup that was finished")

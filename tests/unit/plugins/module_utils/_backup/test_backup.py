@@ -61,3 +61,13 @@ def test_what_is_known_is_gone_through_once_a_round_however_much_is_new(
         assert len(backup.carry_out().entries) == count
         times.append(len(asked))
     assert times[0] == times[1] < 6
+
+
+def test_each_version_is_told_once_it_was_saved(tmp_path: Path) -> None:
+    told: list[Call] = []
+    backup: Any = Backup(Bucket(2), Target("b", "eu-west-1"), None, Folder(tmp_path), on_saved=told.append)  # type: ignore[arg-type]
+    backup.carry_out()
+    assert [*map(str, told)] == ["save_version on b/k0", "save_version on b/k1"]
+    told.clear()
+    backup.carry_out()
+    assert told == []

@@ -295,7 +295,7 @@ def test_a_blank_half_of_a_pair_is_missing() -> None:
     ("tags", "kept"),
     [
         ({"a": "", "b": " ", "c": None}, {"a": "", "b": " ", "c": ""}),
-        ({"cost_center": 1234, 5: "x"}, {"cost_center": 1234, 5: "x"}),
+        ({"cost_center": "0123", "5": "x"}, {"cost_center": "0123", "5": "x"}),
         ({}, {}),
     ],
 )
@@ -345,12 +345,61 @@ def test_what_yaml_reads_as_no_text_is_refused_where_text_is_meant(module: str) 
             assert not option.get("no_log") or isinstance(value, dict) or str(value) not in said
 
 
-@pytest.mark.parametrize("value", [1.1, True, datetime.date(2024, 1, 1)])
+@pytest.mark.parametrize("value", [1.1, True, datetime.date(2024, 1, 1), 0o123])
 def test_tags_that_would_be_spelt_otherwise_are_refused(value: Any) -> None:
     entry = ENTRIES["tf_state_bucket"]
     for tags in ({"since": value}, {value: "x"}):
         said = outcome(in_process, entry, given(entry, ("tags",), tags))
         assert "must be text, and is the" in said and "put quotes around it" in said
+
+
+BERLIN = datetime.timezone(datetime.timedelta(hours=1))
+#: What YAML reads without quotes, and how AWS writes it.
+DATES = {
+    datetime.date(2024, 1, 31): "2024-01-31",
+    datetime.datetime(2024, 1, 31, 12): "2024-01-31T12:00:00Z",
+    datetime.datetime(2024, 1, 31, 12, tzinfo=datetime.timezone.utc): "2024-01-31T12:00:00Z",
+    datetime.datetime(2024, 1, 31, 12, tzinfo=BERLIN): "2024-01-31T11:00:00Z",
+}
+
+
+@pytest.mark.parametrize("value", DATES)
+def test_a_date_in_a_policy_is_text_in_both_ways(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = ENTRIES["tf_state_bucket"]
+    statement = {"Condition": {"DateLessThan": {"aws:CurrentTime": [value]}}}
+    arguments = given(entry, ("policy_statements",), [statement])
+    expected = [{"Condition": {"DateLessThan": {"aws:CurrentTime": [DATES[value]]}}}]
+    assert in_process(entry, arguments)["policy_statements"] == expected
+    told = subprocess(monkeypatch, entry, entry.without_blanks(arguments))  # as the action hands them on
+    assert told["policy_statements"] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a, b, c, d, e", "is text: use the filter from_json"),
+        ('[{"Sid": "A"}, {"Sid": "B"}]', "is text: use the filter from_json"),
+        ({"Sid": "A"}, "is a dictionary"),
+        (["a", "b", "c", "d", "e"], "one of them is text"),
+        ([{"Sid": "A"}, 1, 2, 3], "one of them is the number"),
+        (5, "is the number"),
+    ],
+)
+def test_wrong_policy_statements_are_told_once(value: Any, said: str) -> None:
+    entry = ENTRIES["tf_state_bucket"]
+    told = outcome(in_process, entry, given(entry, ("policy_statements",), value))
+    assert told.count("policy_statements") == 1, told
+    assert f"policy_statements must be a list of dictionaries, and {said}" in told
+    variable = "terraform_backend_bucket_policy_statements"
+    with pytest.raises(Invalid) as raised:
+        role_variables.typed({**{role_variables.PREFIX + name: each for name, each in NEEDED.items()}, variable: value})
+    assert str(raised.value).count(variable) == 1
+
+
+def test_statements_as_ansible_takes_them_are_taken() -> None:
+    entry = ENTRIES["tf_state_bucket"]
+    for value in ('{"Sid": "A"}', ['{"Sid": "A"}'], [{"Sid": "A"}], ["Sid=A"], "Sid=A"):
+        assert in_process(entry, given(entry, ("policy_statements",), value))["policy_statements"] == [{"Sid": "A"}]
 
 
 def test_a_number_may_choose_among_numbers() -> None:

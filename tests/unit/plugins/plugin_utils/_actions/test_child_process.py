@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child_process import (
+    TRACEBACK,
     environment_set,
     in_child_process,
 )
@@ -58,6 +59,7 @@ def test_a_bug_is_told_with_its_name() -> None:
     result = in_child_process(lambda wrote: {}["gone"], never)
     assert result["failed"] and "KeyError" in result["msg"]
     assert "Traceback" in result["exception"]
+    assert result["msg"].endswith(f"please report it with the traceback that {TRACEBACK} shows")
 
 
 class TimeIsUp(BaseException):

@@ -40,6 +40,12 @@ PROBLEMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a name and a key that are both wrong": ({"name": "eu/west", "state_key": "/a"}, ("'eu/west'", "'/a'")),
     "a workspace prefix with a slash last": ({"workspace_key_prefix": "team/"}, ("'team/'",)),
     "a name that is no file name": ({"name": "eu/west"}, ("'eu/west'",)),
+    "a host whose name is no file name": (
+        {"name": "zürich-1"},
+        ("terraform_backend_name (by default the name of the host) 'zürich-1' is no file name", "a-z, A-Z, 0-9"),
+    ),
+    "a key that is none": ({"state_key": "/a"}, ("terraform_backend_state_key '/a'",)),
+    "clients that are too old": ({"client_version": ">= 1.5"}, ("terraform_backend_client_version",)),
     "a lock mode that does not exist": ({"lock_mode": "paper"}, ("terraform_backend_lock_mode must be one of",)),
     "a type that does not fit": ({"table_read_capacity": "many"}, ("terraform_backend_table_read_capacity",)),
     "a word that lifts no refusal": ({"bucket_allow": ["everything"]}, ("terraform_backend_bucket_allow",)),
