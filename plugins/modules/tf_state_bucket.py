@@ -157,7 +157,7 @@ options:
   tags:
     description:
       - Tags of the bucket. They are added to those that are there. Names that begin with C(aws:) are
-        AWS's own and never touched.
+        AWS's own. They are sent back to S3 unchanged, which takes no set of tags without them.
       - A new bucket is created with its tags, which needs C(s3:TagResource). Where AWS denies that, the bucket is
         created without them and tagged at once.
       - A bucket whose tags grant access (ABAC) is tagged by C(s3:TagResource) and C(s3:UntagResource).

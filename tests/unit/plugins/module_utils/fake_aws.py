@@ -314,11 +314,18 @@ class FakeAws:
 
     def _s3_put_bucket_tagging(self, params: Params) -> None:
         bucket = self._bucket(params)
-        bucket.tags = _written_tags(params["Tagging"]["TagSet"], _system(bucket.tags))
+        sent = {tag["Key"]: tag["Value"] for tag in params["Tagging"]["TagSet"]}
+        if _system(bucket.tags).items() - sent.items():
+            raise Rejected("InvalidTag", "System tags cannot be removed by requester")
+        own = [{"Key": key, "Value": value} for key, value in sent.items() if bucket.tags.get(key) != value]
+        kept = {key: value for key, value in bucket.tags.items() if sent.get(key) == value}
+        bucket.tags = _written_tags(own, kept)
 
     def _s3_delete_bucket_tagging(self, params: Params) -> None:
         bucket = self._bucket(params)
-        bucket.tags = _system(bucket.tags)
+        if _system(bucket.tags):  # what AWS does is not known
+            raise Rejected("InvalidTag", "System tags cannot be removed by requester")
+        bucket.tags = {}
 
     def _s3_get_bucket_logging(self, params: Params) -> Any:
         logging = self._bucket(params).logging
