@@ -173,7 +173,8 @@ options:
       - The bucket that receives the server access logs. It must exist in the same region and account, be encrypted
         with V(AES256), and let C(logging.s3.amazonaws.com) write. It must have neither a default retention of object
         lock nor Requester Pays. None of this is touched. Logs cost storage there.
-      - V(none) switches logging off.
+      - V(none) switches logging off. If the bucket logs today, this, and any other bucket than today's, needs
+        O(allow=change_logging).
       - Not given, logging is left as it is. A new bucket has none.
     type: str
   logging_target_prefix:
@@ -285,6 +286,7 @@ options:
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out from new states.
       open_public_access: Switch a public access block off, or let anybody in by the policy. States hold secrets.
       enable_acls: Let ACLs count again. Anybody who may write ACLs can then open an object past the policy.
+      change_logging: Switch access logs off, or send them to another bucket. Who watches the old one sees no more.
       weaken_policy: Remove or loosen a policy statement that this module made, such as that for TLS, or remove one
         of others that denies something. Or create a bucket that does not require TLS.
       drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,

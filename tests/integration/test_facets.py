@@ -95,7 +95,12 @@ BUCKET_TURNS = {
         away_needs="enable_object_lock",
     ),
     "tags": Turn("tags", {"tags": {"Stage": "test"}}, {"tags": {}, "purge_tags": True}),
-    "logging": Turn("logging", {"logging_target_bucket": "{name}-logs"}, {"logging_target_bucket": "none"}),
+    "logging": Turn(
+        "logging",
+        {"logging_target_bucket": "{name}-logs"},
+        {"logging_target_bucket": "none"},
+        back_needs="change_logging",
+    ),
     "logging prefix": Turn(
         "logging",
         {"logging_target_bucket": "{name}-logs", "logging_target_prefix": "s3/"},
