@@ -188,6 +188,8 @@ options:
       - Not given, V(true) for new and existing buckets.
       - V(false) removes these statements and needs O(allow=weaken_policy). So does a new bucket, which is then created
         without them.
+      - Over an C(http://) O(endpoint_url) it must be V(false), because your own requests would be denied. Emulators,
+        which enforce no policy, are known by their STS at the same endpoint.
     type: bool
   minimum_tls_version:
     description:

@@ -127,6 +127,11 @@ class Aws:
             known = "set region to one such as eu-west-1, or update botocore if it is new"
             raise Invalid(f"{self.connection.region!r} is no AWS region; {known}") from None
 
+    def http_endpoint(self) -> str:
+        """Where S3 is asked by plain HTTP; empty if it is asked by TLS."""
+        endpoint = str(self._client("s3").meta.endpoint_url)
+        return endpoint if endpoint.startswith("http://") else ""
+
     def credentials(self) -> str | None:
         """The name of the credentials, without any secret; None before the first call."""
         return credentials_name(self.connection, self._session.botocore)

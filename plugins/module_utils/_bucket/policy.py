@@ -5,22 +5,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from .._core.model import (
+    IDENTITY,
+    Answer,
     Call,
     Change,
     CreationProtection,
+    Failure,
     FindingKind,
     IamActions,
     Params,
+    Probe,
     Refusal,
+    Refuse,
     Response,
     Target,
     Value,
 )
 from .._core.provider import Json, ProviderArguments, without_nulls
-from .._policy.analysis import Owner, contains, is_public, lends_control, lets_others_in, locks_out
+from .._policy.analysis import Owner, contains, denies_plain_http, is_public, lends_control, lets_others_in, locks_out
 from .._policy.baseline import KMS_KEY, bucket_arn, is_own, our_statements, owner_of, switched_off
 from .._policy.document import (
     MAX_BYTES,
@@ -48,6 +54,8 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 ABSENT: Value = {"version": VERSION, "id": None, "statements": []}
 NOT_FOUND = {"NoSuchBucketPolicy"}
+#: Elsewhere, only emulators have STS. They enforce no policy.
+HOSTS_OF_AWS = re.compile(r"\.(amazonaws|api\.aws|amazonwebservices|sc2s|c2s)\b")
 IAM_ACTIONS = IamActions(read=("s3:GetBucketPolicy",), write=("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
 FINDING = FindingKind(
     "medium",
@@ -92,6 +100,26 @@ def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     if not after["statements"]:
         return (Call("s3", "delete_bucket_policy", target.bucket),)
     return (Call("s3", "put_bucket_policy", {**target.bucket, "Policy": document(after)}),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    """A store that enforces policies would deny the next request over plain HTTP, DeleteBucketPolicy included."""
+    known = {meaning(each) for each in before["statements"]}
+    new = [each for each in after["statements"] if meaning(each) not in known]
+    denying = [label(each) for each in new if denies_plain_http(each, bucket_arn(target))]
+    if not (target.http_endpoint and denying):
+        return
+    refuse = Refuse(
+        f"{', '.join(denying)} denies all requests without TLS, yours to {target.http_endpoint} included, and you "
+        "could not remove it: set endpoint_url to an https:// address, or set require_tls: false, which needs allow: "
+        "[weaken_policy]"
+    )
+
+    def verdict(answer: Answer) -> Refuse | None:
+        is_emulator = not isinstance(answer, Failure) and not HOSTS_OF_AWS.search(target.http_endpoint)
+        return None if is_emulator else refuse
+
+    yield Probe(IDENTITY, verdict)
 
 
 def requested_keys(params: Params) -> Iterator[str]:

@@ -123,6 +123,9 @@ class FakeAws:
     watch: Callable[[FakeAws], None] = lambda _aws: None
     #: operation -> codes with which it fails next.
     faults: dict[str, list[str]] = field(default_factory=dict)
+    #: Where S3 is asked by plain HTTP, and whether there is STS, too.
+    http: str = ""
+    has_sts: bool = True
     _past: FakeAws | None = None
     _stale_left: int = 0
 
@@ -133,6 +136,9 @@ class FakeAws:
 
     def owner(self) -> str | None:
         return ACCOUNT
+
+    def http_endpoint(self) -> str:
+        return self.http
 
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
         self.reads += calls
@@ -200,6 +206,8 @@ class FakeAws:
         return self.buckets[params["Bucket"]]
 
     def _sts_get_caller_identity(self, params: Params) -> Any:
+        if not self.has_sts:
+            raise Rejected("MethodNotAllowed")
         return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/tester"}
 
     # S3
