@@ -33,12 +33,14 @@ from .._policy.document import (
     OURS,
     VERSION,
     Statement,
+    as_aws_writes,
     canonical,
     deleted_principals,
     faults,
     label,
     meaning,
     merge,
+    policy_text,
     statements_of,
 )
 
@@ -93,7 +95,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def document(value: Value) -> str:
     out = {"Version": value["version"], "Statement": value["statements"]}
-    return json.dumps({**out, "Id": value["id"]} if value["id"] else out)
+    return policy_text({**out, "Id": value["id"]} if value["id"] else out)
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
@@ -225,5 +227,6 @@ def difference(before: Value, after: Value) -> str:
 
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
     if value["statements"]:
-        written = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": value["statements"]}
-        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(written)}, after=("public_access",))
+        statements = [as_aws_writes(each) for each in value["statements"]]
+        policy = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": statements}
+        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(policy)}, after=("public_access",))

@@ -61,6 +61,32 @@ def _root(who: str, partition: str) -> str:
     return f"arn:{partition}:iam::{who}:root" if re.fullmatch(r"\d{12}", who) else who
 
 
+def policy_text(document: Mapping[str, Any]) -> str:
+    """A policy document as it is sent: as AWS would give it back, without a blank that counts."""
+    found = document.get("Statement", [])
+    many = [found] if isinstance(found, Mapping) else found
+    return json.dumps({**document, "Statement": [as_aws_writes(each) for each in many]}, separators=(",", ":"))
+
+
+def as_aws_writes(statement: Mapping[str, Any]) -> Statement:
+    """A list of one element is that element, and everybody is `*`."""
+    out = {name: _plain(value) if name in LISTED else value for name, value in statement.items()}
+    for name in PRINCIPALS:
+        if isinstance(statement.get(name), Mapping):
+            who = {kind: _plain(some) for kind, some in statement[name].items()}
+            out[name] = "*" if who == {"AWS": "*"} else who
+    if isinstance(statement.get("Condition"), Mapping):
+        out["Condition"] = {
+            operator: {key: _plain(value) for key, value in tests.items()} if isinstance(tests, Mapping) else tests
+            for operator, tests in statement["Condition"].items()
+        }
+    return out
+
+
+def _plain(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
 def meaning(statement: Statement) -> str:
     """Equal for statements that do the same, whatever their Sid."""
     return json.dumps({name: value for name, value in statement.items() if name != "Sid"}, sort_keys=True)

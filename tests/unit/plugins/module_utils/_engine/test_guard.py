@@ -327,7 +327,7 @@ NOTHING_PERMITS = {
         "with the statements that are there, would have 2",
     ),
     "a policy that is too long with ours": (
-        bucket(None, used(**policy(readers("Theirs", 590)))),
+        bucket(None, used(**policy(readers("Theirs", 605)))),
         "with the statements that are there, would have 20",
     ),
     "a public statement under the block": (
@@ -350,6 +350,7 @@ def test_nothing_permits_it(case: Case, said: str) -> None:
 
 
 FINE = {
+    "a policy that fits by a hand's breadth": bucket(None, used(**policy(readers("Theirs", 590)))),
     "a bucket that is logged nowhere is logged": bucket(None, used(), logging_target_bucket=LOGS),
     "logs go by another prefix": bucket(
         None,

@@ -165,12 +165,30 @@ DESIRES = {
         normal(tls_version("1.2"), REQUIRE_KMS, REQUIRE_KEY, TLS),
     ),
 }
+PLAIN_READER = {
+    **READER,
+    "Principal": {"AWS": ROOT},
+    "Action": "s3:GetObject",
+    "Resource": f"{ARN}/*",
+}
+PLAIN_TLS = {**TLS, "Principal": "*", "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+def compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
 CALLS = {
     "no statement, no policy": (normal(READER), normal(), [s3("delete_bucket_policy")]),
     "the document as a whole": (
         normal(),
         normal(READER, id="x"),
-        [s3("put_bucket_policy", Policy=json.dumps({"Version": VERSION, "Statement": [READER], "Id": "x"}))],
+        [s3("put_bucket_policy", Policy=compact({"Version": VERSION, "Statement": [PLAIN_READER], "Id": "x"}))],
+    ),
+    "everybody and a single value as AWS gives them back": (
+        normal(),
+        normal(TLS),
+        [s3("put_bucket_policy", Policy=compact({"Version": VERSION, "Statement": [PLAIN_TLS]}))],
     ),
 }
 
