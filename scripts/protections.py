@@ -189,6 +189,7 @@ PROTECTIONS = (
             "drop_policy_statements weaken_policy",
             "the second word if a statement that denies is among them, or one of ours",
         ),
+        way(OPTION, {"drop_statements": [AUDITOR["Sid"]]}, "", "drop_policy_statements"),
         statement(
             "a statement with the `Sid` of one that allows more",
             {**AUDITOR, "Action": "s3:GetObject"},

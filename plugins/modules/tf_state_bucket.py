@@ -228,7 +228,9 @@ options:
   policy_statements:
     description:
       - Statements of your own for the bucket policy, as in the JSON of AWS. Each needs a C(Sid), which must not begin
-        with C(CornerstoneTfstate), and a C(Resource) within the bucket.
+        with C(CornerstoneTfstate), and a C(Resource) within the bucket. A new C(Sid) has letters and digits only.
+      - Where a statement has a policy variable, a policy of version 2008-10-17, in which that is literal text, goes over
+        to 2012-10-17. This is refused if it would change what a statement of others does.
       - A statement takes the place of the one with its C(Sid), or joins those that are there.
         One that is there already under another C(Sid) is not written twice.
       - A role or user that it names may have been made a moment ago. AWS is given about a minute to know it.
@@ -251,6 +253,15 @@ options:
         Somebody may rely on them, so it needs O(allow=drop_policy_statements).
       - Not given, or V(false), they stay.
     type: bool
+  drop_statements:
+    description:
+      - Statements to remove from the bucket policy, each by its C(Sid). One without a C(Sid) is named by the
+        C(sha256:) that messages show for it. In check mode, O(purge_policy_statements=true) names all.
+      - Somebody may rely on them, so it needs O(allow=drop_policy_statements), and for a statement that denies
+        O(allow=weaken_policy) too. What is not there is no error.
+      - Not given, they stay.
+    type: list
+    elements: str
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.

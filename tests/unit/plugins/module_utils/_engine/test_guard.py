@@ -153,6 +153,9 @@ NEEDS_A_WORD = {
     "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
     "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
+    "one foreign statement goes": bucket(
+        "drop_policy_statements", used(**policy(AUDITOR, LENT)), drop_statements=["Auditor"]
+    ),
     "a foreign statement that denies goes": bucket(
         "weaken_policy", used(**policy(BARRED)), "drop_policy_statements", purge_policy_statements=True
     ),
@@ -329,6 +332,20 @@ NOTHING_PERMITS = {
     "a policy that is too long with ours": (
         bucket(None, used(**policy(readers("Theirs", 605)))),
         "with the statements that are there, would have 20",
+    ),
+    "a new Sid that AWS does not take": (
+        bucket(None, used(), policy_statements=[{**AUDITOR, "Sid": "my-sid"}]),
+        "policy statement my-sid: AWS takes a new Sid of letters and digits only",
+    ),
+    "a variable in a policy of the old version": (
+        bucket(
+            None,
+            used(policy={"Statement": [{**BARRED, "Resource": f"{ARN}/${{aws:userid}}/*"}]}),
+            policy_statements=[
+                {**BARRED, "Sid": "New", "Action": "s3:GetObject", "Resource": f"{ARN}/${{aws:userid}}"}
+            ],
+        ),
+        "the ${...} of New is literal text. 2012-10-17, in which it is a variable, would change what Barred does",
     ),
     "a public statement under the block": (
         bucket(None, used(), policy_statements=[EVERYBODY]),
