@@ -229,8 +229,8 @@ options:
     description:
       - Statements of your own for the bucket policy, as in the JSON of AWS. Each needs a C(Sid), which must not begin
         with C(CornerstoneTfstate), and a C(Resource) within the bucket. A new C(Sid) has letters and digits only.
-      - Where a statement has a policy variable, a policy of version 2008-10-17, in which that is literal text, goes over
-        to 2012-10-17. This is refused if it would change what a statement of others does.
+      - Where a statement has a policy variable, a policy of version 2008-10-17, in which that is literal text, goes
+        over to 2012-10-17. This is refused if it would change what a statement of others does.
       - A statement takes the place of the one with its C(Sid), or joins those that are there.
         One that is there already under another C(Sid) is not written twice.
       - A role or user that it names may have been made a moment ago. AWS is given about a minute to know it.
