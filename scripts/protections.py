@@ -189,6 +189,7 @@ PROTECTIONS = (
             "drop_policy_statements weaken_policy",
             "the second word if a statement that denies is among them, or one of ours",
         ),
+        way(OPTION, {"drop_statements": [AUDITOR["Sid"]]}, "", "drop_policy_statements"),
         statement(
             "a statement with the `Sid` of one that allows more",
             {**AUDITOR, "Action": "s3:GetObject"},
@@ -313,6 +314,14 @@ PROTECTIONS = (
     ),
     protection(
         "bucket",
+        "logging",
+        "Access is logged, where the bucket is told to",
+        way(OPTION, {"logging_target_bucket": "none"}, "", "change_logging", NOT_BASELINE),
+        way(OPTION, {"logging_target_bucket": "tf-logs"}, "", "change_logging"),
+        unmanaged("logging", note=NOT_BASELINE),
+    ),
+    protection(
+        "bucket",
         "contents",
         "States are not deleted",
         way(STATE, {"state": "absent"}, "", "delete_state", "needs `confirm_name`, too"),
@@ -362,7 +371,6 @@ UNPROTECTED = {
         "bucket",
         "tags",
     ): "tags protect nothing, but for those by which another tool claims a bucket: `take_over_resource`",
-    ("bucket", "logging"): "access logs tell what happened, and keep nobody out; the baseline has none",
     ("table", "existence"): "a table without items protects nothing; a key is never changed",
     ("table", "billing"): "it is about cost",
     ("table", "table_class"): "it is about cost",

@@ -157,7 +157,7 @@ options:
   tags:
     description:
       - Tags of the bucket. They are added to those that are there. Names that begin with C(aws:) are
-        AWS's own and never touched.
+        AWS's own. They are sent back to S3 unchanged, which takes no set of tags without them.
       - A new bucket is created with its tags, which needs C(s3:TagResource). Where AWS denies that, the bucket is
         created without them and tagged at once.
       - A bucket whose tags grant access (ABAC) is tagged by C(s3:TagResource) and C(s3:UntagResource).
@@ -173,7 +173,8 @@ options:
       - The bucket that receives the server access logs. It must exist in the same region and account, be encrypted
         with V(AES256), and let C(logging.s3.amazonaws.com) write. It must have neither a default retention of object
         lock nor Requester Pays. None of this is touched. Logs cost storage there.
-      - V(none) switches logging off.
+      - V(none) switches logging off. If the bucket logs today, this, and any other bucket than today's, needs
+        O(allow=change_logging).
       - Not given, logging is left as it is. A new bucket has none.
     type: str
   logging_target_prefix:
@@ -187,6 +188,8 @@ options:
       - Not given, V(true) for new and existing buckets.
       - V(false) removes these statements and needs O(allow=weaken_policy). So does a new bucket, which is then created
         without them.
+      - Over an C(http://) O(endpoint_url) it must be V(false), because your own requests would be denied. Emulators,
+        which enforce no policy, are known by their STS at the same endpoint.
     type: bool
   minimum_tls_version:
     description:
@@ -225,7 +228,9 @@ options:
   policy_statements:
     description:
       - Statements of your own for the bucket policy, as in the JSON of AWS. Each needs a C(Sid), which must not begin
-        with C(CornerstoneTfstate), and a C(Resource) within the bucket.
+        with C(CornerstoneTfstate), and a C(Resource) within the bucket. A new C(Sid) has letters and digits only.
+      - Where a statement has a policy variable, a policy of version 2008-10-17, in which that is literal text, goes
+        over to 2012-10-17. This is refused if it would change what a statement of others does.
       - A statement takes the place of the one with its C(Sid), or joins those that are there.
         One that is there already under another C(Sid) is not written twice.
       - A role or user that it names may have been made a moment ago. AWS is given about a minute to know it.
@@ -248,6 +253,15 @@ options:
         Somebody may rely on them, so it needs O(allow=drop_policy_statements).
       - Not given, or V(false), they stay.
     type: bool
+  drop_statements:
+    description:
+      - Statements to remove from the bucket policy, each by its C(Sid). One without a C(Sid) is named by the
+        C(sha256:) that messages show for it. In check mode, O(purge_policy_statements=true) names all.
+      - Somebody may rely on them, so it needs O(allow=drop_policy_statements), and for a statement that denies
+        O(allow=weaken_policy) too. What is not there is no error.
+      - Not given, they stay.
+    type: list
+    elements: str
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -285,6 +299,7 @@ options:
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out from new states.
       open_public_access: Switch a public access block off, or let anybody in by the policy. States hold secrets.
       enable_acls: Let ACLs count again. Anybody who may write ACLs can then open an object past the policy.
+      change_logging: Switch access logs off, or send them to another bucket. Who watches the old one sees no more.
       weaken_policy: Remove or loosen a policy statement that this module made, such as that for TLS, or remove one
         of others that denies something. Or create a bucket that does not require TLS.
       drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,

@@ -96,7 +96,8 @@ def digest_policy(emulator: RunningEmulator, region: str, table: str) -> list[st
     for each in ours:
         assert (each["Effect"], each["Principal"]) == ("Deny", "*")
         assert each["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
-    names = [name for each in ours for name in each["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]]
+    found = [each["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"] for each in ours]
+    names = [name for one in found for name in ([one] if isinstance(one, str) else one)]
     return [name.removesuffix("/*-md5") for name in names]
 
 

@@ -293,18 +293,31 @@ class LifecyclesAreRewritten:
 
 
 def system_tags(**tags: str) -> Reply:
-    """Tags of AWS's own services: they are read with the others, survive every put, and nobody else may send them."""
+    """Tags of AWS's own services: read with the others, sent back unchanged with every put, added by nobody else.
+
+    What DeleteBucketTagging does with them is not known, so it is refused here.
+    """
     own = "".join(
         f"<Tag><Key>aws:{key.replace('_', ':')}</Key><Value>{value}</Value></Tag>" for key, value in tags.items()
     )
 
+    written: dict[str, list[str]] = {}
+
     def reply(call: Call, proceed: Proceed) -> Answer:
-        if call.name in ("PutBucketTagging", "CreateBucket") and b"<Key>aws:" in call.body:
+        sent = set(re.findall(r"<Tag>\s*<Key>aws:.*?</Tag>", call.body.decode(errors="replace"), re.DOTALL))
+        present = set() if call.name == "CreateBucket" else set(re.findall(r"<Tag>.*?</Tag>", own))
+        if call.name in ("PutBucketTagging", "CreateBucket") and sent - present:
             return error("InvalidTag", 400, "System tags cannot be added/updated by requester")(call, proceed)
+        if call.name in ("PutBucketTagging", "DeleteBucketTagging") and present - sent:
+            return error("InvalidTag", 400, "System tags cannot be removed by requester")(call, proceed)
+        if call.name == "PutBucketTagging":  # kept here, since emulators take no such tag, or lose it
+            written[call.resource] = re.findall(r"<Tag>.*?</Tag>", call.body.decode(), re.DOTALL)
+            return Answer(204, {}, Body(()))
         answer = proceed()
         if call.name != "GetBucketTagging":
             return answer
-        theirs = "".join(re.findall(r"<Tag>.*?</Tag>", answer.body.read().decode(), re.DOTALL))
+        found = re.findall(r"<Tag>.*?</Tag>", answer.body.read().decode(), re.DOTALL)
+        theirs = "".join(each for each in written.get(call.resource, found) if "<Key>aws:" not in each)
         body = f'<?xml version="1.0"?><Tagging><TagSet>{own}{theirs}</TagSet></Tagging>'
         return Answer(200, {"content-type": "application/xml"}, Body((body.encode(),)))
 

@@ -138,6 +138,11 @@ class Aws:
         """Whether a service is that of AWS, and not of another store."""
         return is_of_aws(self._client(service))
 
+    def http_endpoint(self) -> str:
+        """Where S3 is asked by plain HTTP; empty if it is asked by TLS."""
+        endpoint = str(self._client("s3").meta.endpoint_url)
+        return endpoint if endpoint.startswith("http://") else ""
+
     def credentials(self) -> str | None:
         """The name of the credentials, without any secret; None before the first call."""
         return credentials_name(self.connection, self._session.botocore)

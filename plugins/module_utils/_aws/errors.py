@@ -105,6 +105,7 @@ ADVICE = {
     "if a role or user was made a moment ago, run again",
     "InvalidTag": "AWS takes no such tag: check its letters",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
+    "BucketHasAccessPointsAttached": "S3 deletes no bucket that has access points: delete those, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",

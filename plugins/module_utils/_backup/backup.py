@@ -231,7 +231,8 @@ class Backup:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
         with scratch() as body:
-            answer = self.aws.stream(Call("s3", "get_object", self._version(each)), rewriting(body))
+            fetch = Call("s3", "get_object", self._version(each))
+            answer = self.aws.stream(fetch, rewriting(body))
             if isinstance(answer, Failure) and answer.code in NO_SUCH_VERSION:
                 return answer
             if isinstance(answer, Failure):
@@ -244,7 +245,7 @@ class Backup:
                 self.storage.write_body(found.sha256, body)
                 if self.storage.measure(found.sha256) != found:
                     raise TfstateError(f"{each} reads back from {self.storage.url} other than it was written")
-        self.on_saved(Call("s3", SAVED, self._version(each)))
+        self.on_saved(replace(fetch, operation=SAVED))
         return Entry(
             *each.identity,
             size=found.size,

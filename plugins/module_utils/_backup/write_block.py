@@ -16,7 +16,7 @@ from .._core.model import Call, CallFailed, Invalid, Target
 from .._engine.guard import Refused
 from .._migration.deny_policy import arn_of, policy_of, statements_in
 from .._policy.analysis import contains
-from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_principals, statements_of
+from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, deleted_principals, policy_text, statements_of
 
 SID = f"{OURS}TearDown"
 
@@ -67,7 +67,7 @@ def policy_with_write_block(policy: str | None, bucket_arn: str) -> str:
             f"the statement {SID} in the policy of {bucket_arn} says more than that nobody writes, and would be "
             "replaced: give it another Sid first"
         )
-    text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
+    text = policy_text({**document, "Statement": [*kept, ours]})
     if len(text) > MAX_BYTES:
         raise Invalid(f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: shorten it first")
     gone = [who for each in statements_of({"Statement": kept}, "aws") for who in deleted_principals(each)]

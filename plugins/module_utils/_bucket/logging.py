@@ -7,7 +7,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._core.model import Answer, Call, Failure, FindingKind, IamActions, Params, Probe, Refuse, Response, Target, Value
+from .._core.model import (
+    Answer,
+    Call,
+    Change,
+    Failure,
+    FindingKind,
+    IamActions,
+    Params,
+    Probe,
+    Refusal,
+    Refuse,
+    Response,
+    Target,
+    Value,
+)
 from .._core.provider import Block, ProviderArguments, snake_case, without_nulls
 from .._policy.baseline import bucket_region
 
@@ -70,6 +84,13 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "logging_target_bucket is the bucket itself: its logs would grow for ever; name another bucket"
     if params.get("logging_target_prefix") is not None and params.get("logging_target_bucket") in (None, NOWHERE):
         yield "logging_target_prefix needs logging_target_bucket"
+
+
+def refusals(change: Change, target: Target) -> Iterator[Refusal]:
+    before, after = change.before.get("TargetBucket"), change.after.get("TargetBucket")
+    if before and before != after:
+        how = f"go to {after}" if after else "be switched off"
+        yield Refusal(f"the access logs that go to bucket {before} today would {how}", "change_logging")
 
 
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:

@@ -5,34 +5,46 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from .._core.model import (
+    IDENTITY,
+    Answer,
     Call,
     Change,
     CreationProtection,
+    Failure,
     FindingKind,
     IamActions,
     Params,
+    Probe,
     Refusal,
+    Refuse,
     Response,
     Target,
     Value,
 )
+from .._core.printable import shortened
 from .._core.provider import Json, ProviderArguments, without_nulls
-from .._policy.analysis import Owner, contains, is_public, lends_control, lets_others_in, locks_out
-from .._policy.baseline import KMS_KEY, bucket_arn, is_own, our_statements, owner_of, switched_off
+from .._policy.analysis import Owner, contains, denies_plain_http, is_public, lends_control, lets_others_in, locks_out
+from .._policy.baseline import BASELINE_SIDS, KMS_KEY, bucket_arn, is_own, our_statements, owner_of, switched_off
 from .._policy.document import (
     MAX_BYTES,
     OURS,
+    SID,
     VERSION,
     Statement,
+    as_aws_writes,
     canonical,
     deleted_principals,
     faults,
+    has_variables,
+    is_named,
     label,
     meaning,
     merge,
+    policy_text,
     statements_of,
 )
 
@@ -45,9 +57,12 @@ OPTIONS: dict[str, dict[str, object]] = {
     "allowed_vpc_endpoint_ids": {"type": "list", "elements": "str"},
     "policy_statements": {"type": "list", "elements": "dict"},
     "purge_policy_statements": {"type": "bool"},
+    "drop_statements": {"type": "list", "elements": "str"},
 }
 ABSENT: Value = {"version": VERSION, "id": None, "statements": []}
 NOT_FOUND = {"NoSuchBucketPolicy"}
+#: Elsewhere, only emulators have STS. They enforce no policy.
+HOSTS_OF_AWS = re.compile(r"\.(amazonaws|api\.aws|amazonwebservices|sc2s|c2s)\b")
 IAM_ACTIONS = IamActions(read=("s3:GetBucketPolicy",), write=("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
 FINDING = FindingKind(
     "medium",
@@ -75,23 +90,55 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     present = observed["statements"]
     asked = [canonical(each, target.partition) for each in params.get("policy_statements") or []]
     wanted = [*our_statements(params, present, target), *asked]
-    dropped = switched_off(params)
-    kept = [] if params.get("purge_policy_statements") else [each for each in present if each.get("Sid") not in dropped]
+    dropped = {*switched_off(params), *(params.get("drop_statements") or ())}
+    kept = [] if params.get("purge_policy_statements") else [each for each in present if not is_named(each, dropped)]
     statements = merge(kept, wanted)
     if not statements:
         return ABSENT
-    return {**observed, "statements": sorted(statements, key=lambda each: (each.get("Sid", ""), meaning(each)))}
+    return {
+        **observed,
+        "version": _version(observed, statements, asked),
+        "statements": sorted(statements, key=lambda each: (each.get("Sid", ""), meaning(each))),
+    }
+
+
+def _version(observed: Value, statements: list[Statement], asked: list[Statement]) -> str:
+    """The version that is there, unless a statement that is asked has variables and no other one would change by it."""
+    known = {meaning(each) for each in asked}
+    others = any(has_variables(each) for each in statements if meaning(each) not in known)
+    raised = any(map(has_variables, asked)) and not others
+    return VERSION if raised else str(observed["version"])
 
 
 def document(value: Value) -> str:
     out = {"Version": value["version"], "Statement": value["statements"]}
-    return json.dumps({**out, "Id": value["id"]} if value["id"] else out)
+    return policy_text({**out, "Id": value["id"]} if value["id"] else out)
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
     if not after["statements"]:
         return (Call("s3", "delete_bucket_policy", target.bucket),)
     return (Call("s3", "put_bucket_policy", {**target.bucket, "Policy": document(after)}),)
+
+
+def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
+    """A store that enforces policies would deny the next request over plain HTTP, DeleteBucketPolicy included."""
+    known = {meaning(each) for each in before["statements"]}
+    new = [each for each in after["statements"] if meaning(each) not in known]
+    denying = [label(each) for each in new if denies_plain_http(each, bucket_arn(target))]
+    if not (target.http_endpoint and denying):
+        return
+    refuse = Refuse(
+        f"{', '.join(denying)} denies all requests without TLS, yours to {target.http_endpoint} included, and you "
+        "could not remove it: set endpoint_url to an https:// address, or set require_tls: false, which needs allow: "
+        "[weaken_policy]"
+    )
+
+    def verdict(answer: Answer) -> Refuse | None:
+        is_emulator = not isinstance(answer, Failure) and not HOSTS_OF_AWS.search(target.http_endpoint)
+        return None if is_emulator else refuse
+
+    yield Probe(IDENTITY, verdict)
 
 
 def requested_keys(params: Params) -> Iterator[str]:
@@ -107,6 +154,10 @@ def problems(params: Params, target: Target) -> Iterator[str]:
     sids = [each.get("Sid") for each in asked]
     for sid in sorted({str(sid) for sid in sids if sids.count(sid) > 1 or str(sid).startswith(OURS)}):
         yield f"policy statement {sid!r}: the Sid is taken; choose another"
+    for sid in sorted({*map(str, sids)} & {*(params.get("drop_statements") or ())}):
+        yield f"policy statement {sid!r}: it is in policy_statements and in drop_statements; choose one"
+    for sid in sorted(BASELINE_SIDS & {*(params.get("drop_statements") or ())}):
+        yield f"drop_statements: {sid} belongs to an option, such as require_tls; set that instead"
     if params.get("minimum_tls_version") and params.get("require_tls") is False:
         yield "minimum_tls_version needs require_tls"
     if params.get("require_kms_key") and not params.get("kms_key_id"):
@@ -124,15 +175,35 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
         for who in deleted_principals(statement):
             yield Refusal(
                 f"policy statement {label(statement)} names {who}, which is what AWS makes of a role or user that was "
-                "deleted, and AWS takes no policy that names it: replace the statement by one of policy_statements "
-                "with its Sid, or drop it with purge_policy_statements"
+                "deleted, and AWS takes no policy that names it: drop the statement with drop_statements: "
+                f"[{label(statement)}], and write a new one with policy_statements if somebody needs it"
             )
     if (size := len(document(change.after))) > MAX_BYTES:
         yield Refusal(f"the policy, with the statements that are there, would have {size} bytes; AWS takes {MAX_BYTES}")
+    yield from _faults_of_new(change)
     owner = owner_of(target, after)
-    known = {meaning(each) for each in before}
+    raised = change.before["version"] != change.after["version"]
+    known = {meaning(each) for each in before if not (raised and has_variables(each))}
     for statement in (each for each in after if meaning(each) not in known):
         yield from _reach(statement, owner)
+
+
+def _faults_of_new(change: Change) -> Iterator[Refusal]:
+    """What AWS would reject, or take for something else, of statements that are not there yet."""
+    before, after = change.before["statements"], change.after["statements"]
+    known, sids = {meaning(each) for each in before}, {each.get("Sid") for each in before}
+    new = [each for each in after if meaning(each) not in known]
+    for sid in (str(each.get("Sid")) for each in new if each.get("Sid") not in sids):
+        if not SID.fullmatch(sid):
+            yield Refusal(f"policy statement {shortened(sid)}: AWS takes a new Sid of letters and digits only")
+    literal = [label(each) for each in new if has_variables(each)]
+    if literal and change.after["version"] != VERSION:
+        others = ", ".join(label(each) for each in after if meaning(each) in known and has_variables(each))
+        yield Refusal(
+            f"the policy has the version {change.after['version']}, in which the ${{...}} of {', '.join(literal)} is "
+            f"literal text. {VERSION}, in which it is a variable, would change what {others} does: list that in "
+            "policy_statements, too, if it shall become a variable there, or drop it with drop_statements"
+        )
 
 
 def _lost_statements(before: list[Statement], after: list[Statement], target: Target) -> Iterator[Refusal]:
@@ -197,5 +268,6 @@ def difference(before: Value, after: Value) -> str:
 
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
     if value["statements"]:
-        written = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": value["statements"]}
-        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(written)}, after=("public_access",))
+        statements = [as_aws_writes(each) for each in value["statements"]]
+        policy = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": statements}
+        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(policy)}, after=("public_access",))

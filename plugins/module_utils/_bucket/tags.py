@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .._core.model import Call, FindingKind, IamActions, Response, Target, Value
 from .._core.provider import BUCKET, ProviderArguments
-from .._core.tags import OPTIONS, desired, in_turn, problems, provider_tags, refusals, tag_list
+from .._core.tags import OPTIONS, desired, in_turn, problems, provider_tags, refusals, tag_list, whole_set
 
 __all__ = ["OPTIONS", "desired", "problems", "refusals"]
 
@@ -32,7 +32,8 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
-    tags, arn = tag_list(after), {"ResourceArn": target.arn}
+    # S3 rejects a set without the tags of AWS's services that it has.
+    tags, arn = whole_set(after), {"ResourceArn": target.arn}
     changed = tag_list({key: value for key, value in after.items() if before.get(key) != value})
     gone = [tag["Key"] for tag in tag_list(before) if tag["Key"] not in after]
     # The only way to tag a bucket whose tags grant access (ABAC).

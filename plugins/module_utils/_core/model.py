@@ -142,6 +142,8 @@ class Target:
     arn: str = ""
     #: No change can lose anything: the resource does not exist, or its creation was interrupted before use.
     fresh: bool = False
+    #: Where requests go by plain HTTP; empty if they go by TLS.
+    http_endpoint: str = ""
     #: Every name by which a KMS key was used -> its ARN.
     keys: Mapping[str, str] = field(default_factory=dict)
 

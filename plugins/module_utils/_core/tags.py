@@ -11,7 +11,7 @@ from .provider import ProviderArguments
 
 OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
-#: Tags of AWS's own services: read, never written.
+#: Tags of AWS's own services: nobody else adds, changes or removes one.
 SYSTEM = "aws:"
 #: Those of AWS's services do not count.
 MOST_TAGS = 50
@@ -27,7 +27,12 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
 
 def tag_list(tags: Value) -> list[dict[str, str]]:
     """The tags that are ours to write, as AWS takes them."""
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items()) if not key.startswith(SYSTEM)]
+    return whole_set({key: value for key, value in tags.items() if not key.startswith(SYSTEM)})
+
+
+def whole_set(tags: Value) -> list[dict[str, str]]:
+    """All tags, as AWS takes them where a write replaces the set."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def in_turn(tag: tuple[Call, ...], untag: tuple[Call, ...], before: Value, after: Value) -> tuple[Call, ...]:

@@ -20,6 +20,7 @@ ALLOW = {
         "change_kms_key",
         "open_public_access",
         "enable_acls",
+        "change_logging",
         "weaken_policy",
         "drop_policy_statements",
         "grant_foreign_access",

@@ -279,7 +279,9 @@ def reconcile(aws: ResourceClient, resource: Resource, target: Target, params: P
     going = params["state"] == "absent"
     managed = resource.teardown if going else resource.facets
     facets = tuple(facet for facet in managed if facet.is_managed(params))
-    target = replace(target, partition=aws.partition())
+    target = replace(
+        target, partition=aws.partition(), http_endpoint=aws.http_endpoint() if resource.kind == "bucket" else ""
+    )
     target = replace(target, arn=resource.arn(target))
     _valid(problem for facet in facets for problem in (() if going else facet.problems(params, target)))
     _valid(resource.existence.problems(params, target))

@@ -19,7 +19,7 @@ from typing import Any
 from .._aws.protocols import PolicyClient
 from .._core.model import Call, CallFailed, Failure, Invalid, TfstateError
 from .._policy.analysis import contains
-from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning
+from .._policy.document import MAX_BYTES, OURS, VERSION, canonical, meaning, policy_text
 
 SID = f"{OURS}Digests"
 ACTIONS = ["dynamodb:GetItem", "dynamodb:PutItem"]
@@ -79,7 +79,7 @@ class DigestPolicy:
         if not statements:
             return Call("dynamodb", "delete_resource_policy", named)
         document = json.loads(self.policy) if self.policy else {"Version": VERSION}
-        text = json.dumps({**document, "Statement": statements})
+        text = policy_text({**document, "Statement": statements})
         if len(text) > MAX_BYTES:
             raise Invalid(f"the policy of {self.arn} would be longer than the {MAX_BYTES} bytes that AWS takes")
         return Call("dynamodb", "put_resource_policy", {**named, "Policy": text})

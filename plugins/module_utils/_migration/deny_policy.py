@@ -11,7 +11,7 @@ from typing import Any
 from .._aws.protocols import PolicyClient
 from .._core.model import Call, CallFailed, Failure, Invalid, Target, TfstateError
 from .._policy.analysis import OPEN, contains
-from .._policy.document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals
+from .._policy.document import MAX_BYTES, MOVED, VERSION, Statement, canonical, deleted_principals, policy_text
 from .._terraform.protocol import lock_file
 
 #: Reading too. Otherwise a client that locks in a table could plan and apply before it fails to write.
@@ -99,7 +99,7 @@ def with_denied(policy: str | None, bucket_arn: str, paths: Iterable[str]) -> st
     denied = [EVERYTHING] if EVERYTHING in wanted else sorted(wanted)
     ours = _statement([f"{bucket_arn}/{name}" for path in denied for name in (path, lock_file(path))])
     _check_replaced(policy, bucket_arn, ours)
-    text = json.dumps({**document, "Statement": [*kept, ours]}, separators=(",", ":"))
+    text = policy_text({**document, "Statement": [*kept, ours]})
     if len(text) > MAX_BYTES:
         raise Invalid(
             f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes: "

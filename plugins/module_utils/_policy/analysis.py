@@ -203,6 +203,17 @@ def locks_out(statement: Statement, bucket_arn: str, account: str | None) -> boo
     )
 
 
+def denies_plain_http(statement: Statement, bucket_arn: str) -> bool:
+    """Whether it keeps everybody who comes without TLS from the policy itself."""
+    return (
+        statement.get("Effect") == "Deny"
+        and _is_for_anyone(statement)
+        and ("Bool", "aws:securetransport", ["false"]) in _tests(statement)
+        and _is_about(statement, "Action", "s3:PutBucketPolicy")
+        and _is_about(statement, "Resource", bucket_arn)
+    )
+
+
 def _is_for_all_of(account: str | None, statement: Statement) -> bool:
     """The root principal of an account stands for everybody in it."""
     root = re.compile(rf"arn:[\w-]+:iam::{account or '[0-9]{12}'}:root")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,6 +62,32 @@ def _root(who: str, partition: str) -> str:
     return f"arn:{partition}:iam::{who}:root" if re.fullmatch(r"\d{12}", who) else who
 
 
+def policy_text(document: Mapping[str, Any]) -> str:
+    """A policy document as it is sent: as AWS would give it back, without a blank that counts."""
+    found = document.get("Statement", [])
+    many = [found] if isinstance(found, Mapping) else found
+    return json.dumps({**document, "Statement": [as_aws_writes(each) for each in many]}, separators=(",", ":"))
+
+
+def as_aws_writes(statement: Mapping[str, Any]) -> Statement:
+    """A list of one element is that element, and everybody is `*`."""
+    out = {name: _plain(value) if name in LISTED else value for name, value in statement.items()}
+    for name in PRINCIPALS:
+        if isinstance(statement.get(name), Mapping):
+            who = {kind: _plain(some) for kind, some in statement[name].items()}
+            out[name] = "*" if who == {"AWS": "*"} else who
+    if isinstance(statement.get("Condition"), Mapping):
+        out["Condition"] = {
+            operator: {key: _plain(value) for key, value in tests.items()} if isinstance(tests, Mapping) else tests
+            for operator, tests in statement["Condition"].items()
+        }
+    return out
+
+
+def _plain(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
 def meaning(statement: Statement) -> str:
     """Equal for statements that do the same, whatever their Sid."""
     return json.dumps({name: value for name, value in statement.items() if name != "Sid"}, sort_keys=True)
@@ -114,8 +141,8 @@ def _idle_actions(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str
 def faults(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:
     """What AWS would answer with MalformedPolicy. Emulators take all of it."""
     sid = statement.get("Sid")
-    if not sid or not re.fullmatch(r"[0-9A-Za-z ]+", str(sid)):
-        yield "every policy statement needs a Sid of letters and digits, so that a later edit finds it"
+    if not str(sid or "").strip():
+        yield "every policy statement needs a Sid, so that a later edit finds it"
     for fault in (*_faults_of_form(statement), *_faults_of_names(statement, bucket_arn)):
         yield f"policy statement {sid!r}: {fault}"
 
@@ -153,4 +180,24 @@ def _faults_of_names(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[
 
 def label(statement: Statement) -> str:
     """What a message calls a statement."""
-    return shortened(statement.get("Sid") or "(without Sid)")
+    return shortened(statement["Sid"]) if str(statement.get("Sid") or "").strip() else digest(statement)
+
+
+def digest(statement: Statement) -> str:
+    """By what a statement without a Sid is known: equal for statements that do the same."""
+    return f"sha256:{hashlib.sha256(meaning(statement).encode()).hexdigest()[:12]}"
+
+
+def is_named(statement: Statement, names: Iterable[str]) -> bool:
+    """Whether one of the names is its Sid, or what it is known by."""
+    return bool({statement.get("Sid"), digest(statement)} & {*names})
+
+
+#: Whatever else S3 keeps in old policies, it takes no new one that IAM would not take, but for spaces.
+SID = re.compile(r"[0-9A-Za-z ]+")
+
+
+def has_variables(statement: Statement) -> bool:
+    """Whether it says `${`, which is a policy variable since the version 2012-10-17, and literal text before."""
+    said = {name: value for name, value in statement.items() if name != "Sid"}
+    return "${" in json.dumps(said)

@@ -65,10 +65,10 @@ TABLE = Resource(
     kind="table",
     facets=(
         _EXISTENCE,
-        facet_of(billing),
-        facet_of(encryption),
         _PROTECTION,
         facet_of(recovery),
+        facet_of(billing),
+        facet_of(encryption),
         facet_of(table_class),
         _TAGS,
     ),

@@ -144,12 +144,18 @@ def test_a_lifecycle_comes_back_with_ids_and_its_size(scripted: Relay, s3: Any, 
     assert found["Rules"][1]["Filter"] == {}
 
 
-def test_tags_of_aws_are_read_and_not_taken(scripted: Relay, s3: Any, bucket_name: str):
+def test_tags_of_aws_are_read_sent_back_and_never_added(scripted: Relay, s3: Any, bucket_name: str):
     scripted.use(aws.system_tags(backup_source="1"))
     s3.create_bucket(Bucket=bucket_name)
     theirs = {"Key": "aws:backup:source", "Value": "1"}
     assert s3.get_bucket_tagging(Bucket=bucket_name)["TagSet"] == [theirs]
-    assert answer(s3.put_bucket_tagging, Bucket=bucket_name, Tagging={"TagSet": [theirs]}) == "InvalidTag"
+    mine = {"Key": "Team", "Value": "core"}
+    for sent, expected in (([mine], "InvalidTag"), ([theirs, mine], "ok"), ([{**theirs, "Value": "2"}], "InvalidTag")):
+        assert answer(s3.put_bucket_tagging, Bucket=bucket_name, Tagging={"TagSet": sent}) == expected
+    assert answer(s3.delete_bucket_tagging, Bucket=bucket_name) == "InvalidTag"
+    assert s3.get_bucket_tagging(Bucket=bucket_name)["TagSet"] == [theirs, mine]
+    created = {"CreateBucketConfiguration": {"Tags": [theirs]}}
+    assert answer(s3.create_bucket, Bucket=f"{bucket_name}-2", **created) == "InvalidTag"
 
 
 def test_tags_are_demanded_or_denied_on_create(scripted: Relay, s3: Any, bucket_name: str):

@@ -125,6 +125,9 @@ class FakeAws:
     faults: dict[str, list[str]] = field(default_factory=dict)
     #: Another store would not.
     serves_like_aws: bool = True
+    #: Where S3 is asked by plain HTTP, and whether there is STS, too.
+    http: str = ""
+    has_sts: bool = True
     _past: FakeAws | None = None
     _stale_left: int = 0
 
@@ -138,6 +141,9 @@ class FakeAws:
 
     def owner(self) -> str | None:
         return ACCOUNT
+
+    def http_endpoint(self) -> str:
+        return self.http
 
     def read(self, calls: Sequence[Call], young: bool = False) -> list[Answer]:
         self.reads += calls
@@ -205,6 +211,8 @@ class FakeAws:
         return self.buckets[params["Bucket"]]
 
     def _sts_get_caller_identity(self, params: Params) -> Any:
+        if not self.has_sts:
+            raise Rejected("MethodNotAllowed")
         return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/tester"}
 
     # S3
@@ -319,11 +327,18 @@ class FakeAws:
 
     def _s3_put_bucket_tagging(self, params: Params) -> None:
         bucket = self._bucket(params)
-        bucket.tags = _written_tags(params["Tagging"]["TagSet"], _system(bucket.tags))
+        sent = {tag["Key"]: tag["Value"] for tag in params["Tagging"]["TagSet"]}
+        if _system(bucket.tags).items() - sent.items():
+            raise Rejected("InvalidTag", "System tags cannot be removed by requester")
+        own = [{"Key": key, "Value": value} for key, value in sent.items() if bucket.tags.get(key) != value]
+        kept = {key: value for key, value in bucket.tags.items() if sent.get(key) == value}
+        bucket.tags = _written_tags(own, kept)
 
     def _s3_delete_bucket_tagging(self, params: Params) -> None:
         bucket = self._bucket(params)
-        bucket.tags = _system(bucket.tags)
+        if _system(bucket.tags):  # what AWS does is not known
+            raise Rejected("InvalidTag", "System tags cannot be removed by requester")
+        bucket.tags = {}
 
     def _s3_get_bucket_logging(self, params: Params) -> Any:
         logging = self._bucket(params).logging

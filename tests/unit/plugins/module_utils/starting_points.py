@@ -121,6 +121,7 @@ _bucket_options: dict[str, st.SearchStrategy[Any]] = {
     "allowed_vpc_endpoint_ids": _one_of([], ["vpce-1"]),
     "policy_statements": _one_of([], [AUDITOR], [AUDITOR, READER], [{**WITHOUT_SID, "Sid": "SameAsReader"}]),
     "purge_policy_statements": st.booleans(),
+    "drop_statements": _one_of(["Auditor"], ["Nobody", "sha256:0123456789ab"]),
     "logging_target_bucket": _one_of("none", LOGS),
     "logging_target_prefix": _one_of("", "logs/"),
     "object_lock": st.booleans(),

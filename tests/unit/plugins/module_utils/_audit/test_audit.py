@@ -26,7 +26,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import IS_STATE
 
@@ -411,7 +411,9 @@ def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
 def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
     (found,) = audit(facts(**allowing({"AWS": ["*"]})), US)
     statements = json.loads(shlex.split(found.fix)[-1])["Statement"]
-    assert statements == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
+    kept = [canonical(each, "aws") for each in statements]
+    assert kept == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
+    assert [each["Principal"] for each in statements] == ["*", "*"]
 
 
 def test_the_account_that_was_declared_is_declared_by_the_command() -> None:

@@ -31,6 +31,7 @@ from tests.unit.plugins.module_utils.starting_points import (
     AUDITOR,
     FOREIGN_RULE,
     KINDS,
+    LOGS,
     NAME,
     OUR_RULE,
     READER,
@@ -115,6 +116,7 @@ MANY_TAGS = {**{f"tag-{number}": "" for number in range(48)}, "aws:servicecatalo
 LOCK_FILE = {"Key": "prod.tfstate.tflock", "VersionId": "9", "IsLatest": True}
 DIGEST = {"LockID": {"S": "b/k-md5"}, "Digest": {"S": "d41d"}}
 LOCK = {"LockID": {"S": "b/k"}}
+OLD_LOGS = {"TargetBucket": "old-logs", "TargetPrefix": "tf-state/"}
 OPEN = dict.fromkeys(FLAGS, False)
 #: What a baseline run makes of a table, so that only what is asked is planned.
 SOUND: dict[str, Any] = {"protected": True, "recovery_days": 35}
@@ -146,9 +148,14 @@ NEEDS_A_WORD = {
         policy_statements=[{**EVERYBODY, "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}],
     ),
     "ACLs come back": bucket("enable_acls", used(), object_ownership="ObjectWriter"),
+    "access is no longer logged": bucket("change_logging", used(logging=OLD_LOGS), logging_target_bucket="none"),
+    "access is logged elsewhere": bucket("change_logging", used(logging=OLD_LOGS), logging_target_bucket=LOGS),
     "TLS goes": bucket("weaken_policy", used(**policy(TLS_ONLY, tls("1.2"))), require_tls=False),
     "old TLS comes back": bucket("weaken_policy", used(**policy(tls("1.3"))), minimum_tls_version="1.2"),
     "foreign statements go": bucket("drop_policy_statements", used(**policy(AUDITOR)), purge_policy_statements=True),
+    "one foreign statement goes": bucket(
+        "drop_policy_statements", used(**policy(AUDITOR, LENT)), drop_statements=["Auditor"]
+    ),
     "a foreign statement that denies goes": bucket(
         "weaken_policy", used(**policy(BARRED)), "drop_policy_statements", purge_policy_statements=True
     ),
@@ -323,8 +330,22 @@ NOTHING_PERMITS = {
         "with the statements that are there, would have 2",
     ),
     "a policy that is too long with ours": (
-        bucket(None, used(**policy(readers("Theirs", 590)))),
+        bucket(None, used(**policy(readers("Theirs", 605)))),
         "with the statements that are there, would have 20",
+    ),
+    "a new Sid that AWS does not take": (
+        bucket(None, used(), policy_statements=[{**AUDITOR, "Sid": "my-sid"}]),
+        "policy statement my-sid: AWS takes a new Sid of letters and digits only",
+    ),
+    "a variable in a policy of the old version": (
+        bucket(
+            None,
+            used(policy={"Statement": [{**BARRED, "Resource": f"{ARN}/${{aws:userid}}/*"}]}),
+            policy_statements=[
+                {**BARRED, "Sid": "New", "Action": "s3:GetObject", "Resource": f"{ARN}/${{aws:userid}}"}
+            ],
+        ),
+        "the ${...} of New is literal text. 2012-10-17, in which it is a variable, would change what Barred does",
     ),
     "a public statement under the block": (
         bucket(None, used(), policy_statements=[EVERYBODY]),
@@ -346,6 +367,14 @@ def test_nothing_permits_it(case: Case, said: str) -> None:
 
 
 FINE = {
+    "a policy that fits by a hand's breadth": bucket(None, used(**policy(readers("Theirs", 590)))),
+    "a bucket that is logged nowhere is logged": bucket(None, used(), logging_target_bucket=LOGS),
+    "logs go by another prefix": bucket(
+        None,
+        used(logging={**OLD_LOGS, "TargetBucket": LOGS}),
+        logging_target_bucket=LOGS,
+        logging_target_prefix="new/",
+    ),
     "versions are kept longer": bucket(None, used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=366),
     "a rule goes": bucket(None, used(lifecycle=[OUR_RULE]), noncurrent_version_expiration_days=0),
     "encryption grows": bucket(None, used(**kms()), encryption="aws:kms:dsse"),

@@ -76,6 +76,7 @@ def raised(protection: Protection, way: Way) -> Bucket | Table:
         public_access=dict.fromkeys(FLAGS, True),
         ownership="BucketOwnerEnforced",
         object_lock=LOCKED if protection.facet == "object_lock" else None,
+        logging={"TargetBucket": "old-logs", "TargetPrefix": ""} if protection.facet == "logging" else {},
     )
     aws = KINDS["bucket"].world(start)
     KINDS["bucket"].run(aws, RAISED)

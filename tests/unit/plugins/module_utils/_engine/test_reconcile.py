@@ -372,6 +372,38 @@ def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
     assert aws.writes == []
 
 
+WITHOUT_TLS = {
+    "a store without STS": ("http://10.0.0.5:9000", False),
+    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", True),
+}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("found", [None, Bucket()], ids=["new", "existing"])
+@pytest.mark.parametrize(("endpoint", "has_sts"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
+def test_over_plain_http_no_policy_locks_the_operator_out(
+    endpoint: str, has_sts: bool, found: Bucket | None, check_mode: bool
+) -> None:
+    aws = KINDS["bucket"].world(copy.deepcopy(found), http=endpoint, has_sts=has_sts)
+    with pytest.raises(Refused, match=rf"yours to {endpoint} included.* https:// .*require_tls: false"):
+        KINDS["bucket"].run(aws, {}, check_mode)
+    assert aws.writes == []
+
+
+def test_over_plain_http_a_bucket_without_the_statement_and_an_emulator_are_fine() -> None:
+    for asked, has_sts in (({"require_tls": False, "allow": ["weaken_policy"]}, False), ({}, True)):
+        aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", has_sts=has_sts)
+        KINDS["bucket"].run(aws, asked)
+        assert bool(aws.buckets[NAME].policy) == has_sts
+
+
+def test_a_table_is_protected_before_anything_else_is_changed() -> None:
+    aws = KINDS["table"].world(Table(capacity={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}), killed_after=1)
+    with pytest.raises(Killed):
+        KINDS["table"].run(aws, {"billing_mode": "PAY_PER_REQUEST", "kms_key_id": "alias/state"})
+    assert aws.tables[NAME].protected
+
+
 @pytest.mark.aws("2.9")
 def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
     everybody = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import digest
+
 from tests.unit.plugins.module_utils.facets.given import ARN, KEY, ROOT, UNKNOWN, s3
 
 VERSION = "2012-10-17"
@@ -71,6 +73,12 @@ def written(**changed: Any) -> dict[str, Any]:
     """How AWS or a colleague may have written READER."""
     return {**READER, **changed}
 
+
+OLD = "2008-10-17"
+NAMELESS = {name: value for name, value in READER.items() if name != "Sid"}
+OTHER_NAMELESS = {**NAMELESS, "Action": ["s3:GetObjectVersion"]}
+VARIABLE = written(Sid="Variable", Resource=[f"{ARN}/${{aws:username}}/*"])
+OTHER_VARIABLE = written(Sid="Theirs", Resource=[f"{ARN}/home/${{aws:username}}/*"])
 
 READS = {
     "as it is": (response(READER), normal(READER)),
@@ -139,6 +147,36 @@ DESIRES = {
         normal(*BASELINE, READER),
         normal(*BASELINE, written(Action=["s3:ListBucket"], Resource=[ARN])),
     ),
+    "statements are dropped one by one, by Sid": (
+        {"drop_statements": ["my-sid", "[x]", "is not there"]},
+        normal(*BASELINE, READER, written(Sid="[x]"), written(Sid="my-sid")),
+        normal(*BASELINE, READER),
+    ),
+    "and those without one by what is shown for them": (
+        {"drop_statements": [digest(NAMELESS)]},
+        normal(NAMELESS, {**OTHER_NAMELESS, "Sid": ""}, *BASELINE),
+        normal({**OTHER_NAMELESS, "Sid": ""}, *BASELINE),
+    ),
+    "a Sid of other letters finds its statement": (
+        {"policy_statements": [written(Sid="my-sid", Action="s3:ListBucket", Resource=ARN)]},
+        normal(*BASELINE, written(Sid="my-sid")),
+        normal(*BASELINE, written(Sid="my-sid", Action=["s3:ListBucket"], Resource=[ARN])),
+    ),
+    "a variable raises the version": (
+        {"policy_statements": [VARIABLE]},
+        normal(READER, version=OLD),
+        normal(*BASELINE, READER, VARIABLE),
+    ),
+    "but not where a statement of others would change": (
+        {"policy_statements": [VARIABLE]},
+        normal({**OTHER_VARIABLE, "Sid": "Theirs"}, version=OLD),
+        normal(*BASELINE, OTHER_VARIABLE, VARIABLE, version=OLD),
+    ),
+    "unless that is asked for, too": (
+        {"policy_statements": [VARIABLE, OTHER_VARIABLE]},
+        normal(OTHER_VARIABLE, version=OLD),
+        normal(*BASELINE, OTHER_VARIABLE, VARIABLE),
+    ),
     "purging leaves the baseline and what is asked": (
         {"purge_policy_statements": True, "policy_statements": []},
         normal(tls_version("1.3"), TLS, READER),
@@ -165,12 +203,30 @@ DESIRES = {
         normal(tls_version("1.2"), REQUIRE_KMS, REQUIRE_KEY, TLS),
     ),
 }
+PLAIN_READER = {
+    **READER,
+    "Principal": {"AWS": ROOT},
+    "Action": "s3:GetObject",
+    "Resource": f"{ARN}/*",
+}
+PLAIN_TLS = {**TLS, "Principal": "*", "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+def compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
 CALLS = {
     "no statement, no policy": (normal(READER), normal(), [s3("delete_bucket_policy")]),
     "the document as a whole": (
         normal(),
         normal(READER, id="x"),
-        [s3("put_bucket_policy", Policy=json.dumps({"Version": VERSION, "Statement": [READER], "Id": "x"}))],
+        [s3("put_bucket_policy", Policy=compact({"Version": VERSION, "Statement": [PLAIN_READER], "Id": "x"}))],
+    ),
+    "everybody and a single value as AWS gives them back": (
+        normal(),
+        normal(TLS),
+        [s3("put_bucket_policy", Policy=compact({"Version": VERSION, "Statement": [PLAIN_TLS]}))],
     ),
 }
 
@@ -183,7 +239,13 @@ def asked(**changed: Any) -> dict[str, Any]:
 PROBLEMS = {
     "a sound statement": (asked(), None),
     "no Sid": (asked(Sid=None), "needs a Sid"),
-    "a Sid of other letters": (asked(Sid="my-sid"), "needs a Sid"),
+    "a Sid of other letters, which may be there already": (asked(Sid="my-sid"), None),
+    "a blank Sid": (asked(Sid=" "), "needs a Sid"),
+    "a statement to drop and to write": ({**asked(), "drop_statements": ["Reader"]}, "choose one"),
+    "a statement of an option to drop": (
+        {"drop_statements": ["CornerstoneTfstateRequireTls"]},
+        "belongs to an option, such as require_tls",
+    ),
     "a Sid of ours": (asked(Sid="CornerstoneTfstateRequireTls"), "the Sid is taken"),
     "a Sid twice": ({"policy_statements": [READER, READER]}, "the Sid is taken"),
     "no effect": (asked(Effect="Maybe"), "Effect is Allow or Deny"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.unit.plugins.module_utils.facets.given import UNKNOWN, s3
 
 SYSTEM = {"aws:cloudformation:stack-id": "1"}
+A, THEIRS, B = ({"Key": key, "Value": value} for key, value in {"a": "1", **SYSTEM, "b": "2"}.items())
 
 READS = {
     "a list becomes a dict": ({"TagSet": [{"Key": "b", "Value": ""}, {"Key": "a", "Value": "1"}]}, {"a": "1", "b": ""})
@@ -21,12 +22,18 @@ DESIRES = {
     "an empty dict purges all but what AWS made": ({"tags": {}, "purge_tags": True}, {"a": "1", **SYSTEM}, SYSTEM),
 }
 CALLS = {
-    "the whole set is sent, but never what AWS made": (
-        {},
+    "the whole set is sent": ({}, {"b": "2", "a": "1"}, [s3("put_bucket_tagging", Tagging={"TagSet": [A, B]})]),
+    "what AWS made is sent back unchanged": (
+        SYSTEM,
         {"b": "2", "a": "1", **SYSTEM},
-        [s3("put_bucket_tagging", Tagging={"TagSet": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]})],
+        [s3("put_bucket_tagging", Tagging={"TagSet": [A, THEIRS, B]})],
     ),
-    "no set at all is deleted": ({"a": "1", **SYSTEM}, SYSTEM, [s3("delete_bucket_tagging")]),
+    "an empty set is deleted": ({"a": "1"}, {}, [s3("delete_bucket_tagging")]),
+    "a set of which AWS's own remain is not deleted": (
+        {"a": "1", **SYSTEM},
+        SYSTEM,
+        [s3("put_bucket_tagging", Tagging={"TagSet": [THEIRS]})],
+    ),
 }
 PROBLEMS = {
     "50 are fine": ({"tags": {str(number): "" for number in range(50)}}, None),
