@@ -21,7 +21,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws, Connection
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import advice_on, iam_action
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import advice_on, iam_action, undeleted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session import Session, session_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
@@ -377,6 +377,16 @@ def test_objects_that_were_not_deleted_are_a_failure() -> None:
     ):
         script.connect().write(delete)
     assert b"<VersionId>null</VersionId>" in bytes(script.requests[0].body)
+
+
+@pytest.mark.aws("3.1")
+@pytest.mark.parametrize(("asked", "is_write"), [("k", False), ("kl", True)], ids=["none", "some"])
+def test_objects_that_were_deleted_beside_those_that_were_not_are_a_write(asked: str, is_write: bool) -> None:
+    objects = [{"Key": key, "VersionId": "1"} for key in asked]
+    delete = Call("s3", "delete_objects", {"Bucket": "b-1", "Delete": {"Objects": objects}})
+    written: list[Call] = []
+    assert undeleted(delete, {"Errors": [{"Key": "k", "Code": "AccessDenied"}]}, written.append)
+    assert written == [delete] * is_write
 
 
 # What is sent.
@@ -879,7 +889,7 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.aws("4.9", "4.10")
+@pytest.mark.aws("4.9", "4.10", "5.1")
 @pytest.mark.parametrize(("changed", "said"), UNUSABLE.values(), ids=UNUSABLE)
 def test_a_key_that_cannot_encrypt_is_said(changed: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid, match=f"kms_key_id alias/state cannot be used: {said}"):

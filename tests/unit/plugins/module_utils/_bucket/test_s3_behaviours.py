@@ -285,6 +285,16 @@ def test_tags_that_cannot_be_seen_for_a_moment_are_neither_lost_nor_overlooked()
     assert (aws.writes, aws.buckets[NAME].tags) == ([], theirs)
 
 
+@pytest.mark.aws("1.5")
+def test_what_was_written_is_looked_at_until_two_looks_agree() -> None:
+    """Two servers of S3 may know of a write at different times."""
+    aws = KIND.world(Bucket())
+    KIND.run(aws, {})
+    aws.reads.clear()
+    KIND.run(aws, {"tags": {"Team": "core"}})
+    assert [call.operation for call in aws.reads].count("get_bucket_tagging") == 1 + 2
+
+
 @pytest.mark.aws("2.0", "2.1", "2.7")
 @every_setting
 @pytest.mark.parametrize("code", [*UNSUPPORTED, "AccessDenied"])

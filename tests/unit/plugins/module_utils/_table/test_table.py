@@ -7,13 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import TfstateError, facet_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import tags
 
 from tests.unit.plugins.module_utils.fake_aws import KEY, FakeAws, Table
 from tests.unit.plugins.module_utils.starting_points import KINDS, NAME
 
 TABLE = KINDS["table"]
+TAGS = facet_of(tags)
 DONE: dict[str, Any] = {"protected": True, "recovery_days": 35}
 
 
@@ -81,6 +83,18 @@ def test_a_restored_table_gets_all_its_protection_again() -> None:
     aws = TABLE.world(Table(capacity={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}, id="restored"))
     outcome = TABLE.run(aws, {"tags": {"Owner": "ops"}})
     assert [change.facet for change in outcome.changes] == ["deletion_protection", "recovery", "tags"]
+
+
+# Shown late.
+
+
+@pytest.mark.aws("4.14")
+def test_tags_that_read_old_are_read_again_until_they_are_right() -> None:
+    aws, asked = TABLE.world(Table(**DONE), stale_rounds=9), {"Owner": "ops"}
+    target = TABLE.run(aws, {"tags": asked}).target
+    (answer,) = aws.read([TAGS.read(target)])
+    assert TAGS.value(answer, target) == asked
+    assert aws.warnings == []
 
 
 # Made into something else.

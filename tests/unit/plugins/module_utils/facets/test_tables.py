@@ -62,7 +62,7 @@ def test_this_is_desired_when_new(facet: Facet, target: Target, params: Any, obs
     assert facet.desired(params, observed, replace(target, fresh=True)) == desired
 
 
-@pytest.mark.aws("4.2", "4.14")
+@pytest.mark.aws("4.2", "4.9", "4.14")
 @pytest.mark.parametrize(("facet", "target", "before", "after", "calls"), cases("CALLS"))
 def test_these_calls_make_the_change(facet: Facet, target: Target, before: Any, after: Any, calls: Any) -> None:
     assert [*facet.calls(target, before, after)] == calls
