@@ -131,7 +131,7 @@ def _modified_bucket(seen: dict[str, Any]) -> None:
     assert seen["tags"] == {"Stage": "prod", "Team": "a & b"}
     assert seen["lifecycle"][0]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 365
     versions = [each["Condition"].get("NumericLessThan") for each in seen["policy"]]
-    assert {"s3:TlsVersion": ["1.3"]} in versions
+    assert {"s3:TlsVersion": "1.3"} in versions
 
 
 def _algorithm(seen: dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ def _archivings(bucket: Values, facts: Facts) -> Iterator[Finding]:
     rules = bucket.get("lifecycle") or {}
     archiving = {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, facts)}
     for name, rule in archiving.items():
-        into = next(each for each in rule["Transitions"] if each.get("StorageClass") in ARCHIVES)
+        into, *_more = (each for each in rule["Transitions"] if each.get("StorageClass") in ARCHIVES)
         detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
         fix = _without("Transitions", bucket, facts, archiving)
         yield finding_of("bucket.archiving", bucket["name"], detail, fix)

@@ -76,9 +76,9 @@ def _is_document(text: Any) -> bool:
 
 
 def _found(value: Any, names: list[str]) -> Iterator[bool]:
-    """Whether each place that the path leads to has a value."""
+    """Whether each place that the path leads to has a value. A blank is one: tags may have it."""
     if not names:
-        yield value not in (None, "", {})
+        yield value is not None and value != {}
         return
     first, rest = names[0], names[1:]
     if first == "*":

@@ -12,6 +12,7 @@ import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
@@ -39,6 +40,8 @@ READ_VERBS = ("get_", "head_", "list_", "describe_", "scan")
 GIVE_UP_AFTER_PAUSES = 60
 
 Params = Mapping[str, Any]
+#: What S3 says of each object in a listing, besides.
+LISTED = {"LastModified": datetime(2026, 1, 1, tzinfo=timezone.utc), "Size": 3, "IsLatest": False}
 
 
 class Killed(BaseException):
@@ -372,7 +375,7 @@ class FakeAws:
         self._bucket(params).policy = None
 
     def _s3_list_object_versions(self, params: Params) -> Any:
-        objects, size = self._bucket(params).objects, params["MaxKeys"]
+        objects, size = [LISTED | each for each in self._bucket(params).objects], params["MaxKeys"]
         return {
             "Versions": [each for each in objects[:size] if not each.get("Marker")],
             "DeleteMarkers": [each for each in objects[:size] if each.get("Marker")],
@@ -381,7 +384,10 @@ class FakeAws:
 
     def _s3_list_objects_v2(self, params: Params) -> Any:
         return {
-            "Contents": [each for each in self._bucket(params).objects if each["IsLatest"] and not each.get("Marker")]
+            "Contents": [
+                LISTED | each for each in self._bucket(params).objects if each["IsLatest"] and not each.get("Marker")
+            ],
+            "IsTruncated": False,
         }
 
     def _s3_delete_objects(self, params: Params) -> None:

@@ -134,6 +134,12 @@ def test_an_assumed_role_at_a_store_without_sts_names_the_code_that_it_answers(
         script.connect(endpoint_url=STORE, assume_role_arn=role).read([READS["objects"]])
 
 
+def test_a_tag_may_have_a_blank_value() -> None:
+    call = Call("s3", "get_bucket_tagging", {"Bucket": "tf-state"})
+    assert missing_member(call, {"TagSet": [{"Key": "Team", "Value": ""}]}) is None
+    assert missing_member(call, {"TagSet": [{"Key": "Team"}]}) == "TagSet.*.Value"
+
+
 def test_aws_leaves_nothing_out() -> None:
     with pytest.raises(TfstateError, match="answered by something else than AWS; look for a proxy or a captive portal"):
         Script([EMPTY]).connect().read([READS["objects"]])
