@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import cause_of
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.members import MEMBERS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.members import MEMBERS, missing_member
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
