@@ -258,8 +258,8 @@ options:
       - Statements to remove from the bucket policy, each by its C(Sid). One without a C(Sid) is named by the
         C(sha256:) that messages show for it. In check mode, O(purge_policy_statements=true) names all.
       - Somebody may rely on them, so it needs O(allow=drop_policy_statements), and for a statement that denies
-        O(allow=weaken_policy) too. What is not there is no error.
-      - Not given, they stay.
+        O(allow=weaken_policy) too. A name that is not in the policy is ignored.
+      - If omitted, they stay.
     type: list
     elements: str
   unmanaged:
@@ -299,7 +299,8 @@ options:
       change_kms_key: Take another KMS key. Whoever may use the old one only is shut out from new states.
       open_public_access: Switch a public access block off, or let anybody in by the policy. States hold secrets.
       enable_acls: Let ACLs count again. Anybody who may write ACLs can then open an object past the policy.
-      change_logging: Switch access logs off, or send them to another bucket. Who watches the old one sees no more.
+      change_logging: Switch access logs off, or send them to another bucket. Readers of the old bucket
+        no longer see new logs.
       weaken_policy: Remove or loosen a policy statement that this module made, such as that for TLS, or remove one
         of others that denies something. Or create a bucket that does not require TLS.
       drop_policy_statements: Remove or replace policy statements that others made. Who relied on them loses access,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.integration.module_runs import Task, through_core
-from tests.integration.moves import DEV, KEY, SECRET, Place, state
-from tests.support.relay import Relay
+from tests.integration.moves import DEV, KEY, SECRET, Place, md5, state
+from tests.support.relay import Relay, then
 
 #: A version of an object by its bytes; None for a delete marker.
 Body = bytes | None
@@ -168,3 +169,40 @@ class World:
 
     def has_lock_item(self, key: str = KEY) -> bool:
         return f"{self.place.bucket}/{key}" in [item["LockID"]["S"] for item in self.items()]
+
+
+def while_listing(world: World, deed: Callable[[], object]) -> None:
+    world.relay.on("Scan", reply=then(lambda _call: deed()))
+
+
+def overtaken_by_another(world: World, **there: Any) -> None:
+    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
+    (result,) = through_core([world.task("tf_backend_backup", **there)])
+    assert not result.get("failed"), result
+    for version, _body in world.place.versions("late"):
+        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
+
+
+def saved(source: World) -> World:
+    source.fill()
+    source.done("tf_backend_backup")
+    return source.at(Place(source.place.emulator, "us-east-1"))
+
+
+def wanted(world: World) -> dict[str, Any]:
+    return {key: bodies for key, bodies in world.saved().items() if not key.endswith(".tflock")}
+
+
+def is_as_saved(world: World) -> None:
+    assert world.histories() == wanted(world)
+    assert world.place.digest() == md5(state(2)) and world.place.digest(DEV) is None
+    assert world.place.locks() == [] and world.place.locks(DEV) == []
+
+
+def fresh(template: World, k: int) -> World:
+    world = World(template.relay, Place(template.place.emulator, "eu-west-1"), template.home / str(k))
+    world.place.put(state(1))
+    world.place.put(state(2))
+    world.place.s3.put_object(Bucket=world.place.bucket, Key="README.md", Body=b"# hello")
+    return world

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backups import World
+from tests.integration.backups import World, overtaken_by_another, while_listing
 from tests.integration.conftest import RunWithVariables
 from tests.integration.module_runs import through_core
 from tests.integration.moves import KEY, Place, state
 from tests.support.aws_behaviours import OWNER_HEADER
 from tests.support.emulators import RunningEmulator
 from tests.support.http_relay import Answer, Body
-from tests.support.relay import Call, Proceed, Relay, error, lose_reply, then
+from tests.support.relay import Call, Proceed, Relay, error, lose_reply
 
 MODULE = "tf_backend_backup"
 
@@ -98,19 +98,6 @@ def test_a_body_that_is_not_what_s3_says_fails_and_is_named(on_ministack: World)
     assert f"of {KEY} cannot be saved" in result["msg"] and "it reads back other than S3 says" in result["msg"]
     assert not (world.backup / "backup.json").exists()
     world.done(MODULE)
-
-
-def while_listing(world: World, deed: Callable[[], object]) -> None:
-    world.relay.on("Scan", reply=then(lambda _call: deed()))
-
-
-def overtaken_by_another(world: World, **there: Any) -> None:
-    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
-    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
-    (result,) = through_core([world.task(MODULE, **there)])
-    assert not result.get("failed"), result
-    for version, _body in world.place.versions("late"):
-        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
 
 
 # In another bucket.

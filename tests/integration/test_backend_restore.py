@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.backups import World
+from tests.integration.backups import World, is_as_saved, saved, wanted
 from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import DEV, KEY, STRIDES, Place, killed_after, md5, state
 from tests.support.emulators import RunningEmulator
@@ -29,22 +28,6 @@ def world(emulator: RunningEmulator, relay: Relay, tmp_path: Path) -> World:
 def on_ministack(ministack: RunningEmulator, tmp_path: Path) -> Iterator[World]:
     with Relay(ministack.url) as relay:
         yield saved(World(relay, Place(ministack, "eu-west-1"), tmp_path))
-
-
-def saved(source: World) -> World:
-    source.fill()
-    source.done(BACKUP)
-    return source.at(Place(source.place.emulator, "us-east-1"))
-
-
-def wanted(world: World) -> dict[str, Any]:
-    return {key: bodies for key, bodies in world.saved().items() if not key.endswith(".tflock")}
-
-
-def is_as_saved(world: World) -> None:
-    assert world.histories() == wanted(world)
-    assert world.place.digest() == md5(state(2)) and world.place.digest(DEV) is None
-    assert world.place.locks() == [] and world.place.locks(DEV) == []
 
 
 def test_every_version_comes_back_in_order_and_with_its_digest(world: World):

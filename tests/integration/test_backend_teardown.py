@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backups import World
+from tests.integration.backups import World, fresh
 from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.moves import KEY, STRIDES, Place, killed_after, state
 from tests.support.emulators import RunningEmulator
@@ -178,14 +178,6 @@ def test_a_teardown_that_is_killed_after_any_call_is_completed_by_the_next_one(o
         assert (k, saved[KEY], saved["README.md"]) == (k, before[KEY], before["README.md"])
     world.unchanged(MODULE)
     assert k > 40
-
-
-def fresh(template: World, k: int) -> World:
-    world = World(template.relay, Place(template.place.emulator, "eu-west-1"), template.home / str(k))
-    world.place.put(state(1))
-    world.place.put(state(2))
-    world.place.s3.put_object(Bucket=world.place.bucket, Key="README.md", Body=b"# hello")
-    return world
 
 
 def test_each_execution_tears_down_alike(on_ministack: World, run_tasks: RunTasks):

@@ -160,10 +160,10 @@ def _unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 #: By cause: what to do before the next audit.
 REMEDIES = {
-    "unsupported": "no permission helps: this store does not have it. Waive the finding, or leave it out of gather",
-    "customer_key": "its writer has encrypted it with a key of its own: let a client that has the key write it without",
+    "unsupported": "the store does not support it, so no permission helps: waive it, or leave it out of gather",
+    "customer_key": "it is encrypted with a key that only its writer has (SSE-C): write it again without that key",
     "kms_key": "enable the KMS key that the detail names before",
-    "busy": "later, or with fewer forks",
+    "busy": "run it later, or with fewer forks",
 }
 
 
@@ -177,7 +177,7 @@ def _remedy(cause: str, facts: Facts, wanted: Expectations) -> str:
         shown = ("--query", "Contents[].[StorageClass,Key]", "--output", "text")
         note = "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object, which takes hours"
         return command("aws", "s3api", "list-objects-v2", *listed, *shown, note=note)
-    return wanted.play("audit", note=REMEDIES.get(cause, "when what the detail names is put right"))
+    return wanted.play("audit", note=REMEDIES.get(cause, "after you have fixed what the detail names"))
 
 
 def _default_paths(facts: Facts) -> list[str] | None:

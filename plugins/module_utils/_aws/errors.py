@@ -90,7 +90,7 @@ ADVICE = {
     "another region? If it was made this moment, run again",
     "InvalidObjectState": "it is archived: request its restore with aws s3api restore-object, and run again when that "
     "is done, which takes hours",
-    INCOMPLETE: "this store does not say what was asked, so that it is not known",
+    INCOMPLETE: "the answer of this store is incomplete, so the setting is unknown",
     "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
     "OperationAborted": "another change of this bucket is under way, or the name was deleted recently, which AWS may "
@@ -103,9 +103,9 @@ ADVICE = {
     "NotFoundException": "there is no such key or alias in this region: check its name",
     "MalformedPolicy": "AWS cannot read the policy: check the principals, actions and resources of its statements; "
     "if a role or user was made a moment ago, run again",
-    "InvalidTag": "AWS takes no such tag: check its letters",
+    "InvalidTag": "AWS rejects the tag: check its characters",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
-    "BucketHasAccessPointsAttached": "S3 deletes no bucket that has access points: delete those, then run again",
+    "BucketHasAccessPointsAttached": "S3 cannot delete a bucket that has access points: delete them, then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",

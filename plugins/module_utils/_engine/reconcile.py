@@ -235,8 +235,8 @@ class _Run(Observer):
         for change in left:
             kept, wanted = differing(change.before, change.after)
             self.aws.warnings.append(
-                f"{self.resource.kind} {self.target.name}: this store took the change of {change.facet}, and does not "
-                f"keep it: it has {kept} instead of {wanted}{leave_alone(self._facet(change), self.params)}"
+                f"{self.resource.kind} {self.target.name}: the store accepted the change of {change.facet} but "
+                f"did not keep it: it has {kept} instead of {wanted}{leave_alone(self._facet(change), self.params)}"
             )
 
     def _may_be_lost(self, change: Change) -> bool:

@@ -147,6 +147,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
 
     def _can_run_in_process(self) -> bool:
         """Whether nothing about this task could tell the worker from a module process."""
+        if DEPRECATED_SWITCH in self.task_vars:
+            Display().deprecated(
+                f"{DEPRECATED_SWITCH} is called {SWITCH} now.", version="1.0.0", collection_name="cornerstone.tfstate"
+            )
         switch = self.task_vars.get(SWITCH, self.task_vars.get(DEPRECATED_SWITCH, sys.platform != "darwin"))
         wanted = self._templar.template(switch)
         interpreter = str(self._templar.template(self.task_vars.get(INTERPRETER)))

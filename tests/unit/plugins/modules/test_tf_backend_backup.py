@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Folder
 
-from tests.integration.backups import World
-from tests.integration.module_runs import through_core
+from tests.integration.backups import World, overtaken_by_another, while_listing
 from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.relay import error, then
@@ -163,19 +161,6 @@ def test_what_another_run_saved_meanwhile_is_never_dropped(world: World):
     assert state(9) in world.saved()["late"]
     world.done(MODULE)
     assert state(9) in world.saved()["late"] and state(3) in world.saved()[KEY]
-
-
-def while_listing(world: World, deed: Callable[[], object]) -> None:
-    world.relay.on("Scan", reply=then(lambda _call: deed()))
-
-
-def overtaken_by_another(world: World, **there: Any) -> None:
-    """Which is a teardown, say: what it saved is gone from the bucket when the other one looks again."""
-    world.place.s3.put_object(Bucket=world.place.bucket, Key="late", Body=state(9))
-    (result,) = through_core([world.task(MODULE, **there)])
-    assert not result.get("failed"), result
-    for version, _body in world.place.versions("late"):
-        world.place.s3.delete_object(Bucket=world.place.bucket, Key="late", VersionId=version)
 
 
 def test_a_bucket_that_is_being_torn_down_is_saved_by_that_alone(world: World):

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import lock_file
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
-from tests.integration.backups import World
+from tests.integration.backups import World, is_as_saved, saved, wanted
 from tests.integration.moves import DEV, KEY, Place, md5, state
 from tests.integration.scenarios import LostReply
 from tests.support.relay import Call, error, then
@@ -27,22 +27,6 @@ MODULE, BACKUP = "tf_backend_restore", "tf_backend_backup"
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Whose backup is of another backend."""
     return saved(world_in(tmp_path, monkeypatch))
-
-
-def saved(source: World) -> World:
-    source.fill()
-    source.done(BACKUP)
-    return source.at(Place(source.place.emulator, "us-east-1"))
-
-
-def wanted(world: World) -> dict[str, Any]:
-    return {key: bodies for key, bodies in world.saved().items() if not key.endswith(".tflock")}
-
-
-def is_as_saved(world: World) -> None:
-    assert world.histories() == wanted(world)
-    assert world.place.digest() == md5(state(2)) and world.place.digest(DEV) is None
-    assert world.place.locks() == [] and world.place.locks(DEV) == []
 
 
 def test_a_backup_goes_back_to_where_it_was_taken(world: World):

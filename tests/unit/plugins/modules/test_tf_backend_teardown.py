@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backups import World
-from tests.integration.moves import DEV, KEY, Place, md5, state
+from tests.integration.backups import World, fresh
+from tests.integration.moves import DEV, KEY, md5, state
 from tests.integration.scenarios import LostReply, overtaken
 from tests.support.http_relay import Answer, Body
 from tests.support.relay import Call, Proceed, error, lose_reply, then
@@ -449,14 +449,6 @@ def test_digests_that_were_taken_out_of_a_table_stay_in_the_backup(world: World,
 
 
 # Cut short.
-
-
-def fresh(template: World, k: int) -> World:
-    world = World(template.relay, Place(template.place.emulator, "eu-west-1"), template.home / str(k))
-    world.place.put(state(1))
-    world.place.put(state(2))
-    world.place.s3.put_object(Bucket=world.place.bucket, Key="README.md", Body=b"# hello")
-    return world
 
 
 @pytest.mark.slow

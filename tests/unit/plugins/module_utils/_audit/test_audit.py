@@ -589,11 +589,11 @@ def test_a_limit_is_reached_by_what_is_as_bad(severity: str, limit: str, is_reac
     [
         ("denied", "aws sts get-caller-identity  # then give this identity what docs/permissions.md says"),
         ("archived", "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object"),
-        ("customer_key", "its writer has encrypted it with a key of its own"),
+        ("customer_key", "it is encrypted with a key that only its writer has"),
         ("kms_key", "enable the KMS key that the detail names"),
-        ("unsupported", "no permission helps: this store does not have it"),
+        ("unsupported", "the store does not support it, so no permission helps"),
         ("busy", "later, or with fewer forks"),
-        ("other", "when what the detail names is put right"),
+        ("other", "after you have fixed what the detail names"),
     ],
 )
 def test_what_is_unknown_is_mended_by_its_cause(cause: str, advice: str) -> None:

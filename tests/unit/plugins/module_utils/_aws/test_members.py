@@ -72,7 +72,7 @@ def asked(call: Call, answer: AWSResponse) -> Any:
 def test_an_empty_answer_says_nothing(call: Call) -> None:
     answer = asked(call, EMPTY)
     assert isinstance(answer, Failure)
-    assert f"{call}: IncompleteAnswer; this store does not say what was asked" in str(answer)
+    assert f"{call}: IncompleteAnswer; the answer of this store is incomplete" in str(answer)
 
 
 @pytest.mark.parametrize("facet", FACETS.values(), ids=FACETS)

@@ -61,7 +61,7 @@ def test_what_a_store_drops_of_a_setting_is_warned_of_within_seconds() -> None:
     aws = Forgetful(keeps=frozenset({"NoncurrentDays"}))
     outcome = KIND.run(aws, {})
     assert [each for each in outcome.warnings if "lifecycle" in each] == [
-        f"bucket {NAME}: this store took the change of lifecycle, and does not keep it: it has "
+        f"bucket {NAME}: the store accepted the change of lifecycle but did not keep it: it has "
         '{} instead of {"NewerNoncurrentVersions": 20}, or leave it alone with unmanaged: [lifecycle]'
     ]
     assert aws.pauses < 20
@@ -72,7 +72,7 @@ def test_what_a_store_drops_of_a_setting_is_warned_of_within_seconds() -> None:
 def test_a_setting_that_a_store_does_not_keep_at_all_is_warned_of_before_the_deadline() -> None:
     aws = Deaf()
     outcome = KIND.run(aws, {})
-    assert [each for each in outcome.warnings if "does not keep it: it has {} instead of" in each]
+    assert [each for each in outcome.warnings if "did not keep it: it has {} instead of" in each]
     assert outcome.after["lifecycle"] == {}
     assert aws.pauses < 30
 
