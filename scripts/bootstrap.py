@@ -25,7 +25,7 @@ Real AWS    write your names into inventories/example/hosts.yml and look first:
 Stop        make stop keeps the emulator's store, make clean removes all that was made here"""
 
 HOW_TO_MEND = """
-bootstrap.yml failed (exit code {code}): mend what is named above and run the same command again.
+bootstrap.yml failed (exit code {code}): fix what is named above, then run the same command again.
 What was done stays done. The emulator goes on running; its log is .state/emulator/emulator.log"""
 
 

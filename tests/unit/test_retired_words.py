@@ -180,7 +180,7 @@ def test_no_retired_phrase_is_used() -> None:
 
 def test_the_deprecated_variable_is_read_in_one_place() -> None:
     places = {line.partition(":")[0] for line in lines_with(DEPRECATED)}
-    assert places == READS_DEPRECATED
+    assert {each for each in places if not each.startswith("changelogs/")} == READS_DEPRECATED
 
 
 def replacements(used: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def evaluate(findings: Iterable[Finding], backend: str, tuning: Tuning) -> list[
         out[_ranked(replace(finding, waived=valid), tuning)] = None
         for expired in waivers if not valid else ():
             detail = f"it expired on {expired.until.isoformat()}: {expired.reason}"
-            fix = edit("group_vars/all.yml", f"mend {finding.id}, or set a later until with a reason of today")
+            fix = edit("group_vars/all.yml", f"fix {finding.id}, or set a later until with a reason of today")
             resource = f"waiver of {finding.id}"
             out[_ranked(finding_of("waiver.expired", resource, detail, fix), tuning)] = None
     return sorted(out, key=lambda each: (rank(each.severity), each.id, each.resource, each.detail))
