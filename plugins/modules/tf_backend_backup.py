@@ -11,7 +11,7 @@ version_added: 0.2.0
 description:
   - Saves all versions and delete markers of a state bucket, and all items of its lock table.
   - Every body is read back and compared with what S3 says of it. C(backup.json) is written last, so where it is the
-    backup is whole.
+    backup is whole, but for versions that O(skip_archived) has left out.
   - Where two runs save into one place at the same time, the later one fails rather than drop what the other one has
     saved. Run it again.
   - A bucket that is being torn down is saved by that alone.
@@ -32,7 +32,27 @@ options:
   table:
     description:
       - The lock table. Not given, none is saved.
+  restore_archived:
+    description:
+      - What to do if versions are archived, in C(GLACIER), C(DEEP_ARCHIVE) or an archive tier of
+        C(INTELLIGENT_TIERING), where S3 does not return them.
+      - If V(true), S3 is asked to restore those that are not in the backup, by a standard retrieval, and the task fails
+        and says after how many hours to run it again. S3 takes up to 5 hours for C(GLACIER) and up to 12 hours for
+        C(DEEP_ARCHIVE), keeps the restored copies for 7 days, and charges for each retrieval.
+      - If V(false), the task fails and names them, unless O(skip_archived=true).
+      - With O(skip_archived=true) the restore is requested, and everything else is saved meanwhile.
+    type: bool
+    default: false
+  skip_archived:
+    description:
+      - Save everything but archived versions. C(backup.json) names them, and a warning says that the backup is not
+        complete. The next run saves those that can be read by then.
+      - The current version of an object is never left out, as an older one would take its place when the backup is
+        restored.
+    type: bool
+    default: false
 notes:
+  - Versions in C(GLACIER_IR) are read at once.
   - What cannot be read, as where a KMS key denies it, makes the task fail. What was saved before stays.
   - It takes no locks. A digest that a client writes during the backup may belong to the next version. Restoring tells.
   - In a bucket, a version of more than 5 GiB is refused, as AWS takes no more at once. A directory holds it.
@@ -66,6 +86,10 @@ backup:
     delete_markers: {description: How many delete markers it holds., type: int, sample: 40}
     bytes: {description: The size of all versions., type: int, sample: 2313006}
     items: {description: How many items of the table it holds., type: int, sample: 12}
+    skipped:
+      description: How many archived versions it lacks. C(backup.json) names them. Only with 0 it is complete.
+      type: int
+      sample: 0
     new:
       description: How many versions and markers, and bytes, of that are new.
       type: dict
@@ -73,11 +97,15 @@ backup:
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.archived import hours_of, request_restores
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Backup, BackupResult
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import locate
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import some
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_no_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
@@ -88,6 +116,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
+    RESTORE_ARCHIVED,
     backup_result,
     named_target,
     storage_of,
@@ -105,6 +134,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     "bucket": {},
     **BACKUP_OPTIONS,
+    **RESTORE_ARCHIVED,
+    "skip_archived": {"type": "bool", "default": False},
 }
 
 
@@ -112,14 +143,26 @@ def back_up(run: ModuleRun) -> dict[str, Any]:
     params = run.params
     bucket = named_target(params, "bucket")
     storage = storage_of(params, run.on_write)
-    aws = run.client()
-    backup = Backup(aws, _existing(aws, bucket), params["table"] or None, storage, on_saved=run.on_write)
+    written = WriteTracker(run.on_write)
+    aws = run.client(on_write=written)
+    run.failure = lambda _error: {"changed": bool(written)}
+    backup = Backup(
+        aws,
+        _existing(aws, bucket),
+        params["table"] or None,
+        storage,
+        on_saved=run.on_write,
+        skips_archived=params["skip_archived"],
+    )
     check_no_write_block(aws, backup.bucket)
     if params["table"]:
         locate(aws, TABLE, named_target(params, "table"))
+    if params["restore_archived"]:
+        archived = backup.plan_restores()
+        unless_checking(run.check_mode, None, partial(request_restores, aws, backup.bucket, archived))
     saved = unless_checking(run.check_mode, None, backup.carry_out) or backup.plan()
-    aws.warnings.extend(_missed(saved))
-    result = {"changed": saved.is_changed, "backup": backup_result(storage, saved)}
+    aws.warnings.extend([*_missed(saved), *_skipped(saved, params["restore_archived"])])
+    result = {"changed": saved.is_changed or bool(backup.requested), "backup": backup_result(storage, saved)}
     return {**result, "diff": _diff(saved)} if run.diff else result
 
 
@@ -133,6 +176,15 @@ def _existing(aws: Aws, bucket: Target) -> Target:
 def _missed(saved: BackupResult) -> Iterator[str]:
     if saved.missed:
         yield f"{saved.missed} versions were written while the others were saved: run again to save them, too"
+
+
+def _skipped(saved: BackupResult, is_requested: bool) -> Iterator[str]:
+    skipped = [str(each) for each in saved.manifest.skipped]
+    if skipped:
+        hours = hours_of(each.storage_class for each in saved.manifest.skipped)
+        requested = f"their restore is requested, which takes up to {hours} hours: run again then to save them"
+        way = requested if is_requested else "restore_archived: true requests their restore"
+        yield f"the backup is not complete: archived versions are not in it: {some(skipped)}; {way}"
 
 
 def _diff(saved: BackupResult) -> dict[str, str]:

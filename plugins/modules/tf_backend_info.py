@@ -182,6 +182,7 @@ backend:
             size: {description: Its bytes. Null for a delete marker., type: int, sample: 18231}
             is_latest: {description: Whether it is the current one., type: bool, sample: true}
             is_delete_marker: {description: Whether the state was deleted by it., type: bool, sample: false}
+            storage_class: {description: Its storage class. Null for a delete marker., type: str, sample: STANDARD}
         lineage: {description: Its lineage., type: str, sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56}
         serial: {description: Its serial., type: int, sample: 7}
         terraform_version: {description: The client that wrote it., type: str, sample: 1.11.4}
@@ -190,6 +191,13 @@ backend:
         is_encrypted: {description: Whether OpenTofu encrypted it., type: bool, sample: false}
         is_deleted: {description: Whether it was deleted and may be brought back., type: bool, sample: false}
         is_readable: {description: Whether it is a state. Null if that is unknown., type: bool, sample: true}
+        is_archived:
+          description:
+            - Whether it is in C(GLACIER), C(DEEP_ARCHIVE) or an archive tier of C(INTELLIGENT_TIERING), where it cannot
+              be read until S3 has restored it.
+          type: bool
+          sample: false
+        storage_class: {description: Its storage class. Null if it was deleted., type: str, sample: STANDARD}
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
     others:
       description:

@@ -51,6 +51,14 @@ options:
         one, or O(code_known) says what it is.
       - A C(terraform_remote_state) that reads from the bucket counts as code that names it.
       - If omitted, no code is checked.
+  restore_archived:
+    description:
+      - If versions are archived, in C(GLACIER), C(DEEP_ARCHIVE) or an archive tier of C(INTELLIGENT_TIERING), ask S3 to
+        restore them. Before anything else is written the task then fails, and says after how many hours to run it
+        again. See M(cornerstone.tfstate.tf_backend_backup).
+      - If V(false), the task fails and names them, unless O(allow=delete_archived).
+    type: bool
+    default: false
   allow:
     description:
       - What may be done although something may be lost by it.
@@ -58,6 +66,8 @@ options:
     elements: str
     choices:
       delete_state: Delete a bucket that holds states, or a table that holds digests. It needs O(confirm_name), too.
+      delete_archived: Delete archived versions that cannot be saved now. The backup lacks them, and names them in
+        C(backup.json). It does not apply to what is current.
       break_lock: Do it though somebody holds a lock. That is released first. Whoever held it may be at work still.
       disable_deletion_protection: Switch off the deletion protection of the table.
       take_over_resource: Delete what a tag says another tool manages, such as Terraform or CloudFormation.
@@ -70,6 +80,7 @@ notes:
   - Where object lock is enabled, AWS is asked of each version whether it is kept. If that may not be known, nothing is
     deleted.
   - Object lock, MFA delete, replicas of the table, and items of other buckets in it are not overruled by any word.
+  - AWS charges for 90 days of C(GLACIER) and for 180 days of C(DEEP_ARCHIVE), also for what is deleted before.
   - Once a bucket is gone, anybody may take its name, and gets what clients still send there.
 seealso:
   - module: cornerstone.tfstate.tf_backend_backup
@@ -148,6 +159,7 @@ done:
   sample: [the policy denies writing, 1000 versions, 54 versions]
 """
 
+from functools import partial
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
@@ -159,6 +171,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
+    RESTORE_ARCHIVED,
     backup_result,
     named_target,
     storage_of,
@@ -182,16 +195,17 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import TeardownRequest, failed_checks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import TeardownPlan, plan_teardown
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.teardown import Teardown
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.teardown import DELETE_ARCHIVED, Teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 
 #: Those of either that have to do with an end.
-WORDS = ("delete_state", "break_lock", "disable_deletion_protection", "take_over_resource")
+WORDS = ("delete_state", DELETE_ARCHIVED, "break_lock", "disable_deletion_protection", "take_over_resource")
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     "bucket": {},
     "keep_table": {"type": "bool", "default": False},
     **BACKUP_OPTIONS,
+    **RESTORE_ARCHIVED,
     **UPLOAD_OPTIONS,
     **CODE_OPTIONS,
     "allow": {"type": "list", "elements": "str", "choices": list(WORDS)},
@@ -212,6 +226,9 @@ def tear_down(run: ModuleRun) -> dict[str, Any]:
     code = code_of(run.params)
     teardown = _teardown(run, code or CodeMap())
     done = teardown.done
+    if run.params["restore_archived"]:
+        archived = teardown.plan_restores()
+        unless_checking(run.check_mode, None, partial(teardown.request_restores, archived))
     teardown.check()
     unless_checking(run.check_mode, None, teardown.carry_out)
     saved = teardown.saved or teardown.plan_backup()

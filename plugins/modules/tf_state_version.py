@@ -11,6 +11,8 @@ version_added: 0.2.0
 description:
   - Makes an older version of a state the current one. It is written as a new version with a serial above that of all
     others, so no client and no saved plan takes it for one that it knew. Everything else in it stays, byte for byte.
+  - A version that cannot be given a new serial, such as one that OpenTofu encrypted, is restored byte for byte if
+    O(allow=reuse_serial).
   - Or brings back a state that was deleted, by removing its delete marker.
   - Or only tells by which resources two versions differ.
   - The first two are done while every client is kept out by its lock, and the digest of the state follows.
@@ -41,7 +43,8 @@ options:
   state:
     description:
       - V(restored) makes the content of the version O(version_id) current, whether the state exists or was deleted.
-        If it is current already, with the highest serial, nothing is changed.
+        If it is current already, with the highest serial, nothing is changed. Nor is it if it is current already and
+        its serial cannot be changed.
       - V(undeleted) brings back the version that was deleted, as it was. A state that exists is left as it is.
         Where removing the delete marker is denied, a copy is written over it.
       - V(compared) tells by which resources the version O(version_id) differs from another, and writes nothing. It
@@ -68,16 +71,22 @@ options:
       - What may be done although it was refused.
       - V(change_lineage) restores a version of another lineage than that of the state. So it is when a state was
         overwritten by one of something else.
+      - V(reuse_serial) restores a version that cannot be given a new serial, with the serial that it had. This is
+        needed for a version that OpenTofu encrypted, as its serial is encrypted, too. A version that can be given a
+        new serial gets one all the same. The serial of the state then goes back, or is one that another version has.
+        So clients take a plan that was saved at that serial for a current one, and refuse plans that were saved later.
+        Delete all saved plans, and let C(tofu plan) show the difference before anybody applies it.
     type: list
     elements: str
-    choices: [change_lineage]
+    choices: [change_lineage, reuse_serial]
 notes:
   - O(state=compared) needs C(s3:GetObjectVersion) on the state, and C(s3:GetObject) to compare with what it is now.
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
     and C(s3:PutObject) on the state, to undelete C(s3:DeleteObjectVersion) on it, C(dynamodb:GetItem) and
     C(dynamodb:PutItem) on the table, and what M(cornerstone.tfstate.tf_state_lock) needs to hold the lock."
   - A version of more than 128 MiB is not restored, as it is held in memory. It can be undeleted.
-  - A state that OpenTofu encrypted has its serial inside as well, and is not restored. It can be undeleted.
+  - A state that OpenTofu encrypted has its serial inside as well. It is restored only with O(allow=reuse_serial). Which
+    resources it has is not known.
   - Without O(encryption) the new version is encrypted as the current one was, or if that was deleted, as the restored
     one.
   - Run again after it was cut short, it goes on. Its lock may have to be released first.
@@ -178,6 +187,7 @@ added:
   description:
     - The addresses of resources that the state has now and had not before. With O(state=compared) those that
       O(version_id) has and the other has not.
+    - None if the addresses are not known, as where OpenTofu encrypted the state.
   returned: success
   type: list
   elements: str
@@ -186,6 +196,7 @@ removed:
   description:
     - The addresses of resources that the state had before and has not now. With O(state=compared) those that the other
       has and O(version_id) has not.
+    - None if the addresses are not known, as where OpenTofu encrypted the state.
   returned: success
   type: list
   elements: str
@@ -227,6 +238,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.version_restore import (
     CHANGE_LINEAGE,
     OPERATION,
+    REUSE_SERIAL,
     RestorePlan,
     VersionRestore,
 )
@@ -240,7 +252,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "version_id": {},
     "with_version_id": {},
     "lock_id": {},
-    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE]},
+    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE, REUSE_SERIAL]},
 }
 
 
@@ -294,8 +306,8 @@ def _result(path: str, plan: RestorePlan, is_changed: bool, diff: bool) -> dict[
         "lineage": plan.lineage,
         "serial": plan.serial,
         "serial_before": plan.serial_before,
-        "added": sorted(plan.after - plan.before),
-        "removed": sorted(plan.before - plan.after),
+        "added": _difference(plan.after, plan.before),
+        "removed": _difference(plan.before, plan.after),
         "digest": plan.digest,
     }
     if diff:
@@ -303,18 +315,24 @@ def _result(path: str, plan: RestorePlan, is_changed: bool, diff: bool) -> dict[
     return result
 
 
+def _difference(some: frozenset[str] | None, others: frozenset[str] | None) -> list[str] | None:
+    return None if some is None or others is None else sorted(some - others)
+
+
 def _comparison(path: str, plan: RestorePlan, with_version_id: str | None) -> dict[str, Any]:
     other = f"version {with_version_id}" if with_version_id else "the state now"
-    more, fewer = len(plan.after - plan.before), len(plan.before - plan.after)
+    before, after = plan.before or frozenset(), plan.after or frozenset()
+    more, fewer = len(after - before), len(before - after)
     msg = (
         f"version {plan.version_id} of {path} has {more} resources that {other} has not, and lacks {fewer} that it has"
     )
     return {"msg": msg}
 
 
-def _lines(serial: int | None, addresses: frozenset[str]) -> str:
+def _lines(serial: int | None, addresses: frozenset[str] | None) -> str:
     head = "no state" if serial is None else f"serial {serial}"
-    return "".join(f"{printable(line)}\n" for line in (head, *sorted(addresses)))
+    told = ["its resources are not known"] if addresses is None else sorted(addresses)
+    return "".join(f"{printable(line)}\n" for line in (head, *told))
 
 
 def main() -> None:

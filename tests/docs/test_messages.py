@@ -26,12 +26,14 @@ from tests.integration.conftest import behind_the_shim
 from tests.integration.module_runs import Task, through_core
 from tests.integration.scenarios import in_region
 from tests.integration.subject import MODULES, Subject
+from tests.integration.test_state_repair import KEY, LINEAGE, state
 from tests.integration.test_table import make
 from tests.playbooks.project import Project
 from tests.support.aws_defaults import aws_defaults
 from tests.support.aws_tables import CLASS_CHANGES, ENCRYPTION_CHANGES, AwsTables
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay, Reply, error, then
+from tests.support.http_relay import Answer, Body
+from tests.support.relay import Call, Proceed, Relay, Reply, error, then
 from tests.unit.plugins.module_utils._aws.test_client import (
     LISTED,
     WHO,
@@ -164,6 +166,46 @@ def missing_bucket(stage: Stage) -> str:
     return failed(result)
 
 
+def with_versions(stage: Stage, *bodies: bytes) -> list[str]:
+    """The bucket with these versions of a state, the oldest first."""
+    name, s3 = stage.bucket.name, stage.bucket.emulator.client("s3")
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return [s3.put_object(Bucket=name, Key=KEY, Body=body)["VersionId"] for body in bodies]
+
+
+def of_states(stage: Stage, module: str, **asked: Any) -> str:
+    connection = {"endpoint_url": stage.bucket.relay.url, "region": "us-east-1", "access_key": "test"}
+    task = Task(module, {**connection, "secret_key": "x", "bucket": stage.bucket.name, **asked})
+    (result,) = through_core([task])
+    return failed(result)
+
+
+def archived(stage: Stage, **asked: Any) -> str:
+    def in_glacier(_call: Call, proceed: Proceed) -> Answer:
+        answer = proceed()
+        archive = b"<StorageClass>GLACIER</StorageClass>"
+        body = re.sub(rb"<StorageClass>\w+</StorageClass>", b"", answer.body.read())
+        return answer.with_body(body.replace(b"<IsLatest>false", archive + b"<IsLatest>false"))
+
+    with_versions(stage, state(1), state(2))
+    stage.bucket.relay.on("ListObjectVersions", reply=in_glacier, times=math.inf)
+    stage.bucket.relay.on("RestoreObject", reply=lambda _call, _proceed: Answer(202, {}, Body(())))
+    return of_states(stage, "tf_backend_backup", backup=str(stage.folder / "backup"), **asked)
+
+
+def archived_version(stage: Stage) -> str:
+    (version, _current) = with_versions(stage, state(1), state(2))
+    stage.bucket.relay.on("GetObject", reply=error("InvalidObjectState", 403), times=math.inf)
+    return of_states(stage, "tf_state_version", key=KEY, state="compared", version_id=version)
+
+
+def encrypted_version(stage: Stage) -> str:
+    text = '{"serial":3,"lineage":"%s","meta":{},"encrypted_data":"x","encryption_version":"v0"}'
+    (version, _current) = with_versions(stage, (text % LINEAGE).encode(), state(7))
+    return of_states(stage, "tf_state_version", key=KEY, state="restored", version_id=version)
+
+
 def another_key(stage: Stage) -> str:
     make(stage.table, "ID")
     return stage.table.refused()
@@ -281,6 +323,10 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the table has lost its key": lost,
     "the KMS key is disabled": key_disabled,
     "the KMS key does not exist": lambda stage: stage.table.refused(kms_key_id="alias/nope"),
+    "versions are archived": archived,
+    "the restore of archived versions takes hours": lambda stage: archived(stage, restore_archived=True),
+    "an archived object is read": archived_version,
+    "OpenTofu encrypted a version": encrypted_version,
     "a setting may not be read": lambda stage: (
         stage.bucket.done() and stage.refused("GetBucketPolicy", error("AccessDenied", 403))
     ),
@@ -323,6 +369,6 @@ def test_a_message_says_what_to_do(case: str) -> None:
     """In its last part, in the imperative or by naming what is needed."""
     words = (
         *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
-        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes"),
+        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes", "delete all "),
     )
     assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

@@ -195,6 +195,8 @@ def test_who_backs_up_needs_exactly_this():
     keeps = actions_in("_backup", "storage") | {"s3:GetBucketPublicAccessBlock"}
     looks = {"s3:GetBucketPolicy"}
     assert actions(policy("Back up")) == saves | keeps | looks | FINDS | OF_VERSIONS | OF_TAGS
+    restores = actions_in("_backup", "archived") - {"s3:GetObject"}  # of a version
+    assert actions(json.loads(section(PAGE, "Back up")[1].text)) == restores == {"s3:RestoreObject"}
 
 
 def test_who_restores_needs_exactly_this():

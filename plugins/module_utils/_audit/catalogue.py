@@ -135,6 +135,12 @@ KINDS: dict[str, FindingKind] = {
     "state.unreadable": FindingKind(
         "high", "A state cannot be read", "What no client can parse, none can plan on. An older version may be whole."
     ),
+    "state.archived": FindingKind(
+        "high",
+        "A state is archived",
+        "Nobody can read it until S3 has restored it, which takes hours: every plan and apply fails. What is restored "
+        "from GLACIER or DEEP_ARCHIVE is a copy for some days.",
+    ),
     "state.lock_file_name": FindingKind(
         "high",
         "A state bears the name of a lock file",

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from glob import escape
 from typing import Any
 
-from .._core.commands import command, is_harmless, is_plain
+from .._core.commands import NO_COMMAND, command, in_note, is_harmless, is_plain, percent_encoded
 from .._core.printable import shortened
+from .._core.storage_classes import ARCHIVES, RESTORE_HOURS, TIERED
 from .._policy.document import MOVED
 from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
+from .hazards import archiving_rules
 
 FactRow = Mapping[str, Any]
 
@@ -32,6 +34,8 @@ EVERYTHING = "*"
 MANY, PART = 2, 0.1
 #: The number of entries that a detail names.
 NAMED = 5
+#: Of commands in notes.
+OPTIONS = {"--bucket", "--region", "--key", "--copy-source", "--storage-class"}
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -206,8 +210,51 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         if state.get("is_deleted") and path not in deleted:
             fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
             yield finding_of("state.deleted", path, "Its newest version is a delete marker.", fix)
+        elif state.get("is_archived"):
+            yield _archived(state, facts)
         elif state.get("is_readable") is False:
             yield finding_of("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
+
+
+def _archived(state: FactRow, facts: Facts) -> Finding:
+    path, storage_class = str(state["path"]), str(state.get("storage_class") or "an archive")
+    rules = archiving_rules(facts, state)
+    which = "rule " if len(rules) == 1 else "rules "
+    by = f" The lifecycle {which}{', '.join(sorted(rules))} moves states there." if rules else ""
+    is_copied = state.get("is_readable") and storage_class in ARCHIVES
+    until = "is read from a restored copy, which expires" if is_copied else "cannot be read until it is restored"
+    detail = f"It is in {storage_class}, and {until}.{by}"
+    return finding_of("state.archived", path, detail, _unarchive(path, storage_class, bool(is_copied), facts))
+
+
+def _unarchive(path: str, storage_class: str, is_copied: bool, facts: Facts) -> str:
+    """The request to restore it, and the copy in place that makes it last."""
+    bucket = str(facts["bucket"]["name"])
+    where = ("--bucket", bucket, "--region", str(facts["region"]), "--key", path)
+    to_copy = ("aws", "s3api", "copy-object", *where, "--copy-source", f"{bucket}/{percent_encoded(path)}")
+    copying: tuple[str, ...] = (*to_copy, "--storage-class", "STANDARD")
+    rule_first = "after the lifecycle rule is gone (bucket.archiving), and while nobody applies"
+    if is_copied:
+        fix = command(*copying, note=rule_first)
+    elif storage_class in ARCHIVES:
+        then = f"then, in {RESTORE_HOURS[storage_class]} hours, {rule_first}, copy it in place: "
+        fix = command(
+            *("aws", "s3api", "restore-object", *where, "--restore-request", "Days=7"),
+            note=then + " ".join(word if word in OPTIONS else in_note(word) for word in copying),
+        )
+    elif storage_class == TIERED:
+        note = "it can be read in 12 hours. Take states out of the archive tiers of the bucket, too"
+        fix = command("aws", "s3api", "restore-object", *where, "--restore-request", {}, note=note)
+    else:
+        fix = NO_COMMAND
+    return fix if fix != NO_COMMAND else list_archived(facts)
+
+
+def list_archived(facts: Facts) -> str:
+    listed = ("--bucket", facts["bucket"]["name"], "--region", facts["region"])
+    shown = ("--query", "Contents[].[StorageClass,Key]", "--output", "text")
+    note = "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object, which takes hours"
+    return command("aws", "s3api", "list-objects-v2", *listed, *shown, note=note)
 
 
 def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:

@@ -14,6 +14,7 @@ from .._core.commands import NO_COMMAND, Word, command, in_note
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
+from .._core.storage_classes import ARCHIVES
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement
@@ -21,8 +22,6 @@ from .._terraform.protocol import lock_file
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
 
-#: Storage classes whose objects have to be restored before anybody can read them, which takes hours.
-ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 #: The sizes of lock files in bytes: some 200 to 400, and more with a long name or working directory.
 SMALLEST_LOCK, LARGEST_LOCK = 100, 1000
 
@@ -78,6 +77,13 @@ def _frees_locks(rule: Mapping[str, Any], facts: Facts) -> bool:
     beside = [lock_file(state["path"]) for state in facts.get("states") or () if not state.get("is_deleted")]
     is_near = not prefix or any(path.startswith(prefix) for path in beside)
     return is_near and least < LARGEST_LOCK and most > SMALLEST_LOCK
+
+
+def archiving_rules(facts: Facts, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules of the lifecycle that archive this state."""
+    rules = (facts.get("bucket") or {}).get("lifecycle") or {}
+    about = {**facts, "states": [state]}
+    return {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, about)}
 
 
 def _archivings(bucket: Values, facts: Facts) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from .._core.commands import command, in_note
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from .._table import TABLE
 from .._table.existence import KEY
-from .contents import digests, locks, states
+from .contents import digests, list_archived, locks, states
 from .expectations import Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
@@ -153,7 +153,10 @@ def _shown(value: Any) -> str:
 
 
 def _unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    is_told = any(state.get("is_archived") for state in facts.get("states") or ())  # by state.archived
     for each in facts.get("unknown") or ():
+        if is_told and (each["what"], each.get("cause")) == ("states", "archived"):
+            continue
         fix = _remedy(str(each.get("cause")), facts, wanted)
         yield finding_of("audit.unknown", str(each["what"]), str(each["why"]), fix)
 
@@ -173,10 +176,7 @@ def _remedy(cause: str, facts: Facts, wanted: Expectations) -> str:
             "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
         )
     if cause == "archived":
-        listed = ("--bucket", facts["bucket"]["name"], "--region", facts["region"])
-        shown = ("--query", "Contents[].[StorageClass,Key]", "--output", "text")
-        note = "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object, which takes hours"
-        return command("aws", "s3api", "list-objects-v2", *listed, *shown, note=note)
+        return list_archived(facts)
     return wanted.play("audit", note=REMEDIES.get(cause, "after you have fixed what the detail names"))
 
 

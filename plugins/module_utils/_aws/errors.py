@@ -88,8 +88,11 @@ ADVICE = {
     "as one of the account's own namespace (<prefix>-<account id>-<region>-an)",
     "BucketAlreadyOwnedByYou": "you have a bucket of that name already, which cannot be seen from here: is it in "
     "another region? If it was made this moment, run again",
-    "InvalidObjectState": "it is archived: request its restore with aws s3api restore-object, and run again when that "
-    "is done, which takes hours",
+    **dict.fromkeys(
+        ("InvalidObjectState", "ObjectNotInActiveTierError"),
+        "it is archived: request its restore with aws s3api restore-object, and run again when that is done, which "
+        "takes hours",
+    ),
     INCOMPLETE: "the answer of this store is incomplete, so the setting is unknown",
     "400": "AWS gives no reason: the session token may be expired or of another partition, or the region wrong",
     "TooManyBuckets": "the account has as many buckets as its quota allows: ask AWS for more",
@@ -127,7 +130,7 @@ SSE_C = "stored using a form of Server Side Encryption"
 CAUSES = {
     "denied": DENIED,
     "unsupported": {*UNSUPPORTED, INCOMPLETE},
-    "archived": {"InvalidObjectState"},
+    "archived": {"InvalidObjectState", "ObjectNotInActiveTierError"},
     "busy": {*THROTTLED, *BROKEN},
 }
 
@@ -165,6 +168,8 @@ NOT_TAKEN = DENIED | UNSUPPORTED | {"InvalidRequest", "BadRequest"}
 DONE = {
     "delete_bucket": NO_SUCH_BUCKET,
     "delete_table": {"ResourceNotFoundException"},
+    # In progress, or the object can be read already.
+    "restore_object": {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"},
 }
 
 

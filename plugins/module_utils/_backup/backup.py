@@ -5,19 +5,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .._aws.errors import NO_SUCH_VERSION
+from .._aws.errors import NO_SUCH_VERSION, cause_of
 from .._aws.protocols import BackendClient
 from .._core.model import Call, Failure, Target, TfstateError, WriteCallback, no_op
 from .._engine.guard import Refused
 from .._state.inspection import etag_md5
+from .archived import Archived, archived_among, unreadable
 from .bodies import Measure, Measured, damaged
 from .inventory import items, name_of, raw_items_of, versions
-from .manifest import MANIFEST, Entry, Identity, Listed, Manifest, RawItem, grown, is_same, manifest_of, some, text_of
+from .manifest import (
+    MANIFEST,
+    Entry,
+    Identity,
+    Listed,
+    Manifest,
+    RawItem,
+    Skipped,
+    grown,
+    inserted,
+    is_same,
+    manifest_of,
+    some,
+    text_of,
+)
 from .storage import PIECE, Storage, rewriting, scratch
 
 #: How often versions that were written during the backup are fetched, too.
@@ -80,6 +95,12 @@ class Backup:
     keeps_items: bool = False
     #: Called for each version that was saved.
     on_saved: WriteCallback = no_op
+    #: Whether archived versions are left out. What is current never is.
+    skips_archived: bool = False
+    #: Advice: what leaves archived versions out.
+    how_to_skip: str = "skip_archived: true to leave them out of the backup"
+    #: The versions whose restore this run requests.
+    requested: set[Identity] = field(default_factory=set)
 
     def check(self) -> tuple[str | None, Manifest | None]:
         """The existing manifest, as text and parsed. Raises TfstateError if this backend must not be saved there."""
@@ -119,15 +140,50 @@ class Backup:
             None if held is None else tuple(each for each in held if not self.excludes_item(each)),
         )
 
+    # Archived versions.
+
+    def plan_restores(self) -> list[Archived]:
+        """The archived versions that are not in the backup, and whose restore nobody has requested."""
+        _text, known = self.check()
+        archived = archived_among(self.aws, self.bucket, self._due(known, self.contents(), ()))
+        found = [each for each in archived if not each.is_requested]
+        self.requested.update(each.version.identity for each in found)
+        return found
+
+    def check_archived(self, listed: Iterable[Listed]) -> None:
+        """Raises Refused if archived versions that are not in the backup keep it from being complete."""
+        _text, known = self.check()
+        saved = known.identities if known else frozenset()
+        self._readable([each for each in listed if not self.excludes(each) and each.identity not in saved])
+
+    def _readable(self, due: Sequence[Listed]) -> tuple[list[Listed], list[Skipped]]:
+        """The versions to save, and those that are skipped."""
+        skipped = self._skipped(archived_among(self.aws, self.bucket, due))
+        names = {each.identity for each in skipped}
+        return [each for each in due if each.identity not in names], skipped
+
+    def _skipped(self, archived: Iterable[Archived]) -> list[Skipped]:
+        """Raises Refused for archived versions that must not be skipped."""
+        found = [
+            replace(each, is_requested=each.is_requested or each.version.identity in self.requested)
+            for each in archived
+        ]
+        needed = [each for each in found if each.version.is_latest or not self.skips_archived]
+        if needed:
+            raise Refused(unreadable(needed, self.how_to_skip))
+        return [Skipped(*each.version.identity, each.version.size, each.tier) for each in found]
+
+    # The backup.
+
     def plan(self) -> BackupResult:
         """The result of a backup, from listings alone."""
         (_text, known), now = self.check(), self.contents()
-        due = self._due(known, now, self._damaged(known))
+        due, skipped = self._readable(self._due(known, now, self._damaged(known)))
         self.check_sizes(due)
         entries = tuple(Entry(*each.identity, is_delete_marker=each.is_delete_marker, size=each.size) for each in due)
         known_ones = known.identities if known else frozenset()
         grown_by = [each for each in entries if each.identity not in known_ones]
-        manifest = self._manifest(known, grown_by, now)
+        manifest = self._manifest(known, grown_by, now, skipped)
         return BackupResult(manifest, entries, bool(due) or known is None or not is_same(known, manifest))
 
     def carry_out(self) -> BackupResult:
@@ -137,15 +193,18 @@ class Backup:
         was_damaged = bool(broken)
         manifest = known or self._manifest(None, (), now)
         fetched: list[Entry] = []
+        skipped: list[Skipped] = []
         for _unused in range(ROUNDS):
-            due = self._due(manifest, now, broken)
+            names = {each.identity for each in skipped}
+            due, more_skipped = self._readable([e for e in self._due(manifest, now, broken) if e.identity not in names])
             self.check_sizes(due)
-            more, gone = self._fetch(due)
+            more, gone, late = self._fetch(due)
+            skipped += [*more_skipped, *self._skipped(late)]
             broken -= {entry.identity for entry in more}
             fetched += more
             known_ones = manifest.identities
             new = [entry for entry in more if entry.identity not in known_ones]
-            manifest = self._manifest(self._replaced(manifest, more), new, now)
+            manifest = self._manifest(self._replaced(manifest, more), new, now, skipped)
             before, now = now, self.contents()
             self._check_gone(gone, now)
             if now.identities == before.identities and now.items == before.items:
@@ -154,7 +213,7 @@ class Backup:
             self._check_whole(manifest)
         if known is None or not is_same(known, manifest):
             self._write_manifest(manifest, text)
-        missed = len(now.identities - manifest.identities)
+        missed = len(now.identities - manifest.identities - {each.identity for each in manifest.skipped})
         return BackupResult(
             manifest, tuple(fetched), bool(fetched) or known is None or not is_same(known, manifest), missed
         )
@@ -185,15 +244,25 @@ class Backup:
         found = {entry.identity: entry for entry in fetched}
         return replace(manifest, entries=tuple(found.get(each.identity, each) for each in manifest.entries))
 
-    def _manifest(self, known: Manifest | None, more: Sequence[Entry], now: BackendContents) -> Manifest:
+    def _manifest(
+        self, known: Manifest | None, more: Sequence[Entry], now: BackendContents, skipped: Iterable[Skipped] = ()
+    ) -> Manifest:
         """Adds versions and never removes any."""
         base = known or Manifest(self.bucket.name, self.bucket.region, self.bucket.account_id, self.table, "")
+        were_skipped = {each.identity: each for each in base.skipped}
+        late = [each for each in more if each.identity in were_skipped]
+        entries = inserted(base.entries, late, now.versions)
+        entries = [*grown(entries, [each for each in more if each.identity not in were_skipped], now.current)]
+        left_out = were_skipped | {each.identity: each for each in skipped}
+        for each in entries:
+            left_out.pop(each.identity, None)
         return replace(
             base,
             table=base.table or self.table,
             account_id=base.account_id or self.bucket.account_id,
-            entries=grown(base.entries, more, now.current),
+            entries=tuple(entries),
             items=self._items(base, now),
+            skipped=tuple(sorted(left_out.values(), key=lambda each: (each.key, each.last_modified, each.version_id))),
         )
 
     def _items(self, base: Manifest, now: BackendContents) -> tuple[RawItem, ...]:
@@ -213,12 +282,16 @@ class Backup:
         if self.storage.manifest() != text:
             raise TfstateError(f"{MANIFEST} in {self.storage.url} reads back other than it was written")
 
-    def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str]]:
-        """The fetched versions, and those that no longer exist, for instance because lifecycle expired them."""
+    def _fetch(self, due: Sequence[Listed]) -> tuple[list[Entry], dict[Identity, str], list[Archived]]:
+        """The fetched versions, and those that no longer exist, for instance because lifecycle expired them.
+
+        And those that turn out to be archived: a restored copy expires, and other stores may not list a storage class.
+        """
         found = self.aws.together([partial(self._fetch_version, each) for each in due]) if due else []
         both = [*zip(due, found, strict=True)]
         gone = {each.identity: f"{each} {_UNSAVED}: {answer}" for each, answer in both if isinstance(answer, Failure)}
-        return [each for each in found if isinstance(each, Entry)], gone
+        archived = [each for each in found if isinstance(each, Archived)]
+        return [each for each in found if isinstance(each, Entry)], gone, archived
 
     @staticmethod
     def _check_gone(gone: Mapping[Identity, str], now: BackendContents) -> None:
@@ -226,7 +299,7 @@ class Backup:
         for identity in gone.keys() & now.identities:
             raise TfstateError(gone[identity])
 
-    def _fetch_version(self, each: Listed) -> Entry | Failure:
+    def _fetch_version(self, each: Listed) -> Entry | Failure | Archived:
         if each.is_delete_marker:
             return Entry(*each.identity, is_delete_marker=True)
         self.aws.renew()
@@ -235,6 +308,8 @@ class Backup:
             answer = self.aws.stream(fetch, rewriting(body))
             if isinstance(answer, Failure) and answer.code in NO_SUCH_VERSION:
                 return answer
+            if isinstance(answer, Failure) and cause_of(answer) == "archived":
+                return Archived(each, each.storage_class or answer.code)
             if isinstance(answer, Failure):
                 raise TfstateError(f"{each} {_UNSAVED}: {answer}")
             found = _measure(body)

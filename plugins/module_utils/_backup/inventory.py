@@ -72,6 +72,7 @@ def _listed(listed: Any, is_marker: bool) -> Listed:
         listed.get("Size", 0),
         bool(listed["IsLatest"]),
         is_marker,
+        listed.get("StorageClass"),
     )
 
 

@@ -21,6 +21,8 @@ MANIFEST = "backup.json"
 FORMAT = 1
 #: Messages name at most this many objects.
 NAMED = 5
+#: The members of a manifest that are lists.
+LISTS = ("entries", "items", "skipped")
 
 #: Identifies a version. Unversioned objects differ only in time and content.
 Identity: TypeAlias = tuple[str, str, str, str | None]
@@ -39,6 +41,7 @@ class Listed:
     size: int
     is_latest: bool
     is_delete_marker: bool
+    storage_class: str | None = None
 
     @property
     def identity(self) -> Identity:
@@ -72,6 +75,26 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """An archived version that is not in the backup."""
+
+    key: str
+    version_id: str
+    last_modified: str
+    etag: str | None
+    size: int
+    #: Its storage class, or archive tier.
+    storage_class: str
+
+    @property
+    def identity(self) -> Identity:
+        return (self.key, self.version_id, self.last_modified, self.etag)
+
+    def __str__(self) -> str:
+        return f"version {self.version_id} of {self.key} ({self.storage_class})"
+
+
+@dataclass(frozen=True)
 class Manifest:
     bucket: str
     region: str
@@ -80,6 +103,8 @@ class Manifest:
     taken_at: str
     entries: tuple[Entry, ...] = ()
     items: tuple[RawItem, ...] = ()
+    #: Without these the backup is complete. They stay named until they are saved.
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def identities(self) -> frozenset[Identity]:
@@ -108,6 +133,7 @@ class Manifest:
             "delete_markers": len([entry for entry in self.entries if entry.is_delete_marker]),
             "bytes": sum(entry.size for entry in self.entries),
             "items": len(self.items),
+            "skipped": len(self.skipped),
         }
 
 
@@ -124,6 +150,17 @@ def oldest_first(versions: Iterable[Listed], markers: Iterable[Listed]) -> list[
     return sorted(both, key=lambda each: (each.key, each.is_latest, each.last_modified))
 
 
+def inserted(known: Iterable[Entry], late: Sequence[Entry], listed: Sequence[Listed]) -> list[Entry]:
+    """Adds `late`, which earlier backups skipped, each where `listed`, the versions of the bucket, have it."""
+    found = [*known]
+    for entry in reversed(late):
+        of_key = [each.identity for each in listed if each.key == entry.key]
+        newer = {*of_key[of_key.index(entry.identity) + 1 :]}
+        places = (place for place, each in enumerate(found) if each.identity in newer)
+        found.insert(next(places, len(found)), entry)
+    return found
+
+
 def grown(known: Iterable[Entry], more: Iterable[Entry], current: Collection[Identity] = ()) -> tuple[Entry, ...]:
     """Adds `more`, which were written after those that are known.
 
@@ -138,9 +175,10 @@ def is_same(one: Manifest, other: Manifest) -> bool:
 
 
 def text_of(manifest: Manifest) -> str:
-    about = {name: value for name, value in asdict(manifest).items() if name not in ("entries", "items")}
+    about = {name: value for name, value in asdict(manifest).items() if name not in LISTS}
+    skipped = {"skipped": [asdict(each) for each in manifest.skipped]} if manifest.skipped else {}
     rows = {"versions": [*map(_row, manifest.entries)], "items": [_packed(item) for item in manifest.items]}
-    return json.dumps({"format": FORMAT, **about, **rows}, indent=1, sort_keys=False) + "\n"
+    return json.dumps({"format": FORMAT, **about, **rows, **skipped}, indent=1, sort_keys=False) + "\n"
 
 
 def manifest_of(text: str, where: str) -> Manifest:
@@ -154,9 +192,10 @@ def manifest_of(text: str, where: str) -> Manifest:
         check_members(data)
     except WrongMember as wrong:
         raise Invalid(f"{where} is not a backup that can be restored: in {MANIFEST}, {wrong}") from None
-    about = {each.name: data[each.name] for each in fields(Manifest) if each.name not in ("entries", "items")}
+    about = {each.name: data[each.name] for each in fields(Manifest) if each.name not in LISTS}
     entries = tuple(Entry(**row) for row in data["versions"])
-    return Manifest(**about, entries=entries, items=tuple(_unpacked(item) for item in data["items"]))
+    skipped = tuple(Skipped(**row) for row in data.get("skipped", ()))
+    return Manifest(**about, entries=entries, items=tuple(_unpacked(item) for item in data["items"]), skipped=skipped)
 
 
 def _check_format(data: Any, where: str) -> None:

@@ -74,6 +74,7 @@ ABOUT: dict[str, Rule] = {
     "taken_at": TEXT,
     "versions": LIST,
     "items": LIST,
+    "skipped": LIST,
 }
 #: Of a version; the required members first.
 REQUIRED = ("key", "version_id", "last_modified")
@@ -91,16 +92,24 @@ VERSION: dict[str, Rule] = {
     "encryption": OBJECT,
 }
 METADATA = "Metadata"
+#: Of an archived version that is not in the backup; all are required.
+SKIPPED: dict[str, Rule] = {
+    **{name: VERSION[name] for name in (*REQUIRED, "etag", "size")},
+    "storage_class": SOME_TEXT,
+}
 
 
 def check_members(data: Any) -> None:
     """Raises WrongMember for the first member that is invalid."""
     _check("the manifest", data, OBJECT)
-    _check_names("", data, ABOUT, ABOUT)
+    _check_names("", data, ABOUT, [name for name in ABOUT if name != "skipped"])
     for place, version in enumerate(data["versions"]):
         _check_version(f"versions[{place}]", version)
     for place, item in enumerate(data["items"]):
         _check_item(f"items[{place}]", item)
+    for place, skipped in enumerate(data.get("skipped", ())):
+        _check(f"skipped[{place}]", skipped, OBJECT)
+        _check_names(f"skipped[{place}]", skipped, SKIPPED, SKIPPED)
     _check_once(data["versions"])
 
 

@@ -132,6 +132,7 @@ class Restore:
         there = [key for key, each in listed.items() if not each[-1].is_delete_marker]
         division = divide(self.to.storage, scope, self.manifest.histories(), there)
         self._leave_out(division)
+        self._warn_of_skipped(scope)
         wanted = division.wanted
         digests = self._digests(scope)
         stateless = [name_of(raw) for path, raw in digests.items() if path not in wanted]
@@ -177,6 +178,14 @@ class Restore:
             self.to.aws.warnings.append(
                 f"{some(division.conflicting)} in the backup holds a state under the name of the lock file of another "
                 "state, which is restored or there, and was left out: restore it alone, with keys, into another bucket"
+            )
+
+    def _warn_of_skipped(self, scope: Scope) -> None:
+        skipped = [str(each) for each in self.manifest.skipped if scope.takes(each.key)]
+        if skipped:
+            self.to.aws.warnings.append(
+                f"the backup is not complete: archived versions were skipped when it was made, and are not restored: "
+                f"{some(skipped)}"
             )
 
     def _digests(self, scope: Scope) -> dict[str, RawItem]:

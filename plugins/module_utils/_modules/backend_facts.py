@@ -222,10 +222,13 @@ class _Backend:
 
     def _count(self, what: str, failures: Iterable[Failure | None]) -> None:
         """Names what many objects have in common once."""
-        found = [failure for failure in failures if failure]
-        if found:
+        by_cause: dict[str, list[Failure]] = {}
+        for failure in failures:
+            if failure:
+                by_cause.setdefault(cause_of(failure), []).append(failure)
+        for cause, found in by_cause.items():
             what_else = f"{len(found)} could not be read, such as {found[0]}"
-            self._unknown(what, found[0] if len(found) == 1 else what_else, cause_of(found[0]))
+            self._unknown(what, found[0] if len(found) == 1 else what_else, cause)
 
 
 def _size(answer: Any) -> dict[str, int | None]:

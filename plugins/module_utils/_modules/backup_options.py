@@ -15,6 +15,7 @@ from .entry import connection_of, target_of
 
 SCHEME = "s3://"
 BACKUP_OPTIONS: dict[str, dict[str, Any]] = {"backup": {}, "backup_region": {}, "backup_account_id": {}}
+RESTORE_ARCHIVED: dict[str, dict[str, Any]] = {"restore_archived": {"type": "bool", "default": False}}
 
 
 def storage_of(params: Params, on_write: WriteCallback) -> Storage:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from .._aws.errors import cause_of
+from .._core.storage_classes import ARCHIVES
 from .._repair.digest_check import Digest
 from .._state.inspection import Inspection, ObservedLock
-from .._state.listing import Objects, Version, Versions
+from .._state.listing import Object, Objects, Version, Versions
 from .._terraform.protocol import LockInfo, id_hash
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState
@@ -37,16 +39,24 @@ def state_row(
         "is_encrypted": document and document.is_encrypted,
         "is_deleted": False,
         "is_readable": look and look.is_readable,
+        "is_archived": _is_archived(each, look),
+        "storage_class": each.storage_class,
         "problem": str(problem) if problem else None,
     }
 
 
+def _is_archived(each: Object, look: Inspection | None) -> bool:
+    """Whether it is in an archive. It can then be read for as long as a restored copy of it is there."""
+    return each.storage_class in ARCHIVES or bool(look and look.failure and cause_of(look.failure) == "archived")
+
+
 _UNREAD = dict.fromkeys(("lineage", "serial", "terraform_version", "resources", "data_resources", "is_encrypted"))
+_NOWHERE = {"is_archived": False, "storage_class": None}
 
 
 def deleted_row(scope: Scope, path: str, kept: Sequence[Version], versions: Versions) -> dict[str, Any]:
     about = {**_about(scope, path, versions), "size": None, "last_modified": _iso(kept[0].last_modified)}
-    return {**about, **_UNREAD, "is_deleted": True, "is_readable": None, "problem": None}
+    return {**about, **_UNREAD, "is_deleted": True, "is_readable": None, **_NOWHERE, "problem": None}
 
 
 def _about(scope: Scope, path: str, versions: Versions | None) -> dict[str, Any]:
@@ -70,6 +80,7 @@ def _version(version: Version) -> dict[str, Any]:
         "size": None if version.is_delete_marker else version.size,
         "is_latest": version.is_latest,
         "is_delete_marker": version.is_delete_marker,
+        "storage_class": version.storage_class,
     }
 
 

@@ -1,6 +1,9 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Restores a version of a state: as a new version with the highest serial, or by removing the delete marker."""
+"""Restores a version of a state: as a new version with the highest serial, or by removing the delete marker.
+
+A version whose serial cannot be changed is restored byte for byte, if that is allowed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 
 from .._aws.errors import DENIED, MAYBE_UNSEEN
 from .._aws.protocols import BackendClient
-from .._core.model import Call, CallFailed, Failure, TfstateError
+from .._core.model import Call, CallFailed, Failure, Invalid, TfstateError
 from .._engine.guard import Refused
 from .._locks.locking import UNMET
 from .._locks.maintenance import exclusive
@@ -27,20 +30,22 @@ from .digest_item import DigestItem, digest_of, put_digest
 #: The operation in its locks.
 OPERATION = "restore"
 CHANGE_LINEAGE = "change_lineage"
+#: Permits to restore a version with the serial that it had, if it cannot be given a new one.
+REUSE_SERIAL = "reuse_serial"
 #: The encryption parameters of GetObject and PutObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """How the state gets the content of a version. `before`, `after`: addresses of instances."""
+    """How the state gets the content of a version. `before`, `after`: addresses of instances; None: not known."""
 
     version_id: str
     lineage: str | None
     serial: int | None
     serial_before: int | None
-    before: frozenset[str]
-    after: frozenset[str]
+    before: frozenset[str] | None
+    after: frozenset[str] | None
     #: The new digest; None without a table.
     digest: str | None
     #: The existing digest.
@@ -92,15 +97,14 @@ class VersionRestore:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
         document = None if content.is_unjudged else _readable(content, newest.version.version_id)
-        before = current.addresses if current else frozenset()
         lineage, serial = (document.lineage, document.serial) if document else (None, None)
         return RestorePlan(
             newest.version.version_id,
             lineage,
             serial,
             serial if current else None,
-            before,
-            content.addresses,
+            _addresses(current),
+            _addresses(content),
             content.md5 if item else None,
             item,
             markers=() if current else history.markers,
@@ -112,24 +116,41 @@ class VersionRestore:
         wanted = self._version(version_id, keeps=True)
         document = _readable(wanted, version_id)
         self._check_lineage(history, current, document)
-        serial_before = current.document.serial if current and current.document else None
-        serial, body = serial_before, None
-        if not (current and serial == history.highest_serial and current.md5 == _md5(_numbered(wanted, serial))):
-            serial = history.highest_serial + 1
-            body = _numbered(wanted, serial)
+        body, serial = self._body_and_serial(history, current, wanted, document, version_id)
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
         return RestorePlan(
             version_id,
             document.lineage,
             serial,
-            serial_before,
-            current.addresses if current else frozenset(),
-            wanted.addresses,
+            _serial_of(current),
+            _addresses(current),
+            _addresses(wanted),
             (current.md5 if current and body is None else _md5(body or b"")) if item else None,
             item,
             body,
             terms=condition | self._encrypted_like(current or wanted),
         )
+
+    def _body_and_serial(
+        self, history: History, current: Content | None, wanted: Content, document: Document, version_id: str
+    ) -> tuple[bytes | None, int | None]:
+        """The body to write and its serial; no body if the state has that content already."""
+        known, highest = _serial_of(current), history.highest_serial
+        try:
+            if current and known == highest and current.md5 == _md5(_numbered(wanted, known)):
+                return None, known
+            return _numbered(wanted, highest + 1), highest + 1
+        except Invalid as reason:  # its serial cannot be changed
+            if current and current.md5 == wanted.md5:
+                return None, document.serial
+            if REUSE_SERIAL not in self.allow:
+                raise Refused(
+                    f"version {version_id} cannot be given a new serial: {reason}. allow: [{REUSE_SERIAL}] restores it "
+                    f"byte for byte, with the serial {document.serial}; the highest serial of the state is {highest}. "
+                    "Clients then take a plan that was saved at that serial for a current one, and refuse plans that "
+                    "were saved later: delete all saved plans first"
+                ) from None
+            return wanted.body, document.serial
 
     def _check_lineage(self, history: History, current: Content | None, wanted: Document) -> None:
         newest = history.newest.document if history.newest else None
@@ -231,6 +252,18 @@ def _addressed(content: Content, version_id: str) -> Document:
     if document.version != CURRENT:
         raise Refused(f"what version {version_id} holds is not known: a client encrypted it, or an old client wrote it")
     return document
+
+
+def _serial_of(content: Content | None) -> int | None:
+    return content.document.serial if content and content.document else None
+
+
+def _addresses(content: Content | None) -> frozenset[str] | None:
+    """None if they cannot be known: a client encrypted the state, an old client wrote it, or it is too large."""
+    if content is None:
+        return frozenset()
+    is_unknown = content.is_unjudged or (content.document and content.document.version != CURRENT)
+    return None if is_unknown else content.addresses
 
 
 def _numbered(content: Content, serial: int | None) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION
+from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION, cause_of
 from .._aws.protocols import BackendClient, BackendReader
 from .._core.model import CallFailed, Failure, Invalid, Response
 from .._terraform.scope import Scope
@@ -20,8 +20,6 @@ from .listing import Version, every_version_of
 
 #: A state that is written again is held in memory more than once.
 LARGEST = 128 * 1024 * 1024
-#: The error code of an archived version.
-ARCHIVED = "InvalidObjectState"
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _inspect(aws: BackendReader, scope: Scope, path: str, version: Version) -> I
 
 
 def _state_version(aws: BackendClient, version: Version, inspection: Inspection) -> StateVersion:
-    if inspection.failure and inspection.failure.code != ARCHIVED:
+    if inspection.failure and cause_of(inspection.failure) != "archived":
         raise CallFailed(inspection.failure)
     if inspection.failure:
         aws.warnings.append(f"version {version.version_id} is archived: its serial is not known")

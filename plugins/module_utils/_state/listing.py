@@ -39,6 +39,7 @@ class Object:
     path: str
     size: int
     last_modified: datetime
+    storage_class: str | None = None
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Version:
     size: int
     is_latest: bool
     is_delete_marker: bool
+    storage_class: str | None = None
 
 
 @dataclass
@@ -120,7 +122,7 @@ def objects(aws: BackendReader, scope: Scope) -> Objects | Failure:
                 is_folder = path.endswith("/") and each["Size"] == 0  # which the console makes
                 if path != LEASE and not is_folder and (scope.takes(path) or scope.takes(each["Key"])):
                     place = found.lock_files if each["Key"] != path else found.states
-                    place[path] = Object(path, each["Size"], each["LastModified"])
+                    place[path] = Object(path, each["Size"], each["LastModified"], each.get("StorageClass"))
     _sort_out(aws, scope, found)
     return found
 
@@ -218,7 +220,12 @@ def _versions_on(page: Response) -> list[tuple[str, Version]]:
 
 def _version(answer: Any, is_marker: bool) -> Version:
     return Version(
-        answer["VersionId"], answer["LastModified"], answer.get("Size", 0), bool(answer["IsLatest"]), is_marker
+        answer["VersionId"],
+        answer["LastModified"],
+        answer.get("Size", 0),
+        bool(answer["IsLatest"]),
+        is_marker,
+        answer.get("StorageClass"),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .._aws.clock import clock
-from .._aws.errors import NO_SUCH_VERSION
+from .._aws.errors import NO_SUCH_VERSION, cause_of
 from .._backup.manifest import Listed, some
 from .._bucket import BUCKET
 from .._core.model import Call, Failure, Params, Target
@@ -43,6 +43,8 @@ def failed_checks(plan: TeardownPlan, request: TeardownRequest) -> Iterator[str]
     yield from _retention_checks(plan)
     yield from _resource_checks(plan, request)
     unread = [each.failure for each in plan.impact.looks.values() if each.failure]
+    if request.has_backup:  # which tells what archived objects need
+        unread = [each for each in unread if cause_of(each) != "archived"]
     if unread:
         yield f"what cannot be read can be neither named nor saved: {unread[0]}"
     if plan.others and not plan.keeps_table:

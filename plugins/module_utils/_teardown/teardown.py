@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 
 from .._aws.errors import BROKEN
+from .._backup.archived import Archived, request_restores
 from .._backup.backup import Backup, BackupResult
 from .._backup.inventory import items, of_bucket, raw_items_of, versions, versions_of_lease
 from .._backup.manifest import Identity, Listed, some
@@ -33,6 +34,8 @@ from .._table import TABLE
 from .checks import absent
 from .plan import TeardownPlan
 
+#: Permits to delete archived versions, which the backup then lacks.
+DELETE_ARCHIVED = "delete_archived"
 #: The maximum number of versions in one DeleteObjects.
 BATCH = 1000
 #: How long a policy can take to be enforced everywhere.
@@ -49,10 +52,16 @@ class Teardown:
     #: What was done, which a failing run returns.
     done: list[str] = field(default_factory=list)
     locked: set[str] = field(default_factory=set)
+    #: The archived versions whose restore this run requests.
+    requested: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.aws, self.bucket, self.state_locks = self.plan.aws, self.plan.bucket, self.plan.state_locks
         self.locked |= self.plan.locked
+
+    @property
+    def deletes_archived(self) -> bool:
+        return DELETE_ARCHIVED in self.allow
 
     @property
     def _backup(self) -> Backup | None:
@@ -67,12 +76,22 @@ class Teardown:
             self._is_ours,
             self.state_locks.has_item,
             keeps_items=self.plan.is_begun or not self.plan.has_bucket,
+            skips_archived=self.deletes_archived,
+            how_to_skip=f"allow: [{DELETE_ARCHIVED}] to delete them without a backup",
+            requested=self.requested,
         )
+
+    def plan_restores(self) -> list[Archived]:
+        """The archived versions to request the restore of, so that they can be saved."""
+        return self._backup.plan_restores() if self._backup else []
+
+    def request_restores(self, archived: Sequence[Archived]) -> None:
+        request_restores(self.aws, self.bucket, archived)
 
     def check(self) -> None:
         """Raises TfstateError if the backup or the write block would fail. It only reads."""
         if self._backup:
-            self._backup.check()
+            self._backup.check_archived(self.plan.versions)
             self._backup.check_sizes(self.plan.versions)
         if self.plan.has_bucket and self.plan.paths and not self.plan.is_begun:
             write_block(self.aws, self.bucket)
@@ -157,6 +176,8 @@ class Teardown:
 
     def _empty(self) -> None:
         saved = self.saved.manifest.identities if self.saved else frozenset()
+        if self.saved and self.deletes_archived:
+            saved |= {each.identity for each in self.saved.manifest.skipped}
         self._delete_versions([each for each in self._remaining(saved) if not each.is_latest])
         self._check_locks()
         self._delete_versions(self._remaining(saved))

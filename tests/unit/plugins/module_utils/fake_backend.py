@@ -48,7 +48,15 @@ from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, READ_VERBS, Bucket
 
 #: As often as botocore sends a request whose connection breaks off.
 ATTEMPTS = 5
-STATUS = {"404": 404, "NoSuchKey": 404, "NoSuchVersion": 404, "PreconditionFailed": 412, "AccessDenied": 403}
+STATUS = {
+    "404": 404,
+    "NoSuchKey": 404,
+    "NoSuchVersion": 404,
+    "PreconditionFailed": 412,
+    "AccessDenied": 403,
+    "InvalidObjectState": 403,
+    "RestoreAlreadyInProgress": 409,
+}
 
 
 class PolicyNotFoundException(botocore.exceptions.ClientError):  # type: ignore[misc]
@@ -185,11 +193,37 @@ class FakeBackend(FakeAws):
     def _listed(self, params: Any) -> list[dict[str, Any]]:
         prefix = params.get("Prefix", "")
         found = [each for each in self._bucket(params).objects if each["Key"].startswith(prefix)]
-        names = ("Key", "VersionId", "IsLatest", "LastModified", "Size", "ETag", "Marker")
+        names = ("Key", "VersionId", "IsLatest", "LastModified", "Size", "ETag", "Marker", "StorageClass")
         return sorted(({name: each[name] for name in names if name in each} for each in found), key=lambda e: e["Key"])
+
+    def archive(self, bucket: str, key: str, version_id: str, storage_class: str, tier: str | None = None) -> None:
+        """As a lifecycle rule does, or INTELLIGENT_TIERING by itself, which no listing shows."""
+        found = self._found({"Bucket": bucket, "Key": key, "VersionId": version_id}, "NoSuchKey")
+        found |= {"StorageClass": storage_class, **({"ArchiveStatus": tier} if tier else {})}
+
+    def complete_restores(self, bucket: str) -> None:
+        """As hours after they were requested."""
+        for each in self.buckets[bucket].objects:
+            if "Restore" in each and "ArchiveStatus" in each:
+                del each["ArchiveStatus"], each["Restore"]
+            elif "Restore" in each:
+                each["Restore"] = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2035 00:00:00 GMT"'
+
+    def _s3_restore_object(self, params: Any) -> None:
+        found = self._found(params, "NoSuchKey")
+        if not _is_archived(found):
+            raise Rejected("InvalidObjectState", "Restore is not allowed for the object's current storage class")
+        if "Restore" in found:
+            raise Rejected("RestoreAlreadyInProgress")
+        has_days = "Days" in params["RestoreRequest"]
+        if has_days == ("ArchiveStatus" in found):
+            raise Rejected("InvalidArgument" if has_days else "MalformedXML")
+        found["Restore"] = 'ongoing-request="true"'
 
     def _s3_get_object(self, params: Any) -> Any:
         found = self._found(params, "NoSuchKey")
+        if _is_archived(found):
+            raise Rejected("InvalidObjectState")
         body = found["Body"]
         answer = {**_head(found), "Body": Content(body), "ContentLength": len(body)}
         if "Range" not in params:
@@ -352,7 +386,13 @@ def _now() -> datetime:
 
 def _head(found: Mapping[str, Any]) -> dict[str, Any]:
     named = ("ETag", "LastModified", "VersionId", "ContentType", "ServerSideEncryption", "SSEKMSKeyId")
-    return {name: found[name] for name in named if name in found}
+    of_archives = ("StorageClass", "ArchiveStatus", "Restore")
+    return {name: found[name] for name in (*named, *of_archives) if name in found}
+
+
+def _is_archived(found: Mapping[str, Any]) -> bool:
+    is_in_archive = "ArchiveStatus" in found or found.get("StorageClass") in ("GLACIER", "DEEP_ARCHIVE")
+    return is_in_archive and 'ongoing-request="false"' not in found.get("Restore", "")
 
 
 def _kept(params: Mapping[str, Any]) -> dict[str, Any]:

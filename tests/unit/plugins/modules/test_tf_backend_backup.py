@@ -19,6 +19,7 @@ from tests.integration.backups import World, overtaken_by_another, while_listing
 from tests.integration.moves import KEY, Place, md5, state
 from tests.integration.scenarios import deny
 from tests.support.relay import error, then
+from tests.unit.plugins.module_utils import fake_backend
 from tests.unit.plugins.module_utils.fake_versions import changing, reversed_body, world_in
 
 MODULE = "tf_backend_backup"
@@ -89,7 +90,6 @@ def test_who_writes_all_the_time_is_told(world: World):
     [
         (error("NoSuchVersion", 404), "NoSuchVersion"),
         (error("NoSuchKey", 404), "NoSuchKey"),
-        (error("InvalidObjectState", 403), "InvalidObjectState"),
         (
             error("AccessDenied", 403, "User: u is not authorized to perform: kms:Decrypt on resource: k"),
             "needs kms:Decrypt on its KMS key",
@@ -243,3 +243,178 @@ def test_digests_are_those_of_the_states(world: World):
     world.done(MODULE)
     (digest,) = [item["Digest"]["S"] for item in manifest(world)["items"]]
     assert digest == md5(state(2))
+
+
+# Archived versions.
+
+
+def archive(world: World, version_id: str, storage_class: str = "GLACIER", tier: str | None = None) -> None:
+    world.place.emulator.archive(world.place.bucket, KEY, version_id, storage_class, tier)
+
+
+def versions(world: World) -> list[str]:
+    """Those of the state, the oldest first."""
+    return [version for version, _body in reversed(world.place.versions(KEY))]
+
+
+#: Storage class and archive tier, and how many hours S3 takes.
+ARCHIVED: dict[str, tuple[str, str | None, int]] = {
+    "GLACIER": ("GLACIER", None, 5),
+    "DEEP_ARCHIVE": ("DEEP_ARCHIVE", None, 12),
+    "archive tier": ("INTELLIGENT_TIERING", "ARCHIVE_ACCESS", 5),
+    "deep archive tier": ("INTELLIGENT_TIERING", "DEEP_ARCHIVE_ACCESS", 12),
+}
+
+
+@pytest.mark.parametrize(("storage_class", "tier", "hours"), ARCHIVED.values(), ids=list(ARCHIVED))
+def test_archived_versions_are_restored_on_request_and_saved_hours_later(
+    world: World, storage_class: str, tier: str | None, hours: int
+) -> None:
+    world.fill()
+    before = world.everything()
+    (old, _new) = versions(world)
+    archive(world, old, storage_class, tier)
+    named = f"version {old} of {KEY} ({tier or storage_class})"
+    world.refused(
+        MODULE,
+        f"archived versions cannot be saved: {named}",
+        f"which takes up to {hours} hours, or skip_archived: true",
+    )
+    foretold = world.run(MODULE, check_mode=True, restore_archived=True)
+    assert foretold["failed"] and world.writes == []
+    result = world.run(MODULE, restore_archived=True)
+    assert (result["failed"], result["changed"], result["msg"]) == (True, True, foretold["msg"])
+    assert f"Their restore is requested, which takes up to {hours} hours: run again then" in result["msg"]
+    (request,) = world.relay.writes
+    assert request.call.params["RestoreRequest"] == ({} if tier else {"Days": 7})
+    for asked in ({"restore_archived": True}, {}):
+        world.refused(MODULE, named, f"is requested, which takes up to {hours} hours", **asked)
+    assert not (world.backup / "backup.json").exists()
+    world.place.emulator.complete_restores(world.place.bucket)
+    assert world.done(MODULE)["backup"]["skipped"] == 0
+    assert world.saved() == before
+    world.unchanged(MODULE, restore_archived=True)
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER_IR", "STANDARD_IA", "INTELLIGENT_TIERING"])
+def test_a_version_that_is_read_at_once_is_not_archived(world: World, storage_class: str) -> None:
+    world.fill()
+    archive(world, versions(world)[0], storage_class)
+    world.done(MODULE, restore_archived=True)
+    assert world.saved() == world.everything()
+
+
+def test_a_store_whose_glacier_is_read_at_once_has_no_archived_versions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fill()
+    for version in versions(world):
+        archive(world, version)
+    monkeypatch.setattr(fake_backend, "_is_archived", lambda _found: False)
+    world.done(MODULE)
+    assert world.saved() == world.everything()
+
+
+def test_archived_versions_are_skipped_by_an_option_and_never_without_a_word(world: World) -> None:
+    world.fill()
+    world.place.put(state(3))
+    before = world.everything()
+    (_first, second, _third) = versions(world)
+    archive(world, second)
+    result = world.done(MODULE, skip_archived=True)
+    assert result["backup"]["skipped"] == 1
+    assert result["warnings"] == [
+        f"the backup is not complete: archived versions are not in it: version {second} of {KEY} (GLACIER); "
+        "restore_archived: true requests their restore"
+    ]
+    assert world.saved() == {**before, KEY: [state(1), state(3)]}
+    (skipped,) = manifest(world)["skipped"]
+    assert (skipped["version_id"], skipped["storage_class"], skipped["size"]) == (second, "GLACIER", len(state(2)))
+    world.unchanged(MODULE, skip_archived=True)
+    world.refused(MODULE, f"version {second} of {KEY} (GLACIER)")
+    requested = world.done(MODULE, skip_archived=True, restore_archived=True)
+    assert requested["changed"] and requested["warnings"][0].endswith(
+        "(GLACIER); their restore is requested, which takes up to 5 hours: run again then to save them"
+    )
+    world.unchanged(MODULE, skip_archived=True, restore_archived=True)
+    world.place.emulator.complete_restores(world.place.bucket)
+    world.place.put(state(4))
+    assert world.done(MODULE)["backup"]["skipped"] == 0
+    assert world.saved()[KEY] == [state(1), state(2), state(3), state(4)], "each in its place"
+    assert "skipped" not in manifest(world)
+    world.unchanged(MODULE)
+
+
+def test_a_version_that_was_skipped_and_is_gone_stays_named(world: World) -> None:
+    world.fill()
+    (first, _second) = versions(world)
+    archive(world, first)
+    world.done(MODULE, skip_archived=True)
+    world.place.s3.delete_object(Bucket=world.place.bucket, Key=KEY, VersionId=first)
+    assert world.done(MODULE)["backup"]["skipped"] == 1
+    assert manifest(world)["skipped"][0]["version_id"] == first
+
+
+@pytest.mark.parametrize("asked", [{}, {"skip_archived": True}])
+def test_what_is_current_is_never_skipped(world: World, asked: dict[str, bool]) -> None:
+    world.fill()
+    (_first, current) = versions(world)
+    archive(world, current, "DEEP_ARCHIVE")
+    world.refused(MODULE, f"What is current is not left out: version {current} of {KEY}", **asked)
+    world.run(MODULE, restore_archived=True, **asked)
+    world.place.emulator.complete_restores(world.place.bucket)
+    world.done(MODULE, **asked)
+    assert world.saved() == world.everything()
+
+
+def test_a_version_that_turns_out_to_be_archived_is_named_or_skipped(world: World) -> None:
+    """Its restored copy has just expired, or the store lists no storage class."""
+    world.fill()
+    (first, _second) = versions(world)
+    world.done(MODULE)
+    (world.backup / "backup.json").unlink()
+
+    def archived(call: Any, proceed: Any) -> Any:
+        is_meant = call.call.params.get("VersionId") == first
+        return error("InvalidObjectState", 403)(call, proceed) if is_meant else proceed()
+
+    world.relay.on("GetObject", reply=archived, times=math.inf)
+    result = world.run(MODULE)
+    assert result["failed"] and not result["changed"]
+    assert f"archived versions cannot be saved: version {first} of {KEY} (InvalidObjectState)" in result["msg"]
+    assert not (world.backup / "backup.json").exists()
+    assert world.done(MODULE, skip_archived=True)["backup"]["skipped"] == 1
+
+
+FAULTS = {
+    "restore denied": ("RestoreObject", error("AccessDenied", 403), "needs s3:RestoreObject"),
+    "state unknown": ("HeadObject", error("AccessDenied", 403), "can be read is not known"),
+}
+
+
+@pytest.mark.parametrize(("operation", "reply", "said"), FAULTS.values(), ids=list(FAULTS))
+def test_what_s3_refuses_about_an_archived_version_is_said(world: World, operation: str, reply: Any, said: str) -> None:
+    world.fill()
+    archive(world, versions(world)[0])
+    world.relay.on(operation, reply=reply, times=math.inf)
+    result = world.run(MODULE, restore_archived=True)
+    assert result["failed"] and not result["changed"] and said in result["msg"]
+
+
+def test_a_restore_that_somebody_else_requested_meanwhile_is_no_failure(world: World) -> None:
+    world.fill()
+    archive(world, versions(world)[0])
+    world.relay.on("RestoreObject", reply=error("RestoreAlreadyInProgress", 409), times=math.inf)
+    assert "Their restore is requested" in world.run(MODULE, restore_archived=True)["msg"]
+
+
+def test_a_restored_backend_is_told_what_it_lacks(world: World) -> None:
+    world.fill()
+    (first, _second) = versions(world)
+    archive(world, first)
+    world.done(MODULE, skip_archived=True)
+    other = world.at(Place(world.place.emulator, "eu-west-1"))
+    result = other.done("tf_backend_restore")
+    assert [each for each in result["warnings"] if "the backup is not complete" in each and f"version {first}" in each]
+    assert result["backup"]["skipped"] == 1
+    assert other.histories()[KEY] == [state(2)]

@@ -465,3 +465,76 @@ def test_a_teardown_that_never_hears_of_one_of_its_writes_ends_alike(world: Worl
         gone(world)
         assert (k, world.saved()) == (k, before)
     assert writes == 12
+
+
+# Archived versions.
+
+
+def archive(world: World, storage_class: str = "GLACIER", number: int = 0) -> str:
+    """`number`: of the versions of the state, the oldest first."""
+    version_id = [version for version, _body in reversed(world.place.versions(KEY))][number]
+    world.place.emulator.archive(world.place.bucket, KEY, version_id, storage_class)
+    return str(version_id)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["an older version", "the current version"])
+def test_archived_versions_are_restored_and_saved_before_anything_is_deleted(world: World, number: int):
+    world.fill()
+    before = world.everything()
+    named = f"archived versions cannot be saved: version {archive(world, number=number)} of {KEY} (GLACIER)"
+    words = "What is current is not left out" if number else "allow: [delete_archived] to delete them without a backup"
+    world.refused(MODULE, named, "Set restore_archived: true to request their restore", words)
+    foretold = world.run(MODULE, check_mode=True, restore_archived=True)
+    assert foretold["failed"] and world.writes == []
+    result = world.run(MODULE, restore_archived=True)
+    assert (result["failed"], result["changed"], result["msg"]) == (True, True, foretold["msg"])
+    assert world.writes == ["RestoreObject"] and "up to 5 hours: run again then" in result["msg"]
+    world.refused(MODULE, named, "Their restore is requested", restore_archived=True)
+    world.place.emulator.complete_restores(world.place.bucket)
+    assert world.done(MODULE, restore_archived=True)["backup"]["skipped"] == 0
+    assert world.saved() == before
+    gone(world)
+
+
+def test_archived_versions_are_deleted_unsaved_only_by_word(world: World):
+    world.fill()
+    version_id = archive(world, "DEEP_ARCHIVE")
+    words = ["delete_state", "disable_deletion_protection", "delete_archived"]
+    done = world.done(MODULE, allow=words)
+    assert done["backup"]["skipped"] == 1
+    assert world.saved()[KEY] == [state(2)]
+    (skipped,) = json.loads((world.backup / "backup.json").read_text())["skipped"]
+    assert (skipped["version_id"], skipped["storage_class"]) == (version_id, "DEEP_ARCHIVE")
+    gone(world)
+
+
+def test_a_current_version_that_is_archived_is_not_deleted_by_any_word(world: World):
+    world.fill()
+    archive(world, number=1)
+    words = ["delete_state", "disable_deletion_protection", "delete_archived"]
+    world.refused(MODULE, "What is current is not left out", allow=words)
+
+
+def test_what_an_earlier_backup_skipped_is_deleted_only_by_word(world: World):
+    world.fill()
+    version_id = archive(world)
+    world.done("tf_backend_backup", skip_archived=True)
+    world.refused(MODULE, f"version {version_id} of {KEY} (GLACIER)", "allow: [delete_archived]")
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_a_teardown_without_archived_versions_goes_on_after_it_was_cut_short(world: World, stop: int):
+    world.fill()
+    archive(world)
+    words = ["delete_state", "disable_deletion_protection", "delete_archived"]
+    counts = iter(range(99))
+
+    def deny(call: Call, proceed: Proceed) -> Answer:
+        is_due = call.is_write and next(counts) == stop
+        return error("AccessDenied", 403)(call, proceed) if is_due else proceed()
+
+    world.relay.on("*", reply=deny, times=math.inf)
+    world.run(MODULE, allow=words)
+    world.done(MODULE, allow=words)
+    assert world.saved()[KEY] == [state(2)]
+    gone(world)

@@ -620,3 +620,50 @@ def test_a_rule_that_archives_states_loses_its_transitions() -> None:
     (found,) = audit(facts(**archiving("GLACIER")), US)
     assert "GLACIER" in found.detail and "30 days after" in found.detail
     assert found.fix.startswith("aws s3api delete-bucket-lifecycle --bucket state-us"), "nothing else was in it"
+
+
+def archived(storage_class: str | None, **more: Any) -> dict[str, Any]:
+    about = {"path": "a/one.tfstate", "is_archived": True, "storage_class": storage_class, "is_readable": None}
+    return {**state(**{**about, "problem": "InvalidObjectState", **more}), **unread("archived")}
+
+
+COPY = "aws s3api copy-object --bucket state-us --region us-east-1 --key a/one.tfstate --copy-source "
+COPY += "state-us/a/one.tfstate --storage-class STANDARD"
+RESTORE = "aws s3api restore-object --bucket state-us --region us-east-1 --key a/one.tfstate --restore-request "
+IN_ARCHIVES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "GLACIER": (archived("GLACIER"), "cannot be read", f"{RESTORE}Days=7  # then, in 5 hours", COPY),
+    "DEEP_ARCHIVE": (archived("DEEP_ARCHIVE"), "cannot be read", f"{RESTORE}Days=7  # then, in 12 hours", COPY),
+    "an archive tier": (archived("INTELLIGENT_TIERING"), "cannot be read", f"{RESTORE}'{{}}'  # ", "in 12 hours"),
+    "a restored copy": (archived("GLACIER", is_readable=True), "a restored copy, which expires", COPY, "after the"),
+    "a store without classes": (archived(None), "It is in an archive", "aws s3api list-objects-v2", "GLACIER"),
+    "a name that is no word": (
+        archived("GLACIER", path="a/{{ x }}.tfstate"),
+        "cannot be read",
+        "aws s3api list-objects-v2",
+        "GLACIER",
+    ),
+}
+
+
+@pytest.mark.parametrize(("about", "detail", "fix", "note"), IN_ARCHIVES.values(), ids=list(IN_ARCHIVES))
+def test_an_archived_state_is_restored_and_copied_in_place(
+    about: dict[str, Any], detail: str, fix: str, note: str
+) -> None:
+    (found,) = audit(facts(**about), US)
+    assert (found.id, found.severity) == ("state.archived", "high")
+    assert detail in found.detail and "rule" not in found.detail
+    assert found.fix.startswith(fix) and note in found.fix
+    assert "permissions.md" not in found.fix and command_of(found.fix).problems == []
+
+
+@pytest.mark.parametrize(("prefix", "is_named"), [("a/", True), ("b/", False)])
+def test_the_rule_that_archived_a_state_is_named(prefix: str, is_named: bool) -> None:
+    found = audit(facts(**archived("GLACIER"), **archiving("GLACIER", Prefix=prefix)), US)
+    assert [each.id for each in found] == [*["bucket.archiving"] * is_named, "state.archived"]
+    assert ("The lifecycle rule old moves states there." in found[-1].detail) is is_named
+
+
+def test_what_else_could_not_be_read_is_told_beside_an_archived_state() -> None:
+    about = archived("GLACIER")
+    about["unknown"] = [*about["unknown"], {"what": "states", "why": "denied", "cause": "denied"}]
+    assert [each.id for each in audit(facts(**about), US)] == ["state.archived", "audit.unknown"]

@@ -135,6 +135,7 @@ def about(text: str) -> dict[str, Any]:
             {"path": f"{text}-", "is_deleted": True, "is_readable": None},
             {"path": text, "is_readable": False, "problem": text, "versions": [version]},
             {"path": f"{text}mismatch", "is_readable": False, "problem": text, "versions": None},
+            {"path": f"{text}archived", "is_archived": True, "storage_class": "GLACIER", "problem": text},
         ],
         unknown=[{"what": text, "why": text, "cause": each} for each in ("denied", "archived", "kms_key", text)],
     )

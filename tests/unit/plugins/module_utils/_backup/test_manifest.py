@@ -15,7 +15,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manife
     Entry,
     Listed,
     Manifest,
+    Skipped,
     grown,
+    inserted,
     is_same,
     manifest_of,
     oldest_first,
@@ -53,6 +55,7 @@ MANIFEST = Manifest(
         {"LockID": {"S": "acme-state/k-md5"}, "Digest": {"S": "0" * 32}},
         {"LockID": {"S": "x"}, "All": {"M": {"b": {"B": b"\x00\xff"}, "l": {"L": [{"BS": [b"1"]}, {"NULL": True}]}}}},
     ),
+    (Skipped("k", "0", "2026-11-28T16:00:00.000+00:00", "e", 7, "GLACIER"),),
 )
 
 
@@ -67,6 +70,7 @@ def test_a_manifest_comes_back_as_it_was_written():
         "delete_markers": 1,
         "bytes": 0,
         "items": 2,
+        "skipped": 1,
     }
 
 
@@ -133,6 +137,11 @@ def version(place: int, **members: Any) -> Any:
             r"All.M.b.B must be base64",
         ),
         (broken(lambda told: told["items"][0].update(Digest=nested(40))), "must not be nested more than 32 levels"),
+        (broken(lambda told: told.update(skipped={})), "skipped must be a list"),
+        (broken(lambda told: told.update(skipped=[7])), r"skipped\[0\] must be an object"),
+        (broken(lambda told: told["skipped"][0].pop("size")), r"skipped\[0\].size is missing"),
+        (broken(lambda told: told["skipped"][0].update(key="")), r"skipped\[0\].key must be a key of 1 to 1024 bytes"),
+        (broken(lambda told: told["skipped"][0].update(md5=D)), r"skipped\[0\].md5 is not a member that this version"),
     ],
 )
 def test_a_manifest_that_cannot_be_relied_on_is_refused_by_the_name_of_its_member(text: str, reason: str):
@@ -234,3 +243,17 @@ def test_what_is_current_comes_last_again_when_the_newest_version_was_deleted():
     known = [Entry("k", "1", "1"), Entry("k", "2", "2", is_delete_marker=True), Entry("l", "1", "1")]
     found = grown(known, [], {known[0].identity, known[2].identity})
     assert [(each.key, each.version_id) for each in found] == [("k", "2"), ("k", "1"), ("l", "1")]
+
+
+def test_what_was_skipped_before_goes_where_the_bucket_has_it():
+    def entry(name: str, key: str = "k") -> Entry:
+        return Entry(key, name, "2026-11-28T17:00:00.000+00:00")  # all of the same second
+
+    def listed(name: str) -> Listed:
+        return Listed("k", name, "2026-11-28T17:00:00.000+00:00", None, 0, False, False)
+
+    known = [entry("0", "j"), entry("gone"), entry("2"), entry("5"), entry("9", "l")]
+    bucket = [listed(name) for name in ("1", "2", "3", "4", "5", "6")]
+    found = inserted(known, [entry(name) for name in ("1", "3", "4", "6")], bucket)
+    assert [each.version_id for each in found if each.key == "k"] == ["gone", "1", "2", "3", "4", "5", "6"]
+    assert inserted(known, [], bucket) == known

@@ -282,15 +282,102 @@ def test_a_state_too_large_to_judge_is_undeleted_and_its_digest_mended_by_word(
     assert backend.done(DIGEST, allow=["accept_state"])["digest"] == md5(body)
 
 
-def test_what_opentofu_encrypted_is_undeleted_but_not_restored(backend: Backend) -> None:
-    encrypted = (
-        b'{"serial":1,"lineage":"%s","meta":{},"encrypted_data":"x","encryption_version":"v0"}' % LINEAGE.encode()
-    )
-    (first,) = backend.put(encrypted)
+def encrypted(serial: int, data: str = "x", lineage: str = LINEAGE) -> bytes:
+    """As OpenTofu encrypts one."""
+    about = {"serial": serial, "lineage": lineage, "meta": {"key_provider.pbkdf2.this": "e30="}}
+    return json.dumps({**about, "encrypted_data": data, "encryption_version": "v0"}).encode()
+
+
+def test_what_opentofu_encrypted_is_undeleted_as_it_was(backend: Backend) -> None:
+    (first,) = backend.put(encrypted(1))
     backend.delete()
-    assert "encrypted by OpenTofu" in backend.refused(VERSION, state="restored", version_id=first)
     assert "a client encrypted it" in backend.refused(VERSION, state="compared", version_id=first)
-    backend.done(VERSION, state="undeleted")
-    assert backend.body == encrypted
+    result = backend.done(VERSION, state="undeleted")
+    assert (result["serial"], result["added"], result["removed"]) == (1, None, None)
+    assert backend.body == encrypted(1)
     backend.put_digest("0" * 32)
-    assert backend.done(DIGEST)["digest"] == md5(encrypted)
+    assert backend.done(DIGEST)["digest"] == md5(encrypted(1))
+
+
+@pytest.mark.parametrize("bodies", [(encrypted(1),), (encrypted(7), encrypted(3))], ids=["newest", "serial went back"])
+def test_an_encrypted_version_that_is_current_is_left_alone(backend: Backend, bodies: tuple[bytes, ...]) -> None:
+    *_older, current = backend.put(*bodies)
+    backend.put_digest(md5(bodies[-1]))
+    before = backend.all
+    result = backend.done(VERSION, state="restored", version_id=current)
+    assert (result["changed"], result["serial"], backend.all) == (False, json.loads(bodies[-1])["serial"], before)
+    backend.put_digest("0" * 32)
+    assert backend.done(VERSION, state="restored", version_id=current)["digest"] == md5(bodies[-1])
+
+
+OVERWRITTEN: dict[str, tuple[bytes, list[str]]] = {
+    "by a plain one": (state(7, "a"), []),
+    "by another encrypted one": (encrypted(7, "y"), []),
+    "by an encrypted one of the same serial": (encrypted(3, "y"), []),
+    "by one of another lineage": (state(7, "a", lineage="other"), ["change_lineage"]),
+    "by what is no state": (b"not a state", []),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), OVERWRITTEN.values(), ids=list(OVERWRITTEN))
+def test_an_encrypted_state_that_was_overwritten_comes_back_by_word(
+    backend: Backend, body: bytes, words: list[str]
+) -> None:
+    (first, second) = backend.put(encrypted(3), body)
+    backend.put_digest(md5(body))
+    said = backend.refused(VERSION, state="restored", version_id=first, allow=words)
+    assert "encrypted by OpenTofu" in said and "allow: [reuse_serial] restores it byte for byte" in said
+    assert "with the serial 3" in said and "delete all saved plans" in said
+    if words:
+        assert "allow: [change_lineage]" in backend.refused(
+            VERSION, state="restored", version_id=first, allow=["reuse_serial"]
+        )
+    result = backend.done(VERSION, state="restored", version_id=first, allow=["reuse_serial", *words])
+    assert (result["changed"], result["serial"], result["added"], result["removed"]) == (True, 3, None, None)
+    assert "its resources are not known" in result["diff"]["after"]
+    assert backend.body == encrypted(3)
+    assert backend.items == {f"{KEY}-md5": {"Digest": {"S": md5(encrypted(3))}}}
+    assert second in backend.all[0], "what was current is still a version"
+
+
+def test_a_version_that_can_be_given_a_new_serial_gets_one_although_it_may_keep_its_own(backend: Backend) -> None:
+    (first, _unused) = backend.put(state(1, "a"), encrypted(7))
+    result = backend.done(VERSION, state="restored", version_id=first, table=None, allow=["reuse_serial"])
+    assert (result["serial"], result["removed"], backend.body) == (8, None, state(8, "a"))
+
+
+def test_a_serial_that_stands_twice_is_kept_by_word(backend: Backend) -> None:
+    twice = state(1, "a").replace(b'"serial": 1', b'"serial": 1, "SERIAL": 1')
+    (first, _unused) = backend.put(twice, state(2, "b"))
+    assert "names its serial 2 times" in backend.refused(VERSION, state="restored", version_id=first)
+    backend.done(VERSION, state="restored", version_id=first, table=None, allow=["reuse_serial"])
+    assert backend.body == twice
+
+
+def test_a_restoration_byte_for_byte_that_was_cut_short_goes_on_without_the_word(backend: Backend) -> None:
+    (first, _unused) = backend.put(encrypted(3), encrypted(7))
+    backend.put_digest(md5(encrypted(7)))
+
+    def deny(call: Any, proceed: Any) -> Any:
+        return error("AccessDeniedException")(call, proceed) if b"-md5" in call.body else proceed()
+
+    backend.relay.on("PutItem", reply=deny, times=2)
+    result = backend.task(VERSION, state="restored", version_id=first, allow=["reuse_serial"])
+    assert (result["failed"], result["changed"], backend.body) == (True, True, encrypted(3))
+    assert backend.done(VERSION, state="restored", version_id=first)["digest"] == md5(encrypted(3))
+
+
+def test_nothing_is_written_over_what_somebody_wrote_without_the_lock(backend: Backend) -> None:
+    (first, _unused) = backend.put(encrypted(3), encrypted(7))
+    backend.put_digest(md5(encrypted(7)))
+
+    def overwrite(call: Any, proceed: Any) -> Any:
+        if call.request.target.endswith(KEY):
+            rule.times = 0
+            backend.put(encrypted(8))
+        return proceed()
+
+    rule = backend.relay.on("PutObject", reply=overwrite, times=9)
+    result = backend.task(VERSION, state="restored", version_id=first, allow=["reuse_serial"])
+    assert (result["failed"], result["changed"], backend.body) == (True, False, encrypted(8))
+    assert backend.items == {f"{KEY}-md5": {"Digest": {"S": md5(encrypted(7))}}}

@@ -167,6 +167,33 @@ def test_whoever_may_not_read_something_is_told_what_and_does_nothing(world: Wor
         rule.times = 0
 
 
+#: They read no state, or know its MD5 from its ETag.
+NEEDS_NO_BODY = {"hold", "release", "digests", "cross"}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_an_archived_state_is_told_as_one_and_not_as_a_missing_permission(
+    world: World, name: str, tmp_path: Path
+) -> None:
+    stage = Stage(world, WORKS[name], tmp_path)
+    place = world.new if name == "bring back" else world.old
+    if name == "bring back":
+        place.put(state(4))
+    tasks = [stage.task(check_mode) for check_mode in (True, False)]
+    for version_id, body in place.versions():
+        if body is not None:
+            world.emulator.archive(place.bucket, KEY, version_id, "GLACIER")
+    for task in tasks:
+        world.relay.calls.clear()
+        (result,) = through_core([task])
+        said = (task.check_mode, result.get("msg"))
+        assert bool(result.get("failed")) == (name not in NEEDS_NO_BODY), said
+        assert not task.check_mode or world.relay.writes == []
+        if result.get("failed"):
+            assert "archived" in result["msg"] and "needs s3:" not in result["msg"], said
+            assert not result["changed"] or name == "move all", "the other state is moved"
+
+
 #: Denied in a test of teardown, where a bucket has object lock.
 UNDER_OBJECT_LOCK = {"get_object_retention", "get_object_legal_hold"}
 #: The packages that read what states and locks are.
