@@ -44,6 +44,7 @@ options:
   keys:
     description:
       - Instead of O(key), shell patterns of the keys or paths of the states that it is about, such as V(network/*).
+        A key that is no pattern and that no state has is warned of.
     type: list
     elements: str
   state:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from .._aws.protocols import BackendClient
@@ -14,14 +14,12 @@ from .._locks.locking import read_locks
 from .._locks.stores import FileStore, Lock, Place, place_in
 from .._terraform.protocol import IS_STATE, digest_id
 from .._terraform.scope import LEASE, SUFFIX, Scope
-from .._terraform.state_name import StateName, options_for, similarity
+from .._terraform.state_name import TOLD, StateName, most_similar, options_for
 from .errors import NoState
 from .listing import item_call, item_of, versions_of
 
 #: How many pages of a thousand keys are compared, of the folder and then of the bucket.
 MOST_PAGES = 5
-#: How many similar names are listed.
-TOLD = 3
 
 T = TypeVar("T")
 
@@ -113,11 +111,13 @@ def similar_states(aws: BackendClient, scope: Scope, name: StateName) -> Similar
     """
     others = name.alternatives()
     paths = [name.path, *others]
+    compared = None
     for prefix in dict.fromkeys((*(path[: path.rfind("/") + 1] for path in paths), "")):
         found = _similar_under(aws, scope, paths, prefix)
         if isinstance(found, Failure) or found.paths:
             return found
-    return replace(found, paths=() if name.is_url else tuple(others[-1:]))
+        compared = found.compared
+    return Similar(() if name.is_url else tuple(others[-1:]), compared)
 
 
 def describe(scope: Scope, similar: Similar) -> str:
@@ -138,8 +138,7 @@ def _similar_under(aws: BackendClient, scope: Scope, paths: Sequence[str], prefi
         if number + 1 == MOST_PAGES:
             break
     others = {key.removesuffix(SUFFIX) for key in keys if not key.endswith("/")} - {LEASE}
-    ranked = sorted((-max(similarity(scope, path, other) for path in paths), other) for other in others)
-    return Similar(tuple(other for rank, other in ranked if rank), len(keys) if is_cut else None)
+    return Similar(tuple(most_similar(scope, paths, others)), len(keys) if is_cut else None)
 
 
 def _exists(aws: BackendClient, scope: Scope, place: Place) -> bool | Failure:
