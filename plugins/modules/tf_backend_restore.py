@@ -45,6 +45,7 @@ options:
   keys:
     description:
       - Shell patterns of the keys or paths to restore, such as V(network/*). Not given, everything is.
+      - A key that is no pattern must be in the backup. Otherwise the task fails, and names similar ones.
     type: list
     elements: str
   encryption:

@@ -38,10 +38,13 @@ options:
     description:
       - Where the state lies in the bucket, as O(cornerstone.tfstate.tf_backend_config#module:key) and as the C(key) of
         a C(backend) block. The rest of the path of another workspace is added.
+      - If there is nothing under this key, it can also be what clients, consoles and tables show of a state, as in
+        O(cornerstone.tfstate.tf_state_lock#module:key).
       - Not given, it is about all states of the bucket, of all workspaces.
   keys:
     description:
       - Instead of O(key), shell patterns of the keys or paths of the states that it is about, such as V(network/*).
+        A key that is no pattern and that no state has is warned of.
     type: list
     elements: str
   state:
@@ -227,7 +230,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     KEYS_OPTIONS,
     STATE_OPTIONS,
     UPLOAD_OPTIONS,
-    place_of,
+    name_of,
     scope_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest_rebuild import (
@@ -241,7 +244,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.digest
     DigestPlan,
     StateDigest,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import with_state
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import DEFAULT_WORKSPACE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_name import StateName
 
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
@@ -259,16 +264,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def repair(run: ModuleRun) -> dict[str, Any]:
     if not run.params["table"]:
         raise Invalid("table is empty: digests lie in the lock table")
+    name = name_of(run.params) if run.params["key"] else None
     aws = run.client()
     check_bucket(aws, target_of(run.params, "bucket"), run.params["table"])
-    return repair_digest(aws, run) if run.params["key"] else rebuild_digests(aws, run)
+    return repair_digest(aws, run, name) if name else rebuild_digests(aws, run)
 
 
-def repair_digest(aws: Aws, run: ModuleRun) -> dict[str, Any]:
-    params, place = run.params, place_of(run.params)
-    state = StateDigest(aws, scope_of(params), place, frozenset(params["allow"] or ()))
-    run.failure = lambda error: _failure(state.done, error)
-    plan = state.plan(params["state"])
+def repair_digest(aws: Aws, run: ModuleRun, name: StateName) -> dict[str, Any]:
+    params, scope, allow = run.params, scope_of(run.params), frozenset(run.params["allow"] or ())
+    done: list[str] = []
+    run.failure = lambda error: _failure(done, error)
+
+    def planned(place: Place) -> tuple[StateDigest, DigestPlan]:
+        state = StateDigest(aws, scope, place, allow, done=done)
+        return state, state.plan(params["state"])
+
+    def is_missing(found: tuple[StateDigest, DigestPlan]) -> bool:
+        return not found[1].has_state
+
+    place, (state, plan) = with_state(aws, scope, name, planned, is_missing, FORGET in allow)
     is_changed = not plan.is_done or (not params["lock_id"] and bool(leftover_locks(aws, place, OPERATION)))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])

@@ -44,6 +44,8 @@ options:
       - V(released) releases the lock that O(lock_id) or O(older_than) means, in both stores. Without either of them
         the task fails if there is a lock, and shows who holds it.
       - No lock is no error. Then V(released) changes nothing.
+      - If there is no state, lock or digest under O(key), a warning says so. If states with similar names exist, the
+        task fails instead, and names them. See O(allow).
     type: str
     choices: [held, released]
     required: true
@@ -83,6 +85,14 @@ options:
       - More about it, such as the name of a ticket. Everybody who meets the lock is shown it.
     type: str
     default: ""
+  allow:
+    description:
+      - What may be done although it was refused.
+      - V(new_state) takes the lock of a state that does not exist, or releases nothing, although states with similar
+        names exist. Use it to lock a state before it is created.
+    type: list
+    elements: str
+    choices: [new_state]
   wait_timeout:
     default: 60
 notes:
@@ -91,6 +101,8 @@ notes:
     your own encrypts the bucket, C(kms:Decrypt) and C(kms:GenerateDataKey). Whoever only releases locks needs
     neither those that put nor C(kms:GenerateDataKey)."
   - Without C(s3:ListBucket) AWS does not say whether there is no lock file, and the task fails.
+  - If there is no lock, one more request finds out whether there is a state. Similar names are looked for only if there
+    is none, among the first 5,000 keys of its folder, then of the bucket. If they cannot be listed, a warning says so.
   - A store other than AWS may not know conditional deletes. Its lock file is then read once more just before it is
     deleted, and a warning says so.
 seealso:
@@ -278,8 +290,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     STATE_OPTIONS,
     TABLE_NEVER_BLANK,
     UPLOAD_OPTIONS,
+    name_of,
     place_of,
+    scope_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.errors import NoState
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import FoundState, find_state
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     HASH,
     MOVING,
@@ -289,6 +305,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
     lock_name,
 )
 
+#: The value of `allow` for a state that is not there yet.
+NEW_STATE = "new_state"
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     **STATE_OPTIONS,
@@ -298,6 +316,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "older_than": {},
     "operation": {"default": "maintenance"},
     "info": {"default": ""},
+    "allow": {"type": "list", "elements": "str", "choices": [NEW_STATE]},
 }
 
 
@@ -317,10 +336,12 @@ class Settled:
 def set_lock(run: ModuleRun) -> dict[str, Any]:
     now, params = datetime.now(timezone.utc), run.params
     place = place_of(params)
+    _check(params)
     aws = run.client()
     check_bucket(aws, target_of(params, "bucket"), params["table"])
+    found = _find(aws, place, params)
     apply = _hold if params["state"] == "held" else _release
-    return _result(place, apply(aws, place, params, now, run.check_mode), params, now, run.diff)
+    return _result(found.place, apply(aws, found, params, now, run.check_mode), params, now, run.diff)
 
 
 MODULE = ModuleEntry(
@@ -334,13 +355,34 @@ MODULE = ModuleEntry(
 )
 
 
-def _hold(aws: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
-    """Takes what is missing of the lock, or finds out that it is held by somebody else."""
+def _check(params: Params) -> None:
+    """Raises Invalid on options that do not go together."""
+    if params["older_than"]:
+        seconds(params["older_than"])
+    if params["state"] == "released":
+        return
     if params["older_than"]:
         raise Invalid("older_than goes with state: released")
     if (params["lock_id"] or "").startswith(HASH):
         raise Invalid(f"lock_id begins with {HASH}, which names a lock by the hash of its id: give the id itself")
-    before, wanted_id = read_locks(aws, place), params["lock_id"]
+
+
+def _find(aws: Aws, place: Place, params: Params) -> FoundState:
+    """The state that is meant, which may not exist yet, and its locks."""
+    locks = read_locks(aws, place)
+    if locks:
+        return FoundState(place, locks)
+    try:
+        found = find_state(aws, scope_of(params), name_of(params), NEW_STATE in (params["allow"] or ()))
+    except NoState as error:
+        raise NoState(f"{error}; allow: [{NEW_STATE}] permits it if the state is new") from None
+    aws.warnings += [found.warning] if found.warning else []
+    return found
+
+
+def _hold(aws: Aws, found: FoundState, params: Params, now: datetime, check_mode: bool) -> Settled:
+    """Takes what is missing of the lock, or finds out that it is held by somebody else."""
+    place, before, wanted_id = found.place, found.locks, params["lock_id"]
     mine = [lock for lock in before if lock.id == wanted_id and isinstance(lock.record, LockInfo)]
     if len(mine) < len(before):
         return Settled(before, before, problem=_held_by_others(place, before, now))
@@ -371,10 +413,10 @@ def _held_by_others(place: Place, locks: Sequence[Lock], now: datetime) -> str:
     return f"{sentence(place.path, locks, now)}; wait until it is released, or see to it that its holder is gone"
 
 
-def _release(aws: Aws, place: Place, params: Params, now: datetime, check_mode: bool) -> Settled:
+def _release(aws: Aws, found: FoundState, params: Params, now: datetime, check_mode: bool) -> Settled:
     """Releases the locks that the task names, whoever holds them."""
     older_than_s = seconds(params["older_than"]) if params["older_than"] else None
-    locks = read_locks(aws, place)
+    place, locks = found.place, found.locks
     try:
         selected = _selected(locks, params, older_than_s, now)
     except _NotSelected as reason:

@@ -86,6 +86,7 @@ options:
   source_key:
     description:
       - The key that the states have in O(source_bucket). Not given, it is O(key).
+      - If no state has this key, the task fails, and names states with similar names.
     type: str
   source_workspace_key_prefix:
     description:
@@ -530,8 +531,18 @@ def _problems(params: Params) -> Iterator[str]:
     is_elsewhere = params["source_endpoint_url"] not in (None, params["endpoint_url"])
     if source == params["bucket"] and (params["source_key"] or key) == key and not is_elsewhere:
         yield "source and destination are the same"
+    yield from _key_problems(params)
     if params["project"] and key and params["region"]:
         yield from problems(_backend(params))
+
+
+def _key_problems(params: Params) -> Iterator[str]:
+    for name in ("key", "source_key"):
+        key = params[name] or ""
+        if key != key.strip("/"):
+            yield f"{name} {key!r} must be a path without a slash at either end"
+    if (params["key"] or "").startswith("s3://"):
+        yield f"key {params['key']!r} is a URL: give the path in the bucket alone"
 
 
 def _source_problems(params: Params) -> Iterator[str]:
@@ -672,6 +683,8 @@ def _warnings(migration: Migration) -> Iterator[str]:
     yield from migration.source.aws.warnings if migration.source else ()
     yield from (f"left alone: {row.problem}" for row in migration.rows if row.is_foreign)
     yield from migration.project_update.warnings() if migration.project_update else ()
+    if migration.target.key and migration.target.name.alternatives():
+        yield f"key {migration.target.key!r} is taken as it is: if it was copied from a lock or a table, correct it"
     if migration.source and migration.source.table is None:
         yield TABLE_UNKNOWN
     unlisted = migration.unlisted()

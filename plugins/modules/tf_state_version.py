@@ -220,11 +220,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, leftover_locks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
     ModuleRun,
     run_module,
-    target_of,
     with_connection,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state_options import (
@@ -232,7 +232,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     STATE_OPTIONS,
     TABLE_NEVER_BLANK,
     UPLOAD_OPTIONS,
-    place_of,
+    name_of,
     scope_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.version_restore import (
@@ -242,6 +242,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.versio
     RestorePlan,
     VersionRestore,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import with_state
 
 COMPARED = "compared"
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -259,22 +260,29 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def restore_version(run: ModuleRun) -> dict[str, Any]:
     done: list[str] = []
     run.failure = partial(_failure, done)
-    params, place = run.params, place_of(run.params)
+    params, name, scope = run.params, name_of(run.params), scope_of(run.params)
     _check(params)
     aws = run.client()
-    check_bucket(aws, target_of(params, "bucket"), params["table"])
-    work = VersionRestore(aws, scope_of(params), place, frozenset(params["allow"] or ()), done)
-    if params["state"] == COMPARED:
-        plan = work.compared(params["version_id"], params["with_version_id"])
-        is_changed = not plan.is_done
-    else:
-        plan = work.plan(params["version_id"])
-        is_changed = not plan.is_done or (not params["lock_id"] and bool(leftover_locks(aws, place, OPERATION)))
+    check_bucket(aws, scope.bucket, params["table"])
+
+    def work_on(place: Place) -> VersionRestore:
+        return VersionRestore(aws, scope, place, frozenset(params["allow"] or ()), done)
+
+    place, plan = with_state(aws, scope, name, lambda place: _planned(work_on(place), params))
+    work, is_changed = work_on(place), not plan.is_done
+    if params["state"] != COMPARED and not is_changed and not params["lock_id"]:
+        is_changed = bool(leftover_locks(aws, place, OPERATION))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])
         plan = unless_checking(run.check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
     comparison = _comparison(place.path, plan, params["with_version_id"]) if params["state"] == COMPARED else {}
     return _result(place.path, plan, is_changed, run.diff) | comparison
+
+
+def _planned(work: VersionRestore, params: Params) -> RestorePlan:
+    if params["state"] == COMPARED:
+        return work.compared(params["version_id"], params["with_version_id"])
+    return work.plan(params["version_id"])
 
 
 def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:

@@ -206,6 +206,17 @@ def encrypted_version(stage: Stage) -> str:
     return of_states(stage, "tf_state_version", key=KEY, state="restored", version_id=version)
 
 
+def misnamed(stage: Stage, key: str, workspace: str = "default") -> str:
+    """In a bucket with one state."""
+    bucket = stage.bucket
+    bucket.done()
+    bucket.aws("s3").put_object(Bucket=bucket.name, Key="app/one.tfstate", Body=b"{}")
+    connection = {"endpoint_url": bucket.relay.url, "region": bucket.region, "access_key": "test", "secret_key": "x"}
+    asked = {"bucket": bucket.name, "key": key, "workspace": workspace, "state": "released"}
+    (result,) = through_core([Task("tf_state_lock", {**connection, **asked})])
+    return failed(result)
+
+
 def another_key(stage: Stage) -> str:
     make(stage.table, "ID")
     return stage.table.refused()
@@ -327,6 +338,10 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the restore of archived versions takes hours": lambda stage: archived(stage, restore_archived=True),
     "an archived object is read": archived_version,
     "OpenTofu encrypted a version": encrypted_version,
+    "the state has another name": lambda stage: misnamed(stage, "App/one.tfstate"),
+    "the key names another bucket": lambda stage: misnamed(stage, "s3://other/app/one.tfstate"),
+    "the workspace and the key disagree": lambda stage: misnamed(stage, "env:/qa/app/one.tfstate", "dev"),
+    "the workspace cannot exist": lambda stage: misnamed(stage, "app/one.tfstate", "feature/x"),
     "a setting may not be read": lambda stage: (
         stage.bucket.done() and stage.refused("GetBucketPolicy", error("AccessDenied", 403))
     ),

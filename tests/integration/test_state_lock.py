@@ -222,15 +222,31 @@ def test_a_lock_that_changes_hands_just_before_its_release_is_left_alone(
     assert "bob@laptop" in str(backend.holders)
 
 
+@pytest.mark.parametrize("store", ["file", "table"])
+def test_a_lock_is_released_by_the_path_that_its_client_shows(backend: Backend, apply: LockInfo, store: str) -> None:
+    table = {"table": backend.table if store == "table" else None}
+    backend.s3.put_object(Bucket=backend.bucket, Key=KEY, Body=b"{}")
+    backend.lock(apply, file=store == "file", table=store == "table")
+    for key in (KEY.upper(), KEY.replace("app", "aap")):
+        assert f"perhaps this is meant: key: {KEY}" in backend.refused("released", key=key, lock_id=apply.id, **table)
+        assert f"perhaps this is meant: key: {KEY}" in backend.refused("held", key=key, **table)
+    assert "names the bucket other" in backend.refused("released", key=f"s3://other/{KEY}", lock_id=apply.id, **table)
+    assert f"{KEY} is locked by ann@runner-7" in backend.refused("held", key=f"{apply.path}.tflock", **table)
+    result = backend.done("released", key=apply.path, lock_id=apply.id, **table)
+    assert (result["changed"], result["path"], backend.holders) == (True, KEY, FREE)
+    assert [each.endswith(f"taken for {KEY}") for each in result["warnings"]] == [True]
+
+
 INPUTS: dict[str, tuple[dict[str, Any], str]] = {
     "no such bucket": ({"bucket": "{bucket}-no"}, "-no does not exist: check its name"),
     "no such table": ({"table": "{table}-no"}, "ResourceNotFoundException; there is none of that name"),
     "table of another key": ({"table": "{table}-other"}, "it is no lock table: the key of one is LockID, a string"),
     "no duration": ({"state": "released", "older_than": "2 hours"}, "'2 hours' is not a duration; use 2h"),
     "age of what is held": ({"older_than": "2h"}, "older_than goes with state: released"),
-    "slash": ({"key": "/app/one.tfstate"}, "key '/app/one.tfstate' must be a path without a slash at either end"),
+    "slash": ({"key": "app/one.tfstate/"}, "key 'app/one.tfstate/' must be a path without a slash at its end"),
+    "no workspace": ({"workspace": "feature/x"}, "workspace 'feature/x' cannot exist"),
     "no key": ({"key": ""}, "missing required arguments: key"),
-    "key with a slash": ({"key": "/app"}, "must be a path without a slash"),
+    "nothing but a slash": ({"key": "/"}, "must be a path without a slash"),
     "account": ({"account_id": "12"}, "an AWS account has 12 digits"),
     "no region": ({"region": None}, "region is not set"),
 }

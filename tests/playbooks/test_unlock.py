@@ -58,6 +58,18 @@ def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s
     assert [each for each in before if each not in locks(s3, unique)] == [f"prod:{KEY}.tflock"]
 
 
+def test_a_key_is_pasted_as_the_client_shows_it_and_a_wrong_one_fails(project: Project, s3: Any, unique: str) -> None:
+    before = locks(s3, unique)
+    run = project.play(WAYS["by file"], "-l", "prod", "-e", f"key={KEY.upper()}", "-e", "lock_id=prod")
+    assert run.code == 2, run.output
+    assert f"perhaps this is meant: key: {KEY}" in run.output
+    assert locks(s3, unique) == before
+    run = project.play(WAYS["by file"], "-l", "prod", "-e", f"key=prod-{unique}/{KEY}", "-e", "lock_id=prod")
+    assert run.code == 0, run.output
+    assert f"so it is taken for {KEY}" in " ".join(run.output.split())
+    assert [each for each in before if each not in locks(s3, unique)] == [f"prod:{KEY}.tflock"]
+
+
 def test_a_workspace_is_unlocked_by_age_and_check_mode_only_says_so(project: Project, s3: Any, unique: str) -> None:
     asked = ("-l", "test", "-e", f"key={KEY}", "-e", "workspace=qa", "-e", "older_than=0")
     before = locks(s3, unique)

@@ -27,6 +27,7 @@ from .._repair.digest_item import DigestItem, digest_of, put_item
 from .._state.listing import item_of
 from .._terraform.protocol import digest_id, lock_id
 from .._terraform.scope import SUFFIX, Scope
+from .._terraform.state_name import missing_keys
 from .bodies import damaged
 from .inventory import items, name_of, versions
 from .lock_files import Division, divide
@@ -135,6 +136,9 @@ class Restore:
         self._warn_of_skipped(scope)
         wanted = division.wanted
         digests = self._digests(scope)
+        missing = missing_keys(scope, {*self.manifest.histories(), *digests})
+        if missing:
+            raise Refused(f"in the backup in {self.to.storage.url}, {'; '.join(missing)}")
         stateless = [name_of(raw) for path, raw in digests.items() if path not in wanted]
         self.left_behind += [{"item": name, "versions": 1} for name in stateless]
         plans = [

@@ -13,6 +13,7 @@ from .._core.model import Target
 from .._locks.stores import Place
 from .._terraform.protocol import state_path
 from .._terraform.scope import Scope
+from .._terraform.state_name import StateName
 from .project_update import NamedBackend
 from .stored_state import StoredState
 
@@ -28,6 +29,10 @@ class Endpoint:
     key: str | None
     workspace_key_prefix: str
     written: WriteTracker
+
+    @property
+    def name(self) -> StateName:
+        return StateName(self.bucket.name, self.key or "", workspace_key_prefix=self.workspace_key_prefix)
 
     def path(self, workspace: str) -> str:
         return state_path(self.key or "", workspace, self.workspace_key_prefix)

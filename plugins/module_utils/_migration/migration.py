@@ -20,6 +20,7 @@ from .._locks.locking import REPEAT_S
 from .._locks.timeout import LockTimeout
 from .._state import listing
 from .._state.errors import NotAState
+from .._state.state_lookup import hint
 from .._terraform.backend_config import BackendConfig
 from .._terraform.code_known import Known
 from .._terraform.protocol import LockInfo
@@ -191,7 +192,8 @@ class Migration:
             raise CallFailed(found)
         paths = sorted(path for path, each in found.states.items() if each.size)
         if not paths:
-            raise Refused(f"there is no state {f'of {side.key} ' if side.key else ''}in {side.bucket.name} to move")
+            of_key = f"of {side.key} " if side.key else ""
+            raise Refused(f"there is no state {of_key}in {side.bucket.name} to move{_hint(side)}")
         for path in paths:
             workspace = scope.split(path)[1]
             yield workspace, self.target.path(workspace) if side.key else path, side.stored(path, {})
@@ -327,6 +329,11 @@ class Migration:
                 raise TfstateError(
                     f"{source.aside} differs from the state that was moved: compare them; nothing was removed"
                 )
+
+
+def _hint(side: Endpoint) -> str:
+    """The states that may be meant. None of them is taken, as the key may also be that of the destination."""
+    return hint(side.aws, side.scope(), side.name) if side.key else ""
 
 
 def _is_among(denied: set[str], row: MigrationRow) -> bool:

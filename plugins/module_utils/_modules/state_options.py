@@ -9,8 +9,9 @@ from urllib.parse import unquote_to_bytes
 
 from .._core.model import Invalid, Params
 from .._locks.stores import Place
-from .._terraform.protocol import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX, state_path
+from .._terraform.protocol import DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX
 from .._terraform.scope import Scope
+from .._terraform.state_name import StateName, check_workspace
 from .entry import target_of
 
 # Each has a documentation fragment: backend, state, uploads.
@@ -35,14 +36,19 @@ TABLE_NEVER_BLANK = {"table": "locks in the table would be neither seen nor take
 KEYS_NEVER_BLANK = dict.fromkeys(("key", "keys"), "every state of the bucket would be meant")
 
 
+def name_of(params: Params) -> StateName:
+    """How the task names the state. Raises Invalid."""
+    key, workspace = (key_of(params) or "").lstrip("/"), params["workspace"]
+    if not key or key.endswith("/"):
+        raise Invalid(f"key {params['key']!r} must be a path without a slash at its end")
+    check_workspace(workspace)
+    return StateName(params["bucket"], key, workspace, params["workspace_key_prefix"])
+
+
 def place_of(params: Params) -> Place:
     """Where the state and its locks lie. Raises Invalid."""
-    target = target_of(params, "bucket")
-    key = key_of(params)
-    if not key or key != key.strip("/"):
-        raise Invalid(f"key {key!r} must be a path without a slash at either end")
-    path = state_path(key, params["workspace"], params["workspace_key_prefix"])
-    return Place(target.name, path, params["table"] or None, target.owner, encryption_of(params))
+    name, target = name_of(params), target_of(params, "bucket")
+    return Place(target.name, name.path, params["table"] or None, target.owner, encryption_of(params))
 
 
 def key_of(params: Params) -> str | None:

@@ -14,7 +14,7 @@ from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
 from .._state.inspection import Inspection, fingerprint
-from .._state.listing import TableItem, item_of, versions_of
+from .._state.listing import TableItem, item_call, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
 
@@ -111,7 +111,7 @@ def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
     if isinstance(locked, Failure):
         return replace(each, status="unknown", failure=locked)
     compared = _compared(aws, scope, each, reads=True)
-    (answer,) = aws.read([_item(scope, digest_id(scope.bucket.name, each.path))])
+    (answer,) = aws.read([item_call(scope, digest_id(scope.bucket.name, each.path))])
     if isinstance(answer, Failure):
         return replace(each, status="unknown", failure=answer)
     if "Item" not in answer:
@@ -128,18 +128,12 @@ def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
 def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
     """Whether a client holds the lock, in either store."""
     file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
-    in_table, in_file = aws.read([_item(scope, lock_id(scope.bucket.name, path)), file])
+    in_table, in_file = aws.read([item_call(scope, lock_id(scope.bucket.name, path)), file])
     if isinstance(in_table, Failure):
         return in_table
     if isinstance(in_file, Failure) and in_file.code not in NO_SUCH_OBJECT:
         return in_file
     return "Item" in in_table or not isinstance(in_file, Failure)
-
-
-def _item(scope: Scope, name: str) -> Call:
-    key = {"LockID": {"S": name}}
-    asked = {"TableName": scope.table, "Key": key, "ConsistentRead": True}
-    return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
 
 
 def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:

@@ -20,6 +20,7 @@ from .._locks.stores import Lock, Place, place_in
 from .._state import listing
 from .._state.errors import NotAState
 from .._terraform.scope import Scope
+from .._terraform.state_name import missing_keys
 from .digest_check import Digest, check_digests
 from .digest_repair import StateDigest
 
@@ -81,6 +82,7 @@ class DigestRebuild:
         items = _known(listing.items(self.aws, self.scope, str(self.scope.table)))
         known = {each.path: each for each in check_digests(self.aws, self.scope, items, {})}
         self.rows = [_row(path, known.get(path), path in found.states) for path in sorted({*found.states, *known})]
+        self.aws.warnings += missing_keys(self.scope, {row.path for row in self.rows})
         self._together(self._evaluate, [row for row in self.rows if row.is_due])
         locked = {*found.lock_files, *(item.path for item in items if not item.is_digest)}
         self.ours = [path for path in sorted(locked) if self._is_ours(path)]

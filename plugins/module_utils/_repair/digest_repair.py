@@ -13,7 +13,7 @@ from .._core.model import CallFailed, Failure
 from .._engine.guard import Refused
 from .._locks.maintenance import exclusive
 from .._locks.stores import Place
-from .._state.errors import NotAState
+from .._state.errors import NoState, NotAState
 from .._state.history import Content, History, content_of, history_of, versions_of_same_serial
 from .._state.inspection import fingerprint
 from .._terraform.scope import Scope
@@ -35,6 +35,8 @@ class DigestPlan:
     #: The status, as in the result of tf_backend_info.
     status: str
     content: Content | None = None
+    #: Whether the state exists, as far as that matters.
+    has_state: bool = True
 
     @property
     def is_done(self) -> bool:
@@ -58,7 +60,7 @@ class StateDigest:
         """Raises Refused if the digest must not be changed."""
         item, md5 = self._compared()
         if state == "absent" and not item.exists:
-            return DigestPlan(item, None, "missing")
+            return DigestPlan(item, None, "missing", has_state=md5 is not None)
         if item.text and item.text == md5:
             return DigestPlan(item, None if state == "absent" else md5, "match")
         history = history_of(self.aws, self.scope, self.place.path)
@@ -99,7 +101,8 @@ class StateDigest:
                 f"the state {self.place.path} was deleted and can be restored: undelete it first (tf_state_version "
                 "with state: undeleted). Without its digest clients would take it for empty and create everything again"
             )
-        raise Refused(
+        kind = Refused if item.exists else NoState
+        raise kind(
             f"there is no state {self.place.path}, nor any version of it: check key and workspace. If the state was "
             "lost, its digest is all that keeps clients from creating everything again: restore the state from a "
             "backup (tf_backend_restore), or put a copy of it back"

@@ -19,9 +19,10 @@ from .._engine.guard import Refused
 from .._locks.locking import UNMET
 from .._locks.maintenance import exclusive
 from .._locks.stores import Place
+from .._state.errors import NoState
 from .._state.history import Content, History, content_of, history_of
 from .._state.inspection import fingerprint
-from .._state.listing import Version
+from .._state.listing import Version, versions_of
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, with_serial
 from .._terraform.state_parser import CURRENT
@@ -75,7 +76,7 @@ class VersionRestore:
         """Plans to restore a version, or without one, to undelete the state. Raises TfstateError if it is refused."""
         history = history_of(self.aws, self.scope, self.place.path)
         if history.newest is None:
-            raise Refused(f"there is no version of {self.place.path}: is the key right, and the workspace?")
+            raise NoState(f"there is no version of {self.place.path}: is the key right, and the workspace?")
         current = content_of(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place) if self.place.table else None
         if version_id is None:
@@ -165,7 +166,8 @@ class VersionRestore:
     def _version(self, version_id: str, keeps: bool) -> Content:
         content = content_of(self.aws, self.scope, self.place.path, version_id, keeps)
         if content is None:
-            raise Refused(f"{self.place.path} has no version {version_id}: tf_backend_info lists its versions")
+            kind = Refused if versions_of(self.aws, self.scope, self.place.path, 1) else NoState
+            raise kind(f"{self.place.path} has no version {version_id}: tf_backend_info lists its versions")
         return content
 
     def carry_out(self, version_id: str | None, lock_id: str | None) -> RestorePlan:

@@ -9,3 +9,7 @@ from .._engine.guard import Refused
 
 class NotAState(Refused):
     """The object is not a state."""
+
+
+class NoState(Refused):
+    """There is no state under the name that was given."""

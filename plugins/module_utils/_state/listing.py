@@ -241,6 +241,12 @@ def items(aws: BackendReader, scope: Scope, table: str) -> list[TableItem] | Fai
     return found
 
 
+def item_call(scope: Scope, item_id: str) -> Call:
+    """Reads one item of the table; `item_of` tells what it is."""
+    asked = {"TableName": scope.table, "Key": {"LockID": {"S": item_id}}, "ConsistentRead": True}
+    return Call("dynamodb", "get_item", {**asked, "ProjectionExpression": "LockID, Info, Digest"})
+
+
 def item_of(answer: Response) -> tuple[str, TableItem]:
     """Bucket and item. An item is what its attributes say: the lock of `x-md5` bears the name of the digest of `x`."""
     bucket, path = split_id(_attribute(answer, "LockID") or "")

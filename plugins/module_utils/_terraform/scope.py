@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -32,6 +32,11 @@ class Scope:
     def takes(self, path: str) -> bool:
         names = {path, self.split(path)[0]}
         return not self.keys or any(fnmatchcase(name, pattern) for name in names for pattern in self.keys)
+
+    def unmatched(self, paths: Collection[str]) -> list[str]:
+        """The keys that are no patterns, and that none of these paths has."""
+        names = {name for path in paths for name in (path, self.split(path)[0])}
+        return [key for key in self.keys if not re.search(r"[*?\[]", key) and key not in names]
 
     def split(self, path: str) -> tuple[str, str]:
         """Key and workspace of a state's path.

@@ -16,8 +16,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tra
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Change, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import TransitionOutcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _entry
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import result_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import FoundState
 
 MODULES = "ansible_collections.cornerstone.tfstate.plugins.modules"
 #: Nobody listens at this port.
@@ -146,13 +148,15 @@ def version(patch: Callable[[str, Any], None]) -> None:
 
 
 def digest(patch: Callable[[str, Any], None]) -> None:
-    plan = SimpleNamespace(is_done=False)
+    def repairing(*_arguments: Any, done: list[str]) -> Any:
+        done.append("put_item")
+        plan = SimpleNamespace(is_done=False, has_state=True)
+        return SimpleNamespace(plan=lambda _state: plan, repair=breaks)
+
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
     patch("check_free", lambda *_arguments: None)
-    patch(
-        "StateDigest", lambda *_arguments: SimpleNamespace(plan=lambda _state: plan, repair=breaks, done=["put_item"])
-    )
+    patch("StateDigest", repairing)
 
 
 def restore(patch: Callable[[str, Any], None]) -> None:
@@ -192,6 +196,7 @@ def lock(patch: Callable[[str, Any], None]) -> None:
     patch("Aws", Client)
     patch("check_bucket", lambda *_arguments: None)
     patch("read_locks", lambda *_arguments: ())
+    patch("find_state", lambda *_arguments: FoundState(Place("state-eu", "a")))
     patch("take", breaks_once_taken)
     patch("release", lambda *_arguments: SimpleNamespace(problems=["the lock file is still there"]))
 
@@ -215,7 +220,7 @@ def lock_mode(patch: Callable[[str, Any], None]) -> None:
 
 
 def state_move(patch: Callable[[str, Any], None]) -> None:
-    side = SimpleNamespace(aws=Client(), table="")
+    side = SimpleNamespace(aws=Client(), table="", key=None)
     row = SimpleNamespace(
         action="move", is_done=True, problem=PROBLEM, is_foreign=False, to_result=lambda: {"action": "move"}
     )

@@ -51,6 +51,13 @@ def test_only_what_is_named_comes_back(world: World):
     is_as_saved(world)
 
 
+@pytest.mark.parametrize("key", [KEY.upper(), f"{KEY}-md5", "no/such.tfstate"])
+def test_a_key_that_no_state_in_the_backup_has_is_refused(world: World, key: str):
+    perhaps = "" if key.startswith("no") else f"; perhaps this is meant: '{KEY}'"
+    world.refused(MODULE, f"there is no state '{key}': correct keys{perhaps}", keys=["README.md", key])
+    assert not world.done(MODULE, keys=["no/such*"])["changed"]
+
+
 def test_who_went_on_is_left_in_peace(world: World):
     world.done(MODULE)
     world.place.put(state(3))

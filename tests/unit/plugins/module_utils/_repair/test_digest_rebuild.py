@@ -23,6 +23,12 @@ def test_states_are_chosen_by_their_keys(backend: Backend) -> None:
     assert set(backend.digests) == {ONE, QA}
 
 
+def test_a_key_that_no_state_has_is_warned_of(backend: Backend) -> None:
+    result = done(backend, keys=[ONE, f"{backend.bucket}/{TWO}", "none*"])
+    said = f"there is no state '{backend.bucket}/{TWO}': correct keys; perhaps this is meant: '{TWO}'"
+    assert result["warnings"] == [said]
+
+
 def test_what_clients_ignore_is_written_over(backend: Backend) -> None:
     backend.item(f"{ONE}-md5", Digest={"S": "none of your business"})
     backend.item(f"{TWO}-md5")
