@@ -190,6 +190,7 @@ def archived(stage: Stage, **asked: Any) -> str:
 
     with_versions(stage, state(1), state(2))
     stage.bucket.relay.on("ListObjectVersions", reply=in_glacier, times=math.inf)
+    stage.bucket.relay.on("GetObject", reply=error("InvalidObjectState", 403), times=math.inf)
     stage.bucket.relay.on("RestoreObject", reply=lambda _call, _proceed: Answer(202, {}, Body(())))
     return of_states(stage, "tf_backend_backup", backup=str(stage.folder / "backup"), **asked)
 
