@@ -232,7 +232,7 @@ class Move:
     def is_known(self) -> bool:
         """Whether something says that the source is a state, whatever it holds."""
         source = self.source
-        return not isinstance(source, StoredState) or source.is_in_use(self.lock_name)
+        return not isinstance(source, StoredState) or source.is_in_use()
 
     def confirm(self) -> bool:
         """Confirms that a state moved here whose source is denied to everybody: its mark can be read nevertheless.

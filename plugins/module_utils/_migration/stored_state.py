@@ -82,10 +82,10 @@ class StoredState:
         """The digest in the table; None if there is none, or one that clients ignore."""
         return self._digest().text if self.place.table else None
 
-    def is_in_use(self, own_lock: str) -> bool:
-        """Whether a digest, or the lock of a client, says that this is a state."""
+    def is_in_use(self) -> bool:
+        """Whether a digest or a lock says that this is a state."""
         has_digest = bool(self.place.table) and self._digest().exists
-        return has_digest or any(lock.id != own_lock for lock in read_locks(self.aws, self.place))
+        return has_digest or bool(read_locks(self.aws, self.place))
 
     def create_digest(self, digest: str) -> None:
         """Writes a digest unless there is a valid one, which the caller finds when it reads next."""

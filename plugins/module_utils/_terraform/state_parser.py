@@ -163,8 +163,7 @@ class Reading:
         nothing that no state has.
         """
         telling = self._telling
-        is_written = _text(telling.get("terraform_version")) is not None
-        marks = ("version" in telling) + is_written + (_number(telling.get("serial")) is not None)
+        marks = ("version" in telling) + ("terraform_version" in telling) + (_number(telling.get("serial")) is not None)
         is_sealed = _text(telling.get("encryption_version")) is not None or self._members.get("encrypted_data")
         if "lineage" in telling or marks > 1 or (is_sealed and "meta" in self._members):
             return False
@@ -209,7 +208,7 @@ class Reading:
     @property
     def _has_modules(self) -> bool:
         """Before version 4. An empty list of other JSON is none."""
-        return "modules" in self._members and (self._members["modules"] > 0 or not self._is_whole or not self._is_other)
+        return "modules" in self._members and (self._members["modules"] > 0 or not self._is_other)
 
     # The grammar, as a generator that yields where it needs more text.
 
