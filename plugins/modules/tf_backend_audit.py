@@ -235,6 +235,13 @@ backend:
       type: list
       elements: str
       sample: [network/terraform.tfstate]
+    others:
+      description:
+        - The objects that are not states, at most 5000, as M(cornerstone.tfstate.tf_backend_info) returns them.
+        - None of them is a finding, unless O(code) names it as its state.
+      type: list
+      elements: str
+      sample: [dist/app.js.map]
     cost:
       description:
         - What it costs in a month, as C(docs/cost.md) explains. What is unknown is left out of the sum, and named.

@@ -201,8 +201,9 @@ backend:
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
     others:
       description:
-        - The objects in scope that are no states. They do not begin as one, are not called C(*.tfstate), and have
-          neither lock, digest nor workspace. Known only where states were looked at.
+        - The objects in scope that are certainly not states, such as a source map, C(package.json), HTML or an archive.
+        - An object whose name ends in C(.tfstate), or that has a lock, a digest or a workspace, is always one of
+          RV(backend.states), and so is what may be a damaged state. Known only if states were read.
       type: list
       elements: str
       sample: [modules/vpc.zip]

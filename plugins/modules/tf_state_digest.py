@@ -193,7 +193,7 @@ states:
 progress:
   description:
     - How many states there are, of how many the digest was written, how many needed nothing, how many failed, and how
-      many objects are no states.
+      many objects are empty or certainly not states.
   returned: success, without O(key)
   type: dict
   sample:
@@ -334,8 +334,8 @@ def _result(place: Place, plan: DigestPlan, is_changed: bool, diff: bool) -> dic
 def _rebuild_result(rebuild: DigestRebuild, diff: bool) -> dict[str, Any]:
     rows = rebuild.rows
     written = [row for row in rows if row.is_due and not row.problem]
-    problems = [row for row in rows if row.problem and not row.is_foreign]
-    rebuild.aws.warnings.extend(f"left alone: {row.problem}" for row in rows if row.is_foreign)
+    problems = [row for row in rows if row.problem and not row.is_other]
+    rebuild.aws.warnings.extend(f"left alone: {row.problem}" for row in rows if row.is_other)
     result: dict[str, Any] = {
         "changed": bool(written or rebuild.ours),
         "msg": "; ".join(str(row.problem) for row in problems) or f"{len(rows)} states have digests that fit",
@@ -351,7 +351,7 @@ def _rebuild_result(rebuild: DigestRebuild, diff: bool) -> dict[str, Any]:
 
 
 def _progress(rows: list[RebuildRow], written: list[RebuildRow], problems: list[RebuildRow]) -> dict[str, int]:
-    foreign = [row for row in rows if row.is_foreign]
+    foreign = [row for row in rows if row.is_other]
     unchanged = len(rows) - len(written) - len(problems) - len(foreign)
     counts = {"written": len(written), "unchanged": unchanged, "failed": len(problems), "foreign": len(foreign)}
     return {"states": len(rows), **counts}

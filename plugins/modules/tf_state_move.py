@@ -317,11 +317,26 @@ states:
     serial: {description: Its serial., type: int, sample: 4}
     size: {description: Its bytes., type: int, sample: 18230}
     problem: {description: Why it was not moved. Null if it was., type: str, sample: null}
+left_alone:
+  description:
+    - The objects of a whole O(source_bucket) that are not states, sorted by path. They are not moved, locked or tagged,
+      and do not fail the task. An object that may be a damaged state is not among them but fails the task.
+  returned: once the states are known
+  type: list
+  elements: dict
+  contains:
+    path: {description: Its key in O(source_bucket)., type: str, sample: README.md}
+    problem:
+      description: Why it is not a state.
+      type: str
+      sample: "s3://old/README.md cannot be moved, as no client takes it for a state: it is not JSON"
 progress:
-  description: How many states were moved, finished, unchanged and failed, of how many, and the bytes moved.
+  description:
+    - How many states were moved, finished, unchanged and failed, of how many, the bytes moved, and how many objects
+      were left alone because they are not states.
   returned: once the states are known
   type: dict
-  sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, bytes: 36460}
+  sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, left_alone: 1, bytes: 36460}
 denied:
   description:
     - The paths that the policy of O(source_bucket) comes to deny besides those that it denied before. V(*) is all.
@@ -373,7 +388,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconc
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.project import TerraformProject
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import CLIENT, user
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.endpoints import Endpoint
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import Migration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.migration import TOLD, Migration
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._migration.state_move import FINISH, MOVE, NOTHING
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import CODE_KNOWN_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CLIENT_OPTIONS
@@ -662,13 +677,15 @@ def _result(migration: Migration) -> dict[str, Any]:
     actions = [row.action for row in counted]
     return {
         "changed": migration.is_changed,
-        "states": [row.to_result() for row in rows],
+        "states": [row.to_result() for row in rows if not row.is_other],
+        "left_alone": [{"path": row.path, "problem": row.problem} for row in rows if row.is_other],
         "progress": {
-            "states": len(rows),
+            "states": len([row for row in rows if not row.is_other]),
             "moved": actions.count(MOVE),
             "finished": actions.count(FINISH),
             "unchanged": len([row for row in rows if row.action == NOTHING and not row.problem]),
-            "failed": len([row for row in rows if row.problem]),
+            "failed": len([row for row in rows if row.problem and not row.is_other]),
+            "left_alone": len([row for row in rows if row.is_other]),
             "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
         },
         "denied": migration.denied,
@@ -681,7 +698,8 @@ def _result(migration: Migration) -> dict[str, Any]:
 def _warnings(migration: Migration) -> Iterator[str]:
     yield from migration.target.aws.warnings
     yield from migration.source.aws.warnings if migration.source else ()
-    yield from (f"left alone: {row.problem}" for row in migration.rows if row.is_foreign)
+    yield from _named("not a state, and left alone", [str(row.path) for row in migration.rows if row.is_other])
+    yield from _named("empty, which clients treat as no state, and not moved", migration.empty)
     yield from migration.project_update.warnings() if migration.project_update else ()
     if migration.target.key and migration.target.name.alternatives():
         yield f"key {migration.target.key!r} is taken as it is: if it was copied from a lock or a table, correct it"
@@ -694,6 +712,13 @@ def _warnings(migration: Migration) -> Iterator[str]:
             f"the table {migration.source.table} has no digest of {unlisted[0]}{more}: clients that lock in another "
             f"table are not kept out; if they lock by files alone, say source_table: {NO_TABLE}"
         )
+
+
+def _named(what: str, paths: Sequence[str]) -> Iterator[str]:
+    """One sentence about all of them."""
+    if paths:
+        more = f" and {len(paths) - TOLD} more" if paths[TOLD:] else ""
+        yield f"{what}: {', '.join(paths[:TOLD])}{more}"
 
 
 def _diff(result: dict[str, Any]) -> dict[str, str]:

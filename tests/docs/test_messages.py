@@ -24,6 +24,7 @@ from botocore.retries.standard import ExponentialBackoff
 from tests.docs.pages import tables
 from tests.integration.conftest import behind_the_shim
 from tests.integration.module_runs import Task, through_core
+from tests.integration.moves import World
 from tests.integration.scenarios import in_region
 from tests.integration.subject import MODULES, Subject
 from tests.integration.test_state_repair import KEY, LINEAGE, state
@@ -252,6 +253,12 @@ def key_disabled(stage: Stage) -> str:
     return stage.table.refused(kms_key_id=key)
 
 
+def damaged_state(stage: Stage) -> str:
+    world = World(stage.bucket.relay, stage.bucket.emulator)
+    world.old.put(b'{"version": 4, "serial', "app.json", digest=False)
+    return failed(world.move(key=None))
+
+
 def quota(stage: Stage, used: str, limit: int, **asked: Any) -> str:
     stage.table.done()
     setattr(stage.aws_tables.of(stage.table.name), used, limit)
@@ -343,6 +350,7 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the key names another bucket": lambda stage: misnamed(stage, "s3://other/app/one.tfstate"),
     "the workspace and the key disagree": lambda stage: misnamed(stage, "env:/qa/app/one.tfstate", "dev"),
     "the workspace cannot exist": lambda stage: misnamed(stage, "app/one.tfstate", "feature/x"),
+    "an object may be a damaged state": damaged_state,
     "a setting may not be read": lambda stage: (
         stage.bucket.done() and stage.refused("GetBucketPolicy", error("AccessDenied", 403))
     ),
@@ -385,6 +393,6 @@ def test_a_message_says_what_to_do(case: str) -> None:
     """In its last part, in the imperative or by naming what is needed."""
     words = (
         *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
-        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes", "delete all "),
+        *("get ", "look for", "leave it alone", "please ", "give it", "put quotes", "delete all ", "restore "),
     )
     assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

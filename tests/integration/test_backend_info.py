@@ -232,7 +232,9 @@ def test_bad_states_are_told_one_by_one(made: World) -> None:
 
 
 OTHERS = {
+    "app.js.map": b'{"version":3,"sources":[],"mappings":""}',
     "c.zip": b"PK\x03\x04",
+    "package.json": b'{"name": "app", "version": "1.0.0"}',
     "README.md": b"# States",
     "long.zip": b"PK" * 100_000,
 }

@@ -41,7 +41,15 @@ def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_protecte
     assert file["Info"] == f"moved, or on its way, from {row['source']} to {row['destination']}"
     again = world.moved()
     assert (again["changed"], again["states"][0]["action"], world.relay.writes) == (False, "none", [])
-    assert again["progress"] == {"states": 1, "moved": 0, "finished": 0, "unchanged": 1, "failed": 0, "bytes": 0}
+    assert again["progress"] == {
+        "states": 1,
+        "moved": 0,
+        "finished": 0,
+        "unchanged": 1,
+        "failed": 0,
+        "left_alone": 0,
+        "bytes": 0,
+    }
 
 
 def test_each_side_is_reached_with_its_own_credentials(world: World):

@@ -218,6 +218,8 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
         if bucket and key and layer.source != CHECKOUT:
             by_key[bucket, key].append(layer)
     for (bucket, key), sharing in sorted(by_key.items(), key=str):
+        if key in (backends.get(bucket) or {}).get("others", ()):
+            yield sharing, _not_a_state(key, sharing[0])
         if len(_directories(sharing)) > 1:
             yield from ((sharing, each) for each in _shared(bucket, key, sharing, backends.get(bucket)))
     for bucket, using in sorted(by_bucket.items()):
@@ -232,6 +234,13 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
             ]
             fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
             yield using, finding_of("code.mixed_locking", bucket, f"{'; '.join(parts)}.", fix)
+
+
+def _not_a_state(key: str, layer: Layer) -> Finding:
+    """Whatever the object holds: it was a state, or the code is wrong."""
+    detail = f"It is not a state, and {layer.path} names it."
+    note = "another key, if this one is wrong; otherwise restore a version of the state with tf_state_version"
+    return finding_of("state.unreadable", key, detail, _edit(layer, note))
 
 
 def _directories(layers: Iterable[Layer]) -> list[str]:

@@ -199,5 +199,6 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "bucket": {name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "paths": _default_paths(facts),
+        "others": list(facts.get("others") or ())[:MANY],
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},
     }

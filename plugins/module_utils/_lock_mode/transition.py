@@ -26,8 +26,8 @@ from .._migration.deny_policy import is_denied
 from .._migration.moved_states import denied_by_policy
 from .._repair.digest_check import SETTLE_S, Digest, check_digests
 from .._repair.digest_item import DigestItem
-from .._state.inspection import fingerprint
-from .._state.listing import MARK, Objects, TableItem, items
+from .._state.inspection import fingerprint, inspect_states, other_objects
+from .._state.listing import MARK, Object, Objects, TableItem, items
 from .._terraform.scope import LEASE, Scope
 from .client_watch import ClientWatch, WatchResult
 from .digest_policy import DigestPolicy, read_digest_policy, set_digest_policy
@@ -217,7 +217,14 @@ class Transition:
     def _named_like_digests(self) -> set[str]:
         found = self.watch.found
         held = {item.path for item in self.watch.items if not item.is_digest}
-        return {path for path in {*found.states, *found.lock_files, *held} if path.endswith(MARK)}
+        named = {path: each for path, each in found.states.items() if path.endswith(MARK)}
+        return {path for path in {*found.lock_files, *held} if path.endswith(MARK)} | self._states_among(named)
+
+    def _states_among(self, named: dict[str, Object]) -> set[str]:
+        """Those of these objects that are states, or may be: a checksum beside a file has the name of a digest, too."""
+        found = replace(self.watch.found, states=named)
+        seen = inspect_states(self.aws, self.scope, found, wants_counts=False) if named else {}
+        return {*named} - {*other_objects(self.scope, found, seen, self.watch.items)}
 
     def cautions(self) -> list[str]:
         if not self._is_forward or self._policy or self.missing_table:

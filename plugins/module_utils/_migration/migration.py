@@ -20,6 +20,7 @@ from .._locks.locking import REPEAT_S
 from .._locks.timeout import LockTimeout
 from .._state import listing
 from .._state.errors import NotAState
+from .._state.kind import is_named_as_state
 from .._state.state_lookup import hint
 from .._terraform.backend_config import BackendConfig
 from .._terraform.code_known import Known
@@ -28,7 +29,7 @@ from .deny_policy import is_denied
 from .endpoints import Endpoint
 from .project_update import PASTE, ProjectUpdate, plan_update
 from .source_policy import SourcePolicy
-from .state_move import FINISH, NOTHING, Move, Source, Verdict
+from .state_move import FINISH, NOTHING, UNREADABLE_ADVICE, Move, Source, Verdict
 from .stored_state import StoredState, digest_of
 
 #: How many problems are listed.
@@ -43,8 +44,8 @@ class MigrationRow:
     move: Move
     verdict: Verdict | None = None
     problem: str | None = None
-    #: An object that is not a state, found in a whole bucket.
-    is_foreign: bool = False
+    #: An object that is not a state, found in a whole bucket: it is left alone.
+    is_other: bool = False
     #: Whether it cannot be read for lack of permission.
     is_denied: bool = False
     is_done: bool = False
@@ -98,6 +99,8 @@ class Migration:
     known: Sequence[Known] = ()
     rows: list[MigrationRow] = field(default_factory=list)
     local: dict[str, LocalState] = field(default_factory=dict)
+    #: The paths of empty objects, which clients treat as no state.
+    empty: list[str] = field(default_factory=list)
     project_update: ProjectUpdate | None = None
     #: Whether the result is a plan.
     is_plan: bool = False
@@ -127,26 +130,35 @@ class Migration:
 
     def raise_problems(self, kind: type[TfstateError] = TfstateError) -> None:
         """Raises if a state cannot be moved or could not be moved."""
-        problems = [row.problem for row in self.rows if row.problem and not row.is_foreign]
+        problems = [row.problem for row in self.rows if row.problem and not row.is_other]
         problems += [self.project_update.problem] if self.project_update and self.project_update.problem else []
         if problems:
             raise kind("; ".join(problems[:TOLD]) + (f"; and {len(problems) - TOLD} more" if problems[TOLD:] else ""))
 
     def _evaluate(self, denied: set[str], row: MigrationRow) -> None:
-        row.problem, row.is_denied = None, False
+        row.problem, row.is_denied, row.is_other = None, False, False
         self._renew()
         try:
             if _is_among(denied, row):
                 row.is_left_locked = not row.move.confirm()
             else:
                 row.verdict = row.move.plan()
-        except Refused as reason:
-            row.problem = str(reason)
-            row.is_foreign = isinstance(reason, NotAState) and not self.target.key
+        except NotAState as reason:
+            row.is_other = self._is_other(row)
+            row.problem = str(reason) if row.is_other else f"{reason}{UNREADABLE_ADVICE}"
         except CallFailed as error:
             row.problem, row.is_denied = str(error), error.failure.code in DENIED
         except TfstateError as error:
             row.problem = str(error)
+
+    def _is_other(self, row: MigrationRow) -> bool:
+        """Whether what holds no state is certainly none. What cannot be read may be one."""
+        if not (self.source and row.path) or self.target.key:
+            return False
+        try:
+            return not (is_named_as_state(self.source.scope(self.keys), row.path) or row.move.is_known())
+        except TfstateError:
+            return False
 
     def _evaluate_denied(self) -> None:
         """States that the policy of an earlier run denies, whatever source_protection is now."""
@@ -191,6 +203,7 @@ class Migration:
         if isinstance(found, Failure):
             raise CallFailed(found)
         paths = sorted(path for path, each in found.states.items() if each.size)
+        self.empty = sorted({*found.states} - {*paths})
         if not paths:
             of_key = f"of {side.key} " if side.key else ""
             raise Refused(f"there is no state {of_key}in {side.bucket.name} to move{_hint(side)}")
@@ -235,7 +248,7 @@ class Migration:
 
     def release_idle(self) -> None:
         """Releases destinations that interrupted runs locked and where states cannot be moved any more."""
-        refused = [row for row in self.rows if row.problem and not row.is_foreign and row.path]
+        refused = [row for row in self.rows if row.problem and not row.is_other and row.path]
         if refused:
             self.target.aws.together([partial(self._release_idle, row) for row in refused])
 

@@ -22,12 +22,14 @@ from .._locks.locking import ClaimedLocks, RetryPolicy, check_held, claim, read_
 from .._locks.stores import Lock
 from .._policy.document import MOVED
 from .._state.errors import NotAState
+from .._state.kind import Kind, kind_of
 from .._terraform.protocol import LockInfo, lock_id, uuid_of
 from .._terraform.state_document import Document, UnreadableState, document_of
 from .stored_state import MOST_TAGS, TAG, StoredState, digest_of, mark_of
 
 #: What is left to do for a state.
 MOVE, FINISH, NOTHING = "move", "finish", "none"
+UNREADABLE_ADVICE = "; restore a version of it (tf_state_version), or leave it out (keys)"
 #: Two reads of a state that is being written may be inconsistent: how often they are repeated.
 LOOKS = 3
 
@@ -175,8 +177,10 @@ def _readable(body: bytes | None, source: str) -> Document:
         raise Refused(f"{source} holds no state")
     document = document_of(body)
     if isinstance(document, UnreadableState):
-        kind = NotAState if document.is_foreign or document.is_other else Refused
-        raise kind(f"{source} cannot be moved, as it is not a state: {document.reason}")
+        reason = f"{source} cannot be moved, as no client takes it for a state: {document.reason}"
+        if kind_of(document, is_known=False) is Kind.OTHER:
+            raise NotAState(reason)
+        raise Refused(f"{reason}{UNREADABLE_ADVICE}")
     return document
 
 
@@ -224,6 +228,11 @@ class Move:
         """What `carry_out` would do."""
         verdict = evaluate(self._settled_snapshot(), self.source.url, self.target)
         return verdict if verdict.action != NOTHING or self._is_settled() else replace(verdict, action=FINISH)
+
+    def is_known(self) -> bool:
+        """Whether something says that the source is a state, whatever it holds."""
+        source = self.source
+        return not isinstance(source, StoredState) or source.is_in_use()
 
     def confirm(self) -> bool:
         """Confirms that a state moved here whose source is denied to everybody: its mark can be read nevertheless.

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import LockClient
 from .._core.model import Call, CallFailed, Failure, Response
-from .._locks.locking import UNMET
+from .._locks.locking import UNMET, read_locks
 from .._locks.stores import Place
 from .._repair import digest_item
+from .._terraform.state_parser import BEGINNING, may_begin_state
 
 TAG = "cornerstone.tfstate:moved-to"
 #: The maximum for an object. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 MOST_TAGS = 10
-BEGINNING = 64
 #: The encryption parameters of PutObject and HeadObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
@@ -56,7 +56,7 @@ class StoredState:
 
         def take(piece: bytes) -> None:
             body.extend(piece)
-            if is_foreign(body[:BEGINNING]):  # the object may be a log of many GB
+            if not may_begin_state(body[:BEGINNING]):  # the object may be a log of many GB
                 raise _Enough
 
         try:
@@ -81,6 +81,11 @@ class StoredState:
     def digest(self) -> str | None:
         """The digest in the table; None if there is none, or one that clients ignore."""
         return self._digest().text if self.place.table else None
+
+    def is_in_use(self) -> bool:
+        """Whether a digest or a lock says that this is a state."""
+        has_digest = bool(self.place.table) and self._digest().exists
+        return has_digest or bool(read_locks(self.aws, self.place))
 
     def create_digest(self, digest: str) -> None:
         """Writes a digest unless there is a valid one, which the caller finds when it reads next."""
@@ -118,11 +123,6 @@ class StoredState:
 
 class _Enough(Exception):
     """The bytes read so far show that the object is not a state."""
-
-
-def is_foreign(body: bytes | bytearray) -> bool:
-    """Whether a state cannot begin with these bytes."""
-    return not body.lstrip().startswith(b"{")
 
 
 def mark_of(target: StoredState) -> str:

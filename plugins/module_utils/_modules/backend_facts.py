@@ -133,11 +133,11 @@ class _Backend:
         inspected: dict[str, contents.Inspection] = {}
         if found and self._asks("states", "resources"):
             inspected = contents.inspect_states(self.aws, scope, found, self._asks("resources"))
-            result["others"] = contents.foreign_objects(scope, found, inspected, items or ())
+            result["others"] = contents.other_objects(scope, found, inspected, items or ())
             passed = {*result["others"], *(path for path, look in inspected.items() if look.is_gone)}
             found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in inspected.values() if not look.is_gone])
-        versions = self._versions(scope, bucket, found.states if found else ())
+        versions = self._versions(scope, bucket, found.states if found else (), {*(result["others"] or ())})
         if found and self._asks("states", "resources", "versions"):
             result["states"] = self._states(scope, found, inspected, versions if self._asks("versions") else None)
         if self._asks("usage"):
@@ -189,12 +189,14 @@ class _Backend:
         ]
         return sorted(states, key=lambda state: str(state["path"]))
 
-    def _versions(self, scope: Scope, bucket: Mapping[str, Any], states: Collection[str]) -> Versions | None:
+    def _versions(
+        self, scope: Scope, bucket: Mapping[str, Any], states: Collection[str], others: Collection[str]
+    ) -> Versions | None:
         if not self._asks("versions") and (scope.keys or not self._asks("usage")):
             return None
         if bucket["exists"] is False:
             return Versions()
-        versions = listing.versions(self.aws, scope, self.params["max_versions"], states)
+        versions = listing.versions(self.aws, scope, self.params["max_versions"], states, others)
         if isinstance(versions, Failure):
             self._unknown("versions", versions)
             return None

@@ -45,8 +45,8 @@ class RebuildRow:
     is_due: bool = False
     digest: str | None = None
     problem: str | None = None
-    #: An object that is not a state, found in a whole bucket.
-    is_foreign: bool = False
+    #: An object that is not a state, or an empty one, found in a whole bucket: it is left alone.
+    is_other: bool = False
     is_done: bool = False
 
     def to_result(self) -> dict[str, Any]:
@@ -68,6 +68,8 @@ class DigestRebuild:
     scope: Scope
     allow: frozenset[str]
     rows: list[RebuildRow] = field(default_factory=list)
+    #: The states that somebody has locked.
+    locked: frozenset[str] = frozenset()
     #: The states that a killed run left locked.
     ours: list[str] = field(default_factory=list)
 
@@ -83,9 +85,9 @@ class DigestRebuild:
         known = {each.path: each for each in check_digests(self.aws, self.scope, items, {})}
         self.rows = [_row(path, known.get(path), path in found.states) for path in sorted({*found.states, *known})]
         self.aws.warnings += missing_keys(self.scope, {row.path for row in self.rows})
+        self.locked = frozenset({*found.lock_files, *(item.path for item in items if not item.is_digest)})
         self._together(self._evaluate, [row for row in self.rows if row.is_due])
-        locked = {*found.lock_files, *(item.path for item in items if not item.is_digest)}
-        self.ours = [path for path in sorted(locked) if self._is_ours(path)]
+        self.ours = [path for path in sorted(self.locked) if self._is_ours(path)]
 
     def carry_out(self) -> None:
         """Writes the digests, each under the locks of its state, even if others fail."""
@@ -107,7 +109,7 @@ class DigestRebuild:
             if theirs:
                 row.problem = _locked(place, theirs)
         except TfstateError as error:
-            row.problem, row.is_foreign = str(error), isinstance(error, NotAState)
+            row.problem, row.is_other = str(error), isinstance(error, NotAState) and row.path not in self.locked
 
     def _write(self, row: RebuildRow) -> None:
         place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)

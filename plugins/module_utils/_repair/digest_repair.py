@@ -15,7 +15,8 @@ from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NoState, NotAState
 from .._state.history import Content, History, content_of, history_of, versions_of_same_serial
-from .._state.inspection import fingerprint
+from .._state.inspection import EMPTY, fingerprint
+from .._state.kind import Kind, is_named_as_state, kind_of
 from .._terraform.scope import Scope
 from .digest_check import SETTLE_S
 from .digest_item import DigestItem, digest_of, put_digest, remove_digest
@@ -111,7 +112,7 @@ class StateDigest:
     def _check_history(self, content: Content, history: History, item: DigestItem) -> None:
         document = content.document
         if document is None and not content.is_unjudged:
-            raise NotAState(
+            raise self._unreadable(content, item)(
                 f"the state {self.place.path} cannot be read by a client ({_why(content)}): restore a "
                 "version of it with tf_state_version"
             )
@@ -123,6 +124,12 @@ class StateDigest:
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
+
+    def _unreadable(self, content: Content, item: DigestItem) -> type[Refused]:
+        """An empty object needs no digest either: clients treat it as no state."""
+        is_known = item.exists or is_named_as_state(self.scope, self.place.path)
+        is_none = content.parsed is EMPTY or kind_of(content.parsed, is_known) is Kind.OTHER
+        return NotAState if is_none else Refused
 
     def _conflicting_version(self, content: Content, history: History, item: DigestItem) -> str | None:
         found = versions_of_same_serial(self.aws, self.scope, self.place.path, history, content)

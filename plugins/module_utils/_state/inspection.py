@@ -16,17 +16,15 @@ from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Answer, Call, Failure, Response
 from .._locks.stores import record_in
-from .._terraform.protocol import DEFAULT_WORKSPACE, LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
+from .._terraform.protocol import LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState, head_of
 from .._terraform.state_parser import Reading
+from .kind import NAMED, Kind, is_named_as_state, kind_of
 from .listing import HEAD_BYTES, Object, Objects, TableItem
 
 #: A lock file without its state is an orphan only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
-#: Every object with this suffix is taken for a state.
-NAMED = ".tfstate"
-#: Error codes of HeadObject and GetObject for an object that does not exist.
 EMPTY = UnreadableState("it is empty, which clients treat as no state")
 
 
@@ -40,19 +38,14 @@ class Inspection:
     failure: Failure | None = None
     is_gone: bool = False
 
-    @property
-    def is_foreign(self) -> bool:
-        return isinstance(self.document, UnreadableState) and self.document.is_foreign
+    def kind(self, is_known: bool = True) -> Kind:
+        return kind_of(self.document, is_known)
 
     @property
     def is_readable(self) -> bool | None:
         """Whether it is a state; None: unknown."""
-        document = self.document
-        return (
-            None
-            if document is None or (isinstance(document, UnreadableState) and document.is_unjudged)
-            else isinstance(document, Document)
-        )
+        kind = self.kind()
+        return None if kind is Kind.UNKNOWN else kind in (Kind.STATE, Kind.ENCRYPTED)
 
 
 @dataclass(frozen=True)
@@ -119,18 +112,21 @@ def _inspect_whole(aws: BackendReader, scope: Scope, path: str, size: int) -> In
     """A long object without the suffix of a state is read to its end only if it begins like a state."""
     if size > HEAD_BYTES and not path.endswith(NAMED):
         head = _inspect_head(aws, scope, path, size)
-        if head.is_foreign:
+        if head.kind(is_known=False) is Kind.OTHER:
             return head
     return inspect(aws, scope, path, size, wants_counts=True)
 
 
-def foreign_objects(
+def other_objects(
     scope: Scope, found: Objects, seen: Mapping[str, Inspection], items: Iterable[TableItem]
 ) -> list[str]:
-    """Objects that are not states: by their beginning, and without the name, lock or digest of one."""
-    claimed = {*found.lock_files, *(item.path for item in items)}
-    strange = [path for path, each in seen.items() if each.is_foreign and path not in claimed]
-    return [path for path in strange if not path.endswith(NAMED) and scope.split(path)[1] == DEFAULT_WORKSPACE]
+    """Objects that are certainly not states: by their content, and without the name, lock or digest of one."""
+    locked = {*found.lock_files, *(item.path for item in items)}
+    return [
+        path
+        for path, each in seen.items()
+        if each.kind(is_known=path in locked or is_named_as_state(scope, path)) is Kind.OTHER
+    ]
 
 
 def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Inspection:

@@ -72,7 +72,7 @@ class Usage:
     state_writes: int = 0
     lock_writes: int = 0
 
-    def count(self, key: str, version: Version, now: datetime) -> None:
+    def count(self, key: str, version: Version, now: datetime, is_state: bool) -> None:
         self.version_count += 1
         if version.is_latest:
             self.current_bytes += version.size
@@ -80,7 +80,7 @@ class Usage:
             self.noncurrent_bytes += version.size
         if not version.is_delete_marker and now - version.last_modified < LATELY:
             self.lock_writes += key.endswith(SUFFIX)
-            self.state_writes += not key.endswith(SUFFIX)
+            self.state_writes += is_state and not key.endswith(SUFFIX)
 
 
 @dataclass
@@ -155,8 +155,10 @@ def _is_state(aws: BackendReader, scope: Scope, path: str) -> bool:
     return not isinstance(answer, Failure) and is_state(bytes(heads[0]))
 
 
-def versions(aws: BackendReader, scope: Scope, most: int, states: Collection[str] = ()) -> Versions | Failure:
-    """The newest `most` of each state. `states`: what is known for one, whatever its name."""
+def versions(
+    aws: BackendReader, scope: Scope, most: int, states: Collection[str] = (), others: Collection[str] = ()
+) -> Versions | Failure:
+    """The newest `most` of each state. `states`, `others`: what is known for one, or for none, whatever its name."""
     found = Versions()
     pages = 0
     for prefix in scope.prefixes():
@@ -165,7 +167,7 @@ def versions(aws: BackendReader, scope: Scope, most: int, states: Collection[str
                 return page
             now = clock(page)
             for key, version in _versions_on(page):
-                found.usage.count(key, version, now)
+                found.usage.count(key, version, now, is_state=key not in others)
                 is_lock_file = key.endswith(SUFFIX) and key not in states
                 if not is_lock_file and not key.endswith("/") and scope.takes(key):
                     found.counts[key] = found.counts.get(key, 0) + 1

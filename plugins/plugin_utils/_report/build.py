@@ -72,7 +72,7 @@ def _audited_backend(
     backend = audit["backend"]
     name = backend["name"]
     return AuditedBackend(
-        {key: value for key, value in backend.items() if key != "paths"},
+        {key: value for key, value in backend.items() if key not in ("paths", "others")},
         (*audit["findings"], *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
         layers_of(code, backend["bucket"]["name"]),
     )

@@ -222,12 +222,13 @@ def lock_mode(patch: Callable[[str, Any], None]) -> None:
 def state_move(patch: Callable[[str, Any], None]) -> None:
     side = SimpleNamespace(aws=Client(), table="", key=None)
     row = SimpleNamespace(
-        action="move", is_done=True, problem=PROBLEM, is_foreign=False, to_result=lambda: {"action": "move"}
+        action="move", is_done=True, problem=PROBLEM, is_other=False, path=None, to_result=lambda: {"action": "move"}
     )
     migration = SimpleNamespace(
         plan=lambda: None,
         carry_out=breaks,
         rows=[row],
+        empty=[],
         project_update=None,
         is_plan=False,
         is_changed=True,
@@ -244,7 +245,7 @@ def state_move(patch: Callable[[str, Any], None]) -> None:
 
 CHANGES = [{"facet": "versioning", "before": "Suspended", "after": "Enabled", "calls": ["put_object"]}]
 WARNED = {"warnings": ["be careful"]}
-NONE_MOVED = {"states": 1, "moved": 0, "finished": 0, "unchanged": 0, "failed": 1, "bytes": 0}
+NONE_MOVED = {"states": 1, "moved": 0, "finished": 0, "unchanged": 0, "failed": 1, "left_alone": 0, "bytes": 0}
 CUT_SHORT: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "tf_state_bucket": (resource, {"changed": True, "changes": CHANGES, "credentials": CREDENTIALS}),
     "tf_lock_table": (resource, {"changed": True, "changes": CHANGES, "credentials": CREDENTIALS}),
@@ -264,6 +265,7 @@ CUT_SHORT: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
         {
             "changed": True,
             "states": [{"action": "move"}],
+            "left_alone": [],
             "progress": NONE_MOVED,
             "denied": ["a"],
             "project": None,

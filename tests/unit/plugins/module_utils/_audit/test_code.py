@@ -197,6 +197,14 @@ def test_layers_of_other_prefixes_share_the_default_workspace_alone(paths: list[
     assert "009 and 289 more" in found.detail and len(found.detail) < 400
 
 
+def test_an_object_that_is_not_a_state_and_that_code_names_is_found_once() -> None:
+    code = code_map([layer(), checkout(), layer("b/main.tf.json", key="other")])
+    about = check_code(code, [backend(others=["k", "z.zip"])])
+    ((name, found),) = [each for each in about if each[1].id == "state.unreadable"]
+    assert (name, found.resource, found.severity) == ("us-east-1", "k", "high")
+    assert found.detail == "It is not a state, and a/main.tf.json names it."
+
+
 def test_layers_of_one_prefix_are_told_apart_from_those_that_share_the_key() -> None:
     twice = [layer("x/main.tf.json", workspace_key_prefix="p1"), *prefixed(12)]
     about = check_code(code_map(twice), [backend(paths=[])])

@@ -36,6 +36,7 @@ def test_check_mode_tells_what_would_move_and_writes_nothing(world: World):
         "finished": 0,
         "unchanged": 0,
         "failed": 0,
+        "left_alone": 0,
         "bytes": len(state()) + len(state(7)),
     }
     assert done["diff"]["before"] == "".join(f"s3://{world.old.bucket}/{key}\n" for key in (KEY, DEV))
@@ -101,7 +102,7 @@ def test_another_state_is_never_overwritten(world: World):
 def test_what_is_not_in_order_is_not_moved(world: World):
     refused(world, f"there is no state of {KEY} in {world.old.bucket}")
     world.old.put(b'{"version": 4, "serial')
-    refused(world, "cannot be moved, as it is not a state: it is cut off, or not JSON")
+    refused(world, "cannot be moved, as no client takes it for a state: it is cut off, or not JSON")
     world.old.put(state())
     world.old.s3.put_object(Bucket=world.old.bucket, Key=KEY, Body=state(5))
     refused(world, "does not match the digest in its lock table")
@@ -186,15 +187,15 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     world.old.lock(keys[3])
     result = world.move(key=None)
     assert result["failed"] and result["changed"]
-    assert result["progress"]["moved"] == 7 and result["progress"]["failed"] == 2
-    assert [row["source"] for row in result["states"] if row["problem"]] == [
-        f"s3://{world.old.bucket}/README.md",
-        f"s3://{world.old.bucket}/{keys[3]}",
-    ]
+    assert result["progress"]["moved"] == 7 and result["progress"]["failed"] == 1
+    assert [row["source"] for row in result["states"] if row["problem"]] == [f"s3://{world.old.bucket}/{keys[3]}"]
     world.old.unlock(keys[3])
     result = world.moved(key=None)
     assert result["progress"]["moved"] == 1 and result["progress"]["unchanged"] == 7
-    assert [text for text in result["warnings"] if "README.md cannot be moved, as it is not a state" in text]
+    assert result["progress"]["left_alone"] == 1
+    problem = f"s3://{world.old.bucket}/README.md cannot be moved, as no client takes it for a state: it is not JSON"
+    assert result["left_alone"] == [{"path": "README.md", "problem": problem}]
+    assert "not a state, and left alone: README.md" in result["warnings"]
     assert [world.new.bodies(key) for key in keys] == [[state()]] * 8
     assert not world.moved(key=None, keys=["p*"])["changed"]
 

@@ -260,8 +260,11 @@ CASES: dict[str, tuple[Snapshot, str]] = {
     "moved elsewhere, and no state": (replace(FRESH, mark="s3://else/where", body=None), "was moved to s3://else"),
     "no state": (replace(FRESH, body=None), "holds no state"),
     "marked, and no state": (replace(FRESH, body=None, mark=MARK), "holds no state"),
-    "not JSON": (replace(FRESH, body=b'{"version": 4, "serial'), "cannot be moved, as it is not a state"),
-    "marked, and not JSON": (replace(FRESH, body=b"{", mark=MARK), "cannot be moved, as it is not a state"),
+    "not JSON": (replace(FRESH, body=b'{"version": 4, "serial'), "cannot be moved, as no client takes it for a state"),
+    "marked, and not JSON": (
+        replace(FRESH, body=b"{", mark=MARK),
+        "cannot be moved, as no client takes it for a state",
+    ),
     "marked, and gone": (replace(FRESH, mark=MARK), "does not exist there any more: restore it there"),
     "marked, gone, and a wrong digest": (replace(FRESH, mark=MARK, digest=WRONG), "does not exist there any more"),
     "a wrong digest": (replace(FRESH, digest=WRONG), "does not match the digest in its lock table"),

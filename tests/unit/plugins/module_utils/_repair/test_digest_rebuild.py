@@ -54,12 +54,19 @@ def test_a_digest_that_is_there_is_never_touched_and_named_where_it_is_wrong(bac
     assert backend.digests == {**before, TWO: digest(state())}
 
 
-@pytest.mark.parametrize("body", [b"", b"# Read me", state()[:-40]])
+@pytest.mark.parametrize("body", [b"", b"# Read me", b'{"version": 3, "sources": []}'])
 def test_what_is_no_state_is_left_alone_with_a_warning(backend: Backend, body: bytes) -> None:
     backend.s3.put_object(Bucket=backend.bucket, Key="README.md", Body=body)
     result = done(backend)
     assert "left alone: the state README.md cannot be read by a client" in result["warnings"][0]
     assert "README.md" not in backend.digests and result["progress"]["foreign"] == 1
+
+
+def test_a_damaged_state_is_named_and_the_others_are_done(backend: Backend) -> None:
+    backend.s3.put_object(Bucket=backend.bucket, Key="README.md", Body=state()[:-40])
+    result = task(backend)
+    assert result["failed"] and "the state README.md cannot be read by a client (it is cut off" in result["msg"]
+    assert set(backend.digests) == {ONE, TWO, QA} and result["progress"]["foreign"] == 0
 
 
 def test_a_state_that_does_not_agree_with_its_history_is_named(backend: Backend) -> None:
