@@ -262,6 +262,18 @@ options:
       - If omitted, they stay.
     type: list
     elements: str
+  probe_lock_files:
+    description:
+      - Whether to test, at a store that is not AWS, that it supports the conditional writes that lock files depend on.
+        A store that ignores them gives every client the lock. The task then fails.
+      - The test writes an object under C(cornerstone.tfstate/probe/) and deletes all of its versions. The tag
+        C(cornerstone.tfstate:lock_files) of the bucket records the result, and with V(supported) there is no further
+        test. Remove the tag to test again. If tags are in O(unmanaged), each run tests.
+      - Check mode does not test, which a warning says. A recorded V(unsupported) fails it.
+      - The role sets it, except in lock mode V(dynamodb).
+    type: bool
+    default: false
+    version_added: 0.2.0
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -650,10 +662,64 @@ bucket:
               Condition: {Bool: {"aws:SecureTransport": ["false"]}}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module, run_module
+from dataclasses import replace
+from functools import partial
 
-MODULE = resource_module(BUCKET)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket.tags import NAME as TAGS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Change, Params, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
+    Interrupted,
+    Outcome,
+    unless_checking,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import (
+    is_known,
+    planned_support,
+    tested_support,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    ModuleEntry,
+    ModuleRun,
+    argument_spec,
+    converge,
+    run_module,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
+
+OPTIONS = {**argument_spec(BUCKET), "probe_lock_files": {"type": "bool", "default": False}}
+
+
+def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcome) -> Outcome:
+    """Tests whether another store than AWS supports lock files. Raises TfstateError if not."""
+    if not (params["probe_lock_files"] and outcome.exists) or aws.is_aws("s3"):
+        return outcome
+    scope, before = Scope(outcome.target), outcome.after.get(TAGS)
+    if is_known(before):
+        return outcome
+    nothing: tuple[Change, ...] = ()
+    done = unless_checking(check_mode, nothing, lambda: outcome.changes)
+    try:
+        support = unless_checking(
+            check_mode, planned_support(scope, before), partial(tested_support, aws, scope, before)
+        )
+        aws.warnings.extend(filter(None, [support.caution]))
+        done += support.changes
+        if support.problem:
+            raise Refused(f"bucket {outcome.target.name} cannot be locked by files: {support.problem}")
+    except TfstateError as cause:
+        raise Interrupted(cause, done) from cause
+    after = {**outcome.after, **{change.facet: change.after for change in support.changes}}
+    return replace(outcome, changes=(*outcome.changes, *support.changes), after=after, warnings=tuple(aws.warnings))
+
+
+def ensure_bucket(run: ModuleRun) -> dict[str, object]:
+    return converge(BUCKET, run, partial(_with_lock_files, run.params, run.check_mode))
+
+
+MODULE = ModuleEntry(OPTIONS, ensure_bucket)
 
 
 def main() -> None:

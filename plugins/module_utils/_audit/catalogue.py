@@ -39,6 +39,16 @@ KINDS: dict[str, FindingKind] = {
         "A lifecycle rule deletes lock files",
         "A lock file that is held for longer than the rule allows is deleted, and a second client gets the lock.",
     ),
+    "bucket.lock_files": FindingKind(
+        "critical",
+        "The store does not support lock files",
+        "It ignores or refuses the condition under which clients create a lock file: two get one lock, or nobody does.",
+    ),
+    "bucket.lock_files_not_tested": FindingKind(
+        "low",
+        "Nobody tested whether the store supports lock files",
+        "Some stores ignore the condition under which clients create a lock file, and give the lock to everybody.",
+    ),
     "bucket.policy_public": FindingKind(
         "high",
         "The bucket policy lets everybody in",

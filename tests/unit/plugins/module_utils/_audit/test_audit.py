@@ -215,6 +215,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["bucket.lifecycle", "bucket.mfa_delete"],
     ),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
+    "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
+    "a store that nobody tested": (bucket(lock_files="not tested"), ["bucket.lock_files_not_tested"]),
+    "a store that nobody tested, locked in the table": (
+        {**bucket(lock_files="not tested"), "lock_mode": "dynamodb"},
+        [],
+    ),
+    "a store that was tested": (bucket(lock_files="supported"), []),
     "a table that forgets": (table(time_to_live="expires"), ["table.time_to_live"]),
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
