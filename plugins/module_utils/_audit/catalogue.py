@@ -205,6 +205,12 @@ KINDS: dict[str, FindingKind] = {
         "Code locks in another way than the backend's",
         "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
     ),
+    "code.acl": FindingKind(
+        "high",
+        "Code uploads with an ACL that S3 refuses",
+        "Where ACLs are off (BucketOwnerEnforced), S3 answers AccessControlListNotSupported, and an apply cannot save "
+        "its state.",
+    ),
     "code.table_differs": FindingKind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."
     ),

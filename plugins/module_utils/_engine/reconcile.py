@@ -319,7 +319,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
     )
     aws.warnings.extend([deletion_warning] if deletion_warning else [])
-    aws.warnings += () if going else resource.cautions(run.target, inputs)
+    aws.warnings += () if going else resource.cautions(run.target, inputs, changes)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)

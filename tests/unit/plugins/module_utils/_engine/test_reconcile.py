@@ -413,6 +413,15 @@ def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
     assert aws.writes == []
 
 
+@pytest.mark.aws("2.9")
+def test_clients_with_an_acl_are_warned_of_before_acls_are_switched_off() -> None:
+    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter"))
+    (told,) = [each for each in KINDS["bucket"].run(aws, {}).warnings if "ACL" in each]
+    assert "other than bucket-owner-full-control (AccessControlListNotSupported)" in told
+    aws.warnings.clear()
+    assert not KINDS["bucket"].run(aws, {}).warnings
+
+
 # The end
 
 
