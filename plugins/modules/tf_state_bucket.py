@@ -35,6 +35,7 @@ options:
         A bucket that is not empty needs O(allow=delete_state) and O(confirm_name). Nothing brings the states back.
       - The name is then free for anybody, who would get what clients still send there. A warning says so. A bucket in
         the account's own namespace has no such risk, as nobody else can take its name.
+      - A bucket that has access points is refused, as S3 would not delete it once it is empty.
       - Locks in a DynamoDB table cannot be seen from here. Delete the table first, which refuses while there are any.
       - While object lock has a default retention, the deletion is refused. Legal holds, and retention of single
         versions, show only when AWS refuses to delete those. Everything else in the bucket is gone then.
@@ -343,8 +344,8 @@ notes:
     C(s3:PutLifecycleConfiguration), C(s3:PutBucketVersioning), C(s3:PutBucketObjectLockConfiguration),
     C(s3:PutBucketTagging), C(s3:TagResource), C(s3:UntagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and
     C(s3:DeleteBucketPolicy)."
-  - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:DeleteObject), C(s3:DeleteObjectVersion)
-    and C(s3:DeleteBucket). It reads and writes no object."
+  - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:ListAccessPoints), C(s3:DeleteObject),
+    C(s3:DeleteObjectVersion) and C(s3:DeleteBucket). It reads and writes no object."
 seealso:
   - module: cornerstone.tfstate.tf_lock_table
   - module: cornerstone.tfstate.tf_backend_config

@@ -108,7 +108,8 @@ ADVICE = {
     "if a role or user was made a moment ago, run again",
     "InvalidTag": "AWS rejects the tag: check its characters",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
-    "BucketHasAccessPointsAttached": "S3 cannot delete a bucket that has access points: delete them, then run again",
+    "BucketHasAccessPointsAttached": "S3 deletes no bucket that has access points: delete them (aws s3control "
+    "list-access-points and delete-access-point), then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",

@@ -189,10 +189,10 @@ class CreationProtection:
 
 @dataclass(frozen=True)
 class Probe:
-    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or None."""
+    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, a `Caution`, or None."""
 
     call: Call
-    verdict: Callable[[Answer], Refuse | Leave | None]
+    verdict: Callable[[Answer], Verdict | None]
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,15 @@ class Leave:
 
     reason: str
 
+
+@dataclass(frozen=True)
+class Caution:
+    """A change that is carried out, with a warning."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Refuse | Leave | Caution
 
 #: Called for each write as it happens.
 WriteCallback: TypeAlias = Callable[[Call], None]
