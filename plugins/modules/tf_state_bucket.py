@@ -256,8 +256,9 @@ options:
     type: bool
   drop_statements:
     description:
-      - Statements to remove from the bucket policy, each by its C(Sid). One without a C(Sid) is named by the
-        C(sha256:) that messages show for it. In check mode, O(purge_policy_statements=true) names all.
+      - Statements to remove from the bucket policy, each by its C(Sid), or by the C(sha256:) that messages show for one
+        without a plain C(Sid). In check mode, O(purge_policy_statements=true) names all.
+      - There are no numbers, as another edit of the policy could give a number to another statement.
       - Somebody may rely on them, so it needs O(allow=drop_policy_statements), and for a statement that denies
         O(allow=weaken_policy) too. A name that is not in the policy is ignored.
       - If omitted, they stay.
