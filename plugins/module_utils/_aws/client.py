@@ -33,6 +33,7 @@ from .errors import (
     DONE,
     EXPIRED,
     INCOMPLETE,
+    NOT_OF_AWS,
     NOT_TAKEN,
     OWNER,
     SKEWED,
@@ -43,6 +44,7 @@ from .errors import (
     or_foreign,
     passes,
     skew,
+    strange_answer,
     translated,
     undeleted,
     whose,
@@ -368,7 +370,8 @@ class Aws:
     def _incomplete(self, call: Call, client: Any, missing: str) -> Failure:
         """AWS leaves out nothing, so something else has answered in its place. Other stores do."""
         if is_of_aws(client):
-            raise translated(botocore.parsers.ResponseParserError(f"no {missing}"), self._where, call)
+            what = f"answered by something else than AWS, without {missing}"
+            return Failure(call, NOT_OF_AWS, "", strange_answer(what, self._where))
         return Failure(call, INCOMPLETE, f"the answer has no {missing}", advice_on(call, INCOMPLETE))
 
     def _caller(self, sts: Any) -> Response:
