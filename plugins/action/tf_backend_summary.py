@@ -29,7 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             show(summary_text(lines, check_mode=bool(self._task.check_mode)))
         line = self._line(host, known)
         message = "failed: see the summary" if line.failed and is_for_people() else line.status
-        result.update(changed=False, failed=line.failed, msg=message, backend=line.to_result())
+        result.update(changed=False, failed=line.failed, msg=message, backend={**line.to_result(), "status": message})
         return result
 
     def _line(self, host: str, known: dict[str, Any]) -> Line:

@@ -142,6 +142,13 @@ backend:
         arn: {description: Its ARN., type: str, sample: "arn:aws:s3:::usest1-terraform-state-ezra"}
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         region: {description: Where it lies., type: str, sample: us-east-1}
+        lock_files:
+          description:
+            - With V(settings), whether the store supports lock files, by the tag C(cornerstone.tfstate:lock_files).
+              V(supported), V(unsupported) or V(not tested).
+          returned: when the bucket exists at a store that is not AWS
+          type: str
+          sample: supported
         mfa_delete: {description: With V(settings) whether MFA delete is on., type: bool, sample: false}
     table:
       description:

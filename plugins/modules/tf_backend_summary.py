@@ -89,7 +89,7 @@ backend:
       type: str
       sample: "bucket: versioning; files"
     status:
-      description: V(ok), or why this backend failed.
+      description: V(ok), or why this backend failed. Where the table is printed for people, it says that once.
       returned: always
       type: str
       sample: ok

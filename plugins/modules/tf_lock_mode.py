@@ -70,11 +70,12 @@ options:
     default: 5
   probe:
     description:
-      - Tries out first whether the store means what lock files rest on, on an object of its own under
-        C(cornerstone.tfstate/probe/), all versions of which it removes again. For stores besides AWS.
-      - In check mode it is left out, as it writes.
+      - Whether to test that the store supports the conditional writes that lock files depend on. The test writes an
+        object under C(cornerstone.tfstate/probe/) and deletes all of its versions.
+      - If omitted, a step to V(both) or V(lockfile) tests a store that is not AWS, unless the tag
+        C(cornerstone.tfstate:lock_files) of the bucket says V(supported). The result is recorded in this tag.
+      - The test comes last, and only if nothing else is missing. In check mode it is left out, which a warning says.
     type: bool
-    default: false
   remove_table:
     description:
       - Removes the table, once the step to V(lockfile) was taken, no code names it, and nothing is left in it. It goes
@@ -152,7 +153,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether the digest policy was added or removed, or digests were removed, or in check mode would be.
+  description:
+    - Whether the digest policy was added or removed, digests were removed, or the result of a probe was recorded, or in
+      check mode would be.
   returned: always
   type: bool
   sample: true
@@ -214,7 +217,7 @@ table_removed:
   type: bool
   sample: false
 probe:
-  description: What the probe found. None if there was none.
+  description: What the probe found. None without a probe, and where the store refuses the condition.
   returned: success
   type: dict
   contains:
@@ -272,7 +275,13 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.req
     several,
     unseen_neighbours,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import StoreProbe, probe
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import (
+    LockFileSupport,
+    is_known,
+    planned_support,
+    recorded_tags,
+    tested_support,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.table_removal import TableRemoval
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.transition import (
     Transition,
@@ -307,7 +316,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "current_lock_mode": {"choices": list(MODES)},
     **CODE_OPTIONS,
     "observe_seconds": {"type": "int", "default": 5},
-    "probe": {"type": "bool", "default": False},
+    "probe": {"type": "bool"},
     "remove_table": {"type": "bool", "default": False},
     "allow": {"type": "list", "elements": "str", "choices": [UNSEEN_CODE, WITHOUT_POLICY, UNPROTECT]},
     "lock_timeout": {"type": "int", "default": 0},
@@ -327,18 +336,18 @@ def change_lock_mode(run: ModuleRun) -> dict[str, Any]:
     run.failure = lambda _error: _failure(params, transition, code)
     code = code_of(params)
     transition = _transition(run)
-    probed = unless_checking(
-        run.check_mode or not params["probe"], None, partial(probe, transition.aws, transition.scope)
-    )
     transition.inspect(params["observe_seconds"])
     step = _step(params, transition, code)
     if transition.missing_table and not can_miss_table(step):
         raise TfstateError(f"{CallFailed(transition.missing_table)}; {_REMOVED}")
-    missing = [*_of_probe(step, probed), *reasons(step, _allowed(params)), *transition.reasons()]
+    missing = [*reasons(step, _allowed(params)), *transition.reasons()]
     missing += _of_removal(step, transition, _allowed(params)) if params["remove_table"] else []
+    support = LockFileSupport() if missing else _lock_file_support(params, transition, run.check_mode)
+    if support.problem and step.target != DYNAMODB:
+        missing.append(f"{step.backend.bucket} cannot be locked by files: {support.problem}")
     work = _remove_table if params["remove_table"] else _take_step
     outcome = TransitionOutcome() if missing else work(params, transition, run.check_mode)
-    return _result(step, transition, missing, outcome, probed, run.diff)
+    return _result(step, transition, missing, outcome, support, run.diff)
 
 
 def _transition(run: ModuleRun) -> Transition:
@@ -358,20 +367,25 @@ def _step(params: Params, transition: Transition, code: CodeMap | None) -> Step:
     return Step(backend, params["lock_mode"], params["current_lock_mode"], code, transition.has_digest_policy)
 
 
-MODULE = ModuleEntry(
-    with_connection(OPTIONS, wait_timeout=60),
-    change_lock_mode,
-    never_blank={"probe": "nobody would find out whether the bucket takes lock files"},
-)
+MODULE = ModuleEntry(with_connection(OPTIONS, wait_timeout=60), change_lock_mode)
 
 
 def _allowed(params: Params) -> frozenset[str]:
     return frozenset(params["allow"] or ())
 
 
-def _of_probe(step: Step, probed: StoreProbe | None) -> list[str]:
-    is_harmful = probed and probed.problem and step.target != DYNAMODB
-    return [f"{step.backend.bucket} takes no lock files: {probed.problem}"] if probed and is_harmful else []
+def _lock_file_support(params: Params, transition: Transition, check_mode: bool) -> LockFileSupport:
+    aws, scope = transition.aws, transition.scope
+    is_other_store = not aws.is_aws("s3")
+    wanted = params["probe"]
+    if wanted is None:
+        wanted = is_other_store and params["lock_mode"] != DYNAMODB
+    if not wanted:
+        return LockFileSupport()
+    before = recorded_tags(aws, scope) if is_other_store else None
+    if is_known(before) and not params["probe"]:
+        return LockFileSupport()
+    return unless_checking(check_mode, planned_support(scope, before), partial(tested_support, aws, scope, before))
 
 
 def _of_removal(step: Step, transition: Transition, allow: Iterable[str]) -> list[str]:
@@ -440,14 +454,14 @@ def _result(
     transition: Transition,
     missing: list[str],
     outcome: TransitionOutcome,
-    probed: StoreProbe | None,
+    support: LockFileSupport,
     diff: bool,
 ) -> dict[str, Any]:
     problems = [*missing, *outcome.problems]
-    transition.aws.warnings.extend(transition.cautions())
+    transition.aws.warnings.extend([*transition.cautions(), *filter(None, [support.caution])])
     origin = step.origin
     result: dict[str, Any] = {
-        "changed": outcome.is_changed,
+        "changed": outcome.is_changed or bool(support.changes),
         "msg": "; ".join(problems) or _message(step, transition, outcome),
         "from": origin,
         "to": step.target,
@@ -456,7 +470,7 @@ def _result(
         "digests": sorted(outcome.removed),
         "layers": len(step.layers) if step.code else None,
         **code_result(step.code, step.backend.region),
-        "probe": probed and probed.to_result(),
+        "probe": support.probe and support.probe.to_result(),
         "table_removed": outcome.removes_table,
     }
     if problems:

@@ -35,6 +35,7 @@ options:
         A bucket that is not empty needs O(allow=delete_state) and O(confirm_name). Nothing brings the states back.
       - The name is then free for anybody, who would get what clients still send there. A warning says so. A bucket in
         the account's own namespace has no such risk, as nobody else can take its name.
+      - A bucket that has access points is refused, as S3 would not delete it once it is empty.
       - Locks in a DynamoDB table cannot be seen from here. Delete the table first, which refuses while there are any.
       - While object lock has a default retention, the deletion is refused. Legal holds, and retention of single
         versions, show only when AWS refuses to delete those. Everything else in the bucket is gone then.
@@ -255,13 +256,26 @@ options:
     type: bool
   drop_statements:
     description:
-      - Statements to remove from the bucket policy, each by its C(Sid). One without a C(Sid) is named by the
-        C(sha256:) that messages show for it. In check mode, O(purge_policy_statements=true) names all.
+      - Statements to remove from the bucket policy, each by its C(Sid), or by the C(sha256:) that messages show for one
+        without a plain C(Sid). In check mode, O(purge_policy_statements=true) names all.
+      - There are no numbers, as another edit of the policy could give a number to another statement.
       - Somebody may rely on them, so it needs O(allow=drop_policy_statements), and for a statement that denies
         O(allow=weaken_policy) too. A name that is not in the policy is ignored.
       - If omitted, they stay.
     type: list
     elements: str
+  probe_lock_files:
+    description:
+      - Whether to test, at a store that is not AWS, that it supports the conditional writes that lock files depend on.
+        A store that ignores them gives every client the lock. The task then fails.
+      - The test writes an object under C(cornerstone.tfstate/probe/) and deletes all of its versions. The tag
+        C(cornerstone.tfstate:lock_files) of the bucket records the result, and with V(supported) there is no further
+        test. Remove the tag to test again. If tags are in O(unmanaged), each run tests.
+      - Check mode does not test, which a warning says. A recorded V(unsupported) fails it.
+      - The role sets it, except in lock mode V(dynamodb).
+    type: bool
+    default: false
+    version_added: 0.2.0
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -331,8 +345,8 @@ notes:
     C(s3:PutLifecycleConfiguration), C(s3:PutBucketVersioning), C(s3:PutBucketObjectLockConfiguration),
     C(s3:PutBucketTagging), C(s3:TagResource), C(s3:UntagResource), C(s3:PutBucketLogging), C(s3:PutBucketPolicy) and
     C(s3:DeleteBucketPolicy)."
-  - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:DeleteObject), C(s3:DeleteObjectVersion)
-    and C(s3:DeleteBucket). It reads and writes no object."
+  - "To delete, it needs C(s3:ListBucket), C(s3:ListBucketVersions), C(s3:ListAccessPoints), C(s3:DeleteObject),
+    C(s3:DeleteObjectVersion) and C(s3:DeleteBucket). It reads and writes no object."
 seealso:
   - module: cornerstone.tfstate.tf_lock_table
   - module: cornerstone.tfstate.tf_backend_config
@@ -650,10 +664,64 @@ bucket:
               Condition: {Bool: {"aws:SecureTransport": ["false"]}}
 """
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import resource_module, run_module
+from dataclasses import replace
+from functools import partial
 
-MODULE = resource_module(BUCKET)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket.tags import NAME as TAGS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Change, Params, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
+    Interrupted,
+    Outcome,
+    unless_checking,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import (
+    is_known,
+    planned_support,
+    tested_support,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    ModuleEntry,
+    ModuleRun,
+    argument_spec,
+    converge,
+    run_module,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
+
+OPTIONS = {**argument_spec(BUCKET), "probe_lock_files": {"type": "bool", "default": False}}
+
+
+def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcome) -> Outcome:
+    """Tests whether another store than AWS supports lock files. Raises TfstateError if not."""
+    if not (params["probe_lock_files"] and outcome.exists) or aws.is_aws("s3"):
+        return outcome
+    scope, before = Scope(outcome.target), outcome.after.get(TAGS)
+    if is_known(before):
+        return outcome
+    nothing: tuple[Change, ...] = ()
+    done = unless_checking(check_mode, nothing, lambda: outcome.changes)
+    try:
+        support = unless_checking(
+            check_mode, planned_support(scope, before), partial(tested_support, aws, scope, before)
+        )
+        aws.warnings.extend(filter(None, [support.caution]))
+        done += support.changes
+        if support.problem:
+            raise Refused(f"bucket {outcome.target.name} cannot be locked by files: {support.problem}")
+    except TfstateError as cause:
+        raise Interrupted(cause, done) from cause
+    after = {**outcome.after, **{change.facet: change.after for change in support.changes}}
+    return replace(outcome, changes=(*outcome.changes, *support.changes), after=after, warnings=tuple(aws.warnings))
+
+
+def ensure_bucket(run: ModuleRun) -> dict[str, object]:
+    return converge(BUCKET, run, partial(_with_lock_files, run.params, run.check_mode))
+
+
+MODULE = ModuleEntry(OPTIONS, ensure_bucket)
 
 
 def main() -> None:

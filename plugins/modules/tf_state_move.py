@@ -577,7 +577,7 @@ def _project_problems(params: Params) -> Iterator[str]:
         if params[name] and not project:
             yield f"{name} goes with project"
     if params["remove_local"] and not params["verify_plan"]:
-        yield "remove_local goes with verify_plan: nothing is removed that was not proven"
+        yield "remove_local goes with verify_plan, as nothing is removed that was not proven"
     if tfbackend and (not project or Path(tfbackend).name != tfbackend):
         yield "tfbackend is the name of a file in project, without a folder"
 

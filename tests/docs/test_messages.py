@@ -27,6 +27,7 @@ from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import World
 from tests.integration.scenarios import in_region
 from tests.integration.subject import MODULES, Subject
+from tests.integration.test_lock_mode import ignore
 from tests.integration.test_state_repair import KEY, LINEAGE, state
 from tests.integration.test_table import make
 from tests.playbooks.project import Project
@@ -337,6 +338,9 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "nobody knows whose the bucket is": lambda stage: forbidden_bucket(stage, s3_error("AccessDenied", 403)),
     "the bucket lies in another region": in_another_region,
     "the bucket is missing": missing_bucket,
+    "lock files do not work at the store": lambda stage: stage.refused(
+        "PutObject", ignore("if-none-match"), probe_lock_files=True
+    ),
     "the table has another key": another_key,
     "the table was deleted during the run": deleted_meanwhile,
     "the table has lost its key": lost,
@@ -394,5 +398,6 @@ def test_a_message_says_what_to_do(case: str) -> None:
     words = (
         *("set ", "run ", "correct ", "check ", "choose ", "enable it", "enable that", "need", "update ", "ask AWS"),
         *("get ", "look for", "leave it alone", "please ", "give it", "put quotes", "delete all ", "restore "),
+        "use another",
     )
     assert any(word in ROWS[case].lower() for word in [word.lower() for word in words])

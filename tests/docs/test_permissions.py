@@ -34,6 +34,8 @@ POLICIES = [each for page in MARKDOWN for each in examples(page) if each.languag
 
 #: AWS asks nobody for the first; the second is for the credentials one starts from.
 NEEDS_NOTHING_HERE = {"sts:GetCallerIdentity", "sts:AssumeRole"}
+#: What only a deletion reads.
+BEFORE_DELETION = {"s3:ListAccessPoints"}
 #: Asked for besides the operation's own action. Source: the API reference of CreateBucket, on tags.
 COMPANIONS = {"s3:TagResource"}
 
@@ -85,7 +87,7 @@ def test_a_facet_declares_the_actions_of_its_calls(name: str) -> None:
     resource, _colon, facet = name.partition(": ")
     reads, writes, deletes = set(), set(), set()
     for place, action in calls_in(f"_{resource}/{facet}"):
-        is_deletion = "delete_" in place and facet in ("existence", "contents")
+        is_deletion = facet in ("existence", "contents") and ("delete_" in place or action in BEFORE_DELETION)
         (deletes if is_deletion else writes if place.startswith("calls ") else reads).add(action)
     if facet == "versioning" or (resource, facet) == ("bucket", "contents"):  # by the probe that they share
         reads.add("s3:GetBucketVersioning")

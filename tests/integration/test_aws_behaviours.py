@@ -308,7 +308,7 @@ def test_a_statement_whose_role_was_deleted_is_told_before_aws_refuses_the_polic
     adopted.relay.use_first(PoliciesAreRewritten({"arn:aws:iam::111122223333:root": "AROAEXAMPLEEXAMPLEEX"}))
     (said,) = {adopted.refused(), adopted.refused(minimum_tls_version="1.3")}
     assert "policy statement Audit names AROAEXAMPLEEXAMPLEEX" in said
-    assert "drop the statement with drop_statements: [Audit]" in said
+    assert "drop it with drop_statements: [Audit], which needs allow: [drop_policy_statements]" in said
     audit = json.loads(json.dumps(AUDIT).replace("{name}", adopted.name))
     adopted.relay.drop_first()
     asked = {"policy_statements": [{**audit, "Principal": {"AWS": "444455556666"}}]}

@@ -184,7 +184,7 @@ def task_of(command: Command, params: dict[str, Any], home: Path) -> Task:
         backend = {"bucket": params["bucket"], "table": params["table"], "backup": str(home / "backup")}
         return Task("tf_backend_restore", {**command.given, **backend, **connection})
     options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
-    return Task("tf_state_bucket", {"name": params["bucket"], **options, **connection})
+    return Task("tf_state_bucket", {"name": params["bucket"], "probe_lock_files": True, **options, **connection})
 
 
 def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], emulator: RunningEmulator) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import iam_action
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import model as _core
@@ -19,7 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
 from tests.integration.conftest import behind_the_shim
-from tests.integration.module_runs import RunTasks
+from tests.integration.module_runs import RunTasks, through_core
 from tests.integration.subject import Subject, changed
 from tests.integration.test_table import make
 from tests.support.aws_access import denials
@@ -298,6 +299,7 @@ LOOKS = (
 #: Every other look before a change -> the test that denies it.
 OTHER_LOOKS = {
     ("contents", "get_object_lock_configuration"): "test_a_lock_that_may_not_be_read_is_never_taken_for_none",
+    ("contents", "list_access_points"): "test_access_points_that_may_not_be_listed_are_warned_of",
     ("logging", "head_bucket"): "test_a_log_bucket_that_may_not_be_looked_for_is_told",
     ("mfa_delete_probe", "get_bucket_versioning"): "test_mfa_delete_that_may_not_be_read_is_left_to_aws",
 }
@@ -363,6 +365,19 @@ def test_mfa_delete_that_may_not_be_read_is_left_to_aws(bare_bucket: Subject) ->
     assert "Mfa Authentication must be used" in result["msg"]
     assert result["changed"] is False
     assert bare_bucket.aws().get_object(Bucket=bare_bucket.name, Key="prod.tfstate")["Body"].read() == b"{}"
+
+
+def test_access_points_that_may_not_be_listed_are_warned_of(
+    bare_bucket: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the store were AWS, by way of an endpoint that serves no S3 Control."""
+    with_versions(bare_bucket)
+    bare_bucket.aws().put_object(Bucket=bare_bucket.name, Key="prod.tfstate", Body=b"{}")
+    monkeypatch.setattr(Aws, "is_aws", lambda _aws, _service: True)
+    asked = {"state": "absent", "allow": ["delete_state"], "confirm_name": bare_bucket.name}
+    (planned,) = through_core([bare_bucket.as_task(check_mode=True, **asked)])
+    assert any("whether it has access points is not known" in each for each in planned["warnings"])
+    bare_bucket.done(**asked)
 
 
 @pytest.mark.aws("4.9", "6.10")

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.playbooks.project import Project
+from tests.playbooks.project import BOOTSTRAP, Project
 from tests.support.relay import Relay
 
 COMPLETE = {
@@ -94,3 +95,14 @@ def test_an_extra_variable_that_the_playbook_does_not_take_is_refused(project: P
     for_two = project.play("cornerstone.tfstate.backup", "-e", "backup=backups/eu", "-e", "stage=prod")
     assert (for_two.code, relay.calls) == (2, []), for_two.output
     assert "backup is the location of one backend" in for_two.output
+
+
+def test_a_variable_that_does_not_exist_is_told_once_beside_the_failed_task(tmp_path: Path) -> None:
+    """Ansible prints the message of a failed task itself; our table says it once, and its task not again."""
+    project = Project(tmp_path, "http://127.0.0.1:9")
+    names = {"terraform_backend_bucket_name": "one-states", "terraform_backend_table_name": "one-locks"}
+    project.inventory({"one": {**names, "terraform_backend_lockmode": "both"}})
+    run = project.play(BOOTSTRAP)
+    said = "terraform_backend_lockmode is not a variable of the role"
+    _before, _play, summary = run.output.partition("PLAY [Sum up]")
+    assert (run.code != 0, summary.count(said)) == (True, 1), run.output

@@ -39,6 +39,16 @@ KINDS: dict[str, FindingKind] = {
         "A lifecycle rule deletes lock files",
         "A lock file that is held for longer than the rule allows is deleted, and a second client gets the lock.",
     ),
+    "bucket.lock_files": FindingKind(
+        "critical",
+        "The store does not support lock files",
+        "It ignores or refuses the condition under which clients create a lock file: two get one lock, or nobody does.",
+    ),
+    "bucket.lock_files_not_tested": FindingKind(
+        "low",
+        "Nobody tested whether the store supports lock files",
+        "Some stores ignore the condition under which clients create a lock file, and give the lock to everybody.",
+    ),
     "bucket.policy_public": FindingKind(
         "high",
         "The bucket policy lets everybody in",
@@ -194,6 +204,12 @@ KINDS: dict[str, FindingKind] = {
         "medium",
         "Code locks in another way than the backend's",
         "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
+    ),
+    "code.acl": FindingKind(
+        "high",
+        "Code uploads with an ACL that S3 refuses",
+        "Where ACLs are off (BucketOwnerEnforced), S3 answers AccessControlListNotSupported, and an apply cannot save "
+        "its state.",
     ),
     "code.table_differs": FindingKind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."

@@ -48,6 +48,10 @@ REMOVED = {
 }
 
 
+#: The only ACL that S3 takes where the owner of the bucket owns all objects.
+OWNER_ACL = "bucket-owner-full-control"
+
+
 def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]:
     """The findings where code and backends differ."""
     named = {each["bucket"]["name"]: each for each in backends}
@@ -141,6 +145,7 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
     yield from _lock_mode(layer, backend)
+    yield from _acl(layer, backend)
     encryption = bucket.get("encryption") or {}
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
@@ -201,6 +206,14 @@ def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
     }
     detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
     yield finding_of(kind, layer.path, detail, _edit(layer, ways[mode]))
+
+
+def _acl(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
+    """A checkout uses what the code says, which has its own finding."""
+    since = backend["bucket"].get("owner_enforced")
+    if since and layer.acl not in (None, "", OWNER_ACL) and layer.source != CHECKOUT:
+        detail = f'{layer.acl_at} has acl = "{layer.acl}": S3 refuses its uploads {since}.'
+        yield finding_of("code.acl", layer.path, detail, _edit(layer, f'leave acl out, or acl = "{OWNER_ACL}"'))
 
 
 def _are_near(one: BackendSummary, other: BackendSummary) -> bool:

@@ -10,11 +10,12 @@ from typing import Any
 
 from .._bucket import policy
 from .._bucket.lifecycle_rules import SMALLEST, as_written
-from .._core.commands import NO_COMMAND, Word, command, in_note
+from .._core.commands import NO_COMMAND, Word, command, edit, in_note
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
 from .._core.storage_classes import ARCHIVES
+from .._core.tags import NOT_TESTED, UNSUPPORTED
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement
@@ -35,12 +36,26 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         yield from _archivings(bucket, facts)
     if "policy" not in left_alone:
         yield from _open_statements(bucket, facts, wanted)
+    yield from _lock_files(bucket, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         options = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
         fix = _s3("put-bucket-versioning", bucket, facts, *options, note="as the root user of the account")
         yield finding_of("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
     yield from _forgetting(table, facts)
+
+
+def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
+    """Only facts of another store than AWS have the result of the probe."""
+    if wanted.lock_mode == "dynamodb":
+        return
+    if bucket.get("lock_files") == UNSUPPORTED:
+        fix = edit("group_vars/all.yml", "set terraform_backend_lock_mode to dynamodb, or use another store")
+        yield finding_of("bucket.lock_files", bucket["name"], "The test of bootstrap or lock_mode found it.", fix)
+    elif bucket.get("lock_files") == NOT_TESTED:
+        yield finding_of(
+            "bucket.lock_files_not_tested", bucket["name"], "No test is recorded.", wanted.play("bootstrap")
+        )
 
 
 def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:

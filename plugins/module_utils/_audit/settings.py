@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .._bucket import BUCKET, lifecycle
+from .._bucket import BUCKET, lifecycle, ownership
 from .._core.commands import command, in_note
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from .._table import TABLE
@@ -188,6 +188,16 @@ def _default_paths(facts: Facts) -> list[str] | None:
     return None if paths is None or len(paths) > MANY else sorted(paths)
 
 
+def _owner_enforced(facts: Facts, wanted: Expectations) -> str | None:
+    """Since when the owner of the bucket owns all objects; None if not, or if that is unknown."""
+    seen = (facts.get("bucket") or {}).get("ownership")
+    if seen == ownership.NEW:
+        return "now"
+    is_managed = ownership.NAME not in (wanted.bucket.get("unmanaged") or ())
+    is_due = is_managed and (wanted.bucket.get("object_ownership") or ownership.NEW) == ownership.NEW
+    return "after the next bootstrap" if seen and is_due else None
+
+
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report shows of a backend, and what code is compared with."""
     counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
@@ -196,7 +206,10 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "region": facts["region"],
         "account_id": facts.get("account_id"),
         "lock_mode": wanted.lock_mode,
-        "bucket": {name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
+        "bucket": {
+            **{name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
+            "owner_enforced": _owner_enforced(facts, wanted),
+        },
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "paths": _default_paths(facts),
         "others": list(facts.get("others") or ())[:MANY],

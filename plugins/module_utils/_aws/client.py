@@ -33,6 +33,7 @@ from .errors import (
     DONE,
     EXPIRED,
     INCOMPLETE,
+    NOT_OF_AWS,
     NOT_TAKEN,
     OWNER,
     SKEWED,
@@ -43,6 +44,7 @@ from .errors import (
     or_foreign,
     passes,
     skew,
+    strange_answer,
     translated,
     undeleted,
     whose,
@@ -86,6 +88,8 @@ PIECE = 256 * 1024
 #: How often a body is requested if its transfer breaks off.
 BODY_ATTEMPTS = 5
 HEADS = {"head_bucket", "head_object"}
+#: It has other hosts than S3, named after accounts.
+S3_CONTROL = "s3control"
 T = TypeVar("T")
 BeforeWrite: TypeAlias = Callable[[Call], None]
 
@@ -169,9 +173,18 @@ class Aws:
     def read(self, calls: Sequence[Call], newly_created: bool = False) -> list[Answer]:
         """The answers to these calls, read in parallel. `newly_created`: see `ReadWriteClient`."""
         for service in {call.service for call in calls}:
-            self._client(service)  # created here, because creating clients is not thread-safe
+            if service != S3_CONTROL or self.is_aws("s3"):
+                self._client(service)  # created here, because creating clients is not thread-safe
         calls = [self._owned(call) for call in calls]
-        return in_parallel([partial(self._answer, call, newly_created) for call in calls])
+        return in_parallel([partial(self._read_one, call, newly_created) for call in calls])
+
+    def _read_one(self, call: Call, newly_created: bool) -> Answer:
+        try:
+            return self._answer(self._addressed(call), newly_created)
+        except Invalid as nowhere:
+            if call.service != S3_CONTROL:
+                raise
+            return Failure(call, "NoEndpoint" if self.is_aws("s3") else "NotImplemented", "", str(nowhere))
 
     def pages(self, call: Call) -> Iterator[Answer]:
         """The answers to a call, page by page, each with its own deadline. The last one may be a failure."""
@@ -237,9 +250,9 @@ class Aws:
 
     def _addressed(self, call: Call) -> Call:
         """S3 Control requires the account of the bucket."""
-        if call.service != "s3control":
+        if call.service != S3_CONTROL:
             return call
-        if self.connection.endpoint_url:
+        if self.connection.endpoint_url or not self.is_aws("s3"):
             raise Invalid("endpoint_url serves no S3 Control, whose hosts are named after accounts")
         owner = self.owner()
         if owner is None:
@@ -349,12 +362,16 @@ class Aws:
         is_parser_error = isinstance(error, botocore.parsers.ResponseParserError)
         if call.operation == IDENTITY.operation and is_parser_error and not is_of_aws(client):
             return Failure(call, "NotImplemented", "", NO_STS)
-        raise translated(error, self._where, call) from None
+        problem = translated(error, self._where, call)
+        if call.service == S3_CONTROL:  # a closed network may not reach it, and nothing depends on it alone
+            return Failure(call, "NoAnswer", "", str(problem))
+        raise problem from None
 
     def _incomplete(self, call: Call, client: Any, missing: str) -> Failure:
         """AWS leaves out nothing, so something else has answered in its place. Other stores do."""
         if is_of_aws(client):
-            raise translated(botocore.parsers.ResponseParserError(f"no {missing}"), self._where, call)
+            what = f"answered by something else than AWS, without {missing}"
+            return Failure(call, NOT_OF_AWS, "", strange_answer(what, self._where))
         return Failure(call, INCOMPLETE, f"the answer has no {missing}", advice_on(call, INCOMPLETE))
 
     def _caller(self, sts: Any) -> Response:

@@ -57,6 +57,8 @@ MAYBE_UNSEEN = "; in the first 15 minutes of versioning S3 may not show yet what
 ABOVE = ("service control policy", "resource control policy", "permissions boundary", "VPC endpoint policy")
 #: A successful answer without a member that it must have. No service sends this code.
 INCOMPLETE = "IncompleteAnswer"
+#: The same in place of AWS.
+NOT_OF_AWS = "UnexpectedAnswer"
 UNSUPPORTED = NOT_IMPLEMENTED | {"MethodNotAllowed", "405", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: A ValidationException of these calls means that the table has another key.
@@ -108,7 +110,8 @@ ADVICE = {
     "if a role or user was made a moment ago, run again",
     "InvalidTag": "AWS rejects the tag: check its characters",
     "BucketNotEmpty": "somebody goes on writing into it: stop Terraform, then run again",
-    "BucketHasAccessPointsAttached": "S3 cannot delete a bucket that has access points: delete them, then run again",
+    "BucketHasAccessPointsAttached": "S3 deletes no bucket that has access points: delete them (aws s3control "
+    "list-access-points and delete-access-point), then run again",
     "InvalidBucketAclWithObjectOwnership": "the bucket's ACL grants access to others: reset it to private first",
     "KMS.DisabledException": "the KMS key that it is encrypted with is disabled: enable that key again",
     "KMS.KMSInvalidStateException": "the KMS key that it is encrypted with is about to be deleted: cancel that",
@@ -357,6 +360,10 @@ def iam_action(call: Call) -> str:
     return IAM_ACTIONS.get(call.operation, f"{prefix}:{call.operation.title().replace('_', '')}")
 
 
+def strange_answer(what: str, where: str) -> str:
+    return f"{what}; look for a proxy or a captive portal before {where}, then run again"
+
+
 def translated(error: BaseException, where: str, call: Call | None = None) -> TfstateError:
     """An error that is not an answer of AWS, as a sentence with advice."""
     what, message = str(call) if call else "connecting to AWS", without_credentials(" ".join(str(error).split()))
@@ -364,8 +371,7 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
     names = {each.__name__ for each in type(error).__mro__}
     strange = {"RecursionError": "redirected without end", "ResponseParserError": "answered by something else than AWS"}
     if found := names & {*strange}:
-        known = strange[found.pop()]
-        return TfstateError(f"{what}: {known}; look for a proxy or a captive portal before {where}, then run again")
+        return TfstateError(f"{what}: {strange_answer(strange[found.pop()], where)}")
     advice = next((advice for known, advice in REMEDIES if names & known), "check the connection options and run again")
     if call and call.operation == "get_caller_identity" and names & {"HTTPClientError", "ConnectionError"}:
         advice += "; if no way leads to STS, set account_id to the account that owns the backend"

@@ -33,6 +33,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "get_public_access_block": ("PublicAccessBlockConfiguration",),
     "get_resource_policy": ("Policy", "RevisionId"),
     "head_object": (*_OBJECT, "ContentLength"),
+    "list_access_points": ("AccessPointList.*.Name",),
     "list_buckets": ("Buckets", "Buckets.*.Name"),
     "list_object_versions": tuple(f"{kind}.*.{name}" for kind in ("Versions", "DeleteMarkers") for name in _VERSION),
     "list_objects_v2": ("Contents.*.Key", "Contents.*.LastModified", "Contents.*.Size"),

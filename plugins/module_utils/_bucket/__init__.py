@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .._core.model import Resource, Response, Target, Values, facet_of
+from .._core.model import Change, Resource, Response, Target, Values, facet_of
 from .._policy.baseline import bucket_arn
 from . import (
     contents,
@@ -33,6 +34,14 @@ def _busy(response: Response) -> str | None:
 def _unfinished(observed: Values) -> bool:
     """Versioning is switched on after the lifecycle is set: if it never was, as far as we look, there is no history."""
     return "lifecycle" in observed and bool(observed.get("versioning") == versioning.ABSENT)
+
+
+def _cautions(target: Target, observed: Values, changes: Sequence[Change]) -> Iterator[str]:
+    if any(change.facet == ownership.NAME and change.after == ownership.NEW for change in changes):
+        yield (
+            f"once ACLs are off, S3 refuses uploads to {target.name} by clients whose backend has an acl other than "
+            "bucket-owner-full-control (AccessControlListNotSupported): an audit with their code finds them (code.acl)"
+        )
 
 
 def _deletion_warning(target: Target) -> str | None:
@@ -63,6 +72,7 @@ BUCKET = Resource(
     locate=lambda target, _response: target,
     busy=_busy,
     unfinished=_unfinished,
+    cautions=_cautions,
     contents=_CONTENTS,
     # A deleted bucket may stay visible for a while, without tags.
     refusal_inputs=(replace(_TAGS, not_found=_TAGS.not_found | {"NoSuchBucket"}),),

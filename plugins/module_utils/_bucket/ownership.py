@@ -74,7 +74,7 @@ def _foreign_grants(answer: Answer) -> Refuse | None:
         return None
     return Refuse(
         f"the bucket's ACL grants access to {', '.join(others)}; turn those grants into policy statements and reset "
-        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred"
+        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
     )
 
 

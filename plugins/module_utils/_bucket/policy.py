@@ -38,6 +38,7 @@ from .._policy.document import (
     as_aws_writes,
     canonical,
     deleted_principals,
+    exact_name,
     faults,
     has_variables,
     is_named,
@@ -175,12 +176,12 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
         for who in deleted_principals(statement):
             yield Refusal(
                 f"policy statement {label(statement)} names {who}, which is what AWS makes of a role or user that was "
-                "deleted, and AWS takes no policy that names it: drop the statement with drop_statements: "
-                f"[{label(statement)}], and write a new one with policy_statements if somebody needs it"
+                f"deleted, and AWS takes no policy that names it: {_dropping([statement], target)}, and write a new "
+                "one with policy_statements if somebody needs it"
             )
     if (size := len(document(change.after))) > MAX_BYTES:
         yield Refusal(f"the policy, with the statements that are there, would have {size} bytes; AWS takes {MAX_BYTES}")
-    yield from _faults_of_new(change)
+    yield from _faults_of_new(change, target)
     owner = owner_of(target, after)
     raised = change.before["version"] != change.after["version"]
     known = {meaning(each) for each in before if not (raised and has_variables(each))}
@@ -188,7 +189,7 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
         yield from _reach(statement, owner)
 
 
-def _faults_of_new(change: Change) -> Iterator[Refusal]:
+def _faults_of_new(change: Change, target: Target) -> Iterator[Refusal]:
     """What AWS would reject, or take for something else, of statements that are not there yet."""
     before, after = change.before["statements"], change.after["statements"]
     known, sids = {meaning(each) for each in before}, {each.get("Sid") for each in before}
@@ -198,12 +199,20 @@ def _faults_of_new(change: Change) -> Iterator[Refusal]:
             yield Refusal(f"policy statement {shortened(sid)}: AWS takes a new Sid of letters and digits only")
     literal = [label(each) for each in new if has_variables(each)]
     if literal and change.after["version"] != VERSION:
-        others = ", ".join(label(each) for each in after if meaning(each) in known and has_variables(each))
+        theirs = [each for each in after if meaning(each) in known and has_variables(each)]
+        others = ", ".join(map(label, theirs))
         yield Refusal(
             f"the policy has the version {change.after['version']}, in which the ${{...}} of {', '.join(literal)} is "
             f"literal text. {VERSION}, in which it is a variable, would change what {others} does: list that in "
-            "policy_statements, too, if it shall become a variable there, or drop it with drop_statements"
+            f"policy_statements, too, with a Sid, if it shall become a variable there; or {_dropping(theirs, target)}"
         )
+
+
+def _dropping(statements: list[Statement], target: Target) -> str:
+    """How to drop them, with the words that this needs."""
+    words = dict.fromkeys(str(each.word) for each in _lost_statements(statements, [], target))
+    names = ", ".join(map(exact_name, statements))
+    return f"drop it with drop_statements: [{names}], which needs allow: [{', '.join(words)}]"
 
 
 def _lost_statements(before: list[Statement], after: list[Statement], target: Target) -> Iterator[Refusal]:

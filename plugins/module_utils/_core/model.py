@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -189,10 +189,10 @@ class CreationProtection:
 
 @dataclass(frozen=True)
 class Probe:
-    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, or None."""
+    """A read before a change: `verdict` turns the answer into a `Refuse`, a `Leave`, a `Caution`, or None."""
 
     call: Call
-    verdict: Callable[[Answer], Refuse | Leave | None]
+    verdict: Callable[[Answer], Verdict | None]
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,15 @@ class Leave:
 
     reason: str
 
+
+@dataclass(frozen=True)
+class Caution:
+    """A change that is carried out, with a warning."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Refuse | Leave | Caution
 
 #: Called for each write as it happens.
 WriteCallback: TypeAlias = Callable[[Call], None]
@@ -333,8 +342,8 @@ class Resource:
     busy: Callable[[Response], str | None]
     #: What distinguishes the resource from another of its name.
     identity: Callable[[Response], str | None] = _by_name
-    #: What a user should know before a change, though it is no reason to refuse it.
-    cautions: Callable[[Target, Values], Iterable[str]] = _nothing
+    #: What a user should know before changes of what was observed, though it is no reason to refuse them.
+    cautions: Callable[[Target, Values, Sequence[Change]], Iterable[str]] = _nothing
     #: Whether the observed facets show a creation that was interrupted, provided that the resource is empty.
     unfinished: Callable[[Values], bool] = _never
     contents: Facet | None = None

@@ -13,6 +13,10 @@ OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
 #: Tags of AWS's own services: nobody else adds, changes or removes one.
 SYSTEM = "aws:"
+#: On a bucket at another store than AWS: whether the store supports lock files, as a probe found.
+LOCK_FILES, SUPPORTED, UNSUPPORTED = "cornerstone.tfstate:lock_files", "supported", "unsupported"
+#: In facts, without such a tag.
+NOT_TESTED = "not tested"
 #: Those of AWS's services do not count.
 MOST_TAGS = 50
 
@@ -21,7 +25,8 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     asked = params.get("tags")
     if asked is None:
         return observed
-    kept = {key: value for key, value in observed.items() if key.startswith(SYSTEM) or not params.get("purge_tags")}
+    purges = params.get("purge_tags")
+    kept = {key: value for key, value in observed.items() if not purges or key.startswith(SYSTEM) or key == LOCK_FILES}
     return {**kept, **{str(key): str(value) for key, value in asked.items()}}
 
 

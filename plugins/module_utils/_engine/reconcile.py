@@ -14,6 +14,7 @@ from .._aws.protocols import ResourceClient
 from .._core.model import (
     EXISTENCE,
     CallFailed,
+    Caution,
     Change,
     Facet,
     Failure,
@@ -26,6 +27,7 @@ from .._core.model import (
     TfstateError,
     Value,
     Values,
+    Verdict,
     desire,
     plan,
 )
@@ -122,24 +124,30 @@ class _Run(Observer):
                 self.aws.warnings.append(f"{change.facet} of {self.target.name} is left alone: {verdict.reason}")
             else:
                 kept.append(change)
+            if isinstance(verdict, Caution):
+                self.aws.warnings.append(f"{self.resource.kind} {self.target.name}: {verdict.reason}")
         return kept
 
     def _facet(self, change: Change) -> Facet:
         return next(each for each in self.facets if each.name == change.facet)
 
-    def _verdict(self, change: Change) -> Refuse | Leave | None:
+    def _verdict(self, change: Change) -> Verdict | None:
+        """The first that a probe gives; a caution only if no other one has more to say."""
         facet = self._facet(change)
         if not change.calls or change.facet == EXISTENCE:
             return None
         probes = tuple(facet.probes(self.target, change.before, change.after))
         answers = self.aws.read([probe.call for probe in probes]) if probes else []
+        caution: Caution | None = None
         for probe, answer in zip(probes, answers, strict=True):
             verdict = probe.verdict(answer)
             if isinstance(verdict, Refuse) and isinstance(answer, Failure):
                 return Refuse(verdict.reason + leave_alone(facet, self.params))
-            if verdict:
+            if isinstance(verdict, Caution):
+                caution = verdict
+            elif verdict:
                 return verdict
-        return None
+        return caution
 
     def apply(self, change: Change) -> None:
         creates = change.facet == EXISTENCE and change.before is None
@@ -319,7 +327,7 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
     )
     aws.warnings.extend([deletion_warning] if deletion_warning else [])
-    aws.warnings += () if going else resource.cautions(run.target, inputs)
+    aws.warnings += () if going else resource.cautions(run.target, inputs, changes)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)

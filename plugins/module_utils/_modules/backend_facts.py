@@ -26,6 +26,7 @@ from .._core.model import (
     facet_of,
     no_op,
 )
+from .._core.tags import LOCK_FILES, NOT_TESTED
 from .._engine.location import check_caller
 from .._engine.observer import Observer, caller
 from .._repair.digest_check import Digest, check_digests
@@ -111,6 +112,8 @@ class _Backend:
                 self._unknown(resource.kind if name == EXISTENCE else f"{resource.kind}.{name}", value.failure)
         known = {name: None if isinstance(value, Unknown) else value for name, value in values.items()}
         known |= self._keys(resource, observer)
+        if resource is BUCKET and self._asks("settings") and not self.aws.is_aws("s3"):
+            known["lock_files"] = (known["tags"] or {}).get(LOCK_FILES, NOT_TESTED)
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}

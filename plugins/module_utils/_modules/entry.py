@@ -313,12 +313,14 @@ def hidden_options(spec: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
     return frozenset({*secret, *(alias for aliases in secret.values() for alias in aliases)})
 
 
-def converge(resource: Resource, run: ModuleRun) -> dict[str, Any]:
-    """Brings a bucket or a table to the options of the task."""
+def converge(
+    resource: Resource, run: ModuleRun, then: Callable[[Aws, Outcome], Outcome] = lambda _aws, outcome: outcome
+) -> dict[str, Any]:
+    """Brings a bucket or a table to the options of the task. `then`: what is done with it afterwards."""
     run.failure = partial(_failure, run)
     target = target_of(run.params)
     aws = run.client()
-    outcome = reconcile(aws, resource, target, run.params, run.check_mode)
+    outcome = then(aws, reconcile(aws, resource, target, run.params, run.check_mode))
     account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
     return {**_result(resource, outcome, account, run.diff), "credentials": _credentials(run)}
 

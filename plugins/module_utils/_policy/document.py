@@ -188,6 +188,16 @@ def digest(statement: Statement) -> str:
     return f"sha256:{hashlib.sha256(meaning(statement).encode()).hexdigest()[:12]}"
 
 
+#: A Sid that stands for itself in a list in YAML, which has words for other values, and is none of ours.
+_PLAIN_SID = re.compile(rf"(?!{OURS}|(?i:true|false|null|yes|no|on|off|y|n)$)[A-Za-z][A-Za-z0-9]{{0,63}}")
+
+
+def exact_name(statement: Statement) -> str:
+    """A name for an option, which can be copied as it is and is only this statement's."""
+    sid = str(statement.get("Sid") or "")
+    return sid if _PLAIN_SID.fullmatch(sid) else digest(statement)
+
+
 def is_named(statement: Statement, names: Iterable[str]) -> bool:
     """Whether one of the names is its Sid, or what it is known by."""
     return bool({statement.get("Sid"), digest(statement)} & {*names})

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .._core.model import EXISTENCE, Invalid, Resource, Response, Target, Values, facet_of
+from .._core.model import EXISTENCE, Change, Invalid, Resource, Response, Target, Values, facet_of
 from . import billing, contents, deletion_protection, encryption, existence, recovery, table_class, tags, time_to_live
 
 _EXISTENCE, _PROTECTION, _TAGS = facet_of(existence), facet_of(deletion_protection), facet_of(tags)
@@ -51,7 +51,7 @@ def _identity(response: Response) -> str | None:
     return known
 
 
-def _cautions(target: Target, observed: Values) -> Iterator[str]:
+def _cautions(target: Target, observed: Values, changes: Sequence[Change]) -> Iterator[str]:
     if replicas := (observed[EXISTENCE] or {}).get("replicas"):
         yield (
             f"table {target.name} has replicas in {', '.join(replicas)}: two regions may both get one lock; "

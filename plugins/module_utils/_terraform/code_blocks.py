@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from .code_layer import BLOCK, READER, Layer, layer_of
 from .hcl_parser import (
@@ -22,6 +22,10 @@ from .hcl_parser import (
     members,
     plain,
 )
+
+T = TypeVar("T")
+#: The type of a backend, its configuration, and the line of its `acl`.
+_Declaration: TypeAlias = "tuple[str | None, Any, int | None]"
 
 ENDINGS = (".tf", ".tofu", ".tf.json", ".tofu.json")
 _READS = "terraform_remote_state"
@@ -68,14 +72,14 @@ def declared_in(path: str, text: str, source: str = BLOCK, is_json: bool | None 
     return [
         Declared(
             path,
-            layer_of(path, source, config, generated) if kind == "s3" else None,
+            layer_of(path, source, config, generated, acl_line) if kind == "s3" else None,
             kind is not None and PLACEHOLDER in kind,
         )
-        for kind, config in _guarded(found)
+        for kind, config, acl_line in _guarded(found)
     ]
 
 
-def _guarded(found: Iterator[tuple[str | None, Any]]) -> list[tuple[str | None, Any]]:
+def _guarded(found: Iterable[T]) -> list[T]:
     try:
         return list(found)
     except RecursionError:
@@ -87,33 +91,36 @@ def _may_be_named(text: str, *words: str) -> bool:
     return "\\u" in text or any(word in text for word in words)
 
 
-def _declared_in_hcl(text: str, outermost: str) -> Iterator[tuple[str | None, Any]]:
+def _declared_in_hcl(text: str, outermost: str) -> Iterator[_Declaration]:
     hcl = Hcl(text)
     evaluator = Evaluator(hcl)
     for outer in hcl.blocks(outermost):
         for inner in hcl.items(outer.start, outer.end):
             type_ = getattr(inner, "type", None)
             if type_ == "cloud":
-                yield None, None
+                yield None, None, None
             elif type_ == "state_store":
-                yield PLACEHOLDER, None
+                yield PLACEHOLDER, None, None
             elif type_ == "backend":
                 kind = inner.labels[0] if isinstance(inner, ParsedBlock) and inner.labels else PLACEHOLDER
-                wants = kind == "s3"
-                yield kind, hcl.attributes(inner.start, inner.end, evaluator) if wants else None
+                if kind == "s3":
+                    acl_line = hcl.line_of("acl", inner.start, inner.end)
+                    yield kind, hcl.attributes(inner.start, inner.end, evaluator), acl_line
+                else:
+                    yield kind, None, None
 
 
-def _declared_in_json(text: str, outermost: str) -> Iterator[tuple[str | None, Any]]:
+def _declared_in_json(text: str, outermost: str) -> Iterator[_Declaration]:
     bodies = members(json_value(text), outermost)
     for outer in bodies if outermost == "terraform" else (body for each in bodies for _name, body in labelled(each)):
         for kind, config in ((kind, config) for each in members(outer, "backend") for kind, config in labelled(each)):
             if config is not None:
-                yield kind, plain(config, _literal) if kind == "s3" else None
+                yield kind, plain(config, _literal) if kind == "s3" else None, None
         for each in members(outer, "cloud"):
             if each is not None:
-                yield None, None
+                yield None, None, None
         for _each in members(outer, "state_store"):
-            yield PLACEHOLDER, None
+            yield PLACEHOLDER, None, None
 
 
 def _literal(text: str) -> Any:
@@ -131,8 +138,8 @@ def readers_in(path: str, text: str) -> list[Layer]:
     else:
         found = _readers_in_hcl(text) if _MAY_READ.search(text) else iter(())
     readers = []
-    for values in _guarded((None, each) for each in found):
-        backend, config = values[1].get("backend"), values[1].get("config", {})
+    for values in _guarded(found):
+        backend, config = values.get("backend"), values.get("config", {})
         if isinstance(config, list) and len(config) == 1:
             config = config[0]
         is_open = not isinstance(backend, str) or PLACEHOLDER in backend

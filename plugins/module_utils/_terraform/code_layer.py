@@ -69,6 +69,9 @@ class Layer:
     block: str | None = None
     #: Whether a generator owns the file: an edit would be lost.
     is_generated: bool = False
+    #: The canned ACL of its uploads, if that is static, and the place where it is given.
+    acl: str | None = None
+    acl_at: str | None = None
 
     def __hash__(self) -> int:
         return hash((self.path, self.source, self.block, self.given, self.unknown))
@@ -217,10 +220,12 @@ def merged(block: Layer, more: Layer) -> Layer:
         given=block.given | more.given,
         unknown=(block.unknown - more.given) | more.unknown,
         is_generated=more.is_generated if is_file else block.is_generated,
+        acl=more.acl if "acl" in more.given else block.acl,
+        acl_at=more.acl_at if "acl" in more.given else block.acl_at,
     )
 
 
-def layer_of(path: str, source: str, config: Any, is_generated: bool = False) -> Layer:
+def layer_of(path: str, source: str, config: Any, is_generated: bool = False, acl_line: int | None = None) -> Layer:
     """`config` has values as the parser evaluates them; one that it cannot makes all that is kept unknown."""
     if not isinstance(config, Mapping):
         everything = frozenset(KEPT) if isinstance(config, UnknownValue) else frozenset[str]()
@@ -239,6 +244,8 @@ def layer_of(path: str, source: str, config: Any, is_generated: bool = False) ->
         given=frozenset({*named, *nested}),
         unknown=frozenset(name for name, value in static.items() if value is None),
         is_generated=is_generated,
+        acl=_static("acl", named.get("acl", UNKNOWN)),
+        acl_at=None if "acl" not in named else f"{path}:{acl_line}" if acl_line else path,
     )
 
 

@@ -282,7 +282,7 @@ class Collector:
         except (Unparsable, RecursionError):
             return
         if values is not None and is_known(values) and is_config(path, values):
-            self.configs[path] = layer_of(path, TFBACKEND, values, is_generated(path, text))
+            self.configs[path] = _config_layer(path, text, values)
 
     def _terragrunt(self, path: str, text: str) -> None:
         self.folders.add(path.rpartition("/")[0])
@@ -311,7 +311,7 @@ class Collector:
         if path.endswith(".tfvars") and _OLD_TERRAGRUNT.search(text):
             self.fail(path, "it is Terragrunt's from before 0.19, which is not read")
         elif values is not None and (is_asked or is_config(path, values)):
-            self.configs[path] = layer_of(path, TFBACKEND, values, is_generated(path, text))
+            self.configs[path] = _config_layer(path, text, values)
 
     def _blocks(self) -> tuple[dict[str, list[Layer]], list[UnreadableCode]]:
         tofu: dict[str, set[str]] = defaultdict(set)
@@ -374,7 +374,7 @@ def code_map(
 
 def _arguments(text: str) -> dict[str, Any] | None:
     """The arguments of a file for `-backend-config`; None if there is more in it than arguments."""
-    if text.lstrip("\ufeff \t\r\n").startswith("{"):
+    if _is_json(text):
         values = plain(json_value(text))
         return values if isinstance(values, dict) else None
     hcl = Hcl(text)
@@ -383,6 +383,15 @@ def _arguments(text: str) -> dict[str, Any] | None:
     if not all(isinstance(each, Attribute) for each in items):
         return None
     return {each.name: evaluator.value(each.start, each.end) for each in items if isinstance(each, Attribute)}
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith("{")
+
+
+def _config_layer(path: str, text: str, values: Mapping[str, Any]) -> Layer:
+    acl_line = Hcl(text).line_of("acl") if "acl" in values and not _is_json(text) else None
+    return layer_of(path, TFBACKEND, values, is_generated(path, text), acl_line)
 
 
 def _member(value: Any, name: str) -> Any:

@@ -126,6 +126,12 @@ class Hcl:
             if isinstance(item, ParsedBlock) and item.type == type_:
                 yield item
 
+    def line_of(self, name: str, start: int = 0, end: int | None = None) -> int | None:
+        """The line of an attribute of a body; None if it has none of this name."""
+        found = (each.start for each in self.items(start, end) if isinstance(each, Attribute) and each.name == name)
+        at = next(found, None)
+        return None if at is None else self.text.count("\n", 0, at) + 1
+
     def attributes(self, start: int, end: int, evaluated: Evaluator) -> dict[str, Any]:
         """The values of a body; a nested block is there as a list of what is in it, one for each."""
         values: dict[str, Any] = {}

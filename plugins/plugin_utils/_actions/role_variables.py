@@ -273,7 +273,9 @@ def _backend(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
-    return {option: values[name] for option, name in variables(kind).items() if name in values}
+    given = {option: values[name] for option, name in variables(kind).items() if name in values}
+    has_lock_files = values.get(f"{PREFIX}lock_mode") != "dynamodb"
+    return {"probe_lock_files": has_lock_files, **given} if kind == "bucket" else given
 
 
 def other_account(values: Mapping[str, Any]) -> str | None:

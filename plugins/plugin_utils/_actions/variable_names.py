@@ -101,20 +101,21 @@ class ExtraVariables:
 def check_extra_variables(known: Mapping[str, Any], loader: Any, of_role: Collection[str]) -> ExtraVariables:
     """What is wrong with the extra variables (`-e`), in playbooks that say which they take.
 
-    One that a variable of the host refers to has its purpose there.
+    One that a variable of the host refers to has its purpose there. One that is like a variable of any playbook is a
+    mistake in all of them.
     """
-    found = ExtraVariables()
+    found, of_all = ExtraVariables(), {*of_role, *OF_PLAYBOOKS}
     taken = known.get(EXTRA_VARIABLES)
     if not isinstance(taken, (list, tuple)):
         return found
     for name in sorted(load_extra_vars(loader)):
         if name in taken or name.startswith(OF_TOOLS) or _is_referred_to(name, known):
             continue
-        prefixed = [PREFIX + name] if PREFIX + name in {*of_role, *OF_PLAYBOOKS} else []
-        nearest = prefixed or ([] if name in SHORT_NAMES else get_close_matches(name, taken, 1, ALIKE))
         text = f"the extra variable {printable(name)} is not a variable of this playbook"
-        if nearest or name in SHORT_NAMES:
-            found.refused.append(text + _suggestion(nearest))
+        near = [name] if PREFIX + name in of_all else get_close_matches(name, {*taken, *SHORT_NAMES}, 1, ALIKE)
+        if near:
+            meant = [each if each in taken else PREFIX + each for each in near]
+            found.refused.append(text + _suggestion(each for each in meant if each in {*taken, *of_all}))
         else:
             found.warnings.append(f"{text}, and no variable of the host refers to it")
     return found

@@ -14,9 +14,13 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC, argument_spec
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import ROLE_SPEC, variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import (
+    ENTRIES,
+    ROLE_SPEC,
+    variables,
+)
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "terraform_backend"
@@ -42,13 +46,14 @@ def test_the_files_are_what_the_modules_document() -> None:
 
 @pytest.mark.parametrize("resource", [BUCKET, TABLE], ids=lambda resource: resource.kind)
 def test_every_option_of_a_module_has_its_role_variable(resource: Any) -> None:
-    options = argument_spec(resource).keys() - NOT_OF_THE_ROLE
+    spec_of_module = ENTRIES[resource.kind].spec
+    options = spec_of_module.keys() - NOT_OF_THE_ROLE
     assert variables(resource.kind).keys() == options
     for option, variable in variables(resource.kind).items():
         assert variable == (
             f"terraform_backend_{option}" if option in WHOLE_BACKEND else f"terraform_backend_{resource.kind}_{option}"
         )
-        spec, told = described()[variable], argument_spec(resource)[option]
+        spec, told = described()[variable], spec_of_module[option]
         choices, kind = told.get("choices", []), told.get("type", "str")
         if spec["type"] == "raw":  # Ansible itself would take no blank for it
             words = {"list": f"A list of {told.get('elements')}", "dict": "A dictionary"}.get(kind, f"Type {kind}")

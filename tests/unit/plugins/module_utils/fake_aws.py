@@ -81,6 +81,7 @@ class Bucket:
     object_lock: dict[str, Any] | None = None
     objects: list[dict[str, Any]] = field(default_factory=list)
     grants: list[dict[str, Any]] = field(default_factory=list)
+    access_points: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -212,6 +213,9 @@ class FakeAws:
         if params["Bucket"] not in self.buckets:
             raise Rejected("NoSuchBucket")
         return self.buckets[params["Bucket"]]
+
+    def _s3control_list_access_points(self, params: Params) -> Any:
+        return {"AccessPointList": [{"Name": name} for name in self._bucket(params).access_points]}
 
     def _sts_get_caller_identity(self, params: Params) -> Any:
         if not self.has_sts:

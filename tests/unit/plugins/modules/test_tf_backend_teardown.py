@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.backups import World, fresh
 from tests.integration.moves import DEV, KEY, md5, state
@@ -52,6 +54,15 @@ def test_locks_come_first_and_go_last(world: World):
     assert [len(batch) for batch in batches[:2]] == [1, 1]
     lock_files = [[each["Key"].endswith(".tflock") for each in batch] for batch in batches]
     assert any(lock_files[2]) and not any(lock_files[0] + lock_files[1])
+
+
+def test_a_bucket_with_access_points_is_neither_saved_nor_emptied(world: World, monkeypatch: pytest.MonkeyPatch):
+    """On AWS; the fake is another store, which is not asked."""
+    account = {"AccountId": "111122223333"}
+    monkeypatch.setattr(Aws, "_addressed", lambda _aws, call: replace(call, params={**account, **call.params}))
+    world.place.put(state(1))
+    world.place.s3.backend.buckets[world.place.bucket].access_points = ["reports"]
+    world.refused(MODULE, "it has reports: delete each of them first")
 
 
 def test_an_empty_backend_needs_no_word_and_no_backup(world: World):

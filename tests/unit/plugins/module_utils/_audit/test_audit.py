@@ -23,7 +23,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     waivers_of,
     worst,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
@@ -215,6 +215,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["bucket.lifecycle", "bucket.mfa_delete"],
     ),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
+    "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
+    "a store that nobody tested": (bucket(lock_files="not tested"), ["bucket.lock_files_not_tested"]),
+    "a store that nobody tested, locked in the table": (
+        {**bucket(lock_files="not tested"), "lock_mode": "dynamodb"},
+        [],
+    ),
+    "a store that was tested": (bucket(lock_files="supported"), []),
     "a table that forgets": (table(time_to_live="expires"), ["table.time_to_live"]),
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
@@ -667,3 +674,21 @@ def test_what_else_could_not_be_read_is_told_beside_an_archived_state() -> None:
     about = archived("GLACIER")
     about["unknown"] = [*about["unknown"], {"what": "states", "why": "denied", "cause": "denied"}]
     assert [each.id for each in audit(facts(**about), US)] == ["state.archived", "audit.unknown"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "options", "since"),
+    [
+        ("BucketOwnerEnforced", {}, "now"),
+        ("BucketOwnerEnforced", {"object_ownership": "ObjectWriter"}, "now"),
+        ("ObjectWriter", {}, "after the next bootstrap"),
+        ("ObjectWriter", {"object_ownership": "ObjectWriter"}, None),
+        ("ObjectWriter", {"unmanaged": ["ownership"]}, None),
+        (None, {}, None),
+    ],
+)
+def test_since_when_acls_are_off_is_what_code_is_compared_with(
+    seen: str | None, options: dict[str, Any], since: str | None
+) -> None:
+    found = summary(facts(**bucket(ownership=seen)), Expectations("us", options))
+    assert found["bucket"]["owner_enforced"] == since

@@ -33,6 +33,7 @@ def backend(name: str = "us-east-1", **more: Any) -> BackendSummary:
 
 US, EU = backend(), backend("eu-west-1")
 WITH_KEY = backend(bucket={"name": "state-us-east-1", "exists": True, "encryption": {"kms_key_id": KEY}})
+ENFORCED = backend(bucket={"name": "state-us-east-1", "exists": True, "owner_enforced": "now"})
 BOTH = backend(lock_mode="both")
 WITHOUT_TABLE = backend(lock_mode="both", table={"name": "locks", "exists": False})
 GOOD = {"bucket": "state-us-east-1", "key": "k", "region": "us-east-1", "use_lockfile": True}
@@ -150,6 +151,12 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[BackendSummary], set[tuple[st
         [US],
         {("us-east-1", "code.deprecated"), ("us-east-1", "code.lock_mode_differs")},
     ),
+    "an ACL that S3 refuses": ([layer(acl="private")], [ENFORCED], {("us-east-1", "code.acl")}),
+    "the ACL of the bucket's owner": ([layer(acl="bucket-owner-full-control")], [ENFORCED], set()),
+    "a blank ACL": ([layer(acl="")], [ENFORCED], set()),
+    "an ACL that only runs tell": ([layer(acl="${var.a}")], [ENFORCED], set()),
+    "an ACL where ACLs are on": ([layer(acl="private")], [US], set()),
+    "an ACL of a checkout": ([layer(), checkout(acl="private")], [ENFORCED], set()),
     "encrypt without the bucket's key": ([layer(encrypt=True)], [WITH_KEY], {("us-east-1", "code.encrypt")}),
     "encrypt with it": ([layer(encrypt=True, kms_key_id=KEY)], [WITH_KEY], set()),
     "encrypt where there is no key": ([layer(encrypt=True)], [US], set()),
@@ -281,4 +288,39 @@ def test_the_missing_table_of_a_backend_is_made_by_its_bootstrap() -> None:
     about = check_code(code_map([layer(dynamodb_table="theirs")]), [backend(lock_mode="both"), owner])
     assert [each.fix for _name, each in about if each.id == "code.table_missing"] == [
         "ansible-playbook cornerstone.tfstate.bootstrap -l other"
+    ]
+
+
+ACL_CODE = {
+    "a.tf": """resource "aws_s3_bucket_acl" "x" {
+  acl = "public-read"
+}
+terraform {
+  backend "s3" {
+    bucket = "state-us-east-1"
+    key = "k"
+    region = "us-east-1"
+    use_lockfile = true
+    acl = "private"
+  }
+}
+""",
+    "b/b.tf": 'terraform {\n  backend "s3" {\n    acl = "authenticated-read"\n  }\n}\n',
+    "b/state.tfbackend": 'bucket = "state-us-east-1"\nkey = "b"\nregion = "us-east-1"\nuse_lockfile = true\n',
+    "c/c.tf": 'terraform {\n  backend "s3" {\n    acl = "bucket-owner-full-control"\n  }\n}\n',
+    "c/state.tfbackend": 'bucket = "state-us-east-1"\nkey = "c"\nregion = "us-east-1"\nuse_lockfile = true\n'
+    'acl = "private"\n',
+    "d/d.tf": 'terraform {\n  backend "s3" {\n    acl = "private"\n  }\n}\n',
+    "d/state.tfbackend": 'bucket = "state-us-east-1"\nkey = "d"\nregion = "us-east-1"\nuse_lockfile = true\n'
+    'acl = "bucket-owner-full-control"\n',
+}
+
+
+def test_an_acl_is_found_with_its_file_and_line_and_the_last_one_counts() -> None:
+    found = check_code(code_map(ACL_CODE.items()), [ENFORCED])
+    told = sorted(each.detail for _name, each in found if each.id == "code.acl")
+    assert told == [
+        'a.tf:10 has acl = "private": S3 refuses its uploads now.',
+        'b/b.tf:3 has acl = "authenticated-read": S3 refuses its uploads now.',
+        'c/state.tfbackend:5 has acl = "private": S3 refuses its uploads now.',
     ]

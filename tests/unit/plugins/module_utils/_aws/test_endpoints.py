@@ -8,8 +8,9 @@ import json
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import botocore.exceptions
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Target, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Failure, Target, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import project_files
@@ -215,6 +216,36 @@ def test_the_project_that_takes_a_backend_over_names_the_partition(
     assert key in written
     assert f"arn:{partition}:s3:::{NAME}" in written
     assert not [line for line in written.splitlines() if "arn:" in line and f"arn:{partition}:" not in line]
+
+
+ACCESS_POINTS = Call("s3control", "list_access_points", {"Bucket": NAME})
+LISTED = says(200, b"<ListAccessPointsResult><AccessPointList/></ListAccessPointsResult>")
+
+
+def test_access_points_are_listed_at_the_host_of_their_account() -> None:
+    script = Script(by_operation={"GetCallerIdentity": WHO, "ListAccessPoints": LISTED})
+    (answer,) = script.connect(region="eu-west-1").read([ACCESS_POINTS])
+    assert not isinstance(answer, Failure)
+    url = urlsplit(script.requests[-1].url)
+    assert (url.hostname, url.query) == (f"{ACCOUNT}.s3-control.eu-west-1.amazonaws.com", f"bucket={NAME}")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "code"),
+    [("https://minio.example.com", "NotImplemented"), ("https://s3.eu-west-1.amazonaws.com", "NoEndpoint")],
+)
+def test_access_points_are_listed_nowhere_else(endpoint: str, code: str) -> None:
+    script = Script(by_operation={"GetCallerIdentity": WHO})
+    (answer,) = script.connect(region="eu-west-1", endpoint_url=endpoint).read([ACCESS_POINTS])
+    assert isinstance(answer, Failure) and answer.code == code
+    assert not script.requests
+
+
+def test_s3_control_that_does_not_answer_stops_nothing() -> None:
+    lost = botocore.exceptions.EndpointConnectionError(endpoint_url="https://s3-control.eu-west-1.amazonaws.com")
+    script = Script(by_operation={"GetCallerIdentity": WHO, "ListAccessPoints": lost})
+    (answer,) = script.connect(region="eu-west-1").read([ACCESS_POINTS])
+    assert isinstance(answer, Failure) and "cannot be reached" in str(answer)
 
 
 @pytest.mark.aws("2.8", "6.3", "6.4")

@@ -140,9 +140,20 @@ def test_a_tag_may_have_a_blank_value() -> None:
     assert missing_member(call, {"TagSet": [{"Key": "Team"}]}) == "TagSet.*.Value"
 
 
-def test_aws_leaves_nothing_out() -> None:
-    with pytest.raises(TfstateError, match="answered by something else than AWS; look for a proxy or a captive portal"):
-        Script([EMPTY]).connect().read([READS["objects"]])
+@pytest.mark.parametrize("call", READS.values(), ids=READS)
+def test_an_answer_that_aws_would_not_give_is_one_unknown(call: Call) -> None:
+    """It ended a whole audit, in which everything else can be told."""
+    (answer,) = Script([EMPTY], {"GetCallerIdentity": WHO}).connect().read([call])
+    assert isinstance(answer, Failure) and not answer.is_unsupported
+    assert "answered by something else than AWS, without " in str(answer)
+    assert "; look for a proxy or a captive portal before" in str(answer)
+    assert cause_of(answer) == "other"
+
+
+@pytest.mark.parametrize("facet", FACETS.values(), ids=FACETS)
+def test_a_setting_that_aws_would_not_answer_so_is_unknown(facet: Facet) -> None:
+    (answer,) = Script([EMPTY], {"GetCallerIdentity": WHO}).connect().read([facet.read(TARGET)])
+    assert isinstance(facet.value(answer, TARGET), Unknown)
 
 
 def test_a_key_whose_arn_is_none_is_no_key_of_the_region() -> None:

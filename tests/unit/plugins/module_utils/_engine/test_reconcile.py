@@ -20,7 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, Bucket, FakeAws, Killed, Table
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, REGION, Bucket, FakeAws, Killed, Table
 from tests.unit.plugins.module_utils.starting_points import KINDS, NAME, OUR_RULE, STATE_OBJECTS, TARGET, Kind, strength
 
 settings.register_profile(
@@ -411,6 +411,45 @@ def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
     with pytest.raises(Refused, match="AllUsers"):
         KINDS["bucket"].run(aws, {})
     assert aws.writes == []
+
+
+@pytest.mark.aws("2.9")
+def test_clients_with_an_acl_are_warned_of_before_acls_are_switched_off() -> None:
+    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter"))
+    (told,) = [each for each in KINDS["bucket"].run(aws, {}).warnings if "ACL" in each]
+    assert "other than bucket-owner-full-control (AccessControlListNotSupported)" in told
+    aws.warnings.clear()
+    assert not KINDS["bucket"].run(aws, {}).warnings
+
+
+# Access points
+
+GOING = {"state": "absent", "allow": ["delete_state"], "confirm_name": NAME}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_bucket_with_access_points_keeps_its_versions(check_mode: bool) -> None:
+    names = [f"point-{number}" for number in range(7)]
+    aws = KINDS["bucket"].world(Bucket(objects=copy.deepcopy(STATE_OBJECTS), access_points=names))
+    with pytest.raises(Refused) as refused:
+        KINDS["bucket"].run(aws, GOING, check_mode)
+    assert str(refused.value) == (
+        f"bucket {NAME}: contents: S3 deletes no bucket that has access points, and it has point-0, point-1, point-2, "
+        "point-3, point-4 and 2 more: delete each of them first (aws s3control delete-access-point --account-id "
+        f"{ACCOUNT} --region {REGION} --name point-0), then run again"
+    )
+    assert aws.writes == []
+
+
+@pytest.mark.parametrize(("code", "warnings"), [("AccessDenied", 1), ("NoEndpoint", 1), ("NotImplemented", 0)])
+def test_access_points_that_cannot_be_listed_are_warned_of_beforehand(code: str, warnings: int) -> None:
+    aws = KINDS["bucket"].world(Bucket(objects=copy.deepcopy(STATE_OBJECTS)))
+    aws.faults["list_access_points"] = [code] * 9
+    planned = KINDS["bucket"].run(aws, GOING, True)
+    told = [each for each in planned.warnings if "access points" in each]
+    assert (len(told), aws.writes) == (warnings, [])
+    assert all(each.startswith(f"bucket {NAME}: whether it has access points is not known") for each in told)
+    assert not KINDS["bucket"].run(aws, GOING).exists
 
 
 # The end

@@ -39,7 +39,7 @@ REFUSED = {
     "tf_backend_info": {"account_id"},
     "tf_backend_restore": {"account_id", "backup_account_id", "table", "keys"},
     "tf_backend_teardown": {"account_id", "backup_account_id", "table", "keep_table", "code"},
-    "tf_lock_mode": {"account_id", "probe"},
+    "tf_lock_mode": {"account_id"},
     "tf_lock_table": {"account_id"},
     "tf_state_bucket": {"account_id"},
     "tf_state_digest": {"account_id", "key", "keys"},

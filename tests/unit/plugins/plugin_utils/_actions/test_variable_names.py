@@ -131,6 +131,12 @@ def checked(patch: pytest.MonkeyPatch, extra: dict[str, Any], **known: Any) -> E
         ("bakup", "the extra variable bakup is not a variable of this playbook (did you mean backup?)"),
         ("keep_tabel", "the extra variable keep_tabel is not a variable of this playbook (did you mean keep_table?)"),
         ("keys", "the extra variable keys is not a variable of this playbook"),
+        ("confirm_nam", "the extra variable confirm_nam is not a variable of this playbook"),
+        (
+            "lock_mod",
+            "the extra variable lock_mod is not a variable of this playbook "
+            "(did you mean terraform_backend_lock_mode?)",
+        ),
         (
             "region",
             "the extra variable region is not a variable of this playbook (did you mean terraform_backend_region?)",
@@ -139,6 +145,16 @@ def checked(patch: pytest.MonkeyPatch, extra: dict[str, Any], **known: Any) -> E
 )
 def test_an_extra_variable_that_is_a_mistake_is_refused(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked(monkeypatch, {name: "x"}) == ExtraVariables([said], [])
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_misspelt_variable_of_any_playbook_is_refused_in_all_of_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = yaml.safe_load(path.read_text())[0]["vars"][EXTRA_VARIABLES]
+    for name in ("lock_mod", "confirm_nam", "obseve_seconds", "lock_mode"):
+        found = checked(monkeypatch, {name: "x"}, **{EXTRA_VARIABLES: taken})
+        assert (len(found.refused), found.warnings) == (name not in taken, []), name
 
 
 def test_any_other_that_nothing_refers_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
