@@ -223,7 +223,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -258,7 +258,7 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
         raise Invalid("; ".join(wrong))
     wanted = texts(backend, params["directory"])
     _refuse_foreign(backend, wanted, params)
-    changes = write_files(wanted, run.check_mode, read_text, partial(write_and_report, run.on_write))
+    changes = write_files(wanted, run.check_mode, read_text, check_writable, partial(write_and_report, run.on_write))
     described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
     facts = {"backend": described, "ansible_facts": {"terraform_backend": described}}
     return {**files_result(changes, wanted, run.diff), **facts}

@@ -80,7 +80,10 @@ def test_a_region_without_locks_is_found_repaired_and_green(seeded: Project, rel
     after = seeded.play(AUDIT)
     assert (after.code, failed(after), relay.writes) == (0, set(), []), after.output
     assert {each["name"]: each["status"] for each in report(seeded)["backends"]} == {AF: "ok", US: "ok"}
-    assert f"terraform-locks-us-east-1-{unique}" in (seeded.home / "terraform-backends" / "audit" / "audit.html").read_text()
+    assert (
+        f"terraform-locks-us-east-1-{unique}"
+        in (seeded.home / "terraform-backends" / "audit" / "audit.html").read_text()
+    )
 
 
 def test_a_table_that_only_code_names_is_looked_up_where_its_bucket_is(seeded: Project, unique: str) -> None:
