@@ -118,8 +118,8 @@ options:
     choices:
       overwrite_files: Overwrite files that were not written by this module, or that are another backend's.
       change_lock_mode: >-
-        Go from V(dynamodb) to V(lockfile) or back in one step. Clients that use the old files and clients that use the new
-        ones do not exclude each other, so no client may use the backend meanwhile.
+        Go from V(dynamodb) to V(lockfile) or back in one step. Clients that use the old files and clients that use the
+        new ones do not exclude each other, so no client may use the backend meanwhile.
 seealso:
   - module: cornerstone.tfstate.tf_state_bucket
   - module: cornerstone.tfstate.tf_lock_table
@@ -317,8 +317,8 @@ def _refuse_change_of_lock_mode(backend: BackendConfig, present: Mapping[str, st
         before = _lock_mode(text, backend.bucket) if text and path.endswith(JSON_NAME) else None
         if {before, backend.lock_mode} == {"dynamodb", "lockfile"}:
             raise Refused(
-                f"lock_mode cannot go from {before} to {backend.lock_mode} in one step: clients that use {path} as it is "
-                "and clients of the new lock mode do not exclude each other. Set lock_mode to both, and go on with "
+                f"lock_mode cannot go from {before} to {backend.lock_mode} in one step: clients that use {path} as it "
+                "is and clients of the new lock mode do not exclude each other. Set lock_mode to both, and go on with "
                 f"playbooks/lock_mode.yml (docs/lock-modes.md); or if no client uses {backend.bucket}: "
                 "allow: [change_lock_mode]"
             )
