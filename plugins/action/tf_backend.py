@@ -83,7 +83,10 @@ class ActionModule(InProcessAction):
             arguments = self.absolute_paths(arguments)
         self._names |= set(names_in(arguments))
         module = f"cornerstone.tfstate.{role_variables.MODULES[kind]}"
-        return self.execute(role_variables.ENTRIES[kind], module, arguments, on_write)
+        execution = self.execute(role_variables.ENTRIES[kind], module, arguments, on_write)
+        if execution.shown.get("failed"):
+            execution.shown["msg"] = role_variables.in_variables(kind, str(execution.shown.get("msg")))
+        return execution
 
     def _variables(self) -> dict[str, Any]:
         """The task's own options over the role's variables over `module_defaults`."""

@@ -74,6 +74,18 @@ def test_whatever_refuses_a_part_nothing_is_written(
         assert [call.name for call in bucket.relay.calls if call.is_write] == []
 
 
+def test_a_refusal_names_the_variable_of_the_role(role: Callable[..., Result]) -> None:
+    role()
+    refused = role(bucket_noncurrent_version_expiration_days=1, table_point_in_time_recovery=False)
+    assert "terraform_backend_bucket_allow: [shorten_retention]" in refused["msg"]
+    allowed = {"bucket_noncurrent_version_expiration_days": 1, "bucket_allow": ["shorten_retention"]}
+    refused = role(**allowed, table_point_in_time_recovery=False)
+    assert "terraform_backend_table_allow: [disable_recovery]" in refused["msg"]
+    refused = role(lock_mode="lockfile")
+    assert not refused.get("failed")
+    assert "terraform_backend_config_allow: [change_lock_mode]" in role(lock_mode="dynamodb")["msg"]
+
+
 def test_parts_without_changes_are_looked_at_once(role: Callable[..., Result], bucket: Subject, table: Subject) -> None:
     assert {kind for kind, part in role().items() if isinstance(part, dict) and part.get("changed")} == {
         "bucket",

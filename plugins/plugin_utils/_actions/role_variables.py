@@ -8,6 +8,7 @@ what belongs to the whole backend are terraform_backend_<option>, once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -270,6 +271,16 @@ def _backend(values: Mapping[str, Any]) -> dict[str, Any]:
 def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
     return {option: values[name] for option, name in variables(kind).items() if name in values}
+
+
+#: A list of words that a message says to set, such as allow: [weaken_policy].
+LIST_OPTION = re.compile(r"(?<![\w.])(\w+)(?=: \[)")
+
+
+def in_variables(kind: str, message: str) -> str:
+    """A message of the module that stands for `kind`; lists that it says to set are named by the role's variables."""
+    named = variables(kind)
+    return LIST_OPTION.sub(lambda option: named.get(option[1], option[1]), message)
 
 
 def names_of(values: Mapping[str, Any]) -> Iterator[str]:
