@@ -8,12 +8,14 @@ three times as long as the work.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import InProcessAction
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import (
     ModuleDefaults,
     canonical,
@@ -29,46 +31,62 @@ class ActionModule(InProcessAction):
                 values = role_variables.validated(given)
                 profile = role_variables.region_profile(given)
         except Invalid as problem:
-            return {"failed": True, "msg": str(problem)}
-        against = self._other_account(values)
-        if against:
-            return {"failed": True, "changed": False, "msg": against}
-        whole: dict[str, dict[str, Any]] = {}
-        results: dict[str, dict[str, Any]] = {}
-        names = set(role_variables.names_of(values))
-        for kind in ("bucket", "table", "config") if role_variables.has_table(values) else ("bucket", "config"):
-            arguments = role_variables.arguments(kind, values)
-            if kind == "config":
-                try:
-                    arguments |= role_variables.config_arguments(whole, values)
-                except Invalid as problem:
-                    results[kind] = {"failed": True, "changed": False, "changes": [], "msg": str(problem)}
-                    break
-                names |= names_in(arguments) | role_variables.open_in_files(arguments)
-                arguments = self.absolute_paths(arguments)
-            module = f"cornerstone.tfstate.{role_variables.MODULES[kind]}"
-            answer = self.execute(role_variables.ENTRIES[kind], module, arguments, on_write)
-            whole[kind], results[kind] = answer.whole, answer.shown
-            if results[kind].get("failed"):
-                break
-        names |= names_in(arguments)
+            return {"failed": True, "changed": False, "msg": str(problem)}
+        self._names = set(role_variables.names_of(values))
+        results = {kind: each.shown for kind, each in self._run_parts(values, on_write).items()}
         source = {"region_source": f"profile {profile}"} if profile else {}
-        return dict(scrubbed({**combined_result(results), **source}, role_variables.secrets_of(values), names))
+        return dict(scrubbed({**combined_result(results), **source}, role_variables.secrets_of(values), self._names))
 
-    def _other_account(self, values: dict[str, Any]) -> str | None:
-        """What speaks against account_id, before the bucket is written to: the table is always the credentials' own."""
-        if not (role_variables.has_table(values) and values.get(f"{role_variables.PREFIX}account_id")):
-            return None
-        if self._runs_in_process:
-            with self.environment():
-                return role_variables.other_account(values)
+    def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
+        """All parts are planned before the first one is written to: a refusal of one leaves the others as they were.
+
+        What the plan leaves as it is, is not looked at again. The files are, as they tell what AWS has answered.
+        """
+        with self._check_mode():
+            planned = self._execute_each(values, no_op, {})
+        failed = {kind: each for kind, each in planned.items() if each.shown.get("failed")}
+        if failed or self._task.check_mode:
+            return failed or planned
+        unchanged = {kind: each for kind, each in planned.items() if kind != "config" and not each.shown["changed"]}
+        return self._execute_each(values, on_write, unchanged)
+
+    @contextmanager
+    def _check_mode(self) -> Iterator[None]:
         is_checking, self._task.check_mode = self._task.check_mode, True
         try:
-            entry, module = role_variables.ENTRIES["table"], f"cornerstone.tfstate.{role_variables.MODULES['table']}"
-            answer = self.execute(entry, module, role_variables.arguments("table", values), no_op)
+            yield
         finally:
             self._task.check_mode = is_checking
-        return str(answer.shown.get("msg")) if answer.shown.get("failed") else None
+
+    def _execute_each(
+        self, values: dict[str, Any], on_write: WriteCallback, known: Mapping[str, Execution]
+    ) -> dict[str, Execution]:
+        """The results of bucket, table and files, up to the first that fails; those that are known are not repeated."""
+        done: dict[str, Execution] = {}
+        for kind in ("bucket", "table", "config") if role_variables.has_table(values) else ("bucket", "config"):
+            done[kind] = known[kind] if kind in known else self._execute_part(kind, values, on_write, done)
+            if done[kind].shown.get("failed"):
+                break
+        return done
+
+    def _execute_part(
+        self, kind: str, values: dict[str, Any], on_write: WriteCallback, done: Mapping[str, Execution]
+    ) -> Execution:
+        arguments = role_variables.arguments(kind, values)
+        if kind == "config":
+            try:
+                arguments |= role_variables.config_arguments({name: each.whole for name, each in done.items()}, values)
+            except Invalid as problem:
+                refused = {"failed": True, "changed": False, "changes": [], "msg": str(problem)}
+                return Execution(refused, refused)
+            self._names |= role_variables.open_in_files(arguments)
+            arguments = self.absolute_paths(arguments)
+        self._names |= set(names_in(arguments))
+        module = f"cornerstone.tfstate.{role_variables.MODULES[kind]}"
+        execution = self.execute(role_variables.ENTRIES[kind], module, arguments, on_write)
+        if execution.shown.get("failed"):
+            execution.shown["msg"] = role_variables.in_variables(kind, str(execution.shown.get("msg")))
+        return execution
 
     def _variables(self) -> dict[str, Any]:
         """The task's own options over the role's variables over `module_defaults`."""

@@ -14,6 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
+    check_writable,
     expanded,
     read_text,
     write_private_text,
@@ -81,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         directory = params.get("directory")
         files = files_of(report, expanded(directory).absolute()) if directory else {}
         check_mode = bool(self._task.check_mode)
-        changes = write_files(files, check_mode, read_text, write_private_text)
+        changes = write_files(files, check_mode, read_text, check_writable, write_private_text)
         page = list(files)[-1] if files and not check_mode else None
         show(terminal_text(report, page))
         return {

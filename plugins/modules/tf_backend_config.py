@@ -117,6 +117,9 @@ options:
     elements: str
     choices:
       overwrite_files: Overwrite files that were not written by this module, or that are another backend's.
+      change_lock_mode: >-
+        Go from V(dynamodb) to V(lockfile) or back in one step. Clients that use the old files and clients that use the
+        new ones do not exclude each other, so no client may use the backend meanwhile.
 seealso:
   - module: cornerstone.tfstate.tf_state_bucket
   - module: cornerstone.tfstate.tf_lock_table
@@ -223,7 +226,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -257,8 +260,13 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
     if wrong:
         raise Invalid("; ".join(wrong))
     wanted = texts(backend, params["directory"])
-    _refuse_foreign(backend, wanted, params)
-    changes = write_files(wanted, run.check_mode, read_text, partial(write_and_report, run.on_write))
+    allowed = set(params.get("allow") or ())
+    present = {path: read_text(path) for path in wanted}
+    if "overwrite_files" not in allowed:
+        _refuse_foreign(backend, present)
+    if "change_lock_mode" not in allowed:
+        _refuse_change_of_lock_mode(backend, present)
+    changes = write_files(wanted, run.check_mode, read_text, check_writable, partial(write_and_report, run.on_write))
     described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
     facts = {"backend": described, "ansible_facts": {"terraform_backend": described}}
     return {**files_result(changes, wanted, run.diff), **facts}
@@ -285,12 +293,9 @@ def texts(backend: BackendConfig, directory: str) -> dict[str, str]:
     return {str(Path(directory, name)): text for name, text in named.items()}
 
 
-def _refuse_foreign(backend: BackendConfig, wanted: Mapping[str, str], params: Params) -> None:
+def _refuse_foreign(backend: BackendConfig, present: Mapping[str, str | None]) -> None:
     """Files that somebody wrote by hand, or that are another backend's, are not overwritten unasked."""
-    if "overwrite_files" in (params.get("allow") or ()):
-        return
-    for path in wanted:
-        text = read_text(path)
+    for path, text in present.items():
         reason = None if text is None else _foreign(path, text, backend)
         if reason:
             raise Refused(f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]")
@@ -304,6 +309,28 @@ def _foreign(path: str, text: str, backend: BackendConfig) -> str | None:
     except (ValueError, KeyError, TypeError):
         return "was not written by cornerstone.tfstate"
     return None if name == backend.name else f"is that of the backend {name}"
+
+
+def _refuse_change_of_lock_mode(backend: BackendConfig, present: Mapping[str, str | None]) -> None:
+    """Clients of the files that are there, and those of the new ones, must exclude each other."""
+    for path, text in present.items():
+        before = _lock_mode(text, backend.bucket) if text and path.endswith(JSON_NAME) else None
+        if {before, backend.lock_mode} == {"dynamodb", "lockfile"}:
+            raise Refused(
+                f"lock_mode cannot go from {before} to {backend.lock_mode} in one step: clients that use {path} as it "
+                "is and clients of the new lock mode do not exclude each other. Set lock_mode to both, and go on with "
+                f"playbooks/lock_mode.yml (docs/lock-modes.md); or if no client uses {backend.bucket}: "
+                "allow: [change_lock_mode]"
+            )
+
+
+def _lock_mode(text: str, bucket: str) -> str | None:
+    """The lock mode that a description of the same bucket says."""
+    try:
+        described = json.loads(text)
+        return str(described["lock_mode"]) if described["bucket"]["name"] == bucket else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 MODULE = ModuleEntry(CONFIG_OPTIONS, write_backend)

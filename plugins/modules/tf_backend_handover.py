@@ -215,7 +215,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.read
     is_unedited,
     project_files,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import (
     CLIENT_OPTIONS,
     CONFIG_OPTIONS,
@@ -271,7 +271,7 @@ def hand_over(run: ModuleRun) -> dict[str, Any]:
     _check(problems(project.backend))
     wanted = {str(Path(params["directory"], name)): text for name, text in project_files(project).items()}
     _refuse_edited(wanted, params)
-    changes = write_files(wanted, run.check_mode, read_text, partial(write_and_report, run.on_write))
+    changes = write_files(wanted, run.check_mode, read_text, check_writable, partial(write_and_report, run.on_write))
     about = {
         "directory": params["directory"],
         "mode": params["mode"],

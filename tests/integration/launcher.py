@@ -40,10 +40,9 @@ Result = dict[str, Any]
 def carried_out(asked: Mapping[str, Any]) -> Result:
     """By the action plugin, as a worker of Ansible runs it."""
     name, variables = asked["module"], asked["variables"]
-    modes = {mode: asked[mode] for mode in ("check_mode", "diff")}
     loader, context, task = DataLoader(), PlayContext(), Task()
     task.action, task.args = f"{COLLECTION}.{name}", asked["params"]
-    task.check_mode, task.diff = modes["check_mode"], modes["diff"]
+    task.check_mode, task.diff = asked["check_mode"], asked["diff"]
     known = {
         **variables,
         "cornerstone_tfstate_in_process": asked["is_fast"],
@@ -57,21 +56,19 @@ def carried_out(asked: Mapping[str, Any]) -> Result:
         templar=Templar(loader=loader, variables=known),
         shared_loader_obj=None,
     )
-    action._execute_module = partial(as_module, modes)
+    action._execute_module = partial(as_module, task)
     result: Result = action.run(None, known)
     return result
 
 
-def as_module(
-    modes: Mapping[str, bool], module_name: str, module_args: Mapping[str, Any], **_of_ansible: Any
-) -> Result:
+def as_module(task: Task, module_name: str, module_args: Mapping[str, Any], **_of_ansible: Any) -> Result:
     """The module's process, from the arguments that Ansible hands it to the JSON that it prints."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         os.dup2(writer, 1)
-        given = {**module_args, **{f"_ansible_{mode}": is_on for mode, is_on in modes.items()}}
+        given = {**module_args, "_ansible_check_mode": task.check_mode, "_ansible_diff": task.diff}
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
         basic._ANSIBLE_PROFILE = "legacy"  # which ansible-core from 2.19 on asks for
         if internal := sys.modules.get("ansible.module_utils._internal"):

@@ -95,6 +95,32 @@ def test_the_files_of_another_backend_are_not_overwritten(tmp_path: Path):
     assert sorted(files(tmp_path)) == sorted(NAMES)
 
 
+@pytest.mark.parametrize(("before", "after"), [("dynamodb", "lockfile"), ("lockfile", "dynamodb")])
+def test_the_lock_mode_goes_one_step_at_a_time(tmp_path: Path, before: str, after: str):
+    write(tmp_path, lock_mode=before)
+    as_before = files(tmp_path)
+    for check_mode in (True, False):
+        result = write(tmp_path, check_mode, lock_mode=after)
+        assert (result["failed"], result["changed"]) == (True, False)
+        assert f"lock_mode cannot go from {before} to {after} in one step" in result["msg"]
+        assert "allow: [change_lock_mode]" in result["msg"]
+    assert files(tmp_path) == as_before
+    for step in ("both", after):
+        assert write(tmp_path, lock_mode=step)["changed"]
+    assert write(tmp_path, lock_mode=before, allow=["change_lock_mode"])["changed"]
+
+
+def test_another_bucket_may_be_locked_another_way(tmp_path: Path):
+    write(tmp_path, lock_mode="dynamodb")
+    assert write(tmp_path, lock_mode="lockfile", bucket="tf-state-2")["changed"]
+
+
+@pytest.mark.parametrize("text", ["{}", '{"name": "us-east-1"}', '{"name": "us-east-1", "bucket": "tf-state"}'])
+def test_a_description_without_a_lock_mode_refuses_none(tmp_path: Path, text: str):
+    (tmp_path / NAMES[0]).write_text(text)
+    assert write(tmp_path, lock_mode="lockfile", allow=["overwrite_files"])["changed"]
+
+
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
     result = write(tmp_path / "file")

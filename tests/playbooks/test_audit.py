@@ -50,7 +50,7 @@ def seeded(empty: Project, emulator: RunningEmulator, unique: str) -> Project:
 
 
 def report(project: Project) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((project.home / "audit" / "audit.json").read_text())
+    told: dict[str, Any] = json.loads((project.home / "terraform-backends" / "audit" / "audit.json").read_text())
     return told
 
 
@@ -80,7 +80,10 @@ def test_a_region_without_locks_is_found_repaired_and_green(seeded: Project, rel
     after = seeded.play(AUDIT)
     assert (after.code, failed(after), relay.writes) == (0, set(), []), after.output
     assert {each["name"]: each["status"] for each in report(seeded)["backends"]} == {AF: "ok", US: "ok"}
-    assert f"terraform-locks-us-east-1-{unique}" in (seeded.home / "audit" / "audit.html").read_text()
+    assert (
+        f"terraform-locks-us-east-1-{unique}"
+        in (seeded.home / "terraform-backends" / "audit" / "audit.html").read_text()
+    )
 
 
 def test_a_table_that_only_code_names_is_looked_up_where_its_bucket_is(seeded: Project, unique: str) -> None:
@@ -119,7 +122,7 @@ def test_a_backend_that_cannot_be_looked_at_fails_and_stops_no_other(empty: Proj
 def test_what_is_misspelt_is_said_before_anything_is_written(empty: Project) -> None:
     run = empty.play(AUDIT, "-e", json.dumps({"terraform_backend_audit_severities": {"table.mising": "low"}}))
     assert run.code == 2 and "there is no finding 'table.mising'" in run.output
-    assert not (empty.home / "audit").exists()
+    assert not (empty.home / "terraform-backends" / "audit").exists()
 
 
 def test_check_mode_looks_and_writes_no_report(empty: Project) -> None:

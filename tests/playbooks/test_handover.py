@@ -11,7 +11,7 @@ ADOPTED = {"README.md", "bucket.tf", "imports.tf", "outputs.tf", "provider.tf", 
 
 
 def files(project: Project, host: str) -> set[str]:
-    return {path.name for path in (project.home / "handover" / host).iterdir()}
+    return {path.name for path in (project.home / "terraform-backends" / "handover" / host).iterdir()}
 
 
 def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, relay: Relay, unique: str) -> None:
@@ -45,10 +45,10 @@ def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, rel
     assert files(project, "eu-1") == ADOPTED | {"table.tf"}
     assert files(project, "eu-2") == ADOPTED
     assert files(project, "eu-3") == ADOPTED - {"imports.tf"} | {"table.tf"}
-    described = (project.home / "handover" / "eu-1" / "bucket.tf").read_text()
+    described = (project.home / "terraform-backends" / "handover" / "eu-1" / "bucket.tf").read_text()
     assert f'bucket = "one-{unique}"' in described
     assert "aws_s3_bucket_policy" not in described
-    assert "tofu plan" in (project.home / "handover" / "eu-1" / "README.md").read_text()
+    assert "tofu plan" in (project.home / "terraform-backends" / "handover" / "eu-1" / "README.md").read_text()
     through_the_module = project.play("cornerstone.tfstate.handover", "-e", "cornerstone_tfstate_in_process=false")
     assert {host: count["changed"] for host, count in through_the_module.recap.items()} == {
         **{"eu-1": 0, "eu-2": 0, "eu-3": 0}

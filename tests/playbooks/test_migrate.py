@@ -22,7 +22,7 @@ STATE = json.dumps({"version": 4, "serial": 4, "lineage": "2d29fd45", "outputs":
 
 def test_every_option_of_the_module_can_be_given() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks" / "migrate.yml").read_text())
-    task = play["tasks"][0]["block"][0]
+    (task,) = [each["block"][0] for each in play["tasks"] if "block" in each]
     by_role = {
         *role_variables.SHARED,
         *role_variables.CLIENTS,
@@ -68,6 +68,19 @@ def test_a_state_moves_and_the_code_in_a_relative_folder_follows(
     assert f'"new-{unique}"' in (project.home / "shop" / "main.tf").read_text()
     assert (f"moved: s3://old-{unique}/{KEY}\n" in run.output) is is_fast
     assert '"moved": 1' in run.output and "Show the backend block to paste" in run.output
+
+
+def test_the_same_states_are_not_moved_into_several_backends(project: Project, s3: Any, unique: str) -> None:
+    hosts = {name: {"terraform_backend_bucket_name": f"new-{unique}", "mine": f"{name}/*"} for name in ("a", "b", "c")}
+    project.inventory(hosts, terraform_backend_lock_mode="lockfile")
+    said = "The same states would be moved into the backends of several hosts: a, b, c. Choose one of them with -l"
+    project.write("shop/main.tf", "")
+    for asked in (moving(unique), moving(unique, project="shop", keys=["{{ mine }}"], key=None)):
+        run = project.play(WAYS["by name"], *asked)
+        assert run.code == 2 and run.output.count(said) >= 1 and "fatal: [a]" in run.output, run.output
+    for asked in (("-l", "b", *moving(unique)), moving(unique, keys=["{{ mine }}"], key=None)):
+        run = project.play(WAYS["by name"], "--check", *asked)
+        assert said not in run.output and "skipping: [b]" in run.output, run.output
 
 
 def test_the_block_to_paste_is_shown_also_when_nothing_can_move(project: Project, s3: Any, unique: str) -> None:

@@ -80,7 +80,7 @@ def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_by_default(
     assert run.code == 0, run.output
     assert re.findall(r"^restored: (.*)$", run.output, re.MULTILINE) == [f"s3://{names['bucket']}/{KEY}"]
     assert s3.get_object(Bucket=names["bucket"], Key=KEY)["Body"].read() == STATE.encode()
-    (project.home / "backups" / "here" / "backup.json").unlink()
+    (project.home / "terraform-backends" / "backups" / "here" / "backup.json").unlink()
     without = project.play("cornerstone.tfstate.rebuild")
     assert without.code == 2 and "holds no backup.json" in without.output, without.output
 

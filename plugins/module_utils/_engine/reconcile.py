@@ -362,11 +362,17 @@ def write_files(
     wanted: Mapping[str, str],
     check_mode: bool,
     read: Callable[[str], str | None],
+    check: Callable[[str], None],
     write: Callable[[str, str], None],
 ) -> tuple[Change, ...]:
-    """Makes files hold these texts: the same loop as for AWS, without late reads."""
+    """Makes files hold these texts: the same loop as for AWS, without late reads.
+
+    `check` raises TfstateError where a file cannot be written, before the first one is, and in check mode too.
+    """
     present = {path: read(path) for path in wanted}
     changes = tuple(Change(path, present[path], text) for path, text in wanted.items() if present[path] != text)
+    for change in changes:
+        check(change.facet)
     done: list[Change] = []
     for change in () if check_mode else changes:
         try:

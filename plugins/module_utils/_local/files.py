@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import signal
@@ -36,7 +37,25 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise TfstateError(f"{path} cannot be read: {error}; choose another directory") from None
+        reason = getattr(error, "strerror", None) or error
+        raise TfstateError(f"{path} cannot be read: {reason}; choose another directory") from None
+
+
+def check_writable(path: str) -> None:
+    """Raises TfstateError if the file cannot be written: its folder, or the first above it that exists, is not ours."""
+    try:
+        folder = next(each for each in Path(path).absolute().parents if each.exists())
+        code = None if folder.is_dir() else errno.ENOTDIR
+        if code is None and not os.access(folder, os.W_OK | os.X_OK):
+            code = errno.EACCES
+    except OSError as error:
+        code = error.errno
+    if code is not None:
+        raise _unwritable(path, os.strerror(code))
+
+
+def _unwritable(path: str, reason: str) -> TfstateError:
+    return TfstateError(f"{path} cannot be written: {reason}; choose another directory")
 
 
 def write_private_text(path: str, text: str) -> None:
@@ -58,7 +77,7 @@ def write_bytes(path: str, body: bytes, mode_if_new: int = USUAL_FILE) -> None:
         with _uninterrupted():
             _replace(target, body, mode, mode_if_new)
     except OSError as error:
-        raise TfstateError(f"{path} cannot be written: {error.strerror}; choose another directory") from None
+        raise _unwritable(path, str(error.strerror)) from None
 
 
 def _replace(target: Path, body: bytes, mode: int | None, mode_if_new: int) -> None:

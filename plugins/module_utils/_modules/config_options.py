@@ -32,5 +32,5 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "client_version": {"default": ">= 1.10"},
     **CLIENT_OPTIONS,
     "endpoint_url": {},
-    "allow": {"type": "list", "elements": "str", "choices": ["overwrite_files"]},
+    "allow": {"type": "list", "elements": "str", "choices": ["overwrite_files", "change_lock_mode"]},
 }

@@ -8,15 +8,14 @@ what belongs to the whole backend are terraform_backend_<option>, once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_caller
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import identifiers as _identifiers
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import (
     ACCOUNTS,
@@ -26,9 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
-    connection_of,
     speaks_to_aws,
-    target_of,
     with_profile_region,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
@@ -278,14 +275,14 @@ def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"probe_lock_files": has_lock_files, **given} if kind == "bucket" else given
 
 
-def other_account(values: Mapping[str, Any]) -> str | None:
-    """What speaks against the credentials, where only those of account_id will do; None if nothing does."""
-    params = ArgumentSpecValidator(ENTRIES["table"].spec).validate(arguments("table", values)).validated_parameters
-    try:
-        check_caller(Aws(connection_of(params), params["wait_timeout"]), target_of(params))
-    except TfstateError as problem:
-        return str(problem)
-    return None
+#: A list of words that a message says to set, such as allow: [weaken_policy].
+LIST_OPTION = re.compile(r"(?<![\w.])(\w+)(?=: \[)")
+
+
+def in_variables(kind: str, message: str) -> str:
+    """A message of the module that stands for `kind`; lists that it says to set are named by the role's variables."""
+    named = variables(kind)
+    return LIST_OPTION.sub(lambda option: named.get(option[1], option[1]), message)
 
 
 def names_of(values: Mapping[str, Any]) -> Iterator[str]:

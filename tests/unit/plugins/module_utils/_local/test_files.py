@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
+    check_writable,
     expanded,
     read_text,
     write_private_text,
@@ -73,3 +74,23 @@ def test_a_user_whom_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert expanded("~/x") == Path("/home/me/x")
     with pytest.raises(Invalid, match=r"~nobody-is-called-so/x begins with a user whom this machine does not know"):
         expanded("~nobody-is-called-so/x")
+
+
+def test_a_folder_that_is_to_be_made_is_writable_where_the_one_above_it_is(tmp_path: Path) -> None:
+    check_writable(str(tmp_path / "new" / "newer" / "backend.tf"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["backend.tf", "new/backend.tf"])
+def test_a_folder_of_somebody_else_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)
+    with pytest.raises(TfstateError, match=rf"{name} cannot be written: Permission denied; choose another directory"):
+        check_writable(str(tmp_path / name))
+
+
+def test_a_file_in_the_way_of_a_folder_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TfstateError, match="cannot be written: Not a directory"):
+        check_writable(str(tmp_path / "file" / "new" / "backend.tf"))
