@@ -22,10 +22,14 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.modul
     over,
 )
 
+#: The fact that the playbook sets: what is wrong, by hosts.
+CONFLICTS = "__terraform_backend_conflicts"
+
 
 class ActionModule(InProcessAction):
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
+            self._check_conflicts()
             with self.environment():
                 given = self._variables()
                 values = role_variables.validated(given)
@@ -36,6 +40,12 @@ class ActionModule(InProcessAction):
         results = {kind: each.shown for kind, each in self._run_parts(values, on_write).items()}
         source = {"region_source": f"profile {profile}"} if profile else {}
         return dict(scrubbed({**combined_result(results), **source}, role_variables.secrets_of(values), self._names))
+
+    def _check_conflicts(self) -> None:
+        """Raises Invalid on what the playbook has found to be wrong between this host and another."""
+        found = self.task_vars.get(CONFLICTS) or {}
+        if message := found.get(self.task_vars.get("inventory_hostname")):
+            raise Invalid(str(message))
 
     def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
         """All parts are planned before the first one is written to: a refusal of one leaves the others as they were.

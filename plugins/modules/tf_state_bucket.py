@@ -272,7 +272,7 @@ options:
         C(cornerstone.tfstate:lock_files) of the bucket records the result, and with V(supported) there is no further
         test. Remove the tag to test again. If tags are in O(unmanaged), each run tests.
       - Check mode does not test, which a warning says. A recorded V(unsupported) fails it.
-      - The role sets it, except in lock mode V(dynamodb).
+      - The role sets it in lock mode V(lockfile), where no table keeps clients out.
     type: bool
     default: false
     version_added: 0.2.0

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -68,10 +67,7 @@ def test_check_mode_shows_in_an_empty_account_what_the_run_does(
     relay.use(*aws_defaults(emulator))
     foretold = demo.bootstrap("-l", "us-east-1", "--check", "--diff")
     done = demo.bootstrap("-l", "us-east-1", "--diff")
-    planned, warnings = re.subn(
-        r"\[WARNING\]: [^:]*: check\s+mode\s.*?\slock\s+files\n", "", foretold.output, flags=re.DOTALL
-    )
-    assert (planned.replace("would change", "changed"), warnings) == (done.output, 1), "the emulator is not tested"
+    assert foretold.output.replace("would change", "changed") == done.output
 
 
 def test_a_limit_leaves_the_other_regions_alone(demo: Demo, relay: Relay) -> None:

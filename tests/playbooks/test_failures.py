@@ -59,7 +59,7 @@ def run(case: Case, project: Project, relay: Relay, unique: str) -> Run:
     hosts: dict[str, dict[str, Any]] = {
         name: {
             "terraform_backend_bucket_name": f"bad-{unique}" if kind == BAD else f"{name}-{unique}",
-            "terraform_backend_table_name": f"{name}-{unique}",
+            "terraform_backend_table_name": f"bad-{unique}" if kind == BAD else f"{name}-{unique}",
             **(UNREACHABLE if kind == FAR else {}),
         }
         for name, kind in case.hosts.items()
@@ -182,3 +182,16 @@ def registered(number: int) -> dict[str, Any]:
             "config": {"backend": {"lock_mode": "both"}},
         },
     }
+
+
+def test_backends_that_share_a_bucket_but_not_its_locks_are_refused_alone(
+    project: Project, relay: Relay, unique: str
+) -> None:
+    shared = {"terraform_backend_bucket_name": f"shared-{unique}"}
+    hosts = {name: {**shared, "terraform_backend_table_name": f"{name}-{unique}"} for name in ("a", "b")}
+    hosts["c"] = {"terraform_backend_bucket_name": f"c-{unique}", "terraform_backend_table_name": f"c-{unique}"}
+    project.inventory(hosts)
+    done = project.play("cornerstone.tfstate.bootstrap")
+    assert done.code != 0 and "3 backends: 1 ok, 2 failed, 1 changed" in done.summary, done.output
+    assert "is also that of the host b" in done.summary and "is also that of the host a" in done.summary
+    assert not [call for call in relay.calls if f"shared-{unique}" in call.resource]

@@ -93,10 +93,7 @@ def test_a_role_with_variables_gives_facts(
     written = json.loads((project.home / "backends" / "eu" / "backend-config.json").read_text())
     assert written.items() <= facts.items()
     tags = emulator.client("s3", region="eu-west-1").get_bucket_tagging(Bucket=names["bucket"])["TagSet"]
-    assert tags == [
-        {"Key": "cornerstone.tfstate:lock_files", "Value": "supported"},
-        {"Key": "team", "Value": "platform"},
-    ]
+    assert tags == [{"Key": "team", "Value": "platform"}]
 
 
 def test_the_modules_alone(project: Project, names: dict[str, str]) -> None:

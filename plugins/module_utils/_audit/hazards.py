@@ -52,7 +52,7 @@ def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
     if bucket.get("lock_files") == UNSUPPORTED:
         fix = edit("group_vars/all.yml", "set terraform_backend_lock_mode to dynamodb, or use another store")
         yield finding_of("bucket.lock_files", bucket["name"], "The test of bootstrap or lock_mode found it.", fix)
-    elif bucket.get("lock_files") == NOT_TESTED:
+    elif bucket.get("lock_files") == NOT_TESTED and wanted.lock_mode == "lockfile":
         yield finding_of(
             "bucket.lock_files_not_tested", bucket["name"], "No test is recorded.", wanted.play("bootstrap")
         )

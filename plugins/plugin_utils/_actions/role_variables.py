@@ -271,8 +271,9 @@ def _backend(values: Mapping[str, Any]) -> dict[str, Any]:
 def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
     given = {option: values[name] for option, name in variables(kind).items() if name in values}
-    has_lock_files = values.get(f"{PREFIX}lock_mode") != "dynamodb"
-    return {"probe_lock_files": has_lock_files, **given} if kind == "bucket" else given
+    if kind == "bucket" and not has_table(values):
+        return {"probe_lock_files": True, **given}  # in lock mode both, the table keeps clients out
+    return given
 
 
 #: A list of words that a message says to set, such as allow: [weaken_policy].

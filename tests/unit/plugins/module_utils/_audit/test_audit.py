@@ -216,7 +216,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
     "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
-    "a store that nobody tested": (bucket(lock_files="not tested"), ["bucket.lock_files_not_tested"]),
+    "a store that nobody tested": (
+        {**bucket(lock_files="not tested"), "lock_mode": "lockfile"},
+        ["bucket.lock_files_not_tested"],
+    ),
+    "a store that nobody tested, locked in the table, too": (bucket(lock_files="not tested"), []),
     "a store that nobody tested, locked in the table": (
         {**bucket(lock_files="not tested"), "lock_mode": "dynamodb"},
         [],

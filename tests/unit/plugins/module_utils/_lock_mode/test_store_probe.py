@@ -211,10 +211,10 @@ def test_an_endpoint_of_aws_is_known_as_one(
     assert is_of_aws(client_of(session_of(connection), "s3", connection)) is is_aws
 
 
-@pytest.mark.parametrize(("mode", "probes"), [(None, True), ("both", True), ("lockfile", True), ("dynamodb", False)])
-def test_the_role_asks_for_it_where_clients_lock_by_files(mode: str | None, probes: bool) -> None:
+@pytest.mark.parametrize(("mode", "probes"), [(None, False), ("both", False), ("lockfile", True), ("dynamodb", False)])
+def test_the_role_asks_for_it_where_clients_lock_by_files_alone(mode: str | None, probes: bool) -> None:
     values = {"terraform_backend_lock_mode": mode} if mode else {}
-    assert role_variables.arguments("bucket", values)["probe_lock_files"] is probes
+    assert role_variables.arguments("bucket", values).get("probe_lock_files", False) is probes
     switched_off = {**values, "terraform_backend_bucket_probe_lock_files": False}
     assert role_variables.arguments("bucket", switched_off)["probe_lock_files"] is False
 

@@ -89,7 +89,6 @@ def test_what_was_given_reaches_the_modules_under_their_names() -> None:
         "region": "eu-west-1",
         "profile": "ops",
         "wait_timeout": 9,
-        "probe_lock_files": True,
     }
     assert arguments("table", found) == {
         "name": "locks-eu",
