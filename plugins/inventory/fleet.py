@@ -19,7 +19,10 @@ description:
     set, C(terraform_backend_table_name), C(terraform_backend_assume_role_arn),
     C(terraform_backend_assume_role_external_id) and C(terraform_backend_profile).
     Beside them C(ansible_connection) is V(local).
-  - Files in C(host_vars) beat all of them.
+  - Files in C(host_vars) beat all of them. A file in C(group_vars) beside the inventory that sets one of them to
+    another value is an error, as it would be ignored.
+  - Each host is in the group of its file, too (C(fleet_acme) for C(acme.fleet.yml)). Two files with one host or one
+    bucket are an error.
   - Without O(enabled_regions_only) the plugin makes no request to AWS.
   - The file's name must end in C(.fleet.yml) or C(.fleet.yaml).
 extends_documentation_fragment:
@@ -105,7 +108,8 @@ options:
   variables:
     description:
       - Further variables of every host, such as C(terraform_backend_lock_mode). Templates in them are kept as such.
-      - They are variables of the account's group. So files in C(group_vars) and C(host_vars) beat them.
+      - They are variables of the file's group. So files in C(group_vars) and C(host_vars) beat them, and hosts of other
+        files do not have them.
     type: dict
     default: {}
   enabled_regions_only:
@@ -159,8 +163,8 @@ notes:
     O(validate_certs) and O(aws_ca_bundle) are for reading the enabled regions only. Tasks use the variables of the
     role, which O(variables) or C(group_vars) can set.
   - Strings may be templates, which are filled when the inventory is read. Those in O(variables) are filled by tasks.
-  - An inventory that fails is a warning to Ansible, unless C(unparsed_is_failed) is set in the section C([inventory])
-    of C(ansible.cfg).
+  - An inventory file that fails is a warning to Ansible, unless C(any_unparsed_is_failed) is set in the section
+    C([inventory]) of C(ansible.cfg). The modules of this collection refuse to work for any host of such an inventory.
 """
 
 EXAMPLES = r"""
@@ -203,11 +207,15 @@ variables:
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.group import Group
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
+from ansible.vars.plugins import get_vars_from_path
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     Failure,
@@ -215,6 +223,14 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.files import (
+    INVENTORY_PROBLEMS,
+    files_of,
+    group_of_file,
+    groups_of,
+    refuse_overridden,
+)
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts import (
     Account,
     Host,
@@ -222,7 +238,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts i
     enabled,
     hosts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet, suggestion
 
 FLEET_OPTIONS = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
 CONNECTION_OPTIONS = (
@@ -235,6 +251,7 @@ CONNECTION_OPTIONS = (
     "validate_certs",
     "aws_ca_bundle",
 )
+LISTS = ("accounts", "regions", "exclude_regions")
 ACCOUNTS_AT_ONCE = 8
 TIMEOUT_S = 60.0
 
@@ -253,38 +270,69 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        config = self._read_config_data(path)
         try:
+            config = self._read_config_data(path)
             self._refuse_unknown(config)
-            hosts = self._hosts(path, cache)
-        except TfstateError as error:
-            raise AnsibleParserError(printable(f"{path}: {error}")) from None
+            hosts = self._hosts(config, path, cache)
+            files = files_of(inventory.groups["all"])
+            files.refuse_known(path, hosts)
+            refuse_overridden(path, hosts, self._group_vars(path, hosts))
+        except (TfstateError, AnsibleError) as error:
+            problem = printable(str(error) if path in str(error) else f"{path}: {error}")
+            self._record(problem)
+            raise AnsibleParserError(problem) from None
+        files.add(path, hosts)
+        self.inventory.add_group(group_of_file(path))
+        for name, value in self.get_option("variables").items():
+            self.inventory.set_variable(group_of_file(path), name, value)
         for host in hosts:
-            self._add_host(host)
+            self._add_host(host, path)
+
+    def _record(self, problem: str) -> None:
+        """For the tasks of other hosts: to Ansible, a file that fails beside another one is only a warning."""
+        known = self.inventory.groups["all"].vars.get(INVENTORY_PROBLEMS, [])
+        self.inventory.set_variable("all", INVENTORY_PROBLEMS, [*known, problem])
+
+    def _group_vars(self, path: str, hosts: Iterable[Host]) -> dict[str, dict[str, Any]]:
+        """What files beside the inventory set for the groups of these hosts, as far as they can be read."""
+        found: dict[str, dict[str, Any]] = {}
+        for group in dict.fromkeys(group for host in hosts for group in groups_of(path, host)):
+            for stage in ("inventory", "task"):  # at which of them files are read is a setting of Ansible
+                with suppress(AnsibleError):  # such as a vault without its password: Ansible says so by itself
+                    known = found.setdefault(group, {})
+                    known |= get_vars_from_path(self.loader, str(Path(path).parent), [Group(group)], stage)
+        return found
 
     def _refuse_unknown(self, config: Mapping[str, Any]) -> None:
         known = sorted(self.get_options())
         unknown = sorted(str(name) for name in config if name not in known)
         if unknown:
-            raise Invalid(f"{', '.join(unknown)} not known; known are {', '.join(known)}")
+            raise Invalid(f"{', '.join(unknown)} not known{suggestion(unknown, known)}; known are {', '.join(known)}")
 
-    def _hosts(self, path: str, cache: bool) -> tuple[Host, ...]:
-        fleet = Fleet(**self._templated(FLEET_OPTIONS), variables=self.get_option("variables"))
+    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> tuple[Host, ...]:
+        options = self._templated(FLEET_OPTIONS)
+        for name in LISTS:  # Ansible splits a template of a list at its commas
+            whole = self.templar.template(config.get(name)) if isinstance(config.get(name), str) else None
+            options[name] = whole if isinstance(whole, (list, tuple)) else options[name]
+        if isinstance(options["accounts"], (list, tuple)):
+            options["accounts"] = [
+                {name: decrypted(value) for name, value in each.items()} if isinstance(each, dict) else each
+                for each in options["accounts"]
+            ]
+        fleet = Fleet(**options, variables=self.get_option("variables"))
         accounts = accounts_of(fleet)
         if self.get_option("enabled_regions_only"):
             accounts = enabled(accounts, self._states(accounts, path, cache))
         hosts: tuple[Host, ...] = hosts_of(fleet, accounts)
         return hosts
 
-    def _add_host(self, host: Host) -> None:
+    def _add_host(self, host: Host, path: str) -> None:
         self.inventory.add_host(host.name)
         for name, value in host.variables.items():
             self.inventory.set_variable(host.name, name, value)
-        for group in host.groups:
+        for group in groups_of(path, host)[1:]:
             self.inventory.add_group(group)
             self.inventory.add_child(group, host.name)
-        for name, value in self.get_option("variables").items():
-            self.inventory.set_variable(host.account.group, name, value)
 
     def _states(self, accounts: Iterable[Account], path: str, cache: bool) -> dict[str, States]:
         """The states of regions by account id, from the cache or from AWS."""

@@ -79,7 +79,7 @@ class _Reader:
 
     def _value(self, name: str, option: Mapping[str, Any], value: Any, label: str) -> Any:
         """None: not set."""
-        value = _decrypted(value)
+        value = decrypted(value)
         if is_blank(value):
             return None
         kind = option.get("type", "str")
@@ -125,7 +125,7 @@ class _Reader:
     def _tags(self, tags: Mapping[Any, Any], label: str) -> Iterator[tuple[Any, Any]]:
         """A tag may be blank. What YAML reads as no text may not, as it may read otherwise: 0123 is the number 83."""
         for key, value in tags.items():
-            text = "" if value is None else _decrypted(value)
+            text = "" if value is None else decrypted(value)
             for each, where in ((key, f"the tag {key!r} in {label}"), (text, f"{label}.{key}")):
                 self._check_text(each, where, is_secret=False)
             yield key, text
@@ -137,7 +137,7 @@ class _Reader:
             self.problems.append(f"{label} must be text, and is {what}: {way}")
 
 
-def _decrypted(value: Any) -> Any:
+def decrypted(value: Any) -> Any:
     """The text of a `!vault` value, which before ansible-core 2.19 is an object of its own."""
     return str(value) if getattr(value, "__ENCRYPTED__", False) and not isinstance(value, str) else value
 

@@ -23,6 +23,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
 
+from .._fleet.files import inventory_problem
 from .child_process import environment_set, in_child_process
 from .role_variables import NAMES
 from .variable_names import check_extra_variables
@@ -71,8 +72,9 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
         extra = check_extra_variables(self.task_vars, self._loader, NAMES)
-        if extra.refused:
-            return {**result, "failed": True, "changed": False, "msg": "; ".join(extra.refused)}
+        problems = [*extra.refused, *filter(None, [inventory_problem(self.task_vars)])]
+        if problems:
+            return {**result, "failed": True, "changed": False, "msg": "; ".join(problems)}
         self._runs_in_process = self._can_run_in_process()
         if self._runs_in_process and self.needs_botocore:
             outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)

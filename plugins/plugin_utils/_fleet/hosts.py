@@ -79,18 +79,18 @@ def accounts_of(fleet: Fleet) -> tuple[Account, ...]:
     """The accounts, each with its regions. Raises Invalid."""
     if not fleet.accounts:
         raise Invalid("accounts is empty: name at least one account")
-    _refuse(malformed(fleet))
+    refuse(malformed(fleet))
     accounts = tuple(_account(fleet, entry) for entry in fleet.accounts)
-    _refuse(_account_problems(fleet, accounts))
+    refuse(_account_problems(fleet, accounts))
     accounts = tuple(replace(each, role_arn=_role_arn(fleet, entry, each)) for entry, each in _pairs(fleet, accounts))
-    _refuse(problem for account in accounts for problem in _role_problems(account))
+    refuse(problem for account in accounts for problem in _role_problems(account))
     return accounts
 
 
 def enabled(accounts: Iterable[Account], states: Mapping[str, Mapping[str, str]]) -> tuple[Account, ...]:
     """The accounts with only the enabled regions; `states`: account id -> region -> state. Raises Invalid."""
     accounts = tuple(accounts)
-    _refuse(
+    refuse(
         f"{account}: AWS knows no region {region} there"
         for account in accounts
         for region in account.regions
@@ -100,19 +100,20 @@ def enabled(accounts: Iterable[Account], states: Mapping[str, Mapping[str, str]]
         replace(account, regions=tuple(each for each in account.regions if states[account.id][each] in ENABLED))
         for account in accounts
     )
-    _refuse(f"{account}: none of its regions is enabled" for account in left if not account.regions)
+    refuse(f"{account}: none of its regions is enabled" for account in left if not account.regions)
     return left
 
 
 def hosts_of(fleet: Fleet, accounts: Iterable[Account]) -> tuple[Host, ...]:
     """A host for each account and region. Raises Invalid."""
     hosts = tuple(_host(fleet, account, region) for account in accounts for region in account.regions)
-    _refuse(problem for host in hosts for problem in _name_problems(host))
-    _refuse(_shared_buckets(hosts))
+    refuse(problem for host in hosts for problem in _name_problems(host))
+    refuse(_shared_buckets(hosts))
     return hosts
 
 
-def _refuse(problems: Iterable[str]) -> None:
+def refuse(problems: Iterable[str]) -> None:
+    """Raises Invalid if there is a problem."""
     listed = list(problems)
     if listed:
         more = [f"and {len(listed) - MAX_PROBLEMS} more"] if len(listed) > MAX_PROBLEMS else []

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 ACCOUNT_PLACEHOLDERS = ("account", "account_id", "partition")
@@ -26,6 +27,10 @@ PROFILE = "terraform_backend_profile"
 RESERVED = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
 
 
+#: How alike names are that may be the same word misspelt.
+ALIKE = 0.75
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The options of an inventory file."""
@@ -41,6 +46,9 @@ class Fleet:
 
 def malformed(fleet: Fleet) -> Iterator[str]:
     """Values with a wrong type or form."""
+    if not isinstance(fleet.accounts, list | tuple):
+        yield f"accounts is {type(fleet.accounts).__name__}: write a list"
+        return
     for place, entry in enumerate(fleet.accounts, start=1):
         yield from _malformed_account(f"entry {place} of accounts", entry)
     yield from _malformed_pattern("bucket_name", fleet.bucket_name, HOST_PLACEHOLDERS)
@@ -55,6 +63,12 @@ def malformed(fleet: Fleet) -> Iterator[str]:
             yield f"variables: {name} is set for each host already; put exceptions into host_vars"
 
 
+def suggestion(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """The known names that may be meant."""
+    near = [each for name in unknown for each in get_close_matches(name, [*known], 1, ALIKE)]
+    return f" (did you mean {', '.join(near)}?)" if near else ""
+
+
 def _malformed_account(place: str, entry: Any) -> Iterator[str]:
     if not isinstance(entry, Mapping):
         yield f"{place} is {entry!r}: write a dictionary with name and id"
@@ -63,7 +77,8 @@ def _malformed_account(place: str, entry: Any) -> Iterator[str]:
     where = f"{place}, {name}"
     unknown = [str(key) for key in entry if key not in ACCOUNT_KEYS]
     if unknown:
-        yield f"{where}: {', '.join(unknown)} not known; known are {', '.join(ACCOUNT_KEYS)}"
+        near = suggestion(unknown, ACCOUNT_KEYS)
+        yield f"{where}: {', '.join(unknown)} not known{near}; known are {', '.join(ACCOUNT_KEYS)}"
     if not isinstance(name, str) or not ACCOUNT_NAME.fullmatch(name):
         yield f"{place}: name is {name!r}; use letters, digits, '_' and '-', in quotes if it is a number"
     if not ACCOUNT_ID.fullmatch(str(entry.get("id"))):
@@ -72,7 +87,7 @@ def _malformed_account(place: str, entry: Any) -> Iterator[str]:
         yield from _malformed_regions(f"{where}: {key}", entry.get(key))
     for key in ("role", "external_id", "profile"):
         if not isinstance(entry.get(key), str | None):
-            yield f"{where}: {key} is {entry[key]!r}; write a string"
+            yield f"{where}: {key} is no string but {type(entry[key]).__name__}; write a string"
     yield from _malformed_pattern(f"{where}: role", entry.get("role"), ACCOUNT_PLACEHOLDERS)
 
 

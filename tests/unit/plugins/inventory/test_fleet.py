@@ -93,6 +93,8 @@ def test_the_graph_shows_regions_and_accounts_and_no_warning(ansible):
     assert ansible.run("ansible-inventory", "-i", str(ansible.file), "--graph") == (
         "@all:\n"
         "  |--@ungrouped:\n"
+        "  |--@fleet_acme:\n"
+        "  |  |--my-app.us-east-1\n"
         "  |--@us_east_1:\n"
         "  |  |--my-app.us-east-1\n"
         "  |--@account_my_app:\n"
@@ -144,7 +146,7 @@ def test_files_of_variables_beat_the_inventory_and_templates_are_kept(ansible):
     ("options", "sentence"),
     [
         ({"bucket_name": "acme-{nobody}"}, "has {nobody}; known are {account}, {account_id}, {partition}, {region}"),
-        ({"exclude_region": ["us-east-1"]}, "exclude_region not known; known are access_key, accounts,"),
+        ({"exclude_region": ["us-east-1"]}, "exclude_region not known (did you mean exclude_regions?); known are access_key, accounts,"),
         ({"bucket_name": "acme-{region}"}, "test.af-south-1: the bucket acme-af-south-1 is that of prod.af-south-1"),
         ({"bucket_name": None}, "bucket_name"),
     ],
