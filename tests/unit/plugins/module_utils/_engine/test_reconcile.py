@@ -373,28 +373,30 @@ def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
 
 
 WITHOUT_TLS = {
-    "a store without STS": ("http://10.0.0.5:9000", False),
-    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", True),
+    "a store without STS": ("http://10.0.0.5:9000", ""),
+    "a store with accounts of its own kind": ("http://10.0.0.5:9000", "RGW33567154695143645"),
+    "a store without accounts": ("http://127.0.0.1:9000", "None"),
+    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", "111122223333"),
 }
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
 @pytest.mark.parametrize("found", [None, Bucket()], ids=["new", "existing"])
-@pytest.mark.parametrize(("endpoint", "has_sts"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
+@pytest.mark.parametrize(("endpoint", "account"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
 def test_over_plain_http_no_policy_locks_the_operator_out(
-    endpoint: str, has_sts: bool, found: Bucket | None, check_mode: bool
+    endpoint: str, account: str, found: Bucket | None, check_mode: bool
 ) -> None:
-    aws = KINDS["bucket"].world(copy.deepcopy(found), http=endpoint, has_sts=has_sts)
+    aws = KINDS["bucket"].world(copy.deepcopy(found), http=endpoint, sts_account=account)
     with pytest.raises(Refused, match=rf"yours to {endpoint} included.* https:// .*require_tls: false"):
         KINDS["bucket"].run(aws, {}, check_mode)
     assert aws.writes == []
 
 
 def test_over_plain_http_a_bucket_without_the_statement_and_an_emulator_are_fine() -> None:
-    for asked, has_sts in (({"require_tls": False, "allow": ["weaken_policy"]}, False), ({}, True)):
-        aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", has_sts=has_sts)
+    for asked, account in (({"require_tls": False, "allow": ["weaken_policy"]}, ""), ({}, "000000000000")):
+        aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", sts_account=account)
         KINDS["bucket"].run(aws, asked)
-        assert bool(aws.buckets[NAME].policy) == has_sts
+        assert bool(aws.buckets[NAME].policy) == bool(account)
 
 
 def test_a_table_is_protected_before_anything_else_is_changed() -> None:
