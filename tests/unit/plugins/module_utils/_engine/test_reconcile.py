@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import policy
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     CallFailed,
     Failure,
+    Target,
     TfstateError,
     desire,
 )
@@ -374,9 +376,7 @@ def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
 
 WITHOUT_TLS = {
     "a store without STS": ("http://10.0.0.5:9000", ""),
-    "a store with accounts of its own kind": ("http://10.0.0.5:9000", "RGW33567154695143645"),
-    "a store without accounts": ("http://127.0.0.1:9000", "None"),
-    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", "111122223333"),
+    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", ACCOUNT),
 }
 
 
@@ -393,10 +393,20 @@ def test_over_plain_http_no_policy_locks_the_operator_out(
 
 
 def test_over_plain_http_a_bucket_without_the_statement_and_an_emulator_are_fine() -> None:
-    for asked, account in (({"require_tls": False, "allow": ["weaken_policy"]}, ""), ({}, "000000000000")):
+    for asked, account in (({"require_tls": False, "allow": ["weaken_policy"]}, ""), ({}, ACCOUNT)):
         aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", sts_account=account)
         KINDS["bucket"].run(aws, asked)
         assert bool(aws.buckets[NAME].policy) == bool(account)
+
+
+@pytest.mark.parametrize("account", ["RGW33567154695143645", "", None, "1111222233334", "tenant"])
+def test_a_store_whose_account_is_none_of_aws_is_no_emulator(account: str | None) -> None:
+    target = Target(NAME, "eu-west-1", http_endpoint="http://127.0.0.1:9000")
+    statement = {"Sid": "x", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{NAME}/*"}
+    statement |= {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    (probe,) = policy.probes(target, {"statements": []}, {"statements": [statement]})
+    assert probe.verdict({"Account": account}) is not None
+    assert probe.verdict({"Account": ACCOUNT}) is None
 
 
 def test_a_table_is_protected_before_anything_else_is_changed() -> None:
