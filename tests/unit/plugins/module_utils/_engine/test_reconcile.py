@@ -19,6 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, Outcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import our_statements
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -402,8 +403,7 @@ def test_over_plain_http_a_bucket_without_the_statement_and_an_emulator_are_fine
 @pytest.mark.parametrize("account", ["RGW33567154695143645", "", None, "1111222233334", "tenant"])
 def test_a_store_whose_account_is_none_of_aws_is_no_emulator(account: str | None) -> None:
     target = Target(NAME, "eu-west-1", http_endpoint="http://127.0.0.1:9000")
-    statement = {"Sid": "x", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{NAME}/*"}
-    statement |= {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    (statement,) = [each for each in our_statements({}, [], target) if "SecureTransport" in str(each)]
     (probe,) = policy.probes(target, {"statements": []}, {"statements": [statement]})
     assert probe.verdict({"Account": account}) is not None
     assert probe.verdict({"Account": ACCOUNT}) is None
