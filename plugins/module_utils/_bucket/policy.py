@@ -64,6 +64,7 @@ ABSENT: Value = {"version": VERSION, "id": None, "statements": []}
 NOT_FOUND = {"NoSuchBucketPolicy"}
 #: Elsewhere, only emulators have STS. They enforce no policy.
 HOSTS_OF_AWS = re.compile(r"\.(amazonaws|api\.aws|amazonwebservices|sc2s|c2s)\b")
+ACCOUNT_ID = re.compile(r"\d{12}")
 IAM_ACTIONS = IamActions(read=("s3:GetBucketPolicy",), write=("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
 FINDING = FindingKind(
     "medium",
@@ -136,7 +137,9 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
     )
 
     def verdict(answer: Answer) -> Refuse | None:
-        is_emulator = not isinstance(answer, Failure) and not HOSTS_OF_AWS.search(target.http_endpoint)
+        # An emulator answers as AWS does. Another store has no STS, or accounts of its own kind.
+        account = "" if isinstance(answer, Failure) else str(answer.get("Account"))
+        is_emulator = ACCOUNT_ID.fullmatch(account) and not HOSTS_OF_AWS.search(target.http_endpoint)
         return None if is_emulator else refuse
 
     yield Probe(IDENTITY, verdict)

@@ -146,7 +146,10 @@ def test_files_of_variables_beat_the_inventory_and_templates_are_kept(ansible):
     ("options", "sentence"),
     [
         ({"bucket_name": "acme-{nobody}"}, "has {nobody}; known are {account}, {account_id}, {partition}, {region}"),
-        ({"exclude_region": ["us-east-1"]}, "exclude_region not known (did you mean exclude_regions?); known are access_key, accounts,"),
+        (
+            {"exclude_region": ["us-east-1"]},
+            "exclude_region not known (did you mean exclude_regions?); known are access_key, accounts,",
+        ),
         ({"bucket_name": "acme-{region}"}, "test.af-south-1: the bucket acme-af-south-1 is that of prod.af-south-1"),
         ({"bucket_name": None}, "bucket_name"),
     ],

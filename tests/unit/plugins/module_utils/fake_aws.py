@@ -129,9 +129,9 @@ class FakeAws:
     faults: dict[str, list[str]] = field(default_factory=dict)
     #: Another store would not.
     serves_like_aws: bool = True
-    #: Where S3 is asked by plain HTTP, and whether there is STS, too.
+    #: Where S3 is asked by plain HTTP, and the account that STS says; none where there is no STS.
     http: str = ""
-    has_sts: bool = True
+    sts_account: str = ACCOUNT
     _past: FakeAws | None = None
     _stale_left: int = 0
 
@@ -218,9 +218,9 @@ class FakeAws:
         return {"AccessPointList": [{"Name": name} for name in self._bucket(params).access_points]}
 
     def _sts_get_caller_identity(self, params: Params) -> Any:
-        if not self.has_sts:
+        if not self.sts_account:
             raise Rejected("MethodNotAllowed")
-        return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/tester"}
+        return {"Account": self.sts_account, "Arn": f"arn:aws:iam::{self.sts_account}:user/tester"}
 
     # S3
 

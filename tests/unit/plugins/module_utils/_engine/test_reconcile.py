@@ -9,14 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import policy
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     CallFailed,
     Failure,
+    Target,
     TfstateError,
     desire,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Interrupted, Outcome
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import our_statements
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -373,28 +376,37 @@ def test_a_log_bucket_that_is_missing_is_told_before_the_first_write() -> None:
 
 
 WITHOUT_TLS = {
-    "a store without STS": ("http://10.0.0.5:9000", False),
-    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", True),
+    "a store without STS": ("http://10.0.0.5:9000", ""),
+    "AWS itself": ("http://s3.eu-west-1.amazonaws.com", ACCOUNT),
 }
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
 @pytest.mark.parametrize("found", [None, Bucket()], ids=["new", "existing"])
-@pytest.mark.parametrize(("endpoint", "has_sts"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
+@pytest.mark.parametrize(("endpoint", "account"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
 def test_over_plain_http_no_policy_locks_the_operator_out(
-    endpoint: str, has_sts: bool, found: Bucket | None, check_mode: bool
+    endpoint: str, account: str, found: Bucket | None, check_mode: bool
 ) -> None:
-    aws = KINDS["bucket"].world(copy.deepcopy(found), http=endpoint, has_sts=has_sts)
+    aws = KINDS["bucket"].world(copy.deepcopy(found), http=endpoint, sts_account=account)
     with pytest.raises(Refused, match=rf"yours to {endpoint} included.* https:// .*require_tls: false"):
         KINDS["bucket"].run(aws, {}, check_mode)
     assert aws.writes == []
 
 
 def test_over_plain_http_a_bucket_without_the_statement_and_an_emulator_are_fine() -> None:
-    for asked, has_sts in (({"require_tls": False, "allow": ["weaken_policy"]}, False), ({}, True)):
-        aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", has_sts=has_sts)
+    for asked, account in (({"require_tls": False, "allow": ["weaken_policy"]}, ""), ({}, ACCOUNT)):
+        aws = KINDS["bucket"].world(None, http="http://127.0.0.1:5000", sts_account=account)
         KINDS["bucket"].run(aws, asked)
-        assert bool(aws.buckets[NAME].policy) == has_sts
+        assert bool(aws.buckets[NAME].policy) == bool(account)
+
+
+@pytest.mark.parametrize("account", ["RGW33567154695143645", "", None, "1111222233334", "tenant"])
+def test_a_store_whose_account_is_none_of_aws_is_no_emulator(account: str | None) -> None:
+    target = Target(NAME, "eu-west-1", http_endpoint="http://127.0.0.1:9000")
+    (statement,) = [each for each in our_statements({}, [], target) if "SecureTransport" in str(each)]
+    (probe,) = policy.probes(target, {"statements": []}, {"statements": [statement]})
+    assert probe.verdict({"Account": account}) is not None
+    assert probe.verdict({"Account": ACCOUNT}) is None
 
 
 def test_a_table_is_protected_before_anything_else_is_changed() -> None:
