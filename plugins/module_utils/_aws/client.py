@@ -471,7 +471,9 @@ def _send(client: Any, call: Call) -> Response:
     """Sends a call. Raises ResponseParserError also if botocore fails on, or accepts, a page that is not from AWS."""
     try:
         response: Response = _all_pages(client, call) if call.paged else getattr(client, call.operation)(**call.params)
-    except (LookupError, SyntaxError) as error:
+    except botocore.exceptions.BotoCoreError:  # some are a ValueError, too
+        raise
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError) as error:
         raise botocore.parsers.ResponseParserError(str(error)) from None
     if not call.paged:
         _check_members(call, response)

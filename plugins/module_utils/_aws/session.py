@@ -8,6 +8,7 @@ import codecs
 import fcntl
 import gc
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ try:
     import botocore.exceptions
     import botocore.httpsession
     import botocore.loaders
+    import botocore.parsers
     import botocore.session
     import botocore.utils
 except ImportError as missing:
@@ -325,6 +327,19 @@ def _note_request(model: Any, **_event: Any) -> None:
     REQUESTED.add(f"{model.service_model.endpoint_prefix}:{model.name}")
 
 
+def _check_json(operation_model: Any, response_dict: Mapping[str, Any], **_event: Any) -> None:
+    """Raises ResponseParserError on a success that is no JSON object, which botocore takes for an empty answer."""
+    is_success, body = response_dict["status_code"] < 300, response_dict["body"]
+    if not (is_success and body and operation_model.service_model.resolved_protocol.endswith("json")):
+        return
+    try:
+        answer = json.loads(body)
+    except ValueError:  # or no UTF-8
+        answer = None
+    if not isinstance(answer, dict):
+        raise botocore.parsers.ResponseParserError("the answer is no JSON object")
+
+
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
     endpoint = connection.endpoint_url
     own = f"AWS_ENDPOINT_URL_{service.upper()}"
@@ -349,4 +364,5 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         **keys,
     )
     client.meta.events.register("before-call", _note_request)
+    client.meta.events.register("before-parse", _check_json)
     return client
