@@ -67,10 +67,14 @@ def missing_member(call: Call, answer: Response) -> str | None:
     return next((path for path in MEMBERS.get(call.operation, ()) if not all(_found(answer, path.split(".")))), None)
 
 
+def is_read(call: Call) -> bool:
+    return call.operation.startswith(READS)
+
+
 def _is_empty(call: Call, answer: Response) -> bool:
-    is_read = call.operation.startswith(READS) and call.operation not in WITHOUT_BODY
+    has_body = is_read(call) and call.operation not in WITHOUT_BODY
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return is_read and headers.get("content-length") == "0"
+    return has_body and headers.get("content-length") == "0"
 
 
 def _items(call: Call, answer: Response) -> list[Any]:

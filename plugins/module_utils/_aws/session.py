@@ -27,7 +27,6 @@ try:
     import botocore.exceptions
     import botocore.httpsession
     import botocore.loaders
-    import botocore.parsers
     import botocore.session
     import botocore.utils
 except ImportError as missing:
@@ -327,8 +326,12 @@ def _note_request(model: Any, **_event: Any) -> None:
     REQUESTED.add(f"{model.service_model.endpoint_prefix}:{model.name}")
 
 
+class NotJson(Exception):
+    """A success that is no JSON object, where the service answers nothing else."""
+
+
 def _check_json(operation_model: Any, response_dict: Mapping[str, Any], **_event: Any) -> None:
-    """Raises ResponseParserError on a success that is no JSON object, which botocore takes for an empty answer."""
+    """Raises NotJson, as botocore takes such an answer for one without members."""
     is_success, body = response_dict["status_code"] < 300, response_dict["body"]
     if not (is_success and body and operation_model.service_model.resolved_protocol.endswith("json")):
         return
@@ -337,7 +340,7 @@ def _check_json(operation_model: Any, response_dict: Mapping[str, Any], **_event
     except ValueError:  # or no UTF-8
         answer = None
     if not isinstance(answer, dict):
-        raise botocore.parsers.ResponseParserError("the answer is no JSON object")
+        raise NotJson("JSON")
 
 
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
