@@ -174,6 +174,10 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes"
 
 
+def _is_too_long(statements: list[Statement]) -> bool:
+    return len(document({**ABSENT, "statements": statements})) > MAX_BYTES
+
+
 def refusals(change: Change, target: Target) -> Iterator[Refusal]:
     before, after = change.before["statements"], change.after["statements"]
     yield from _lost_statements(before, after, target)
