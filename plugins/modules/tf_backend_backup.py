@@ -102,7 +102,11 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.archived import hours_of, request_restores
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.archived import (
+    NOT_REQUESTED,
+    hours_of,
+    request_restores,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.backup import Backup, BackupResult
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.inventory import locate
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import some
@@ -160,6 +164,7 @@ def back_up(run: ModuleRun) -> dict[str, Any]:
     if params["restore_archived"]:
         archived = backup.plan_restores()
         unless_checking(run.check_mode, None, partial(request_restores, aws, backup.bucket, archived))
+        aws.warnings.extend([NOT_REQUESTED] if run.check_mode and archived else [])
     saved = unless_checking(run.check_mode, None, backup.carry_out) or backup.plan()
     aws.warnings.extend([*_missed(saved), *_skipped(saved, params["restore_archived"])])
     result = {"changed": saved.is_changed or bool(backup.requested), "backup": backup_result(storage, saved)}

@@ -163,6 +163,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.archived import NOT_REQUESTED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     TfstateError,
 )
@@ -229,6 +230,7 @@ def tear_down(run: ModuleRun) -> dict[str, Any]:
     if run.params["restore_archived"]:
         archived = teardown.plan_restores()
         unless_checking(run.check_mode, None, partial(teardown.request_restores, archived))
+        run.clients[0].warnings.extend([NOT_REQUESTED] if run.check_mode and archived else [])
     teardown.check()
     unless_checking(run.check_mode, None, teardown.carry_out)
     saved = teardown.saved or teardown.plan_backup()

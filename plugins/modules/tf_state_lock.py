@@ -102,7 +102,8 @@ notes:
     neither those that put nor C(kms:GenerateDataKey)."
   - Without C(s3:ListBucket) AWS does not say whether there is no lock file, and the task fails.
   - If there is no lock, one more request finds out whether there is a state. Similar names are looked for only if there
-    is none, among the first 5,000 keys of its folder, then of the bucket. If they cannot be listed, a warning says so.
+    is none, among the first 5,000 keys of its folder, then of the bucket, then in the table, which needs
+    C(dynamodb:Scan). If they cannot be listed, a warning says so.
   - A store other than AWS may not know conditional deletes. Its lock file is then read once more just before it is
     deleted, and a warning says so.
 seealso:

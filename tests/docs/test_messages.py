@@ -352,6 +352,7 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "OpenTofu encrypted a version": encrypted_version,
     "the state has another name": lambda stage: misnamed(stage, "App/one.tfstate"),
     "the key names another bucket": lambda stage: misnamed(stage, "s3://other/app/one.tfstate"),
+    "the key is no more than the URL of a bucket": lambda stage: misnamed(stage, "s3://tf-state"),
     "the workspace and the key disagree": lambda stage: misnamed(stage, "env:/qa/app/one.tfstate", "dev"),
     "the workspace cannot exist": lambda stage: misnamed(stage, "app/one.tfstate", "feature/x"),
     "an object may be a damaged state": damaged_state,

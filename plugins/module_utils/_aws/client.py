@@ -50,13 +50,14 @@ from .errors import (
     whose,
 )
 from .kms import check_arn, unseen_key, usable_key
-from .members import missing_member
+from .members import is_read, missing_member
 from .pages import page_after
 from .parallel import in_parallel
 from .parent import Parent
 from .session import (
     BOTOCORE_MISSING,
     Connection,
+    NotJson,
     client_of,
     credentials_name,
     is_account,
@@ -341,7 +342,7 @@ class Aws:
             call.params["Body"].seek(0)  # an earlier attempt has read it
         try:
             response = self._caller(client) if asks_who else _send(client, call)
-        except _Incomplete as incomplete:
+        except (_Incomplete, NotJson) as incomplete:
             return self._incomplete(call, client, str(incomplete))
         except botocore.exceptions.ClientError as error:
             return self._failure(call, error)
@@ -368,7 +369,12 @@ class Aws:
         raise problem from None
 
     def _incomplete(self, call: Call, client: Any, missing: str) -> Failure:
-        """AWS leaves out nothing, so something else has answered in its place. Other stores do."""
+        """AWS leaves out nothing, so something else has answered in its place. Other stores do.
+
+        Raises TfstateError on a write, which may be done.
+        """
+        if not is_read(call):
+            raise translated(botocore.parsers.ResponseParserError(), self._where, call)
         if is_of_aws(client):
             what = f"answered by something else than AWS, without {missing}"
             return Failure(call, NOT_OF_AWS, "", strange_answer(what, self._where))
@@ -471,7 +477,9 @@ def _send(client: Any, call: Call) -> Response:
     """Sends a call. Raises ResponseParserError also if botocore fails on, or accepts, a page that is not from AWS."""
     try:
         response: Response = _all_pages(client, call) if call.paged else getattr(client, call.operation)(**call.params)
-    except (LookupError, SyntaxError) as error:
+    except botocore.exceptions.BotoCoreError:  # some are a ValueError, too
+        raise
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError) as error:
         raise botocore.parsers.ResponseParserError(str(error)) from None
     if not call.paged:
         _check_members(call, response)

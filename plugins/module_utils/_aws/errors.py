@@ -243,6 +243,8 @@ def advice_on(call: Call, code: str, message: str = "") -> str:
         return "a public access block, of the bucket, account or organisation, takes no policy that lets anybody in"
     if code == "MethodNotAllowed" and call.operation.endswith("_bucket_policy"):
         return "only the account that owns the bucket may: use its credentials"
+    if code == "InvalidTag" and "System tags" in message:
+        return "a service of AWS has tagged it in the meantime: run again"
     if code in UNSUPPORTED and call.params.keys() & {"IfMatch", "IfNoneMatch"}:
         return "this store has no conditional writes, which lock files need: all clients have to lock in the table"
     if code in UNSUPPORTED and call.operation == "assume_role":

@@ -46,6 +46,8 @@ ANY_OF = {
     "list_objects_v2": ("IsTruncated", "Name", "KeyCount"),
     "scan": ("Items", "Count"),
 }
+#: By operation: the member with an item of a table, or a list of them.
+ITEMS = {"get_item": "Item", "scan": "Items"}
 #: Reads whose answer has no body, or may have an empty one.
 WITHOUT_BODY = {"head_bucket", "head_object", "get_object"}
 READS = ("get_", "list_", "describe_", "scan")
@@ -54,19 +56,41 @@ READS = ("get_", "list_", "describe_", "scan")
 def missing_member(call: Call, answer: Response) -> str | None:
     """The first member that the answer to a read should have and has not; None if all are there."""
     if _is_empty(call, answer):
-        return "a body"
+        return "body"
     any_of = ANY_OF.get(call.operation, ())
     if any_of and not any(name in answer for name in any_of):
         return any_of[0]
     if call.operation == "get_bucket_policy" and not _is_document(answer.get("Policy")):
         return "policy"
+    if any(not _is_item(each) for each in _items(call, answer)):
+        return ITEMS[call.operation]
     return next((path for path in MEMBERS.get(call.operation, ()) if not all(_found(answer, path.split(".")))), None)
 
 
+def is_read(call: Call) -> bool:
+    return call.operation.startswith(READS)
+
+
 def _is_empty(call: Call, answer: Response) -> bool:
-    is_read = call.operation.startswith(READS) and call.operation not in WITHOUT_BODY
+    has_body = is_read(call) and call.operation not in WITHOUT_BODY
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return is_read and headers.get("content-length") == "0"
+    return has_body and headers.get("content-length") == "0"
+
+
+def _items(call: Call, answer: Response) -> list[Any]:
+    """The items of a table that the answer has, or should have by its count."""
+    found = answer.get(ITEMS.get(call.operation, ""))
+    if call.operation == "get_item":
+        return [found] if "Item" in answer else []
+    return [None] * bool(answer.get("Count")) if found is None else list(found)
+
+
+def _is_item(item: Any) -> bool:
+    return (
+        isinstance(item, Mapping)
+        and bool(item)
+        and all(isinstance(value, Mapping) and value for value in item.values())
+    )
 
 
 def _is_document(text: Any) -> bool:

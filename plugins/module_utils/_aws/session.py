@@ -8,6 +8,7 @@ import codecs
 import fcntl
 import gc
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -325,6 +326,23 @@ def _note_request(model: Any, **_event: Any) -> None:
     REQUESTED.add(f"{model.service_model.endpoint_prefix}:{model.name}")
 
 
+class NotJson(Exception):
+    """A success that is no JSON object, where the service answers nothing else."""
+
+
+def _check_json(operation_model: Any, response_dict: Mapping[str, Any], **_event: Any) -> None:
+    """Raises NotJson, as botocore takes such an answer for one without members."""
+    is_success, body = response_dict["status_code"] < 300, response_dict["body"]
+    if not (is_success and body and operation_model.service_model.resolved_protocol.endswith("json")):
+        return
+    try:
+        answer = json.loads(body)
+    except ValueError:  # or no UTF-8
+        answer = None
+    if not isinstance(answer, dict):
+        raise NotJson("JSON")
+
+
 def client_of(session: Any, service: str, connection: Connection, **keys: Any) -> Any:
     endpoint = connection.endpoint_url
     own = f"AWS_ENDPOINT_URL_{service.upper()}"
@@ -349,4 +367,5 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
         **keys,
     )
     client.meta.events.register("before-call", _note_request)
+    client.meta.events.register("before-parse", _check_json)
     return client

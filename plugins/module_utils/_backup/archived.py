@@ -64,6 +64,10 @@ def _is_read_at_once(aws: BackendClient, named: dict[str, str]) -> bool:
     return not isinstance(aws.stream(first_byte, lambda: lambda _piece: None), Failure)
 
 
+#: A warning, as all else is told in the words of the run that check mode foresees.
+NOT_REQUESTED = "check mode requests no restore of archived versions: run without it to request that"
+
+
 def request_restores(aws: BackendClient, bucket: Target, archived: Sequence[Archived]) -> None:
     """A restore that is in progress already is no failure."""
     calls = [Call("s3", "restore_object", {**_named(bucket, each.version), **_terms(each)}) for each in archived]

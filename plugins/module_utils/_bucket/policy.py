@@ -153,8 +153,8 @@ def requested_keys(params: Params) -> Iterator[str]:
 
 def problems(params: Params, target: Target) -> Iterator[str]:
     asked = params.get("policy_statements") or []
-    for statement in asked:
-        yield from faults(statement, bucket_arn(target))
+    wrong = [fault for statement in asked for fault in faults(statement, bucket_arn(target))]
+    yield from wrong
     sids = [each.get("Sid") for each in asked]
     for sid in sorted({str(sid) for sid in sids if sids.count(sid) > 1 or str(sid).startswith(OURS)}):
         yield f"policy statement {sid!r}: the Sid is taken; choose another"
@@ -168,8 +168,14 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         yield "require_kms_key needs kms_key_id"
     elif params.get("require_kms_key") and params["kms_key_id"].startswith("alias/aws/"):
         yield "require_kms_key needs a key of your own as kms_key_id: uploads name keys by ARN, not by alias"
-    elif len(document({**ABSENT, "statements": [*our_statements(params, [], target), *asked]})) > MAX_BYTES:
+    elif (
+        not wrong and len(document({**ABSENT, "statements": [*our_statements(params, [], target), *asked]})) > MAX_BYTES
+    ):
         yield f"the policy would be longer than the {MAX_BYTES} bytes that AWS takes"
+
+
+def _is_too_long(statements: list[Statement]) -> bool:
+    return len(document({**ABSENT, "statements": statements})) > MAX_BYTES
 
 
 def refusals(change: Change, target: Target) -> Iterator[Refusal]:

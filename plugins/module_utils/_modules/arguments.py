@@ -170,6 +170,7 @@ def _with_iso_dates(value: Any) -> Any:
         return {_with_iso_dates(key): _with_iso_dates(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_with_iso_dates(each) for each in value]
+    value = decrypted(value)
     if isinstance(value, datetime):  # in UTC, which YAML means without a zone
         in_utc = value.replace(tzinfo=value.tzinfo or timezone.utc).astimezone(timezone.utc)
         return in_utc.replace(tzinfo=None).isoformat() + "Z"

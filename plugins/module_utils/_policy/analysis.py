@@ -104,6 +104,16 @@ def _tests(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
         yield from ((operator, key.lower(), values) for key, values in test.items())
 
 
+def _is_met_without_tls(operator: str, key: str, values: list[str]) -> bool:
+    """Whether a test about TLS holds for plain HTTP, where aws:SecureTransport is false and s3:TlsVersion is absent."""
+    plain, is_negated = operator.removesuffix("IfExists"), "Not" in operator
+    said = {value.lower() for value in values}
+    if key == "aws:securetransport":
+        return ("false" in said) != is_negated
+    is_absent_enough = plain != operator or is_negated or (plain == "Null" and "true" in said)
+    return key == "s3:tlsversion" and is_absent_enough
+
+
 def _keeps_the_public_out(operator: str, key: str, values: list[str]) -> bool:
     compares = operator.removeprefix(ANY_VALUE) in EQUAL and key in NARROWING and bool(values)
     return compares and all(_is_fixed(key, value) for value in values)
@@ -208,7 +218,7 @@ def denies_plain_http(statement: Statement, bucket_arn: str) -> bool:
     return (
         statement.get("Effect") == "Deny"
         and _is_for_anyone(statement)
-        and ("Bool", "aws:securetransport", ["false"]) in _tests(statement)
+        and any(_is_met_without_tls(*test) for test in _tests(statement))
         and _is_about(statement, "Action", "s3:PutBucketPolicy")
         and _is_about(statement, "Resource", bucket_arn)
     )

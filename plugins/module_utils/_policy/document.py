@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -156,12 +157,23 @@ def _faults_of_form(statement: Mapping[str, Any]) -> Iterator[str]:
     for name in PRINCIPALS:
         if not isinstance(statement.get(name, {}), Mapping) and statement[name] != "*":
             yield f'{name} is "*" or has the form {{AWS: [...]}}'
-    condition = statement.get("Condition", {})
-    if not isinstance(condition, Mapping) or not all(isinstance(test, Mapping) for test in condition.values()):
-        yield "Condition has the form {operator: {key: value}}"
+    yield from _faults_of_condition(statement.get("Condition", {}))
     for pair in (PRINCIPALS, ("Action", "NotAction"), ("Resource", "NotResource")):
         if len([name for name in pair if name in statement]) != 1:
             yield f"needs {pair[0]} or {pair[1]}, and not both"
+
+
+def _faults_of_condition(condition: Any) -> Iterator[str]:
+    if not isinstance(condition, Mapping) or not all(isinstance(test, Mapping) for test in condition.values()):
+        yield "Condition has the form {operator: {key: value}}"
+        return
+    for key, values in (each for test in condition.values() for each in test.items()):
+        if not all(map(_is_scalar, values if isinstance(values, (list, tuple)) else [values])):
+            yield f"{key} is a text, a number, true or false, or a list of them"
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _faults_of_names(statement: Mapping[str, Any], bucket_arn: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from .._terraform.protocol import IS_STATE, digest_id
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .._terraform.state_name import TOLD, StateName, most_similar, options_for
 from .errors import NoState
-from .listing import item_call, item_of, versions_of
+from .listing import item_call, item_of, items, versions_of
 
 #: How many pages of a thousand keys are compared, of the folder and then of the bucket.
 MOST_PAGES = 5
@@ -105,7 +105,7 @@ def hint(aws: BackendClient, scope: Scope, name: StateName) -> str:
 
 
 def similar_states(aws: BackendClient, scope: Scope, name: StateName) -> Similar | Failure:
-    """States, or lock files, with similar names: in the same folder, or else in the bucket.
+    """States, or lock files, with similar names: in the same folder, or else in the bucket, or else in the lock table.
 
     Without any, it is the state that a key in another form may mean, which need not exist.
     """
@@ -117,6 +117,11 @@ def similar_states(aws: BackendClient, scope: Scope, name: StateName) -> Similar
         if isinstance(found, Failure) or found.paths:
             return found
         compared = found.compared
+    in_table = _similar_in_table(aws, scope, paths)
+    if isinstance(in_table, Failure) and (name.is_url or not others):
+        return in_table
+    if isinstance(in_table, Similar) and in_table.paths:
+        return in_table
     return Similar(() if name.is_url else tuple(others[-1:]), compared)
 
 
@@ -139,6 +144,15 @@ def _similar_under(aws: BackendClient, scope: Scope, paths: Sequence[str], prefi
             break
     others = {key.removesuffix(SUFFIX) for key in keys if not key.endswith("/")} - {LEASE}
     return Similar(tuple(most_similar(scope, paths, others)), len(keys) if is_cut else None)
+
+
+def _similar_in_table(aws: BackendClient, scope: Scope, paths: Sequence[str]) -> Similar | Failure:
+    """Only its lock in the table tells of a state that is not written yet."""
+    found = items(aws, scope, scope.table) if scope.table else []
+    if isinstance(found, Failure):
+        return found
+    others = {item.path for item in found} - {LEASE, paths[0]}  # somebody may just have locked this one
+    return Similar(tuple(most_similar(scope, paths, others)))
 
 
 def _exists(aws: BackendClient, scope: Scope, place: Place) -> bool | Failure:

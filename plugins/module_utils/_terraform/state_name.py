@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from urllib.parse import unquote
 
 from .._core.commands import is_plain, percent_encoded
 from .._core.model import Invalid
@@ -20,6 +21,8 @@ from .scope import SUFFIX, Scope
 SIMILAR = 0.6
 #: How alike names are that differ in their separators alone.
 SEPARATORS = 0.99
+#: The longest part of a name that is compared with others letter by letter, which takes the square of its length.
+LONGEST_PART = 200
 #: How many tokens one part of a name is, with its separator.
 ONE_PART = 2
 #: How many similar names are listed.
@@ -29,7 +32,9 @@ FORGOTTEN = (".tfstate", "/terraform.tfstate")
 
 #: What Go's url.PathEscape leaves as it is. Source: ValidWorkspaceName of hashicorp/terraform and OpenTofu.
 _WORKSPACE = re.compile(r"[A-Za-z0-9_.~$&+:=@-]+")
-_URL = re.compile("s3://([^/]*)/+(.+)", re.DOTALL)
+_URL = re.compile("(?i:s3)://([^/]*)/+(.+)", re.DOTALL)
+_BUCKET_URL = re.compile("(?i:s3)://[^/]*/*")
+_VERSION = re.compile(r"\?versionId=[^&/?]*\Z")
 _TOKEN = re.compile("([/._-])")
 
 
@@ -62,12 +67,15 @@ class StateName:
     def alternatives(self) -> list[str]:
         """Other paths that may be meant, as the key has a form in which clients, consoles or tables show a state.
 
-        Raises Invalid if the key names another bucket or another workspace.
+        Raises Invalid if the key names another bucket, another workspace, or a bucket alone.
         """
+        if _BUCKET_URL.fullmatch(self.key):
+            raise Invalid(f"the key {self.key!r} names a bucket and no state: correct it")
         url = _URL.fullmatch(self.key)
         if url and url[1] != self.bucket:
             raise Invalid(f"the key {self.key!r} names the bucket {url[1]}, not {self.bucket}: correct one of them")
-        keys = [url[2] if url else self.key]
+        keys = [_VERSION.sub("", url[2]) if url else self.key]
+        keys += [decoded for key in keys if (decoded := _decoded(key))]
         keys += [key.removeprefix(f"{self.bucket}/") for key in keys]
         keys += [key.removesuffix(suffix) for key in keys for suffix in (SUFFIX, DIGEST_SUFFIX)]
         paths = [path for key in dict.fromkeys(keys) if key for path in self._paths(key)]
@@ -85,6 +93,14 @@ class StateName:
 
     def _path(self, key: str) -> str:
         return state_path(key, self.workspace, self.workspace_key_prefix)
+
+
+def _decoded(key: str) -> str | None:
+    """A key in the form in which URLs have it, without that; None if it would be no key."""
+    try:
+        return unquote(key, errors="strict") if "%" in key else None
+    except UnicodeDecodeError:
+        return None
 
 
 def most_similar(scope: Scope, paths: Sequence[str], others: Iterable[str]) -> list[str]:
@@ -151,10 +167,10 @@ def _least_likeness(parts: Sequence[str], others: Sequence[str]) -> float:
 
 
 def _likeness(part: str, other: str) -> float:
-    """Of two numbers, none: they tell states apart."""
+    """Two numbers are not alike: they tell states apart."""
     if part == other:
         return 1
-    if part.isdigit() and other.isdigit():
+    if (part.isdigit() and other.isdigit()) or max(len(part), len(other)) > LONGEST_PART:
         return 0
     matcher = SequenceMatcher(None, part, other, autojunk=False)
     is_near = matcher.real_quick_ratio() >= SIMILAR and matcher.quick_ratio() >= SIMILAR  # both are quicker

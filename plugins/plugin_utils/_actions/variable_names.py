@@ -79,7 +79,7 @@ def unknown_message(problems: Collection[str]) -> str:
 def _nearest(name: str, of_role: Mapping[str, Collection[str]]) -> list[str]:
     """The variables that may be meant: of the bucket or the table, by another name of the option, or misspelt."""
     rest = name.removeprefix(PREFIX)
-    parts = [each for each in (f"{PREFIX}bucket_{rest}", f"{PREFIX}table_{rest}") if each in of_role]
+    parts = [each for each in (f"{PREFIX}bucket_{rest}", f"{PREFIX}table_{rest}", f"{name}_name") if each in of_role]
     aliases = [each for each, others in of_role.items() if rest in others]
     ours = {each.removeprefix(PREFIX): each for each in (*of_role, *OF_PLAYBOOKS)}
     return parts or aliases or [ours[each] for each in get_close_matches(rest, ours, 1, 0.6)]

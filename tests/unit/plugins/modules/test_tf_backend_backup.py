@@ -282,7 +282,9 @@ def test_archived_versions_are_restored_on_request_and_saved_hours_later(
     )
     foretold = world.run(MODULE, check_mode=True, restore_archived=True)
     assert foretold["failed"] and world.writes == []
+    assert any("check mode requests no restore" in each for each in foretold["warnings"])
     result = world.run(MODULE, restore_archived=True)
+    assert not any("check mode" in each for each in result["warnings"])
     assert (result["failed"], result["changed"], result["msg"]) == (True, True, foretold["msg"])
     assert f"Their restore is requested, which takes up to {hours} hours: run again then" in result["msg"]
     (request,) = world.relay.writes

@@ -497,7 +497,9 @@ def test_archived_versions_are_restored_and_saved_before_anything_is_deleted(wor
     world.refused(MODULE, named, "Set restore_archived: true to request their restore", words)
     foretold = world.run(MODULE, check_mode=True, restore_archived=True)
     assert foretold["failed"] and world.writes == []
+    assert any("check mode requests no restore" in each for each in foretold["warnings"])
     result = world.run(MODULE, restore_archived=True)
+    assert not any("check mode" in each for each in result["warnings"])
     assert (result["failed"], result["changed"], result["msg"]) == (True, True, foretold["msg"])
     assert world.writes == ["RestoreObject"] and "up to 5 hours: run again then" in result["msg"]
     world.refused(MODULE, named, "Their restore is requested", restore_archived=True)

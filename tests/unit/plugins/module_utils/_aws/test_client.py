@@ -553,6 +553,12 @@ def heard_by(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
     return script
 
 
+def test_a_tag_that_a_service_of_aws_added_in_the_meantime_is_no_wrong_character() -> None:
+    call = Call("s3", "put_bucket_tagging", {"Bucket": "tf-state"})
+    assert "run again" in advice_on(call, "InvalidTag", "System tags cannot be removed by requester")
+    assert "check its characters" in advice_on(call, "InvalidTag", "The TagKey you have provided is invalid")
+
+
 def test_a_role_that_cannot_be_assumed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     script = heard_by(Script([sts_error("AccessDenied")]), monkeypatch)
     role = f"arn:aws:iam::{ACCOUNT}:role/tf"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -190,3 +191,80 @@ def test_an_archived_object_needs_no_permission() -> None:
     answer = asked(Call("s3", "get_object", OBJECT), s3_error("InvalidObjectState", 403))
     assert "it is archived: request its restore with aws s3api restore-object" in str(answer)
     assert "needs s3:" not in str(answer)
+
+
+PAGES = {
+    "a page": b"<html>Sign in</html>",
+    "XML": b"<A/>",
+    "JSON that is cut off": b'{"Item": {"LockID": {"S": "a"}, "In',
+    "a list": b"[]",
+    "null": b"null",
+    "a text": b'"no"',
+    "no UTF-8": b"\xff\xfe",
+}
+LOCK = Call("dynamodb", "delete_item", {"TableName": "tf-state", "Key": {"LockID": {"S": "a"}}})
+
+
+@pytest.mark.parametrize("content", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize(
+    "call", [READS["item"], READS["scan"], READS["key"], FACETS["table tags"].read(TARGET)], ids=str
+)
+def test_a_success_that_is_no_json_object_is_no_answer(call: Call, content: bytes) -> None:
+    """Botocore takes it for an answer without members, or fails on it. Without an item there would be no lock."""
+    answer = asked(call, says(200, content))
+    assert isinstance(answer, Failure) and f"{call}: IncompleteAnswer" in str(answer)
+    (answer,) = Script([says(200, content)], {"GetCallerIdentity": WHO}).connect().read([call])
+    assert "UnexpectedAnswer; answered by something else than AWS, without JSON; look for" in str(answer)
+
+
+@pytest.mark.parametrize("content", PAGES.values(), ids=PAGES)
+def test_a_write_with_an_answer_that_is_no_json_object_may_not_be_done(content: bytes) -> None:
+    with pytest.raises(TfstateError, match="answered by something else than AWS"):
+        Script([says(200, content)], {"GetCallerIdentity": WHO}).connect(endpoint_url=STORE).write(LOCK)
+
+
+def test_an_empty_answer_to_a_write_is_one() -> None:
+    Script([EMPTY], {"GetCallerIdentity": WHO}).connect(endpoint_url=STORE).write(LOCK)
+
+
+@pytest.mark.parametrize("call", READS.values(), ids=READS)
+def test_an_error_of_another_form_raises_no_error_of_python(call: Call) -> None:
+    for content in (b"null", b"[]", b"\xff\xfe"):
+        try:
+            answer = asked(call, says(400, content))
+        except TfstateError as failed:
+            assert str(failed).startswith(f"{call}: ")
+        else:
+            assert isinstance(answer, Failure)
+
+
+MISTYPED = {
+    "a size": (READS["objects"], b"<L><IsTruncated>false</IsTruncated><Contents><Size>many</Size></Contents></L>"),
+    "a time": (READS["versions"], b"<L><Version><LastModified>soon</LastModified></Version></L>"),
+    "a table": (Call("dynamodb", "describe_table", {"TableName": "tf-state"}), b'{"Table": "tf-state"}'),
+    "items": (READS["scan"], b'{"Items": {"LockID": "a"}}'),
+}
+
+
+@pytest.mark.parametrize(("call", "content"), MISTYPED.values(), ids=MISTYPED)
+def test_a_member_of_another_type_raises_no_error_of_python(call: Call, content: bytes) -> None:
+    with pytest.raises(TfstateError, match=f"^{call}: answered by something else than AWS"):
+        asked(call, says(200, content))
+
+
+BROKEN_ITEMS = ({}, {"LockID": {}}, {"LockID": None}, {"LockID": {"S": "a"}, "Info": {"S": None}})
+
+
+@pytest.mark.parametrize("item", [None, *BROKEN_ITEMS], ids=str)
+def test_an_item_without_values_is_neither_a_lock_nor_none(item: Any) -> None:
+    """It would be no lock, or end in a traceback."""
+    answers = [(READS["scan"], {"Items": [item], "Count": 1}, "Items")]
+    answers += [(READS["item"], {"Item": item}, "Item")] if item is not None else []
+    for call, content, member in answers:
+        answer = asked(call, says(200, json.dumps(content).encode()))
+        assert isinstance(answer, Failure) and f"the answer has no {member}" in str(answer)
+
+
+def test_a_count_of_items_without_them_is_no_answer() -> None:
+    assert isinstance(asked(READS["scan"], says(200, b'{"Count": 3, "ScannedCount": 3}')), Failure)
+    assert not isinstance(asked(READS["scan"], says(200, b'{"Count": 0, "ScannedCount": 3}')), Failure)

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.analysis import (
     Owner,
     contains,
+    denies_plain_http,
     is_public,
     lends_control,
     lets_others_in,
@@ -515,6 +516,33 @@ CONTAINED = {
 @pytest.mark.parametrize(("whole", "part", "contained"), CONTAINED.values(), ids=CONTAINED)
 def test_this_is_contained(whole: Any, part: Any, contained: bool) -> None:
     assert contains(whole, part) is contained
+
+
+TLS = "aws:SecureTransport"
+WITHOUT_TLS = {
+    "as we write it": (deny(Condition={"Bool": {TLS: "false"}}), True),
+    "a boolean": (deny(Condition={"Bool": {TLS: False}}), True),
+    "if it exists": (deny(Condition={"BoolIfExists": {TLS: "False"}}), True),
+    "as text": (deny(Condition={"StringEquals": {TLS: "false"}}), True),
+    "not the contrary": (deny(Condition={"StringNotEquals": {TLS: "true"}}), True),
+    "either": (deny(Condition={"Bool": {TLS: ["true", "false"]}}), True),
+    "all but some actions": (
+        deny(Action=None, NotAction="s3:GetObject", Condition={"Bool": {TLS: "false"}}),
+        True,
+    ),
+    "an old version, or none": (deny(Condition={"NumericLessThanIfExists": {"s3:TlsVersion": "1.2"}}), True),
+    "no version": (deny(Condition={"Null": {"s3:TlsVersion": "true"}}), True),
+    "an old version": (deny(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}}), False),
+    "any version": (deny(Condition={"Null": {"s3:TlsVersion": "false"}}), False),
+    "with TLS": (deny(Condition={"Bool": {TLS: "true"}}), False),
+    "objects": (deny(Action="s3:GetObject", Condition={"Bool": {TLS: "false"}}), False),
+    "allowed": (allow(Condition={"Bool": {TLS: "false"}}), False),
+}
+
+
+@pytest.mark.parametrize(("statement", "denied"), WITHOUT_TLS.values(), ids=WITHOUT_TLS)
+def test_this_denies_the_policy_over_plain_http(statement: Any, denied: bool) -> None:
+    assert denies_plain_http(statement, ARN) is denied
 
 
 MERGED = {

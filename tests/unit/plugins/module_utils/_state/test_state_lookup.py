@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state import state_lookup
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.state_name import most_similar
 
 from tests.integration.module_runs import Task, through_core
 from tests.integration.moves import KEY as ONE
@@ -41,12 +44,17 @@ ONLY_ONE: dict[str, tuple[str, str, str]] = {
     "URL of a lock file": ("s3://{bucket}/" + QA + ".tflock", "qa", QA),
     "digest": (f"{ONE}-md5", "default", ONE),
     "LockID of a digest": ("{bucket}/" + ONE + "-md5", "default", ONE),
+    "URL of a version": ("s3://{bucket}/" + ONE + "?versionId=a.b_c", "default", ONE),
+    "URL in capitals": ("S3://{bucket}/" + ONE, "default", ONE),
+    "as in a URL": ("{bucket}%2F" + ONE.replace("/", "%2F"), "default", ONE),
+    "as in a URL, of a workspace": (QA.replace(":", "%3A"), "default", QA),
     "slash": (f"/{ONE}", "default", ONE),
     "slash and bucket": ("/{bucket}/" + ONE, "default", ONE),
 }
 #: What is told of it.
 WRONG: dict[str, tuple[str, str, str]] = {
     "another bucket": ("s3://other/" + ONE, "default", "names the bucket other, not {bucket}"),
+    "a bucket": ("s3://{bucket}", "default", "names a bucket and no state"),
     "another workspace": (QA, "dev", "names the workspace qa, not dev"),
     "case": (ONE.upper(), "default", f"this is meant: key: {ONE}"),
     "normal form": (
@@ -174,6 +182,31 @@ def test_a_lock_without_a_state_is_found_by_its_path(world: World, tell: Callabl
     world.new.lock("new/one.tfstate")
     assert tell("release", "{bucket}/new/one.tfstate")["changed"]
     assert world.new.locks("new/one.tfstate") == []
+
+
+@pytest.mark.parametrize("asked", ["release", "hold"])
+def test_a_state_that_only_its_lock_in_the_table_tells_of_is_compared(
+    world: World, tell: Callable[..., Any], asked: str
+) -> None:
+    """A client that locks in the table alone was killed in its first apply."""
+    world.new.lock("other/main.tfstate")
+    result = foreseen(tell, asked, "other/mian.tfstate")
+    assert result.get("failed") and "perhaps this is meant: key: other/main.tfstate" in result["msg"]
+
+
+def test_what_may_not_be_scanned_is_told_and_fails_nothing(world: World, tell: Callable[..., Any]) -> None:
+    world.relay.on("Scan", reply=error("AccessDeniedException", 400), times=math.inf)
+    result = tell("release", "other/main.tfstate")
+    assert not result.get("failed") and "could not be compared" in result["warnings"][0]
+    assert "dynamodb:Scan" in result["warnings"][0]
+    assert tell("release", "{bucket}/other/main.tfstate").get("failed")
+
+
+def test_names_of_any_length_are_compared_at_once() -> None:
+    scope = Scope(Target("tf-state", "eu-west-1"))
+    keys = ["a" * 450 + str(number) + "b" * 450 for number in range(1000)]
+    assert most_similar(scope, ["b" * 450 + "a" * 450], keys) == []
+    assert most_similar(scope, [keys[7].upper()], keys) == [keys[7]]
 
 
 def test_a_state_that_is_new_can_be_locked(world: World, tell: Callable[..., Any]) -> None:

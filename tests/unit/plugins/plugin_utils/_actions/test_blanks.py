@@ -428,6 +428,13 @@ def test_texts_of_ansible_are_texts(text: Any) -> None:
     assert all(isinstance(params[name], str) for name in ("name", "secret_key"))
 
 
+def test_old_texts_of_ansible_in_a_policy_are_texts() -> None:
+    entry = ENTRIES["tf_state_bucket"]
+    statement = {"Condition": {"StringEquals": {"aws:PrincipalAccount": [OldVaultText("111122223333")]}}}
+    params = in_process(entry, given(entry, ("policy_statements",), [statement]))
+    assert params["policy_statements"] == [{"Condition": {"StringEquals": {"aws:PrincipalAccount": ["111122223333"]}}}]
+
+
 def test_the_report_keeps_to_the_same() -> None:
     entry = ModuleEntry(tf_backend_report.SPEC, lambda *_unused: {}, never_blank=TUNING_NEVER_BLANK)
     assert entry.without_blanks({"directory": "", "code": [""], "severities": " ", "waivers": None}) == {}

@@ -37,6 +37,8 @@ class Templar:
     ("mistyped", "meant"),
     [
         ("kms_key_id", "terraform_backend_bucket_kms_key_id or terraform_backend_table_kms_key_id"),
+        ("bucket", "terraform_backend_bucket_name"),
+        ("table", "terraform_backend_table_name"),
         ("lockmode", "terraform_backend_lock_mode"),
         ("bucket_requre_tls", "terraform_backend_bucket_require_tls"),
         ("aws_region", "terraform_backend_region"),

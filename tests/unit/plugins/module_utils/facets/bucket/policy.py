@@ -253,6 +253,15 @@ PROBLEMS = {
     "somebody and not somebody": (asked(NotPrincipal="*"), "and not both"),
     "a principal of another form": (asked(Principal=ROOT), "has the form {AWS: [...]}"),
     "a condition of another form": (asked(Condition={"Bool": "x"}), "Condition has the form"),
+    "a value of a condition that is a dictionary": (
+        asked(Condition={"Bool": {"aws:SecureTransport": {"is": "false"}}}),
+        "aws:SecureTransport is a text, a number, true or false, or a list of them",
+    ),
+    "a value of a condition that is no number": (
+        asked(Condition={"NumericLessThan": {"s3:max-keys": [1, float("nan")]}}),
+        "s3:max-keys is a text, a number",
+    ),
+    "bytes in a condition": (asked(Condition={"StringLike": {"s3:prefix": b"a"}}), "s3:prefix is a text, a number"),
     "an element that AWS does not know": (asked(Actions="s3:*"), "AWS knows no element Actions"),
     "an action of another service": (asked(Action="ec2:RunInstances"), "is no S3 action"),
     "another bucket": (asked(Resource="arn:aws:s3:::other/*"), "is not this bucket"),
