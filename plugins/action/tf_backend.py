@@ -21,12 +21,20 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.modul
     canonical,
     over,
 )
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import SEE_SUMMARY, is_for_people
+
+#: The variable by which a play says that it shows the reason of each failure in its summary.
+IN_SUMMARY = "__terraform_backend_in_summary"
 
 #: The fact that the playbook sets: what is wrong, by hosts.
 CONFLICTS = "__terraform_backend_conflicts"
 
 
 class ActionModule(InProcessAction):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        return shortened(result) if self.task_vars.get(IN_SUMMARY) and is_for_people() else result
+
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
             self._check_conflicts()
@@ -108,6 +116,13 @@ class ActionModule(InProcessAction):
             role_variables.of_task(defaults, role_variables.TASK, role_variables.TASK_SPEC),
             role_variables.PREFIX,
         )
+
+
+def shortened(result: dict[str, Any]) -> dict[str, Any]:
+    """A failure whose reason is left to the summary: in `invocation`, which Ansible shows only with -vvv."""
+    if not result.get("failed"):
+        return result
+    return {**result, "msg": SEE_SUMMARY, "invocation": {"failure": result.get("msg")}}
 
 
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from __future__ import annotations
 from ansible import constants
 from ansible.utils.display import Display
 
+#: The message of a task whose reason is in the summary.
+SEE_SUMMARY = "see the summary"
+
 
 def is_for_people() -> bool:
     """Whether the callback of the run writes for people: not JSON, which any further line on the output would break."""
