@@ -9,7 +9,11 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, summary_text
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import SEE_SUMMARY, is_for_people, show
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import (
+    SEE_SUMMARY,
+    is_for_people,
+    show,
+)
 
 RESULT = "__terraform_backend"
 

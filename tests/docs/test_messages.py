@@ -130,7 +130,7 @@ def expired(stage: Stage) -> str:
     return stage.offline(script, "bucket")
 
 
-def unreachable(stage: Stage) -> str:
+def nobody_listens(stage: Stage) -> str:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -295,6 +295,7 @@ UNRECOGNISED = json_error("UnrecognizedClientException")
 CASES: dict[str, Callable[[Stage], str]] = {
     "a blank would lower a protection": lambda stage: stage.bucket.refused(account_id=""),
     "text without its quotes": lambda stage: stage.bucket.refused(account_id=1402433619),
+    "the region is mistyped": lambda stage: stage.bucket.refused(region="eu-wets-1"),
     "an identifier of another form": lambda stage: stage.bucket.refused(allowed_organization_ids=["not-an-org"]),
     "no credentials": lambda stage: stage.offline(Script([WHO]), **NO_KEYS),
     "half of the credentials": half_of_the_credentials,
@@ -319,7 +320,10 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the region is not enabled, or the token is of the old kind": lambda stage: stage.offline(
         Regions("us-east-1", UNRECOGNISED), region="af-south-1", session_token="v1"
     ),
-    "the endpoint is unreachable": unreachable,
+    "the endpoint is unreachable": lambda stage: stage.fails(
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://dynamodb.eu-west-1.amazonaws.com")
+    ),
+    "the emulator does not run": nobody_listens,
     "there is no FIPS endpoint": lambda stage: stage.fails(
         botocore.exceptions.EndpointConnectionError(endpoint_url="https://dynamodb-fips.eu-west-1.amazonaws.com/")
     ),

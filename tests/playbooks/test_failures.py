@@ -110,9 +110,9 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
     done = project.play("site.yml")
     assert done.code != 0, done.output
     assert done.summary == (
-        "BACKEND    STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED         STATUS\n"
-        "region-07  state-07      locks-07    both       -        -               FAILED\n"
-        "region-30  state-30      locks-30    both       -        bucket created  ok\n"
+        "BACKEND    STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED         STATUS\n"
+        "region-07  state-07      locks-07    both       -               FAILED\n"
+        "region-30  state-30      locks-30    both       bucket created  ok\n"
         "45 backends: 44 ok, 1 failed, 1 changed\n"
         "FAILED region-07: no such luck\n"
     )

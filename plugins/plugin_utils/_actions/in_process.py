@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
 
+from .._report.terminal import show
 from .child_process import environment_set, in_child_process
 from .role_variables import NAMES
 from .variable_names import check_extra_variables
@@ -190,6 +192,16 @@ class ModuleAction(InProcessAction):
 
     MODULE: ModuleEntry
     _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        if "backup" in result and not result.get("failed") and (text := self.line(result)):
+            show(text)
+        return result
+
+    def line(self, result: Mapping[str, Any]) -> str:
+        """What people are told about a result with a backup, if anything."""
+        return ""
 
     @property
     def needs_botocore(self) -> bool:  # type: ignore[override]

@@ -10,23 +10,16 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import (
-    COLUMN,
-    Cost,
-    legend,
-    monthly_cost,
-)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import Cost, monthly_cost
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import facts_at_rest
 
 from .table import MAX_ROWS, backends, omitted, table_lines
 
 #: The most backends of one account that are named; more are counted.
 MAX_NAMES = 3
-COST = COLUMN.upper()
-HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
-#: All that a run knows without looking into the backend.
-LEGEND = f"{COST}: at rest, without states and runs"
+HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
 NOTHING = "-"
+WOULD_CHANGE = "would change"
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,8 @@ class Line:
     lock_mode: str
     changed: str
     status: str
-    #: Of a month, at rest; and the dates of the prices in it.
+    #: Of a month, at rest: in the result only, as it is 0.00 wherever nothing is provisioned.
     cost: str = NOTHING
-    dates: frozenset[str] = frozenset()
     #: The account, as far as it is known, and by which credentials the work was done.
     account: str | None = None
     credentials: str | None = None
@@ -86,7 +78,6 @@ def line_of(
     return Line(
         backend=backend,
         cost=str(cost or NOTHING),
-        dates=cost.dates if cost else frozenset(),
         bucket=_name(bucket.get("bucket"), names[0]),
         table=_name(table_.get("table"), names[1]) if has_table else NOTHING,
         account=result.get("account_id"),
@@ -131,21 +122,14 @@ def summary_text(lines: Sequence[Line], check_mode: bool = False) -> str:
     return "\n".join(
         [
             "",
-            *table_lines(HEADINGS, [_cells(each) for each in shown]),
+            *table_lines(HEADINGS, [_cells(each, check_mode) for each in shown]),
             *omitted(listed, "more that changed or failed"),
-            *_legend(shown),
             *_accounts(lines),
             "",
             _counts(lines, check_mode),
             *_failures(lines),
         ]
     )
-
-
-def _legend(lines: Sequence[Line]) -> list[str]:
-    dates = {date for each in lines for date in each.dates}
-    partial = any(each.cost.endswith("+?") for each in lines)
-    return [legend(LEGEND, dates, partial)] if any(each.cost != NOTHING for each in lines) else []
 
 
 def _accounts(lines: Sequence[Line]) -> list[str]:
@@ -166,15 +150,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MAX_NAMES else backends(len(names))
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    status = "FAILED" if line.failed else "ok"
-    return line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status
+def _cells(line: Line, check_mode: bool) -> tuple[str, ...]:
+    status = "FAILED" if line.failed else WOULD_CHANGE if check_mode and line.changed != NOTHING else "ok"
+    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, status
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
     failed = sum(each.failed for each in lines)
     changed = sum(each.changed != NOTHING for each in lines)
-    would = "would change" if check_mode else "changed"
+    would = WOULD_CHANGE if check_mode else "changed"
     return f"{backends(len(lines))}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
 
 
