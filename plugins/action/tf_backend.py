@@ -139,7 +139,7 @@ def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if failed:
         done = {kind: {"changes": each.get("changes", [])} for kind, each in results.items()}
         more = {"exception": failed["exception"]} if "exception" in failed else {}
-        result |= {**done, **more, "failed": True, "msg": failed["msg"]}
+        result |= {**done, **more, "failed": True, "msg": failed.get("msg")}
     else:
         for each in results.values():
             each.pop("invocation", None)  # of a fleet, Ansible would carry all of them along

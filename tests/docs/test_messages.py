@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -291,6 +293,21 @@ def botocore_missing(stage: Stage) -> str:
     return " ".join(found.group().split())
 
 
+def old_python(stage: Stage) -> str:
+    """A real one, or else a program that says so and takes no module."""
+    real, python = shutil.which("python3.9"), stage.folder / "python3.9"
+    if not real or subprocess.run([real, "-c", ""], capture_output=True, check=False).returncode:
+        real = None
+        python.write_text('#!/bin/sh\ncase "$1" in -c) echo 3.9;; *) echo SyntaxError >&2; exit 1;; esac\n')
+        python.chmod(0o755)
+    project = Project(stage.folder, stage.table.relay.url)
+    project.inventory({"eu": {"terraform_backend_bucket_name": "tf-old-python"}})
+    arguments = ("-e", "terraform_backend_lock_mode=lockfile", "-e", f"ansible_python_interpreter={real or python}")
+    run = project.play("cornerstone.tfstate.bootstrap", *arguments)
+    (found,) = re.findall(r"^FAILED eu: (.*)$", run.output, re.MULTILINE)
+    return str(found)
+
+
 UNRECOGNISED = json_error("UnrecognizedClientException")
 CASES: dict[str, Callable[[Stage], str]] = {
     "a blank would lower a protection": lambda stage: stage.bucket.refused(account_id=""),
@@ -380,6 +397,7 @@ CASES: dict[str, Callable[[Stage], str]] = {
         "CreateBucket", error("OperationAborted", 409)
     ),
     "botocore is missing": botocore_missing,
+    "Python is too old": old_python,
     "botocore is too old": unknown_parameter,
 }
 
