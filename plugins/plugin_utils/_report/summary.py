@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from .table import MAX_ROWS, backends, omitted, table_lines
 MAX_NAMES = 3
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
 NOTHING = "-"
-WOULD_CHANGE = "would change"
+FAILED, WOULD_CHANGE = "FAILED", "would change"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Line:
     @property
     def failed(self) -> bool:
         return self.status != "ok"
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.failed else "ok" if self.changed == NOTHING else "changed"
 
     def to_result(self) -> dict[str, str | None]:
         """The line as the result of the task has it."""
@@ -115,19 +119,27 @@ def _changed(kind: str, result: Mapping[str, Any]) -> str:
     return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"
 
 
-def summary_text(lines: Sequence[Line], check_mode: bool = False) -> str:
+#: Gives a text the colour of a status: ok, changed or failed.
+Paint = Callable[[str, str], str]
+
+
+def plain(text: str, _status: str) -> str:
+    return text
+
+
+def summary_text(lines: Sequence[Line], check_mode: bool = False, paint: Paint = plain) -> str:
     """A row for each backend; of a large fleet only those that changed or failed. Counts and failures follow."""
     listed = lines if len(lines) <= MAX_ROWS else [each for each in lines if each.failed or each.changed != NOTHING]
     shown = listed[:MAX_ROWS]
     return "\n".join(
         [
             "",
-            *table_lines(HEADINGS, [_cells(each, check_mode) for each in shown]),
+            *_rows(shown, check_mode, paint),
             *omitted(listed, "more that changed or failed"),
             *_accounts(lines),
             "",
             _counts(lines, check_mode),
-            *_failures(lines),
+            *_failures(lines, paint),
         ]
     )
 
@@ -150,8 +162,20 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MAX_NAMES else backends(len(names))
 
 
+def _rows(lines: Sequence[Line], check_mode: bool, paint: Paint) -> list[str]:
+    """The table, with the last word of each row in the colour of its status."""
+    headings, *rows = table_lines(HEADINGS, [_cells(each, check_mode) for each in lines]) or [""]
+    ends = [(row, _status(line, check_mode), line.outcome) for row, line in zip(rows, lines, strict=True)]
+    painted = [row.removesuffix(status) + paint(status, outcome) for row, status, outcome in ends]
+    return [headings, *painted] if lines else []
+
+
+def _status(line: Line, check_mode: bool) -> str:
+    return FAILED if line.failed else WOULD_CHANGE if check_mode and line.outcome == "changed" else "ok"
+
+
 def _cells(line: Line, check_mode: bool) -> tuple[str, ...]:
-    status = "FAILED" if line.failed else WOULD_CHANGE if check_mode and line.changed != NOTHING else "ok"
+    status = _status(line, check_mode)
     return line.backend, line.bucket, line.table, line.lock_mode, line.changed, status
 
 
@@ -162,5 +186,6 @@ def _counts(lines: Sequence[Line], check_mode: bool) -> str:
     return f"{backends(len(lines))}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
 
 
-def _failures(lines: Sequence[Line]) -> list[str]:
-    return [f"FAILED {printable(each.backend)}: {each.status}" for each in lines if each.failed]
+def _failures(lines: Sequence[Line], paint: Paint) -> list[str]:
+    failed = [each for each in lines if each.failed]
+    return [f"{paint(FAILED, each.outcome)} {printable(each.backend)}: {each.status}" for each in failed]

@@ -52,6 +52,18 @@ def test_check_mode_says_what_would_change() -> None:
     )
 
 
+def test_only_statuses_have_a_colour() -> None:
+    lines = summary_text([CALM, FILES_ONLY, BROKEN], True, lambda text, status: f"<{status}>{text}</>").splitlines()
+    assert lines == [
+        *("", "BACKEND     STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED  STATUS"),
+        "eu-west-1   state-eu      locks-eu    both       -        <ok>ok</>",
+        "af-south-1  state-af      -           lockfile   files    <changed>would change</>",
+        "sa-east-1   state-sa      locks-sa    both       -        <failed>FAILED</>",
+        *("", "3 backends: 2 ok, 1 failed, 1 would change"),
+        "<failed>FAILED</> sa-east-1: create_bucket on state-sa: AccessDenied",
+    ]
+
+
 def test_a_large_fleet_shows_only_who_changed_or_failed() -> None:
     assert summary_text([*fleet(43), FILES_ONLY, BROKEN]) == (
         "\n"
