@@ -17,7 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 HOW_TO_GO_ON = """
-Terraform   .state/backends/<region>/ holds the backend files for each region
+Terraform   .state/backends/<region>/ holds the backend files for each region: copy backend.tf into a project, and run
+            AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test terraform init
 Once more   make bootstrap, or one region: make bootstrap LIMIT=us-east-1
 Real AWS    write your names into inventories/example/hosts.yml and look first:
             .venv/bin/ansible-playbook bootstrap.yml -i inventories/example -l us-east-1 --check --diff

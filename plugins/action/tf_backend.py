@@ -21,12 +21,20 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.modul
     canonical,
     over,
 )
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import SEE_SUMMARY, is_for_people
+
+#: The variable by which a play says that it shows the reason of each failure in its summary.
+IN_SUMMARY = "__terraform_backend_in_summary"
 
 #: The fact that the playbook sets: what is wrong, by hosts.
 CONFLICTS = "__terraform_backend_conflicts"
 
 
 class ActionModule(InProcessAction):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        return shortened(result) if self.task_vars.get(IN_SUMMARY) and is_for_people() else result
+
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
             self._check_conflicts()
@@ -110,6 +118,13 @@ class ActionModule(InProcessAction):
         )
 
 
+def shortened(result: dict[str, Any]) -> dict[str, Any]:
+    """A failure whose reason is left to the summary: in `invocation`, which Ansible shows only with -vvv."""
+    if not result.get("failed"):
+        return result
+    return {**result, "msg": SEE_SUMMARY, "invocation": {"failure": result.get("msg")}}
+
+
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The results of the modules as that of one task; of a failed one no more than what was done and why it ended."""
     failed = next((each for each in results.values() if each.get("failed")), None)
@@ -124,7 +139,7 @@ def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if failed:
         done = {kind: {"changes": each.get("changes", [])} for kind, each in results.items()}
         more = {"exception": failed["exception"]} if "exception" in failed else {}
-        result |= {**done, **more, "failed": True, "msg": failed["msg"]}
+        result |= {**done, **more, "failed": True, "msg": failed.get("msg")}
     else:
         for each in results.values():
             each.pop("invocation", None)  # of a fleet, Ansible would carry all of them along

@@ -9,7 +9,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Line, line_of, summary_text
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import is_for_people, show
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import (
+    SEE_SUMMARY,
+    in_colour,
+    is_for_people,
+    show,
+)
 
 RESULT = "__terraform_backend"
 
@@ -26,9 +31,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host = known["inventory_hostname"]
         if host == known["ansible_play_hosts"][0]:
             lines = [self._line(each, known) for each in known["ansible_play_hosts_all"]]
-            show(summary_text(lines, check_mode=bool(self._task.check_mode)))
+            check_mode = bool(self._task.check_mode)
+            show(summary_text(lines, check_mode), summary_text(lines, check_mode, in_colour))
         line = self._line(host, known)
-        message = "failed: see the summary" if line.failed and is_for_people() else line.status
+        message = SEE_SUMMARY if line.failed and is_for_people() else line.status
         result.update(changed=False, failed=line.failed, msg=message, backend={**line.to_result(), "status": message})
         return result
 

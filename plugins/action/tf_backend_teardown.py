@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_teardown
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.backups import teardown_line
 
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_teardown.MODULE
+
+    def line(self, result: Mapping[str, Any]) -> str:
+        return teardown_line(self.task_vars["inventory_hostname"], result, self._task.check_mode)

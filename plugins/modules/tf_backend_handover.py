@@ -211,7 +211,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.proj
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import left_alone
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import (
     FILES,
+    IMPORTS_FILE,
+    README,
     TABLE_FILE,
+    is_of_two_phases,
     is_unedited,
     project_files,
 )
@@ -401,6 +404,9 @@ def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> BackendC
 def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     """A project is its owners' from the first edit on; so is whatever lay there before."""
     may_overwrite = "overwrite_files" in (params["allow"] or ())
+    readme = str(Path(params["directory"], README))
+    if params["mode"] == "adopt" and is_of_two_phases(read_text(readme) or ""):
+        raise Refused(f"{readme} {_of_mode('two_phase')}")
     left = {str(Path(params["directory"], name)): "" for name in FILES}
     for path, text in {**left, **wanted}.items():
         present = read_text(path)
@@ -415,9 +421,16 @@ def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
 
 def _way_out(path: str, present: str) -> str:
     """A table can go, and the project stay. Import blocks that are left are those of another kind of project."""
+    if Path(path).name == IMPORTS_FILE:
+        return f"it {_of_mode('adopt')}"
     if Path(path).name == TABLE_FILE and is_unedited(present):
         return "if the table is gone, or out of Terraform's state, remove the file"
     return "choose another directory"
+
+
+def _of_mode(mode: str) -> str:
+    option = f"mode: {mode}"
+    return f"was written with {option}: set that (terraform_backend_handover_mode), or choose another directory"
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,7 +132,7 @@ def expired(stage: Stage) -> str:
     return stage.offline(script, "bucket")
 
 
-def unreachable(stage: Stage) -> str:
+def nobody_listens(stage: Stage) -> str:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -291,10 +293,26 @@ def botocore_missing(stage: Stage) -> str:
     return " ".join(found.group().split())
 
 
+def old_python(stage: Stage) -> str:
+    """A real one, or else a program that says so and takes no module."""
+    real, python = shutil.which("python3.9"), stage.folder / "python3.9"
+    if not real or subprocess.run([real, "-c", ""], capture_output=True, check=False).returncode:
+        real = None
+        python.write_text('#!/bin/sh\ncase "$1" in -c) echo 3.9;; *) echo SyntaxError >&2; exit 1;; esac\n')
+        python.chmod(0o755)
+    project = Project(stage.folder, stage.table.relay.url)
+    project.inventory({"eu": {"terraform_backend_bucket_name": "tf-old-python"}})
+    arguments = ("-e", "terraform_backend_lock_mode=lockfile", "-e", f"ansible_python_interpreter={real or python}")
+    run = project.play("cornerstone.tfstate.bootstrap", *arguments)
+    (found,) = re.findall(r"^FAILED eu: (.*)$", run.output, re.MULTILINE)
+    return str(found)
+
+
 UNRECOGNISED = json_error("UnrecognizedClientException")
 CASES: dict[str, Callable[[Stage], str]] = {
     "a blank would lower a protection": lambda stage: stage.bucket.refused(account_id=""),
     "text without its quotes": lambda stage: stage.bucket.refused(account_id=1402433619),
+    "the region is mistyped": lambda stage: stage.bucket.refused(region="eu-wets-1"),
     "an identifier of another form": lambda stage: stage.bucket.refused(allowed_organization_ids=["not-an-org"]),
     "no credentials": lambda stage: stage.offline(Script([WHO]), **NO_KEYS),
     "half of the credentials": half_of_the_credentials,
@@ -319,7 +337,10 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "the region is not enabled, or the token is of the old kind": lambda stage: stage.offline(
         Regions("us-east-1", UNRECOGNISED), region="af-south-1", session_token="v1"
     ),
-    "the endpoint is unreachable": unreachable,
+    "the endpoint is unreachable": lambda stage: stage.fails(
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://dynamodb.eu-west-1.amazonaws.com")
+    ),
+    "the emulator does not run": nobody_listens,
     "there is no FIPS endpoint": lambda stage: stage.fails(
         botocore.exceptions.EndpointConnectionError(endpoint_url="https://dynamodb-fips.eu-west-1.amazonaws.com/")
     ),
@@ -377,6 +398,7 @@ CASES: dict[str, Callable[[Stage], str]] = {
         "CreateBucket", error("OperationAborted", 409)
     ),
     "botocore is missing": botocore_missing,
+    "Python is too old": old_python,
     "botocore is too old": unknown_parameter,
 }
 

@@ -86,6 +86,18 @@ def test_a_file_that_terraform_would_read_besides_is_not_left_behind(hand_over, 
         mode="two_phase", production_bucket="tf-prod", production_table="tf-prod", allow=["overwrite_files"]
     )
     assert "imports.tf is no part of this project" in result["msg"]
+    assert "set that (terraform_backend_handover_mode)" in result["msg"]
+
+
+def test_a_project_of_two_phases_stays_one(hand_over, tmp_path):
+    two_phase = {"mode": "two_phase", "production_bucket": "tf-prod", "production_table": "tf-prod"}
+    hand_over(**two_phase)
+    before = texts(tmp_path)
+    for allow in ([], ["overwrite_files"]):
+        result = hand_over(allow=allow)
+        assert result["failed"] and f"{tmp_path / 'README.md'} was written with mode: two_phase" in result["msg"]
+    assert texts(tmp_path) == before
+    assert not hand_over(**two_phase)["changed"]
 
 
 def test_the_file_of_a_table_that_was_dropped_is_to_be_removed(hand_over, tmp_path):

@@ -51,6 +51,7 @@ CASES = {
     "one_is_unreachable_with_strategy_free": Case({"a": FAR, "b": GOOD}, environment=FREE),
     "all_are_unreachable": Case({"a": FAR, "b": FAR}),
     "every_kind_at_once": Case({"a": FAR, "b": BAD, "c": GOOD}),
+    "one_fails_with_any_errors_fatal": Case(MIXED, environment={"ANSIBLE_ANY_ERRORS_FATAL": "true"}),
 }
 
 
@@ -69,7 +70,10 @@ def run(case: Case, project: Project, relay: Relay, unique: str) -> Run:
 
 
 #: The others differ from these in the strategy or the number of hosts.
-BRIEFLY = ("one_fails_with_strategy_free", "all_fail_one_after_the_other", "every_kind_at_once", "all_are_unreachable")
+BRIEFLY = (
+    *("one_fails_with_strategy_free", "all_fail_one_after_the_other", "every_kind_at_once", "all_are_unreachable"),
+    "one_fails_with_any_errors_fatal",
+)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +94,7 @@ def test_a_permission_that_is_missing_is_named(project: Project, relay: Relay, u
     done = run(CASES["only_the_failing_one_is_asked_for"], project, relay, unique)
     assert "FAILED a: put_bucket_versioning on" in done.summary
     assert "needs s3:PutBucketVersioning" in done.summary
+    assert done.output.count("needs s3:PutBucketVersioning") == 1, done.output
 
 
 def test_a_host_that_is_unreachable_is_called_so(project: Project, relay: Relay, unique: str) -> None:
@@ -105,9 +110,9 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
     done = project.play("site.yml")
     assert done.code != 0, done.output
     assert done.summary == (
-        "BACKEND    STATE BUCKET  LOCK TABLE  LOCK MODE  $/MONTH  CHANGED         STATUS\n"
-        "region-07  state-07      locks-07    both       -        -               FAILED\n"
-        "region-30  state-30      locks-30    both       -        bucket created  ok\n"
+        "BACKEND    STATE BUCKET  LOCK TABLE  LOCK MODE  CHANGED         STATUS\n"
+        "region-07  state-07      locks-07    both       -               FAILED\n"
+        "region-30  state-30      locks-30    both       bucket created  ok\n"
         "45 backends: 44 ok, 1 failed, 1 changed\n"
         "FAILED region-07: no such luck\n"
     )

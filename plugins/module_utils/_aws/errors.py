@@ -207,6 +207,10 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
 )
 
 
+#: URLs of this machine.
+LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
+
+
 def is_definite(failure: Failure) -> bool:
     """Whether the service has refused a write, so that nothing of it is done."""
     is_certain = failure.code in DENIED | UNSUPPORTED
@@ -379,6 +383,8 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
         advice += "; if no way leads to STS, set account_id to the account that owns the backend"
     if "ParamValidationError" in names and "Unknown parameter" not in message:
         advice = "botocore does not take this value: correct the option that it came from"
+    if where.startswith(LOOPBACK) and names & {"ConnectionError"}:
+        advice += "; the emulator of the demo is started by make start"
     if "fips" in message:
         advice += "; not every region has FIPS endpoints (AWS_USE_FIPS_ENDPOINT)"
     return TfstateError(f"{what}: {message}; {advice.format(where=where)}")

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._core.model import Response
+from .errors import LOOPBACK
 
 try:
     import botocore.config
@@ -39,7 +40,6 @@ WORKERS = 3
 USER_AGENT = "cornerstone.tfstate"
 #: The cache directory of the AWS CLI.
 CACHE = "~/.aws/cli/cache"
-LOOPBACK = ("http://127.", "http://localhost", "http://[::1]", "https://127.", "https://localhost", "https://[::1]")
 
 
 @dataclass(frozen=True)

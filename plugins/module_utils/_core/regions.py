@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+#: The words of the names of AWS's regions: eu-west-1, us-gov-east-1.
+AREAS = ("af", "ap", "ca", "cn", "eu", "il", "me", "mx", "sa", "us")
+DIRECTIONS = ("central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west")
 
 
 class Partition(NamedTuple):
@@ -29,3 +34,32 @@ PARTITIONS = {
 
 def partition_of(region: str) -> Partition:
     return next(known for prefix, known in PARTITIONS.items() if region.startswith(prefix))
+
+
+def meant_region(region: str) -> str | None:
+    """The region of AWS that is meant, if a word of it has letters in another order, or one too many or too few.
+
+    Another letter is no mistake: other stores have regions such as us-test-1.
+    """
+    area, *middle, number = region.split("-") if "-" in region else [region, ""]
+    if not middle or not number.isdecimal():
+        return None
+    *zone, direction = middle
+    meant_area, meant_direction = _meant(area, AREAS, swapped_only=True), _meant(direction, DIRECTIONS)
+    meant = "-".join((meant_area or area, *zone, meant_direction or direction, number))
+    is_of_aws = (meant_area or area) in AREAS and (meant_direction or direction) in DIRECTIONS
+    return meant if is_of_aws and meant != region else None
+
+
+def _meant(word: str, words: Sequence[str], swapped_only: bool = False) -> str | None:
+    """The one of these words that differs from `word` by letters that were swapped, left out or doubled."""
+    if word in words:
+        return None
+    swapped = [each for each in words if sorted(each) == sorted(word)]
+    others = [] if swapped_only else [each for each in words if _is_one_less(each, word) or _is_one_less(word, each)]
+    return next(iter([*swapped, *others]), None)
+
+
+def _is_one_less(shorter: str, longer: str) -> bool:
+    """Whether a letter of `longer` can be taken away to get `shorter`."""
+    return any(longer[:place] + longer[place + 1 :] == shorter for place in range(len(longer)))

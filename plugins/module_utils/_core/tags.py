@@ -11,6 +11,8 @@ from .provider import ProviderArguments
 
 OPTIONS = {"tags": {"type": "dict"}, "purge_tags": {"type": "bool"}}
 
+#: Tags that say which tool manages a resource, in lower case.
+MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created-by")
 #: Tags of AWS's own services: nobody else adds, changes or removes one.
 SYSTEM = "aws:"
 #: On a bucket at another store than AWS: whether the store supports lock files, as a probe found.

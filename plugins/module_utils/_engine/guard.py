@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .._core.model import EXISTENCE, Change, Params, Refusal, Resource, Target, TfstateError, Values
+from .._core.tags import MANAGER_TAGS
 from .._policy.analysis import is_public
 from .._policy.document import label
 
@@ -126,7 +127,6 @@ def _at_creation(resource: Resource, target: Target, changes: Iterable[Change], 
             yield Refusal(reason, protection.word)
 
 
-MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created-by")
 OTHER_MANAGERS = ("terraform", "opentofu", "terragrunt", "cloudformation", "cdk", "pulumi", "crossplane", "terraspace")
 
 

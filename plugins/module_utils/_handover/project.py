@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .._bucket import BUCKET as STATE_BUCKET
+from .._core.model import Target
 from .._core.provider import BUCKET, TABLE, Block, ProviderArguments, Reference, Value
+from .._core.tags import MANAGER_TAGS
 from .._policy.document import MOVED
 from .._table import TABLE as LOCK_TABLE
 from .._terraform.backend_config import BackendConfig, arguments
@@ -80,7 +82,7 @@ def configuration(project: Project) -> dict[str, str]:
 
 
 def bucket_resources(project: Project) -> tuple[Block, ...]:
-    facets, name = project.bucket if project.adopts else _renamed(project), project.bucket_name
+    facets, name = project.bucket if project.adopts else _of_production_bucket(project), project.bucket_name
     unmanaged = project.unmanaged[0]
     regional = not project.adopts and name.endswith(ACCOUNT_REGIONAL_SUFFIX)
     namespace: dict[str, Value] = {"bucket_namespace": "account-regional"} if regional else {}
@@ -101,7 +103,8 @@ def _part(part: ProviderArguments, present: Mapping[str, ProviderArguments]) -> 
 def table_resources(project: Project) -> tuple[Block, ...]:
     if project.table is None or not project.table_name:
         return ()
-    own, _parts = arguments_of(LOCK_TABLE, project.table, TABLE, TABLE_ORDER)
+    facets = project.table if project.adopts else _of_production_table(project, project.table)
+    own, _parts = arguments_of(LOCK_TABLE, facets, TABLE, TABLE_ORDER)
     left_alone = [*ignored(LOCK_TABLE, project.unmanaged[1])]
     left_alone += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
     attributes = {"name": project.table_name, **own.attributes}
@@ -115,6 +118,30 @@ def _resource(
     others: list[Value] = [Reference(each) for each in ignored]
     kept = Block("lifecycle", (), {"prevent_destroy": True, **({"ignore_changes": others} if others else {})})
     return Block("resource", (kind, name), attributes, (*blocks, kept))
+
+
+def _of_production_bucket(project: Project) -> dict[str, Any]:
+    renamed = _renamed(project)
+    return {**renamed, "tags": _managed_by_client(project, renamed["tags"])}
+
+
+def _of_production_table(project: Project, facets: Mapping[str, Any]) -> dict[str, Any]:
+    """Protections that somebody else manages are created all the same, and not changed afterwards."""
+    target = Target(project.table_name or "", project.backend.region)
+    unread = {
+        facet.name: facet.desired({}, facet.absent, target)
+        for facet in LOCK_TABLE.facets
+        if facet.name in project.unmanaged[1] and facet.creation_protection
+    }
+    return {**facets, **unread, "tags": _managed_by_client(project, facets["tags"])}
+
+
+def _managed_by_client(project: Project, tags: Any) -> Any:
+    """The tags, but that Terraform or OpenTofu manages what it creates, and not Ansible."""
+    return {
+        key: project.backend.client if key.lower() in MANAGER_TAGS and str(value).lower() == "ansible" else value
+        for key, value in (tags or {}).items()
+    }
 
 
 def _renamed(project: Project) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import re
 from .._terraform.backend_config import BackendConfig
 from .project import Project, bucket_resources, configuration, table_resources
 
-README, TABLE_FILE = "README.md", "table.tf"
+README, TABLE_FILE, IMPORTS_FILE = "README.md", "table.tf", "imports.tf"
 #: Every file that a hand-over of any kind may have.
-FILES = (README, "terraform.tf", "provider.tf", "bucket.tf", TABLE_FILE, "imports.tf", "outputs.tf")
+FILES = (README, "terraform.tf", "provider.tf", "bucket.tf", TABLE_FILE, IMPORTS_FILE, "outputs.tf")
 _SEAL = re.compile(r"(?P<sign>cornerstone\.tfstate hand-over, sha256 )(?P<digest>[0-9a-f]{64})")
 
 
@@ -30,6 +30,11 @@ def is_unedited(text: str) -> bool:
     first, _unused, body = text.partition("\n\n")
     seal = _SEAL.search(first)
     return bool(seal and "\n" not in first and seal["digest"] == _digest(body))
+
+
+def is_of_two_phases(text: str) -> bool:
+    """Whether a README is that of a project with `mode: two_phase`, edited or not."""
+    return text.partition("\n\n")[2].startswith(_TWO_PHASE.partition("{")[0])
 
 
 def _sealed(body: str, form: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .._core.model import Params
 from .._core.no_log import is_censored
+from .._core.regions import meant_region
 from .arguments import is_blank
 
 
@@ -113,9 +114,13 @@ def problems(params: Params, is_aws: bool, names: Mapping[str, str] | None = Non
     """A sentence for each identifier that cannot be one; `names` are those by which the user knows the options."""
     for option, form in FORMS.items():
         for value in _listed(params.get(option)):
-            is_wrong = isinstance(value, str) and value and not is_censored(value) and not form.fits(value, is_aws)
-            if is_wrong:  # what was censored is told as such
-                yield form.refusal((names or {}).get(option, option), value)
+            if not isinstance(value, str) or not value or is_censored(value):  # what was censored is told as such
+                continue
+            name = (names or {}).get(option, option)
+            if not form.fits(value, is_aws):
+                yield form.refusal(name, value)
+            elif form is REGION and (meant := meant_region(value)):
+                yield f"{name} is {value!r}; correct it: did you mean {meant}?"
     for statement in params.get(STATEMENTS) or ():
         if isinstance(statement, Mapping):
             label = f"{(names or {}).get(STATEMENTS, STATEMENTS)}, statement {statement.get('Sid')!r}"

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +27,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
 
 from .._fleet.files import inventory_problem
-from .child_process import environment_set, in_child_process
+from .._report.terminal import show
+from .child_process import TRACEBACK, environment_set, in_child_process
 from .role_variables import NAMES
 from .variable_names import check_extra_variables
 
@@ -42,6 +46,11 @@ WAIT = "wait_timeout"
 IS_NO_MACHINE = (
     "If the host is a backend and not a machine to log in to, set ansible_connection: local for it in the inventory"
 )
+
+#: That modules run on.
+OLDEST_PYTHON = (3, 10)
+PRINT_VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])'
+DIED = f"the module process ended without a result; {TRACEBACK} shows more"
 
 warm()  # in the parent, before it forks: every worker inherits the parsed service models
 
@@ -121,12 +130,41 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         if self._runs_in_process:
             with self.environment():
                 return self._execute_in_process(entry, module, arguments, on_write)
+        if self._task.async_val and (problem := self._old_python(self._given_interpreter())):
+            refused = {"failed": True, "msg": problem, "changed": False}
+            return Execution(refused, refused)
         in_a_process = {"task_vars": self.task_vars, "wrap_async": self._task.async_val}
         try:
             result: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, **in_a_process)
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(f"{error} {IS_NO_MACHINE}") from None
+        result = self._with_reason(result)
         return Execution(result, result)
+
+    def _with_reason(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result of a module process. One that dies gives no reason; with an old Python it dies of its imports."""
+        if not result.get("failed") or "invocation" in result:
+            return result
+        problem = self._old_python((self._used_interpreter or "").removeprefix("#!"))
+        if problem:
+            return {"failed": True, "msg": problem, "changed": False}
+        return {**result, "msg": result.get("msg") or DIED}
+
+    def _old_python(self, interpreter: str) -> str | None:
+        """What is wrong with the Python of the host, if it is too old."""
+        if not interpreter.startswith("/"):  # not known, or looked for by Ansible
+            return None
+        answer = self._low_level_execute_command(f"{interpreter} -c {shlex.quote(PRINT_VERSION)}")
+        found = re.search(r"^(\d+)\.(\d+)\r?$", answer.get("stdout") or "", re.MULTILINE)
+        if not found or (version := (int(found[1]), int(found[2]))) >= OLDEST_PYTHON:
+            return None
+        return (
+            f"Python {_dotted(OLDEST_PYTHON)} or newer is needed; {interpreter} is {_dotted(version)}: "
+            f"set {INTERPRETER} to a newer one"
+        )
+
+    def _given_interpreter(self) -> str:
+        return str(self._templar.template(self.task_vars.get(INTERPRETER))) if not self._task.delegate_to else ""
 
     def _timeout_below_task(self, entry: ModuleEntry, arguments: dict[str, Any]) -> dict[str, Any]:
         """A deadline below that of the task, which would kill the work before it could tell why it takes so long."""
@@ -193,6 +231,16 @@ class ModuleAction(InProcessAction):
     MODULE: ModuleEntry
     _supports_async = True
 
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        if "backup" in result and not result.get("failed") and (text := self.line(result)):
+            show(text)
+        return result
+
+    def line(self, result: Mapping[str, Any]) -> str:
+        """What people are told about a result with a backup, if anything."""
+        return ""
+
     @property
     def needs_botocore(self) -> bool:  # type: ignore[override]
         return self.MODULE.needs_botocore
@@ -214,6 +262,10 @@ def _validation_message(module: str, error: Any) -> str:
     if isinstance(error, UnsupportedError):
         return f"Unsupported parameters for ({module}) module: {error.msg}"
     return str(error.msg)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _absolute_path(value: Any) -> Any:

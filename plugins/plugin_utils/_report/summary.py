@@ -4,29 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import (
-    COLUMN,
-    Cost,
-    legend,
-    monthly_cost,
-)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import Cost, monthly_cost
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import facts_at_rest
 
 from .table import MAX_ROWS, backends, omitted, table_lines
 
 #: The most backends of one account that are named; more are counted.
 MAX_NAMES = 3
-COST = COLUMN.upper()
-HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", COST, "CHANGED", "STATUS")
-#: All that a run knows without looking into the backend.
-LEGEND = f"{COST}: at rest, without states and runs"
+HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
 NOTHING = "-"
+FAILED, WOULD_CHANGE = "FAILED", "would change"
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,8 @@ class Line:
     lock_mode: str
     changed: str
     status: str
-    #: Of a month, at rest; and the dates of the prices in it.
+    #: Of a month, at rest: in the result only, as it is 0.00 wherever nothing is provisioned.
     cost: str = NOTHING
-    dates: frozenset[str] = frozenset()
     #: The account, as far as it is known, and by which credentials the work was done.
     account: str | None = None
     credentials: str | None = None
@@ -49,6 +41,10 @@ class Line:
     @property
     def failed(self) -> bool:
         return self.status != "ok"
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.failed else "ok" if self.changed == NOTHING else "changed"
 
     def to_result(self) -> dict[str, str | None]:
         """The line as the result of the task has it."""
@@ -86,7 +82,6 @@ def line_of(
     return Line(
         backend=backend,
         cost=str(cost or NOTHING),
-        dates=cost.dates if cost else frozenset(),
         bucket=_name(bucket.get("bucket"), names[0]),
         table=_name(table_.get("table"), names[1]) if has_table else NOTHING,
         account=result.get("account_id"),
@@ -124,28 +119,29 @@ def _changed(kind: str, result: Mapping[str, Any]) -> str:
     return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"
 
 
-def summary_text(lines: Sequence[Line], check_mode: bool = False) -> str:
+#: Gives a text the colour of a status: ok, changed or failed.
+Paint = Callable[[str, str], str]
+
+
+def plain(text: str, _status: str) -> str:
+    return text
+
+
+def summary_text(lines: Sequence[Line], check_mode: bool = False, paint: Paint = plain) -> str:
     """A row for each backend; of a large fleet only those that changed or failed. Counts and failures follow."""
     listed = lines if len(lines) <= MAX_ROWS else [each for each in lines if each.failed or each.changed != NOTHING]
     shown = listed[:MAX_ROWS]
     return "\n".join(
         [
             "",
-            *table_lines(HEADINGS, [_cells(each) for each in shown]),
+            *_rows(shown, check_mode, paint),
             *omitted(listed, "more that changed or failed"),
-            *_legend(shown),
             *_accounts(lines),
             "",
             _counts(lines, check_mode),
-            *_failures(lines),
+            *_failures(lines, paint),
         ]
     )
-
-
-def _legend(lines: Sequence[Line]) -> list[str]:
-    dates = {date for each in lines for date in each.dates}
-    partial = any(each.cost.endswith("+?") for each in lines)
-    return [legend(LEGEND, dates, partial)] if any(each.cost != NOTHING for each in lines) else []
 
 
 def _accounts(lines: Sequence[Line]) -> list[str]:
@@ -166,17 +162,30 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MAX_NAMES else backends(len(names))
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    status = "FAILED" if line.failed else "ok"
-    return line.backend, line.bucket, line.table, line.lock_mode, line.cost, line.changed, status
+def _rows(lines: Sequence[Line], check_mode: bool, paint: Paint) -> list[str]:
+    """The table, with the last word of each row in the colour of its status."""
+    headings, *rows = table_lines(HEADINGS, [_cells(each, check_mode) for each in lines]) or [""]
+    ends = [(row, _status(line, check_mode), line.outcome) for row, line in zip(rows, lines, strict=True)]
+    painted = [row.removesuffix(status) + paint(status, outcome) for row, status, outcome in ends]
+    return [headings, *painted] if lines else []
+
+
+def _status(line: Line, check_mode: bool) -> str:
+    return FAILED if line.failed else WOULD_CHANGE if check_mode and line.outcome == "changed" else "ok"
+
+
+def _cells(line: Line, check_mode: bool) -> tuple[str, ...]:
+    status = _status(line, check_mode)
+    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, status
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
     failed = sum(each.failed for each in lines)
     changed = sum(each.changed != NOTHING for each in lines)
-    would = "would change" if check_mode else "changed"
+    would = WOULD_CHANGE if check_mode else "changed"
     return f"{backends(len(lines))}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
 
 
-def _failures(lines: Sequence[Line]) -> list[str]:
-    return [f"FAILED {printable(each.backend)}: {each.status}" for each in lines if each.failed]
+def _failures(lines: Sequence[Line], paint: Paint) -> list[str]:
+    failed = [each for each in lines if each.failed]
+    return [f"{paint(FAILED, each.outcome)} {printable(each.backend)}: {each.status}" for each in failed]

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 from ansible import constants
+from ansible.utils.color import stringc
 from ansible.utils.display import Display
+
+#: The message of a task whose reason is in the summary.
+SEE_SUMMARY = "see the summary"
 
 
 def is_for_people() -> bool:
@@ -13,7 +17,18 @@ def is_for_people() -> bool:
     return "json" not in str(constants.DEFAULT_STDOUT_CALLBACK).lower()
 
 
-def show(text: str) -> None:
-    """Prints a text for people. A program has the same in the result of the task."""
-    if is_for_people():
+def show(text: str, painted: str | None = None) -> None:
+    """Prints a text for people, in colours if there are any. A program has the same in the result of the task."""
+    if not is_for_people():
+        return
+    if painted in (None, text):
         Display().display(text)
+    else:  # as Ansible does it with its recap: no colours in the log
+        Display().display(painted, screen_only=True)
+        Display().display(text, log_only=True)
+
+
+def in_colour(text: str, status: str) -> str:
+    """The text in Ansible's colour of a status, where Ansible has colours (ANSIBLE_NOCOLOR, NO_COLOR, no terminal)."""
+    colours = {"ok": constants.COLOR_OK, "changed": constants.COLOR_CHANGED, "failed": constants.COLOR_ERROR}
+    return str(stringc(text, colours[status]))

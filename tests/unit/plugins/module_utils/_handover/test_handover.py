@@ -422,6 +422,29 @@ def test_a_production_backend_is_another_one_with_the_same_settings() -> None:
         assert resource in adopted
 
 
+@pytest.mark.parametrize("client", ["terraform", "opentofu"])
+def test_a_production_backend_says_that_the_client_manages_it(client: str) -> None:
+    tags = {"Managed-By": "Ansible", "created-by": "alice", "team": "ansible"}
+    backend = replace(BACKEND, client=client)
+    tagged = replace(RICH, backend=backend, bucket={**RICH_BUCKET, "tags": tags}, table={**RICH_TABLE, "tags": tags})
+    production = replace(tagged, production_bucket="acme-prod", production_table="acme-prod-locks")
+    for name in ("bucket.tf", "table.tf"):
+        tags_in = configuration(production)[name]
+        assert f'Managed-By = "{client}"' in tags_in and 'created-by = "alice"' in tags_in
+        assert 'team       = "ansible"' in tags_in
+        assert 'Managed-By = "Ansible"' in configuration(tagged)[name]
+
+
+def test_a_production_table_is_protected_whoever_manages_its_protections() -> None:
+    unmanaged = (frozenset[str](), frozenset({"recovery", "deletion_protection"}))
+    unread = {"recovery": {"enabled": False, "period_days": None}, "deletion_protection": False}
+    project = replace(PROJECTS["a production backend"], table={**RICH_TABLE, **unread}, unmanaged=unmanaged)
+    text = configuration(project)["table.tf"]
+    assert "enabled                 = true\n    recovery_period_in_days = 35" in text
+    assert "deletion_protection_enabled = true" in text
+    assert "ignore_changes  = [deletion_protection_enabled, point_in_time_recovery]" in text
+
+
 @pytest.mark.parametrize("path", ["network/terraform.tfstate", "*"])
 def test_what_keeps_clients_from_moved_states_keeps_them_from_none_in_production(path: str) -> None:
     bucket = copy.deepcopy(RICH_BUCKET)

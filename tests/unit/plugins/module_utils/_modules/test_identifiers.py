@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
@@ -96,6 +97,78 @@ def test_every_form_is_tried() -> None:
 def test_another_store_has_forms_of_its_own(option: str, value: str) -> None:
     assert list(problems({option: value}, is_aws=True))
     assert not list(problems({option: value}, is_aws=False))
+
+
+@pytest.mark.parametrize("is_aws", [True, False])
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        *(("us-esat-1", "us-east-1"), ("eu-wst-1", "eu-west-1"), ("su-east-1", "us-east-1")),
+        *(("ap-southheast-2", "ap-southeast-2"), ("us-gov-wets-1", "us-gov-west-1"), ("eu-cental-1", "eu-central-1")),
+    ],
+)
+def test_a_region_that_is_mistyped_is_refused_at_any_endpoint(value: str, meant: str, is_aws: bool) -> None:
+    told = list(problems({"region": value}, is_aws))
+    assert told == [f"region is {value!r}; correct it: did you mean {meant}?"]
+
+
+#: Of Hetzner, Garage, Cloudflare, Ceph, Scaleway, OVH, Wasabi, IONOS, Linode, Exoscale, Oracle, IBM, Backblaze, Yandex,
+#: Huawei, STACKIT, Alibaba and of nobody.
+OTHERS = (
+    *(
+        "nbg1",
+        "fsn1",
+        "hel1",
+        "garage",
+        "auto",
+        "default",
+        "",
+        "fr-par",
+        "nl-ams",
+        "gra",
+        "eu-west-par",
+        "us-central-1",
+    ),
+    *("eu-central-4", "us-ord-1", "us-sea-1", "us-southeast-1", "ch-gva-2", "de-fra-1", "eu-frankfurt-1", "ap-seoul-1"),
+    *(
+        "eu-marseille-1",
+        "us-south",
+        "us-west-004",
+        "ru-central1",
+        "cn-north-4",
+        "la-north-2",
+        "eu01",
+        "oss-cn-hangzhou",
+    ),
+    *(
+        "us-test-1",
+        "us-east-1-local",
+        "local-1",
+        "eu-test-1",
+        "my-minio",
+        "us-east1",
+        "nyc3",
+        "oss-cn-hangzhou",
+        "-1",
+        "a-b-1",
+    ),
+)
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_a_region_of_another_store_is_taken(value: str) -> None:
+    assert not [each for each in problems({"region": value}, is_aws=False) if "did you mean" in each]
+
+
+def test_no_region_of_aws_is_taken_for_another() -> None:
+    session = botocore.session.get_session()
+    regions = [
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("s3", partition)
+    ]
+    assert len(regions) > 30
+    assert not [each for region in regions for each in problems({"region": region}, is_aws=True)]
 
 
 @pytest.mark.parametrize("option", ["allowed_organization_ids", "allowed_vpc_endpoint_ids", "account_id"])

@@ -70,6 +70,31 @@ def entered(
     return {name: result[name] for name in FAST}, given
 
 
+@pytest.mark.parametrize(
+    ("died", "version", "msg"),
+    [
+        ({"msg": "MODULE FAILURE", "rc": 1}, "3.9", "Python 3.10 or newer is needed; /usr/bin/python3.0 is 3.9: "),
+        ({"exception": "cannot import name 'TypeAlias'"}, "3.6\r\n", "Python 3.10 or newer is needed"),
+        ({"msg": "MODULE FAILURE", "rc": 1}, "3.10", "MODULE FAILURE"),
+        ({"exception": "no space left"}, "3.14", _in_process.DIED),
+        ({"exception": "no such file"}, "", _in_process.DIED),
+        ({"msg": "refused", "invocation": {}}, "3.9", "refused"),
+    ],
+)
+def test_a_module_process_that_dies_has_a_reason(
+    died: dict[str, Any], version: str, msg: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_self: Any, command: str, **_more: Any) -> dict[str, Any]:
+        assert command.startswith(f"{OTHER_PYTHON} -c ")
+        return {"stdout": version, "rc": 0 if version else 127}
+
+    monkeypatch.setattr(tf_lock_table.ActionModule, "_low_level_execute_command", asked)
+    action = tf_lock_table.ActionModule.__new__(tf_lock_table.ActionModule)
+    action._used_interpreter = f"#!{OTHER_PYTHON}"
+    result = action._with_reason({"failed": True, "changed": False, **died})
+    assert result["failed"] and result["msg"].startswith(msg)
+
+
 INTERPRETER = "ansible_python_interpreter"
 SWITCH = "cornerstone_tfstate_in_process"
 DEPRECATED_SWITCH = "cornerstone_tfstate_fast_door"
