@@ -20,9 +20,11 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests.docs.pages import ROOT, Example
+from tests.support.ansible_commands import run_ansible
 from tests.support.clean_environment import without_aws
 from tests.support.emulators import RunningEmulator
 
+RUN_LIMIT_S = 120
 #: What is typed here in place of what a page says.
 SUBSTITUTES = {
     # The demo's own target starts an emulator that outlives the tests.
@@ -156,7 +158,7 @@ class Stage:
 
     def shell(self, text: str) -> str:
         """Run what a reader would paste into a shell, and fail as soon as one line does."""
-        return self._run(["sh", "-euc", self.typed(text)])
+        return self.run(["sh", "-euc", self.typed(text)])
 
     def write(self, name: str, text: str) -> None:
         path = self.checkout / name
@@ -169,7 +171,7 @@ class Stage:
         for example in examples:
             plays += as_plays(self.typed(example.text), str(example))
         self.write("playing.yml", yaml.safe_dump(plays, sort_keys=False))
-        return self._run(["ansible-playbook", "playing.yml", "-i", "inventory.localhost"])
+        return self.run(["ansible-playbook", "playing.yml", "-i", "inventory.localhost"])
 
     def list_inventory(self, example: Example) -> str:
         """Let an inventory plugin make hosts of each of its examples."""
@@ -177,19 +179,28 @@ class Stage:
         for number, text in enumerate(example.text.split("\n---\n")):
             name = f"example-{number}.{example.page.stem}.yml"
             (self.checkout / name).write_text(text)
-            listed = self._run(["ansible-inventory", "-i", name, "--list"])
+            listed = self.run(["ansible-inventory", "-i", name, "--list"])
             assert '"hosts"' in listed, f"{example}: example {number} makes no hosts\n{listed}"
             said += listed
         return said
 
-    def _run(self, command: list[str]) -> str:
-        done = subprocess.run(
-            command, cwd=self.checkout, env=self.environment(), capture_output=True, text=True, timeout=120, check=False
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, f"{' '.join(command)}\n{said}"
+    def run(self, command: list[str]) -> str:
+        code, said = run_ansible(command, self.checkout, self.environment(), RUN_LIMIT_S) or self._started(command)
+        assert code == 0, f"{' '.join(command)}\n{said}"
         assert "no hosts matched" not in said, said
         return said
+
+    def _started(self, command: list[str]) -> tuple[int, str]:
+        done = subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=RUN_LIMIT_S,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def environment(self) -> dict[str, str]:
         home = self.folder / "home"
