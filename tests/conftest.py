@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.aws_defaults import aws_defaults
+from tests.support.botocore_handlers import register_fast
 from tests.support.clean_environment import clean_environment, without_aws
 from tests.support.emulators import MINISTACK, MOTO, RunningEmulator, running
 from tests.support.relay import Relay
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 # How long an example takes depends on the machine, not on the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+register_fast()
 
 EMULATORS = {"emulator", "ministack", "moto"}
 #: Where the emulators themselves are tested, both of them are.
@@ -37,6 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if parameters.get("emulator") == "moto" and BOTH_EMULATORS not in item.path.parents:
             item.add_marker("thorough")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
