@@ -191,9 +191,9 @@ class Stage:
 
     def run(self, command: list[str], left_out: Collection[str] = ()) -> str:
         environment = {name: value for name, value in self.environment().items() if name not in left_out}
-        code, said = run_ansible(command, self.checkout, environment, RUN_LIMIT_S) or self._started(command, environment)
-        assert code == 0, f"{' '.join(command)}
-{said}"
+        forked = run_ansible(command, self.checkout, environment, RUN_LIMIT_S)
+        code, said = forked or self._started(command, environment)
+        assert code == 0, f"{' '.join(command)}\n{said}"
         assert "no hosts matched" not in said, said
         return said
 

@@ -130,8 +130,8 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         if self._runs_in_process:
             with self.environment():
                 return self._execute_in_process(entry, module, arguments, on_write)
-        if self._task.async_val and (problem := self._old_python(self._given_interpreter())):
-            refused = {"failed": True, "msg": problem, "changed": False}
+        if self._task.async_val and (too_old := self._old_python(self._given_interpreter())):
+            refused = {"failed": True, "msg": too_old, "changed": False}
             return Execution(refused, refused)
         in_a_process = {"task_vars": self.task_vars, "wrap_async": self._task.async_val}
         try:
