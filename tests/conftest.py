@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.aws_defaults import aws_defaults
+from tests.support.botocore_handlers import register_fast
 from tests.support.clean_environment import clean_environment, without_aws
 from tests.support.emulators import MINISTACK, MOTO, RunningEmulator, running
 from tests.support.relay import Relay
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 # How long an example takes depends on the machine, not on the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+register_fast()
 
 EMULATORS = {"emulator", "ministack", "moto"}
 #: Where the emulators themselves are tested, both of them are.

@@ -32,6 +32,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.module_runs import COLLECTION, ENTRIES
+from tests.support.botocore_handlers import register_fast
 from tests.support.clean_environment import clean_environment
 
 Result = dict[str, Any]
@@ -96,6 +97,7 @@ def main() -> None:
     Aws.pause = lambda self, attempt: time.sleep(0.002)  # type: ignore[method-assign]
     Aws.rest = lambda self, seconds: time.sleep(0.002)  # type: ignore[method-assign]
     ExponentialBackoff.delay_amount = lambda self, context: 0.002
+    register_fast()
     with clean_environment(Path(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what Ansible displays is no answer
         for line in sys.stdin:
