@@ -73,7 +73,7 @@ def expired(relay: Relay) -> Iterator[set[str]]:
 @pytest.mark.parametrize(
     ("is_fast", "accounts", "theirs"),
     [
-        pytest.param(True, 12, {"000000000003", "000000000009"}, id="in the worker"),
+        pytest.param(True, 4, {"000000000002", "000000000003"}, id="in the worker"),
         pytest.param(False, 3, {"000000000003"}, id="as a module", marks=pytest.mark.thorough),
     ],
 )
@@ -95,7 +95,7 @@ def test_accounts_whose_credentials_expired_fail_at_once_and_alone(
     refused = [call.name for call in relay.calls if call.status == 403]
     assert set(refused) == {"AssumeRole"} and len(refused) <= 2 * len(lost)
     assert not [
-        call for call in relay.calls if re.search("00000000000[39]", call.resource) and call.name != "AssumeRole"
+        call for call in relay.calls if call.name != "AssumeRole" and any(number in call.resource for number in theirs)
     ]
     assert "Traceback" not in run.output
 
@@ -122,19 +122,19 @@ class Throttled:
 
 
 def test_a_control_plane_that_throttles_slows_a_fleet_down_and_fails_nobody(project, relay, unique):
-    throttled = Throttled(rate=25)
+    throttled = Throttled(rate=12)
     relay.use(throttled)
     variables = {"terraform_backend_table_name": f"locks-{unique}-{{{{ inventory_hostname }}}}"}
-    hosts = {f"b{number:02}": {"terraform_backend_bucket_name": f"acme-{unique}-{number:02}"} for number in range(20)}
+    hosts = {f"b{number:02}": {"terraform_backend_bucket_name": f"acme-{unique}-{number:02}"} for number in range(10)}
     project.inventory(hosts, **variables)
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code == 0, run.output
     assert throttled.refused
-    assert "20 backends: 20 ok, 0 failed, 20 changed" in run.summary
+    assert "10 backends: 10 ok, 0 failed, 10 changed" in run.summary
 
 
 def test_ctrl_c_leaves_no_half_written_file_and_the_next_run_goes_on(project, relay, unique):
-    hosts = fleet(project, 6, unique)
+    hosts = fleet(project, 4, unique)
     written = project.home / "backends"
     running = subprocess.Popen(
         [Path(sys.executable).with_name("ansible-playbook"), "cornerstone.tfstate.bootstrap"],
@@ -190,7 +190,7 @@ class Connections:
 
 
 def test_fifty_forks_open_no_more_connections_for_a_backend_than_one_does(project, relay, unique):
-    hosts = fleet(project, 5, unique)
+    hosts = fleet(project, 3, unique)
     project.environment["ANSIBLE_FORKS"] = "50"
     assert f"{len(hosts)} changed" in project.play("cornerstone.tfstate.bootstrap").summary
     connections = Connections()

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A fleet in slices, as AWX runs it: four runs side by side do together what one run over all does."""
+"""A fleet in slices, as AWX runs it: runs side by side do together what one run over all does."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ pytest.importorskip("ansible_runner")
 pytestmark = pytest.mark.slow
 
 RUNNER = Path(sys.executable).with_name("ansible-runner")
-ACCOUNTS = {"net": "010101010101", "data": "020202020202", "web": "030303030303", "ops": "040404040404"}
-REGIONS = ["af-south-1", "eu-west-1", "us-east-1"]
+ACCOUNTS = {"net": "010101010101", "data": "020202020202", "web": "030303030303"}
+REGIONS = ["eu-west-1", "us-east-1"]
 HOSTS = sorted(f"{account}.{region}" for account in ACCOUNTS for region in REGIONS)
-SLICES = 4
+#: Each of them works in every account.
+SLICES = 2
 
 #: What is seen of a host: for each of its tasks, the result.
 Seen = dict[tuple[str, str], Any]
@@ -34,7 +35,7 @@ Seen = dict[tuple[str, str], Any]
 
 @dataclass
 class Fleet:
-    """Twelve backends in four accounts, and the folder that ansible-runner works in."""
+    """Six backends in three accounts, and the folder that ansible-runner works in."""
 
     folder: Path
     emulator: RunningEmulator
@@ -109,7 +110,7 @@ def fleet(ministack: RunningEmulator, tmp_path: Path) -> Fleet:
     return made
 
 
-def test_four_slices_side_by_side_are_one_whole_run(fleet):
+def test_slices_side_by_side_are_one_whole_run(fleet):
     fleet.forget()
     whole, files = fleet.run(whole=HOSTS), fleet.written()
     assert {host for (host, _task), result in whole.items() if result.get("changed")} == set(HOSTS)

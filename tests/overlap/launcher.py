@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks import 
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.launcher import carried_out
+from tests.integration.module_runs import COLLECTION
+from tests.support.botocore_handlers import register_fast
 from tests.support.clean_environment import clean_environment
 
 PR_SET_CHILD_SUBREAPER = 36
 PAUSE_S = 0.01
+ACTIONS = Path(__file__).parents[2] / "plugins" / "action"
 #: A lease of whoever is on another machine expires sooner here.
 LEASES = {"LEASE_S": 6, "RENEW_S": 1.5, "TRUSTED_S": 4, "LOOK_S": 0.2}
 
@@ -111,6 +115,9 @@ def main() -> None:
     ExponentialBackoff.delay_amount = lambda self, context: PAUSE_S
     for name, seconds in LEASES.items():
         setattr(lease, name, seconds)
+    register_fast()
+    for plugin in ACTIONS.glob("tf_*.py"):  # as Ansible does before it forks
+        import_module(f"ansible_collections.{COLLECTION}.plugins.action.{plugin.stem}")
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with clean_environment(Path(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
