@@ -54,7 +54,8 @@ class Incident:
         settings.write_text(settings.read_text().replace("/.state/backends/", "/backends/"))
         self.stage.write("network/main.tf", CONFIGURATION)
         self.stage.write("network/backend.tf", 'terraform {\n  backend "s3" {}\n}\n')
-        self.shell(f"ansible-playbook bootstrap.yml -i inventories/mine -l us-east-1\n{INIT}")
+        self.stage.run(["ansible-playbook", "bootstrap.yml", "-i", "inventories/mine", "-l", "us-east-1"])
+        self.shell(INIT)
         self.terraform(*apply())
 
     def shell(self, text: str) -> str:

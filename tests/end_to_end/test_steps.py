@@ -23,7 +23,7 @@ from tests.support.relay import Relay
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
 REGION, KEY = "us-east-1", "network/terraform.tfstate"
-CLIENTS = 5
+CLIENTS = 3
 REFUSED = "Error acquiring the state lock"
 LIMIT_S = 300
 

@@ -13,9 +13,10 @@ import pytest
 from tests.integration.conftest import behind_the_shim, launcher, no_wait, run_tasks, run_with
 from tests.integration.module_runs import Result, RunTasks, plain
 from tests.integration.subject import Subject
-from tests.integration.test_facets import BUCKET_TURNS, TABLE_TURNS, Turn, make_log_bucket, make_managed_key, named
+from tests.integration.test_facets import make_log_bucket, make_managed_key
 from tests.integration.test_lives import under_one_name
 from tests.support.emulators import RunningEmulator
+from tests.support.facet_turns import BUCKET_TURNS, TABLE_TURNS, Turn, named
 from tests.support.relay import Relay
 
 __all__ = ["launcher", "no_wait", "run_tasks", "run_with"]

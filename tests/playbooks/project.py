@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.ansible_commands import run_ansible
 from tests.support.clean_environment import without_aws
 
 ROOT = Path(__file__).parents[2]
@@ -80,11 +81,15 @@ class Project:
 
     def run(self, program: str, *arguments: str, cwd: Path | None = None, **environment: str) -> Run:
         folder = cwd or self.home
+        command = [str(Path(sys.executable).with_name(program)), *arguments]
+        # As the shell that changed to the folder would set it.
+        given = self._clean_environment() | {"PWD": str(folder)} | self.environment | environment
+        if forked := run_ansible(command, folder, given, RUN_LIMIT_S):
+            return Run(*forked)
         run = subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *arguments],
+            command,
             cwd=folder,
-            # As the shell that changed to the folder would set it.
-            env=self._clean_environment() | {"PWD": str(folder)} | self.environment | environment,
+            env=given,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
