@@ -35,10 +35,12 @@ PROCESSES = CORES + 1
 STOP_TIMEOUT_S = 10
 # How much of a command's output is shown: the verdict of one that passed, the story of one that failed.
 LINES_IF_PASSED, LINES_IF_FAILED = 1, 80
+#: Two thirds of sanity's time are for what tests/unit/plugins/test_imports.py, ruff and mypy prove as well.
+SANITY = "--published --skip-test import --skip-test pylint"
 #: What is filled into the commands of the parts: which tests pytest selects, by their markers, and options of sanity.
 MODES = {
-    "": {"selection": "not thorough", "sanity": "--published"},
-    "--check": {"selection": "not (thorough or slow or emulator or terraform)", "sanity": "--published"},
+    "": {"selection": "not thorough", "sanity": SANITY},
+    "--check": {"selection": "not (thorough or slow or emulator or terraform)", "sanity": SANITY},
     "--thorough": {"selection": "", "sanity": ""},
 }
 LEFT_OUT = ("ANSIBLE_", "AWS_", "MOLECULE_", "PYTEST_", "PYTHON", "TF_", "TFSTATE_")
@@ -105,15 +107,15 @@ def pytest_part(name: str, folder: str, workers: int = 1, processes: int = 0, is
 PARTS = (
     pytest_part("end_to_end", "tests/end_to_end", CORES * 2, processes=1),  # much of it is Terraform that waits
     pytest_part("integration", "tests/integration", CORES),
-    Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
-    pytest_part("examples", "tests/docs", is_quick=True),
     pytest_part("unit", "tests/unit", CORES, is_quick=True),
-    pytest_part("fleet", "tests/fleet"),
-    pytest_part("playbooks", "tests/playbooks", CORES),
-    pytest_part("in_process", "tests/in_process"),
+    pytest_part("examples", "tests/docs", CORES, processes=1, is_quick=True),
     pytest_part("crash", "tests/crash", CORES),
+    pytest_part("playbooks", "tests/playbooks", CORES),
     pytest_part("overlap", "tests/overlap"),
+    pytest_part("fleet", "tests/fleet"),
+    Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
     Part("molecule", ("scripts/molecule",), "scripts/molecule"),
+    pytest_part("in_process", "tests/in_process"),
     Part(
         "lint",
         (
