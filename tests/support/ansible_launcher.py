@@ -9,6 +9,7 @@ Loaded are Ansible and libraries of others, nothing of the collection: each comm
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -44,6 +45,7 @@ def main() -> None:
 def _command(asked: dict[str, Any]) -> None:
     """As the program of this name would begin and end."""
     code = 1
+    atexit._clear()  # what the launcher has to tidy up
     try:
         for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), *([(asked["output"], _WRITE)] * 2))):
             opened = os.open(path, flags, 0o600)
@@ -59,6 +61,7 @@ def _command(asked: dict[str, Any]) -> None:
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

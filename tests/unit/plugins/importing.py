@@ -2,8 +2,8 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Imports each module that is named, in a fork of its own, and tells what went wrong: a JSON object on one line.
 
-    python importing.py remote NAME ...         where AnsiballZ runs: of Ansible only ansible.module_utils, no libraries
-    python importing.py controller NAME ...     where Ansible runs, without botocore
+python importing.py remote NAME ...         where AnsiballZ runs: of Ansible only ansible.module_utils, no libraries
+python importing.py controller NAME ...     where Ansible runs, without botocore
 """
 
 from __future__ import annotations
