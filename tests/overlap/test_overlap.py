@@ -17,7 +17,12 @@ from tests.overlap.client import Wire
 from tests.overlap.round import KINDS
 
 #: Rounds of every kind, always the same, and one that never was.
-SEEDS = [*((kind, seed) for seed, kind in enumerate([*KINDS, "restore", "mixed", "mixed"])), ("", None)]
+SEEDS = [*((kind, seed) for seed, kind in enumerate(KINDS)), ("", None)]
+#: Of the same kinds once more.
+MORE = [
+    pytest.param((kind, seed), marks=pytest.mark.thorough)
+    for seed, kind in enumerate(["restore", "mixed", "mixed"], start=len(KINDS))
+]
 #: So many in each test: about a thousand rounds in all.
 THOROUGH = [(first, 10) for first in range(10_000, 11_000, 10)]
 
@@ -27,7 +32,7 @@ def name_of(case: Any) -> str:
     return f"{kind or 'any'} {'new' if seed is None else seed}"
 
 
-@pytest.mark.parametrize("case", SEEDS, ids=name_of)
+@pytest.mark.parametrize("case", [*SEEDS, *MORE], ids=name_of)
 def test_runs_that_overlap_lose_nothing(ready: Bench, case: tuple[str, int | None]):
     kind, seed = case
     outcome = ready.play(time.time_ns() % 1_000_000_000 if seed is None else seed, kind=kind)
