@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
+from ansible.release import __version__
+
 LAUNCHER = Path(__file__).with_name("ansible_launcher.py")
 PROGRAMS = {"ansible", "ansible-inventory", "ansible-playbook"}
 #: What begins so in the environment may have been read by the time that a launcher forks.
@@ -28,6 +30,8 @@ SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "COLUMNS", "LINES", "NO_COLOR",
 #: What is read by each command, as it depends on the home and the working directory.
 OF_EACH = {"ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME", "ANSIBLE_INVENTORY", "ANSIBLE_FORKS"}
 CONFIGURATION = "ansible.cfg"
+#: The launcher depends on how ansible-core reads its settings. Another one is tested as it starts.
+IS_KNOWN = __version__.startswith("2.19.")
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -80,7 +84,7 @@ def run_ansible(
     command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
 ) -> tuple[int, str] | None:
     """The exit code and all that was said; None if a process has to be started for it."""
-    if Path(command[0]).name not in PROGRAMS or _names_configuration(environment):
+    if not IS_KNOWN or Path(command[0]).name not in PROGRAMS or _names_configuration(environment):
         return None
     settings = _settings(cwd, environment)
     if settings not in _seen:

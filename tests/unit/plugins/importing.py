@@ -1,6 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Imports each module that is named, in a fork of its own, and tells what went wrong: a JSON object on one line.
+"""Imports what is named and tells what went wrong: a JSON object on one line.
+
+What Ansible imports first is imported in a fork of its own; what it imports, module_utils and plugin_utils, all in one.
 
 python importing.py remote NAME ...         where AnsiballZ runs: of Ansible only ansible.module_utils, no libraries
 python importing.py controller NAME ...     where Ansible runs, without botocore
@@ -36,21 +38,21 @@ class Refusal(MetaPathFinder):
         return top in ("ansible_collections", *sys.stdlib_module_names)
 
 
-def problem_of(name: str) -> str:
-    """What an import raises, warns of or prints; empty if nothing."""
+def problems_of(names: list[str]) -> str:
+    """What imports raise, warn of or print; empty if nothing."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         for number in (1, 2):
             os.dup2(writer, number)
-        try:
-            import_module(name)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", flush=True)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+        for name in names:
+            try:
+                import_module(name)
+            except BaseException as error:
+                print(f"{name}: {type(error).__name__}: {error}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as told:
         said = told.read()
@@ -65,7 +67,9 @@ def main() -> None:
     for name in loaded:
         import_module(name)
     warnings.simplefilter("error")
-    print(json.dumps({name: said for name in names if (said := problem_of(name))}))
+    utils = [name for name in names if "_utils." in name]
+    groups = [*([name] for name in names if name not in utils), utils]
+    print(json.dumps({group[0]: said for group in groups if (said := problems_of(group))}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every file can be imported first, without botocore, and says nothing: as `ansible-test sanity --test import` asks."""
+"""Every file can be imported, without botocore, and says nothing: as `ansible-test sanity --test import` asks."""
 
 from __future__ import annotations
 
