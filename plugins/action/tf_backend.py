@@ -37,11 +37,11 @@ class ActionModule(InProcessAction):
 
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
-            self._check_conflicts()
             with self.environment():
                 given = self._variables()
                 values = role_variables.validated(given)
                 profile = role_variables.region_profile(given)
+            self._check_conflicts()
         except Invalid as problem:
             return {"failed": True, "changed": False, "msg": str(problem)}
         self._names = set(role_variables.names_of(values))

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,14 +190,13 @@ class Stage:
         return said
 
     def run(self, command: list[str], left_out: Collection[str] = ()) -> str:
-        environment = {name: value for name, value in self.environment().items() if name not in left_out}
-        forked = run_ansible(command, self.checkout, environment, RUN_LIMIT_S)
-        code, said = forked or self._started(command, environment)
+        given = {name: value for name, value in self.environment().items() if name not in left_out}
+        code, said = run_ansible(command, self.checkout, given, RUN_LIMIT_S) or self._started(command, given)
         assert code == 0, f"{' '.join(command)}\n{said}"
         assert "no hosts matched" not in said, said
         return said
 
-    def _started(self, command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    def _started(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         done = subprocess.run(
             command,
             cwd=self.checkout,
