@@ -10,8 +10,9 @@ short_description: Print what became of every backend
 version_added: 0.1.0
 description:
   - Prints a table with a line for each backend of the play, in the colours of Ansible if there are any; past 40
-    backends only counts and the exceptions. If the callback plugin of the run writes JSON (such as C(ansible.posix.json) and
-    C(ansible.posix.jsonl)), nothing is printed, as the same is in the result of each backend.
+    backends only counts and the exceptions.
+    If the callback plugin of the run writes JSON (such as C(ansible.posix.json) and C(ansible.posix.jsonl)), nothing is
+    printed, as the same is in the result of each backend.
   - Below the table, in which accounts and by which credentials the work was done. The account is V(unknown) if neither
     C(account_id) nor an answer of AWS says it.
   - Fails for each backend whose convergence failed, so that the exit code of the playbook says so.
@@ -54,7 +55,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: V(ok), or why this backend failed. Where the table is printed, it says why.
+  description: V(ok), or why this backend failed. Where the table is printed for people, it says that once.
   returned: always
   type: str
   sample: ok

@@ -101,6 +101,35 @@ def test_a_hostile_name_is_shown_and_does_nothing(browser: Browser, tmp_path: Pa
     assert watched.complaints == []
 
 
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_a_fix_is_copied_as_a_whole(browser: Browser, tmp_path: Path, has_clipboard: bool) -> None:
+    watched = opened(browser, tmp_path, fleet(3))
+    page = watched.page
+    page.evaluate(
+        """has => {
+          window.received = [];
+          const clipboard = has ? {writeText: async text => { window.received.push(text); }} : undefined;
+          Object.defineProperty(navigator, "clipboard", {value: clipboard});
+          document.addEventListener("copy", () => window.received.push(getSelection().toString()));
+        }""",
+        has_clipboard,
+    )
+    item = page.locator(".item:visible").first
+    button = item.get_by_role("button", name="Copy")
+    button.click()
+    item.get_by_role("button", name=re.compile("Copied")).wait_for()
+    assert page.evaluate("window.received") == [item.locator(".fix").inner_text()]
+    button.wait_for()
+    assert watched.complaints == []
+
+
+def test_the_footer_says_what_made_the_page() -> None:
+    text = page_text(fleet(1), "0.2.0", "ansible-playbook <audit>.yml -e ...")
+    (footer,) = re.findall("<footer.*?</footer>", text)
+    assert "cornerstone.tfstate 0.2.0, " in footer
+    assert "by <code>ansible-playbook &lt;audit&gt;.yml -e ...</code>" in footer
+
+
 def shown(page: Page) -> int:
     return page.locator("tbody tr:visible").count()
 

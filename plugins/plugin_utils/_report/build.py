@@ -22,6 +22,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
 
 from .html import page_text
+from .provenance import command as command_line
+from .provenance import version
 from .report import AuditedBackend, Report, json_text, markdown_text, report_of
 
 #: The variable in which the playbook registers the audit of a host.
@@ -87,7 +89,7 @@ def files_of(report: Report, directory: Path) -> dict[str, str]:
     texts = {
         "audit.json": json_text(report),
         "audit.md": markdown_text(report),
-        "audit.html": page_text(report),
+        "audit.html": page_text(report, version(), command_line()),
     }
     return {str(directory / name): text for name, text in texts.items()}
 

@@ -21,6 +21,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate
 
 from .report import CHECKS, UNKNOWN, AuditedBackend, Report, headline
 
+#: Shown by the script, as it does nothing without it.
+COPY = '<button class="copy small" hidden>Copy</button>'
 #: A group with more items starts closed.
 MAX_OPEN_ITEMS = 12
 
@@ -36,8 +38,8 @@ def _packaged(name: str) -> str:
 STYLE, SCRIPT = _packaged("page.css"), _packaged("page.js")
 
 
-def page_text(report: Report) -> str:
-    """The whole page."""
+def page_text(report: Report, version: str = "", command: str = "") -> str:
+    """The whole page; `version` of the collection and `command` tell what made it."""
     rows = sorted(report.rows, key=lambda row: (row.is_ok, rank(row.severity or "info"), row.name))
     heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *CHECKS.values(), COLUMN))
     lines = "\n".join(_row(row) for row in rows)
@@ -75,12 +77,16 @@ autocomplete="off"><a class="small" href="#findings">Findings</a>
 {f'<p class="legend soft small">{COLUMN}: {_e(report.legend)}</p>' if report.legend else ""}
 <h2 id="findings">Findings</h2>
 {groups}
-<footer class="soft small">cornerstone.tfstate. A command is selected as a whole by one click.</footer>
+<footer class="soft small">cornerstone.tfstate {_e(version)}, {_e(report.created)}{_made_by(command)}</footer>
 </main>
 <script>{SCRIPT}</script>
 </body>
 </html>
 """
+
+
+def _made_by(command: str) -> str:
+    return f", by <code>{_e(command)}</code>" if command else ""
 
 
 def _e(text: Any) -> str:
@@ -168,7 +174,7 @@ def _items(group: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[str]:
         end = (
             f'<div class="soft small">Waived until {_e(waived["until"])}: {_e(waived["reason"])}</div>'
             if waived
-            else f'<code class="fix">{_e(each["fix"])}</code>'
+            else f'<div class="do"><code class="fix">{_e(each["fix"])}</code>{COPY}</div>'
         )
         search_text = _search_text(name, *(each[part] for part in ("resource", "title", "id", "detail")))
         yield (

@@ -35,4 +35,16 @@ document.querySelector("tbody").addEventListener("click", event => {
   show();
   document.getElementById("findings").scrollIntoView();
 });
+for (const button of document.querySelectorAll(".copy")) button.hidden = false;
+async function copied(fix) {
+  try { await navigator.clipboard.writeText(fix.textContent); return true; } catch { /* as in older browsers, from a file */ }
+  getSelection().selectAllChildren(fix);
+  return document.execCommand("copy");
+}
+document.querySelector("main").addEventListener("click", async event => {
+  const button = event.target.closest(".copy");
+  if (!button) return;
+  button.textContent = await copied(button.previousElementSibling) ? "Copied" : "Selected";
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+});
 show();
