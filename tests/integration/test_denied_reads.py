@@ -74,6 +74,7 @@ OTHERS = {
     "get_bucket_acl": "test_a_look_around_that_is_denied_names_the_permission_and_the_option",
     "describe_scalable_targets": "test_a_look_around_that_is_denied_names_the_permission_and_the_option",
     "describe_key": "test_a_key_that_may_not_be_described",
+    "list_access_points": "test_access_points_that_may_not_be_listed_are_warned_of",
 }
 
 

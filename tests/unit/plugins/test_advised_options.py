@@ -89,6 +89,8 @@ def closure_of(file: Path) -> frozenset[Path]:
 @cache
 def modules_of(file: Path) -> tuple[str, ...]:
     """The modules that can give the messages of a file."""
+    if file.parent.name == "_fleet":  # the inventory plugin gives them
+        return ()
     if file.parent.name == "modules" and file.stem in ENTRIES:
         return (file.stem,)
     return tuple(

@@ -55,7 +55,9 @@ def imports(file: Path) -> set[str]:
 
 
 def distributions(file: Path) -> set[str]:
-    return {name.partition(".")[0] for name in imports(file) if not name.startswith(".")}
+    """Parsing a URL is no I/O."""
+    found = {name for name in imports(file) if not name.startswith(".")} - {"urllib.parse"}
+    return {name.partition(".")[0] for name in found}
 
 
 def packages_used(file: Path) -> set[str]:
