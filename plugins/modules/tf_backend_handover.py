@@ -257,6 +257,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **CLIENT_OPTIONS,
     "key": {"no_log": False, "default": "terraform-backend/terraform.tfstate"},
     "lock_mode": {"choices": CONFIG_OPTIONS["lock_mode"]["choices"]},
+    "allow": {"type": "list", "elements": "str", "choices": ["overwrite_files"]},
     "mode": {"choices": ["adopt", "two_phase"], "default": "adopt"},
     "production_bucket": {},
     "production_table": {},
