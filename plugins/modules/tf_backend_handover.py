@@ -244,7 +244,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
     problems,
 )
 
-_OF_CONFIG = ("directory", "name", "client", "client_version", "allow")
+_OF_CONFIG = ("directory", "name", "client", "client_version")
 
 
 def _facets_of(resource: Resource) -> list[str]:
