@@ -40,9 +40,17 @@ attributes:
 options:
   name:
     description:
-      - What the inventory calls the backend. It stands in commands and is what waivers name.
-      - Not given, it is the host, where the backend is that of the role's variables, or else the region.
+      - The inventory host of the backend. It is in the commands that are printed, and waivers name it.
+      - If omitted, it is the host whose variables describe the backend. For another O(bucket) it is the region, and no
+        playbook is printed, as it could reach another backend.
     type: str
+  inventory:
+    description:
+      - The inventory sources that the commands name with C(-i).
+      - If omitted, they are those of this run of Ansible, relative to the current folder if they are below it.
+    type: list
+    elements: str
+    version_added: 0.2.0
   bucket:
     description:
       - The state bucket.
@@ -130,6 +138,7 @@ seealso:
 EXAMPLES = r"""
 - name: Audit one backend
   cornerstone.tfstate.tf_backend_audit:
+    name: us-east-1
     region: us-east-1
     bucket: usest1-terraform-state-ezra
     table: terraform-locks-us-east-1
@@ -201,9 +210,12 @@ findings:
       type: str
       sample: Clients that name the table cannot lock, so every plan and apply fails.
     fix:
-      description: The command that mends it, for a POSIX shell.
+      description:
+        - The command that mends it, for a POSIX shell. A playbook runs over the host of the backend, and a command of
+          the AWS CLI only if its credentials are of the account of the backend.
+        - A text that begins with C(#) says what you have to do by hand.
       type: str
-      sample: ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1
+      sample: ansible-playbook cornerstone.tfstate.bootstrap -i inventories/mine -l us-east-1
     controls:
       description: Who else asks for it, as ids of AWS Security Hub, the CIS AWS Foundations Benchmark, and Checkov.
       type: list
@@ -309,6 +321,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    CONNECTION_SPEC,
     ModuleEntry,
     ModuleRun,
     argument_spec,
@@ -330,6 +343,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "name": {},
+    "inventory": {"type": "list", "elements": "str"},
     **BACKEND_OPTIONS,
     "bucket": {},
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
@@ -382,7 +396,7 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
     tables = tables_there(params, sorted(names), backend["account_id"])
     # Nobody says whether all states are among the facts that somebody gathered.
     paths = None if params.get("facts") else backend["paths"]
-    about = check_code(code, [{**backend, "tables": tables, "paths": paths}])
+    about = check_code(code, [{**backend, "tables": tables, "paths": paths, "inventory": _inventory(params)}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 
@@ -408,7 +422,21 @@ def _expectations(params: Params) -> Expectations:
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
     lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
     stale_lock_s = params["stale_lock_minutes"] * 60
-    return Expectations(name, options["bucket"], options["table"], stale_lock_s, lock_mode, params.get("account_id"))
+    return Expectations(
+        name,
+        options["bucket"],
+        options["table"],
+        stale_lock_s,
+        lock_mode,
+        params.get("account_id"),
+        _inventory(params),
+        {option: params.get(option) for option in CONNECTION_SPEC},
+    )
+
+
+def _inventory(params: Params) -> tuple[str, ...] | None:
+    """Where commands find the backend; without a name, in no inventory."""
+    return tuple(params.get("inventory") or ()) if params.get("name") else None
 
 
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:

@@ -57,7 +57,8 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
     (info,) = through_core([Task("tf_backend_info", {**asked, **gather})])
     (live,) = through_core([Task("tf_backend_audit", {**asked, "runs_per_month": 5})])
     relay.calls.clear()
-    (again,) = through_core([Task("tf_backend_audit", {"facts": info["backend"], "runs_per_month": 5})])
+    given = {**params_of_the_connection(params), "facts": info["backend"], "runs_per_month": 5}
+    (again,) = through_core([Task("tf_backend_audit", given)])
     assert (again["findings"], again["backend"], relay.calls) == (live["findings"], live["backend"], [])
     assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
 
@@ -153,7 +154,7 @@ def troubled(params: dict[str, Any], emulator: RunningEmulator, tmp_path: Path) 
         for suffix, item in items.items():
             if item is not None:
                 dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}{suffix}"}, **item})
-    asked = {"gather": ["settings", "states", "versions", "locks", "digests"]}
+    asked = {"name": "here", "gather": ["settings", "states", "versions", "locks", "digests"]}
     return {**{name: value for name, value in params.items() if name != "code"}, **asked}
 
 
@@ -175,14 +176,18 @@ def params_of_the_connection(params: dict[str, Any]) -> dict[str, Any]:
 def task_of(command: Command, params: dict[str, Any], home: Path) -> Task:
     """The module that a printed command enters."""
     connection = params_of_the_connection(params)
-    if command.program == "ansible":
-        return Task(command.name, {**command.given, **connection})
-    if command.name == "unlock":
-        backend = {"bucket": params["bucket"], "table": params["table"], "state": "released"}
-        return Task("tf_state_lock", {**command.given, **backend, **connection})
-    if command.name == "restore_backup":
-        backend = {"bucket": params["bucket"], "table": params["table"], "backup": str(home / "backup")}
-        return Task("tf_backend_restore", {**command.given, **backend, **connection})
+    version = {"state": "restored" if "version_id" in (command.given or {}) else "undeleted"}
+    entered: dict[str, tuple[str, dict[str, Any]]] = {
+        "unlock": ("tf_state_lock", {"state": "released"}),
+        "restore_backup": ("tf_backend_restore", {"backup": str(home / "backup")}),
+        "repair_digest": ("tf_state_digest", {}),
+        "restore_version": ("tf_state_version", version),
+        "info": ("tf_backend_info", {}),
+    }
+    if command.name in entered:
+        module, more = entered[command.name]
+        backend = {"bucket": params["bucket"], "table": params["table"]}
+        return Task(module, {**command.given, **backend, **more, **connection})
     options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
     return Task("tf_state_bucket", {"name": params["bucket"], "probe_lock_files": True, **options, **connection})
 

@@ -13,10 +13,11 @@ from dataclasses import replace
 from posixpath import normpath
 from typing import Any
 
-from .._core.commands import command, edit, in_note
+from .._core.commands import edit, in_note
 from .._terraform.code_layer import COMMAND_LINE, describe, listed
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
+from .expectations import play
 from .findings import Finding, finding_of
 
 #: As returned by `settings.summary`.
@@ -89,9 +90,13 @@ def _unreadable(path: str, reason: str) -> Finding:
 
 
 def _without_code(backend: BackendSummary) -> Finding:
-    fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"], note="writes backend.tf")
+    fix = _play(backend, "bootstrap", note="writes backend.tf")
     detail = "None of the backends in the code that was read names this bucket, and none is unknown."
     return finding_of("code.missing", backend["bucket"]["name"], detail, fix)
+
+
+def _play(backend: BackendSummary, playbook: str, note: str = "") -> str:
+    return play(backend["name"], backend.get("inventory", ()), playbook, note=note)
 
 
 def _elsewhere(layer: Layer) -> Iterator[Finding]:
@@ -136,7 +141,7 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     """Compares a layer with the backend that has its bucket."""
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
-        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        fix = _play(backend, "bootstrap")
         yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'
@@ -184,9 +189,9 @@ def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[
 def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[BackendSummary]) -> str:
     """A bootstrap makes the table that an inventory names. If code names another one, the code is wrong."""
     near = [each for each in backends if _are_near(each, backend)]
-    owners = [each["name"] for each in (backend, *near) if (each["table"] or {}).get("name") == name]
+    owners = [each for each in (backend, *near) if (each["table"] or {}).get("name") == name]
     if owners:
-        return command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", owners[0])
+        return _play(owners[0], "bootstrap")
     own = (backend["table"] or {}).get("name")
     instead = f'dynamodb_table = "{in_note(own)}"' if own else "use_lockfile = true instead of dynamodb_table"
     return _edit(layer, f"{instead}, as the backend has it, or create that table first if it is meant")

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import duration
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import (
+    NO_ACCOUNT,
+    NO_HOST,
+    Expectations,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     SEVERITIES,
     Finding,
@@ -25,6 +29,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import NO_COMMAND
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -34,6 +39,8 @@ from tests.support.commands import command_of
 from tests.unit.plugins.module_utils.audited import LOCK, TODAY, facts, resource
 
 US = Expectations("us-east-1")
+#: Before each command of the AWS CLI.
+PROOF = "aws sts get-caller-identity --region us-east-1 --query Account --output text | grep -x 111122223333 && "
 KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -323,29 +330,28 @@ VERSIONS = [
     {"version_id": "before", "is_latest": False, "size": 9},
 ]
 BROKEN = state(problem="it is empty")
-RESTORED = {"state": "restored", "version_id": "v"}
 MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
     "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
     "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
     "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
-    "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
+    "a digest that does not fit": (digest("mismatch"), "repair_digest", {}),
     "an orphan digest": ({**digest("orphan"), **state(path="b")}, "restore_backup", {"keys": [A]}),
     "an orphan digest in an empty bucket": (digest("orphan"), "restore_backup", {}),
-    "a malformed digest": ({**digest("malformed"), **state()}, "tf_state_digest", {}),
+    "a malformed digest": ({**digest("malformed"), **state()}, "repair_digest", {}),
     "a malformed digest of nothing": (digest("malformed"), "restore_backup", {"keys": [A]}),
-    "a deleted state": (digest("deleted"), "tf_state_version", {"state": "undeleted"}),
-    "a deleted state without digest": (state(is_deleted=True), "tf_state_version", {"state": "undeleted"}),
-    "a broken state": (BROKEN, "tf_backend_info", {"keys": [A], "gather": ["states", "versions"]}),
+    "a deleted state": (digest("deleted"), "restore_version", {}),
+    "a deleted state without digest": (state(is_deleted=True), "restore_version", {}),
+    "a broken state": (BROKEN, "info", {"keys": [A], "gather": ["states", "versions"]}),
     "a broken state with a whole one before": (
         state(problem="it is empty", versions=VERSIONS),
-        "tf_state_version",
-        {"state": "restored", "version_id": "before"},
+        "restore_version",
+        {"version_id": "before"},
     ),
     "a broken state whose digest knows a whole one": (
         {**BROKEN, **digest("mismatch", matches_version="v")},
-        "tf_state_version",
-        RESTORED,
+        "restore_version",
+        {"version_id": "v"},
     ),
     "no lifecycle": (
         bucket(lifecycle={}),
@@ -375,11 +381,7 @@ def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> N
     missing = "The item in the lock table" if store == "file" else "The lock file"
     assert half.detail.startswith(f"{missing} of the source protection") and half.severity == "high"
     command = command_of(half.fix)
-    asked = {name: command.given[name] for name in ("key", "state", "lock_id")}
-    assert (command.name, asked) == (
-        "tf_state_lock",
-        {"key": LOCK["path"], "state": "held", "lock_id": LOCK["lock_id"]},
-    )
+    assert (command.name, command.given) == ("lock", {"key": LOCK["path"], "lock_id": LOCK["lock_id"]})
 
 
 @pytest.mark.parametrize(("mode", "store"), [("dynamodb", "table"), ("lockfile", "file")])
@@ -411,12 +413,12 @@ def test_no_command_gives_up_what_keeps_clients_from_creating_everything_again(c
 
 def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
     (found,) = audit(facts(**expiring({"Days": 30})), US)
-    words = shlex.split(found.fix)
+    words = command_of(found.fix).words
     (kept,) = json.loads(words[-1])["Rules"]
-    assert (words[:3], kept["ID"]) == (["aws", "s3api", "put-bucket-lifecycle-configuration"], "kept")
+    assert (words[:3], kept["ID"]) == (("aws", "s3api", "put-bucket-lifecycle-configuration"), "kept")
     alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
     (found,) = audit(facts(**bucket(lifecycle=alone)), US)
-    assert found.fix == "aws s3api delete-bucket-lifecycle --bucket state-us --region us-east-1"
+    assert found.fix == f"{PROOF}aws s3api delete-bucket-lifecycle --region us-east-1 --bucket state-us"
 
 
 def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
@@ -427,11 +429,76 @@ def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
     assert [each["Principal"] for each in statements] == ["*", "*"]
 
 
-def test_the_account_that_was_declared_is_declared_by_the_command() -> None:
-    for account_id, given in (("111122223333", {"account_id": "111122223333"}), (None, {})):
-        (found,) = audit(facts(**digest("mismatch")), Expectations("us-east-1", account_id=account_id))
-        asked = command_of(found.fix).given
-        assert {name: asked[name] for name in asked if name == "account_id"} == given
+def test_a_playbook_runs_over_the_host_and_the_inventory_of_the_audit() -> None:
+    """Host variables have the role, the profile, the endpoint and the account that the audit was made with."""
+    wanted = replace(US, name="prod", inventory=("inventories/my own", "extra,"))
+    for case, (more, name, _given) in MENDED.items():
+        for each in audit(facts(**more), wanted):
+            command = command_of(each.fix)
+            assert (command.name, command.inventory, command.host) == (name, wanted.inventory, "prod"), case
+    (found,) = audit(facts(bucket=resource(BUCKET, "state-us", "us-east-1", region="us-east-2")), wanted)
+    assert found.fix == (
+        "ansible-inventory -i 'inventories/my own' -i extra, --host prod  # correct the region to us-east-2"
+    )
+
+
+@pytest.mark.parametrize("source", ["a{{ x }}/hosts", "it's/hosts", "a$b"])
+def test_an_inventory_whose_path_could_run_gets_no_command(source: str) -> None:
+    (found,) = audit(facts(**digest("mismatch")), replace(US, inventory=(source,)))
+    assert found.fix == NO_COMMAND
+
+
+def test_no_playbook_is_printed_for_a_backend_that_is_no_host() -> None:
+    wanted = replace(US, inventory=None)
+    for more, _name, _given in MENDED.values():
+        assert {each.fix for each in audit(facts(**more), wanted)} == {NO_HOST}
+    (found,) = audit(facts(bucket=resource(BUCKET, "state-us", "us-east-1", region="us-east-2")), wanted)
+    assert found.fix == NO_HOST
+
+
+ROLE = "arn:aws:iam::111122223333:role/ops"
+DELETION = "aws s3api delete-bucket-lifecycle --region us-east-1"
+WHO = "aws sts get-caller-identity --region us-east-1"
+SHOWN = "--query Account --output text | grep -x 111122223333"
+REACHED: dict[str, tuple[dict[str, Any], str]] = {
+    "a profile": (
+        {"profile": "prod"},
+        f"{WHO} --profile prod {SHOWN} && {DELETION} --profile prod --bucket state-us",
+    ),
+    "an endpoint": (
+        {"endpoint_url": "http://localhost:4566"},
+        f"{WHO} --endpoint-url http://localhost:4566 {SHOWN} && {DELETION} "
+        "--endpoint-url http://localhost:4566 --bucket state-us",
+    ),
+    "a role": (
+        {"assume_role_arn": ROLE},
+        f"{WHO} {SHOWN} && {DELETION} --bucket state-us  # Before, assume the role {ROLE}.",
+    ),
+    "an access key": (
+        {"access_key": "AKIA"},
+        f"{WHO} {SHOWN} && {DELETION} --bucket state-us  # Before, export the access key of the inventory.",
+    ),
+    "a profile that could run": ({"profile": "{{ x }}"}, NO_COMMAND),
+}
+
+
+@pytest.mark.parametrize("case", REACHED)
+def test_a_command_of_the_aws_cli_reaches_the_account_that_was_audited_or_stops(case: str) -> None:
+    connection, expected = REACHED[case]
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    (found,) = audit(facts(**bucket(lifecycle=alone)), replace(US, connection=connection))
+    assert found.fix == expected
+
+
+def test_an_account_that_nobody_knows_gets_no_command_but_a_store_of_its_own_does() -> None:
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    about = {**facts(**bucket(lifecycle=alone)), "account_id": None}
+    (found,) = audit(about, US)
+    assert found.fix == NO_ACCOUNT
+    (found,) = audit(about, replace(US, connection={"endpoint_url": "http://minio:9000"}))
+    assert found.fix == f"{DELETION} --endpoint-url http://minio:9000 --bucket state-us"
+    (found,) = audit(about, replace(US, account_id="444455556666"))
+    assert "| grep -x 444455556666 && aws" in found.fix
 
 
 def test_a_path_is_no_pattern() -> None:
@@ -598,7 +665,10 @@ def test_a_limit_is_reached_by_what_is_as_bad(severity: str, limit: str, is_reac
 @pytest.mark.parametrize(
     ("cause", "advice"),
     [
-        ("denied", "aws sts get-caller-identity  # then give this identity what docs/permissions.md says"),
+        (
+            "denied",
+            "aws sts get-caller-identity --region us-east-1  # then give this identity what docs/permissions.md says",
+        ),
         ("archived", "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object"),
         ("customer_key", "it is encrypted with a key that only its writer has"),
         ("kms_key", "enable the KMS key that the detail names"),
@@ -630,7 +700,7 @@ def test_a_state_that_was_not_read_is_not_said_to_have_no_digest(digest_row: dic
 def test_a_rule_that_archives_states_loses_its_transitions() -> None:
     (found,) = audit(facts(**archiving("GLACIER")), US)
     assert "GLACIER" in found.detail and "30 days after" in found.detail
-    assert found.fix.startswith("aws s3api delete-bucket-lifecycle --bucket state-us"), "nothing else was in it"
+    assert command_of(found.fix).words[2] == "delete-bucket-lifecycle", "nothing else was in it"
 
 
 def archived(storage_class: str | None, **more: Any) -> dict[str, Any]:
@@ -638,9 +708,9 @@ def archived(storage_class: str | None, **more: Any) -> dict[str, Any]:
     return {**state(**{**about, "problem": "InvalidObjectState", **more}), **unread("archived")}
 
 
-COPY = "aws s3api copy-object --bucket state-us --region us-east-1 --key a/one.tfstate --copy-source "
+COPY = "aws s3api copy-object --region us-east-1 --bucket state-us --key a/one.tfstate --copy-source "
 COPY += "state-us/a/one.tfstate --storage-class STANDARD"
-RESTORE = "aws s3api restore-object --bucket state-us --region us-east-1 --key a/one.tfstate --restore-request "
+RESTORE = "aws s3api restore-object --region us-east-1 --bucket state-us --key a/one.tfstate --restore-request "
 IN_ARCHIVES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "GLACIER": (archived("GLACIER"), "cannot be read", f"{RESTORE}Days=7  # then, in 5 hours", COPY),
     "DEEP_ARCHIVE": (archived("DEEP_ARCHIVE"), "cannot be read", f"{RESTORE}Days=7  # then, in 12 hours", COPY),
@@ -663,7 +733,7 @@ def test_an_archived_state_is_restored_and_copied_in_place(
     (found,) = audit(facts(**about), US)
     assert (found.id, found.severity) == ("state.archived", "high")
     assert detail in found.detail and "rule" not in found.detail
-    assert found.fix.startswith(fix) and note in found.fix
+    assert found.fix.startswith(f"{PROOF}{fix}") and note in found.fix
     assert "permissions.md" not in found.fix and command_of(found.fix).problems == []
 
 
