@@ -116,6 +116,26 @@ options:
       - Not given, as often as in the last 30 days, by the versions of lock files and states in them. Where versions do
         not stay for so long, or V(usage) is not gathered, it is unknown.
     type: int
+  backup:
+    description:
+      - Where the backup of the backend would be, as in M(cornerstone.tfstate.tf_backend_backup). If the bucket does not
+        exist, the audit looks whether there is one, and then prints the command that restores it. Only the manifest is
+        read.
+      - If omitted, no backup is looked for.
+    type: str
+    version_added: 0.2.0
+  backup_region:
+    description:
+      - The region of the bucket in O(backup).
+      - If omitted, it is O(region).
+    type: str
+    version_added: 0.2.0
+  backup_account_id:
+    description:
+      - The 12 digits of the account that must own the bucket in O(backup).
+      - If omitted, it is the account of the credentials.
+    type: str
+    version_added: 0.2.0
   wait_timeout:
     description:
       - How many seconds reading may take, including retries.
@@ -221,6 +241,10 @@ findings:
       type: list
       elements: str
       sample: [S3.14, CKV_AWS_21]
+    runbook:
+      description: The URL of the page that says more. None, if there is none.
+      type: str
+      sample: https://github.com/cornerstone-tfstate/cornerstone.tfstate/blob/main/docs/runbooks/lost-table.md
     waived:
       description: The reason and the last day of the waiver. None, if it is not waived.
       type: dict
@@ -240,6 +264,17 @@ backend:
   type: dict
   sample: {name: us-east-1, region: us-east-1}
   contains:
+    backup:
+      description:
+        - Whether the bucket does not exist, and O(backup) has a backup. None if O(backup) could not be read.
+      type: bool
+      sample: true
+    had_states:
+      description:
+        - Whether a backup, or digests or locks in the table, show that the backend has had states.
+        - None if they could not be read, or if O(code) alone names the bucket.
+      type: bool
+      sample: true
     paths:
       description:
         - The states of default workspaces, for comparison with code. None if they were not looked at, if O(keys) leaves
@@ -291,6 +326,7 @@ code_known:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
@@ -307,12 +343,18 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
     Params,
     Resource,
+    TfstateError,
+    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
     KINDS,
     gathered,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    BACKUP_OPTIONS,
+    storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
@@ -355,6 +397,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     "runs_per_month": {"type": "int"},
+    **BACKUP_OPTIONS,
     **TUNING_OPTIONS,
     **CODE_OPTIONS,
 }
@@ -370,8 +413,13 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
     params = run.params
     tuning = tuning_of(params)
     expected = _expectations(params)
-    facts = params.get("facts") or _gathered(params, expected)
+    code, facts = code_of(params), params.get("facts") or _gathered(params, expected)
     try:
+        expected = replace(
+            expected,
+            has_backup=_has_backup(params, facts),
+            is_in_code=bool(layers_of(code, facts["bucket"]["name"])),
+        )
         found, backend = audit(facts, expected), summary(facts, expected)
         backend["cost"] = cost_in_use(facts, params.get("runs_per_month"))
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
@@ -380,7 +428,6 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
         raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
     if params.get("keys"):  # other states were not looked at
         backend["paths"] = None
-    code = code_of(params)
     found += _in_code(code, backend, params) if code else []
     findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": backend}
@@ -430,8 +477,18 @@ def _expectations(params: Params) -> Expectations:
         lock_mode,
         params.get("account_id"),
         _inventory(params),
-        {option: params.get(option) for option in CONNECTION_SPEC},
+        connection={option: params.get(option) for option in CONNECTION_SPEC},
     )
+
+
+def _has_backup(params: Params, facts: Mapping[str, Any]) -> bool | None:
+    """Whether there is a backup that is needed; None if it could not be read."""
+    if not params.get("backup") or facts["bucket"].get("exists") is not False:
+        return False
+    try:
+        return storage_of(params, no_op).manifest() is not None
+    except TfstateError:
+        return None
 
 
 def _inventory(params: Params) -> tuple[str, ...] | None:

@@ -45,6 +45,33 @@ def test_each_execution_finds_the_same_and_writes_nothing(
     assert relay.writes == []
 
 
+def test_a_backup_of_a_bucket_that_is_gone_is_looked_for(
+    params: dict[str, Any], emulator: RunningEmulator, relay: Relay, tmp_path: Path
+) -> None:
+    """In a folder and in another bucket. Whoever may not read it does not know."""
+    saved = params["bucket"]
+    asked = {**params, "name": "prod", "bucket": f"{saved}-gone", "code": None}
+
+    def audited(backup: str) -> tuple[bool | None, str]:
+        """Whether there is a backup, and the playbook that is printed, if any is."""
+        (result,) = through_core([Task("tf_backend_audit", {**asked, "backup": backup})])
+        (missing,) = [each for each in result["findings"] if each["id"] == "bucket.missing"]
+        return result["backend"]["backup"], command_of(missing["fix"]).name
+
+    places = {str(tmp_path / "saved"): tmp_path / "saved" / "backup.json", f"s3://{saved}/tf/prod": None}
+    for place, file in places.items():
+        assert audited(place) == (False, "bootstrap")
+        if file:
+            file.parent.mkdir()
+            file.write_text("{}")
+        else:
+            emulator.client("s3").put_object(Bucket=saved, Key="tf/prod/backup.json", Body=b"{}")
+        assert audited(place) == (True, "rebuild")
+    relay.on("GetObject", reply=error("AccessDenied", 403), times=9)
+    assert audited(f"s3://{saved}/tf/prod") == (None, "")
+    assert relay.writes == []
+
+
 def test_it_fails_where_it_is_told_to_and_tells_all_the_same(params: dict[str, Any]) -> None:
     (result,) = through_core([Task("tf_backend_audit", {**params, "fail_on": "critical"})])
     assert result["failed"] and result["msg"].startswith("critical: No state locking")

@@ -39,6 +39,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "bootstrap": ROLE_SPEC,
     "unlock": UNLOCK_SPEC,
     "restore_backup": RESTORE_SPEC,
+    "rebuild": RESTORE_SPEC,
     "audit": {},
     **{
         playbook: {name: entry.spec.get(name, {"type": "str"}) for name in taken_by(playbook)}

@@ -19,6 +19,7 @@ from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from .expectations import play
 from .findings import Finding, finding_of
+from .lost import recreation
 
 #: As returned by `settings.summary`.
 BackendSummary = Mapping[str, Any]
@@ -141,7 +142,8 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     """Compares a layer with the backend that has its bucket."""
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
-        fix = _play(backend, "bootstrap")
+        evidence = backend.get("had_states") or None
+        fix = recreation(backend["name"], backend.get("inventory", ()), backend.get("backup"), evidence)
         yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'

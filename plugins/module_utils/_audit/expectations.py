@@ -51,6 +51,10 @@ class Expectations:
     account_id: str | None = None
     #: The sources of its inventory; None if the backend is no host of an inventory.
     inventory: tuple[str, ...] | None = ()
+    #: Whether a backup was found, which is looked for if its bucket does not exist; None if it could not be read.
+    has_backup: bool | None = False
+    #: Whether code names its bucket.
+    is_in_code: bool = False
     #: The connection options by which it was reached.
     connection: Params = field(default_factory=dict)
 

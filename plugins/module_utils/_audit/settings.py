@@ -20,6 +20,7 @@ from .contents import digests, list_archived, locks, states
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
+from .lost import creation, had_states
 
 #: The most paths that are compared with code.
 MANY = 5000
@@ -45,20 +46,13 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
+        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", creation(facts, wanted))
     elif there.get("exists"):
         yield from _misplaced(resource, there, facts, wanted)
         yield from _unnamed_keys(resource, there, facts, params, wanted)
         for change in changes(resource, there, facts, params):
             detail = _difference(resource, change)
             yield finding_of(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
-
-
-def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
-    """With an empty bucket, clients create everything again, unless a digest prevents it."""
-    is_lost = resource is BUCKET and any(each.get("digest") for each in facts.get("digests") or ())
-    note = "stop pipelines before, and restore or rebuild the states of its digests next" if is_lost else ""
-    return wanted.play("bootstrap", note=note)
 
 
 def _convergence(change: Change, wanted: Expectations) -> str:
@@ -211,6 +205,8 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "region": facts["region"],
         "account_id": facts.get("account_id"),
         "lock_mode": wanted.lock_mode,
+        "backup": wanted.has_backup,
+        "had_states": had_states(facts, wanted),
         "bucket": {
             **{name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
             "owner_enforced": _owner_enforced(facts, wanted),

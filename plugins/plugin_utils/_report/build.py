@@ -17,6 +17,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     evaluate,
     finding_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import fix_with_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
@@ -66,20 +67,27 @@ def build_report(
         {**each["backend"], "tables": tables.get(each["backend"]["name"]), "inventory": inventory} for each in audits
     ]
     in_code = check_code(code, backends) if code else []
-    rows = [_audited_backend(each, code, in_code, tuning) for each in audits]
+    rows = [_audited_backend(each, code, in_code, tuning, inventory) for each in audits]
     others = evaluate([finding for name, finding in in_code if not name], "", tuning)
     return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
 
 
 def _audited_backend(
-    audit: Mapping[str, Any], code: CodeMap | None, in_code: Iterable[tuple[str, Finding]], tuning: Tuning
+    audit: Mapping[str, Any],
+    code: CodeMap | None,
+    in_code: Iterable[tuple[str, Finding]],
+    tuning: Tuning,
+    inventory: Sequence[str],
 ) -> AuditedBackend:
     backend = audit["backend"]
-    name = backend["name"]
+    name, layers = backend["name"], layers_of(code, backend["bucket"]["name"])
+    found = audit["findings"]
+    if layers:
+        found = [{**each, "fix": fix_with_code(each, backend, inventory)} for each in found]
     return AuditedBackend(
         {key: value for key, value in backend.items() if key not in ("paths", "others")},
-        (*audit["findings"], *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
-        layers_of(code, backend["bucket"]["name"]),
+        (*found, *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
+        layers,
     )
 
 

@@ -8,10 +8,11 @@ import json
 import shlex
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS, runbook_url
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import duration
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import (
     NO_ACCOUNT,
@@ -26,6 +27,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     reaches,
     waivers_of,
     worst,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import (
+    BY_HAND,
+    DECIDE,
+    MISSING,
+    fix_with_code,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
@@ -396,13 +403,55 @@ def test_the_states_of_many_digests_are_named_and_counted() -> None:
     assert (found.severity, found.resource) == ("critical", "state-us")
 
 
-def test_a_bucket_that_is_gone_is_filled_before_anybody_works_in_it() -> None:
-    gone = {"bucket": {"name": "state-us", "exists": False}}
-    (found,) = audit(facts(**gone, **digest("unknown")), US)
-    assert (found.id, command_of(found.fix).name) == ("bucket.missing", "bootstrap")
-    assert "restore or rebuild the states" in found.fix
-    (found,) = audit(facts(**gone), US)
-    assert "#" not in found.fix
+GONE = {"bucket": {"name": "state-us", "exists": False}}
+NO_TABLE = {"table": {"name": "locks-us", "exists": False}}
+SAVED, IN_CODE = {"has_backup": True}, {"is_in_code": True}
+BOOTSTRAP, REBUILD = ("bootstrap", {}), ("rebuild", {})
+#: What there is, what else is known, and the playbook that is printed for what is missing, or the words.
+LOST: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, dict[str, Any]] | str]] = {
+    "nothing of it": ({**GONE, **NO_TABLE}, {}, BOOTSTRAP),
+    "nothing of it, of a backend with lock files": ({**GONE, "table": None}, {}, BOOTSTRAP),
+    "no bucket and an empty table": (GONE, {}, BOOTSTRAP),
+    "no bucket, and digests": ({**GONE, **digest("unknown")}, {}, BY_HAND),
+    "no bucket, digests and a backup": ({**GONE, **digest("unknown")}, SAVED, REBUILD),
+    "no bucket, and a lock": ({**GONE, "locks": [LOCK]}, {}, BY_HAND),
+    "no bucket, and a table that was not read": ({**GONE, "digests": None}, {}, DECIDE),
+    "no bucket, and a backup that was not read": (GONE, {"has_backup": None}, DECIDE),
+    "no bucket, and code": (GONE, IN_CODE, DECIDE),
+    "no bucket, code and a backup": ({**GONE, **NO_TABLE}, {**IN_CODE, **SAVED}, REBUILD),
+    "nothing but a backup": ({**GONE, **NO_TABLE}, SAVED, REBUILD),
+    "nothing but code": ({**GONE, **NO_TABLE}, IN_CODE, DECIDE),
+    "no table, and no states": (NO_TABLE, {}, BOOTSTRAP),
+    "no table, and states": ({**NO_TABLE, **state()}, {}, ("rebuild", {"backup": "none"})),
+    "no table, and states that were not read": ({**NO_TABLE, "states": None}, {}, ("rebuild", {"backup": "none"})),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_no_empty_bucket_is_made_where_something_shows_that_there_were_states(case: str) -> None:
+    about, known, expected = LOST[case]
+    found = [each for each in audit(facts(**about), replace(US, **known)) if each.id in MISSING]
+    assert {each.severity for each in found} == {"critical"}
+    for each in found:
+        asked = command_of(each.fix)
+        assert (each.fix if isinstance(expected, str) else (asked.name, asked.given)) == expected
+        assert "bootstrap" not in each.fix or expected in (BOOTSTRAP, DECIDE)
+        assert each.runbook == runbook_url("lost-bucket" if each.id == "bucket.missing" else "lost-table")
+
+
+def test_code_that_only_the_report_reads_shows_that_there_were_states() -> None:
+    for more, fix in (({}, DECIDE), (SAVED, "ansible-playbook cornerstone.tfstate.rebuild -i x -l us-east-1")):
+        wanted = replace(US, inventory=("x",), **more)
+        (found,) = audit(facts(**GONE), wanted)
+        seen = summary(facts(**GONE), wanted)
+        assert fix_with_code(found.to_result(), seen, ["x"]).partition("  #")[0] == fix
+        assert fix_with_code({**found.to_result(), "id": "bucket.tags"}, seen, ["x"]) == found.fix
+
+
+def test_every_runbook_that_a_finding_names_is_there() -> None:
+    runbooks = {kind.runbook for kind in KINDS.values() if kind.runbook}
+    pages = {path.stem for path in (Path(__file__).parents[5] / "docs" / "runbooks").glob("*.md")}
+    assert runbooks <= pages
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -517,6 +566,7 @@ def test_a_missing_table_is_critical_and_mended_by_one_command() -> None:
         "why": KINDS["table.missing"].why,
         "fix": "ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1",
         "controls": [],
+        "runbook": runbook_url("lost-table"),
         "waived": None,
     }
 

@@ -14,6 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code im
     check_code,
     further_tables,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import BY_HAND, DECIDE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import UnreadableCode, code_map
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
@@ -179,7 +180,19 @@ def test_code_and_world_are_compared(case: str) -> None:
     about = check_code(code_map(files), backends)
     assert {(name, each.id) for name, each in about} == expected
     for _name, each in about:
-        assert each.detail and shlex.split(each.fix.replace("${EDITOR:-vi}", "vi"), comments=True)
+        is_told = each.fix.startswith("# ")
+        assert each.detail and (is_told or shlex.split(each.fix.replace("${EDITOR:-vi}", "vi"), comments=True))
+
+
+def test_a_bucket_that_code_expects_is_not_made_empty_but_restored() -> None:
+    gone = {"bucket": {"name": "state-us-east-1", "exists": False}}
+    for more, fix in (
+        ({"had_states": False}, DECIDE),
+        ({"had_states": True}, BY_HAND),
+        ({"had_states": True, "backup": True, "inventory": ["x"]}, "cornerstone.tfstate.rebuild -i x -l us-east-1"),
+    ):
+        ((_name, found),) = check_code(code_map([layer()]), [backend(**gone, **more)])
+        assert found.id == "code.bucket_missing" and fix in found.fix
 
 
 def test_layers_on_one_key_are_all_named() -> None:
