@@ -34,6 +34,8 @@ EVERYTHING = "*"
 MANY, PART = 2, 0.1
 #: The number of entries that a detail names.
 NAMED = 5
+#: For a lock whose holder may be at work.
+LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -45,9 +47,8 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield _under_a_lock_file(lock_file(path), wanted)
             continue
         if lock.get("is_wedged"):
-            seen = {"lock_id": lock_name(lock["fingerprint"].strip('"'))} if lock.get("fingerprint") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
-            yield finding_of("lock.wedged", where, detail, wanted.release(path, **seen))
+            yield finding_of("lock.wedged", where, detail, wanted.show_lock(path))
             continue
         if _is_of_moved_state(lock, facts):
             yield finding_of(
@@ -59,11 +60,12 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         by = f"{shortened(who)}, {shortened(operation)}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
         if age_s is None and lock.get("is_wedged") is False:
-            yield finding_of("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+            yield finding_of("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.show_lock(path))
         elif age_s is not None and age_s > wanted.stale_lock_s:
             yield finding_of("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
-            yield finding_of("lock.not_canonical", where, f"Held by {by}.", release)
+            held = "" if age_s is None else f" for {duration(age_s)}"
+            yield finding_of("lock.not_canonical", where, f"Held{held} by {by}.", LEAVE_IT)
     yield from _half_moved_states(facts, wanted)
     for path in facts.get("orphan_lock_files") or ():
         yield finding_of(

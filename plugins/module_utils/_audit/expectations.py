@@ -18,6 +18,9 @@ NO_HOST = "# No command is printed: set name to the inventory host of the backen
 #: Printed instead of a command of the AWS CLI.
 NO_ACCOUNT = "# No command is printed: the account of the backend is not known. Declare account_id, and audit again"
 
+#: Before a lock is released. Its client would go on writing without it.
+ASK = "Ask first: is the holder still at work?"
+
 
 def play(
     host: str, inventory: Sequence[str] | None, playbook: str, *more: str, note: str = "", **variables: Any
@@ -63,7 +66,11 @@ class Expectations:
         return play(self.name, self.inventory, playbook, *more, note=note, **variables)
 
     def release(self, path: str, **which: str) -> str:
-        return self.play_on("unlock", path, **which)
+        return self.play_on("unlock", path, note=ASK, **which)
+
+    def show_lock(self, path: str) -> str:
+        """Releases nothing."""
+        return self.play_on("unlock", path, note=f"this shows the lock, and the lock_id that releases it. {ASK}")
 
     def play_on(self, playbook: str, path: str, *more: str, note: str = "", **variables: Any) -> str:
         """The command for a playbook about one state."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS, runbook_url
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import duration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import LEAVE_IT, duration
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import (
+    ASK,
     NO_ACCOUNT,
     NO_HOST,
     Expectations,
@@ -339,8 +340,7 @@ VERSIONS = [
 BROKEN = state(problem="it is empty")
 MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
-    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
-    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
+    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {}),
     "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
     "a digest that does not fit": (digest("mismatch"), "repair_digest", {}),
     "an orphan digest": ({**digest("orphan"), **state(path="b")}, "restore_backup", {"keys": [A]}),
@@ -379,6 +379,28 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
     for each in commands:
         assert (each.name, {**each.given, **given}) == (name, each.given)
         assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+HELD: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "an old lock": ({"age_s": 14401}, "lock.stale", True),
+    "an old lock in an unusual form": ({"age_s": 14401, "is_canonical": False}, "lock.stale", True),
+    "a young lock in an unusual form": ({"age_s": 60, "is_canonical": False}, "lock.not_canonical", False),
+    "a note of somebody": ({"is_wedged": True, "fingerprint": "e3b0"}, "lock.wedged", False),
+    "a lock of unknown age": ({"age_s": None}, "lock.unknown_age", False),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_only_a_lock_whose_age_and_holder_are_known_is_released_after_a_question(case: str) -> None:
+    more, id, is_released = HELD[case]
+    (found,) = audit(facts(locks=[{**LOCK, **more}]), US)
+    given = command_of(found.fix).given or {}
+    assert found.id == id and ("lock_id" in given or "older_than" in given) is is_released
+    assert found.fix == LEAVE_IT or found.fix.endswith(ASK)
+    if is_released:
+        assert found.detail == "Held for 4 h 0 min by ana@laptop, OperationTypeApply."
+    if id == "lock.not_canonical":
+        assert (found.fix, found.detail) == (LEAVE_IT, "Held for 0 h 1 min by ana@laptop, OperationTypeApply.")
 
 
 @pytest.mark.parametrize("store", ["file", "table"])
@@ -641,7 +663,7 @@ def test_what_somebody_wrote_at_length_is_shortened(long: dict[str, Any]) -> Non
 def test_a_hostile_path_stays_one_argument() -> None:
     lock = {**LOCK, "age_s": 90_000, "path": "a'; rm -rf ~ #\n$(reboot)"}
     (found,) = audit(facts(locks=[lock]), US)
-    words = shlex.split(found.fix)
+    words = shlex.split(found.fix, comments=True)
     assert words[:5] == ["ansible-playbook", "cornerstone.tfstate.unlock", "-l", "us-east-1", "-e"] and len(words) == 6
 
 

@@ -312,8 +312,11 @@ def test_usual_keys_are_printed_as_they_are_and_others_encoded() -> None:
     us = Expectations("us-east-1")
     begin = "ansible-playbook cornerstone.tfstate.unlock -l us-east-1 -e "
     usual = "env:/qa/network ~1/büro@x,y.tfstate"
-    assert us.release(usual) == begin + '\'{"key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
-    assert us.release("a/{{ x }}") == begin + '\'{"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": true}\''
+    assert us.release(usual).partition("  #")[0] == begin + '\'{"key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
+    assert (
+        us.release("a/{{ x }}").partition("  #")[0]
+        == begin + '\'{"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": true}\''
+    )
 
 
 @with_any(st.text(alphabet=st.characters(codec="utf-8")))
