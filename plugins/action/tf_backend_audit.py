@@ -12,11 +12,16 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import 
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_audit
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import options_of
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.inventory_sources import inventory_sources
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 
 
 class ActionModule(RoleModuleAction):
     MODULE = tf_backend_audit.MODULE
+
+    def arguments(self) -> dict[str, Any]:
+        sources = inventory_sources(self.task_vars)
+        return {**({"inventory": sources} if sources else {}), **super().arguments()}
 
     def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
         return super().uses_role_variables(given) and not given.get("facts")

@@ -36,6 +36,7 @@ from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit im
     MODULE,
 )
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.inventory_sources import inventory_sources
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import ModuleDefaults
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import (
     audit_of,
@@ -72,13 +73,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "failed": True, "msg": printable(error)}
 
     def _report(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        tuning, code = tuning_of(params), code_of(params)
+        tuning, code, inventory = tuning_of(params), code_of(params), inventory_sources(known)
         hosts = {host: known["hostvars"][host] for host in known["ansible_play_hosts_all"]}
-        audits = [audit_of(host, facts, tuning) for host, facts in hosts.items()]
+        audits = [audit_of(host, facts, tuning, inventory) for host, facts in hosts.items()]
         backends = [each["backend"] for each in audits]
         names = further_tables(code, backends) if code else {}
         tables = {each["name"]: self._tables(hosts.get(each["name"]), each, names) for each in backends}
-        report = build_report(audits, code, tables, tuning)
+        report = build_report(audits, code, tables, tuning, inventory)
         directory = params.get("directory")
         files = files_of(report, expanded(directory).absolute()) if directory else {}
         check_mode = bool(self._task.check_mode)

@@ -40,9 +40,17 @@ attributes:
 options:
   name:
     description:
-      - What the inventory calls the backend. It stands in commands and is what waivers name.
-      - Not given, it is the host, where the backend is that of the role's variables, or else the region.
+      - The inventory host of the backend. It is in the commands that are printed, and waivers name it.
+      - If omitted, it is the host whose variables describe the backend. For another O(bucket) it is the region, and no
+        playbook is printed, as it could reach another backend.
     type: str
+  inventory:
+    description:
+      - The inventory sources that the commands name with C(-i).
+      - If omitted, they are those of this run of Ansible, relative to the current folder if they are below it.
+    type: list
+    elements: str
+    version_added: 0.2.0
   bucket:
     description:
       - The state bucket.
@@ -108,6 +116,26 @@ options:
       - Not given, as often as in the last 30 days, by the versions of lock files and states in them. Where versions do
         not stay for so long, or V(usage) is not gathered, it is unknown.
     type: int
+  backup:
+    description:
+      - Where the backup of the backend would be, as in M(cornerstone.tfstate.tf_backend_backup). If the bucket does not
+        exist, the audit looks whether there is one, and then prints the command that restores it. Only the manifest is
+        read.
+      - If omitted, no backup is looked for.
+    type: str
+    version_added: 0.2.0
+  backup_region:
+    description:
+      - The region of the bucket in O(backup).
+      - If omitted, it is O(region).
+    type: str
+    version_added: 0.2.0
+  backup_account_id:
+    description:
+      - The 12 digits of the account that must own the bucket in O(backup).
+      - If omitted, it is the account of the credentials.
+    type: str
+    version_added: 0.2.0
   wait_timeout:
     description:
       - How many seconds reading may take, including retries.
@@ -130,6 +158,7 @@ seealso:
 EXAMPLES = r"""
 - name: Audit one backend
   cornerstone.tfstate.tf_backend_audit:
+    name: us-east-1
     region: us-east-1
     bucket: usest1-terraform-state-ezra
     table: terraform-locks-us-east-1
@@ -201,14 +230,21 @@ findings:
       type: str
       sample: Clients that name the table cannot lock, so every plan and apply fails.
     fix:
-      description: The command that mends it, for a POSIX shell.
+      description:
+        - The command that mends it, for a POSIX shell. A playbook runs over the host of the backend, and a command of
+          the AWS CLI only if its credentials are of the account of the backend.
+        - A text that begins with C(#) says what you have to do by hand.
       type: str
-      sample: ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1
+      sample: ansible-playbook cornerstone.tfstate.bootstrap -i inventories/mine -l us-east-1
     controls:
       description: Who else asks for it, as ids of AWS Security Hub, the CIS AWS Foundations Benchmark, and Checkov.
       type: list
       elements: str
       sample: [S3.14, CKV_AWS_21]
+    runbook:
+      description: The URL of the page that says more. None, if there is none.
+      type: str
+      sample: https://github.com/cornerstone-tfstate/cornerstone.tfstate/blob/main/docs/runbooks/lost-table.md
     waived:
       description: The reason and the last day of the waiver. None, if it is not waived.
       type: dict
@@ -228,6 +264,17 @@ backend:
   type: dict
   sample: {name: us-east-1, region: us-east-1}
   contains:
+    backup:
+      description:
+        - Whether the bucket does not exist, and O(backup) has a backup. None if O(backup) could not be read.
+      type: bool
+      sample: true
+    had_states:
+      description:
+        - Whether a backup, or digests or locks in the table, show that the backend has had states.
+        - None if they could not be read, or if O(code) alone names the bucket.
+      type: bool
+      sample: true
     paths:
       description:
         - The states of default workspaces, for comparison with code. None if they were not looked at, if O(keys) leaves
@@ -279,6 +326,7 @@ code_known:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
@@ -295,12 +343,18 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
     Params,
     Resource,
+    TfstateError,
+    no_op,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
     KINDS,
     gathered,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
+    BACKUP_OPTIONS,
+    storage_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
@@ -309,6 +363,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
+    CONNECTION_SPEC,
     ModuleEntry,
     ModuleRun,
     argument_spec,
@@ -326,10 +381,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tunin
     tuning_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CHECKOUT, CodeMap
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "name": {},
+    "inventory": {"type": "list", "elements": "str"},
     **BACKEND_OPTIONS,
     "bucket": {},
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
@@ -341,6 +397,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     "runs_per_month": {"type": "int"},
+    **BACKUP_OPTIONS,
     **TUNING_OPTIONS,
     **CODE_OPTIONS,
 }
@@ -356,8 +413,13 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
     params = run.params
     tuning = tuning_of(params)
     expected = _expectations(params)
-    facts = params.get("facts") or _gathered(params, expected)
+    code, facts = code_of(params), params.get("facts") or _gathered(params, expected)
     try:
+        expected = replace(
+            expected,
+            has_backup=_has_backup(params, facts),
+            is_in_code=bool(layers_of(code, facts["bucket"]["name"])),
+        )
         found, backend = audit(facts, expected), summary(facts, expected)
         backend["cost"] = cost_in_use(facts, params.get("runs_per_month"))
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
@@ -366,7 +428,6 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
         raise Invalid(f"facts is no result of tf_backend_info ({type(problem).__name__}: {problem})") from problem
     if params.get("keys"):  # other states were not looked at
         backend["paths"] = None
-    code = code_of(params)
     found += _in_code(code, backend, params) if code else []
     findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": backend}
@@ -382,13 +443,18 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
     tables = tables_there(params, sorted(names), backend["account_id"])
     # Nobody says whether all states are among the facts that somebody gathered.
     paths = None if params.get("facts") else backend["paths"]
-    about = check_code(code, [{**backend, "tables": tables, "paths": paths}])
+    about = check_code(code, [{**backend, "tables": tables, "paths": paths, "inventory": _inventory(params)}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 
 def layers_of(code: CodeMap | None, bucket: str) -> int | None:
     """How many layers use the bucket; None if no code was read."""
-    return None if code is None else sum(layer.arguments.get("bucket") == bucket for layer in code.layers)
+    if code is None:
+        return None
+    using = [layer for layer in code.layers if layer.arguments.get("bucket") == bucket]
+    declared = {layer.directory for layer in using if layer.source != CHECKOUT}
+    # A checkout is no further layer beside the code that it was initialised from.
+    return sum(layer.source != CHECKOUT or layer.directory not in declared for layer in using)
 
 
 def _expectations(params: Params) -> Expectations:
@@ -408,7 +474,31 @@ def _expectations(params: Params) -> Expectations:
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
     lock_mode = params.get("lock_mode") or ("both" if params.get("table") or facts.get("table") else "lockfile")
     stale_lock_s = params["stale_lock_minutes"] * 60
-    return Expectations(name, options["bucket"], options["table"], stale_lock_s, lock_mode, params.get("account_id"))
+    return Expectations(
+        name,
+        options["bucket"],
+        options["table"],
+        stale_lock_s,
+        lock_mode,
+        params.get("account_id"),
+        _inventory(params),
+        connection={option: params.get(option) for option in CONNECTION_SPEC},
+    )
+
+
+def _has_backup(params: Params, facts: Mapping[str, Any]) -> bool | None:
+    """Whether there is a backup that is needed; None if it could not be read."""
+    if not params.get("backup") or facts["bucket"].get("exists") is not False:
+        return False
+    try:
+        return storage_of(params, no_op).manifest() is not None
+    except TfstateError:
+        return None
+
+
+def _inventory(params: Params) -> tuple[str, ...] | None:
+    """Where commands find the backend; without a name, in no inventory."""
+    return tuple(params.get("inventory") or ()) if params.get("name") else None
 
 
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:

@@ -87,7 +87,7 @@ def test_a_lock_is_seen_while_terraform_applies_and_released_once_it_was_killed(
     assert lock(backend, key, "released", lock_id="another")["failed"]
     assert becomes_true(lambda: len(stale(backend, key)) == len(seen))
     (fix,) = {each["fix"] for each in stale(backend, key)}
-    released = backend.project.play(*shlex.split(fix)[1:])
+    released = backend.project.play(*shlex.split(fix, comments=True)[1:])
     assert released.code == 0, released.output
     assert (backend.lock_infos(key), stale(backend, key)) == ([], [])
     succeeded(workspace.apply())
@@ -103,7 +103,7 @@ def test_a_hostile_lock_is_released_by_the_command_that_is_printed_and_runs_noth
     backend.s3.put_object(Bucket=backend.bucket, Key=f"{key}.tflock", Body=json.dumps(info).encode())
     assert becomes_true(lambda: bool(stale(backend, "a/*")))
     (fix,) = {each["fix"] for each in stale(backend, "a/*")}
-    released = backend.project.play(*shlex.split(fix)[1:])
+    released = backend.project.play(*shlex.split(fix, comments=True)[1:])
     assert released.code == 0 and "changed=1" in released.output, released.output
     assert (backend.lock_infos(key), stale(backend, "a/*"), ran.exists()) == ([], [], False)
 

@@ -45,6 +45,33 @@ def test_each_execution_finds_the_same_and_writes_nothing(
     assert relay.writes == []
 
 
+def test_a_backup_of_a_bucket_that_is_gone_is_looked_for(
+    params: dict[str, Any], emulator: RunningEmulator, relay: Relay, tmp_path: Path
+) -> None:
+    """In a folder and in another bucket. Whoever may not read it does not know."""
+    saved = params["bucket"]
+    asked = {**params, "name": "prod", "bucket": f"{saved}-gone", "code": None}
+
+    def audited(backup: str) -> tuple[bool | None, str]:
+        """Whether there is a backup, and the playbook that is printed, if any is."""
+        (result,) = through_core([Task("tf_backend_audit", {**asked, "backup": backup})])
+        (missing,) = [each for each in result["findings"] if each["id"] == "bucket.missing"]
+        return result["backend"]["backup"], command_of(missing["fix"]).name
+
+    places = {str(tmp_path / "saved"): tmp_path / "saved" / "backup.json", f"s3://{saved}/tf/prod": None}
+    for place, file in places.items():
+        assert audited(place) == (False, "bootstrap")
+        if file:
+            file.parent.mkdir()
+            file.write_text("{}")
+        else:
+            emulator.client("s3").put_object(Bucket=saved, Key="tf/prod/backup.json", Body=b"{}")
+        assert audited(place) == (True, "rebuild")
+    relay.on("GetObject", reply=error("AccessDenied", 403), times=9)
+    assert audited(f"s3://{saved}/tf/prod") == (None, "")
+    assert relay.writes == []
+
+
 def test_it_fails_where_it_is_told_to_and_tells_all_the_same(params: dict[str, Any]) -> None:
     (result,) = through_core([Task("tf_backend_audit", {**params, "fail_on": "critical"})])
     assert result["failed"] and result["msg"].startswith("critical: No state locking")
@@ -57,7 +84,8 @@ def test_what_was_gathered_before_is_not_gathered_again(params: dict[str, Any], 
     (info,) = through_core([Task("tf_backend_info", {**asked, **gather})])
     (live,) = through_core([Task("tf_backend_audit", {**asked, "runs_per_month": 5})])
     relay.calls.clear()
-    (again,) = through_core([Task("tf_backend_audit", {"facts": info["backend"], "runs_per_month": 5})])
+    given = {**params_of_the_connection(params), "facts": info["backend"], "runs_per_month": 5}
+    (again,) = through_core([Task("tf_backend_audit", given)])
     assert (again["findings"], again["backend"], relay.calls) == (live["findings"], live["backend"], [])
     assert (live["backend"]["cost"]["unknown"], live["backend"]["cost"]["runs_per_month"]) == ([], 5)
 
@@ -153,7 +181,7 @@ def troubled(params: dict[str, Any], emulator: RunningEmulator, tmp_path: Path) 
         for suffix, item in items.items():
             if item is not None:
                 dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}{suffix}"}, **item})
-    asked = {"gather": ["settings", "states", "versions", "locks", "digests"]}
+    asked = {"name": "here", "gather": ["settings", "states", "versions", "locks", "digests"]}
     return {**{name: value for name, value in params.items() if name != "code"}, **asked}
 
 
@@ -175,14 +203,18 @@ def params_of_the_connection(params: dict[str, Any]) -> dict[str, Any]:
 def task_of(command: Command, params: dict[str, Any], home: Path) -> Task:
     """The module that a printed command enters."""
     connection = params_of_the_connection(params)
-    if command.program == "ansible":
-        return Task(command.name, {**command.given, **connection})
-    if command.name == "unlock":
-        backend = {"bucket": params["bucket"], "table": params["table"], "state": "released"}
-        return Task("tf_state_lock", {**command.given, **backend, **connection})
-    if command.name == "restore_backup":
-        backend = {"bucket": params["bucket"], "table": params["table"], "backup": str(home / "backup")}
-        return Task("tf_backend_restore", {**command.given, **backend, **connection})
+    version = {"state": "restored" if "version_id" in (command.given or {}) else "undeleted"}
+    entered: dict[str, tuple[str, dict[str, Any]]] = {
+        "unlock": ("tf_state_lock", {"state": "released"}),
+        "restore_backup": ("tf_backend_restore", {"backup": str(home / "backup")}),
+        "repair_digest": ("tf_state_digest", {}),
+        "restore_version": ("tf_state_version", version),
+        "info": ("tf_backend_info", {}),
+    }
+    if command.name in entered:
+        module, more = entered[command.name]
+        backend = {"bucket": params["bucket"], "table": params["table"]}
+        return Task(module, {**command.given, **backend, **more, **connection})
     options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
     return Task("tf_state_bucket", {"name": params["bucket"], "probe_lock_files": True, **options, **connection})
 
@@ -202,10 +234,10 @@ def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any], tm
     found = {(each["id"], each["resource"].partition(" (")[0]) for each in before["findings"]}
     assert found >= {(path.partition(",")[0], path) for path in TROUBLE} | {("bucket.lifecycle", troubled["bucket"])}
     last = ("bucket.lifecycle", "bucket.mfa_delete")  # the first mends the second
-    commands = dict.fromkeys(each["fix"] for each in before["findings"] if each["id"] not in last)
+    commands = dict.fromkeys(each["fix"] for each in before["findings"] if each["id"] not in (*last, "lock.wedged"))
     (lifecycle,) = [each["fix"] for each in before["findings"] if each["id"] == "bucket.lifecycle"]
     for fix in [*commands, lifecycle]:
         (result,) = through_core([task_of(command_of(fix), troubled, tmp_path)])
         assert not result.get("failed"), (fix, result["msg"])
     (after,) = through_core([Task("tf_backend_audit", troubled)])
-    assert after["findings"] == []
+    assert {each["id"] for each in after["findings"]} == {"lock.wedged"}, "whoever wrote them has to be asked first"

@@ -7,14 +7,27 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import ROLE_SPEC
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.variable_names import EXTRA_VARIABLES
 
 from tests.integration.module_runs import ENTRIES
 
 COLLECTION = "cornerstone.tfstate"
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+
+
+def taken_by(playbook: str) -> list[str]:
+    """The extra variables that a playbook takes."""
+    (play,) = yaml.safe_load((PLAYBOOKS / f"{playbook}.yml").read_text())
+    taken: list[str] = play["vars"][EXTRA_VARIABLES]
+    return taken
+
+
 #: What playbooks/unlock.yml takes.
 UNLOCK_SPEC = {
     **{name: {"type": "str", "required": name == "key"} for name in ("key", "workspace", "lock_id", "older_than")},
@@ -26,35 +39,50 @@ SPECS: dict[str, dict[str, Any]] = {
     "bootstrap": ROLE_SPEC,
     "unlock": UNLOCK_SPEC,
     "restore_backup": RESTORE_SPEC,
+    "rebuild": RESTORE_SPEC,
     "audit": {},
+    **{
+        playbook: {name: entry.spec.get(name, {"type": "str"}) for name in taken_by(playbook)}
+        for playbook, entry in (
+            ("info", ENTRIES["tf_backend_info"]),
+            ("lock", ENTRIES["tf_state_lock"]),
+            ("repair_digest", ENTRIES["tf_state_digest"]),
+            ("restore_version", ENTRIES["tf_state_version"]),
+        )
+    },
 }
 
 
 @dataclass(frozen=True)
 class Command:
-    """A module or a playbook of ours, and what it is given; `program` alone is somebody else's."""
+    """A playbook of ours, and what it is given; `program` alone is somebody else's."""
 
     program: str
     name: str = ""
     given: Any = None
+    #: The sources of the inventory, and the host.
+    inventory: tuple[str, ...] = ()
+    host: str = ""
+    #: All words, of the command that follows the proof of the account.
+    words: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
         """What our own arguments are not."""
         if not self.name:
             return []
-        spec = ENTRIES[self.name].spec if self.program == "ansible" else SPECS[self.name]
-        return list(ArgumentSpecValidator(spec).validate(self.given).error_messages)
+        return list(ArgumentSpecValidator(SPECS[self.name]).validate(self.given).error_messages)
 
 
 def command_of(fix: str) -> Command:
     words = shlex.split(fix.replace("${EDITOR:-vi}", "vi"), comments=True) or [""]
-    if words[0] == "ansible":
-        where, module, is_json = words[1:3] == ["localhost", "-m"], words[3], words[4] == "-a"
-        assert where and is_json and len(words) == 6, fix
-        return Command("ansible", module.removeprefix(f"{COLLECTION}."), json.loads(words[5]))
-    if words[0] == "ansible-playbook":
-        variables = json.loads(words[words.index("-e") + 1]) if "-e" in words else {}
-        assert words[2] == "-l", fix
-        return Command("ansible-playbook", words[1].removeprefix(f"{COLLECTION}."), variables)
-    return Command(words[0])
+    if "&&" in words:
+        proof, words = words[: words.index("&&")], words[words.index("&&") + 1 :]
+        assert proof[:3] == ["aws", "sts", "get-caller-identity"] and proof[-4:-1] == ["|", "grep", "-x"], fix
+    assert words[0] != "ansible", fix
+    if words[0] != "ansible-playbook":
+        return Command(words[0], words=tuple(words))
+    variables = json.loads(words[words.index("-e") + 1]) if "-e" in words else {}
+    sources = [words[place + 1] for place, word in enumerate(words) if word == "-i"]
+    host, name = words[words.index("-l") + 1], words[1].removeprefix(f"{COLLECTION}.")
+    return Command("ansible-playbook", name, variables, tuple(sources), host, tuple(words))

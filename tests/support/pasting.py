@@ -26,7 +26,8 @@ except ImportError:  # before ansible-core 2.19 all text is trusted
 #: A shell that forks for none of them pastes a thousand commands in a moment.
 STUBS = """called() { printf '%s\\0' "$@" >> ../calls; printf '\\0' >> ../calls; }
 ansible() { called ansible "$@"; }
-aws() { called aws "$@"; }
+aws() { called aws "$@"; case "$*" in *"--query Account"*) echo 111122223333;; esac; }
+grep() { read -r line; [ "$1 $line" = "-x $2" ]; }
 terraform() { called terraform "$@"; }
 vi() { called vi "$@"; }
 alias ansible-playbook='called ansible-playbook' ansible-inventory='called ansible-inventory'

@@ -1,12 +1,18 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""All kinds of findings about a backend and the code that uses it: severity, title, reason, controls."""
+"""All kinds of findings about a backend and the code that uses it: severity, title, reason, controls, runbook."""
 
 from __future__ import annotations
 
 from .._bucket import BUCKET, mfa_delete
 from .._core.model import Facet, FindingKind, Resource, facet_of
 from .._table import TABLE, time_to_live
+
+RUNBOOKS = "https://github.com/cornerstone-tfstate/cornerstone.tfstate/blob/main/docs/runbooks"
+
+
+def runbook_url(name: str) -> str:
+    return f"{RUNBOOKS}/{name}.md"
 
 
 def _of_facets(resource: Resource, *others: Facet) -> dict[str, FindingKind]:
@@ -19,7 +25,10 @@ KINDS: dict[str, FindingKind] = {
     **_of_facets(BUCKET, facet_of(mfa_delete)),
     **_of_facets(TABLE, facet_of(time_to_live)),
     "bucket.missing": FindingKind(
-        "critical", "The state bucket does not exist", "There is nowhere to keep the state: Terraform cannot even init."
+        "critical",
+        "The state bucket does not exist",
+        "There is nowhere to keep the state: Terraform cannot even init.",
+        runbook="lost-bucket",
     ),
     "bucket.region": FindingKind(
         "high", "The bucket lies in another region", "Clients are told a region, and fail when it is not the bucket's."
@@ -73,6 +82,7 @@ KINDS: dict[str, FindingKind] = {
         "No state locking: the lock table does not exist",
         "Clients that name the table cannot lock, so every plan and apply fails, and with -lock=false two people "
         "overwrite each other's state.",
+        runbook="lost-table",
     ),
     "table.key": FindingKind(
         "critical", "The table is no lock table", "Its key is not LockID, a string: no client can take a lock in it."
@@ -86,16 +96,19 @@ KINDS: dict[str, FindingKind] = {
         "high",
         "A lock cannot be read",
         "Neither waiting nor force-unlock gets past it: every plan and apply of this state fails until it is removed.",
+        runbook="stuck-lock",
     ),
     "lock.stale": FindingKind(
         "high",
         "A lock is held for very long",
         "Locks never expire. A client that was killed leaves its lock behind, and nobody else can apply.",
+        runbook="stuck-lock",
     ),
     "lock.unknown_age": FindingKind(
         "medium",
         "A lock does not say since when it is held",
         "Nobody can tell whether its holder is still at work. older_than does not release it, and lock_id does.",
+        runbook="stuck-lock",
     ),
     "lock.moved_state": FindingKind(
         "info",
@@ -108,42 +121,58 @@ KINDS: dict[str, FindingKind] = {
         "Clients that lock in the other store get in, and work with a state that nobody else sees.",
     ),
     "lock.not_canonical": FindingKind(
-        "low", "A lock is written in an unusual form", "OpenTofu cannot release a lock that differs from its own JSON."
+        "low",
+        "A lock is written in an unusual form",
+        "OpenTofu cannot release a lock that differs from its own JSON.",
+        runbook="stuck-lock",
     ),
     "lock.orphan_file": FindingKind(
-        "low", "A lock file has no state", "It stays until somebody removes it, and blocks the first apply of that key."
+        "low",
+        "A lock file has no state",
+        "It stays until somebody removes it, and blocks the first apply of that key.",
+        runbook="stuck-lock",
     ),
     "digest.mismatch": FindingKind(
         "high",
         "A digest does not match its state",
         'Every client fails with "state data in S3 does not have the expected content": the state was written past '
         "the table, or half.",
+        runbook="digest-mismatch",
     ),
     "digest.deleted": FindingKind(
         "high",
         "A state was deleted, and its digest is still there",
         "Terraform refuses to work on it. If the digest went too, it would plan to create everything again.",
+        runbook="deleted-state",
     ),
     "digest.states_lost": FindingKind(
         "critical",
         "The states of the digests in the lock table are gone",
         "The bucket was emptied, or deleted and created again. Their digests are all that keeps clients from creating "
         "everything again: restore or rebuild the states first.",
+        runbook="lost-bucket",
     ),
     "digest.orphan": FindingKind(
         "high",
         "A digest has no state",
         "If the state was lost, its digest is all that keeps clients from creating everything again: restore or "
         "rebuild the state first. If it was deleted on purpose, its digest does no harm until the key is used again.",
+        runbook="lost-bucket",
     ),
     "digest.malformed": FindingKind(
-        "low", "A digest cannot be read", "Clients ignore it without a word: the state is not checked."
+        "low",
+        "A digest cannot be read",
+        "Clients ignore it without a word: the state is not checked.",
+        runbook="digest-mismatch",
     ),
     "digest.missing": FindingKind(
         "info", "A state has no digest", "It is not checked until a client that uses the table writes it."
     ),
     "state.unreadable": FindingKind(
-        "high", "A state cannot be read", "What no client can parse, none can plan on. An older version may be whole."
+        "high",
+        "A state cannot be read",
+        "What no client can parse, none can plan on. An older version may be whole.",
+        runbook="overwritten-state",
     ),
     "state.archived": FindingKind(
         "high",
@@ -158,7 +187,10 @@ KINDS: dict[str, FindingKind] = {
         "write. Who deletes lock files deletes a state.",
     ),
     "state.deleted": FindingKind(
-        "info", "A state was deleted", "If nobody meant to, it can be had back while its versions last."
+        "info",
+        "A state was deleted",
+        "If nobody meant to, it can be had back while its versions last.",
+        runbook="deleted-state",
     ),
     "code.missing": FindingKind(
         "medium",
@@ -166,7 +198,10 @@ KINDS: dict[str, FindingKind] = {
         "Either the backend is not used, or its code is elsewhere.",
     ),
     "code.bucket_missing": FindingKind(
-        "critical", "Code expects a bucket that does not exist", "Init fails with: S3 bucket does not exist."
+        "critical",
+        "Code expects a bucket that does not exist",
+        "Init fails with: S3 bucket does not exist.",
+        runbook="lost-bucket",
     ),
     "code.table_missing": FindingKind(
         "critical", "Code expects a lock table that does not exist", "Every plan and apply fails: it gets no lock."

@@ -17,7 +17,9 @@ from .._core.commands import command, edit, in_note
 from .._terraform.code_layer import COMMAND_LINE, describe, listed
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
+from .expectations import play
 from .findings import Finding, finding_of
+from .lost import recreation
 
 #: As returned by `settings.summary`.
 BackendSummary = Mapping[str, Any]
@@ -59,7 +61,7 @@ def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]
     for layer in code.layers:
         backend = named.get(layer.arguments.get("bucket"))
         name = backend["name"] if backend else ""
-        about += [(name, each) for each in _of_layer(layer)]
+        about += [(name, each) for each in _of_layer(layer, backend)]
         about += [(name, each) for each in (_against(layer, backend, backends) if backend else _elsewhere(layer))]
     about += [("", each) for each in _unknown(code, backends)]
     about += [(_name_of(named, layers), each) for layers, each in _between(code.layers, named)]
@@ -89,9 +91,13 @@ def _unreadable(path: str, reason: str) -> Finding:
 
 
 def _without_code(backend: BackendSummary) -> Finding:
-    fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"], note="writes backend.tf")
+    fix = _play(backend, "bootstrap", note="writes backend.tf")
     detail = "None of the backends in the code that was read names this bucket, and none is unknown."
     return finding_of("code.missing", backend["bucket"]["name"], detail, fix)
+
+
+def _play(backend: BackendSummary, playbook: str, note: str = "") -> str:
+    return play(backend["name"], backend.get("inventory", ()), playbook, note=note)
 
 
 def _elsewhere(layer: Layer) -> Iterator[Finding]:
@@ -101,13 +107,13 @@ def _elsewhere(layer: Layer) -> Iterator[Finding]:
         yield finding_of("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
 
 
-def _of_layer(layer: Layer) -> Iterator[Finding]:
+def _of_layer(layer: Layer, backend: BackendSummary | None) -> Iterator[Finding]:
     if layer.lock_mode == "none":
-        note = "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
+        note = _locking(backend) if backend else "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
         detail = "It has neither use_lockfile nor dynamodb_table."
         yield finding_of("code.no_locking", layer.path, detail, _edit(layer, note))
     for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
-        used = sorted(layer.given & names)
+        used = sorted((layer.given & names) - _needed(backend))
         # A checkout uses what the code says, which has its own finding.
         if used and layer.source != CHECKOUT:
             note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
@@ -121,8 +127,28 @@ def _of_layer(layer: Layer) -> Iterator[Finding]:
         yield finding_of("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
 
 
+def _needed(backend: BackendSummary | None) -> set[str]:
+    """The deprecated arguments without which clients would not lock as the backend's do."""
+    in_table = backend and backend["table"] and backend["lock_mode"] in ("dynamodb", "both")
+    return {"dynamodb_table", "endpoints.dynamodb", "dynamodb_endpoint"} if in_table else set()
+
+
+def _locking(backend: BackendSummary) -> str:
+    """The arguments of the lock mode of the backend."""
+    table = f'dynamodb_table = "{in_note((backend["table"] or {}).get("name"))}"'
+    return {
+        "dynamodb": f"{table} alone",
+        "lockfile": "use_lockfile = true alone",
+        "both": f"{table}, use_lockfile = true",
+    }[backend["lock_mode"]]
+
+
 def _edit(layer: Layer, note: str) -> str:
-    """Generated code has to be changed in its source: an edit would be lost."""
+    """Generated code has to be changed in its source: an edit would be lost. A checkout is what its init wrote."""
+    if layer.source == CHECKOUT:
+        folder = [f"-chdir={layer.directory}"] if layer.directory else []
+        note = f"with the backend configuration of its code, which needs: {note}"
+        return command("terraform", *folder, "init", "-reconfigure", note=note)
     return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
 
 
@@ -136,7 +162,8 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     """Compares a layer with the backend that has its bucket."""
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
-        fix = command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", backend["name"])
+        evidence = backend.get("had_states") or None
+        fix = recreation(backend["name"], backend.get("inventory", ()), backend.get("backup"), evidence)
         yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'
@@ -184,9 +211,9 @@ def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[
 def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[BackendSummary]) -> str:
     """A bootstrap makes the table that an inventory names. If code names another one, the code is wrong."""
     near = [each for each in backends if _are_near(each, backend)]
-    owners = [each["name"] for each in (backend, *near) if (each["table"] or {}).get("name") == name]
+    owners = [each for each in (backend, *near) if (each["table"] or {}).get("name") == name]
     if owners:
-        return command("ansible-playbook", "cornerstone.tfstate.bootstrap", "-l", owners[0])
+        return _play(owners[0], "bootstrap")
     own = (backend["table"] or {}).get("name")
     instead = f'dynamodb_table = "{in_note(own)}"' if own else "use_lockfile = true instead of dynamodb_table"
     return _edit(layer, f"{instead}, as the backend has it, or create that table first if it is meant")
@@ -198,14 +225,8 @@ def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
     if layer.lock_mode in (mode, "none", "unknown"):
         return
     kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
-    table = f'dynamodb_table = "{in_note((backend["table"] or {}).get("name"))}"'
-    ways = {
-        "dynamodb": f"{table} alone",
-        "lockfile": "use_lockfile = true alone",
-        "both": f"{table}, use_lockfile = true",
-    }
     detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
-    yield finding_of(kind, layer.path, detail, _edit(layer, ways[mode]))
+    yield finding_of(kind, layer.path, detail, _edit(layer, _locking(backend)))
 
 
 def _acl(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
@@ -245,7 +266,9 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
                 f"{mode} only: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
                 for mode, paths in modes.items()
             ]
-            fix = edit(modes["dynamodb"][0], "use_lockfile = true beside dynamodb_table, until all have it")
+            # A checkout follows its code.
+            first = min((each.source == CHECKOUT, each.path, each) for each in using if each.lock_mode == "dynamodb")
+            fix = _edit(first[2], "use_lockfile = true beside dynamodb_table, until all have it")
             yield using, finding_of("code.mixed_locking", bucket, f"{'; '.join(parts)}.", fix)
 
 

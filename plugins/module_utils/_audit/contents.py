@@ -9,23 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from glob import escape
 from typing import Any
 
-from .._core.commands import NO_COMMAND, command, in_note, is_harmless, is_plain, percent_encoded
+from .._core.commands import NO_COMMAND, command, is_harmless, is_plain, percent_encoded
 from .._core.printable import shortened
 from .._core.storage_classes import ARCHIVES, RESTORE_HOURS, TIERED
 from .._policy.document import MOVED
 from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
-from .expectations import Expectations, Facts
+from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
 from .hazards import archiving_rules
 
 FactRow = Mapping[str, Any]
 
-#: By the status of a digest: the module that repairs it, and its options.
-REPAIRED_BY: dict[str, tuple[str, dict[str, Any]]] = {
-    "mismatch": ("tf_state_digest", {}),
-    "deleted": ("tf_state_version", {"state": "undeleted"}),
-    "malformed": ("tf_state_digest", {}),
-    "missing": ("tf_state_digest", {}),
+#: By the status of a digest: the playbook that repairs it.
+REPAIRED_BY = {
+    "mismatch": "repair_digest",
+    "deleted": "restore_version",
+    "malformed": "repair_digest",
+    "missing": "repair_digest",
 }
 ORPHAN = "orphan"
 #: Instead of a path: all objects of a bucket.
@@ -34,8 +34,8 @@ EVERYTHING = "*"
 MANY, PART = 2, 0.1
 #: The number of entries that a detail names.
 NAMED = 5
-#: Of commands in notes.
-OPTIONS = {"--bucket", "--region", "--key", "--copy-source", "--storage-class"}
+#: For a lock whose holder may be at work.
+LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -44,12 +44,11 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for lock in facts.get("locks") or ():
         where, path = f"{lock['path']} ({lock['store']})", lock["path"]
         if lock.get("problem") == IS_STATE.reason:
-            yield _under_a_lock_file(lock_file(path), facts, wanted)
+            yield _under_a_lock_file(lock_file(path), wanted)
             continue
         if lock.get("is_wedged"):
-            seen = {"lock_id": lock_name(lock["fingerprint"].strip('"'))} if lock.get("fingerprint") else {}
             detail = f"{lock.get('problem') or 'It is no lock information.'}"
-            yield finding_of("lock.wedged", where, detail, wanted.release(path, **seen))
+            yield finding_of("lock.wedged", where, detail, wanted.show_lock(path))
             continue
         if _is_of_moved_state(lock, facts):
             yield finding_of(
@@ -61,11 +60,12 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         by = f"{shortened(who)}, {shortened(operation)}"
         release = wanted.release(path, lock_id=lock_name(str(lock.get("lock_id"))))
         if age_s is None and lock.get("is_wedged") is False:
-            yield finding_of("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.release(path))
+            yield finding_of("lock.unknown_age", where, f"Held since an unknown time by {by}.", wanted.show_lock(path))
         elif age_s is not None and age_s > wanted.stale_lock_s:
             yield finding_of("lock.stale", where, f"Held for {duration(age_s)} by {by}.", release)
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
-            yield finding_of("lock.not_canonical", where, f"Held by {by}.", release)
+            held = "" if age_s is None else f" for {duration(age_s)}"
+            yield finding_of("lock.not_canonical", where, f"Held{held} by {by}.", LEAVE_IT)
     yield from _half_moved_states(facts, wanted)
     for path in facts.get("orphan_lock_files") or ():
         yield finding_of(
@@ -78,9 +78,9 @@ def _is_of_moved_state(lock: FactRow, facts: Facts) -> bool:
     return is_of_moved_state(str(lock.get("operation")), str(lock.get("info")), bucket, lock["path"])
 
 
-def _under_a_lock_file(key: str, facts: Facts, wanted: Expectations) -> Finding:
+def _under_a_lock_file(key: str, wanted: Expectations) -> Finding:
     note = "then move it to another key, with tf_state_move"
-    fix = wanted.operate("tf_backend_info", facts, note, gather=["states"], keys=[_pattern(key)])
+    fix = wanted.play("info", note=note, gather=["states"], keys=[_pattern(key)])
     return finding_of("state.lock_file_name", key, "Its name ends in .tflock.", fix)
 
 
@@ -99,15 +99,15 @@ def _half_moved_states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             names = {"file": "lock file", "table": "item in the lock table"}
             half = f"{names[missing[0]]} of the source protection {lock_name(lock_id)}"
             detail = f"The {half} is missing, and clients lock there."
-            yield finding_of("lock.half_moved_state", path, detail, _other_half(path, lock_id, facts, wanted))
+            yield finding_of("lock.half_moved_state", path, detail, _other_half(path, lock_id, wanted))
 
 
-def _other_half(path: str, lock_id: str, facts: Facts, wanted: Expectations) -> str:
+def _other_half(path: str, lock_id: str, wanted: Expectations) -> str:
     """A lock is taken by its full ID, which anybody who can write locks may have chosen."""
     if is_plain(lock_id):
-        return wanted.operate("tf_state_lock", facts, key=path, state="held", lock_id=lock_id)
+        return wanted.play_on("lock", path, lock_id=lock_id)
     note = "then run the move again, which takes what is missing"
-    return wanted.operate("tf_backend_info", facts, note, gather=["locks"], keys=[_pattern(path)])
+    return wanted.play("info", note=note, gather=["locks"], keys=[_pattern(path)])
 
 
 def _is_listed(store: str, facts: Facts) -> bool:
@@ -184,8 +184,7 @@ def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
         return _restoration(path, facts, wanted)
     if status == "malformed" and facts.get("states") is not None and path not in states:
         return _return_of([path], wanted)
-    module, options = REPAIRED_BY[status]
-    return wanted.operate(module, facts, key=path, **options)
+    return wanted.play_on(REPAIRED_BY[status], path)
 
 
 def _describe_digest(digest: FactRow) -> str:
@@ -206,17 +205,17 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for state in facts.get("states") or ():
         path = state["path"]
         if path.endswith(".tflock") and not state.get("is_deleted"):
-            yield _under_a_lock_file(path, facts, wanted)
+            yield _under_a_lock_file(path, wanted)
         if state.get("is_deleted") and path not in deleted:
-            fix = wanted.operate("tf_state_version", facts, key=path, state="undeleted")
+            fix = wanted.play_on("restore_version", path)
             yield finding_of("state.deleted", path, "Its newest version is a delete marker.", fix)
         elif state.get("is_archived"):
-            yield _archived(state, facts)
+            yield _archived(state, facts, wanted)
         elif state.get("is_readable") is False:
             yield finding_of("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
 
 
-def _archived(state: FactRow, facts: Facts) -> Finding:
+def _archived(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
     path, storage_class = str(state["path"]), str(state.get("storage_class") or "an archive")
     rules = archiving_rules(facts, state)
     which = "rule " if len(rules) == 1 else "rules "
@@ -224,45 +223,42 @@ def _archived(state: FactRow, facts: Facts) -> Finding:
     is_copied = state.get("is_readable") and storage_class in ARCHIVES
     until = "is read from a restored copy, which expires" if is_copied else "cannot be read until it is restored"
     detail = f"It is in {storage_class}, and {until}.{by}"
-    return finding_of("state.archived", path, detail, _unarchive(path, storage_class, bool(is_copied), facts))
+    return finding_of("state.archived", path, detail, _unarchive(path, storage_class, bool(is_copied), facts, wanted))
 
 
-def _unarchive(path: str, storage_class: str, is_copied: bool, facts: Facts) -> str:
+def _unarchive(path: str, storage_class: str, is_copied: bool, facts: Facts, wanted: Expectations) -> str:
     """The request to restore it, and the copy in place that makes it last."""
     bucket = str(facts["bucket"]["name"])
-    where = ("--bucket", bucket, "--region", str(facts["region"]), "--key", path)
-    to_copy = ("aws", "s3api", "copy-object", *where, "--copy-source", f"{bucket}/{percent_encoded(path)}")
-    copying: tuple[str, ...] = (*to_copy, "--storage-class", "STANDARD")
+    where = ("--bucket", bucket, "--key", path)
+    copying = (*where, "--copy-source", f"{bucket}/{percent_encoded(path)}", "--storage-class", "STANDARD")
     rule_first = "after the lifecycle rule is gone (bucket.archiving), and while nobody applies"
     if is_copied:
-        fix = command(*copying, note=rule_first)
+        fix = wanted.aws(facts, "s3api", "copy-object", *copying, note=rule_first)
     elif storage_class in ARCHIVES:
         then = f"then, in {RESTORE_HOURS[storage_class]} hours, {rule_first}, copy it in place: "
-        fix = command(
-            *("aws", "s3api", "restore-object", *where, "--restore-request", "Days=7"),
-            note=then + " ".join(word if word in OPTIONS else in_note(word) for word in copying),
-        )
+        words = ("aws", "s3api", "copy-object", *wanted.aws_options(facts), *copying)
+        note = then + words_in_note(words)
+        fix = wanted.aws(facts, "s3api", "restore-object", *where, "--restore-request", "Days=7", note=note)
     elif storage_class == TIERED:
         note = "it can be read in 12 hours. Take states out of the archive tiers of the bucket, too"
-        fix = command("aws", "s3api", "restore-object", *where, "--restore-request", {}, note=note)
+        fix = wanted.aws(facts, "s3api", "restore-object", *where, "--restore-request", {}, note=note)
     else:
         fix = NO_COMMAND
-    return fix if fix != NO_COMMAND else list_archived(facts)
+    return fix if fix != NO_COMMAND else list_archived(facts, wanted)
 
 
-def list_archived(facts: Facts) -> str:
-    listed = ("--bucket", facts["bucket"]["name"], "--region", facts["region"])
+def list_archived(facts: Facts, wanted: Expectations) -> str:
     shown = ("--query", "Contents[].[StorageClass,Key]", "--output", "text")
     note = "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object, which takes hours"
-    return command("aws", "s3api", "list-objects-v2", *listed, *shown, note=note)
+    return wanted.aws(facts, "s3api", "list-objects-v2", "--bucket", facts["bucket"]["name"], *shown, note=note)
 
 
 def _restoration(path: str, facts: Facts, wanted: Expectations) -> str:
     version_id = _version_before(path, facts)
     if version_id and is_plain(version_id):  # as those of S3 are
-        return wanted.operate("tf_state_version", facts, key=path, state="restored", version_id=version_id)
-    note = "then tf_state_version with state: restored and the version_id of one that is whole"
-    return wanted.operate("tf_backend_info", facts, note, gather=["states", "versions"], keys=[_pattern(path)])
+        return wanted.play_on("restore_version", path, version_id=version_id)
+    note = "then the playbook restore_version with the version_id of one that is whole"
+    return wanted.play("info", note=note, gather=["states", "versions"], keys=[_pattern(path)])
 
 
 def _pattern(path: str) -> str:

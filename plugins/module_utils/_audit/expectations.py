@@ -4,14 +4,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._core.commands import Word, command, is_harmless, percent_encoded
+from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
 from .._core.model import Params, Resource
 
 Facts = Mapping[str, Any]
+
+#: Printed instead of a playbook where a command could reach another backend.
+NO_HOST = "# No command is printed: set name to the inventory host of the backend, and audit again"
+#: Printed instead of a command of the AWS CLI.
+NO_ACCOUNT = "# No command is printed: the account of the backend is not known. Declare account_id, and audit again"
+
+#: Before a lock is released. Its client would go on writing without it.
+ASK = "Ask first: is the holder still at work?"
+
+
+def play(
+    host: str, inventory: Sequence[str] | None, playbook: str, *more: str, note: str = "", **variables: Any
+) -> str:
+    """The command for a playbook of the collection, limited to one host.
+
+    `inventory`: the sources that have the host; None if the backend is no host of an inventory.
+    """
+    if inventory is None:
+        return NO_HOST
+    sources = [word for source in inventory for word in ("-i", source)]
+    extra: list[Word] = ["-e", variables] if variables else []
+    return command(
+        "ansible-playbook", f"cornerstone.tfstate.{playbook}", *sources, "-l", host, *more, *extra, note=note
+    )
 
 
 @dataclass(frozen=True)
@@ -28,23 +52,69 @@ class Expectations:
     lock_mode: str = "both"
     #: The account that must own it, if one was declared.
     account_id: str | None = None
+    #: The sources of its inventory; None if the backend is no host of an inventory.
+    inventory: tuple[str, ...] | None = ()
+    #: Whether a backup was found, which is looked for if its bucket does not exist; None if it could not be read.
+    has_backup: bool | None = False
+    #: Whether code names its bucket.
+    is_in_code: bool = False
+    #: The connection options by which it was reached.
+    connection: Params = field(default_factory=dict)
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """The command for a playbook, limited to this backend."""
-        extra: list[Word] = ["-e", variables] if variables else []
-        return command("ansible-playbook", f"cornerstone.tfstate.{playbook}", "-l", self.name, *more, *extra, note=note)
+        return play(self.name, self.inventory, playbook, *more, note=note, **variables)
 
     def release(self, path: str, **which: str) -> str:
-        return self.play("unlock", **_key(path), **which)
+        return self.play_on("unlock", path, note=ASK, **which)
 
-    def operate(self, module: str, facts: Facts, note: str = "", **options: Any) -> str:
-        """An ad-hoc command: it needs no inventory."""
-        table = {"table": facts["table"]["name"]} if facts.get("table") else {}
-        owner = {"account_id": self.account_id} if self.account_id else {}
-        if "key" in options:
-            options = {**_key(options.pop("key")), **options}
-        options = {"region": facts["region"], "bucket": facts["bucket"]["name"], **table, **owner, **options}
-        return command("ansible", "localhost", "-m", f"cornerstone.tfstate.{module}", "-a", options, note=note)
+    def show_lock(self, path: str) -> str:
+        """Releases nothing."""
+        return self.play_on("unlock", path, note=f"this shows the lock, and the lock_id that releases it. {ASK}")
+
+    def play_on(self, playbook: str, path: str, *more: str, note: str = "", **variables: Any) -> str:
+        """The command for a playbook about one state."""
+        return self.play(playbook, *more, note=note, **_key(path), **variables)
+
+    def aws(self, facts: Facts, service: str, operation: str, *more: Word, note: str = "", into: str = "") -> str:
+        """A command of the AWS CLI that runs only if its credentials are of the account of the backend."""
+        account = self.account_id or facts.get("account_id")
+        if not account and not self.connection.get("endpoint_url"):
+            return NO_ACCOUNT
+        options, note = self.aws_options(facts), " ".join(filter(None, (self._credentials(), note)))
+        line = command("aws", service, operation, *options, *more, note=note, into=into)
+        query = ("--query", "Account", "--output", "text")
+        parts = [command("aws", "sts", "get-caller-identity", *options, *query), command("grep", "-x", str(account))]
+        if NO_COMMAND in (line, *parts):
+            return NO_COMMAND
+        return f"{' | '.join(parts)} && {line}" if account else line
+
+    def aws_options(self, facts: Facts) -> tuple[str, ...]:
+        """The options of the AWS CLI that reach the backend as the audit did."""
+        known = {"region": facts["region"], **{name: self.connection.get(name) for name in ("profile", "endpoint_url")}}
+        return tuple(word for name, value in known.items() if value for word in (AWS_OPTIONS[name], str(value)))
+
+    def who_am_i(self, facts: Facts, note: str) -> str:
+        """Shows the identity that the audit had."""
+        note = " ".join(filter(None, (self._credentials(), note)))
+        return command("aws", "sts", "get-caller-identity", *self.aws_options(facts), note=note)
+
+    def _credentials(self) -> str:
+        """What the options of the AWS CLI cannot name."""
+        if role := self.connection.get("assume_role_arn"):
+            return f"Before, assume the role {in_note(role)}."
+        return "Before, export the access key of the inventory." if self.connection.get("access_key") else ""
+
+
+#: By connection option.
+AWS_OPTIONS = {"region": "--region", "profile": "--profile", "endpoint_url": "--endpoint-url"}
+#: Of commands in notes.
+OPTIONS = {"--bucket", "--key", "--copy-source", "--storage-class", *AWS_OPTIONS.values()}
+
+
+def words_in_note(words: Sequence[str]) -> str:
+    """A command as part of a note."""
+    return " ".join(word if word in OPTIONS else in_note(word) for word in words)
 
 
 def _key(path: str) -> dict[str, Any]:

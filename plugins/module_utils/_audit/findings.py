@@ -13,7 +13,7 @@ from typing import Any
 from .._core.commands import edit
 from .._core.model import Invalid
 from .._core.printable import printable
-from .catalogue import KINDS
+from .catalogue import KINDS, runbook_url
 
 #: The worst first.
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -33,6 +33,8 @@ class Finding:
     #: The command that fixes it.
     fix: str
     controls: tuple[str, ...] = ()
+    #: The URL of the page that says more.
+    runbook: str | None = None
     waived: Waiver | None = None
 
     def to_result(self) -> dict[str, Any]:
@@ -46,7 +48,8 @@ class Finding:
 def finding_of(kind: str, resource: str, detail: str, fix: str) -> Finding:
     """`resource` stays exact, as waivers match it; the detail is made printable."""
     what = KINDS[kind]
-    return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls)
+    runbook = runbook_url(what.runbook) if what.runbook else None
+    return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls, runbook)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._bucket import policy
 from .._bucket.lifecycle_rules import SMALLEST, as_written
-from .._core.commands import NO_COMMAND, Word, command, edit, in_note
+from .._core.commands import NO_COMMAND, Word, edit
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
@@ -20,7 +20,7 @@ from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement
 from .._terraform.protocol import lock_file
-from .expectations import Expectations, Facts
+from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
 
 #: The sizes of lock files in bytes: some 200 to 400, and more with a long name or working directory.
@@ -31,18 +31,18 @@ def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
     left_alone = wanted.bucket.get("unmanaged") or ()
     if "lifecycle" not in left_alone:
-        yield from _expirations(bucket, facts)
+        yield from _expirations(bucket, facts, wanted)
         yield from _lock_expirations(bucket, facts, wanted)
-        yield from _archivings(bucket, facts)
+        yield from _archivings(bucket, facts, wanted)
     if "policy" not in left_alone:
         yield from _open_statements(bucket, facts, wanted)
     yield from _lock_files(bucket, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         options = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
-        fix = _s3("put-bucket-versioning", bucket, facts, *options, note="as the root user of the account")
+        fix = _s3("put-bucket-versioning", bucket, facts, wanted, *options, note="as the root user of the account")
         yield finding_of("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
-    yield from _forgetting(table, facts)
+    yield from _forgetting(table, facts, wanted)
 
 
 def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
@@ -58,12 +58,14 @@ def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
         )
 
 
-def _expirations(bucket: Values, facts: Facts) -> Iterator[Finding]:
+def _expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     rules = bucket.get("lifecycle") or {}
     losing = {name: rule for name, rule in rules.items() if name != SMALLEST and _loses(rule, facts)}
     for name, rule in losing.items():
         detail = f"The rule {name} deletes states {_when(rule['Expiration'])}."
-        yield finding_of("bucket.expiration", bucket["name"], detail, _without("Expiration", bucket, facts, losing))
+        yield finding_of(
+            "bucket.expiration", bucket["name"], detail, _without("Expiration", bucket, facts, wanted, losing)
+        )
 
 
 def _lock_expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -74,7 +76,7 @@ def _lock_expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Ite
     losing = {name: each for name, each in rules.items() if _frees_locks(each, facts) and not _loses(each, facts)}
     for name, rule in losing.items():
         detail = f"The rule {name} deletes lock files {_when(rule['Expiration'])}, held or not."
-        fix = _without("Expiration", bucket, facts, losing)
+        fix = _without("Expiration", bucket, facts, wanted, losing)
         yield finding_of("bucket.lock_expiration", bucket["name"], detail, fix)
 
 
@@ -101,13 +103,13 @@ def archiving_rules(facts: Facts, state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, about)}
 
 
-def _archivings(bucket: Values, facts: Facts) -> Iterator[Finding]:
+def _archivings(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     rules = bucket.get("lifecycle") or {}
     archiving = {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, facts)}
     for name, rule in archiving.items():
         into, *_more = (each for each in rule["Transitions"] if each.get("StorageClass") in ARCHIVES)
         detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
-        fix = _without("Transitions", bucket, facts, archiving)
+        fix = _without("Transitions", bucket, facts, wanted, archiving)
         yield finding_of("bucket.archiving", bucket["name"], detail, fix)
 
 
@@ -132,17 +134,20 @@ def _reaches_states(rule: Mapping[str, Any], facts: Facts) -> bool:
     return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
 
 
-def _without(part: str, bucket: Values, facts: Facts, losing: Mapping[str, Any]) -> str:
+def _without(part: str, bucket: Values, facts: Facts, wanted: Expectations, losing: Mapping[str, Any]) -> str:
     """The command that takes a part out of rules of the lifecycle."""
     bare = {name: {key: each for key, each in rule.items() if key != part} for name, rule in losing.items()}
     rules = {name: rule for name, rule in {**bucket["lifecycle"], **bare}.items() if {*rule} - {"Status", "Filter"}}
     size = rules.pop(SMALLEST, None)
     if not rules:
-        return _s3("delete-bucket-lifecycle", bucket, facts)
+        return _s3("delete-bucket-lifecycle", bucket, facts, wanted)
     kept = ("--transition-default-minimum-object-size", size) if size else ()
     configuration = {"Rules": as_written(rules)}
-    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, "--lifecycle-configuration", configuration, *kept)
-    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, f"{part} of the rules")
+    option = ("--lifecycle-configuration", configuration)
+    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, wanted, *option, *kept)
+    return (
+        fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, wanted, f"{part} of the rules")
+    )
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
@@ -168,11 +173,11 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
     opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
     kept = [each for each in present if each not in [statement for _kind, statement in opened]]
     document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
-    fix = _s3("delete-bucket-policy", bucket, facts)
+    fix = _s3("delete-bucket-policy", bucket, facts, wanted)
     if kept:
-        fix = _s3("put-bucket-policy", bucket, facts, "--policy", document)
+        fix = _s3("put-bucket-policy", bucket, facts, wanted, "--policy", document)
     if fix == NO_COMMAND:
-        fix = _by_file("policy", bucket, facts, "statement", "--query", "Policy", "--output", "text")
+        fix = _by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
         what = shortened(", ".join(each.get("Action", ["it"])))
         detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}."
@@ -181,28 +186,31 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
         yield finding_of(kind, bucket["name"], detail, fix)
 
 
-def _forgetting(table: Values, facts: Facts) -> Iterator[Finding]:
-    name, here = table["name"], ("--table-name", table["name"], "--region", facts["region"])
+def _forgetting(table: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    name, here = table["name"], ("--table-name", table["name"])
     if attribute := table.get("time_to_live"):
         off = {"Enabled": False, "AttributeName": attribute}
-        fix = command("aws", "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
+        fix = wanted.aws(facts, "dynamodb", "update-time-to-live", *here, "--time-to-live-specification", off)
         if fix == NO_COMMAND:
-            fix = command("aws", "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console")
+            fix = wanted.aws(
+                facts, "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console"
+            )
         yield finding_of("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
     for region in table.get("replicas") or ():
         update = [{"Delete": {"RegionName": region}}]
-        fix = command("aws", "dynamodb", "update-table", *here, "--replica-updates", update)
+        fix = wanted.aws(facts, "dynamodb", "update-table", *here, "--replica-updates", update)
         yield finding_of("table.replicas", name, f"It has a replica in {region}.", fix)
 
 
-def _s3(operation: str, bucket: Values, facts: Facts, *more: Word, note: str = "", into: str = "") -> str:
-    where = ("--bucket", bucket["name"], "--region", facts["region"])
-    return command("aws", "s3api", operation, *where, *more, note=note, into=into)
+def _s3(
+    operation: str, bucket: Values, facts: Facts, wanted: Expectations, *more: Word, note: str = "", into: str = ""
+) -> str:
+    return wanted.aws(facts, "s3api", operation, "--bucket", bucket["name"], *more, note=note, into=into)
 
 
-def _by_file(what: str, bucket: Values, facts: Facts, part: str, *more: str) -> str:
+def _by_file(what: str, bucket: Values, facts: Facts, wanted: Expectations, part: str, *more: str) -> str:
     """For a document with text that is not safe in a command: edit it in a file."""
-    where = f"--bucket {in_note(bucket['name'])} --region {in_note(facts['region'])}"
+    where = words_in_note(("--bucket", bucket["name"], *wanted.aws_options(facts)))
     option = f"--{what} file://{what}.json"
     note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"
-    return _s3(f"get-bucket-{what}", bucket, facts, *more, note=note, into=f"{what}.json")
+    return _s3(f"get-bucket-{what}", bucket, facts, wanted, *more, note=note, into=f"{what}.json")

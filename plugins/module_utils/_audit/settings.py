@@ -17,9 +17,10 @@ from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, d
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, list_archived, locks, states
-from .expectations import Expectations, Facts, requested_keys
+from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
+from .lost import creation, had_states
 
 #: The most paths that are compared with code.
 MANY = 5000
@@ -45,20 +46,13 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", _creation(resource, facts, wanted))
+        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", creation(facts, wanted))
     elif there.get("exists"):
-        yield from _misplaced(resource, there, facts)
-        yield from _unnamed_keys(resource, there, facts, params)
+        yield from _misplaced(resource, there, facts, wanted)
+        yield from _unnamed_keys(resource, there, facts, params, wanted)
         for change in changes(resource, there, facts, params):
             detail = _difference(resource, change)
             yield finding_of(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
-
-
-def _creation(resource: Resource, facts: Facts, wanted: Expectations) -> str:
-    """With an empty bucket, clients create everything again, unless a digest prevents it."""
-    is_lost = resource is BUCKET and any(each.get("digest") for each in facts.get("digests") or ())
-    note = "stop pipelines before, and restore or rebuild the states of its digests next" if is_lost else ""
-    return wanted.play("bootstrap", note=note)
 
 
 def _convergence(change: Change, wanted: Expectations) -> str:
@@ -70,16 +64,21 @@ def _convergence(change: Change, wanted: Expectations) -> str:
     return wanted.play("bootstrap", "--diff", note=note, **asked, terraform_backend_bucket_allow=["shorten_retention"])
 
 
-def _misplaced(resource: Resource, there: Values, facts: Facts) -> Iterator[Finding]:
+def _misplaced(resource: Resource, there: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     """What a run cannot change: the region of the bucket, and the key of the table."""
     name = there["name"]
     region = there.get("region")
     if resource is BUCKET and region and region != facts["region"]:
-        fix = command("ansible-inventory", "--host", facts["region"], note=f"correct the region to {in_note(region)}")
+        sources = [word for source in wanted.inventory or () for word in ("-i", source)]
+        note = f"correct the region to {in_note(region)}"
+        fix = command("ansible-inventory", *sources, "--host", wanted.name, note=note)
+        fix = NO_HOST if wanted.inventory is None else fix
         yield finding_of("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
     key = there.get("key")
     if resource is TABLE and key and key != KEY:
-        fix = command("aws", "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks")
+        fix = wanted.aws(
+            facts, "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks"
+        )
         yield finding_of("table.key", name, f"Its key is {_shown(key)}.", fix)
 
 
@@ -116,10 +115,12 @@ def _seen_key(there: Values) -> str:
     return str((there.get("encryption") or {}).get("kms_key_id") or "")
 
 
-def _unnamed_keys(resource: Resource, there: Values, facts: Facts, params: Params) -> Iterator[Finding]:
+def _unnamed_keys(
+    resource: Resource, there: Values, facts: Facts, params: Params, wanted: Expectations
+) -> Iterator[Finding]:
     for name, arn in _keys(resource, there, params).items():
         if arn is None:
-            fix = command("aws", "kms", "describe-key", "--key-id", name, "--region", facts["region"])
+            fix = wanted.aws(facts, "kms", "describe-key", "--key-id", name)
             detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
             yield finding_of("audit.unknown", f"{resource.kind}.encryption", detail, fix)
 
@@ -172,11 +173,9 @@ REMEDIES = {
 
 def _remedy(cause: str, facts: Facts, wanted: Expectations) -> str:
     if cause == "denied":
-        return command(
-            "aws", "sts", "get-caller-identity", note="then give this identity what docs/permissions.md says"
-        )
+        return wanted.who_am_i(facts, "then give this identity what docs/permissions.md says")
     if cause == "archived":
-        return list_archived(facts)
+        return list_archived(facts, wanted)
     return wanted.play("audit", note=REMEDIES.get(cause, "after you have fixed what the detail names"))
 
 
@@ -206,6 +205,8 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "region": facts["region"],
         "account_id": facts.get("account_id"),
         "lock_mode": wanted.lock_mode,
+        "backup": wanted.has_backup,
+        "had_states": had_states(facts, wanted),
         "bucket": {
             **{name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
             "owner_enforced": _owner_enforced(facts, wanted),

@@ -99,6 +99,8 @@ class FindingKind(NamedTuple):
     why: str
     #: Ids of AWS Security Hub (S3.n, DynamoDB.n), of the CIS AWS Foundations Benchmark, and of Checkov.
     controls: tuple[str, ...] = ()
+    #: The name of the page in docs/runbooks that says more.
+    runbook: str = ""
 
 
 class IamActions(NamedTuple):

@@ -45,6 +45,7 @@ NAMES = frozenset(
         "workspace",
         "workspace_key_prefix",
         "directory",
+        "inventory",
         "project",
         "tfbackend",
         "code",

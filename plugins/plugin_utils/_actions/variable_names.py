@@ -38,14 +38,25 @@ EXTRA_VARIABLES = f"{PREFIX}extra_variables"
 SHORT_NAMES = frozenset(
     (
         *("allow", "backup", "client", "client_timeout", "code", "code_backend_files", "code_exclude"),
-        *("code_gitignore", "code_known", "confirm_name", "init", "keep_table", "key", "key_is_url_encoded", "keys"),
+        *(
+            "code_gitignore",
+            "code_known",
+            "confirm_name",
+            "gather",
+            "init",
+            "keep_table",
+            "key",
+            "key_is_url_encoded",
+            "keys",
+        ),
         *("lock_id", "lock_mode", "lock_timeout", "observe_seconds", "older_than", "plan_arguments", "probe"),
         *("project", "remove_local", "remove_table", "restore_archived", "skip_archived"),
         *("source_access_key", "source_account_id"),
         *("source_assume_role_arn", "source_assume_role_external_id", "source_assume_role_session_name"),
         *("source_bucket", "source_endpoint_url", "source_key", "source_profile", "source_protection"),
         *("source_region", "source_secret_key", "source_session_token", "source_table"),
-        *("source_workspace_key_prefix", "tfbackend", "verify_plan", "wait_timeout", "workspace"),
+        *("source_workspace_key_prefix", "tfbackend", "verify_plan", "version_id", "wait_timeout"),
+        "workspace",
     )
 )
 #: Extra variables of Ansible itself, of AWX and Automation Platform, and the switches of this collection.

@@ -4,19 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import play
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     Finding,
     Tuning,
     evaluate,
     finding_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import command
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import fix_with_code
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
@@ -31,13 +32,13 @@ RESULT = "__terraform_backend_audit"
 NO_ANSWER = "no answer: the host was unreachable, or its run was cut short"
 
 
-def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning) -> Mapping[str, Any]:
+def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning, inventory: Sequence[str] = ()) -> Mapping[str, Any]:
     """The result that the audit of a host registered; without one, a result with the finding `audit.failed`."""
     result = facts.get(RESULT) or {}
     if result.get("backend"):
         return dict(result)
     names = {kind: facts.get(f"terraform_backend_{kind}_name") for kind in ("bucket", "table")}
-    fix = command("ansible-playbook", "cornerstone.tfstate.audit", "-l", host, "-vvv")
+    fix = play(host, inventory, "audit", "-vvv")
     reason = " ".join(str(result.get("msg") or NO_ANSWER).split())
     return {
         "backend": {
@@ -58,25 +59,35 @@ def build_report(
     code: CodeMap | None,
     tables: Mapping[str, Mapping[str, bool]],
     tuning: Tuning,
+    inventory: Sequence[str] = (),
 ) -> Report:
     """The results of all audits as one report, with the findings in the code."""
     audits = list(audits)
-    backends = [{**each["backend"], "tables": tables.get(each["backend"]["name"])} for each in audits]
+    backends = [
+        {**each["backend"], "tables": tables.get(each["backend"]["name"]), "inventory": inventory} for each in audits
+    ]
     in_code = check_code(code, backends) if code else []
-    rows = [_audited_backend(each, code, in_code, tuning) for each in audits]
+    rows = [_audited_backend(each, code, in_code, tuning, inventory) for each in audits]
     others = evaluate([finding for name, finding in in_code if not name], "", tuning)
     return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
 
 
 def _audited_backend(
-    audit: Mapping[str, Any], code: CodeMap | None, in_code: Iterable[tuple[str, Finding]], tuning: Tuning
+    audit: Mapping[str, Any],
+    code: CodeMap | None,
+    in_code: Iterable[tuple[str, Finding]],
+    tuning: Tuning,
+    inventory: Sequence[str],
 ) -> AuditedBackend:
     backend = audit["backend"]
-    name = backend["name"]
+    name, layers = backend["name"], layers_of(code, backend["bucket"]["name"])
+    found = audit["findings"]
+    if layers:
+        found = [{**each, "fix": fix_with_code(each, backend, inventory)} for each in found]
     return AuditedBackend(
         {key: value for key, value in backend.items() if key not in ("paths", "others")},
-        (*audit["findings"], *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
-        layers_of(code, backend["bucket"]["name"]),
+        (*found, *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
+        layers,
     )
 
 

@@ -156,6 +156,7 @@ def _group(group: list[tuple[str, Mapping[str, Any]]]) -> str:
     controls = (
         f' <span class="soft">Asked for by {_e(", ".join(first["controls"]))}.</span>' if first["controls"] else ""
     )
+    runbook = f' <a href="{_e(first["runbook"])}">Runbook</a>' if first.get("runbook") else ""
     is_open = " open" if len(group) <= MAX_OPEN_ITEMS and not first["waived"] else ""
     waived = ' <span class="soft">waived</span>' if first["waived"] else ""
     level = first["severity"]
@@ -163,7 +164,7 @@ def _group(group: list[tuple[str, Mapping[str, Any]]]) -> str:
         f'<details class="card"{is_open} data-level="{level}"><summary>{_badge(level)}'
         f"<b>{_e(first['title'])}{waived}</b>"
         f'<span class="soft small"><span class="count">{len(group)}</span></span></summary>'
-        f'<p class="why">{_e(first["why"])}{controls} <code class="soft">{_e(first["id"])}</code></p>'
+        f'<p class="why">{_e(first["why"])}{controls}{runbook} <code class="soft">{_e(first["id"])}</code></p>'
         f"{''.join(_items(group))}</details>"
     )
 

@@ -174,6 +174,7 @@ def markdown_text(report: Report) -> str:
             f"`{first['id']}` {_md(first['why'])}",
         ]
         lines += ["", f"Asked for by {', '.join(first['controls'])}."] if first["controls"] else []
+        lines += ["", f"[Runbook]({first['runbook']})"] if first.get("runbook") else []
         for name, each in group:
             lines += ["", f"- **{_md(name or 'code')}** {_code(each['resource'])}: {_md(each['detail'])}"]
             if each["waived"]:

@@ -176,10 +176,11 @@ def words_elsewhere() -> frozenset[str]:
 
 @cache
 def names_elsewhere() -> frozenset[str]:
-    """Variables of the playbooks and of the role, and modules."""
-    plays = [play for path in (ROOT / "playbooks").glob("*.yml") for play in yaml.safe_load(path.read_text())]
+    """Variables of the playbooks and of the role, and modules and playbooks."""
+    playbooks = [*(ROOT / "playbooks").glob("*.yml")]
+    plays = [play for path in playbooks for play in yaml.safe_load(path.read_text())]
     short = {name for play in plays for name in play.get("vars", {}).get(EXTRA_VARIABLES, ())}
-    return frozenset({*short, *NAMES, *OF_PLAYBOOKS, *ENTRIES, *OTHER_MODULES})
+    return frozenset({*short, *NAMES, *OF_PLAYBOOKS, *ENTRIES, *OTHER_MODULES, *(path.stem for path in playbooks)})
 
 
 OTHER_MODULES = {path.stem for path in (PLUGINS / "modules").glob("tf_*.py")}
@@ -202,24 +203,21 @@ def taken_by(playbook: str) -> frozenset[str]:
     return frozenset({*short, *NAMES, *OF_PLAYBOOKS})
 
 
-def commands_in(tree: ast.AST) -> Iterator[tuple[str, str, set[str]]]:
-    """How the fix of a finding is made: by `play` or `operate`, of what, and with which variables or options."""
+def commands_in(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
+    """The playbook that the fix of a finding names, and its variables."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             names = {str(each.arg) for each in node.keywords if each.arg} - {"note"}
-            if node.func.attr in ("play", "operate") and isinstance(node.args[0], ast.Constant):
-                yield node.func.attr, str(node.args[0].value), names
+            if node.func.attr in ("play", "play_on") and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value), names
 
 
 def wrong_commands_in(tree: ast.AST) -> list[tuple[str, set[str]]]:
-    found = [
-        (what, names - (taken_by(what) if how == "play" else {*ENTRIES[what].spec}))
-        for how, what, names in commands_in(tree)
-    ]
-    return [(what, names) for what, names in found if names]
+    found = [(playbook, names - taken_by(playbook)) for playbook, names in commands_in(tree)]
+    return [(playbook, names) for playbook, names in found if names]
 
 
-def test_a_fix_gives_a_playbook_or_a_module_what_it_takes() -> None:
+def test_a_fix_gives_a_playbook_what_it_takes() -> None:
     files = [
         PLUGINS / "module_utils" / "_audit" / f"{name}.py"
         for name in ("settings", "contents", "hazards", "expectations")
@@ -227,9 +225,7 @@ def test_a_fix_gives_a_playbook_or_a_module_what_it_takes() -> None:
     assert [each for file in files for each in commands_in(tree_of(file))]
     assert [each for file in files for each in wrong_commands_in(tree_of(file))] == []
     assert wrong_commands_in(ast.parse("wanted.play('unlock', kye=path)")) == [("unlock", {"kye"})]
-    assert wrong_commands_in(ast.parse("wanted.operate('tf_state_lock', facts, kye=path)")) == [
-        ("tf_state_lock", {"kye"})
-    ]
+    assert wrong_commands_in(ast.parse("wanted.play_on('lock', path, kye=path)")) == [("lock", {"kye"})]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,18 @@ import json
 import shlex
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import duration
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS, runbook_url
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.contents import LEAVE_IT, duration
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import (
+    ASK,
+    NO_ACCOUNT,
+    NO_HOST,
+    Expectations,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     SEVERITIES,
     Finding,
@@ -23,8 +29,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     waivers_of,
     worst,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import (
+    BY_HAND,
+    DECIDE,
+    MISSING,
+    fix_with_code,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.settings import audit, changes, summary
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import NO_COMMAND
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -34,6 +47,8 @@ from tests.support.commands import command_of
 from tests.unit.plugins.module_utils.audited import LOCK, TODAY, facts, resource
 
 US = Expectations("us-east-1")
+#: Before each command of the AWS CLI.
+PROOF = "aws sts get-caller-identity --region us-east-1 --query Account --output text | grep -x 111122223333 && "
 KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -323,29 +338,27 @@ VERSIONS = [
     {"version_id": "before", "is_latest": False, "size": 9},
 ]
 BROKEN = state(problem="it is empty")
-RESTORED = {"state": "restored", "version_id": "v"}
 MENDED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, "unlock", {"lock_id": LOCK["lock_id"]}),
-    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {"lock_id": "e3b0"}),
-    "a wedged file": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": '"d41d"'}]}, "unlock", {"lock_id": "d41d"}),
+    "a wedged item": ({"locks": [{**LOCK, "is_wedged": True, "fingerprint": "e3b0"}]}, "unlock", {}),
     "litter": ({"orphan_lock_files": [A]}, "unlock", {"older_than": "1h"}),
-    "a digest that does not fit": (digest("mismatch"), "tf_state_digest", {}),
+    "a digest that does not fit": (digest("mismatch"), "repair_digest", {}),
     "an orphan digest": ({**digest("orphan"), **state(path="b")}, "restore_backup", {"keys": [A]}),
     "an orphan digest in an empty bucket": (digest("orphan"), "restore_backup", {}),
-    "a malformed digest": ({**digest("malformed"), **state()}, "tf_state_digest", {}),
+    "a malformed digest": ({**digest("malformed"), **state()}, "repair_digest", {}),
     "a malformed digest of nothing": (digest("malformed"), "restore_backup", {"keys": [A]}),
-    "a deleted state": (digest("deleted"), "tf_state_version", {"state": "undeleted"}),
-    "a deleted state without digest": (state(is_deleted=True), "tf_state_version", {"state": "undeleted"}),
-    "a broken state": (BROKEN, "tf_backend_info", {"keys": [A], "gather": ["states", "versions"]}),
+    "a deleted state": (digest("deleted"), "restore_version", {}),
+    "a deleted state without digest": (state(is_deleted=True), "restore_version", {}),
+    "a broken state": (BROKEN, "info", {"keys": [A], "gather": ["states", "versions"]}),
     "a broken state with a whole one before": (
         state(problem="it is empty", versions=VERSIONS),
-        "tf_state_version",
-        {"state": "restored", "version_id": "before"},
+        "restore_version",
+        {"version_id": "before"},
     ),
     "a broken state whose digest knows a whole one": (
         {**BROKEN, **digest("mismatch", matches_version="v")},
-        "tf_state_version",
-        RESTORED,
+        "restore_version",
+        {"version_id": "v"},
     ),
     "no lifecycle": (
         bucket(lifecycle={}),
@@ -368,6 +381,28 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
         assert each.given.get("key", A) in (A, LOCK["path"])
 
 
+HELD: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "an old lock": ({"age_s": 14401}, "lock.stale", True),
+    "an old lock in an unusual form": ({"age_s": 14401, "is_canonical": False}, "lock.stale", True),
+    "a young lock in an unusual form": ({"age_s": 60, "is_canonical": False}, "lock.not_canonical", False),
+    "a note of somebody": ({"is_wedged": True, "fingerprint": "e3b0"}, "lock.wedged", False),
+    "a lock of unknown age": ({"age_s": None}, "lock.unknown_age", False),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_only_a_lock_whose_age_and_holder_are_known_is_released_after_a_question(case: str) -> None:
+    more, id, is_released = HELD[case]
+    (found,) = audit(facts(locks=[{**LOCK, **more}]), US)
+    given = command_of(found.fix).given or {}
+    assert found.id == id and ("lock_id" in given or "older_than" in given) is is_released
+    assert found.fix == LEAVE_IT or found.fix.endswith(ASK)
+    if is_released:
+        assert found.detail == "Held for 4 h 0 min by ana@laptop, OperationTypeApply."
+    if id == "lock.not_canonical":
+        assert (found.fix, found.detail) == (LEAVE_IT, "Held for 0 h 1 min by ana@laptop, OperationTypeApply.")
+
+
 @pytest.mark.parametrize("store", ["file", "table"])
 def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> None:
     found = audit(facts(locks=[{**PROTECTION, "store": store}]), US)
@@ -375,11 +410,7 @@ def test_the_missing_half_of_a_fence_is_taken_under_the_same_id(store: str) -> N
     missing = "The item in the lock table" if store == "file" else "The lock file"
     assert half.detail.startswith(f"{missing} of the source protection") and half.severity == "high"
     command = command_of(half.fix)
-    asked = {name: command.given[name] for name in ("key", "state", "lock_id")}
-    assert (command.name, asked) == (
-        "tf_state_lock",
-        {"key": LOCK["path"], "state": "held", "lock_id": LOCK["lock_id"]},
-    )
+    assert (command.name, command.given) == ("lock", {"key": LOCK["path"], "lock_id": LOCK["lock_id"]})
 
 
 @pytest.mark.parametrize(("mode", "store"), [("dynamodb", "table"), ("lockfile", "file")])
@@ -394,13 +425,55 @@ def test_the_states_of_many_digests_are_named_and_counted() -> None:
     assert (found.severity, found.resource) == ("critical", "state-us")
 
 
-def test_a_bucket_that_is_gone_is_filled_before_anybody_works_in_it() -> None:
-    gone = {"bucket": {"name": "state-us", "exists": False}}
-    (found,) = audit(facts(**gone, **digest("unknown")), US)
-    assert (found.id, command_of(found.fix).name) == ("bucket.missing", "bootstrap")
-    assert "restore or rebuild the states" in found.fix
-    (found,) = audit(facts(**gone), US)
-    assert "#" not in found.fix
+GONE = {"bucket": {"name": "state-us", "exists": False}}
+NO_TABLE = {"table": {"name": "locks-us", "exists": False}}
+SAVED, IN_CODE = {"has_backup": True}, {"is_in_code": True}
+BOOTSTRAP, REBUILD = ("bootstrap", {}), ("rebuild", {})
+#: What there is, what else is known, and the playbook that is printed for what is missing, or the words.
+LOST: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, dict[str, Any]] | str]] = {
+    "nothing of it": ({**GONE, **NO_TABLE}, {}, BOOTSTRAP),
+    "nothing of it, of a backend with lock files": ({**GONE, "table": None}, {}, BOOTSTRAP),
+    "no bucket and an empty table": (GONE, {}, BOOTSTRAP),
+    "no bucket, and digests": ({**GONE, **digest("unknown")}, {}, BY_HAND),
+    "no bucket, digests and a backup": ({**GONE, **digest("unknown")}, SAVED, REBUILD),
+    "no bucket, and a lock": ({**GONE, "locks": [LOCK]}, {}, BY_HAND),
+    "no bucket, and a table that was not read": ({**GONE, "digests": None}, {}, DECIDE),
+    "no bucket, and a backup that was not read": (GONE, {"has_backup": None}, DECIDE),
+    "no bucket, and code": (GONE, IN_CODE, DECIDE),
+    "no bucket, code and a backup": ({**GONE, **NO_TABLE}, {**IN_CODE, **SAVED}, REBUILD),
+    "nothing but a backup": ({**GONE, **NO_TABLE}, SAVED, REBUILD),
+    "nothing but code": ({**GONE, **NO_TABLE}, IN_CODE, DECIDE),
+    "no table, and no states": (NO_TABLE, {}, BOOTSTRAP),
+    "no table, and states": ({**NO_TABLE, **state()}, {}, ("rebuild", {"backup": "none"})),
+    "no table, and states that were not read": ({**NO_TABLE, "states": None}, {}, ("rebuild", {"backup": "none"})),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_no_empty_bucket_is_made_where_something_shows_that_there_were_states(case: str) -> None:
+    about, known, expected = LOST[case]
+    found = [each for each in audit(facts(**about), replace(US, **known)) if each.id in MISSING]
+    assert {each.severity for each in found} == {"critical"}
+    for each in found:
+        asked = command_of(each.fix)
+        assert (each.fix if isinstance(expected, str) else (asked.name, asked.given)) == expected
+        assert "bootstrap" not in each.fix or expected in (BOOTSTRAP, DECIDE)
+        assert each.runbook == runbook_url("lost-bucket" if each.id == "bucket.missing" else "lost-table")
+
+
+def test_code_that_only_the_report_reads_shows_that_there_were_states() -> None:
+    for more, fix in (({}, DECIDE), (SAVED, "ansible-playbook cornerstone.tfstate.rebuild -i x -l us-east-1")):
+        wanted = replace(US, inventory=("x",), **more)
+        (found,) = audit(facts(**GONE), wanted)
+        seen = summary(facts(**GONE), wanted)
+        assert fix_with_code(found.to_result(), seen, ["x"]).partition("  #")[0] == fix
+        assert fix_with_code({**found.to_result(), "id": "bucket.tags"}, seen, ["x"]) == found.fix
+
+
+def test_every_runbook_that_a_finding_names_is_there() -> None:
+    runbooks = {kind.runbook for kind in KINDS.values() if kind.runbook}
+    pages = {path.stem for path in (Path(__file__).parents[5] / "docs" / "runbooks").glob("*.md")}
+    assert runbooks <= pages
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -411,12 +484,12 @@ def test_no_command_gives_up_what_keeps_clients_from_creating_everything_again(c
 
 def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
     (found,) = audit(facts(**expiring({"Days": 30})), US)
-    words = shlex.split(found.fix)
+    words = command_of(found.fix).words
     (kept,) = json.loads(words[-1])["Rules"]
-    assert (words[:3], kept["ID"]) == (["aws", "s3api", "put-bucket-lifecycle-configuration"], "kept")
+    assert (words[:3], kept["ID"]) == (("aws", "s3api", "put-bucket-lifecycle-configuration"), "kept")
     alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
     (found,) = audit(facts(**bucket(lifecycle=alone)), US)
-    assert found.fix == "aws s3api delete-bucket-lifecycle --bucket state-us --region us-east-1"
+    assert found.fix == f"{PROOF}aws s3api delete-bucket-lifecycle --region us-east-1 --bucket state-us"
 
 
 def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
@@ -427,11 +500,76 @@ def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
     assert [each["Principal"] for each in statements] == ["*", "*"]
 
 
-def test_the_account_that_was_declared_is_declared_by_the_command() -> None:
-    for account_id, given in (("111122223333", {"account_id": "111122223333"}), (None, {})):
-        (found,) = audit(facts(**digest("mismatch")), Expectations("us-east-1", account_id=account_id))
-        asked = command_of(found.fix).given
-        assert {name: asked[name] for name in asked if name == "account_id"} == given
+def test_a_playbook_runs_over_the_host_and_the_inventory_of_the_audit() -> None:
+    """Host variables have the role, the profile, the endpoint and the account that the audit was made with."""
+    wanted = replace(US, name="prod", inventory=("inventories/my own", "extra,"))
+    for case, (more, name, _given) in MENDED.items():
+        for each in audit(facts(**more), wanted):
+            command = command_of(each.fix)
+            assert (command.name, command.inventory, command.host) == (name, wanted.inventory, "prod"), case
+    (found,) = audit(facts(bucket=resource(BUCKET, "state-us", "us-east-1", region="us-east-2")), wanted)
+    assert found.fix == (
+        "ansible-inventory -i 'inventories/my own' -i extra, --host prod  # correct the region to us-east-2"
+    )
+
+
+@pytest.mark.parametrize("source", ["a{{ x }}/hosts", "it's/hosts", "a$b"])
+def test_an_inventory_whose_path_could_run_gets_no_command(source: str) -> None:
+    (found,) = audit(facts(**digest("mismatch")), replace(US, inventory=(source,)))
+    assert found.fix == NO_COMMAND
+
+
+def test_no_playbook_is_printed_for_a_backend_that_is_no_host() -> None:
+    wanted = replace(US, inventory=None)
+    for more, _name, _given in MENDED.values():
+        assert {each.fix for each in audit(facts(**more), wanted)} == {NO_HOST}
+    (found,) = audit(facts(bucket=resource(BUCKET, "state-us", "us-east-1", region="us-east-2")), wanted)
+    assert found.fix == NO_HOST
+
+
+ROLE = "arn:aws:iam::111122223333:role/ops"
+DELETION = "aws s3api delete-bucket-lifecycle --region us-east-1"
+WHO = "aws sts get-caller-identity --region us-east-1"
+SHOWN = "--query Account --output text | grep -x 111122223333"
+REACHED: dict[str, tuple[dict[str, Any], str]] = {
+    "a profile": (
+        {"profile": "prod"},
+        f"{WHO} --profile prod {SHOWN} && {DELETION} --profile prod --bucket state-us",
+    ),
+    "an endpoint": (
+        {"endpoint_url": "http://localhost:4566"},
+        f"{WHO} --endpoint-url http://localhost:4566 {SHOWN} && {DELETION} "
+        "--endpoint-url http://localhost:4566 --bucket state-us",
+    ),
+    "a role": (
+        {"assume_role_arn": ROLE},
+        f"{WHO} {SHOWN} && {DELETION} --bucket state-us  # Before, assume the role {ROLE}.",
+    ),
+    "an access key": (
+        {"access_key": "AKIA"},
+        f"{WHO} {SHOWN} && {DELETION} --bucket state-us  # Before, export the access key of the inventory.",
+    ),
+    "a profile that could run": ({"profile": "{{ x }}"}, NO_COMMAND),
+}
+
+
+@pytest.mark.parametrize("case", REACHED)
+def test_a_command_of_the_aws_cli_reaches_the_account_that_was_audited_or_stops(case: str) -> None:
+    connection, expected = REACHED[case]
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    (found,) = audit(facts(**bucket(lifecycle=alone)), replace(US, connection=connection))
+    assert found.fix == expected
+
+
+def test_an_account_that_nobody_knows_gets_no_command_but_a_store_of_its_own_does() -> None:
+    alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
+    about = {**facts(**bucket(lifecycle=alone)), "account_id": None}
+    (found,) = audit(about, US)
+    assert found.fix == NO_ACCOUNT
+    (found,) = audit(about, replace(US, connection={"endpoint_url": "http://minio:9000"}))
+    assert found.fix == f"{DELETION} --endpoint-url http://minio:9000 --bucket state-us"
+    (found,) = audit(about, replace(US, account_id="444455556666"))
+    assert "| grep -x 444455556666 && aws" in found.fix
 
 
 def test_a_path_is_no_pattern() -> None:
@@ -450,6 +588,7 @@ def test_a_missing_table_is_critical_and_mended_by_one_command() -> None:
         "why": KINDS["table.missing"].why,
         "fix": "ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1",
         "controls": [],
+        "runbook": runbook_url("lost-table"),
         "waived": None,
     }
 
@@ -524,7 +663,7 @@ def test_what_somebody_wrote_at_length_is_shortened(long: dict[str, Any]) -> Non
 def test_a_hostile_path_stays_one_argument() -> None:
     lock = {**LOCK, "age_s": 90_000, "path": "a'; rm -rf ~ #\n$(reboot)"}
     (found,) = audit(facts(locks=[lock]), US)
-    words = shlex.split(found.fix)
+    words = shlex.split(found.fix, comments=True)
     assert words[:5] == ["ansible-playbook", "cornerstone.tfstate.unlock", "-l", "us-east-1", "-e"] and len(words) == 6
 
 
@@ -598,7 +737,10 @@ def test_a_limit_is_reached_by_what_is_as_bad(severity: str, limit: str, is_reac
 @pytest.mark.parametrize(
     ("cause", "advice"),
     [
-        ("denied", "aws sts get-caller-identity  # then give this identity what docs/permissions.md says"),
+        (
+            "denied",
+            "aws sts get-caller-identity --region us-east-1  # then give this identity what docs/permissions.md says",
+        ),
         ("archived", "restore what is in GLACIER or DEEP_ARCHIVE with aws s3api restore-object"),
         ("customer_key", "it is encrypted with a key that only its writer has"),
         ("kms_key", "enable the KMS key that the detail names"),
@@ -630,7 +772,7 @@ def test_a_state_that_was_not_read_is_not_said_to_have_no_digest(digest_row: dic
 def test_a_rule_that_archives_states_loses_its_transitions() -> None:
     (found,) = audit(facts(**archiving("GLACIER")), US)
     assert "GLACIER" in found.detail and "30 days after" in found.detail
-    assert found.fix.startswith("aws s3api delete-bucket-lifecycle --bucket state-us"), "nothing else was in it"
+    assert command_of(found.fix).words[2] == "delete-bucket-lifecycle", "nothing else was in it"
 
 
 def archived(storage_class: str | None, **more: Any) -> dict[str, Any]:
@@ -638,9 +780,9 @@ def archived(storage_class: str | None, **more: Any) -> dict[str, Any]:
     return {**state(**{**about, "problem": "InvalidObjectState", **more}), **unread("archived")}
 
 
-COPY = "aws s3api copy-object --bucket state-us --region us-east-1 --key a/one.tfstate --copy-source "
+COPY = "aws s3api copy-object --region us-east-1 --bucket state-us --key a/one.tfstate --copy-source "
 COPY += "state-us/a/one.tfstate --storage-class STANDARD"
-RESTORE = "aws s3api restore-object --bucket state-us --region us-east-1 --key a/one.tfstate --restore-request "
+RESTORE = "aws s3api restore-object --region us-east-1 --bucket state-us --key a/one.tfstate --restore-request "
 IN_ARCHIVES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "GLACIER": (archived("GLACIER"), "cannot be read", f"{RESTORE}Days=7  # then, in 5 hours", COPY),
     "DEEP_ARCHIVE": (archived("DEEP_ARCHIVE"), "cannot be read", f"{RESTORE}Days=7  # then, in 12 hours", COPY),
@@ -663,7 +805,7 @@ def test_an_archived_state_is_restored_and_copied_in_place(
     (found,) = audit(facts(**about), US)
     assert (found.id, found.severity) == ("state.archived", "high")
     assert detail in found.detail and "rule" not in found.detail
-    assert found.fix.startswith(fix) and note in found.fix
+    assert found.fix.startswith(f"{PROOF}{fix}") and note in found.fix
     assert "permissions.md" not in found.fix and command_of(found.fix).problems == []
 
 

@@ -14,7 +14,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code im
     check_code,
     further_tables,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import BY_HAND, DECIDE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import UnreadableCode, code_map
+from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd"
 
@@ -63,16 +65,20 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[BackendSummary], set[tuple[st
         [backend(bucket={"name": "state-us-east-1", "exists": None})],
         set(),
     ),
-    "a table that is there": ([layer(dynamodb_table="locks")], [BOTH], {("us-east-1", "code.deprecated")}),
+    "a table that is there": ([layer(dynamodb_table="locks")], [BOTH], set()),
     "no table": (
         [layer(dynamodb_table="locks")],
         [WITHOUT_TABLE],
-        {("us-east-1", "code.table_missing"), ("us-east-1", "code.deprecated")},
+        {
+            ("us-east-1", "code.table_missing"),
+        },
     ),
     "another table": (
         [layer(dynamodb_table="others")],
         [BOTH],
-        {("us-east-1", "code.table_differs"), ("us-east-1", "code.deprecated")},
+        {
+            ("us-east-1", "code.table_differs"),
+        },
     ),
     "a table where there is none": (
         [layer(dynamodb_table="locks")],
@@ -126,7 +132,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[BackendSummary], set[tuple[st
         [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
         [BOTH],
         {
-            *(("us-east-1", "code.mixed_locking"), ("us-east-1", "code.deprecated")),
+            *(("us-east-1", "code.mixed_locking"),),
             ("us-east-1", "code.lock_mode_differs"),
         },
     ),
@@ -179,7 +185,60 @@ def test_code_and_world_are_compared(case: str) -> None:
     about = check_code(code_map(files), backends)
     assert {(name, each.id) for name, each in about} == expected
     for _name, each in about:
-        assert each.detail and shlex.split(each.fix.replace("${EDITOR:-vi}", "vi"), comments=True)
+        is_told = each.fix.startswith("# ")
+        assert each.detail and (is_told or shlex.split(each.fix.replace("${EDITOR:-vi}", "vi"), comments=True))
+
+
+TABLE_ONLY = {"use_lockfile": None, "dynamodb_table": "locks"}
+#: By the lock mode of the backend: the note for code without locking, and the code that follows it.
+FITTING = {
+    "dynamodb": ('dynamodb_table = "locks" alone', TABLE_ONLY),
+    "lockfile": ("use_lockfile = true alone", {}),
+    "both": ('dynamodb_table = "locks", use_lockfile = true', {"dynamodb_table": "locks"}),
+}
+
+
+@pytest.mark.parametrize("mode", FITTING)
+def test_what_is_printed_for_code_without_locking_fits_the_backend_and_is_quiet_afterwards(mode: str) -> None:
+    note, mended = FITTING[mode]
+    here = backend(lock_mode=mode)
+    ((_name, found),) = check_code(code_map([layer(use_lockfile=None)]), [here])
+    assert (found.id, found.fix) == ("code.no_locking", f"${{EDITOR:-vi}} a/main.tf.json  # {note}")
+    assert check_code(code_map([layer(**mended)]), [here]) == []
+
+
+def test_a_table_is_deprecated_only_where_the_backend_does_not_lock_in_it() -> None:
+    code = code_map([layer(dynamodb_table="locks", force_path_style=True)])
+    for here, detail in ((BOTH, "It uses force_path_style."), (US, "It uses dynamodb_table, force_path_style.")):
+        (found,) = [each for _name, each in check_code(code, [here]) if each.id == "code.deprecated"]
+        assert found.detail == detail
+
+
+def test_a_checkout_is_initialised_again_and_never_edited() -> None:
+    wrong = code_map([checkout("my code", **TABLE_ONLY), checkout("b", region="eu-west-1")])
+    fixes = {each.id: each.fix for _name, each in check_code(wrong, [US])}
+    begin = "with the backend configuration of its code, which needs: "
+    assert fixes["code.lock_mode"].startswith("terraform '-chdir=my code' init -reconfigure  # " + begin)
+    assert fixes["code.region"] == f'terraform -chdir=b init -reconfigure  # {begin}region = "us-east-1"'
+    assert not [fix for fix in fixes.values() if "EDITOR" in fix]
+
+
+def test_a_checkout_is_no_layer_beside_its_code() -> None:
+    files = [layer(), layer("b/main.tf.json", key="b"), layer("c/main.tf.json", key="c"), checkout()]
+    assert layers_of(code_map(files), "state-us-east-1") == 3
+    assert layers_of(code_map([*files, checkout("d", key="d")]), "state-us-east-1") == 4
+    assert layers_of(None, "state-us-east-1") is None
+
+
+def test_a_bucket_that_code_expects_is_not_made_empty_but_restored() -> None:
+    gone = {"bucket": {"name": "state-us-east-1", "exists": False}}
+    for more, fix in (
+        ({"had_states": False}, DECIDE),
+        ({"had_states": True}, BY_HAND),
+        ({"had_states": True, "backup": True, "inventory": ["x"]}, "cornerstone.tfstate.rebuild -i x -l us-east-1"),
+    ):
+        ((_name, found),) = check_code(code_map([layer()]), [backend(**gone, **more)])
+        assert found.id == "code.bucket_missing" and fix in found.fix
 
 
 def test_layers_on_one_key_are_all_named() -> None:
@@ -264,7 +323,7 @@ def test_a_table_that_only_code_names_is_looked_up(exists: bool, said: str) -> N
     code = code_map([layer(dynamodb_table="lokcs"), layer("b/x.tf.json", key="l", dynamodb_table="locks")])
     assert further_tables(code, [BOTH, EU]) == {"us-east-1": {"lokcs"}}
     about = check_code(code, [backend(lock_mode="both", tables={"lokcs": exists})])
-    assert {each.id for _name, each in about} == {"code.deprecated", said}
+    assert {each.id for _name, each in about} == {said}
 
 
 def test_what_cannot_be_read_is_a_finding() -> None:

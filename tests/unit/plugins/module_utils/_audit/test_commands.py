@@ -152,13 +152,14 @@ def code(text: str) -> CodeMap:
 
 def found_in(text: str) -> list[Finding]:
     asked = {"kms_key_id": "alias/ours", "tags": {"a": "b"}, "logging_target_bucket": "logs"}
-    us = Expectations("us-east-1", bucket=asked, table={"tags": {"a": "b"}})
+    us = Expectations("us-east-1", bucket=asked, table={"tags": {"a": "b"}}, inventory=("inventories/mine",))
     known = about(text)
     backend = {
         **{"name": "us-east-1", "region": "us-east-1", "account_id": "1", "lock_mode": "both", "tables": {}},
         "bucket": {"name": "state-us", "exists": True, "encryption": {"kms_key_id": text}},
         "table": {"name": "locks-us", "exists": True},
         "counts": {},
+        "inventory": ["inventories/mine"],
     }
     few = facts(
         digests=[{"path": text, "status": "orphan", "digest": text}],
@@ -232,12 +233,14 @@ def checked(commands: list[str], folder: Path) -> list[Any]:
     """What Ansible is given by these commands, once nothing was found to have run."""
     assert not [each for each in commands if not is_printable(each)]
     calls = paste(commands, folder)
-    assert len(calls) == len([each for each in commands if each != NO_COMMAND])
+    proofs = [call for call in calls if call[:3] == ["aws", "sts", "get-caller-identity"] and "--query" in call]
+    assert len(proofs) == len([each for each in commands if " && " in each])
+    assert len(calls) - len(proofs) == len([each for each in commands if not each.startswith("# ")])
     for call in calls:
         assert call[0] in ("vi", "aws", "terraform", "ansible-inventory") or (
-            call[1].startswith("cornerstone.tfstate.") or call[1:3] == ["localhost", "-m"]
+            call[1].startswith("cornerstone.tfstate.") and call[2:6] == ["-i", "inventories/mine", "-l", "us-east-1"]
         )
-    asked = [given(call) for call in calls if call[0] in ("ansible", "ansible-playbook")]
+    asked = [given(call) for call in calls if call[0] == "ansible-playbook"]
     assert all(is_harmless(text) for each in asked for text in leaves(each))
     return asked
 
@@ -309,8 +312,11 @@ def test_usual_keys_are_printed_as_they_are_and_others_encoded() -> None:
     us = Expectations("us-east-1")
     begin = "ansible-playbook cornerstone.tfstate.unlock -l us-east-1 -e "
     usual = "env:/qa/network ~1/büro@x,y.tfstate"
-    assert us.release(usual) == begin + '\'{"key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
-    assert us.release("a/{{ x }}") == begin + '\'{"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": true}\''
+    assert us.release(usual).partition("  #")[0] == begin + '\'{"key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
+    assert (
+        us.release("a/{{ x }}").partition("  #")[0]
+        == begin + '\'{"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": true}\''
+    )
 
 
 @with_any(st.text(alphabet=st.characters(codec="utf-8")))

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import runbook_url
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, finding_of, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import (
@@ -63,7 +64,7 @@ def test_tools_are_told_everything() -> None:
     assert [each["cost"]["usd"] for each in values["backends"]] == ["0.01", "0.05"]
     (finding,) = values["backends"][1]["findings"]
     assert set(finding) == {
-        *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "waived"),
+        *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "runbook", "waived"),
     }
 
 
@@ -77,6 +78,7 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
     assert lines[9] == r"$/month: estimated from sizes and runs; prices as of 2026-07-01; \+?: part unknown"
     assert "## critical: No state locking: the lock table does not exist" in lines
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
+    assert f"[Runbook]({runbook_url('lost-table')})" in lines
 
 
 UNREAD = facts("eu-west-1", "state-eu", **dict.fromkeys(("states", "locks", "digests")))
@@ -140,7 +142,8 @@ def hostile() -> Page:
 def test_nothing_from_outside_becomes_markup(hostile: Page) -> None:
     assert [tag for tag, _attributes in hostile.tags].count("script") == 1
     assert not [name for _tag, attributes in hostile.tags for name in attributes if name.startswith("on")]
-    assert {attributes["href"] for _tag, attributes in hostile.tags if "href" in attributes} == {"data:,", "#findings"}
+    links = {attributes["href"] for _tag, attributes in hostile.tags if "href" in attributes}
+    assert links == {"data:,", "#findings", runbook_url("overwritten-state")}
     assert HOSTILE.replace("\n", "\\n") in hostile.text
 
 
@@ -155,7 +158,12 @@ def test_markdown_has_no_markup_from_outside() -> None:
 
 
 def test_the_page_asks_the_network_for_nothing() -> None:
+    """A link to a runbook is followed by whoever clicks it."""
+    links = [f'<a href="{runbook_url(name)}">Runbook</a>' for name in ("lost-table", "stuck-lock", "digest-mismatch")]
     text = page_text(fleet(20))
+    for link in links:
+        assert link in text
+        text = text.replace(link, "")
     assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
     assert "default-src 'none'" in text
 
