@@ -192,6 +192,7 @@ def test_a_fleet_goes_to_lock_files_and_back_and_nobody_is_ever_stopped_but_by_a
     fleet: Fleet, applies: int
 ) -> None:
     fleet.goes_on(applies)
+    assert fleet.step("both")["changed"] is True, "that this store supports lock files is recorded"
     assert fleet.step("both")["changed"] is False
     fleet.turns("both", applies)
     there = fleet.step("lockfile")

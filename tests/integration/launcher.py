@@ -45,6 +45,7 @@ def carried_out(asked: Mapping[str, Any]) -> Result:
     task.action, task.args = f"{COLLECTION}.{name}", asked["params"]
     task.check_mode, task.diff = asked["check_mode"], asked["diff"]
     known = {
+        "inventory_hostname": "localhost",
         **variables,
         "cornerstone_tfstate_in_process": asked["is_fast"],
         "ansible_python_interpreter": sys.executable,

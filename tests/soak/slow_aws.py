@@ -13,7 +13,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import botocore.endpoint
@@ -109,6 +109,7 @@ class SlowAws(FakeAws):
             each.clear()
 
     def respond(self, call: Call) -> Answer:
+        call = replace(call, service=call.service.replace("s3-control", "s3control"))
         reading = call.operation.startswith(READ_VERBS)
         if reading and self.before and call.operation in SETTINGS and self._is_late(call.operation):
             return self.before._answer(call, reading=True)
