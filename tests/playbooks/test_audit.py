@@ -102,8 +102,10 @@ def test_the_limit_and_a_waiver_are_the_users(seeded: Project) -> None:
     never = seeded.play(AUDIT, "-e", json.dumps(asked))
     assert (never.code, "table.missing" in found(seeded, US)) == (0, True), never.output
     assert report(seeded)["backends"][0]["counts"] == {"states": None, "locks": 0, "digests": None}
-    strict = seeded.play(AUDIT, "-l", AF, "-e", "terraform_backend_audit_fail_on=info")
-    assert (strict.code, failed(strict)) == (2, {AF}), strict.output
+    for limit, outcome in (("critical", (0, set())), ("low", (2, {US}))):
+        low = {"terraform_backend_audit_severities": {"*": "low"}, "terraform_backend_audit_fail_on": limit}
+        run = seeded.play(AUDIT, "-l", US, "-e", json.dumps(low))
+        assert (run.code, failed(run)) == outcome, run.output
 
 
 def test_a_backend_that_cannot_be_looked_at_fails_and_stops_no_other(empty: Project) -> None:
