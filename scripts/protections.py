@@ -315,7 +315,7 @@ PROTECTIONS = (
     protection(
         "bucket",
         "logging",
-        "Access is logged, where the bucket is told to",
+        "Access is logged, where the bucket is configured to",
         way(OPTION, {"logging_target_bucket": "none"}, "", "change_logging", NOT_BASELINE),
         way(OPTION, {"logging_target_bucket": "tf-logs"}, "", "change_logging"),
         unmanaged("logging", note=NOT_BASELINE),

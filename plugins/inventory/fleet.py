@@ -223,6 +223,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import suggestion_for
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.files import (
     INVENTORY_PROBLEMS,
@@ -238,7 +239,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts i
     enabled,
     hosts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet, suggestion
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
 
 FLEET_OPTIONS = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
 CONNECTION_OPTIONS = (
@@ -307,7 +308,9 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         known = sorted(self.get_options())
         unknown = sorted(str(name) for name in config if name not in known)
         if unknown:
-            raise Invalid(f"{', '.join(unknown)} not known{suggestion(unknown, known)}; known are {', '.join(known)}")
+            raise Invalid(
+                f"{', '.join(unknown)} not known{suggestion_for(unknown, known)}; known are {', '.join(known)}"
+            )
 
     def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> tuple[Host, ...]:
         options = self._templated(FLEET_OPTIONS)

@@ -317,7 +317,7 @@ states:
     serial: {description: Its serial., type: int, sample: 4}
     size: {description: Its bytes., type: int, sample: 18230}
     problem: {description: Why it was not moved. Null if it was., type: str, sample: null}
-left_alone:
+skipped_objects:
   description:
     - The objects of a whole O(source_bucket) that are not states, sorted by path. They are not moved, locked or tagged,
       and do not fail the task. An object that may be a damaged state is not among them but fails the task.
@@ -333,10 +333,10 @@ left_alone:
 progress:
   description:
     - How many states were moved, finished, unchanged and failed, of how many, the bytes moved, and how many objects
-      were left alone because they are not states.
+      were skipped because they are not states.
   returned: once the states are known
   type: dict
-  sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, left_alone: 1, bytes: 36460}
+  sample: {states: 3, moved: 2, finished: 0, unchanged: 1, failed: 0, skipped: 1, bytes: 36460}
 denied:
   description:
     - The paths that the policy of O(source_bucket) comes to deny besides those that it denied before. V(*) is all.
@@ -678,14 +678,14 @@ def _result(migration: Migration) -> dict[str, Any]:
     return {
         "changed": migration.is_changed,
         "states": [row.to_result() for row in rows if not row.is_other],
-        "left_alone": [{"path": row.path, "problem": row.problem} for row in rows if row.is_other],
+        "skipped_objects": [{"path": row.path, "problem": row.problem} for row in rows if row.is_other],
         "progress": {
             "states": len([row for row in rows if not row.is_other]),
             "moved": actions.count(MOVE),
             "finished": actions.count(FINISH),
             "unchanged": len([row for row in rows if row.action == NOTHING and not row.problem]),
             "failed": len([row for row in rows if row.problem and not row.is_other]),
-            "left_alone": len([row for row in rows if row.is_other]),
+            "skipped": len([row for row in rows if row.is_other]),
             "bytes": sum(row.verdict.size for row in counted if row.verdict and row.action == MOVE),
         },
         "denied": migration.denied,
@@ -698,7 +698,7 @@ def _result(migration: Migration) -> dict[str, Any]:
 def _warnings(migration: Migration) -> Iterator[str]:
     yield from migration.target.aws.warnings
     yield from migration.source.aws.warnings if migration.source else ()
-    yield from _named("not a state, and left alone", [str(row.path) for row in migration.rows if row.is_other])
+    yield from _named("skipped, as it is not a state", [str(row.path) for row in migration.rows if row.is_other])
     yield from _named("empty, which clients treat as no state, and not moved", migration.empty)
     yield from migration.project_update.warnings() if migration.project_update else ()
     if migration.target.key and migration.target.name.alternatives():

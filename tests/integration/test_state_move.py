@@ -47,7 +47,7 @@ def test_a_state_moves_with_all_its_bytes_and_its_old_place_is_kept_but_protecte
         "finished": 0,
         "unchanged": 1,
         "failed": 0,
-        "left_alone": 0,
+        "skipped": 0,
         "bytes": 0,
     }
 

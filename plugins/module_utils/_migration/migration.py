@@ -44,7 +44,7 @@ class MigrationRow:
     move: Move
     verdict: Verdict | None = None
     problem: str | None = None
-    #: An object that is not a state, found in a whole bucket: it is left alone.
+    #: An object that is not a state, found in a whole bucket: it is skipped.
     is_other: bool = False
     #: Whether it cannot be read for lack of permission.
     is_denied: bool = False

@@ -8,13 +8,13 @@ Ansible ignores them. A protection whose variable is misspelt would be missing w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import nearest, suggestion
 
 PREFIX = "terraform_backend_"
 #: Variables with this prefix are the users' own.
@@ -38,31 +38,19 @@ EXTRA_VARIABLES = f"{PREFIX}extra_variables"
 SHORT_NAMES = frozenset(
     (
         *("allow", "backup", "client", "client_timeout", "code", "code_backend_files", "code_exclude"),
-        *(
-            "code_gitignore",
-            "code_known",
-            "confirm_name",
-            "gather",
-            "init",
-            "keep_table",
-            "key",
-            "key_is_url_encoded",
-            "keys",
-        ),
-        *("lock_id", "lock_mode", "lock_timeout", "observe_seconds", "older_than", "plan_arguments", "probe"),
-        *("project", "remove_local", "remove_table", "restore_archived", "skip_archived"),
-        *("source_access_key", "source_account_id"),
-        *("source_assume_role_arn", "source_assume_role_external_id", "source_assume_role_session_name"),
+        *("code_gitignore", "code_known", "confirm_name", "gather", "init", "keep_table"),
+        *("key", "key_is_url_encoded", "keys", "lock_id", "lock_mode", "lock_timeout"),
+        *("observe_seconds", "older_than", "plan_arguments", "probe", "project"),
+        *("remove_local", "remove_table", "restore_archived", "skip_archived"),
+        *("source_access_key", "source_account_id", "source_assume_role_arn"),
+        *("source_assume_role_external_id", "source_assume_role_session_name"),
         *("source_bucket", "source_endpoint_url", "source_key", "source_profile", "source_protection"),
         *("source_region", "source_secret_key", "source_session_token", "source_table"),
-        *("source_workspace_key_prefix", "tfbackend", "verify_plan", "version_id", "wait_timeout"),
-        "workspace",
+        *("source_workspace_key_prefix", "tfbackend", "verify_plan", "version_id", "wait_timeout", "workspace"),
     )
 )
 #: Extra variables of Ansible itself, of AWX and Automation Platform, and the switches of this collection.
 OF_TOOLS = ("ansible_", "awx_", "tower_", "cornerstone_tfstate_", PREFIX)
-#: How alike names are that may be the same word misspelt.
-ALIKE = 0.75
 
 
 def unknown_variables(variables: Mapping[str, Any], of_role: Mapping[str, Collection[str]]) -> Iterator[str]:
@@ -75,7 +63,7 @@ def unknown_variables(variables: Mapping[str, Any], of_role: Mapping[str, Collec
     for name in sorted(variables):
         is_ours = name.startswith(PREFIX) and not name.startswith(CUSTOM)
         if is_ours and name not in known and not _is_registered(variables[name]):
-            yield f"{printable(name)} is not a variable of the role{_suggestion(_nearest(name, of_role))}"
+            yield f"{printable(name)} is not a variable of the role{suggestion(_meant(name, of_role))}"
 
 
 def _is_registered(value: Any) -> bool:
@@ -87,18 +75,13 @@ def unknown_message(problems: Collection[str]) -> str:
     return f"{'; '.join(problems)}. Correct it, or give variables of your own the prefix {CUSTOM}"
 
 
-def _nearest(name: str, of_role: Mapping[str, Collection[str]]) -> list[str]:
+def _meant(name: str, of_role: Mapping[str, Collection[str]]) -> list[str]:
     """The variables that may be meant: of the bucket or the table, by another name of the option, or misspelt."""
     rest = name.removeprefix(PREFIX)
     parts = [each for each in (f"{PREFIX}bucket_{rest}", f"{PREFIX}table_{rest}", f"{name}_name") if each in of_role]
     aliases = [each for each, others in of_role.items() if rest in others]
     ours = {each.removeprefix(PREFIX): each for each in (*of_role, *OF_PLAYBOOKS)}
-    return parts or aliases or [ours[each] for each in get_close_matches(rest, ours, 1, 0.6)]
-
-
-def _suggestion(names: Iterable[str]) -> str:
-    meant = " or ".join(names)
-    return f" (did you mean {meant}?)" if meant else ""
+    return parts or aliases or [ours[each] for each in nearest(rest, ours, 0.6)]
 
 
 @dataclass(frozen=True)
@@ -123,10 +106,10 @@ def check_extra_variables(known: Mapping[str, Any], loader: Any, of_role: Collec
         if name in taken or name.startswith(OF_TOOLS) or _is_referred_to(name, known):
             continue
         text = f"the extra variable {printable(name)} is not a variable of this playbook"
-        near = [name] if PREFIX + name in of_all else get_close_matches(name, {*taken, *SHORT_NAMES}, 1, ALIKE)
+        near = [name] if PREFIX + name in of_all else nearest(name, {*taken, *SHORT_NAMES})
         if near:
             meant = [each if each in taken else PREFIX + each for each in near]
-            found.refused.append(text + _suggestion(each for each in meant if each in {*taken, *of_all}))
+            found.refused.append(text + suggestion(each for each in meant if each in {*taken, *of_all}))
         else:
             found.warnings.append(f"{text}, and no variable of the host refers to it")
     return found

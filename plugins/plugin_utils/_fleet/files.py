@@ -86,7 +86,7 @@ def refuse_overridden(path: str, hosts: Iterable[Host], group_vars: Mapping[str,
             names = {name for name, value in host.variables.items() if name in found and str(found[name]) != str(value)}
             wrong.setdefault(group, set()).update(names - {CONNECTION})
     refuse(
-        f"group_vars of {group} set {', '.join(sorted(names))}, which this file sets for each host: say it in this "
+        f"group_vars of {group} set {', '.join(sorted(names))}, which this file sets for each host: set it in this "
         "file, or in host_vars for one backend"
         for group, names in wrong.items()
         if names

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import suggestion_for
 
 ACCOUNT_PLACEHOLDERS = ("account", "account_id", "partition")
 HOST_PLACEHOLDERS = (*ACCOUNT_PLACEHOLDERS, "region")
@@ -25,10 +26,6 @@ BUCKET_NAME, TABLE_NAME = "terraform_backend_bucket_name", "terraform_backend_ta
 ROLE_TO_ASSUME, EXTERNAL_ID = "terraform_backend_assume_role_arn", "terraform_backend_assume_role_external_id"
 PROFILE = "terraform_backend_profile"
 RESERVED = (CONNECTION, REGION_NAME, ACCOUNT, BUCKET_NAME, TABLE_NAME, ROLE_TO_ASSUME, EXTERNAL_ID, PROFILE)
-
-
-#: How alike names are that may be the same word misspelt.
-ALIKE = 0.75
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,6 @@ def malformed(fleet: Fleet) -> Iterator[str]:
             yield f"variables: {name} is set for each host already; put exceptions into host_vars"
 
 
-def suggestion(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """The known names that may be meant."""
-    near = [each for name in unknown for each in get_close_matches(name, [*known], 1, ALIKE)]
-    return f" (did you mean {', '.join(near)}?)" if near else ""
-
-
 def _malformed_account(place: str, entry: Any) -> Iterator[str]:
     if not isinstance(entry, Mapping):
         yield f"{place} is {entry!r}: write a dictionary with name and id"
@@ -77,7 +68,7 @@ def _malformed_account(place: str, entry: Any) -> Iterator[str]:
     where = f"{place}, {name}"
     unknown = [str(key) for key in entry if key not in ACCOUNT_KEYS]
     if unknown:
-        near = suggestion(unknown, ACCOUNT_KEYS)
+        near = suggestion_for(unknown, ACCOUNT_KEYS)
         yield f"{where}: {', '.join(unknown)} not known{near}; known are {', '.join(ACCOUNT_KEYS)}"
     if not isinstance(name, str) or not ACCOUNT_NAME.fullmatch(name):
         yield f"{place}: name is {name!r}; use letters, digits, '_' and '-', in quotes if it is a number"

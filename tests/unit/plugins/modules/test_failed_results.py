@@ -245,7 +245,7 @@ def state_move(patch: Callable[[str, Any], None]) -> None:
 
 CHANGES = [{"facet": "versioning", "before": "Suspended", "after": "Enabled", "calls": ["put_object"]}]
 WARNED = {"warnings": ["be careful"]}
-NONE_MOVED = {"states": 1, "moved": 0, "finished": 0, "unchanged": 0, "failed": 1, "left_alone": 0, "bytes": 0}
+NONE_MOVED = {"states": 1, "moved": 0, "finished": 0, "unchanged": 0, "failed": 1, "skipped": 0, "bytes": 0}
 CUT_SHORT: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "tf_state_bucket": (resource, {"changed": True, "changes": CHANGES, "credentials": CREDENTIALS}),
     "tf_lock_table": (resource, {"changed": True, "changes": CHANGES, "credentials": CREDENTIALS}),
@@ -265,7 +265,7 @@ CUT_SHORT: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
         {
             "changed": True,
             "states": [{"action": "move"}],
-            "left_alone": [],
+            "skipped_objects": [],
             "progress": NONE_MOVED,
             "denied": ["a"],
             "project": None,

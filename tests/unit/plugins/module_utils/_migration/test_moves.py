@@ -36,7 +36,7 @@ def test_check_mode_tells_what_would_move_and_writes_nothing(world: World):
         "finished": 0,
         "unchanged": 0,
         "failed": 0,
-        "left_alone": 0,
+        "skipped": 0,
         "bytes": len(state()) + len(state(7)),
     }
     assert done["diff"]["before"] == "".join(f"s3://{world.old.bucket}/{key}\n" for key in (KEY, DEV))
@@ -192,10 +192,10 @@ def test_a_whole_bucket_moves_and_what_is_no_state_is_left_alone(world: World):
     world.old.unlock(keys[3])
     result = world.moved(key=None)
     assert result["progress"]["moved"] == 1 and result["progress"]["unchanged"] == 7
-    assert result["progress"]["left_alone"] == 1
+    assert result["progress"]["skipped"] == 1
     problem = f"s3://{world.old.bucket}/README.md cannot be moved, as no client takes it for a state: it is not JSON"
-    assert result["left_alone"] == [{"path": "README.md", "problem": problem}]
-    assert "not a state, and left alone: README.md" in result["warnings"]
+    assert result["skipped_objects"] == [{"path": "README.md", "problem": problem}]
+    assert "skipped, as it is not a state: README.md" in result["warnings"]
     assert [world.new.bodies(key) for key in keys] == [[state()]] * 8
     assert not world.moved(key=None, keys=["p*"])["changed"]
 

@@ -48,9 +48,9 @@ def test_json_that_is_no_state_is_left_alone(world: World):
     world.old.s3.put_object(Bucket=world.old.bucket, Key="team.auto.tfvars.json", Body=b'{"team": "x"}')
     result = world.moved(key=None)
     assert result["progress"]["moved"] == 3
-    (row,) = result["left_alone"]
+    (row,) = result["skipped_objects"]
     assert row["path"] == "team.auto.tfvars.json" and "no client takes it for a state" in row["problem"]
-    assert "not a state, and left alone: team.auto.tfvars.json" in result["warnings"]
+    assert "skipped, as it is not a state: team.auto.tfvars.json" in result["warnings"]
 
 
 def test_one_state_that_cannot_be_moved_does_not_keep_the_others(world: World):

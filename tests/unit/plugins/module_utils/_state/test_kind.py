@@ -264,15 +264,15 @@ def test_a_move_of_a_bucket_leaves_alone_what_is_not_a_state(world: World) -> No
     put_all(world, Kind.OTHER, Kind.STATE, Kind.ENCRYPTED)
     plan = world.moved(key=None, check_mode=True)
     result = world.moved(key=None)
-    assert [row["path"] for row in result["left_alone"]] == sorted(OTHERS)
-    assert plan["left_alone"] == result["left_alone"] and SECRET not in str(result)
+    assert [row["path"] for row in result["skipped_objects"]] == sorted(OTHERS)
+    assert plan["skipped_objects"] == result["skipped_objects"] and SECRET not in str(result)
     counts = result["progress"]
-    assert (counts["left_alone"], counts["failed"]) == (len(OTHERS), 0)
+    assert (counts["skipped"], counts["failed"]) == (len(OTHERS), 0)
     assert (counts["states"], counts["moved"]) == (len(READABLE), len(READABLE))
     assert all(untouched(world, path) for path in OTHERS)
     assert all(world.old.locks(path) and world.old.mark(path) for path in READABLE)
-    (warning,) = [text for text in result["warnings"] if "left alone" in text]
-    assert warning.startswith(f"not a state, and left alone: {sorted(OTHERS)[0]}, ")
+    (warning,) = [text for text in result["warnings"] if "skipped, as" in text]
+    assert warning.startswith(f"skipped, as it is not a state: {sorted(OTHERS)[0]}, ")
     assert warning.endswith(f" and {len(OTHERS) - 5} more")
     assert not world.moved(key=None)["changed"]
 
@@ -281,7 +281,7 @@ def test_a_move_of_a_bucket_fails_for_what_may_be_a_state(world: World) -> None:
     put_all(world, Kind.UNREADABLE)
     world.old.put(state())
     result = world.move(key=None)
-    assert result["failed"] and result["left_alone"] == []
+    assert result["failed"] and result["skipped_objects"] == []
     assert result["progress"]["failed"] == len(BROKEN) and result["progress"]["moved"] == 1
     assert all(untouched(world, path) for path in BROKEN)
 
@@ -327,7 +327,7 @@ def test_what_is_known_for_a_state_is_never_left_alone(world: World, how: str) -
     world.old.put(state())
     mark(world, path)
     result = world.move(key=None)
-    assert result["failed"] and f"{path} cannot be moved" in result["msg"] and result["left_alone"] == []
+    assert result["failed"] and f"{path} cannot be moved" in result["msg"] and result["skipped_objects"] == []
     assert result["msg"].endswith("; restore a version of it (tf_state_version), or leave it out (keys)")
     assert result["progress"]["moved"] == 1
     found = run(world, "tf_backend_info")["backend"]
@@ -350,7 +350,7 @@ def test_what_cannot_be_looked_up_is_not_left_alone(world: World) -> None:
     world.old.put(state())
     world.relay.on("GetObject", reply=denied_of("page.tflock"), times=99)
     result = world.move(key=None)
-    assert result["failed"] and result["left_alone"] == []
+    assert result["failed"] and result["skipped_objects"] == []
 
 
 def test_an_empty_object_is_named_and_not_left_out_in_silence(world: World) -> None:
@@ -358,7 +358,7 @@ def test_an_empty_object_is_named_and_not_left_out_in_silence(world: World) -> N
     world.old.put(state())
     result = world.moved(key=None)
     assert [text for text in result["warnings"] if text.endswith("not moved: o/empty")]
-    assert result["left_alone"] == []
+    assert result["skipped_objects"] == []
     assert {row["path"]: row["is_readable"] for row in run(world, "tf_backend_info")["backend"]["states"]} == {
         "o/empty": False,
         KEY: True,
