@@ -38,6 +38,7 @@ from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit im
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.inventory_sources import inventory_sources
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import ModuleDefaults
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.paths import absolute_paths
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import (
     audit_of,
     build_report,
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         known = task_vars or {}
         try:
-            arguments = without_blanks(SPEC, self._task.args, TUNING_NEVER_BLANK)
+            arguments = absolute_paths(without_blanks(SPEC, self._task.args, TUNING_NEVER_BLANK), known)
         except Invalid as problem:
             return {**result, "failed": True, "msg": str(problem)}
         validated = ArgumentSpecValidator(SPEC).validate(arguments)

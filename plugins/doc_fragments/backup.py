@@ -15,6 +15,7 @@ options:
         bucket.
       - A backup holds every secret that the states do. A directory that the module makes, and all that it writes into
         one, can be read by nobody else. A bucket must block all public access.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
     type: str
   backup_region:
     description:

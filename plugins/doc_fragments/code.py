@@ -12,6 +12,7 @@ options:
   code:
     description:
       - Directories of Terraform, OpenTofu or Terragrunt code, with its checkouts. C(docs/code.md) lists what is read.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
     type: list
     elements: path
   code_known:

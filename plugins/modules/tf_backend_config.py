@@ -27,6 +27,7 @@ options:
     description:
       - Where the files are written. It is made if it is missing.
       - Each backend needs a directory of its own.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
     type: path
     required: true
   name:

@@ -27,6 +27,7 @@ options:
   directory:
     description:
       - Where the project is written. It is made if it is missing.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
       - A file that was edited, or that was never written by this module, is not overwritten unasked.
     type: path
     required: true

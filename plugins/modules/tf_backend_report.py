@@ -49,6 +49,7 @@ options:
       - Where the report is written, on the controller. New files have mode C(0600), as they name who holds locks and
         what lacks protection. A file that is there keeps its mode.
       - Not given, nothing is written.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
     type: path
   code:
     description:

@@ -173,6 +173,7 @@ options:
     description:
       - The folder of the code, on the machine that runs the module. Its one backend block comes to say O(bucket),
         O(key) and all else. Without a backend block, C(backend.tf) is written.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
       - Local states are set aside then, under their name with C(.moved) at its end, as C(terraform init) would else
         copy them itself.
       - Code that was generated (Terramate, Terragrunt, CDKTF and others), that makes its backend with variables,

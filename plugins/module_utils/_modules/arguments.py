@@ -125,7 +125,7 @@ class _Reader:
     def _tags(self, tags: Mapping[Any, Any], label: str) -> Iterator[tuple[Any, Any]]:
         """A tag may be blank. What YAML reads as no text may not, as it may read otherwise: 0123 is the number 83."""
         for key, value in tags.items():
-            text = "" if value is None else decrypted(value)
+            text = "" if value is None else value
             for each, where in ((key, f"the tag {key!r} in {label}"), (text, f"{label}.{key}")):
                 self._check_text(each, where, is_secret=False)
             yield key, text
@@ -138,7 +138,11 @@ class _Reader:
 
 
 def decrypted(value: Any) -> Any:
-    """The text of a `!vault` value, which before ansible-core 2.19 is an object of its own."""
+    """The value with the text of each `!vault` in it, which before ansible-core 2.19 is an object of its own."""
+    if isinstance(value, Mapping):
+        return {decrypted(key): decrypted(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [decrypted(each) for each in value]
     return str(value) if getattr(value, "__ENCRYPTED__", False) and not isinstance(value, str) else value
 
 
@@ -170,7 +174,6 @@ def _with_iso_dates(value: Any) -> Any:
         return {_with_iso_dates(key): _with_iso_dates(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_with_iso_dates(each) for each in value]
-    value = decrypted(value)
     if isinstance(value, datetime):  # in UTC, which YAML means without a zone
         in_utc = value.replace(tzinfo=value.tzinfo or timezone.utc).astimezone(timezone.utc)
         return in_utc.replace(tzinfo=None).isoformat() + "Z"

@@ -9,11 +9,11 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
@@ -29,6 +29,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
 from .._fleet.files import inventory_problem
 from .._report.terminal import show
 from .child_process import TRACEBACK, environment_set, in_child_process
+from .paths import absolute_paths
 from .role_variables import NAMES
 from .variable_names import check_extra_variables
 
@@ -38,8 +39,6 @@ SWITCH = "cornerstone_tfstate_in_process"
 #: The name of the same variable in 0.1.0.
 DEPRECATED_SWITCH = "cornerstone_tfstate_fast_door"
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
-#: The options of modules that name something on the disk of this machine.
-PATHS = ("directory", "project", "code", "backup")
 #: The option by which a module limits itself. Of the time of its task, a third is left for starting and ending it.
 WAIT = "wait_timeout"
 #: Of a host that cannot be reached.
@@ -77,7 +76,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.task_vars = dict(task_vars or {})
         if self._is_local() and self.task_vars.get(INTERPRETER) is None:
-            self.task_vars[INTERPRETER] = sys.executable
+            self.task_vars[INTERPRETER] = configured_interpreter() or sys.executable
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
         extra = check_extra_variables(self.task_vars, self._loader, NAMES)
@@ -177,10 +176,8 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         return environment_set(self._environment)
 
     def absolute_paths(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Relative paths are those of the shell, as for any command, and not where a module happens to run."""
-        if not self._is_local():
-            return arguments
-        return {**arguments, **{name: _absolute_path(arguments[name]) for name in PATHS if arguments.get(name)}}
+        """The arguments with the paths of this machine absolute; another machine's are its own."""
+        return absolute_paths(arguments, self.task_vars) if self._connection.transport == "local" else arguments
 
     def _is_local(self) -> bool:
         return self._connection.transport == "local" and not self._task.delegate_to
@@ -268,15 +265,10 @@ def _dotted(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
 
 
-def _absolute_path(value: Any) -> Any:
-    """`value`: a path, or several, as a list or with commas between them; a URL is none."""
-    if isinstance(value, list):
-        return [_absolute_path(each) for each in value]
-    if not isinstance(value, str) or "://" in value:
-        return value
-    with suppress(RuntimeError):  # a user whom this machine does not know: whoever reads the path says so
-        return ",".join(str(Path(each.strip()).expanduser().absolute()) for each in value.split(","))
-    return value
+def configured_interpreter() -> str | None:
+    """The Python that Ansible's configuration names for all hosts, if it does not say to look for one."""
+    named = str(C.config.get_config_value("INTERPRETER_PYTHON") or "auto")
+    return None if named.startswith("auto") else named
 
 
 def _normalised(path: str) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     finding_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import fix_with_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit import layers_of
@@ -29,6 +30,10 @@ from .report import AuditedBackend, Report, json_text, markdown_text, report_of
 
 #: The variable in which the playbook registers the audit of a host.
 RESULT = "__terraform_backend_audit"
+#: Which variables of a host are shown in place of an audit.
+VARIABLES = tuple(
+    f"terraform_backend_{name}" for name in ("bucket_name", "table_name", "region", "account_id", "lock_mode")
+)
 NO_ANSWER = "no answer: the host was unreachable, or its run was cut short"
 
 
@@ -37,6 +42,7 @@ def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning, inventory: Seq
     result = facts.get(RESULT) or {}
     if result.get("backend"):
         return dict(result)
+    facts = decrypted({name: facts.get(name) for name in VARIABLES})
     names = {kind: facts.get(f"terraform_backend_{kind}_name") for kind in ("bucket", "table")}
     fix = play(host, inventory, "audit", "-vvv")
     reason = " ".join(str(result.get("msg") or NO_ANSWER).split())

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.cornerstone.tfstate.plugins.action import tf_backend_report
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import entry as _module
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import ACCOUNTS, is_blank
@@ -25,6 +26,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tunin
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import in_process as _in_process
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child_process import environment_set
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import audit_of
 
 ROOT = Path(__file__).parents[5]
 COLLECTION = "ansible_collections.cornerstone.tfstate"
@@ -428,6 +430,20 @@ def test_texts_of_ansible_are_texts(text: Any) -> None:
     assert all(isinstance(params[name], str) for name in ("name", "secret_key"))
 
 
+def test_old_texts_of_ansible_within_others_are_texts() -> None:
+    entry = ENTRIES["tf_state_bucket"]
+    params = in_process(entry, given(entry, ("tags",), {OldVaultText("Owner"): OldVaultText("eve")}))
+    assert params["tags"] == {"Owner": "eve"} and all(type(each) is str for each in params["tags"])
+
+
+def test_old_texts_of_ansible_are_texts_where_there_is_no_audit() -> None:
+    names = ("bucket_name", "table_name", "region", "account_id")
+    audit = audit_of(
+        "eu", {f"terraform_backend_{name}": OldVaultText(name) for name in names}, Tuning(datetime.date(2026, 1, 1))
+    )
+    assert json.loads(json.dumps(audit))["backend"]["table"]["name"] == "table_name"
+
+
 def test_old_texts_of_ansible_in_a_policy_are_texts() -> None:
     entry = ENTRIES["tf_state_bucket"]
     statement = {"Condition": {"StringEquals": {"aws:PrincipalAccount": [OldVaultText("111122223333")]}}}
@@ -455,7 +471,7 @@ def test_a_blank_path_is_not_the_folder_that_one_is_in(module: str, asked: dict[
     plugin = importlib.import_module(f"{COLLECTION}.plugins.action.{module}").ActionModule
     action = object.__new__(plugin)
     action._task = SimpleNamespace(args=asked, action=module)
-    action._is_local = lambda: True
+    action._connection = SimpleNamespace(transport="local")
     action.task_vars = {}
     action.run_entry = lambda _entry, _module, arguments, _wrote: arguments
     action._templar = Templar()

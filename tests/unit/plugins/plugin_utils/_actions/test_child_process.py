@@ -18,10 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.child
     environment_set,
     in_child_process,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import (
-    _absolute_path,
-    _is_harmless,
-)
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import _is_harmless
 
 WRITE = Call("s3", "put_bucket_policy", {"Bucket": "tf-state"})
 WriteCallback = Callable[[Call], None]
@@ -110,8 +107,3 @@ def test_what_only_botocore_reads_is_harmless(name: str) -> None:
 @pytest.mark.parametrize("name", ["AWS_DATA_PATH", "PATH", "PYTHONPATH", "HOME"])
 def test_what_others_read_is_not(name: str) -> None:
     assert not _is_harmless(name)
-
-
-def test_a_path_of_a_user_whom_nobody_knows_is_left_to_whoever_reads_it() -> None:
-    assert _absolute_path("~nobody-is-called-so/x") == "~nobody-is-called-so/x"
-    assert _absolute_path(["x", "s3://bucket/x"]) == [str(Path("x").absolute()), "s3://bucket/x"]

@@ -96,6 +96,7 @@ def test_a_module_process_that_dies_has_a_reason(
 
 
 INTERPRETER = "ansible_python_interpreter"
+INTERPRETER_PYTHON = "INTERPRETER_PYTHON"
 SWITCH = "cornerstone_tfstate_in_process"
 DEPRECATED_SWITCH = "cornerstone_tfstate_fast_door"
 WORKER: dict[str, dict[str, Any]] = {
@@ -135,6 +136,22 @@ def test_this_is_done_by_a_module_process(monkeypatch: pytest.MonkeyPatch, case:
     assert entered(monkeypatch, **PROCESS[case])[0] == SLOW
 
 
+def test_the_interpreter_of_the_configuration_is_that_of_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    def configured(text: str) -> None:
+        monkeypatch.setattr(
+            _in_process.C.config, "get_config_value", lambda name, **_more: {INTERPRETER_PYTHON: text}[name]
+        )
+
+    for looked_for in ("auto", "auto_silent", "auto_legacy"):
+        configured(looked_for)
+        assert entered(monkeypatch)[0] == FAST
+    configured(OTHER_PYTHON)
+    assert entered(monkeypatch)[0] == SLOW
+    assert entered(monkeypatch, variables={INTERPRETER: sys.executable})[0] == FAST
+    configured(sys.executable)
+    assert entered(monkeypatch)[0] == FAST
+
+
 def test_a_link_to_this_python_is_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     link = tmp_path / "python"
     link.symlink_to(sys.executable)
@@ -170,3 +187,10 @@ def test_the_work_ends_before_its_task(
 ) -> None:
     arguments = ARGUMENTS if asked is None else {**ARGUMENTS, "wait_timeout": asked}
     assert entered(monkeypatch, task=task, arguments=arguments)[1].get("wait_timeout") == given
+
+
+@pytest.mark.parametrize("case", [{"task": {"delegate_to": "localhost"}}, {"connection": "ssh"}])
+def test_paths_of_another_machine_are_its_own(monkeypatch: pytest.MonkeyPatch, case: dict[str, Any]) -> None:
+    arguments = {**ARGUMENTS, "directory": "backends/x"}
+    given = entered(monkeypatch, arguments=arguments, variables={"playbook_dir": "/srv"}, **case)[1]
+    assert given["directory"] == ("backends/x" if "connection" in case else "/srv/backends/x")
