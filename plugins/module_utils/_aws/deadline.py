@@ -80,7 +80,7 @@ def _tell(client: Any, left_s: float) -> None:
 
 
 def _at_most(left_s: float) -> str:
-    return f" for up to {left_s:.0f} seconds (wait_timeout)" if math.isfinite(left_s) else ""
+    return f", for {left_s:.0f} seconds at most (wait_timeout)" if math.isfinite(left_s) else ""
 
 
 def _took(client: Any, error: Exception | None) -> float:

@@ -406,7 +406,7 @@ def test_who_waits_is_told_once_for_what(monkeypatch: pytest.MonkeyPatch) -> Non
     with suppress(TfstateError):
         script.connect(timeout_s=300).read([VERSIONING])
     (only,) = told
-    assert "s3.eu-west-1.amazonaws.com does not answer; trying again for up to 300 seconds (wait_timeout)" in only
+    assert "s3.eu-west-1.amazonaws.com does not answer; trying again, for 300 seconds at most (wait_timeout)" in only
 
 
 @pytest.mark.aws("6.6")
