@@ -37,8 +37,8 @@ SHORTEST_CONNECT_S, SHORTEST_READ_S = 1, 5
 
 
 def timeouts(wait_s: float) -> dict[str, float]:
-    """The timeouts of a client, which no single attempt may exceed, as far as a deadline makes them shorter."""
-    connect, read = max(SHORTEST_CONNECT_S, wait_s), max(SHORTEST_READ_S, wait_s)
+    """The timeouts of a client, as far as a deadline makes them shorter: the last attempt may begin just before it."""
+    connect, read = max(SHORTEST_CONNECT_S, wait_s), max(SHORTEST_READ_S, wait_s / 2)
     short = {"connect_timeout": connect} if connect < CONNECT_S else {}
     return {**short, "read_timeout": read} if read < READ_S else short
 
