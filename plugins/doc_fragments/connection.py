@@ -101,6 +101,8 @@ options:
   wait_timeout:
     description:
       - How many seconds AWS gets to carry out what was written, and to stop answering that it is busy.
+      - It bounds attempts to connect, of at most 5 seconds, and to get an answer, of at most half of it and 30 seconds,
+        and of 5 in any case. A host that has not answered at all is given up after three attempts to connect.
     type: int
     default: 300
 requirements:

@@ -381,7 +381,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tunin
     tuning_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CHECKOUT, CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "name": {},
@@ -449,12 +449,7 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
 
 def layers_of(code: CodeMap | None, bucket: str) -> int | None:
     """How many layers use the bucket; None if no code was read."""
-    if code is None:
-        return None
-    using = [layer for layer in code.layers if layer.arguments.get("bucket") == bucket]
-    declared = {layer.directory for layer in using if layer.source != CHECKOUT}
-    # A checkout is no further layer beside the code that it was initialised from.
-    return sum(layer.source != CHECKOUT or layer.directory not in declared for layer in using)
+    return code.count(bucket) if code else None
 
 
 def _expectations(params: Params) -> Expectations:

@@ -33,6 +33,16 @@ extends_documentation_fragment:
   - cornerstone.tfstate.uploads
   - cornerstone.tfstate.connection
 options:
+  state:
+    description:
+      - V(checked) only reads the backup, and fails if it is missing, unfinished or damaged, or if a key in O(keys) that
+        is no pattern is not in it. The bucket and the table need not exist. Use it before something is made that is of
+        no use without the backup.
+      - V(restored) restores it.
+    type: str
+    choices: [restored, checked]
+    default: restored
+    version_added: 0.2.0
   bucket:
     description:
       - Where the versions go. The role or M(cornerstone.tfstate.tf_state_bucket) makes it before. It must be versioned.
@@ -150,6 +160,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manife
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.restore import NOTHING, Restore
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.restore_target import Destination
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.storage import Storage
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.write_block import check_no_write_block
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, versioning
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
@@ -182,7 +193,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
+RESTORED, CHECKED = "restored", "checked"
 OPTIONS: dict[str, dict[str, Any]] = {
+    "state": {"choices": [RESTORED, CHECKED], "default": RESTORED},
     **BACKEND_OPTIONS,
     "bucket": {},
     **BACKUP_OPTIONS,
@@ -194,6 +207,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def restore(run: ModuleRun) -> dict[str, Any]:
     run.on_write = written = WriteTracker(run.on_write)
     run.failure = lambda _error: {"changed": bool(written), "warnings": [*dict.fromkeys(run.warnings)]}
+    if run.params["state"] == CHECKED:
+        return {**_result(_checked(run), run.diff), "warnings": [*dict.fromkeys(run.warnings)]}
     work = _restore_of(run)
     work.plan()
     unless_checking(run.check_mode, None, work.carry_out)
@@ -201,12 +216,26 @@ def restore(run: ModuleRun) -> dict[str, Any]:
     return {**_result(work, run.diff), "warnings": [*dict.fromkeys(run.warnings)]}
 
 
-def _restore_of(run: ModuleRun) -> Restore:
+def _backup(run: ModuleRun) -> tuple[Storage, Manifest]:
     storage = storage_of(run.params, run.on_write)
     text = storage.manifest()
     if text is None:
         raise Invalid(f"{storage.url} holds no {MANIFEST}, and so no backup that was finished")
-    manifest = manifest_of(text, storage.url)
+    return storage, manifest_of(text, storage.url)
+
+
+def _checked(run: ModuleRun) -> Restore:
+    """The restore, of which no more is planned than that the backup can be read."""
+    storage, manifest = _backup(run)
+    params = _completed(run.params, manifest)
+    to = Destination(run.client(params), target_of(params, "bucket"), params["table"] or None, storage, {})
+    work = Restore(to, manifest, tuple(params["keys"] or ()))
+    work.check_backup()
+    return work
+
+
+def _restore_of(run: ModuleRun) -> Restore:
+    storage, manifest = _backup(run)
     params = _completed(run.params, manifest)
     aws = run.client(params)
     bucket = _existing(aws, BUCKET, target_of(params, "bucket"))

@@ -108,6 +108,8 @@ options:
 notes:
   - "Permissions: see the page on permissions of this collection, section Change the lock mode."
   - Stores without policies of tables get no digest policy. A warning says so.
+  - A step to V(lockfile) sets the tag C(cornerstone.tfstate:lock_mode) of the bucket, and other steps remove it.
+    M(cornerstone.tfstate.tf_state_bucket) goes by it. Without the permission to read or write tags a warning says so.
   - States that have moved away are left alone, whether the locks of M(cornerstone.tfstate.tf_state_move) keep clients
     from them or the policy of the bucket. A step to V(lockfile) asks that such locks are lock files, one to
     V(dynamodb) that they are in the table.
@@ -154,8 +156,8 @@ EXAMPLES = r"""
 RETURN = r"""
 changed:
   description:
-    - Whether the digest policy was added or removed, digests were removed, or the result of a probe was recorded, or in
-      check mode would be.
+    - Whether the digest policy was added or removed, digests were removed, or the lock mode or the result of a probe
+      was recorded in a tag of the bucket, or in check mode would be.
   returned: always
   type: bool
   sample: true
@@ -246,6 +248,7 @@ from typing import Any
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
     CallFailed,
+    Change,
     Invalid,
     Params,
     Resource,
@@ -259,6 +262,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconc
     unless_checking,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Outcome as Reconciled
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import (
+    record,
+    record_change,
+    tags_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
     DYNAMODB,
     LOCKFILE,
@@ -347,7 +355,18 @@ def change_lock_mode(run: ModuleRun) -> dict[str, Any]:
         missing.append(f"{step.backend.bucket} cannot be locked by files: {support.problem}")
     work = _remove_table if params["remove_table"] else _take_step
     outcome = TransitionOutcome() if missing else work(params, transition, run.check_mode)
-    return _result(step, transition, missing, outcome, support, run.diff)
+    is_taken = not (missing or outcome.problems)
+    recorded = _recorded(transition, support, run.check_mode) if is_taken else ()
+    return _result(step, transition, missing, outcome, (*support.changes, *recorded), support, run.diff)
+
+
+def _recorded(transition: Transition, support: LockFileSupport, check_mode: bool) -> tuple[Change, ...]:
+    """Whether clients may lock by file alone from now on, in a tag of the bucket: a run of the role looks at it."""
+    aws, scope = transition.aws, transition.scope
+    before = support.changes[-1].after if support.changes else tags_of(aws, scope)
+    change = record_change(scope, transition.target == LOCKFILE, before)
+    planned: tuple[Change, ...] = (change,) if change else ()
+    return unless_checking(check_mode, planned, partial(record, aws, scope, change))
 
 
 def _transition(run: ModuleRun) -> Transition:
@@ -454,6 +473,7 @@ def _result(
     transition: Transition,
     missing: list[str],
     outcome: TransitionOutcome,
+    recorded: tuple[Change, ...],
     support: LockFileSupport,
     diff: bool,
 ) -> dict[str, Any]:
@@ -461,7 +481,7 @@ def _result(
     transition.aws.warnings.extend([*transition.cautions(), *filter(None, [support.caution])])
     origin = step.origin
     result: dict[str, Any] = {
-        "changed": outcome.is_changed or bool(support.changes),
+        "changed": outcome.is_changed or bool(recorded),
         "msg": "; ".join(problems) or _message(step, transition, outcome),
         "from": origin,
         "to": step.target,

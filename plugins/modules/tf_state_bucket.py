@@ -276,6 +276,25 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  lock_mode:
+    description:
+      - How clients are to lock states in the bucket. With V(lockfile) or V(dynamodb) the task looks for clients that
+        lock in the other of these modes, and fails before the first write, as the two do not exclude each other.
+      - For V(lockfile) it looks whether O(table) holds digests or locks of this bucket, in one C(Scan). Then the tag
+        C(cornerstone.tfstate:lock_mode) of the bucket records the mode, and there is no further look. The module
+        M(cornerstone.tfstate.tf_lock_mode) records it, too.
+      - For V(dynamodb) it looks for that tag, and for lock files whose lock is not in O(table).
+      - States that have moved away do not count. What cannot be read is not taken for absent, unless the bucket is new
+        or empty.
+      - The role sets it to C(terraform_backend_lock_mode). If omitted, or with V(both), nothing is looked for.
+    type: str
+    choices: [dynamodb, lockfile, both]
+    version_added: 0.2.0
+  table:
+    description:
+      - The lock table that O(lock_mode) is about. If omitted, only the bucket is looked at.
+    type: str
+    version_added: 0.2.0
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -332,6 +351,8 @@ options:
         The two will undo each other's work.
       delete_state: Delete a bucket with all that is in it. Needs O(confirm_name) besides.
       break_lock: Delete a bucket while somebody holds a lock in it. Their work in progress is lost from the state.
+      change_lock_mode: Go from V(dynamodb) to V(lockfile) or back in one step, by O(lock_mode). Clients of the two do
+        not exclude each other, so no client may use the bucket meanwhile.
 notes:
   - Settings are written in the order ownership, public access, encryption, lifecycle, versioning, object lock, tags,
     logging, policy. A run that was cut short goes on from there.
@@ -666,16 +687,36 @@ bucket:
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket.tags import NAME as TAGS
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Change, Params, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
+    EXISTENCE,
+    Change,
+    Params,
+    Target,
+    TfstateError,
+    Values,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
     Interrupted,
     Outcome,
     unless_checking,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import (
+    CHANGE_LOCK_MODE,
+    OTHER,
+    ModeCheck,
+    record,
+    record_change,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
+    BOTH,
+    DYNAMODB,
+    LOCKFILE,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.store_probe import (
     is_known,
@@ -691,7 +732,34 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
 
-OPTIONS = {**argument_spec(BUCKET), "probe_lock_files": {"type": "bool", "default": False}}
+_SPEC = argument_spec(BUCKET)
+OPTIONS: dict[str, dict[str, Any]] = {
+    **_SPEC,
+    "allow": {**_SPEC["allow"], "choices": [*_SPEC["allow"]["choices"], CHANGE_LOCK_MODE]},
+    "probe_lock_files": {"type": "bool", "default": False},
+    "lock_mode": {"choices": [DYNAMODB, LOCKFILE, BOTH]},
+    "table": {},
+}
+
+
+def _check_lock_mode(params: Params, aws: Aws, target: Target, before: Values) -> None:
+    """Raises Refused if clients may lock in a mode that the wanted one does not exclude."""
+    if params["lock_mode"] not in OTHER or CHANGE_LOCK_MODE in (params["allow"] or ()):
+        return
+    exists = before[EXISTENCE] is not None
+    ModeCheck(aws, Scope(target, params["table"]), params["lock_mode"], exists, before.get(TAGS)).check()
+
+
+def _with_lock_mode(params: Params, check_mode: bool, aws: Aws, outcome: Outcome) -> Outcome:
+    """Records that clients lock by file alone, or that they do not."""
+    if params["lock_mode"] not in OTHER or not outcome.exists:
+        return outcome
+    scope = Scope(outcome.target)
+    change = record_change(scope, params["lock_mode"] == LOCKFILE, outcome.after.get(TAGS))
+    planned: tuple[Change, ...] = (change,) if change else ()
+    changes = unless_checking(check_mode, planned, partial(record, aws, scope, change))
+    after = {**outcome.after, **{each.facet: each.after for each in changes}}
+    return replace(outcome, changes=(*outcome.changes, *changes), after=after, warnings=tuple(aws.warnings))
 
 
 def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcome) -> Outcome:
@@ -718,7 +786,11 @@ def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcom
 
 
 def ensure_bucket(run: ModuleRun) -> dict[str, object]:
-    return converge(BUCKET, run, partial(_with_lock_files, run.params, run.check_mode))
+    def then(aws: Aws, outcome: Outcome) -> Outcome:
+        tested = _with_lock_files(run.params, run.check_mode, aws, outcome)
+        return _with_lock_mode(run.params, run.check_mode, aws, tested)
+
+    return converge(BUCKET, run, then, partial(_check_lock_mode, run.params))
 
 
 MODULE = ModuleEntry(OPTIONS, ensure_bucket)

@@ -222,6 +222,18 @@ def misnamed(stage: Stage, key: str, workspace: str = "default") -> str:
     return failed(result)
 
 
+def locked_in_table(stage: Stage, denied: bool = False) -> str:
+    """By the digest of a state."""
+    make(stage.table)
+    stage.bucket.done()
+    stage.bucket.aws("s3").put_object(Bucket=stage.bucket.name, Key="app/one.tfstate", Body=b"{}")
+    item = {"LockID": {"S": f"{stage.bucket.name}/app/one.tfstate-md5"}, "Digest": {"S": "0"}}
+    stage.table.aws("dynamodb").put_item(TableName=stage.table.name, Item=item)
+    if denied:
+        stage.bucket.relay.on("Scan", reply=error("AccessDeniedException", 400), times=math.inf)
+    return failed(stage.bucket.task(lock_mode="lockfile", table=stage.table.name))
+
+
 def another_key(stage: Stage) -> str:
     make(stage.table, "ID")
     return stage.table.refused()
@@ -362,6 +374,8 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "lock files do not work at the store": lambda stage: stage.refused(
         "PutObject", ignore("if-none-match"), probe_lock_files=True
     ),
+    "clients lock in the table": locked_in_table,
+    "whether clients lock in the table cannot be seen": lambda stage: locked_in_table(stage, denied=True),
     "the table has another key": another_key,
     "the table was deleted during the run": deleted_meanwhile,
     "the table has lost its key": lost,

@@ -184,6 +184,7 @@ def test_who_changes_the_lock_mode_needs_exactly_this():
     steps = ("digest_policy", "digest_removal", "store_probe", "transition")
     needed = {action for module in modules for _unused, action in calls_in(module)} | actions_in("_lock_mode", *steps)
     needed |= {"s3:GetBucketPolicy"}  # which states have moved
+    needed |= {"s3:GetBucketTagging", "s3:PutBucketTagging"}  # the record of the mode
     assert actions(policy("Change the lock mode")) == needed | OF_VERSIONS | {"s3:DeleteObjectVersion"}
 
 

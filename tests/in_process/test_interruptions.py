@@ -20,7 +20,8 @@ LONG_S = 60
 
 def test_a_timeout_ends_the_task_and_tells_what_was_written(project: Project, relay: Relay, bucket_name: str) -> None:
     relay.on("PutBucketPolicy", times=9, reply=delay(LONG_S))
-    project.write("site.yml", creation(project, bucket_name, timeout=8))
+    patient = {"read_timeout": LONG_S}  # else it gives up before, and says why itself
+    project.write("site.yml", creation(project, bucket_name, {"aws_config": patient}, timeout=8))
     start = time.monotonic()
     run = project.play("site.yml")
     assert run.code != 0
@@ -30,6 +31,15 @@ def test_a_timeout_ends_the_task_and_tells_what_was_written(project: Project, re
     if "in the worker" in os.environ["PYTEST_CURRENT_TEST"]:  # a module process is killed, and cannot tell
         assert f"put_bucket_versioning on {bucket_name}" in run.output
         assert f"put_bucket_policy on {bucket_name}" not in run.output
+
+
+def test_a_host_that_does_not_answer_is_told_before_the_timeout(
+    project: Project, relay: Relay, bucket_name: str
+) -> None:
+    relay.on("PutBucketPolicy", times=9, reply=delay(LONG_S))
+    project.write("site.yml", creation(project, bucket_name, timeout=20))
+    run = project.play("site.yml")
+    assert f"put_bucket_policy on {bucket_name}: Read timeout" in run.output, run.output
 
 
 def test_ctrl_c_leaves_no_process_behind(project: Project, relay: Relay, bucket_name: str) -> None:
@@ -48,8 +58,8 @@ def test_ctrl_c_leaves_no_process_behind(project: Project, relay: Relay, bucket_
     wait_until(lambda: not marked(marker))
 
 
-def creation(project: Project, bucket: str, **task: Any) -> list[dict[str, Any]]:
-    options = {**project.connection(), "name": bucket}
+def creation(project: Project, bucket: str, given: dict[str, Any] | None = None, **task: Any) -> list[dict[str, Any]]:
+    options = {**project.connection(), "name": bucket, **(given or {})}
     tasks = [{"name": "Create", "cornerstone.tfstate.tf_state_bucket": options, **task}]
     return [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
 

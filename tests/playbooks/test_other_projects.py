@@ -135,6 +135,6 @@ def test_lock_files_leave_an_existing_table_alone(
     project.inventory({"eu-1": backend(names)}, terraform_backend_lock_mode="lockfile")
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code == 0, run.output
-    assert {call.service for call in relay.calls} == {"s3", "sts"}
+    assert {call.name for call in relay.calls if call.service not in ("s3", "sts")} == {"Scan"}, "for locks of clients"
     assert dynamodb.describe_table(TableName=names["table"])["Table"] == before
     assert names["table"] not in run.summary

@@ -81,8 +81,12 @@ def test_a_lost_bucket_is_filled_from_the_backup_of_its_host_by_default(
     assert re.findall(r"^restored: (.*)$", run.output, re.MULTILINE) == [f"s3://{names['bucket']}/{KEY}"]
     assert s3.get_object(Bucket=names["bucket"], Key=KEY)["Body"].read() == STATE.encode()
     (project.home / "terraform-backends" / "backups" / "here" / "backup.json").unlink()
+    inventory(project, {**names, "bucket": f"{names['bucket']}-x"}, "both")
     without = project.play("cornerstone.tfstate.rebuild")
     assert without.code == 2 and "holds no backup.json" in without.output, without.output
+    assert f"{names['bucket']}-x" not in [each["Name"] for each in s3.list_buckets()["Buckets"]], (
+        "clients would fill it"
+    )
 
 
 def test_where_files_lock_there_are_no_digests_to_make(project: Project, relay: Relay, unique: str) -> None:

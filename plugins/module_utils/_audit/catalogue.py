@@ -240,6 +240,11 @@ KINDS: dict[str, FindingKind] = {
         "Code locks in another way than the backend's",
         "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
     ),
+    "code.lock_mode_step": FindingKind(
+        "info",
+        "Code is one step away from the backend's lock mode",
+        "Its clients and the backend's exclude each other, and all of them keep the digests in the table.",
+    ),
     "code.acl": FindingKind(
         "high",
         "Code uploads with an ACL that S3 refuses",

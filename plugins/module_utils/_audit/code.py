@@ -14,7 +14,7 @@ from posixpath import normpath
 from typing import Any
 
 from .._core.commands import command, edit, in_note
-from .._terraform.code_layer import COMMAND_LINE, describe, listed
+from .._terraform.code_layer import COMMAND_LINE, describe, listed, names_table
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from .expectations import play
@@ -201,7 +201,7 @@ def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[
     if _known_tables(backend, backends).get(name) is False:
         fix = _creation_or_edit(layer, name, backend, backends)
         yield finding_of("code.table_missing", layer.path, f"It expects the table {name} in {backend['region']}.", fix)
-    elif own and name != own["name"]:
+    elif own and not names_table(layer.arguments, own["name"]):
         detail = f"It locks in {name}; the backend's is {own['name']}."
         yield finding_of(
             "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
@@ -220,12 +220,17 @@ def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends
 
 
 def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
-    """Only a client that locks in both ways excludes all others."""
+    """Only a client that locks in both ways excludes all others, and only those of one table keep its digests."""
     mode = backend["lock_mode"]
     if layer.lock_mode in (mode, "none", "unknown"):
         return
-    kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
     detail = f"Its lock mode is {layer.lock_mode}, and that of the backend {mode}."
+    kind = "code.lock_mode_differs" if "both" in (mode, layer.lock_mode) else "code.lock_mode"
+    if {mode, layer.lock_mode} == {"dynamodb", "both"} and names_table(
+        layer.arguments, (backend["table"] or {}).get("name")
+    ):
+        kind = "code.lock_mode_step"
+        detail += " This is safe as it is, and has to be changed before the step to lockfile (docs/lock-modes.md)."
     yield finding_of(kind, layer.path, detail, _edit(layer, _locking(backend)))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -28,7 +28,7 @@ from .._core.model import (
 from .._core.regions import partition_of
 from .._policy.baseline import bucket_region, old_region
 from .consistency import OwnObjects
-from .deadline import end_by
+from .deadline import end_by, timeouts
 from .errors import (
     DONE,
     EXPIRED,
@@ -462,15 +462,24 @@ class Aws:
         return whose(name, answer, call.params.get(OWNER))
 
     def _client(self, service: str) -> Any:
-        if service not in self._session.clients:
+        limits = timeouts(self._timeout_s)
+        if service not in self._session.clients or self._is_slower(service, limits):
+            connection = replace(self.connection, aws_config={**limits, **(self.connection.aws_config or {})})
             try:
-                self._session.clients[service] = client_of(self._session.botocore, service, self.connection)
+                self._session.clients[service] = client_of(self._session.botocore, service, connection)
             except (botocore.exceptions.BotoCoreError, ValueError) as error:
                 raise translated(error, self._where) from None
         if service not in self._clients:
             self._clients[service] = self._session.clients[service]
             end_by(self._clients[service], self.left_s)
         return self._clients[service]
+
+    def _is_slower(self, service: str, limits: Mapping[str, float]) -> bool:
+        """Whether the client of an earlier task would wait past the deadline of this one."""
+        if service in self._clients:
+            return False
+        chosen, config = self.connection.aws_config or {}, self._session.clients[service].meta.config
+        return any(getattr(config, name) > limit for name, limit in limits.items() if name not in chosen)
 
 
 def _send(client: Any, call: Call) -> Response:

@@ -9,6 +9,7 @@ import fcntl
 import gc
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._core.model import Response
+from .deadline import end_by
 from .errors import LOOPBACK
 
 try:
@@ -225,7 +227,7 @@ def _assumed(source: Any, connection: Connection) -> Any:
         raise botocore.exceptions.NoCredentialsError()
     cache = _Cache(CACHE, f"{credentials.access_key} {connection.endpoint_url} {connection.assume_role_arn}")
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=lambda _service, **keys: client_of(source, "sts", connection, **keys),
+        client_creator=partial(_sts_of, source, connection),
         source_credentials=credentials,
         role_arn=connection.assume_role_arn,
         extra_args={name: value for name, value in named.items() if value},
@@ -238,6 +240,13 @@ def _assumed(source: Any, connection: Connection) -> Any:
     session.session_var_map["profile"] = (None, [], None, None)
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetch, "assume-role")
     return session
+
+
+def _sts_of(source: Any, connection: Connection, _service: str, **keys: Any) -> Any:
+    """The STS that is asked for a role. A deadline knows nothing of it, but it is given up soon if it never answers."""
+    client = client_of(source, "sts", connection, **keys)
+    end_by(client, lambda: math.inf)
+    return client
 
 
 class _Cache:
@@ -349,7 +358,7 @@ def client_of(session: Any, service: str, connection: Connection, **keys: Any) -
     addressed = endpoint or os.environ.get(own) or os.environ.get("AWS_ENDPOINT_URL") or ""
     settings: dict[str, Any] = {
         "retries": {"mode": "standard", "total_max_attempts": 6},
-        "connect_timeout": 10,
+        "connect_timeout": 5,
         "read_timeout": 30,
         "max_pool_connections": WORKERS,
         "user_agent_extra": USER_AGENT,

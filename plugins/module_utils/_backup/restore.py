@@ -11,7 +11,7 @@ of the one that this run wrote or saw before it, under a lock that still has the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -136,9 +136,7 @@ class Restore:
         self._warn_of_skipped(scope)
         wanted = division.wanted
         digests = self._digests(scope)
-        missing = missing_keys(scope, {*self.manifest.histories(), *digests})
-        if missing:
-            raise Refused(f"in the backup in {self.to.storage.url}, {'; '.join(missing)}")
+        self._check_keys(scope, {*self.manifest.histories(), *digests})
         stateless = [name_of(raw) for path, raw in digests.items() if path not in wanted]
         self.left_behind += [{"item": name, "versions": 1} for name in stateless]
         plans = [
@@ -167,13 +165,27 @@ class Restore:
         """Verifies every body before the first version is written."""
         if self.is_verified:
             return
-        entries = [entry for row in self.objects for entry in row.wanted]
+        self._check_bodies([entry for row in self.objects for entry in row.wanted])
+        self.is_verified = True
+
+    def check_backup(self) -> None:
+        """Raises Refused if the backup cannot be restored, whatever is in the bucket."""
+        scope = Scope(self.to.bucket, self.to.table, self.keys)
+        histories = self.manifest.histories()
+        self._check_keys(scope, {*histories, *self._digests(scope)})
+        self._check_bodies([entry for key, history in histories.items() if scope.takes(key) for entry in history])
+
+    def _check_keys(self, scope: Scope, there: Collection[str]) -> None:
+        missing = missing_keys(scope, there)
+        if missing:
+            raise Refused(f"in the backup in {self.to.storage.url}, {'; '.join(missing)}")
+
+    def _check_bodies(self, entries: Sequence[Entry]) -> None:
         lost = [
             f"version {entry.version_id} of {entry.key}" for entry in damaged(self.to.aws, self.to.storage, entries)
         ]
         if lost:
             raise Refused(f"the backup in {self.to.storage.url} is damaged: {some(lost)}; nothing was restored")
-        self.is_verified = True
 
     def _leave_out(self, division: Division) -> None:
         self.left_out += sum(len(history) for history in division.lock_files.values())

@@ -17,6 +17,10 @@ MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created
 SYSTEM = "aws:"
 #: On a bucket at another store than AWS: whether the store supports lock files, as a probe found.
 LOCK_FILES, SUPPORTED, UNSUPPORTED = "cornerstone.tfstate:lock_files", "supported", "unsupported"
+#: On a bucket whose clients lock by file alone: the lock mode, so that a run without its files knows it.
+LOCK_MODE, OF_FILES = "cornerstone.tfstate:lock_mode", "lockfile"
+#: Tags of ours stay, whatever the options say.
+_OURS = (LOCK_FILES, LOCK_MODE)
 #: In facts, without such a tag.
 NOT_TESTED = "not tested"
 #: Those of AWS's services do not count.
@@ -28,7 +32,7 @@ def desired(params: Params, observed: Value, target: Target) -> Value:
     if asked is None:
         return observed
     purges = params.get("purge_tags")
-    kept = {key: value for key, value in observed.items() if not purges or key.startswith(SYSTEM) or key == LOCK_FILES}
+    kept = {key: value for key, value in observed.items() if not purges or key.startswith(SYSTEM) or key in _OURS}
     return {**kept, **{str(key): str(value) for key, value in asked.items()}}
 
 

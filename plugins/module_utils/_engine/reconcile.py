@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from .._aws.errors import ALREADY_THERE, UNSUPPORTED, is_definite
 from .._aws.protocols import ResourceClient
@@ -39,6 +39,8 @@ from .observer import Observer, leave_alone
 LOST_AFTER = 8
 
 T = TypeVar("T")
+#: Looks at what is there before the first write, and raises TfstateError if nothing may be changed.
+Check: TypeAlias = Callable[[Target, Values], None]
 
 #: Rounds of reading after which another store than AWS has not kept a change: some thirty seconds if what it had
 #: before is still there, else some eight.
@@ -282,7 +284,14 @@ def _is_the_same(error: CallFailed, other: TfstateError) -> bool:
     return isinstance(other, CallFailed) and other.failure.code == error.failure.code
 
 
-def reconcile(aws: ResourceClient, resource: Resource, target: Target, params: Params, check_mode: bool) -> Outcome:
+def reconcile(
+    aws: ResourceClient,
+    resource: Resource,
+    target: Target,
+    params: Params,
+    check_mode: bool,
+    check: Check | None = None,
+) -> Outcome:
     """Makes the resource what `params` say, or in check mode plans it."""
     going = params["state"] == "absent"
     managed = resource.teardown if going else resource.facets
@@ -298,12 +307,12 @@ def reconcile(aws: ResourceClient, resource: Resource, target: Target, params: P
         run = _Run(aws=aws, resource=resource, target=target, params=params, facets=facets, tried=tried)
         run.newly_created = bool(tried)
         try:
-            return _converge(run, check_mode, going)
+            return _converge(run, check_mode, going, check)
         except _Overtaken as overtaken:
             tried = (overtaken.creation,)
 
 
-def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
+def _converge(run: _Run, check_mode: bool, going: bool, check: Check | None) -> Outcome:
     resource, facets, params, aws = run.resource, run.facets, run.params, run.aws
     run.identify()
     run.wait_for_rest()
@@ -323,6 +332,8 @@ def _converge(run: _Run, check_mode: bool, going: bool) -> Outcome:
         is_creation=fresh and not going,
         instead=() if fresh or going else run.instead(wanted, before),
     )
+    if check and not going:
+        check(run.target, before)
     deletion_warning = (
         resource.deletion_warning(run.target) if changes and going and resource.deletion_warning else None
     )

@@ -314,13 +314,16 @@ def hidden_options(spec: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
 
 
 def converge(
-    resource: Resource, run: ModuleRun, then: Callable[[Aws, Outcome], Outcome] = lambda _aws, outcome: outcome
+    resource: Resource,
+    run: ModuleRun,
+    then: Callable[[Aws, Outcome], Outcome] = lambda _aws, outcome: outcome,
+    check: Callable[[Aws, Target, Values], None] | None = None,
 ) -> dict[str, Any]:
-    """Brings a bucket or a table to the options of the task. `then`: what is done with it afterwards."""
+    """Brings a bucket or a table to the options of the task. `check`: see `reconcile`; `then`: what follows."""
     run.failure = partial(_failure, run)
     target = target_of(run.params)
     aws = run.client()
-    outcome = then(aws, reconcile(aws, resource, target, run.params, run.check_mode))
+    outcome = then(aws, reconcile(aws, resource, target, run.params, run.check_mode, check and partial(check, aws)))
     account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
     return {**_result(resource, outcome, account, run.diff), "credentials": _credentials(run)}
 

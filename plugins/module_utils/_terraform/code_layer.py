@@ -82,6 +82,11 @@ class Layer:
         return folder.rpartition("/")[0] if self.source == CHECKOUT else folder
 
     @property
+    def place(self) -> tuple[str | None, str | None]:
+        """Key and prefix of its states, as far as they are known."""
+        return self.arguments.get("key"), self.arguments.get("workspace_key_prefix")
+
+    @property
     def is_partial(self) -> bool:
         return not set(NEEDED) <= self.given
 
@@ -143,6 +148,16 @@ class CodeMap:
     readers: tuple[Layer, ...] = ()
     #: What the operator said (`code_known`), as results repeat it.
     known: tuple[Mapping[str, Any], ...] = ()
+
+    def count(self, bucket: str) -> int:
+        """How many configurations keep their state in the bucket, each once, however many files tell of it."""
+        using = [layer for layer in self.layers if layer.arguments.get("bucket") == bucket]
+        declared = {(each.directory, *each.place): each for each in using if each.source != CHECKOUT}
+        folders = {folder for folder, *_place in declared}
+        # A file without a block is used by some code: which, only a checkout says.
+        alone = {each.place for each in declared.values() if each.source == TFBACKEND and each.block is None}
+        more = [each for each in using if each.source == CHECKOUT and each.directory not in folders]
+        return len(declared) + sum(each.place not in alone for each in more)
 
     def unknown(self, region: str | None = None) -> list[UnreadableCode]:
         """All that may be a backend in this region, and does not say for certain which."""

@@ -8,7 +8,7 @@ Source: https://developer.hashicorp.com/terraform/language/backend#partial-confi
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -243,7 +243,7 @@ class Parts:
             own = [each for each in own if each.path.rpartition("/")[0] == folder and _is_tfbackend(each.path)]
         elif not any("bucket" in each.given for each in own) and "bucket" not in block.given:
             beside = near.get(folder.rpartition("/")[0] if folder else "..", [])
-            own = [*own, *self._meant(folder, beside)]
+            own = [*own, *(self._meant(folder, beside) or self._further(folder, near))]
         self.claimed |= {each.path for each in own}
         with_bucket = [each for each in own if "bucket" in each.given]
         without = [each for each in own if "bucket" not in each.given]
@@ -262,9 +262,24 @@ class Parts:
             return []
         return [each for each in free if "key" not in each.given or len(self._partial_names) == 1]
 
+    def _further(self, folder: str, near: Mapping[str, list[Layer]]) -> list[Layer]:
+        """Files further up that are named after a folder, as backends/network.tfbackend is after layers/network."""
+        name = basename(folder)
+        if self._partial_folders.get(name) != 1:
+            return []  # of folders of one name, nobody can say which is meant
+        above = list(parents(folder))[1:]
+        return next(
+            filter(None, ([each for each in near.get(one, []) if name in self._names_of(each)] for one in above)), []
+        )
+
+    @cached_property
+    def _partial_folders(self) -> Counter[str]:
+        """How many folders of partial blocks have a name."""
+        return Counter(basename(each) for each, blocks in self.blocks.items() if each and _are_partial(blocks))
+
     @cached_property
     def _partial_names(self) -> frozenset[str]:
-        return frozenset(basename(each) for each, blocks in self.blocks.items() if each and _are_partial(blocks))
+        return frozenset(self._partial_folders)
 
     def _names_of(self, config: Layer) -> frozenset[str]:
         """The folders that a file is named after, as network.tfbackend, dev-network.hcl and network/dev.hcl are."""

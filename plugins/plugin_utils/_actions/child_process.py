@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 from typing import Any, NoReturn
 
 from ansible.release import __version__
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.deadline import listeners
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, WriteCallback
 
 #: Python runs no handler of a signal that came just before it began to wait, so it never waits for longer.
@@ -47,6 +48,7 @@ def in_child_process(
     work: Callable[[WriteCallback], dict[str, Any]],
     on_interruption: Callable[[list[str]], None],
     on_write: Callable[[str], None] = lambda _written: None,
+    on_notice: Callable[[str], None] = lambda _notice: None,
 ) -> dict[str, Any]:
     """The result of `work` in a process of its own, which may die or be stopped without taking the worker along.
 
@@ -67,6 +69,8 @@ def in_child_process(
             message = json.loads(line)
             if isinstance(message, dict):
                 result = message
+            elif isinstance(message, list):
+                on_notice(*message)
             else:
                 written.append(message)
                 on_write(message)
@@ -113,6 +117,11 @@ def _write_messages(work: Callable[[WriteCallback], dict[str, Any]], writer: int
                     with lock:
                         print(json.dumps(str(call)), file=stream)
 
+                def on_notice(notice: str) -> None:
+                    with lock:
+                        print(json.dumps([notice]), file=stream)
+
+                listeners.append(on_notice)
                 result = work(on_write)
             except Exception as bug:  # what a module process would end with, as a result that Ansible shows
                 what = f"{type(bug).__name__}: {bug}"

@@ -85,7 +85,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             return {**result, "failed": True, "changed": False, "msg": "; ".join(problems)}
         self._runs_in_process = self._can_run_in_process()
         if self._runs_in_process and self.needs_botocore:
-            outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)
+            outcome = in_child_process(self.work, self._warn_interrupted, self.on_write, self._on_notice)
         else:
             outcome = self.work()
         if extra.warnings:
@@ -108,6 +108,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         if operation == shown_operation and place != self._shown_place and not place.endswith(LOCK_FILE_SUFFIX):
             self._shown_place = place
             Display().display(f"{word}: s3://{printable(place)}", stderr=True)
+
+    def _on_notice(self, notice: str) -> None:
+        """Shows what the work waits for."""
+        Display().display(f"[{self.task_vars.get('inventory_hostname')}]: {printable(notice)}", stderr=True)
 
     def run_entry(
         self, entry: ModuleEntry, module: str, arguments: dict[str, Any], on_write: WriteCallback

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import CHANGE_LOCK_MODE, OTHER
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import identifiers as _identifiers
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import (
     ACCOUNTS,
@@ -43,8 +44,8 @@ ENTRIES = {
     "config": tf_backend_config.MODULE,
 }
 
-#: Neither bootstraps anything.
-LEFT_OUT = {"state", "confirm_name"}
+#: The first two bootstrap nothing; the others are those of the whole backend.
+LEFT_OUT = {"state", "confirm_name", "lock_mode", "table"}
 #: How to reach AWS, and what is said of the whole backend.
 SHARED = (*CONNECTION_SPEC, "account_id", "wait_timeout")
 #: The options of tf_backend_config that are no result of the bucket or the table, and what follows the prefix.
@@ -219,6 +220,7 @@ def _identifier_problems(values: Mapping[str, Any]) -> Iterator[str]:
     for kind in ENTRIES:
         options, names = arguments(kind, values), variables(kind)
         if kind != "config":  # whose name is that of the backend
+            options = {name: options[name] for name in options if name not in MODULES}
             options[kind], names[kind] = options.get("name"), names["name"]
         yield from _identifiers.problems(options, speaks_to_aws(options), names)
 
@@ -271,18 +273,31 @@ def _backend(values: Mapping[str, Any]) -> dict[str, Any]:
 def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the module that stands for `kind` is called with."""
     given = {option: values[name] for option, name in variables(kind).items() if name in values}
-    if kind == "bucket" and not has_table(values):
-        return {"probe_lock_files": True, **given}  # in lock mode both, the table keeps clients out
-    return given
+    if kind != "table" and _may_change_lock_mode(values):
+        given["allow"] = list(dict.fromkeys([*(given.get("allow") or ()), CHANGE_LOCK_MODE]))
+    if kind != "bucket":
+        return given
+    if values.get(f"{PREFIX}lock_mode") in OTHER:
+        about_locks = {"lock_mode": f"{PREFIX}lock_mode", "table": f"{PREFIX}table_name"}
+        given |= {option: values[name] for option, name in about_locks.items() if values.get(name)}
+    return given if has_table(values) else {"probe_lock_files": True, **given}  # else, the table keeps clients out
+
+
+def _may_change_lock_mode(values: Mapping[str, Any]) -> bool:
+    """One word for the bucket and the files, whichever variable has it."""
+    return any(CHANGE_LOCK_MODE in (values.get(PREFIX + name) or ()) for name in ("bucket_allow", "config_allow"))
 
 
 #: A list of words that a message says to set, such as allow: [weaken_policy].
 LIST_OPTION = re.compile(r"(?<![\w.])(\w+)(?=: \[)")
+#: The same of the word that is about bucket and files together.
+_ABOUT_LOCK_MODE = re.compile(rf"(?<![\w.])allow(?=: \[{CHANGE_LOCK_MODE}\])")
 
 
 def in_variables(kind: str, message: str) -> str:
     """A message of the module that stands for `kind`; lists that it says to set are named by the role's variables."""
     named = variables(kind)
+    message = _ABOUT_LOCK_MODE.sub(variables("config")["allow"], message)
     return LIST_OPTION.sub(lambda option: named.get(option[1], option[1]), message)
 
 

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
@@ -20,6 +21,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import COLUMN, legend
 
+from .painted import Paint, Painted
 from .table import MAX_ROWS, backends, omitted, table_lines
 
 #: What is checked, by the first part of the ids, in the order of the columns.
@@ -34,6 +36,8 @@ CHECKS = {
 }
 #: Shown where nothing was read, or could be: this is not the same as ok.
 UNKNOWN = "unknown"
+#: So many findings of one kind are named in a line.
+MAX_NAMED = 3
 #: The columns for the terminal.
 HEADINGS = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), "STATUS")
 
@@ -225,21 +229,49 @@ def _code(text: str) -> str:
     return f"{ticks}{space}{flat}{space}{ticks}"
 
 
-def terminal_text(report: Report, path: str | None) -> str:
+def terminal_text(report: Report, path: str | None) -> Painted:
     """The overview for the terminal; of a large fleet only the backends with findings."""
+    return Painted.of(partial(_terminal_text, report, path))
+
+
+def _terminal_text(report: Report, path: str | None, paint: Paint) -> str:
     listed = [row for row in report.rows if len(report.rows) <= MAX_ROWS or not row.is_ok][:MAX_ROWS]
-    urgent = [
-        f"{each['severity'].upper()} {printable(name or 'code')}: {each['title']} ({_where(each)})"
-        for name, each in report.findings
-        if each["severity"] in ("critical", "high") and not each["waived"]
-    ]
-    lines = ["", *table_lines(HEADINGS, [_cells(row) for row in listed])]
+    urgent = [_urgent(group, paint) for group in report.groups if _is_urgent(group[0][1])]
+    lines = ["", *_rows(listed, paint)]
     if listed and report.legend:
         lines.append(f"{COLUMN.upper()}: {report.legend}")
     lines += ["", headline(report), *urgent[:MAX_ROWS], *omitted(urgent)]
     if path:
         lines.append(f"The report: {path}")
     return "\n".join(lines)
+
+
+def _rows(listed: Sequence[AuditedBackend], paint: Paint) -> list[str]:
+    """The table, with the status of each row in its colour."""
+    headings, *rows = table_lines(HEADINGS, [_cells(row) for row in listed]) or [""]
+    ends = zip(rows, listed, strict=True)
+    painted = [text.removesuffix(row.status) + paint(row.status, _outcome(row.severity)) for text, row in ends]
+    return [headings, *painted] if listed else []
+
+
+def _outcome(severity: str | None) -> str:
+    """The status whose colour a severity has."""
+    return {"critical": "failed", "high": "failed", "medium": "changed", "low": "changed"}.get(str(severity), "ok")
+
+
+def _is_urgent(finding: Mapping[str, Any]) -> bool:
+    return finding["severity"] in ("critical", "high") and not finding["waived"]
+
+
+def _urgent(group: Sequence[tuple[str, Mapping[str, Any]]], paint: Paint) -> str:
+    """The findings of one kind in a line."""
+    (name, first), count = group[0], len(group)
+    severity = paint(first["severity"].upper(), _outcome(first["severity"]))
+    if count == 1:
+        return f"{severity} {printable(name or 'code')}: {first['title']} ({_where(first)})"
+    places = "; ".join(f"{printable(each or 'code')} ({_where(finding)})" for each, finding in group[:MAX_NAMED])
+    more = f"; and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
+    return f"{severity} {count} times: {first['title']}: {places}{more}"
 
 
 def _where(finding: Mapping[str, Any]) -> str:

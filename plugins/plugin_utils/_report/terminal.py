@@ -8,6 +8,8 @@ from ansible import constants
 from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
+from .painted import Painted
+
 #: The message of a task whose reason is in the summary.
 SEE_SUMMARY = "see the summary"
 
@@ -21,6 +23,8 @@ def show(text: str, painted: str | None = None) -> None:
     """Prints a text for people, in colours if there are any. A program has the same in the result of the task."""
     if not is_for_people():
         return
+    if painted is None and isinstance(text, Painted):
+        painted, text = text.render(in_colour), str(text)
     if painted in (None, text):
         Display().display(text)
     else:  # as Ansible does it with its recap: no colours in the log

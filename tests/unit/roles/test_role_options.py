@@ -24,7 +24,8 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "terraform_backend"
-NOT_OF_THE_ROLE = {"state", "confirm_name"}
+#: The last two are those of the whole backend.
+NOT_OF_THE_ROLE = {"state", "confirm_name", "lock_mode", "table"}
 WHOLE_BACKEND = {*CONNECTION_SPEC, "account_id", "wait_timeout"}
 
 

@@ -393,3 +393,16 @@ def test_locks_that_are_released_while_they_are_looked_at_are_said_to_be(world: 
     world.relay.on("GetObject", reply=then(release), times=math.inf)
     result = world.run(MODULE)
     assert result["msg"] == f"the locks of {KEY} have just been released: run again"
+
+
+def test_a_backup_is_checked_before_anything_is_made(world: World):
+    """Without bucket or table. What a restore would find to be wrong with the backup is found then."""
+    there = {"bucket": "missing-states", "table": "missing-locks", "state": "checked"}
+    told = world.done(MODULE, **there)
+    assert (told["changed"], told["objects"], told["backup"]["url"]) == (False, [], str(world.backup))
+    world.refused(MODULE, "there is no state 'no/such.tfstate'", **there, keys=["no/such.tfstate"])
+    (body, *_others) = [each for each in sorted((world.backup / "objects").rglob("*")) if each.is_file()]
+    body.write_bytes(b"something else")
+    world.refused(MODULE, "is damaged", **there)
+    (world.backup / "backup.json").unlink()
+    world.refused(MODULE, "holds no backup.json, and so no backup that was finished", **there)

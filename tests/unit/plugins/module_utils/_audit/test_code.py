@@ -132,9 +132,24 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[BackendSummary], set[tuple[st
         [layer(), layer("b/main.tf.json", key="l", use_lockfile=None, dynamodb_table="locks")],
         [BOTH],
         {
-            *(("us-east-1", "code.mixed_locking"),),
-            ("us-east-1", "code.lock_mode_differs"),
+            *(("us-east-1", "code.mixed_locking"), ("us-east-1", "code.lock_mode_differs")),
+            ("us-east-1", "code.lock_mode_step"),
         },
+    ),
+    "the table alone where others lock in both": (
+        [layer(use_lockfile=None, dynamodb_table="arn:aws:dynamodb:us-east-1:111122223333:table/locks")],
+        [BOTH],
+        {("us-east-1", "code.lock_mode_step")},
+    ),
+    "both ways where others lock in the table": (
+        [layer(dynamodb_table="locks")],
+        [backend(lock_mode="dynamodb")],
+        {("us-east-1", "code.lock_mode_step")},
+    ),
+    "another table alone where others lock in both": (
+        [layer(use_lockfile=None, dynamodb_table="others")],
+        [BOTH],
+        {("us-east-1", "code.lock_mode_differs"), ("us-east-1", "code.table_differs")},
     ),
     "a file where others lock in the table": (
         [layer()],
@@ -383,3 +398,12 @@ def test_an_acl_is_found_with_its_file_and_line_and_the_last_one_counts() -> Non
         'b/b.tf:3 has acl = "authenticated-read": S3 refuses its uploads now.',
         'c/state.tfbackend:5 has acl = "private": S3 refuses its uploads now.',
     ]
+
+
+def test_the_table_alone_is_safe_where_others_lock_in_both_and_its_advice_ends_the_finding() -> None:
+    """Its clients see the locks of all others, and keep the digests: docs/lock-modes.md."""
+    ((_name, found),) = check_code(code_map([layer(use_lockfile=None, dynamodb_table="locks")]), [BOTH])
+    assert (found.id, found.severity) == ("code.lock_mode_step", "info")
+    assert "safe as it is" in found.detail and "step to lockfile (docs/lock-modes.md)" in found.detail
+    assert found.fix.endswith('dynamodb_table = "locks", use_lockfile = true')
+    assert check_code(code_map([layer(dynamodb_table="locks", use_lockfile=True)]), [BOTH]) == []

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 import botocore.exceptions
 import botocore.session
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import deadline
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws, Connection
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.deadline import timeouts
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
     CallFailed,
@@ -308,7 +311,7 @@ def test_timeouts_are_short_unless_the_task_says_otherwise(monkeypatch: pytest.M
     monkeypatch.setattr(botocore.session.Session, "create_client", create_client)
     Script([VERSIONED]).connect().read([VERSIONING])
     Script([VERSIONED]).connect(aws_config={"read_timeout": 5}).read([VERSIONING])
-    assert [(each.connect_timeout, each.read_timeout) for each in told] == [(10, 30), (10, 5)]
+    assert [(each.connect_timeout, each.read_timeout) for each in told] == [(5, 30), (5, 5)]
 
 
 @pytest.mark.aws("6.6")
@@ -326,7 +329,7 @@ def test_a_network_that_swallows_everything_is_given_up_in_seconds() -> None:
 
 
 TRIED_AGAIN: dict[str, tuple[Call, AWSResponse | Exception, float]] = {
-    "nobody lets us in": (VERSIONING, botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"), 10),
+    "nobody lets us in": (VERSIONING, botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"), 5),
     "nobody answers": (VERSIONING, botocore.exceptions.ReadTimeoutError(endpoint_url="https://x"), 30),
     "nobody can": (VERSIONING, s3_error("InternalError", 500), 5),
     "nobody has time": (DESCRIBE, json_error("ThrottlingException"), 5),
@@ -345,11 +348,65 @@ def test_botocore_tries_nothing_again_past_the_deadline(case: str, mode: str) ->
             return super().__call__(request, event_name, **more)
 
     script = Slow([reply])
-    aws = script.connect(timeout_s=40, aws_config={"retries": {"mode": mode, "total_max_attempts": 100}})
+    aws = script.connect(timeout_s=70, aws_config={"retries": {"mode": mode, "total_max_attempts": 100}})
     with suppress(TfstateError):
         aws.read([call])
     assert len(script.requests) > 1
-    assert script.clock <= 40 + takes_s
+    assert script.clock <= 70 + (0 if isinstance(reply, Exception) else takes_s)
+
+
+UNREACHABLE: dict[str, Exception] = {
+    "a name that nobody knows": botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
+    "a network that lets nothing out": botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"),
+    "a proxy that is not there": botocore.exceptions.ProxyConnectionError(proxy_url="http://x"),
+}
+
+
+@pytest.mark.aws("6.6")
+@pytest.mark.parametrize("case", UNREACHABLE)
+def test_a_host_that_never_answered_is_given_up_soon_and_one_that_did_is_not(case: str) -> None:
+    """A person waits for the first; the other may be back in some seconds, and work is half done."""
+    script = Script([UNREACHABLE[case]])
+    with pytest.raises(TfstateError, match="cannot be reached"):
+        script.connect(timeout_s=300).read([VERSIONING])
+    assert len(script.requests) == 3
+    script = Script([VERSIONED, *[UNREACHABLE[case]] * 4, VERSIONED])
+    aws = script.connect(timeout_s=300)
+    for _unused in range(2):
+        (answer,) = aws.read([VERSIONING])
+        assert not isinstance(answer, Failure)
+
+
+@pytest.mark.aws("6.6")
+def test_no_attempt_is_longer_than_the_deadline() -> None:
+    script = Script([VERSIONED])
+    first = script.connect(timeout_s=300)
+    first.read([VERSIONING])
+    assert [timeouts(wait_s) for wait_s in (0, 3, 5, 40, 60, 300)] == [
+        {"connect_timeout": 1, "read_timeout": 5},
+        {"connect_timeout": 3, "read_timeout": 5},
+        {"read_timeout": 5},
+        {"read_timeout": 20},
+        {},
+        {},
+    ]
+    for wait_s, read_s, chosen in ((300, 30, {}), (18, 9, {}), (9, 30, {"read_timeout": 30})):
+        aws = Aws(replace(first.connection, aws_config=chosen), wait_s)
+        aws._session = first._session
+        assert aws._client("s3").meta.config.read_timeout == read_s
+        del first._session.clients["s3"]
+        first._clients.clear()
+        first._client("s3")
+
+
+def test_who_waits_is_told_once_for_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(deadline, "listeners", [told.append])
+    script = Script([botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x")])
+    with suppress(TfstateError):
+        script.connect(timeout_s=300).read([VERSIONING])
+    (only,) = told
+    assert "s3.eu-west-1.amazonaws.com does not answer; trying again, for 300 seconds at most (wait_timeout)" in only
 
 
 @pytest.mark.aws("6.6")

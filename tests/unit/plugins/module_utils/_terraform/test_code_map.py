@@ -458,3 +458,55 @@ def test_arguments_that_terragrunt_adds_to_init_are_read() -> None:
 def test_terragrunt_of_old_is_unknown() -> None:
     text = 'terragrunt = {\n  remote_state {\n    backend = "s3"\n  }\n}\n'
     assert [each.path for each in code_map([("a/terraform.tfvars", text)]).unknown()] == ["a/terraform.tfvars"]
+
+
+LAYERS = ("network", "data", "app")
+
+
+def full(key: str) -> str:
+    return f'bucket = "b"\nkey = "{key}"\nregion = "eu-west-1"\nuse_lockfile = true\n'
+
+
+@pytest.mark.parametrize("code", ["", "layers/", "src/eu/"])
+@pytest.mark.parametrize("name", ["backends/{}.tfbackend", "config/{}.config", "backends/prod/{}.s3.tfbackend"])
+def test_files_in_another_folder_that_are_named_after_layers_complete_them(code: str, name: str) -> None:
+    files = [(f"{code}{each}/main.tf", block("")) for each in LAYERS]
+    files += [(name.format(each), full(each)) for each in LAYERS]
+    initialised = [(f"{code}network/.terraform/terraform.tfstate", checkout(bucket="b", key="network"))]
+    for found in (code_map(files), code_map([*files, *initialised])):
+        assert (found.count("b"), found.unknown()) == (3, [])
+        assert {each.directory for each in found.layers} == {f"{code}{each}" for each in LAYERS}
+
+
+def test_a_file_further_up_completes_none_of_several_folders_of_its_name() -> None:
+    files = [(f"{each}/layers/network/main.tf", block("")) for each in ("a", "b")]
+    found = code_map([*files, ("backends/network.tfbackend", full("network"))])
+    assert [each.path for each in found.unknown()] == ["a/layers/network/main.tf", "b/layers/network/main.tf"]
+
+
+def test_a_checkout_is_no_layer_beside_the_file_that_it_was_initialised_with() -> None:
+    """Which file goes with which folder is not known, but a file without a block is that of some folder."""
+    files = [(f"{each}/main.tf", block("")) for each in LAYERS]
+    files += [(f"backends/{each}.tfbackend", full(each)) for each in "xyz"]
+    initialised = ("network/.terraform/terraform.tfstate", checkout(bucket="b", key="x"))
+    found = code_map([*files, initialised])
+    assert (found.count("b"), len(found.unknown())) == (3, 3)
+    other = ("data/.terraform/terraform.tfstate", checkout(bucket="b", key="elsewhere"))
+    assert code_map([*files, initialised, other]).count("b") == 4
+
+
+def test_a_block_and_the_file_beside_it_that_says_the_same_are_one_layer() -> None:
+    files = [("eu/backend.tf", block(full("k"))), ("eu/eu.s3.tfbackend", full("k"))]
+    assert code_map(files).count("b") == 1 and code_map([*files, ("eu/qa.tfbackend", full("qa"))]).count("b") == 2
+
+
+def test_a_command_line_names_files_in_another_folder() -> None:
+    files = [(f"{each}/main.tf", block("")) for each in LAYERS]
+    files += [(f"backends/{each}.tfbackend", full(each)) for each in "xyz"]
+    lines = (
+        f"\tterraform -chdir={one} init -backend-config=../backends/{file}.tfbackend"
+        for one, file in zip(LAYERS, "xyz", strict=True)
+    )
+    found = code_map([*files, ("Makefile", "init:\n" + "\n".join(lines) + "\n")])
+    assert (found.count("b"), found.unknown()) == (3, [])
+    assert {each.directory: each.arguments["key"] for each in found.layers} == dict(zip(LAYERS, "xyz", strict=True))

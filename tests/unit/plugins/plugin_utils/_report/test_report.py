@@ -48,6 +48,18 @@ def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
     )
 
 
+def test_findings_of_one_kind_are_one_line_and_each_severity_has_its_colour() -> None:
+    rows = [row(f"eu-{place}", facts(f"eu-{place}", f"states-{place}", table=MISSING), layers=0) for place in range(5)]
+    text = terminal_text(report_of(rows, [], "2026-11-21 10:20 UTC"), None)
+    lines = [line for line in text.splitlines() if line.startswith("CRITICAL")]
+    named = "; ".join(f"eu-{place} (terraform-locks-us-east-1)" for place in range(3))
+    assert lines == [f"CRITICAL 5 times: No state locking: the lock table does not exist: {named}; and 2 more"]
+    painted = text.render(lambda part, status: f"<{status}>{part}</>")
+    assert "<failed>CRITICAL</> 5 times" in painted and painted.count("<failed>critical</>") == 5
+    assert re.sub(r"<\w+>|</>", "", painted) == text
+    assert "<ok>ok</>" in terminal_text(REPORT, None).render(lambda part, status: f"<{status}>{part}</>")
+
+
 def test_a_large_fleet_shows_only_what_needs_somebody() -> None:
     text = terminal_text(fleet(60), None)
     assert "backend-000" not in text and "backend-001" in text
