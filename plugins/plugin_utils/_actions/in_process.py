@@ -90,9 +90,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             outcome = in_child_process(self.work, self._warn_interrupted, self.on_write)
         else:
             outcome = self.work()
+        outcome = self._in_variables(outcome)
         if extra.warnings:
             outcome["warnings"] = [*extra.warnings, *(outcome.get("warnings") or ())]
-        return {**result, **printable_result(self._in_variables(outcome))}
+        return {**result, **printable_result(outcome)}
 
     def _extra_variables(self) -> ExtraVariables:
         """What is wrong with them. Those that were given by the names of before become options of the task."""
@@ -110,11 +111,14 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
         return extra
 
     def _in_variables(self, outcome: dict[str, Any]) -> dict[str, Any]:
-        """The result, whose message names options by the variables of the playbook."""
+        """The result, whose message and warnings name options by the variables of the playbook."""
         playbook = self.task_vars.get(PLAYBOOK)
-        if playbook not in OPTIONS or not isinstance(outcome.get("msg"), str):
+        if playbook not in OPTIONS:
             return outcome
-        return {**outcome, "msg": in_variables(playbook, outcome["msg"])}
+        named: dict[str, Any] = {"msg": in_variables(playbook, str(outcome["msg"]))} if "msg" in outcome else {}
+        if outcome.get("warnings"):
+            named["warnings"] = [in_variables(playbook, str(each)) for each in outcome["warnings"]]
+        return {**outcome, **named}
 
     @property
     def module(self) -> str:

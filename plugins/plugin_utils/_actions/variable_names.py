@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import playbooks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import (
     OPTIONS,
-    PREFIX,
     SHORT_NAMES,
     variable_of,
     variables_of,
@@ -24,6 +24,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printabl
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import nearest, suggestion
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import is_blank
 
+PREFIX = playbooks.PREFIX
 #: Variables with this prefix are the users' own.
 CUSTOM = f"{PREFIX}custom_"
 #: The play variable that names the playbook, and the one with further extra variables that it may ignore.
