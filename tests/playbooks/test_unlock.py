@@ -56,7 +56,7 @@ def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s
     run = project.play(WAYS[way], "-l", "prod", *given("unlock", key=KEY, lock_id="nobody"))
     assert run.code == 2, run.output
     assert locks(s3, unique) == before
-    run = project.play(WAYS[way], "-l", "prod", *given("unlock", key=KEY, lock_id="prod"))
+    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=prod")  # the names of before
     assert run.code == 0, run.output
     shown, released = run.output.index("is locked by ann@runner-7"), run.output.index("Unlock | Release")
     assert shown < released
