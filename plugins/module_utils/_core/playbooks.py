@@ -61,7 +61,7 @@ def variables_of(playbook: str) -> dict[str, str]:
     return {option: variable_of(playbook, option) for option in OPTIONS.get(playbook, ())}
 
 
-#: Where a message says what to set: `option: [words]`, `option: true`, and a value without which no option is meant.
+#: Where a message says what to set: `option: [words]`, `option: true`, and a value after lock_id and source_protection.
 _GIVEN = re.compile(
     r"(?<![\w./-])(?:-e )?(\w+)(?:: \[([^\]\[]*)\]|: (true|false)\b|=(?=\S)|(?<=lock_id|tection): (?=[\w{]))"
 )
@@ -70,6 +70,8 @@ _NAMED = re.compile(r"(?<![\w./-])([a-z]+(?:_[a-z]+)+)(?![\w/=-]|\.\w)")
 _ADVISED = re.compile(
     r"\b([Cc]orrect|[Ss]et|name|arguments:|repair it with) (\w+)( or (workspace))?(?! of\b)(?![\w./=-])"
 )
+#: What a message is about, as in "key is missing".
+_ABOUT = re.compile(r"^(\w+)(?= is )")
 #: What comes before options that name a state.
 _MEANT = "perhaps this is meant: "
 _OF_STATE = re.compile(r"(?:, |\b)(key|key_is_url_encoded|workspace): (?=\S)")
@@ -97,4 +99,7 @@ def in_variables(playbook: str, message: str) -> str:
     before, meant, after = message.partition(_MEANT)
     message = before + meant + _OF_STATE.sub(of_state, after)
     message = _ADVISED.sub(advised, _GIVEN.sub(given, message))
-    return _NAMED.sub(lambda found: found[1] if found[1] == _GENERAL else names.get(found[1], found[1]), message)
+    others = {**names, _GENERAL: _GENERAL}
+    for pattern in (_ABOUT, _NAMED):
+        message = pattern.sub(lambda found: others.get(found[1], found[1]), message)
+    return message
