@@ -11,6 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import in_variables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
@@ -63,15 +64,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             arguments = absolute_paths(without_blanks(SPEC, self._task.args, TUNING_NEVER_BLANK), known)
         except Invalid as problem:
-            return {**result, "failed": True, "msg": str(problem)}
+            return {**result, "failed": True, "msg": in_variables("audit", str(problem))}
         validated = ArgumentSpecValidator(SPEC).validate(arguments)
         if validated.error_messages:
-            return {**result, "failed": True, "msg": "; ".join(dict.fromkeys(validated.error_messages))}
+            problems = "; ".join(dict.fromkeys(validated.error_messages))
+            return {**result, "failed": True, "msg": in_variables("audit", problems)}
         params = validated.validated_parameters
         try:
             return {**result, **printable_result(self._report(params, known))}
         except TfstateError as error:
-            return {**result, "failed": True, "msg": printable(error)}
+            return {**result, "failed": True, "msg": in_variables("audit", printable(error))}
 
     def _report(self, params: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         tuning, code, inventory = tuning_of(params), code_of(params), inventory_sources(known)

@@ -21,7 +21,7 @@ from tests.support.relay import Relay, error
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
 KEY, REGION = "shop/terraform.tfstate", "eu-west-1"
-GOING = ("-e", "allow=delete_state,disable_deletion_protection")
+GOING = ("-e", "terraform_backend_teardown_allow=delete_state,disable_deletion_protection")
 LOCK_MODES = ("both", "lockfile", "dynamodb")
 
 
@@ -90,9 +90,14 @@ def test_a_backend_goes_and_comes_back_and_terraform_finds_nothing_to_do(
     before, known = world.histories(), digests(world)
     assert len(before[KEY]) > 1 and len(before[f"env:/dev/{KEY}"]) > 1
     played(project, "cornerstone.tfstate.backup", "-e", "terraform_backend_backup=saved")
-    where = ("-e", "terraform_backend_backup=saved", "-e", f"confirm_name={world.place.bucket}")
+    where = (
+        "-e",
+        "terraform_backend_backup=saved",
+        "-e",
+        f"terraform_backend_teardown_confirm_name={world.place.bucket}",
+    )
     teardown = str(ROOT / "playbooks" / "teardown.yml")
-    refused = project.play(teardown, *where, *GOING, "-e", f"code={applied.folder}")
+    refused = project.play(teardown, *where, *GOING, "-e", f"terraform_backend_teardown_code={applied.folder}")
     assert refused.code == 2 and "code still names this backend" in refused.output
     # Half of it, and then a colleague comes.
     world.relay.on("DeleteObjects", reply=error("AccessDenied", 403), nth=2)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import variables_of
+
 from tests.support.ansible_commands import run_ansible
 from tests.support.clean_environment import without_aws
 
@@ -107,6 +109,12 @@ class Project:
             "ANSIBLE_INVENTORY": "inventory",
             "ANSIBLE_NOCOLOR": "true",
         }
+
+
+def given(playbook: str, **options: Any) -> tuple[str, str]:
+    """Options of the module behind a playbook, as extra variables; a name of another kind stays."""
+    names = variables_of(playbook)
+    return "-e", json.dumps({names.get(name, name): value for name, value in options.items()})
 
 
 #: Nothing is logged in to.

@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_state_move import MODULE
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 
-from tests.playbooks.project import ROOT, Project
+from tests.playbooks.project import ROOT, Project, given
 from tests.support.emulators import RunningEmulator
 
 WAYS = {"by name": "cornerstone.tfstate.migrate", "by file": str(ROOT / "playbooks" / "migrate.yml")}
@@ -50,7 +50,7 @@ def s3(project: Project, emulator: RunningEmulator, unique: str) -> Any:
 
 
 def moving(unique: str, **variables: Any) -> tuple[str, str]:
-    return "-e", json.dumps({"key": KEY, "source_bucket": f"old-{unique}", "source_table": "none", **variables})
+    return given("migrate", **{"key": KEY, "source_bucket": f"old-{unique}", "source_table": "none", **variables})
 
 
 @pytest.mark.parametrize(("way", "is_fast"), [("by name", True), ("by file", False)])
@@ -89,4 +89,6 @@ def test_the_block_to_paste_is_shown_also_when_nothing_can_move(project: Project
     project.write("shop/terraform.tfstate", STATE.decode())
     run = project.play(WAYS["by name"], "-e", json.dumps({"key": KEY, "project": "shop"}))
     assert run.code == 2, run.output
+    said = "Set terraform_backend_migrate_key, terraform_backend_migrate_project instead of key, project."
+    assert " ".join(run.output.split()).count(said) == 1, run.output
     assert 'backend \\"s3\\" {' in run.output and f"new-{unique}" in run.output

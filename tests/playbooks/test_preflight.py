@@ -91,10 +91,13 @@ def test_an_extra_variable_that_the_playbook_does_not_take_is_refused(project: P
     project.inventory({name: {**COMPLETE, "terraform_backend_bucket_name": name} for name in ("eu", "us")})
     mistyped = project.play("cornerstone.tfstate.backup", "-e", "bakup=backups/eu")
     assert (mistyped.code, relay.calls) == (2, []), mistyped.output
-    assert "the extra variable bakup is not a variable of this playbook (did you mean backup?)" in mistyped.output
+    assert (
+        "the extra variable bakup is not a variable of this playbook (did you mean terraform_backend_backup_location?)"
+        in mistyped.output
+    )
     for_two = project.play("cornerstone.tfstate.backup", "-e", "backup=backups/eu", "-e", "stage=prod")
     assert (for_two.code, relay.calls) == (2, []), for_two.output
-    assert "backup is the location of one backend" in for_two.output
+    assert "terraform_backend_backup_location is the location of one backend" in for_two.output
 
 
 def test_a_variable_that_does_not_exist_is_told_once_beside_the_failed_task(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.playbooks.project import ROOT, Project
+from tests.playbooks.project import ROOT, Project, given
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
@@ -43,7 +43,7 @@ def digests(emulator: RunningEmulator, names: dict[str, str]) -> list[Any]:
     return [each["LockID"]["S"] for each in found]
 
 
-BUCKET_IS_THERE = ("-e", "backup=none")
+BUCKET_IS_THERE = given("rebuild", backup="none")
 WAYS = {"by name": "cornerstone.tfstate.{}", "by file": str(ROOT / "playbooks" / "{}.yml")}
 #: A playbook that is found either way does the same.
 FOUND = ["by name", pytest.param("by file", marks=pytest.mark.thorough)]
@@ -61,7 +61,7 @@ def test_a_lost_table_is_made_anew_with_the_digests_of_its_states(
     assert run.code == 0, run.output
     assert "not a variable" not in run.output
     assert digests(emulator, names) == [f"{names['bucket']}/{KEY}-md5"]
-    again = project.play(WAYS[way].format("rebuild"), *BUCKET_IS_THERE)
+    again = project.play(WAYS[way].format("rebuild"), "-e", "backup=none")  # the name of before
     assert (again.code, again.recap["here"]["changed"]) == (0, 0), again.output
 
 
@@ -106,8 +106,8 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     (project.home / "code").mkdir()
     files = project.home / "backends" / "here"
     (project.home / "code" / "backend.tf").write_text((files / "backend.tf").read_text())
-    asked = ("-e", "lock_mode=lockfile", "-e", "code=code", "-e", "observe_seconds=0")
-    unchecked = project.play(playbook, "-e", "lock_mode=lockfile", "-e", "observe_seconds=0")
+    asked = given("lock_mode", lock_mode="lockfile", code="code", observe_seconds=0)
+    unchecked = project.play(playbook, *given("lock_mode", lock_mode="lockfile", observe_seconds=0))
     assert unchecked.code == 2 and "was not checked: name its directories" in unchecked.output, unchecked.output
     foretold = project.play(playbook, *asked, "--check")
     assert (foretold.code, len(digests(emulator, names))) == (0, 1), foretold.output
@@ -115,5 +115,5 @@ def test_a_step_is_taken_for_the_backends_of_an_inventory(
     assert (run.code, digests(emulator, names)) == (0, []), run.output
     assert "code may drop dynamodb_table" in run.output
     inventory(project, names, "lockfile")
-    straight_back = project.play(playbook, "-e", "lock_mode=dynamodb", "-e", "code=code", "-e", "observe_seconds=0")
+    straight_back = project.play(playbook, *given("lock_mode", lock_mode="dynamodb", code="code", observe_seconds=0))
     assert straight_back.code == 2 and "switch to both first" in straight_back.output, straight_back.output

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
-from tests.playbooks.project import ROOT, Project
+from tests.playbooks.project import ROOT, Project, given
 from tests.support.emulators import RunningEmulator
 
 WAYS = {"by name": "cornerstone.tfstate.unlock", "by file": str(ROOT / "playbooks" / "unlock.yml")}
@@ -31,7 +31,12 @@ def s3(project: Project, emulator: RunningEmulator, unique: str) -> Any:
         other = replace(info, id=f"{host}-qa", path=f"{name}/env:/qa/{KEY}")
         s3.put_object(Bucket=name, Key=f"env:/qa/{KEY}.tflock", Body=marshal(other).encode())
         hosts[host] = {"terraform_backend_bucket_name": name}
-    project.inventory(hosts, terraform_backend_lock_mode="lockfile", terraform_backend_table_name="nobody-made-it")
+    project.inventory(
+        hosts,
+        terraform_backend_lock_mode="lockfile",
+        terraform_backend_table_name="nobody-made-it",
+        **dict.fromkeys(("key", "lock_id", "older_than", "workspace"), "of another role"),
+    )
     return s3
 
 
@@ -43,15 +48,15 @@ def locks(s3: Any, unique: str) -> list[str]:
 @pytest.mark.parametrize("way", [pytest.param("by name", marks=pytest.mark.thorough), "by file"])
 def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s3: Any, unique: str, way: str) -> None:
     before = locks(s3, unique)
-    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}")
+    run = project.play(WAYS[way], "-l", "prod", *given("unlock", key=KEY))
     assert run.code == 0, run.output
     assert f"{KEY} is locked by ann@runner-7 since 2026-01-02T03:04:05Z" in run.output
-    assert "release it with lock_id: prod" in run.output
+    assert "release it with -e terraform_backend_unlock_lock_id=prod" in run.output
     assert locks(s3, unique) == before
-    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=nobody")
+    run = project.play(WAYS[way], "-l", "prod", *given("unlock", key=KEY, lock_id="nobody"))
     assert run.code == 2, run.output
     assert locks(s3, unique) == before
-    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=prod")
+    run = project.play(WAYS[way], "-l", "prod", "-e", f"key={KEY}", "-e", "lock_id=prod")  # the names of before
     assert run.code == 0, run.output
     shown, released = run.output.index("is locked by ann@runner-7"), run.output.index("Unlock | Release")
     assert shown < released
@@ -60,18 +65,18 @@ def test_the_holder_is_shown_and_the_lock_released_by_its_id(project: Project, s
 
 def test_a_key_is_pasted_as_the_client_shows_it_and_a_wrong_one_fails(project: Project, s3: Any, unique: str) -> None:
     before = locks(s3, unique)
-    run = project.play(WAYS["by file"], "-l", "prod", "-e", f"key={KEY.upper()}", "-e", "lock_id=prod")
+    run = project.play(WAYS["by file"], "-l", "prod", *given("unlock", key=KEY.upper(), lock_id="prod"))
     assert run.code == 2, run.output
-    assert f"perhaps this is meant: key: {KEY}" in run.output
+    assert f"perhaps this is meant: -e terraform_backend_unlock_key={KEY}" in run.output
     assert locks(s3, unique) == before
-    run = project.play(WAYS["by file"], "-l", "prod", "-e", f"key=prod-{unique}/{KEY}", "-e", "lock_id=prod")
+    run = project.play(WAYS["by file"], "-l", "prod", *given("unlock", key=f"prod-{unique}/{KEY}", lock_id="prod"))
     assert run.code == 0, run.output
     assert f"so it is taken for {KEY}" in " ".join(run.output.split())
     assert [each for each in before if each not in locks(s3, unique)] == [f"prod:{KEY}.tflock"]
 
 
 def test_a_workspace_is_unlocked_by_age_and_check_mode_only_says_so(project: Project, s3: Any, unique: str) -> None:
-    asked = ("-l", "test", "-e", f"key={KEY}", "-e", "workspace=qa", "-e", "older_than=0")
+    asked = ("-l", "test", *given("unlock", key=KEY, workspace="qa", older_than="0"))
     before = locks(s3, unique)
     planned = project.play(WAYS["by name"], "--check", *asked)
     assert planned.recap["test"]["changed"] == 1, planned.output

@@ -6,26 +6,17 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import OPTIONS, variables_of
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import ROLE_SPEC
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.variable_names import EXTRA_VARIABLES
 
 from tests.integration.module_runs import ENTRIES
 
 COLLECTION = "cornerstone.tfstate"
-PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
-
-
-def taken_by(playbook: str) -> list[str]:
-    """The extra variables that a playbook takes."""
-    (play,) = yaml.safe_load((PLAYBOOKS / f"{playbook}.yml").read_text())
-    taken: list[str] = play["vars"][EXTRA_VARIABLES]
-    return taken
 
 
 #: What playbooks/unlock.yml takes.
@@ -42,7 +33,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "rebuild": RESTORE_SPEC,
     "audit": {},
     **{
-        playbook: {name: entry.spec.get(name, {"type": "str"}) for name in taken_by(playbook)}
+        playbook: {name: entry.spec.get(name, {"type": "str"}) for name in OPTIONS[playbook]}
         for playbook, entry in (
             ("info", ENTRIES["tf_backend_info"]),
             ("lock", ENTRIES["tf_state_lock"]),
@@ -51,6 +42,13 @@ SPECS: dict[str, dict[str, Any]] = {
         )
     },
 }
+
+
+def options_of(playbook: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command gives a playbook of ours, by the options that it sets; a name of before is none."""
+    options = {variable: option for option, variable in variables_of(playbook).items()}
+    assert playbook in ("bootstrap", "audit") or {*given} <= {*options}, given
+    return {options.get(name, name): value for name, value in given.items()}
 
 
 @dataclass(frozen=True)
@@ -85,4 +83,4 @@ def command_of(fix: str) -> Command:
     variables = json.loads(words[words.index("-e") + 1]) if "-e" in words else {}
     sources = [words[place + 1] for place, word in enumerate(words) if word == "-i"]
     host, name = words[words.index("-l") + 1], words[1].removeprefix(f"{COLLECTION}.")
-    return Command("ansible-playbook", name, variables, tuple(sources), host, tuple(words))
+    return Command("ansible-playbook", name, options_of(name, variables), tuple(sources), host, tuple(words))

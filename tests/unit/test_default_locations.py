@@ -12,6 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LOCATIONS = ("directory", "backup")
+BY_HOST = "__terraform_backend_location"
+OF_BACKUPS: dict[str, str] = yaml.safe_load((ROOT / "playbooks" / "vars" / "backup.yml").read_text())
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 
 
@@ -19,7 +21,8 @@ def locations(playbook: Path) -> list[str]:
     """The arguments of tasks that say where a module writes or reads files."""
     tasks = [task for play in yaml.safe_load(playbook.read_text()) for task in play.get("tasks", [])]
     arguments = [given for task in tasks for given in task.values() if isinstance(given, dict)]
-    return [given[name] for given in arguments for name in LOCATIONS if name in given]
+    found = [given[name] for given in arguments for name in LOCATIONS if name in given]
+    return [text.replace(BY_HOST, OF_BACKUPS[BY_HOST]) for text in found]
 
 
 @pytest.mark.parametrize("playbook", [path for path in PLAYBOOKS if locations(path)], ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
 from .._core.model import Params, Resource
+from .._core.playbooks import variables_of
 
 Facts = Mapping[str, Any]
 
@@ -27,12 +28,15 @@ def play(
 ) -> str:
     """The command for a playbook of the collection, limited to one host.
 
-    `inventory`: the sources that have the host; None if the backend is no host of an inventory.
+    `inventory`: the sources that have the host; None if the backend is no host of an inventory. `variables`: options of
+    the module behind the playbook, or variables of the role.
     """
     if inventory is None:
         return NO_HOST
     sources = [word for source in inventory for word in ("-i", source)]
-    extra: list[Word] = ["-e", variables] if variables else []
+    names = variables_of(playbook)
+    given = {names.get(name, name): value for name, value in variables.items()}
+    extra: list[Word] = ["-e", given] if given else []
     return command(
         "ansible-playbook", f"cornerstone.tfstate.{playbook}", *sources, "-l", host, *more, *extra, note=note
     )
@@ -70,7 +74,11 @@ class Expectations:
 
     def show_lock(self, path: str) -> str:
         """Releases nothing."""
-        return self.play_on("unlock", path, note=f"this shows the lock, and the lock_id that releases it. {ASK}")
+        return self.play_on(
+            "unlock",
+            path,
+            note=f"this shows the lock, and the terraform_backend_unlock_lock_id that releases it. {ASK}",
+        )
 
     def play_on(self, playbook: str, path: str, *more: str, note: str = "", **variables: Any) -> str:
         """The command for a playbook about one state."""

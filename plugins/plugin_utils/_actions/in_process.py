@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import BOTOCORE_MISSING, warm
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import OPTIONS, in_variables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import ModuleEntry, result_of, shown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import LOCK_FILE_SUFFIX
@@ -29,9 +30,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
 from .._fleet.files import inventory_problem
 from .._report.terminal import show
 from .child_process import TRACEBACK, environment_set, in_child_process
+from .module_defaults import written
 from .paths import absolute_paths
 from .role_variables import NAMES
-from .variable_names import check_extra_variables
+from .variable_names import PLAYBOOK, ExtraVariables, check_extra_variables, deprecation
 
 INTERPRETER = "ansible_python_interpreter"
 #: Switches in-process runs off, or on where they are off: forking after system libraries were used is unsafe on macOS.
@@ -79,7 +81,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             self.task_vars[INTERPRETER] = configured_interpreter() or sys.executable
         self._environment: dict[str, str] = {}
         self._compute_environment_string(self._environment)
-        extra = check_extra_variables(self.task_vars, self._loader, NAMES)
+        extra = self._extra_variables()
         problems = [*extra.refused, *filter(None, [inventory_problem(self.task_vars)])]
         if problems:
             return {**result, "failed": True, "changed": False, "msg": "; ".join(problems)}
@@ -88,9 +90,35 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             outcome = in_child_process(self.work, self._warn_interrupted, self.on_write, self._on_notice)
         else:
             outcome = self.work()
+        outcome = self._in_variables(outcome)
         if extra.warnings:
             outcome["warnings"] = [*extra.warnings, *(outcome.get("warnings") or ())]
         return {**result, **printable_result(outcome)}
+
+    def _extra_variables(self) -> ExtraVariables:
+        """What is wrong with them. Those that were given by the names of before become options of the task."""
+        play = getattr(getattr(self._task, "_parent", None), "_play", None)
+        of_play = getattr(play, "vars", None) or {}
+        extra = check_extra_variables(self.task_vars, self._loader, NAMES, self._templar.template, of_play)
+        if extra.short:
+            options = written(self._task)
+            self._task.args.update({name: value for name, value in extra.short.items() if name in options})
+            Display().deprecated(
+                deprecation(self.task_vars[PLAYBOOK], extra.short),
+                version="1.0.0",
+                collection_name="cornerstone.tfstate",
+            )
+        return extra
+
+    def _in_variables(self, outcome: dict[str, Any]) -> dict[str, Any]:
+        """The result, whose message and warnings name options by the variables of the playbook."""
+        playbook = self.task_vars.get(PLAYBOOK)
+        if playbook not in OPTIONS:
+            return outcome
+        named: dict[str, Any] = {"msg": in_variables(playbook, str(outcome["msg"]))} if "msg" in outcome else {}
+        if outcome.get("warnings"):
+            named["warnings"] = [in_variables(playbook, str(each)) for each in outcome["warnings"]]
+        return {**outcome, **named}
 
     @property
     def module(self) -> str:

@@ -63,11 +63,11 @@ class ModuleDefaults:
         defaults = {**self.of_groups(module, {}), **self.of_module(module, {})}
         arguments = self._task.args
         alike = {name for name in arguments if name in defaults and defaults[name] == arguments[name]}
-        inherited = alike - _written(self._task) if alike else alike
+        inherited = alike - written(self._task) if alike else alike
         return canonical({name: value for name, value in arguments.items() if name not in inherited}, spec)
 
 
-def _written(task: Any) -> set[str]:
+def written(task: Any) -> set[str]:
     """The names of the options in the text of a task."""
     text = task.get_ds()
     if not isinstance(text, Mapping):

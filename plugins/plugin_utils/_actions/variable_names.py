@@ -8,47 +8,38 @@ Ansible ignores them. A protection whose variable is misspelt would be missing w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core import playbooks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import (
+    OPTIONS,
+    SHORT_NAMES,
+    variable_of,
+    variables_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import nearest, suggestion
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import is_blank
 
-PREFIX = "terraform_backend_"
+PREFIX = playbooks.PREFIX
 #: Variables with this prefix are the users' own.
 CUSTOM = f"{PREFIX}custom_"
+#: The play variable that names the playbook, and the one with further extra variables that it may ignore.
+PLAYBOOK = f"{PREFIX}playbook"
+EXTRA_VARIABLES = f"{PREFIX}extra_variables"
 #: What the playbooks take, besides the variables of the role, and what they set.
 OF_PLAYBOOKS = frozenset(
-    PREFIX + name
-    for name in (
-        *("hosts", "serial", "failure", "extra_variables"),
-        *("backup", "backup_region", "backup_account_id"),
-        *("audit_directory", "audit_gather", "audit_stale_lock_minutes", "audit_runs_per_month"),
-        *("audit_severities", "audit_disabled", "audit_waivers", "audit_fail_on"),
-        *("audit_code", "audit_code_known", "audit_code_backend_files", "audit_code_exclude", "audit_code_gitignore"),
-        *("handover_directory", "handover_mode", "handover_production_bucket", "handover_production_table"),
-        *("handover_key", "handover_provider_version", "handover_allow"),
-    )
-)
-#: The play variable of a playbook that names the further extra variables that it takes.
-EXTRA_VARIABLES = f"{PREFIX}extra_variables"
-#: What all playbooks of the collection together take by names without the prefix.
-SHORT_NAMES = frozenset(
     (
-        *("allow", "backup", "client", "client_timeout", "code", "code_backend_files", "code_exclude"),
-        *("code_gitignore", "code_known", "confirm_name", "gather", "init", "keep_table"),
-        *("key", "key_is_url_encoded", "keys", "lock_id", "lock_mode", "lock_timeout"),
-        *("observe_seconds", "older_than", "plan_arguments", "probe", "project"),
-        *("remove_local", "remove_table", "restore_archived", "skip_archived"),
-        *("source_access_key", "source_account_id", "source_assume_role_arn"),
-        *("source_assume_role_external_id", "source_assume_role_session_name"),
-        *("source_bucket", "source_endpoint_url", "source_key", "source_profile", "source_protection"),
-        *("source_region", "source_secret_key", "source_session_token", "source_table"),
-        *("source_workspace_key_prefix", "tfbackend", "verify_plan", "version_id", "wait_timeout", "workspace"),
+        *(PREFIX + name for name in ("hosts", "serial", "failure", "backup", "backup_region", "backup_account_id")),
+        *(PLAYBOOK, EXTRA_VARIABLES),
+        *(name for playbook in OPTIONS for name in variables_of(playbook).values()),
     )
 )
+#: The options that the playbooks take for their modules, all together.
+OF_MODULES = frozenset(option for options in OPTIONS.values() for option in options)
 #: Extra variables of Ansible itself, of AWX and Automation Platform, and the switches of this collection.
 OF_TOOLS = ("ansible_", "awx_", "tower_", "cornerstone_tfstate_", PREFIX)
 
@@ -90,29 +81,77 @@ class ExtraVariables:
 
     refused: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    #: The variables that were given by the names of before, by these names.
+    short: dict[str, Any] = field(default_factory=dict)
 
 
-def check_extra_variables(known: Mapping[str, Any], loader: Any, of_role: Collection[str]) -> ExtraVariables:
-    """What is wrong with the extra variables (`-e`), in playbooks that say which they take.
+def check_extra_variables(
+    known: Mapping[str, Any],
+    loader: Any,
+    of_role: Mapping[str, Collection[str]],
+    template: Callable[[Any], Any] = lambda value: value,
+    of_play: Collection[str] = (),
+) -> ExtraVariables:
+    """What is wrong with the extra variables (`-e`), in the playbooks of the collection.
 
     One that a variable of the host refers to has its purpose there. One that is like a variable of any playbook is a
-    mistake in all of them.
+    mistake in all of them. `of_play`: the names of the variables of the play.
     """
-    found, of_all = ExtraVariables(), {*of_role, *OF_PLAYBOOKS}
-    taken = known.get(EXTRA_VARIABLES)
-    if not isinstance(taken, (list, tuple)):
+    found, ignored = ExtraVariables(), known.get(EXTRA_VARIABLES)
+    playbook = known[PLAYBOOK] if known.get(PLAYBOOK) in OPTIONS else None
+    if not playbook and not isinstance(ignored, (list, tuple)):
         return found
-    for name in sorted(load_extra_vars(loader)):
-        if name in taken or name.startswith(OF_TOOLS) or _is_referred_to(name, known):
+    short = SHORT_NAMES[playbook] if playbook else set()
+    if playbook and (unknown := [*unknown_variables(known, of_role)]):
+        found.refused.append(unknown_message(unknown))
+    extra = load_extra_vars(loader)
+    for name in sorted(extra):
+        if name in (ignored or ()):
             continue
-        text = f"the extra variable {printable(name)} is not a variable of this playbook"
-        near = [name] if PREFIX + name in of_all else nearest(name, {*taken, *SHORT_NAMES})
-        if near:
-            meant = [each if each in taken else PREFIX + each for each in near]
-            found.refused.append(text + suggestion(each for each in meant if each in {*taken, *of_all}))
-        else:
-            found.warnings.append(f"{text}, and no variable of the host refers to it")
+        if name in short:
+            _take_short(found, name, variable_of(str(playbook), name), known, template)
+        elif playbook and _is_of_another(name, playbook):
+            found.warnings.append(f"the extra variable {name} is of another playbook, and has no effect in {playbook}")
+        elif not name.startswith(OF_TOOLS) and not _is_referred_to(name, known):
+            _check_other(found, name, playbook, of_role)
+    for name in sorted({*of_play} & {*short} - {*extra}):
+        if not _is_referred_to(name, known):
+            found.refused.append(
+                f"the variable {name} of the play has no effect: set {variable_of(str(playbook), name)}"
+            )
     return found
+
+
+def _take_short(
+    found: ExtraVariables, name: str, variable: str, known: Mapping[str, Any], template: Callable[[Any], Any]
+) -> None:
+    value = template(known[name])
+    if is_blank(value):
+        return
+    if variable in known and not is_blank(other := template(known[variable])) and str(other) != str(value):
+        found.refused.append(f"{name} and {variable} differ: they are names of one variable, so set {variable} only")
+    found.short[name] = value
+
+
+def _is_of_another(name: str, playbook: str) -> bool:
+    return any(name in variables_of(other).values() for other in OPTIONS if other != playbook)
+
+
+def _check_other(found: ExtraVariables, name: str, playbook: str | None, of_role: Collection[str]) -> None:
+    text = f"the extra variable {printable(name)} is not a variable of this playbook"
+    of_all = {*of_role, *OF_PLAYBOOKS}
+    near = [name] if PREFIX + name in of_all else nearest(name, OF_MODULES)
+    if near:
+        taken = variables_of(playbook) if playbook else {}
+        meant = [taken.get(each, PREFIX + each) for each in near]
+        found.refused.append(text + suggestion(each for each in meant if each in of_all))
+    else:
+        found.warnings.append(f"{text}, and no variable of the host refers to it")
+
+
+def deprecation(playbook: str, short: Collection[str]) -> str:
+    """What is said of variables that were given by the names of before."""
+    return f"Set {', '.join(variable_of(playbook, each) for each in short)} instead of {', '.join(short)}."
 
 
 def _is_referred_to(name: str, known: Mapping[str, Any]) -> bool:

@@ -17,12 +17,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import OPTIONS, PREFIX, in_variables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_layer import S3_ARGUMENTS
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import NAMES
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.variable_names import (
-    EXTRA_VARIABLES,
-    OF_PLAYBOOKS,
-)
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.variable_names import OF_PLAYBOOKS
 
 from tests.integration.module_runs import ENTRIES
 
@@ -178,9 +176,8 @@ def words_elsewhere() -> frozenset[str]:
 def names_elsewhere() -> frozenset[str]:
     """Variables of the playbooks and of the role, and modules and playbooks."""
     playbooks = [*(ROOT / "playbooks").glob("*.yml")]
-    plays = [play for path in playbooks for play in yaml.safe_load(path.read_text())]
-    short = {name for play in plays for name in play.get("vars", {}).get(EXTRA_VARIABLES, ())}
-    return frozenset({*short, *NAMES, *OF_PLAYBOOKS, *ENTRIES, *OTHER_MODULES, *(path.stem for path in playbooks)})
+    options = {name for each in OPTIONS.values() for name in each}
+    return frozenset({*options, *NAMES, *OF_PLAYBOOKS, *ENTRIES, *OTHER_MODULES, *(path.stem for path in playbooks)})
 
 
 OTHER_MODULES = {path.stem for path in (PLUGINS / "modules").glob("tf_*.py")}
@@ -198,9 +195,7 @@ def test_a_message_names_options_of_the_modules_that_give_it(file: Path) -> None
 
 @cache
 def taken_by(playbook: str) -> frozenset[str]:
-    plays = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())
-    short = {name for play in plays for name in play.get("vars", {}).get(EXTRA_VARIABLES, ())}
-    return frozenset({*short, *NAMES, *OF_PLAYBOOKS})
+    return frozenset({*OPTIONS.get(playbook, ()), *NAMES})
 
 
 def commands_in(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
@@ -242,6 +237,41 @@ def test_a_fix_gives_a_playbook_what_it_takes() -> None:
 )
 def test_a_message_that_names_another_is_found(place: str, message: str) -> None:
     assert [*problems_of(PLUGINS / place, ast.parse(f"raise Refused({message!r})"))]
+
+
+def tasks_in(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from tasks_in(each)
+
+
+def executed() -> Iterator[tuple[str, str]]:
+    """Each playbook with variables of its own, and the modules whose messages it shows."""
+    for playbook in OPTIONS:
+        for task in tasks_in(yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())):
+            names = [name.rpartition(".")[2] for name in task if name.startswith("cornerstone.tfstate.")]
+            yield from ((playbook, name) for name in names if name in ENTRIES)
+
+
+#: Messages about one state, where the playbook works on all of them; they are in a file that it shares.
+OF_ONE_STATE = {("rebuild", "tf_state_digest", name) for name in ("allow", "key_is_url_encoded")}
+
+
+@pytest.mark.parametrize(("playbook", "module"), sorted({*executed()}))
+def test_what_a_message_says_to_set_is_a_variable_of_each_playbook_that_shows_it(playbook: str, module: str) -> None:
+    spec, said = ENTRIES[module].spec, set()
+    texts = [text for file in FILES if module in modules_of(file) for text in texts_in(tree_of(file)) if " " in text]
+    for text in texts:
+        for name, value in GIVEN.findall(text) if "(?" not in text else ():
+            option = spec.get(name, {})
+            is_list = value.startswith("[") and is_taken(option, value)
+            if name in spec and (is_list or value in ("true", "false")) and f"{PREFIX}{name}" not in NAMES:
+                said.add(name)
+                given = f"{name}: {value}"
+                if (playbook, module, name) not in OF_ONE_STATE:
+                    assert f"-e {PREFIX}{playbook}_{name}=" in in_variables(playbook, f"it needs {given}"), text
+    assert {name for name in said if (playbook, module, name) not in OF_ONE_STATE} <= {*OPTIONS[playbook]}
 
 
 def test_a_message_may_send_to_another_module() -> None:

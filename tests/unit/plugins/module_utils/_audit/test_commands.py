@@ -27,6 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands
     is_plain,
     percent_encoded,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import variables_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import is_printable, printable_lines
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
@@ -219,7 +220,12 @@ def test_every_kind_of_finding_that_tells_of_aws_is_among_those_that_are_tried()
 def test_nothing_in_aws_runs_when_all_that_is_printed_is_pasted(tmp_path: Path) -> None:
     commands = dict.fromkeys(each.fix for text in ATTACKS for each in found_in(text))
     asked = checked(list(commands), tmp_path)
-    keys = {unquote(each["key"]) if each.get("key_is_url_encoded") else each["key"] for each in asked if "key" in each}
+    keys = {
+        unquote(value) if each.get(f"{name}_is_url_encoded") else value
+        for each in asked
+        for name, value in each.items()
+        if name.endswith("_key")
+    }
     assert keys >= {text for text in ATTACKS if text and len(text) <= 1024}, "a finding about a key has no command"
 
 
@@ -312,11 +318,14 @@ def test_usual_keys_are_printed_as_they_are_and_others_encoded() -> None:
     us = Expectations("us-east-1")
     begin = "ansible-playbook cornerstone.tfstate.unlock -l us-east-1 -e "
     usual = "env:/qa/network ~1/büro@x,y.tfstate"
-    assert us.release(usual).partition("  #")[0] == begin + '\'{"key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
     assert (
-        us.release("a/{{ x }}").partition("  #")[0]
-        == begin + '\'{"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": true}\''
+        us.release(usual).partition("  #")[0]
+        == begin + '\'{"terraform_backend_unlock_key": "env:/qa/network ~1/b\\u00fcro@x,y.tfstate"}\''
     )
+    encoded = {"key": "a/%7B%7B%20x%20%7D%7D", "key_is_url_encoded": True}
+    names = variables_of("unlock")
+    given = json.dumps({names[option]: value for option, value in encoded.items()})
+    assert us.release("a/{{ x }}").partition("  #")[0] == f"{begin}'{given}'"
 
 
 @with_any(st.text(alphabet=st.characters(codec="utf-8")))

@@ -4,28 +4,38 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import (
+    OPTIONS,
+    SHORT_NAMES,
+    in_variables,
+    variable_of,
+    variables_of,
+)
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import variable_names
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import NAMES, read_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.variable_names import (
     CUSTOM,
     EXTRA_VARIABLES,
     OF_PLAYBOOKS,
+    PLAYBOOK,
     PREFIX,
-    SHORT_NAMES,
     ExtraVariables,
     check_extra_variables,
 )
 from jinja2 import Environment, meta
 
+MODULES = "cornerstone.tfstate.tf_"
+OF_ONE = {name for playbook in OPTIONS for name in variables_of(playbook).values()}
 PLAYBOOKS = sorted((Path(__file__).parents[5] / "playbooks").glob("*.yml"))
 #: What Ansible itself gives.
-OF_ANSIBLE = {"hostvars", "inventory_hostname", "omit"}
+OF_ANSIBLE = {"hostvars", "inventory_hostname", "lookup", "omit", "query"}
 
 
 class Templar:
@@ -110,30 +120,65 @@ def _tasks(value: Any) -> list[dict[str, Any]]:
     return [each for inner in value for each in _tasks(inner)] if isinstance(value, list) else []
 
 
-def test_each_playbook_says_what_it_takes() -> None:
-    short = set()
+def test_each_playbook_takes_what_is_in_the_table_by_names_of_one_form() -> None:
+    found = {}
     for path in PLAYBOOKS:
         plays = [each for each in yaml.safe_load(path.read_text()) if "hosts" in each]
-        (taken,) = {tuple(each["vars"][EXTRA_VARIABLES]) for each in plays if EXTRA_VARIABLES in each.get("vars", {})}
+        ours = {each["vars"][PLAYBOOK] for each in plays if PLAYBOOK in each.get("vars", {})}
+        assert ours == ({path.stem} & {*OPTIONS}), path.name
         names = {name for play in plays for name in names_in(play)}
-        assert sorted(name for name in names if not name.startswith(PREFIX)) == list(taken), path.name
         assert {name for name in names if name.startswith(PREFIX)} <= {*NAMES, *OF_PLAYBOOKS}, path.name
-        short |= {*taken}
-    assert short == SHORT_NAMES
+        short = {name for name in names if not name.startswith(PREFIX)}
+        assert short <= SHORT_NAMES.get(path.stem, set()), path.name
+        found[path.stem] = {name for name in names if name.startswith(PREFIX)} - {*NAMES} & OF_ONE
+    assert {name: each for name, each in found.items() if each} == {
+        name: {*variables_of(name).values()} for name in OPTIONS
+    }
+
+
+def test_no_variable_is_of_two_playbooks_or_of_the_role() -> None:
+    names = [name for playbook in OPTIONS for name in variables_of(playbook).values()]
+    shared = {f"{PREFIX}{name}" for name in ("hosts", "serial", "backup", "backup_region", "backup_account_id")}
+    assert sorted({*names}) == sorted(names)
+    assert not {*names} & {*NAMES, *shared}
+
+
+def test_an_option_of_a_playbook_is_one_of_its_module_and_its_task_sets_it() -> None:
+    for path in PLAYBOOKS:
+        for task in _tasks(yaml.safe_load(path.read_text())):
+            for module, arguments in task.items():
+                for option, value in (arguments or {}).items() if module.startswith(MODULES) else ():
+                    named = re.findall(rf"{PREFIX}{path.stem}_\w+", str(value))
+                    ours = [name for name in named if name in OF_ONE]
+                    if ours and option != "state":
+                        assert ours == [variable_of(path.stem, option)] * len(ours), (path.name, option)
 
 
 def checked(patch: pytest.MonkeyPatch, extra: dict[str, Any], **known: Any) -> ExtraVariables:
     patch.setattr(variable_names, "load_extra_vars", lambda _loader: extra)
-    return check_extra_variables({EXTRA_VARIABLES: ["backup", "keep_table"], **known, **extra}, None, NAMES)
+    return check_extra_variables({PLAYBOOK: "teardown", **known, **extra}, None, NAMES)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("bakup", "the extra variable bakup is not a variable of this playbook (did you mean backup?)"),
-        ("keep_tabel", "the extra variable keep_tabel is not a variable of this playbook (did you mean keep_table?)"),
+        (
+            "bakup",
+            "the extra variable bakup is not a variable of this playbook (did you mean "
+            "terraform_backend_teardown_location?)",
+        ),
+        (
+            "keep_tabel",
+            "the extra variable keep_tabel is not a variable of this playbook (did you mean "
+            "terraform_backend_teardown_keep_table?)",
+        ),
         ("keys", "the extra variable keys is not a variable of this playbook"),
-        ("confirm_nam", "the extra variable confirm_nam is not a variable of this playbook"),
+        ("lock_i", "the extra variable lock_i is not a variable of this playbook"),
+        (
+            "teardown_allow",
+            "the extra variable teardown_allow is not a variable of this playbook (did you mean "
+            "terraform_backend_teardown_allow?)",
+        ),
         (
             "lock_mod",
             "the extra variable lock_mod is not a variable of this playbook "
@@ -153,11 +198,68 @@ def test_an_extra_variable_that_is_a_mistake_is_refused(name: str, said: str, mo
 def test_a_misspelt_variable_of_any_playbook_is_refused_in_all_of_them(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plays = yaml.safe_load(path.read_text())
-    taken = next(each["vars"] for each in plays if "vars" in each)[EXTRA_VARIABLES]
+    known = {PLAYBOOK: path.stem} if path.stem in OPTIONS else {PLAYBOOK: None, EXTRA_VARIABLES: []}
     for name in ("lock_mod", "confirm_nam", "obseve_seconds", "lock_mode"):
-        found = checked(monkeypatch, {name: "x"}, **{EXTRA_VARIABLES: taken})
-        assert (len(found.refused), found.warnings) == (name not in taken, []), name
+        found = checked(monkeypatch, {name: "x"}, **known)
+        assert (len(found.refused), found.warnings) == (name not in SHORT_NAMES.get(path.stem, ()), []), name
+
+
+@pytest.mark.parametrize("playbook", sorted(filter(SHORT_NAMES.get, SHORT_NAMES)))
+def test_the_name_of_before_is_taken_as_an_extra_variable_only(playbook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for option, variable in variables_of(playbook).items():
+        this: dict[str, Any] = {PLAYBOOK: playbook}
+        misspelt = checked(monkeypatch, {}, **this, **{f"{variable}x": "y"}).refused
+        assert len(misspelt) == 1 and f"(did you mean {variable}?)" in misspelt[0], misspelt
+        if option not in SHORT_NAMES[playbook]:
+            assert f"(did you mean {variable}?)" in checked(monkeypatch, {option: "x"}, **this).refused[0]
+            continue
+        assert checked(monkeypatch, {option: "x"}, **this) == ExtraVariables(short={option: "x"})
+        assert checked(monkeypatch, {}, **this, **{option: "x"}) == ExtraVariables()
+        for blank in ("", None):
+            assert checked(monkeypatch, {option: blank}, **this) == ExtraVariables()
+            assert checked(monkeypatch, {option: "x", variable: blank}, **this).short == {option: "x"}
+        assert checked(monkeypatch, {option: "x", variable: "x"}, **this).refused == []
+        assert checked(monkeypatch, {option: "x"}, **this, **{variable: "y"}).refused == [
+            f"{option} and {variable} differ: they are names of one variable, so set {variable} only"
+        ]
+
+
+def test_what_a_play_or_another_playbook_is_given_by_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variable_names, "load_extra_vars", lambda _loader: {"terraform_backend_unlock_key": "x"})
+    found = check_extra_variables({PLAYBOOK: "lock", "key": "x"}, None, NAMES, of_play={PLAYBOOK, "key"})
+    assert found.refused == ["the variable key of the play has no effect: set terraform_backend_lock_key"]
+    assert found.warnings == [
+        "the extra variable terraform_backend_unlock_key is of another playbook, and has no effect in lock"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "message", "expected"),
+    [
+        (
+            "teardown",
+            "permits it: allow: [delete_state, x]",
+            "permits it: -e terraform_backend_teardown_allow=delete_state,x",
+        ),
+        ("unlock", "release it with lock_id: a-1", "release it with -e terraform_backend_unlock_lock_id=a-1"),
+        (
+            "lock",
+            "correct key or workspace; perhaps this is meant: key: a/b, workspace: qa or key: c; set to",
+            "correct terraform_backend_lock_key or terraform_backend_lock_workspace; perhaps this is meant: "
+            "-e terraform_backend_lock_key=a/b -e terraform_backend_lock_workspace=qa or "
+            "-e terraform_backend_lock_key=c; set to",
+        ),
+        ("lock", "missing required arguments: key", "missing required arguments: terraform_backend_lock_key"),
+        ("migrate", "key is missing: give it", "terraform_backend_migrate_key is missing: give it"),
+        ("migrate", "set init: true", "set -e terraform_backend_migrate_init=true"),
+        ("lock_mode", "say in code_known what it is", "say in terraform_backend_lock_mode_code_known what it is"),
+        ("lock_mode", "lock_mode is both: playbooks/lock_mode.yml", "lock_mode is both: playbooks/lock_mode.yml"),
+        ("migrate", "with tf_state_lock: key: a, lock_id: b", "with tf_state_lock: key: a, lock_id: b"),
+        ("unlock", "app/key_is_url_encoded.tfstate, no key of ours", "app/key_is_url_encoded.tfstate, no key of ours"),
+    ],
+)
+def test_a_message_names_the_variables_of_the_playbook(playbook: str, message: str, expected: str) -> None:
+    assert in_variables(playbook, message) == expected
 
 
 def test_any_other_that_nothing_refers_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +268,7 @@ def test_any_other_that_nothing_refers_to_is_told(monkeypatch: pytest.MonkeyPatc
     assert "stage is not a variable of this playbook" in found.warnings[0]
 
 
-@pytest.mark.parametrize("name", ["backup", "stage", "keys", "awx_job_id", "ansible_user", f"{CUSTOM}x"])
+@pytest.mark.parametrize("name", ["stage", "keys", "awx_job_id", "ansible_user", f"{CUSTOM}x"])
 def test_what_the_playbook_or_a_variable_or_a_tool_uses_is_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"terraform_backend_bucket_name": "{{ stage }}-state", "a": {"b": ["{{ keys | first }}"]}}
     assert checked(monkeypatch, {name: "x"}, **own) == ExtraVariables()
