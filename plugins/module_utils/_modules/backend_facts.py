@@ -38,6 +38,7 @@ from .._table.existence import KEY
 from .._terraform.scope import Scope
 from .entry import connection_of, target_of, with_connection
 from .info_rows import deleted_row, digest_row, lock_row, state_row
+from .kms_keys import kms_keys
 from .state_options import BACKEND_OPTIONS, KEYS_OPTIONS, STATE_OPTIONS
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
@@ -92,6 +93,7 @@ class _Backend:
             "bucket": bucket,
             "table": table,
             **self._contents(bucket, table),
+            "kms_keys": kms_keys(self.aws, (bucket, table)) if self._asks("settings") and self._asks("usage") else None,
             "unknown": self.unknown,
         }
 
