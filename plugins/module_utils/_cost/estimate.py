@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from .prices import ITEMS, PER, PRICES, UNDATED, Prices
+from .prices import NAMES, PER, PRICES, UNDATED, Prices
 
 Quantity: TypeAlias = "int | Decimal | None"
 
@@ -187,8 +187,9 @@ def legend(what: str, dates: Collection[str], missing: Mapping[str, int]) -> str
     aged = [*(f"prices as of {date}" for date in known[:1]), *([undated] if UNDATED in dates else [])]
     reasons = [f"{reason} ({count})" if count > 1 else reason for reason, count in missing.items()]
     more = f"; {len(reasons) - MAX_REASONS} more in audit.json" if len(reasons) > MAX_REASONS else ""
-    not_counted = f"not counted: {'; '.join(reasons[:MAX_REASONS])}{more}" if reasons else ""
-    return ". ".join(filter(None, ("; ".join(filter(None, (what, ", ".join(aged)))), not_counted)))
+    hint = "; playbooks/prices.yml reads prices" if any(each.startswith(_PRICE) for each in missing) else ""
+    not_counted = f"not counted: {'; '.join(reasons[:MAX_REASONS])}{more}{hint}" if reasons else ""
+    return "; ".join(filter(None, (what, ", ".join(aged), not_counted)))
 
 
 def monthly_cost(facts: CostFacts, prices: Prices = PRICES) -> Cost | None:
@@ -205,13 +206,14 @@ def _part(item: str, amount: Amount, facts: CostFacts, prices: Prices) -> Part:
     if facts.table_class != STANDARD_CLASS and item in _OF_THE_TABLE:
         return Part(item, quantity, None, missing=f"the prices of the table class {facts.table_class}")
     if price is None:
-        return Part(item, quantity, None, missing=f"the price of {ITEMS[item]}, in {facts.region}")
+        return Part(item, quantity, None, missing=f"{_PRICE} {NAMES[item]} in {facts.region}")
     usd = price.usd * quantity / PER.get(item, 1)
     return Part(item, quantity, usd, price.as_of, price.source, amount.missing, price.usd)
 
 
 _OF_THE_TABLE = {"write_units", "read_units", "write_capacity", "read_capacity", "table_storage"}
 
+_PRICE = "the price of"
 _SIZES = "the size of all versions in the bucket"
 _RUNS = "the runs of clients in a month: say runs_per_month"
 _MORE_RUNS = "runs that changed no state, as locks in a table leave no trace: say runs_per_month"

@@ -41,6 +41,20 @@ ITEMS = {
     "keys": "KMS customer managed key, month",
     "key_requests": "KMS, 10,000 requests",
 }
+#: The same, in a sentence.
+NAMES = {
+    "storage": "S3 storage",
+    "writes": "S3 requests that write and list",
+    "reads": "S3 requests that read",
+    "write_units": "DynamoDB write requests",
+    "read_units": "DynamoDB read requests",
+    "write_capacity": "DynamoDB write capacity",
+    "read_capacity": "DynamoDB read capacity",
+    "table_storage": "DynamoDB storage",
+    "recovery": "DynamoDB point-in-time recovery",
+    "keys": "KMS keys",
+    "key_requests": "KMS requests",
+}
 #: How many of a unit the price of an item is for.
 PER = {"writes": 10**3, "reads": 10**3, "write_units": 10**6, "read_units": 10**6, "key_requests": 10**4}
 

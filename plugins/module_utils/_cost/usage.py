@@ -14,7 +14,7 @@ from .._bucket.lifecycle_rules import expiries
 from .._core.periods import USAGE_DAYS
 from .._table import TABLE
 from .._terraform.protocol import put_requests
-from .estimate import Cost, CostFacts, KmsKey, monthly_cost
+from .estimate import EXACT, Cost, CostFacts, KmsKey, monthly_cost
 from .prices import PRICES, Prices
 
 
@@ -46,13 +46,20 @@ def cost_in_use(
 def _used(facts: CostFacts, cost: Cost) -> dict[str, Any]:
     """What of the facts a fleet has to know: keys that several backends share are paid for once."""
     keys = {name: key for name, key in facts.kms_keys.items() if key.is_customer}
-    paid = next((part for part in cost.parts if part.item == "keys"), None)
+    paid = {part.item: part for part in cost.parts}
+    stored, old = (facts.current_bytes or 0) + (facts.noncurrent_bytes or 0), facts.noncurrent_bytes or 0
+    share = Decimal(old) / stored if stored else Decimal(0)
     return {
         "lock_mode": facts.lock_mode,
         "runs_per_month": facts.runs_per_month,
         "kms_keys": [{"key": name, "rotations": key.rotations} for name, key in sorted(keys.items())],
-        "kms_key_usd": None if paid is None or paid.price is None else str(paid.price),
+        "kms_key_usd": _dollars(paid["keys"].price),
+        "noncurrent_usd": _dollars((paid["storage"].usd or 0) * share),
     }
+
+
+def _dollars(usd: Decimal | None) -> str | None:
+    return None if usd is None else f"{usd.quantize(EXACT):f}"
 
 
 def facts_of(

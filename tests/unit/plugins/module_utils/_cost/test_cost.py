@@ -108,7 +108,7 @@ MISSING: dict[str, tuple[CostFacts, set[str], str]] = {
     "no price was found in Cape Town": (
         replace(EMPTY, region="af-south-1", runs_per_month=1, table_bytes=1),
         {"write_units", "read_units", "table_storage", "recovery"},
-        "the price of DynamoDB on demand, 1,000,000 write request units, in af-south-1",
+        "the price of DynamoDB write requests in af-south-1",
     ),
     "the other table class has other prices": (
         replace(EMPTY, table_class="STANDARD_INFREQUENT_ACCESS", table_bytes=1, billing=PROVISIONED),
@@ -163,9 +163,14 @@ LEGENDS = {
     "no price went in": ((), {}, "x"),
     "the oldest is told": (("2026-10-08", "2025-01-31"), {}, "x; prices as of 2025-01-31"),
     "one has no date": (("undated", "2025-01-31"), {}, "x; prices as of 2025-01-31, some undated"),
-    "none has a date": (("undated",), {"the size": 1}, "x; prices undated. not counted: the size"),
-    "several backends lack the same": ((), {"the size": 7, "a": 1}, "x. not counted: the size (7); a"),
-    "much is missing": ((), dict.fromkeys("abcde", 1), "x. not counted: a; b; c; 2 more in audit.json"),
+    "none has a date": (("undated",), {"the size": 1}, "x; prices undated; not counted: the size"),
+    "several backends lack the same": ((), {"the size": 7, "a": 1}, "x; not counted: the size (7); a"),
+    "a price can be read": (
+        (),
+        {"the price of KMS keys in x": 1},
+        "x; not counted: the price of KMS keys in x; playbooks/prices.yml reads prices",
+    ),
+    "much is missing": ((), dict.fromkeys("abcde", 1), "x; not counted: a; b; c; 2 more in audit.json"),
 }
 
 

@@ -186,7 +186,7 @@ KINDS = {
         locks=5_000,
         writes=5_000,
         table={},
-        missing="the price of DynamoDB on demand, 1,000,000 write request units, in af-south-1",
+        missing="the price of DynamoDB write requests in af-south-1",
     ),
 }
 
