@@ -479,7 +479,9 @@ def _prices(params: Params) -> Prices:
         return PRICES
     text = read_text(path)
     if text is None:
-        raise Invalid(f"prices_file {path} does not exist: write it with playbooks/prices.yml, or leave the option out")
+        raise Invalid(
+            f"prices_file {path} does not exist: set it to a file that playbooks/prices.yml wrote, or leave it out"
+        )
     return with_own(parse_prices(text, path))
 
 

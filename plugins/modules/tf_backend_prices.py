@@ -11,8 +11,8 @@ version_added: 0.2.0
 description:
   - Reads what S3, DynamoDB and KMS cost in some regions, and writes it into a file. The option O(prices_file) of
     M(cornerstone.tfstate.tf_backend_audit) takes that file.
-  - The collection has prices of its own, each with its date and source. They are complete for few regions, and grow old.
-    C(docs/cost.md) lists them.
+  - The collection has prices of its own, each with its date and source. They are complete for few regions, and grow
+    old. C(docs/cost.md) lists them.
   - AWS publishes the price list for everybody. It needs no credentials and no permissions, but a way to the internet.
   - It writes the file once all prices of all regions are known, and in one step. Nobody ever reads half of one.
 author:
@@ -149,6 +149,8 @@ def _check(params: Params) -> None:
     url = urlsplit(params["url"])
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise Invalid(f"url is {printable(params['url'])}: prices are read from an https URL")
+    if url.username or url.password:
+        raise Invalid("url has a user or a password in it, which would be shown: the price list needs none")
     if not params["regions"]:
         raise Invalid("regions is empty: name the regions whose prices you need")
     for region in params["regions"]:
@@ -173,7 +175,8 @@ def _document(url: str, params: Params) -> Any:
     try:
         return json.loads(text)
     except ValueError as problem:
-        raise TfstateError(f"{url} is no price list: {printable(problem)}. The answer may be cut off: try again") from None
+        reason = printable(problem)
+        raise TfstateError(f"{url} is no price list: {reason}. The answer may be cut off: run again") from None
 
 
 MODULE = ModuleEntry(OPTIONS, write_prices)

@@ -15,7 +15,6 @@ from typing import Any
 from .._core.model import Invalid
 from .prices import NAMES, PER, PRICE_LIST_PATH, Price
 
-
 #: How the usage type of an item ends, by service. Before it is the short name of the region; nothing in us-east-1.
 USAGE_TYPES = {
     "AmazonS3": {"storage": "TimedStorage-ByteHrs", "writes": "Requests-Tier1", "reads": "Requests-Tier2"},
@@ -68,7 +67,8 @@ def _check_offer(service: str, document: Mapping[str, Any]) -> None:
 def _usd(item: str, usage_type: str, service: str, region: str, document: Mapping[str, Any]) -> Decimal:
     found = {price for sku in _skus(usage_type, service, region, document) for price in _paid(sku, document)}
     if not found:
-        raise _Unclear(f"it has no price of {NAMES[item]} ({usage_type}) in {region}")
+        what = f"{NAMES[item]} ({usage_type}) in {region}"
+        raise _Unclear(f"it has no price of {what}. Check the region; if it is right, leave it out")
     if len(found) > 1:
         told = ", ".join(f"{each:f}" for each in sorted(found))
         raise _Unclear(f"it has several prices of {NAMES[item]} ({usage_type}) in {region}: {told}")

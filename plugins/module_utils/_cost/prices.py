@@ -70,23 +70,23 @@ class Listing:
 
     as_of: str
     source: str
-    items: str
+    items: tuple[str, ...]
     regions: str
 
     def prices(self) -> Iterable[tuple[str, str, Price]]:
-        items, service = self.items.split(), self.source
+        service = self.source
         for line in self.regions.strip().splitlines():
             region, *prices = line.split()
             source = service if "://" in service else _LIST.format(service=service, version="current", region=region)
-            for item, usd in zip(items, prices, strict=True):
+            for item, usd in zip(self.items, prices, strict=True):
                 if usd != "-":
                     yield region, item, Price(Decimal(usd), self.as_of, source)
 
 
-_S3 = "storage writes reads"
-_ON_DEMAND = "write_units read_units table_storage recovery"
-_PROVISIONED = "write_capacity read_capacity"
-_KMS = "keys key_requests"
+_S3 = ("storage", "writes", "reads")
+_ON_DEMAND = ("write_units", "read_units", "table_storage", "recovery")
+_PROVISIONED = ("write_capacity", "read_capacity")
+_KMS = ("keys", "key_requests")
 _REGIONS = """
     af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1
     ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ca-central-1 ca-west-1 eu-central-1 eu-central-2
@@ -144,7 +144,7 @@ LISTINGS = (
     Listing("2026-08-31", "AmazonS3", _S3, "us-west-2 0.023 0.005 0.0004"),
     Listing("2026-09-27", "AmazonS3", _S3, "il-central-1 0.025 0.0055 0.00044"),
     Listing("2026-09-28", "AmazonS3", _S3, "eu-west-1 0.023 0.005 0.0004"),
-    Listing("2026-09-28", "AmazonS3", "storage", "af-south-1 0.0274"),
+    Listing("2026-09-28", "AmazonS3", ("storage",), "af-south-1 0.0274"),
     Listing("2026-10-08", "AmazonS3", _S3, "us-east-1 0.023 0.005 0.0004"),
     Listing("2026-06-08", "AmazonDynamoDB", _ON_DEMAND, "eu-west-2 0.7423 0.1487 0.29715 -"),
     Listing("2026-06-12", "AmazonDynamoDB", _ON_DEMAND, "ap-northeast-2 0.68 0.1355 - -"),
@@ -164,7 +164,7 @@ LISTINGS = (
     Listing(
         "2026-10-04", "https://aws.amazon.com/dynamodb/pricing/on-demand/", _ON_DEMAND, "us-east-1 0.625 0.125 0.25 -"
     ),
-    Listing("2026-10-08", "AmazonDynamoDB", "table_storage recovery", "us-east-1 0.25 0.20"),
+    Listing("2026-10-08", "AmazonDynamoDB", ("table_storage", "recovery"), "us-east-1 0.25 0.20"),
     # A tool of AWS. Its read capacity of eu-north-1 is rounded, and left out.
     Listing(
         UNDATED,
@@ -205,7 +205,7 @@ LISTINGS = (
     Listing(
         UNDATED,
         "https://aws.amazon.com/kms/pricing/",
-        "keys",
+        ("keys",),
         "\n".join(f"{region} 1.00" for region in _REGIONS.split()),
     ),
     Listing(UNDATED, "awskms", _KMS, "eu-central-1 1.00 0.03"),
@@ -216,7 +216,7 @@ LISTINGS = (
     Listing("2026-09-17", "awskms", _KMS, "ap-south-1 1.00 0.03"),
     Listing("2026-09-27", "awskms", _KMS, "il-central-1 1.00 0.03"),
     Listing("2026-09-28", "awskms", _KMS, "ap-northeast-1 1.00 0.03"),
-    Listing("2026-09-30", "awskms", "key_requests", "eu-west-1 0.03"),
+    Listing("2026-09-30", "awskms", ("key_requests",), "eu-west-1 0.03"),
 )
 
 

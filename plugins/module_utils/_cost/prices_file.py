@@ -51,7 +51,8 @@ def parse_prices(text: str, path: str) -> Prices:
             raise _wrong(path, number, f"there is a price of {item} in {region} already")
         there[item] = price
         count += 1
-    raise _wrong(path, lines[-1][0], f"the file ends after {count} prices without the line {END},{count},,, : it is cut off")
+    last = lines[-1][0]
+    raise _wrong(path, last, f"the file ends after {count} prices without the line {END},{count},,,: it is cut off")
 
 
 def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
@@ -66,7 +67,8 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
 
 def _check_end(path: str, number: int, row: Sequence[str], count: int, is_last: bool) -> None:
     if row[1:2] != [str(count)]:
-        raise _wrong(path, number, f"it says {printable(','.join(row[1:2]))} prices, and there are {count}: some are missing")
+        told = printable(",".join(row[1:2]))
+        raise _wrong(path, number, f"it says {told} prices, and there are {count}: some are missing")
     if not is_last:
         raise _wrong(path, number, f"lines follow after {END}")
 
@@ -77,7 +79,8 @@ def _price(path: str, number: int, row: Sequence[str]) -> tuple[str, str, Price]
     region, item, usd, as_of, source = (each.strip() for each in row)
     meant = meant_region(region)
     if not region or meant:
-        raise _wrong(path, number, f"{printable(region) or 'a blank'} is no region{suggestion([meant] if meant else [])}")
+        hint = suggestion([meant] if meant else [])
+        raise _wrong(path, number, f"{printable(region) or 'a blank'} is no region{hint}")
     if item not in ITEMS:
         hint = suggestion(nearest(item, ITEMS))
         raise _wrong(path, number, f"{printable(item) or 'a blank'} is no item{hint}; items are {', '.join(ITEMS)}")
@@ -102,7 +105,8 @@ def _as_of(path: str, number: int, text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise _wrong(path, number, f"{printable(text) or 'a blank'} is no date, such as 2026-10-08, or {UNDATED}") from None
+        told = printable(text) or "a blank"
+        raise _wrong(path, number, f"{told} is no date, such as 2026-10-08, or {UNDATED}") from None
 
 
 def _wrong(path: str, number: int, reason: str) -> Invalid:

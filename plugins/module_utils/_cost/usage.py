@@ -62,9 +62,7 @@ def _dollars(usd: Decimal | None) -> str | None:
     return None if usd is None else f"{usd.quantize(EXACT):f}"
 
 
-def facts_of(
-    backend: Mapping[str, Any], runs_per_month: int | None = None, lock_mode: str | None = None
-) -> CostFacts:
+def facts_of(backend: Mapping[str, Any], runs_per_month: int | None = None, lock_mode: str | None = None) -> CostFacts:
     """A backend in use, from what tf_backend_info returns. What was not gathered is not known.
 
     `lock_mode`: how its clients shall lock, if that is known.
@@ -86,9 +84,8 @@ def facts_of(
         runs_are_least=mode == "dynamodb" and runs_per_month is None,
         state_writes=states,
         table_bytes=table.get("size_bytes") if table else None,
-        **_parts(backend, usage),
     )
-    return replace(found, **_settings(bucket, table, backend.get("kms_keys") or {}))
+    return replace(found, **_parts(backend, usage), **_settings(bucket, table, backend.get("kms_keys") or {}))
 
 
 def _writes(bucket: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -100,7 +97,7 @@ def _writes(bucket: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[int | 
     return usage.get("state_writes"), usage.get("lock_writes")
 
 
-def _parts(backend: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Decimal]:
+def _parts(backend: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
     """In how many requests a state is written: by the writes of a month, or else by the states that are there."""
     writes, puts = usage.get("state_writes"), usage.get("state_puts")
     if writes and puts:
@@ -110,7 +107,7 @@ def _parts(backend: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, De
     return _shares(len(each), sum(each), sum(puts > 1 for puts in each)) if each else {}
 
 
-def _shares(writes: int, puts: int, multipart: int) -> dict[str, Decimal]:
+def _shares(writes: int, puts: int, multipart: int) -> dict[str, Any]:
     return {"puts_per_write": Decimal(puts) / writes, "multipart_share": Decimal(multipart) / writes}
 
 

@@ -32,13 +32,13 @@ from .._engine.observer import Observer, caller
 from .._repair.digest_check import Digest, check_digests
 from .._state import inspection as contents
 from .._state import listing
+from .._state.kms_keys import kms_keys
 from .._state.listing import Objects, TableItem, Versions
 from .._table import TABLE, time_to_live
 from .._table.existence import KEY
 from .._terraform.scope import Scope
 from .entry import connection_of, target_of, with_connection
 from .info_rows import deleted_row, digest_row, lock_row, state_row
-from .kms_keys import kms_keys
 from .state_options import BACKEND_OPTIONS, KEYS_OPTIONS, STATE_OPTIONS
 
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")

@@ -134,7 +134,7 @@ def _savings(backend: Mapping[str, Any]) -> Iterator[Saving]:
     yield Saving(
         name,
         sum((usd.get(item, Decimal(0)) for item in CAPACITY), Decimal(0)),
-        "pay for the table on demand (billing_mode: PAY_PER_REQUEST); a lock then costs less than a thousandth of a cent",
+        "pay for the table on demand (billing_mode: PAY_PER_REQUEST): less than a thousandth of a cent a lock",
     )
     yield Saving(
         name,
@@ -158,4 +158,6 @@ def _shared_keys(backends: Iterable[Mapping[str, Any]]) -> Iterator[Saving]:
     for (account, region), keys in sorted(places.items()):
         if len(keys) > 1:
             usd = sum(keys.values()) - max(keys.values())
-            yield Saving(f"{account} {region}", Decimal(usd), f"share one KMS key instead of {len(keys)}, if one may do")
+            yield Saving(
+                f"{account} {region}", Decimal(usd), f"share one KMS key instead of {len(keys)}, if one may do"
+            )

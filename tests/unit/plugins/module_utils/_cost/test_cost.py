@@ -26,12 +26,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices i
     UNDATED,
     with_own,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import put_requests
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import (
     cost_in_use,
     facts_at_rest,
     facts_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import put_requests
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ON_DEMAND = {"billing_mode": "PAY_PER_REQUEST", "read_capacity": None, "write_capacity": None}

@@ -7,7 +7,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.cost import NOTHING_KNOWN, FleetCost, fleet_cost
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.cost import (
+    NOTHING_KNOWN,
+    FleetCost,
+    fleet_cost,
+)
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import cost_markdown, report_of
 
 from tests.unit.plugins.module_utils.audited import facts, row
@@ -15,7 +19,9 @@ from tests.unit.plugins.module_utils.audited import facts, row
 PARTS = {"storage": "0.5", "write_capacity": "2.4", "read_capacity": "0.6", "keys": "1", "key_requests": "0.25"}
 
 
-def backend(name: str, account: str = "111122223333", key: str = "k", rotations: int = 0, **more: Any) -> dict[str, Any]:
+def backend(
+    name: str, account: str = "111122223333", key: str = "k", rotations: int = 0, **more: Any
+) -> dict[str, Any]:
     paid = {**PARTS, "keys": str(1 + min(rotations, 2))}
     parts = [{"item": item, "usd": usd, "as_of": "2026-09-11"} for item, usd in paid.items()]
     keys = [{"key": key, "rotations": rotations}]

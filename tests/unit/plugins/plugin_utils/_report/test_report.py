@@ -40,9 +40,9 @@ def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
         "  at least 0.08  ok\n"
         "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none      "
         "  0.07           critical\n"
-        "$/MONTH: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25; not counted: the price of "
-        "DynamoDB write requests in af-south-1; the price of DynamoDB read requests in af-south-1; the price of DynamoDB "
-        "storage in af-south-1; 1 more in audit.json; playbooks/prices.yml reads prices\n"
+        "$/MONTH: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25; not counted: "
+        "the price of DynamoDB write requests in af-south-1; the price of DynamoDB read requests in af-south-1; "
+        "the price of DynamoDB storage in af-south-1; 1 more in audit.json; playbooks/prices.yml reads prices\n"
         "\n"
         "2 backends: 1 critical.\n"
         "CRITICAL us-east-1: No state locking: the lock table does not exist (terraform-locks-us-east-1)\n"
@@ -78,7 +78,7 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
         "| $/month | Status |"
     )
     assert lines[6].endswith("| ok | at least 0.08 | ok |")
-    assert lines[9].startswith("$/month: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25; not")
+    assert lines[9].startswith("$/month: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25;")
     assert "## critical: No state locking: the lock table does not exist" in lines
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
     assert f"[Runbook]({runbook_url('lost-table')})" in lines
