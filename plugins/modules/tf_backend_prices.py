@@ -9,8 +9,8 @@ module: tf_backend_prices
 short_description: Write a file of prices from AWS's public price list
 version_added: 0.2.0
 description:
-  - Reads what S3, DynamoDB and KMS cost in some regions, and writes it into a file. The option O(prices_file) of
-    M(cornerstone.tfstate.tf_backend_audit) takes that file.
+  - Reads what S3, DynamoDB and KMS cost in some regions, and writes it into a file, which
+    O(cornerstone.tfstate.tf_backend_audit#module:prices_file) takes.
   - The collection has prices of its own, each with its date and source. They are complete for few regions, and grow
     old. C(docs/cost.md) lists them.
   - AWS publishes the price list for everybody. It needs no credentials and no permissions, but a way to the internet.

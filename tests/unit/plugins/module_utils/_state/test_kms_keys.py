@@ -40,9 +40,7 @@ def manager(name: str, who: str) -> dict[str, Any]:
 
 
 def test_a_key_of_the_customer_is_asked_for_its_rotations() -> None:
-    kms = Kms(
-        describe_key={"alias/state": manager(KEY, "CUSTOMER")}, list_key_rotations={KEY: {"Rotations": [{}, {}]}}
-    )
+    kms = Kms(describe_key={"alias/state": manager(KEY, "CUSTOMER")}, list_key_rotations={KEY: {"Rotations": [{}, {}]}})
     assert of("alias/state", None, kms) == {"alias/state": {"manager": "CUSTOMER", "rotations": 2}}
     assert kms.asked == [("describe_key", "alias/state"), ("list_key_rotations", KEY)]
 
