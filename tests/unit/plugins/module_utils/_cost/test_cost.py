@@ -282,6 +282,19 @@ def test_runs_are_estimated_from_what_they_leave(backend: dict[str, Any], lock_m
     assert facts_of(backend, runs_per_month=0).runs_per_month == 0
 
 
+def test_clients_that_lock_by_the_table_alone_may_run_unseen() -> None:
+    idle = in_use({"lock_writes": 0, "state_writes": 0})
+    assert (facts_of(idle, lock_mode="both").lock_mode, facts_of(idle, lock_mode="both").runs_are_least) == (
+        "both",
+        False,
+    )
+    unseen = facts_of(idle, lock_mode="dynamodb")
+    assert (unseen.lock_mode, unseen.runs_per_month, unseen.runs_are_least) == ("dynamodb", 0, True)
+    assert str(cost_of(unseen)) == "at least 1.05"
+    told = facts_of(idle, runs_per_month=100, lock_mode="dynamodb")
+    assert (told.runs_per_month, told.runs_are_least, told.state_writes) == (100, False, 0)
+
+
 def test_the_cost_of_a_backend_tells_what_it_is_made_of() -> None:
     told = cost_in_use(in_use(), runs_per_month=3000)
     assert told
