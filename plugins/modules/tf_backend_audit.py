@@ -112,10 +112,19 @@ options:
     default: 240
   runs_per_month:
     description:
-      - How often clients run in a month, which is a part of what the backend costs.
-      - Not given, as often as in the last 30 days, by the versions of lock files and states in them. Where versions do
-        not stay for so long, or V(usage) is not gathered, it is unknown.
+      - How often clients run in a month, C(init) and C(plan) or C(apply) together, which is a part of what the backend
+        costs.
+      - Not given, as often as in the last 30 days, by the versions of lock files in them. Where versions do not stay
+        for so long, or V(usage) is not gathered, it is unknown.
+      - Locks in a table leave no trace. Where clients lock by the table alone, only runs that changed a state are seen.
     type: int
+  prices_file:
+    description:
+      - A file of prices, as M(cornerstone.tfstate.tf_backend_prices) writes it. Its prices take the place of those of
+        the collection.
+      - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
+    type: path
+    version_added: 0.2.0
   backup:
     description:
       - Where the backup of the backend would be, as in M(cornerstone.tfstate.tf_backend_backup). If the bucket does not
@@ -291,18 +300,41 @@ backend:
       sample: [dist/app.js.map]
     cost:
       description:
-        - What it costs in a month, as C(docs/cost.md) explains. What is unknown is left out of the sum, and named.
+        - What it costs in a month, as C(docs/cost.md) explains. What is not known is left out of the sum, and named.
         - None without a bucket, or if nothing of it is known.
       type: dict
       contains:
-        usd: {description: The sum in US dollars., type: str, sample: "1.09"}
+        usd: {description: "The sum in US dollars, of what is known.", type: str, sample: "1.09"}
+        text: {description: "The sum in words, such as C(at least 1.09).", type: str, sample: "1.09"}
         as_of: {description: The oldest date of a price that went in., type: str, sample: "2025-01-31"}
-        unknown: {description: The parts that are not known., type: list, elements: str, sample: [recovery]}
+        unknown:
+          description: The parts of which something is not known.
+          type: list
+          elements: str
+          sample: [recovery]
+        missing:
+          description: What is not known, in words.
+          type: list
+          elements: str
+          sample: [whether the table has point-in-time recovery]
         parts:
-          description: Each part with its quantity, its dollars and the date of its price.
+          description:
+            - Each part with its quantity, its dollars, the date and source of its price, and what is missing of it.
           type: list
           elements: dict
-          sample: [{item: keys, quantity: "1", usd: "1.00", as_of: "2026-06-13"}]
+          sample:
+            - item: keys
+              quantity: "1"
+              usd: "1"
+              as_of: "2026-08-31"
+              source: https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/awskms/current/us-east-1/index.json
+              missing: null
+        kms_keys:
+          description: The keys that are paid for, and how often each was rotated. A fleet pays for a shared key once.
+          type: list
+          elements: dict
+          sample: [{key: "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", rotations: 0}]
+        kms_key_usd: {description: The price of a key., type: str, sample: "1.00"}
         lock_mode: {description: How clients lock there., type: str, sample: both}
         runs_per_month: {description: How often they run. None if that is unknown., type: int, sample: 88}
 layers:
@@ -346,7 +378,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
     no_op,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import PRICES, Prices, with_own
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices_file import parse_prices
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
     KINDS,
@@ -397,6 +432,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
     "runs_per_month": {"type": "int"},
+    "prices_file": {"type": "path"},
     **BACKUP_OPTIONS,
     **TUNING_OPTIONS,
     **CODE_OPTIONS,
@@ -411,7 +447,7 @@ def options_of(resource: Resource) -> list[str]:
 
 def audit_backend(run: ModuleRun) -> dict[str, Any]:
     params = run.params
-    tuning = tuning_of(params)
+    tuning, prices = tuning_of(params), _prices(params)
     expected = _expectations(params)
     code, facts = code_of(params), params.get("facts") or _gathered(params, expected)
     try:
@@ -421,7 +457,7 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
             is_in_code=bool(layers_of(code, facts["bucket"]["name"])),
         )
         found, backend = audit(facts, expected), summary(facts, expected)
-        backend["cost"] = cost_in_use(facts, params.get("runs_per_month"))
+        backend["cost"] = cost_in_use(facts, params.get("runs_per_month"), params.get("lock_mode"), prices)
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
         if not params.get("facts"):
             raise
@@ -435,6 +471,18 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
     result |= code_result(code, backend["region"])
     failing = too_bad(findings, params.get("fail_on"))
     return {**result, "failed": True, "msg": failing} if failing else result
+
+
+def _prices(params: Params) -> Prices:
+    path = params.get("prices_file")
+    if not path:
+        return PRICES
+    text = read_text(path)
+    if text is None:
+        raise Invalid(
+            f"prices_file {path} does not exist: set it to a file that playbooks/prices.yml wrote, or leave it out"
+        )
+    return with_own(parse_prices(text, path))
 
 
 def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[Finding]:

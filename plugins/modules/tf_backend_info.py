@@ -280,6 +280,19 @@ backend:
         version_count: {description: How many versions and delete markers there are., type: int, sample: 240}
         state_writes: {description: How many versions of states the last 30 days brought., type: int, sample: 31}
         lock_writes: {description: How many versions of lock files the last 30 days brought., type: int, sample: 88}
+        state_puts:
+          description: In how many requests these states were written. Terraform writes what is above 5 MiB in parts.
+          type: int
+          sample: 31
+        multipart_writes: {description: How many of these states were written in parts., type: int, sample: 0}
+    kms_keys:
+      description:
+        - By the keys of bucket and table, V(manager), which is V(AWS) or V(CUSTOMER), and V(rotations), how often each
+          was rotated. Null for what may not be read.
+        - Null unless both V(settings) and V(usage) are gathered.
+      type: dict
+      sample:
+        arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab: {manager: CUSTOMER, rotations: 0}
     unknown:
       description: What could not be found out.
       type: list

@@ -10,8 +10,9 @@ short_description: Report on the audits of all backends of a play
 version_added: 0.2.0
 description:
   - Takes what M(cornerstone.tfstate.tf_backend_audit) registered as C(__terraform_backend_audit) on every host of the
-    play, and writes it as C(audit.json), C(audit.md) and C(audit.html). It prints an overview besides,
-    unless the callback plugin of the run writes JSON (such as C(ansible.posix.json) and C(ansible.posix.jsonl)).
+    play, and writes it as C(audit.json), C(audit.md) and C(audit.html), with what the fleet costs as
+    C(cost.md). It prints an overview besides, unless the callback plugin of the run writes JSON (such as
+    C(ansible.posix.json) and C(ansible.posix.jsonl)).
   - A host without such a result is reported as one that could not be audited.
   - With O(code), Terraform code is read once and compared with all backends. AWS is asked for one thing only, whether
     tables exist that code names and no backend has. That is done from the controller, by the role's variables of the
@@ -90,7 +91,7 @@ files:
   returned: success
   type: list
   elements: str
-  sample: [/home/ana/audit/audit.json, /home/ana/audit/audit.md, /home/ana/audit/audit.html]
+  sample: [/home/ana/audit/audit.json, /home/ana/audit/audit.md, /home/ana/audit/cost.md, /home/ana/audit/audit.html]
 created:
   description: When the report was made.
   returned: success

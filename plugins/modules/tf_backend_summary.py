@@ -95,7 +95,9 @@ backend:
       type: str
       sample: ok
     cost:
-      description: US dollars of a month at rest, without states and runs. It is null if they are not known.
+      description:
+        - US dollars of a month at rest, without states and runs. It is null if they are not known.
+        - V(at least 1.00) or V(unknown) for a bucket that was there before, as nobody looked what it holds.
       returned: always
       type: str
       sample: "0.00"

@@ -21,6 +21,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_prices as prices_module
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.docs.pages import tables
@@ -49,6 +50,7 @@ from tests.unit.plugins.module_utils._aws.test_client import (
     sts_error,
 )
 from tests.unit.plugins.module_utils._aws.test_credentials import Regions, profile, stamped
+from tests.unit.plugins.modules.test_tf_backend_prices import PriceList, audited, without
 
 __all__ = ["botocore_does_not_sleep"]
 
@@ -320,6 +322,28 @@ def old_python(stage: Stage) -> str:
     return str(found)
 
 
+def price_list(stage: Stage, url: str = "http://127.0.0.1:9") -> str:
+    params = {"path": str(stage.folder / "prices.csv"), "regions": ["eu-central-1"], "url": url, "timeout": 5}
+    told = prices_module.MODULE.run({**params, "validate_certs": True}, check_mode=False, diff=False)
+    return str(told["msg"])
+
+
+def lacking_price(stage: Stage) -> str:
+    server = PriceList()
+    server.answers["AmazonDynamoDB"] = without("AmazonDynamoDB", "EUC1-ReadRequestUnits")
+    try:
+        return price_list(stage, server.url)
+    finally:
+        server.server.shutdown()
+        server.server.server_close()
+
+
+def wrong_prices(stage: Stage) -> str:
+    path = stage.folder / "wrong.csv"
+    path.write_text("region,item,usd,as_of,source\neu-west-1,storage,cheap,2026-09-11,x\nend,1,,,\n")
+    return str(audited(prices_file=str(path))["msg"])
+
+
 UNRECOGNISED = json_error("UnrecognizedClientException")
 CASES: dict[str, Callable[[Stage], str]] = {
     "a blank would lower a protection": lambda stage: stage.bucket.refused(account_id=""),
@@ -414,6 +438,10 @@ CASES: dict[str, Callable[[Stage], str]] = {
     "botocore is missing": botocore_missing,
     "Python is too old": old_python,
     "botocore is too old": unknown_parameter,
+    "the price list cannot be read": price_list,
+    "the price list lacks a price": lacking_price,
+    "a file of prices is wrong": wrong_prices,
+    "a file of prices is missing": lambda stage: str(audited(prices_file=str(stage.folder / "none.csv"))["msg"]),
 }
 
 

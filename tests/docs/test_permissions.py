@@ -140,7 +140,7 @@ BESIDES_FACETS = {"dynamodb:DescribeTimeToLive"}
 
 
 def test_who_inspects_needs_exactly_this():
-    looked_up = {"kms:DescribeKey", "s3:GetBucketLocation", "s3:ListAllMyBuckets"}
+    looked_up = {"kms:DescribeKey", "kms:ListKeyRotations", "s3:GetBucketLocation", "s3:ListAllMyBuckets"}
     assert actions(policy("Inspect")) == READ_SETTINGS | INSPECTS | OF_VERSIONS | BESIDES_FACETS | looked_up
     needed = {row[0]: set(re.findall(r"`([^`]+)`", row[1])) for row in tables(PAGE, "gather")}
     assert set(needed) == {"settings", "states, resources", "versions", "usage", "locks", "digests"}

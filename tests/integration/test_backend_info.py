@@ -587,6 +587,8 @@ def test_what_lies_there_and_was_written_lately_is_counted_with_lock_files(made:
         "version_count": 9,
         "state_writes": 3,
         "lock_writes": 3,
+        "state_puts": 3,
+        "multipart_writes": 0,
     }
     assert {call.name for call in made.relay.calls} == {
         *("GetCallerIdentity", "HeadBucket", "DescribeTable", "ListObjectVersions"),

@@ -12,7 +12,7 @@ _STATE = ("key", "key_is_url_encoded", "workspace")
 #: The options of the module behind each playbook that it takes a variable for.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "audit": (
-        *("directory", "gather", "stale_lock_minutes", "runs_per_month"),
+        *("directory", "gather", "stale_lock_minutes", "runs_per_month", "prices_file"),
         *("severities", "disabled", "waivers", "fail_on", *_CODE),
     ),
     "backup": ("backup", "restore_archived", "skip_archived"),
@@ -28,6 +28,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         *("source_session_token", "source_table", "source_workspace_key_prefix", "tfbackend", "verify_plan"),
         "wait_timeout",
     ),
+    "prices": ("path", "regions", "url"),
     "rebuild": ("backup", "keys"),
     "repair_digest": (*_STATE, "allow"),
     "restore_backup": ("backup", "keys"),
@@ -40,13 +41,14 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "audit": OPTIONS["audit"],
     "handover": OPTIONS["handover"],
     "lock": ("operation", "allow"),
+    "prices": OPTIONS["prices"],
     "restore_version": ("with_version_id",),
     "unlock": ("allow",),
 }
 SHORT_NAMES = {name: {*options} - {*_NO_SHORT_NAMES.get(name, ())} for name, options in OPTIONS.items()}
 #: The names that differ from the option's: terraform_backend_backup is the location of the backups of all hosts, and
 #: terraform_backend_lock_mode is the lock mode that the backend has.
-_NAMES = {("lock_mode", "lock_mode"): "target"}
+_NAMES = {("lock_mode", "lock_mode"): "target", ("prices", "path"): "file"}
 _LOCATION = "location"
 
 

@@ -32,6 +32,7 @@ from .._engine.observer import Observer, caller
 from .._repair.digest_check import Digest, check_digests
 from .._state import inspection as contents
 from .._state import listing
+from .._state.kms_keys import kms_keys
 from .._state.listing import Objects, TableItem, Versions
 from .._table import TABLE, time_to_live
 from .._table.existence import KEY
@@ -92,6 +93,7 @@ class _Backend:
             "bucket": bucket,
             "table": table,
             **self._contents(bucket, table),
+            "kms_keys": kms_keys(self.aws, (bucket, table)) if self._asks("settings") and self._asks("usage") else None,
             "unknown": self.unknown,
         }
 

@@ -14,7 +14,7 @@ from .._aws.clock import clock
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure, Response
 from .._core.periods import USAGE_DAYS
-from .._terraform.protocol import lock_file, split_id
+from .._terraform.protocol import lock_file, put_requests, split_id
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .._terraform.state_document import is_state
 
@@ -71,6 +71,9 @@ class Usage:
     version_count: int = 0
     state_writes: int = 0
     lock_writes: int = 0
+    #: The PUT requests of these writes of states, and how many states were written in parts.
+    state_puts: int = 0
+    multipart_writes: int = 0
 
     def count(self, key: str, version: Version, now: datetime, is_state: bool) -> None:
         self.version_count += 1
@@ -80,7 +83,11 @@ class Usage:
             self.noncurrent_bytes += version.size
         if not version.is_delete_marker and now - version.last_modified < LATELY:
             self.lock_writes += key.endswith(SUFFIX)
-            self.state_writes += is_state and not key.endswith(SUFFIX)
+            if is_state and not key.endswith(SUFFIX):
+                puts = put_requests(version.size)
+                self.state_writes += 1
+                self.state_puts += puts
+                self.multipart_writes += puts > 1
 
 
 @dataclass

@@ -20,6 +20,9 @@ from .._core.commands import is_plain
 
 DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
 
+#: Terraform's uploader (aws-sdk-go-v2, feature/s3/manager) writes what is larger in parts of this size.
+PART_BYTES = 5 * 2**20
+
 #: How the hash of a lock's id begins, by which it is named where the id could run as code.
 HASH = "sha256:"
 _SHORTEST, _LONG = len(HASH) + 12, len(HASH) + 16
@@ -43,6 +46,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
+
+
+def put_requests(size: int) -> int:
+    """In how many requests Terraform writes a state: one, or the parts, what opens them and what completes them."""
+    return 1 if size <= PART_BYTES else 2 + -(-size // PART_BYTES)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_audit im
 from .html import page_text
 from .provenance import command as command_line
 from .provenance import version
-from .report import AuditedBackend, Report, json_text, markdown_text, report_of
+from .report import AuditedBackend, Report, cost_markdown, json_text, markdown_text, report_of
 
 #: The variable in which the playbook registers the audit of a host.
 RESULT = "__terraform_backend_audit"
@@ -106,6 +106,7 @@ def files_of(report: Report, directory: Path) -> dict[str, str]:
     texts = {
         "audit.json": json_text(report),
         "audit.md": markdown_text(report),
+        "cost.md": cost_markdown(report),
         "audit.html": page_text(report, version(), command_line()),
     }
     return {str(directory / name): text for name, text in texts.items()}

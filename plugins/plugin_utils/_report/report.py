@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     worst,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import COLUMN, legend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import CENT, COLUMN, legend
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import NAMES
 
+from .cost import MAX_SAVINGS, FleetCost, dollars, fleet_cost
 from .painted import Paint, Painted
 from .table import MAX_ROWS, backends, omitted, table_lines
 
@@ -34,6 +37,8 @@ CHECKS = {
     "code": "Setup code",
     "audit": "Audit",
 }
+#: What costs are made from.
+ESTIMATED = "estimated from sizes and runs"
 #: Shown where nothing was read, or could be: this is not the same as ok.
 UNKNOWN = "unknown"
 #: So many findings of one kind are named in a line.
@@ -82,7 +87,7 @@ class AuditedBackend:
         """Of a month; none if the bucket does not exist."""
         cost = self.backend.get("cost")
         is_missing = (self.backend.get("bucket") or {}).get("exists") is False
-        return f"{cost['usd']}{'+?' if cost['unknown'] else ''}" if cost else "-" if is_missing else UNKNOWN
+        return str(cost["text"]) if cost else "-" if is_missing else UNKNOWN
 
     def cell(self, check: str) -> str:
         """The text of the column of this check, beside its severity."""
@@ -122,12 +127,14 @@ class Report:
         return {severity: severities.count(severity) for severity in SEVERITIES}
 
     @property
+    def cost(self) -> FleetCost | None:
+        return fleet_cost(row.backend for row in self.rows)
+
+    @property
     def legend(self) -> str:
-        """The legend of the cost column; empty where no cost is known."""
-        costs = [cost for cost in (row.backend.get("cost") for row in self.rows) if cost]
-        dates = {part["as_of"] for cost in costs for part in cost["parts"] if part["as_of"]}
-        partial = any(cost["unknown"] for cost in costs)
-        return legend("estimated from sizes and runs", dates, partial) if costs else ""
+        """The legend of the cost column, with the sum; empty where no cost is known."""
+        cost = self.cost
+        return legend(f"{cost.total} in all, {ESTIMATED}", cost.dates, cost.missing) if cost else ""
 
     @property
     def groups(self) -> list[list[tuple[str, Mapping[str, Any]]]]:
@@ -147,6 +154,7 @@ def to_result(report: Report) -> dict[str, Any]:
     return {
         "created": report.created,
         "counts": report.counts,
+        "cost": report.cost.to_result() if report.cost else None,
         "backends": [
             {**row.backend, "layers": row.layers, "status": row.status, "findings": list(row.findings)}
             for row in report.rows
@@ -186,6 +194,46 @@ def markdown_text(report: Report) -> str:
             else:
                 lines += ["", f"  {_code(each['fix'])}"]
     return "\n".join(lines) + "\n"
+
+
+def cost_markdown(report: Report) -> str:
+    """The cost of the fleet as a page of its own."""
+    cost = report.cost
+    lines = ["# Cost of the state backends", "", report.created, ""]
+    if not cost:
+        return "\n".join([*lines, "Nothing is known of what the backends cost."]) + "\n"
+    estimated = _md(legend(ESTIMATED, cost.dates, {}))
+    lines += [f"**{_md(str(cost.total))}** US dollars a month, {estimated}.", "", "## By account", ""]
+    lines += [_md_row(["Account", "Backends", COLUMN]), _md_row(["---", "---:", "---:"])]
+    lines += [_md_row([_in_cell(name), str(each.backends), _md(str(each))]) for name, each in cost.accounts.items()]
+    lines += ["", "A key or a table that several backends share is counted once.", "", "## By backend", ""]
+    lines += [_md_row(["Backend", "Region", COLUMN, "Most of it"]), _md_row(["---", "---", "---:", "---"])]
+    lines += [
+        _md_row([_in_cell(row.name), _in_cell(row.backend["region"]), _md(row.cost), _md(_most(row.backend))])
+        for row in sorted(report.rows, key=_by_cost)
+    ]
+    lines += ["", "## What would lower it", ""]
+    lines += [
+        f"- **{_md(each.backend)}**, up to {each.usd.quantize(CENT)}: {_md(each.what)}"
+        for each in cost.savings[:MAX_SAVINGS]
+    ]
+    lines += [] if cost.savings else ["Nothing that is worth a cent."]
+    lines += ["", "## What is not counted", ""]
+    lines += [f"- {_md(reason)}: {backends(count)}" for reason, count in cost.missing.items()]
+    lines += [] if cost.missing else ["All that is asked for was found."]
+    lines += ["- Free tiers, discounts, taxes, and all that docs/cost.md names."]
+    return "\n".join(lines) + "\n"
+
+
+def _by_cost(row: AuditedBackend) -> tuple[Decimal, str]:
+    return -Decimal((row.backend.get("cost") or {"usd": 0})["usd"]), row.name
+
+
+def _most(backend: Mapping[str, Any]) -> str:
+    """The part that costs most."""
+    parts = (backend.get("cost") or {"parts": []})["parts"]
+    part = max(parts, key=dollars, default=None)
+    return f"{NAMES[part['item']]}: {dollars(part).quantize(CENT)}" if part and dollars(part) >= CENT else "-"
 
 
 def headline(report: Report) -> str:

@@ -32,7 +32,8 @@ class Line:
     lock_mode: str
     changed: str
     status: str
-    #: Of a month, at rest: in the result only, as it is 0.00 wherever nothing is provisioned.
+    #: Of a month, at rest: in the result only, as it is 0.00 wherever nothing is provisioned, and what a bucket that
+    #: was there before holds is not known.
     cost: str = NOTHING
     #: The account, as far as it is known, and by which credentials the work was done.
     account: str | None = None
@@ -102,7 +103,8 @@ def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str |
     facts = bucket.get("bucket") or {}
     if "region" not in facts:
         return None
-    return monthly_cost(facts_at_rest(facts, table_.get("table"), lock_mode or "both"))
+    is_new = any(change["facet"] == "existence" for change in bucket.get("changes") or ())
+    return monthly_cost(facts_at_rest(facts, table_.get("table"), lock_mode or "both", is_new))
 
 
 def _changes(bucket: Mapping[str, Any], table_: Mapping[str, Any], config: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ def test_a_censored_name_is_noticed(name: str) -> None:
 @pytest.mark.parametrize("module", ENTRIES)
 def test_no_module_works_with_a_censored_name(module: str) -> None:
     entry = ENTRIES[module]
-    option = next(each for each in ("bucket", "name") if each in entry.spec)
+    option = next(each for each in ("bucket", "name", "path") if each in entry.spec)
     result = result_of(entry, {option: f"acme-{CENSOR}"}, check_mode=False, diff=False)
     assert result["failed"] and option in result["msg"] and not result["changed"]
 

@@ -39,6 +39,7 @@ REFUSED = {
     "tf_backend_config": {"account_id"},
     "tf_backend_handover": {"account_id"},
     "tf_backend_info": {"account_id"},
+    "tf_backend_prices": set(),
     "tf_backend_restore": {"account_id", "backup_account_id", "table", "keys"},
     "tf_backend_teardown": {"account_id", "backup_account_id", "table", "keep_table", "code"},
     "tf_lock_mode": {"account_id"},

@@ -35,12 +35,14 @@ def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
     assert terminal_text(REPORT, "audit/audit.html") == (
         "\n"
         "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE"
-        "  $/MONTH  STATUS\n"
+        "  $/MONTH        STATUS\n"
         "af-south-1  af-south-1  cptwn-terraform-state   cptwn-terraform-state-locks          1 layer   "
-        "  0.01+?   ok\n"
+        "  at least 0.08  ok\n"
         "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none      "
-        "  0.05     critical\n"
-        "$/MONTH: estimated from sizes and runs; prices as of 2026-07-01; +?: part unknown\n"
+        "  0.07           critical\n"
+        "$/MONTH: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25; not counted: "
+        "the price of DynamoDB write requests in af-south-1; the price of DynamoDB read requests in af-south-1; "
+        "the price of DynamoDB storage in af-south-1; 1 more in audit.json; playbooks/prices.yml reads prices\n"
         "\n"
         "2 backends: 1 critical.\n"
         "CRITICAL us-east-1: No state locking: the lock table does not exist (terraform-locks-us-east-1)\n"
@@ -73,7 +75,8 @@ def test_tools_are_told_everything() -> None:
         ("af-south-1", "ok", 1),
         ("us-east-1", "critical", 0),
     ]
-    assert [each["cost"]["usd"] for each in values["backends"]] == ["0.01", "0.05"]
+    assert [each["cost"]["usd"] for each in values["backends"]] == ["0.08", "0.07"]
+    assert (values["cost"]["text"], values["cost"]["usd"]) == ("at least 0.15", "0.15")
     (finding,) = values["backends"][1]["findings"]
     assert set(finding) == {
         *("id", "severity", "title", "detail", "resource", "why", "fix", "controls", "runbook", "waived"),
@@ -86,8 +89,8 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
         "| Backend | Region | S3 bucket | DynamoDB table | Locks | Digests | States | Setup code | Audit "
         "| $/month | Status |"
     )
-    assert lines[6].endswith(r"| ok | 0.01\+? | ok |")
-    assert lines[9] == r"$/month: estimated from sizes and runs; prices as of 2026-07-01; \+?: part unknown"
+    assert lines[6].endswith("| ok | at least 0.08 | ok |")
+    assert lines[9].startswith("$/month: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25;")
     assert "## critical: No state locking: the lock table does not exist" in lines
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
     assert f"[Runbook]({runbook_url('lost-table')})" in lines
@@ -122,7 +125,7 @@ def test_what_is_waived_is_told_and_counts_for_nothing() -> None:
 def test_a_cost_is_a_sum_or_nothing_or_unknown() -> None:
     no_bucket = {"name": "state", "exists": False}
     backends: list[dict[str, Any]] = [{}, {"bucket": no_bucket}, {"bucket": {**no_bucket, "exists": None}}]
-    assert [row("x", facts(**more)).cost for more in backends] == ["0.05", "-", "unknown"]
+    assert [row("x", facts(**more)).cost for more in backends] == ["0.07", "-", "unknown"]
     bare = report_of([row("x", facts(bucket=no_bucket))], [], "today")
     for text in (terminal_text(bare, None), markdown_text(bare), page_text(bare)):
         assert "estimated" not in text
