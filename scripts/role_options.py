@@ -46,7 +46,8 @@ def argument_specs(options: Mapping[str, Any]) -> str:
         "description": [
             "Converges a state bucket and a lock table, and writes the files that point clients to them.",
             "The host is the backend. Variables that are not given are left out, so that the modules' baseline holds.",
-            "Leaves the fact C(terraform_backend) behind, with names, ARNs and the whole configuration.",
+            "Registers the variable C(terraform_backend), the result of M(cornerstone.tfstate.tf_backend): names, ARNs,"
+            " the whole configuration, and what changed.",
         ],
         "author": ["cornerstone.tfstate contributors (@cornerstone-tfstate)"],
         "version_added": "0.1.0",
@@ -63,7 +64,10 @@ def _described(options: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
         named = variables(kind)
         for option, variable in named.items():
             default = {"default": defaults[variable]} if defaults.get(variable) else {}
-            yield variable, may_be_blank(variable, {**_spec(module, option, named, options[module][option]), **default})
+            yield (
+                variable,
+                as_ansible_takes_it(variable, {**_spec(module, option, named, options[module][option]), **default}),
+            )
 
 
 def _spec(module: str, name: str, named: Mapping[str, str], option: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,19 +89,20 @@ def _spec(module: str, name: str, named: Mapping[str, str], option: Mapping[str,
         spec["options"] = {
             each: {"description": of["description"], "type": of["type"]} for each, of in option["suboptions"].items()
         }
-    if named[name] == "terraform_backend_bucket_name":
-        spec["required"] = True
+    if named[name] == "terraform_backend_bucket_name":  # where Ansible itself misses it, it prints all of this file
+        spec["description"].insert(1, "Required: without it, the task of the role fails.")
     if ROLE_SPEC[named[name]].get("no_log"):
         spec["no_log"] = True
     return spec
 
 
-def may_be_blank(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def as_ansible_takes_it(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """The spec of a variable, such that Ansible takes a blank and null for it: they are "not set", as the task has it.
 
-    The task validates types and choices, and says more.
+    Ansible also takes whatever is wrong: where a role is under `roles`, a refusal of Ansible's prints all specs. The
+    task validates types and choices, and says more.
     """
-    if all(_accepts(name, spec, blank) for blank in ("", None)[: 1 if spec.get("required") else 2]):
+    if all(_accepts(name, spec, value) for value in ("", None, "wrong", {"wrong": 1})):
         return dict(spec)
     kind = {"list": f"A list of {spec.get('elements')}", "dict": "A dictionary"}.get(
         spec["type"], f"Type {spec['type']}"

@@ -12,19 +12,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.conflicts import conflicts
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.module_defaults import (
     ModuleDefaults,
     canonical,
     over,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import SEE_SUMMARY, is_for_people
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.outcome import (
+    RESULT,
+    entry_of,
+    reason_of,
+    with_entry,
+)
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.terminal import in_colour, show
 
-#: The variable by which a play says that it shows the reason of each failure in its summary.
-IN_SUMMARY = "__terraform_backend_in_summary"
+#: By which the bootstrap playbook says that its last task fails for what failed here, once, with the reason.
+FAILS_LATER = "__terraform_backend_fails_later"
+
+#: So many characters of a reason are shown at once, and all of it at the end.
+MAX_AT_ONCE = 80
 
 #: The fact that the playbook sets: what is wrong, by hosts.
 CONFLICTS = "__terraform_backend_conflicts"
@@ -32,8 +44,27 @@ CONFLICTS = "__terraform_backend_conflicts"
 
 class ActionModule(InProcessAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        return shortened(result) if self.task_vars.get(IN_SUMMARY) and is_for_people() else result
+        try:
+            result = super().run(tmp, task_vars)
+        except AnsibleConnectionFailure as error:  # as Ansible does, but with the backends of the run so far
+            result = {"unreachable": True, "changed": False, "msg": str(error)}
+        place = self._place()
+        entry = result.pop("entry", None) or entry_of(place, {}, bool(self._task.check_mode))
+        name = result.setdefault("name", place["name"])
+        result["converged"] = not (result.get("failed") or result.get("unreachable"))
+        if not result["converged"] and self.task_vars.get(FAILS_LATER) and "exception" not in result:
+            result = self._carried(result)
+        return {**result, "backends": with_entry(self.task_vars.get(RESULT), name, entry)}
+
+    def _carried(self, result: dict[str, Any]) -> dict[str, Any]:
+        """A failure as a result that does not fail yet. People see at once what failed, and why at the end."""
+        reason = reason_of(result)
+        what = printable(reason).partition("; ")[0][:MAX_AT_ONCE]
+        text = f" {self.task_vars['inventory_hostname']}: {what}{' ...' if what != reason else ''}"
+        show(f"FAILED{text}", f"{in_colour('FAILED', 'failed')}{text}")
+        return {name: value for name, value in result.items() if name not in ("failed", "unreachable")} | {
+            "msg": reason
+        }
 
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
         try:
@@ -47,12 +78,40 @@ class ActionModule(InProcessAction):
         self._names = set(role_variables.names_of(values))
         results = {kind: each.shown for kind, each in self._run_parts(values, on_write).items()}
         source = {"region_source": f"profile {profile}"} if profile else {}
-        return dict(scrubbed({**combined_result(results), **source}, role_variables.secrets_of(values), self._names))
+        result = {**combined_result(results), **source}
+        result["entry"] = entry_of(self._place(values), results, bool(self._task.check_mode))
+        return dict(scrubbed(result, role_variables.secrets_of(values), self._names))
+
+    def _place(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Which backend is meant, and where: by validated values, or else as far as the variables can be read."""
+        names = {
+            "name": "name",
+            "region": "region",
+            "bucket": "bucket_name",
+            "table": "table_name",
+            "lock_mode": "lock_mode",
+            "directory": "config_directory",
+        }
+        read = self._readable_variable if values is None else values.get
+        place = {key: read(role_variables.PREFIX + name) for key, name in names.items()}
+        host = self.task_vars["inventory_hostname"]
+        mode = place["lock_mode"] or "both"
+        return {**place, "name": str(place["name"] or host), "lock_mode": mode, "host": host}
+
+    def _readable_variable(self, name: str) -> str | None:
+        """None where its template fails, which is told otherwise."""
+        try:
+            value = self._templar.template(self.task_vars.get(name))
+        except AnsibleError:
+            return None
+        return None if value is None or value == self.task_vars.get("omit") else str(value)
 
     def _check_conflicts(self) -> None:
         """Raises Invalid on what the playbook has found to be wrong between this host and another."""
-        found = self.task_vars.get(CONFLICTS) or {}
-        if message := found.get(self.task_vars.get("inventory_hostname")):
+        found = self.task_vars.get(CONFLICTS)
+        if found is None and self.task_vars.get(FAILS_LATER):  # --start-at-task or --step left that task out
+            found = conflicts(self.task_vars["hostvars"], self.task_vars["ansible_play_hosts_all"])
+        if message := (found or {}).get(self.task_vars.get("inventory_hostname")):
             raise Invalid(str(message))
 
     def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
@@ -110,51 +169,37 @@ class ActionModule(InProcessAction):
         """The task's own options over the role's variables over `module_defaults`."""
         defaults = ModuleDefaults(self._task, self._templar, self.task_vars.get("omit"))
         role_variables.check_options(canonical(self._task.args, role_variables.TASK_SPEC), defaults)
-        given = role_variables.with_defaults(role_variables.read_variables(self.task_vars, self._templar), defaults)
-        return over(
-            given,
-            role_variables.of_task(defaults, role_variables.TASK, role_variables.TASK_SPEC),
-            role_variables.PREFIX,
-        )
-
-
-def shortened(result: dict[str, Any]) -> dict[str, Any]:
-    """A failure whose reason is left to the summary: in `invocation`, which Ansible shows only with -vvv."""
-    if not result.get("failed"):
-        return result
-    return {**result, "msg": SEE_SUMMARY, "invocation": {"failure": result.get("msg")}}
+        variables = role_variables.read_variables(self.task_vars, self._templar)
+        own = role_variables.of_task(defaults, role_variables.TASK, role_variables.TASK_SPEC)
+        given = over(role_variables.with_defaults(variables, defaults), own, role_variables.PREFIX)
+        return role_variables.with_role_defaults(given, self.task_vars["inventory_hostname"])
 
 
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The results of the modules as that of one task; of a failed one no more than what was done and why it ended."""
+    """The results of the modules as that of one task: the backend, and all changes.
+
+    Of a failure no more than what was done and why it ended. Settings that nobody changed are left out: of a fleet,
+    Ansible would carry all of them along.
+    """
     failed = next((each for each in results.values() if each.get("failed")), None)
-    actions = sorted({action for each in results.values() for action in each.pop("resource_actions", [])})
+    optional = {
+        "resource_actions": sorted(
+            {action for each in results.values() for action in each.get("resource_actions", ())}
+        ),
+        "diff": [diff for each in results.values() for diff in _listed(each.get("diff", []))],
+        "warnings": [warning for each in results.values() for warning in each.get("warnings", ())],
+    }
+    changes = [{"resource": kind, **change} for kind, each in results.items() for change in each.get("changes") or ()]
     result: dict[str, Any] = {
-        "resource_actions": actions,
         "changed": any(each.get("changed") for each in results.values()),
-        "diff": [diff for each in results.values() for diff in _listed(each.pop("diff", []))],
-        "warnings": [warning for each in results.values() for warning in each.pop("warnings", [])],
+        "changes": [{**each, "resource": "files"} if each["resource"] == "config" else each for each in changes],
+        **{name: value for name, value in optional.items() if value},
     }
-    identity = _identity(results)
     if failed:
-        done = {kind: {"changes": each.get("changes", [])} for kind, each in results.items()}
         more = {"exception": failed["exception"]} if "exception" in failed else {}
-        result |= {**done, **more, "failed": True, "msg": failed.get("msg")}
-    else:
-        for each in results.values():
-            each.pop("invocation", None)  # of a fleet, Ansible would carry all of them along
-        result |= {**results, "ansible_facts": results["config"].pop("ansible_facts", {})}
-    return {**{name: value for name, value in result.items() if value or name == "changed"}, **identity}
-
-
-def _identity(results: dict[str, dict[str, Any]]) -> dict[str, str | None]:
-    """In which account the work was done, as far as an answer or the operator says it, and by which credentials."""
-    accounts = [(each.get(kind) or {}).get("account_id") for kind, each in results.items() if kind != "config"]
-    credentials = [each.get("credentials") for each in results.values()]
-    return {
-        "account_id": next(filter(None, accounts), None),
-        "credentials": next(filter(None, credentials), None),
-    }
+        return {**result, **more, "failed": True, "msg": failed.get("msg")}
+    credentials = next(filter(None, (each.get("credentials") for each in results.values())), None)
+    return {**result, **(results["config"].get("backend") or {}), "credentials": credentials}
 
 
 def _listed(diff: Any) -> list[Any]:

@@ -18,6 +18,8 @@ description:
   - Checks what was asked, all of it, before anything is changed.
   - Then it does what M(cornerstone.tfstate.tf_state_bucket), M(cornerstone.tfstate.tf_lock_table) and
     M(cornerstone.tfstate.tf_backend_config) do, in that order. The first failure ends it.
+  - The role registers its result as the variable C(terraform_backend), which is described below. A task of your own
+    needs C(register).
   - One task in place of three, because each task of each host costs Ansible more than the work itself.
   - This is an action plugin. Where the connection is C(local) it does the work itself; otherwise the modules run on
     the host.
@@ -65,9 +67,124 @@ EXAMPLES = r"""
     terraform_backend_bucket_name: usest1-terraform-state-ezra
     terraform_backend_table_name: terraform-locks-us-east-1
     terraform_backend_config_directory: backends/us-east-1
+  register: terraform_backend
+
+- name: Show what has changed
+  ansible.builtin.debug:
+    msg: "{{ terraform_backend.changes | map(attribute='resource') | unique }}"
 """
 
 RETURN = r"""
+converged:
+  description:
+    - Whether the backend is as asked; in check mode, whether it can be made so.
+    - In the playbook C(cornerstone.tfstate.bootstrap), the task does not fail if this is V(false). The last task of the
+      playbook does, with the same C(msg).
+  returned: always
+  type: bool
+  sample: true
+msg:
+  description: Why the task failed.
+  returned: failure
+  type: str
+  sample: "put_bucket_versioning on acme-state: AccessDenied; needs s3:PutBucketVersioning"
+changes:
+  description:
+    - What was changed, in order. In check mode, what a run would change. After a failure, what was changed before it.
+  returned: once AWS was called
+  type: list
+  elements: dict
+  contains:
+    resource: {description: "V(bucket), V(table) or V(files).", type: str, sample: bucket}
+    facet:
+      description: The setting of a bucket or a table, as in RV(cornerstone.tfstate.tf_state_bucket#module:changes).
+      type: str
+      sample: versioning
+    before: {description: What it was., type: raw, sample: Suspended}
+    after: {description: What it is now., type: raw, sample: Enabled}
+    calls:
+      description: The requests that were made for it.
+      type: list
+      elements: str
+      sample: [put_bucket_versioning]
+    file: {description: The path of a file., type: str, sample: backends/us-east-1/backend.tf}
+    action: {description: "V(create) or V(update), of a file.", type: str, sample: create}
+name: {description: What the backend is called., returned: always, type: str, sample: us-east-1}
+region: {description: Its region., returned: success, type: str, sample: us-east-1}
+account_id:
+  description: The account that must own it, as in C(backend-config.json). None if any may.
+  returned: success
+  type: str
+  sample: "111122223333"
+bucket:
+  description: Name and ARN of the bucket.
+  returned: success
+  type: dict
+  sample: {name: usest1-terraform-state-ezra, arn: "arn:aws:s3:::usest1-terraform-state-ezra"}
+table:
+  description: Name and ARN of the lock table. None if no table takes locks.
+  returned: success
+  type: dict
+  sample:
+    name: terraform-locks-us-east-1
+    arn: arn:aws:dynamodb:us-east-1:111122223333:table/terraform-locks-us-east-1
+lock_mode: {description: How clients lock., returned: success, type: str, sample: both}
+encryption: {description: The default encryption of the bucket., returned: success, type: str, sample: AES256}
+kms_key_id:
+  description: The KMS key of the bucket. None without one.
+  returned: success
+  type: str
+  sample: alias/terraform-state
+key:
+  description: Where the state lies.
+  returned: success
+  type: str
+  sample: platform/network/prod/terraform.tfstate
+client: {description: Who uses it., returned: success, type: str, sample: terraform}
+client_version: {description: Which clients may use it., returned: success, type: str, sample: ">= 1.10"}
+s3:
+  description: The arguments of the backend block.
+  returned: success
+  type: dict
+  sample: {encrypt: true, use_lockfile: true}
+directory: {description: Where the files lie., returned: success, type: str, sample: backends/us-east-1}
+files:
+  description: The paths of the files for clients.
+  returned: success
+  type: list
+  elements: str
+  sample: [backends/us-east-1/backend.tf]
+backends:
+  description:
+    - A few facts of each backend that this host has converged in this run, by name, the last one last. So a role that
+      is included in a loop leaves all of them.
+    - Of two with one name and different buckets, the second one has its bucket behind the name, in parentheses.
+    - After a failure, facts that are not known are left out.
+  returned: always
+  type: dict
+  contains:
+    host: {description: The host that converged it., type: str, sample: us-east-1}
+    region: {description: Its region., type: str, sample: us-east-1}
+    bucket: {description: The name of the bucket., type: str, sample: usest1-terraform-state-ezra}
+    table: {description: The name of the table. None if no table takes locks., type: str, sample: terraform-locks}
+    lock_mode: {description: How clients lock., type: str, sample: both}
+    directory: {description: Where the files lie., type: str, sample: backends/us-east-1}
+    account_id:
+      description: The account that the work was done in. None if neither O(account_id) nor an answer of AWS says it.
+      type: str
+      sample: "111122223333"
+    credentials: {description: As RV(credentials)., type: str, sample: profile prod}
+    check_mode: {description: Whether nothing was changed., type: bool, sample: false}
+    changed: {description: Whether anything changed., type: bool, sample: true}
+    changes: {description: "What changed, in words. None if nothing did.", type: str, sample: "bucket: versioning"}
+    cost: {description: "US dollars of a month at rest, without states and runs.", type: str, sample: "0.00"}
+    failed: {description: Whether it failed., type: bool, sample: false}
+    msg:
+      description: Why it failed. If the last one did, RV(msg) says why.
+      type: str
+      sample: "put_bucket_versioning on acme-state: AccessDenied; needs s3:PutBucketVersioning"
+  sample:
+    us-east-1: {bucket: usest1-terraform-state-ezra, changed: true, failed: false}
 resource_actions:
   description: Which actions AWS was asked for, each once.
   returned: when O(debug_botocore_endpoint_logs) is true
@@ -79,32 +196,12 @@ region_source:
   returned: when the region came from a profile
   type: str
   sample: profile prod
-account_id:
-  description: The account that the work was done in. None if neither O(account_id) nor an answer of AWS says it.
-  returned: always, unless the variables are refused
-  type: str
-  sample: "111122223333"
 credentials:
   description:
     - By which credentials the work was done, without any secret. C(profile NAME), C(access key AKIA...WXYZ) with the
       ends of the key ID, C(role ARN), C(environment), C(instance role), C(container role) or C(web identity).
     - None if AWS was not called.
-  returned: always, unless the variables are refused
+  returned: success
   type: str
   sample: profile prod
-bucket:
-  description: What M(cornerstone.tfstate.tf_state_bucket) returned; after a failure only its C(changes).
-  returned: once it was reached
-  type: dict
-  sample: {changed: false, changes: []}
-table:
-  description: What M(cornerstone.tfstate.tf_lock_table) returned; after a failure only its C(changes).
-  returned: once it was reached, unless the lock mode is V(lockfile)
-  type: dict
-  sample: {changed: false, changes: []}
-config:
-  description: What M(cornerstone.tfstate.tf_backend_config) returned; after a failure only its C(changes).
-  returned: once it was reached
-  type: dict
-  sample: {changed: false, changes: []}
 """

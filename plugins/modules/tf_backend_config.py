@@ -206,8 +206,12 @@ backend:
     directory: {description: Where the files lie., type: str, sample: backends/us-east-1}
     files: {description: As RV(files)., type: list, elements: str, sample: [backends/us-east-1/backend.tf]}
 ansible_facts:
-  description: RV(backend) as the fact C(terraform_backend) of the host.
-  returned: success
+  description:
+    - RV(backend) as the fact C(terraform_backend) of the host.
+    - B(Deprecated), and removed in 1.0.0. A fact stays after a later failure, and in a fact cache. Register the result
+      of the task, and use RV(backend).
+    - The role sets no fact. It registers the variable C(terraform_backend).
+  returned: success, not in check mode
   type: dict
   contains:
     terraform_backend: {description: As RV(backend)., type: dict, sample: {name: us-east-1}}
@@ -269,8 +273,8 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
         _refuse_change_of_lock_mode(backend, present)
     changes = write_files(wanted, run.check_mode, read_text, check_writable, partial(write_and_report, run.on_write))
     described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
-    facts = {"backend": described, "ansible_facts": {"terraform_backend": described}}
-    return {**files_result(changes, wanted, run.diff), **facts}
+    facts = {} if run.check_mode else {"ansible_facts": {"terraform_backend": described}}
+    return {**files_result(changes, wanted, run.diff), "backend": described, **facts}
 
 
 def backend_of(params: Params) -> BackendConfig:

@@ -10,15 +10,36 @@ short_description: Print what became of every backend
 version_added: 0.1.0
 description:
   - Prints a table with a line for each backend of the play, in the colours of Ansible if there are any; past 40
-    backends only counts and the exceptions.
-    If the callback plugin of the run writes JSON (such as C(ansible.posix.json) and C(ansible.posix.jsonl)), nothing is
-    printed, as the same is in the result of each backend.
+    backends only counts and the exceptions. The table is RV(msg), too.
+    If the callback plugin of the run writes JSON (such as C(ansible.posix.json) and C(ansible.posix.jsonl)) or is
+    C(community.general.null), nothing is printed beside it.
   - Below the table, in which accounts and by which credentials the work was done. The account is V(unknown) if neither
     C(account_id) nor an answer of AWS says it.
-  - Fails for each backend whose convergence failed, so that the exit code of the playbook says so.
-  - It reads what P(cornerstone.tfstate.terraform_backend#role) left behind in the same run, and takes no options.
+  - Fails for each backend whose convergence failed, with the reason, so that the exit code of the playbook says so. A
+    backend that the role was not applied to in this run is V(not run), which is a failure, too. A role that C(when)
+    skipped is V(skipped), which is none.
+  - Sets the custom stat C(terraform_backend_summary), with C(backends), C(changed), C(failed) and C(not_run) as counts,
+    C(changed_backends), C(failed_backends) and C(not_run_backends) as lists of names, and C(check_mode). In check mode,
+    C(changed) counts what would change.
+  - It reads the variable C(terraform_backend), which P(cornerstone.tfstate.terraform_backend#role) registers. A host
+    that has converged several backends, such as in a loop, has a line for each.
+  - In a play with C(serial), the table of each batch is about all hosts that had their turn. With a strategy such as
+    C(free), each host prints a table of itself.
   - This is an action plugin; nothing runs on the host.
-options: {}
+options:
+  print:
+    description: Whether to print the table. The first host does it, or the first that does not fail.
+    type: bool
+    default: true
+    version_added: 0.2.0
+  fail:
+    description:
+      - Whether to fail for each backend whose convergence failed.
+      - To print the table even if all fail, let one task with V(false) and C(run_once) print it, and another one fail,
+        as in the example.
+    type: bool
+    default: true
+    version_added: 0.2.0
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
 attributes:
@@ -51,64 +72,73 @@ EXAMPLES = r"""
 
 - name: Print one line for each backend
   cornerstone.tfstate.tf_backend_summary:
+    fail: false
+  run_once: true
+
+- name: Fail for each backend that was not converged
+  cornerstone.tfstate.tf_backend_summary:
+    print: false
 """
 
 RETURN = r"""
 msg:
-  description: V(ok), or why this backend failed. Where the table is printed for people, it says that once.
+  description:
+    - Why the backend of this host failed; of several backends, with their names.
+    - Otherwise the table, if this host prints it, or the V(status) of each of its backends.
   returned: always
   type: str
   sample: ok
-backend:
-  description: The line of this backend.
+converged:
+  description: Whether no backend of this host failed.
   returned: always
-  type: dict
+  type: bool
+  sample: true
+backends:
+  description: The lines of the table.
+  returned: if this host prints the table, and does not fail
+  type: list
+  elements: dict
   contains:
     name:
-      description: The name of the host.
-      returned: always
+      description: The name of the backend.
       type: str
       sample: us-east-1
     bucket:
       description: The name of the state bucket.
-      returned: always
       type: str
       sample: usest1-terraform-state-ezra
     table:
       description: The name of the lock table. It is null in lock mode V(lockfile).
-      returned: always
       type: str
       sample: terraform-locks-us-east-1
     lock_mode:
       description: How clients lock a state.
-      returned: always
       type: str
       sample: both
     changed:
       description: What was changed, or in check mode would be. It is null if nothing was.
-      returned: always
       type: str
       sample: "bucket: versioning; files"
     status:
-      description: V(ok), or why this backend failed. Where the table is printed for people, it says that once.
-      returned: always
+      description: V(ok), V(changed), V(would change), V(failed), V(not run) or V(skipped).
       type: str
       sample: ok
+    reason:
+      description: Why it failed or was not run. It is null otherwise.
+      type: str
+      sample: "put_bucket_versioning on acme-state: AccessDenied"
     cost:
       description:
         - US dollars of a month at rest, without states and runs. It is null if they are not known.
         - V(at least 1.00) or V(unknown) for a bucket that was there before, as nobody looked what it holds.
-      returned: always
       type: str
       sample: "0.00"
     account_id:
       description: The account in which the work was done. It is null if it is not known.
-      returned: always
       type: str
       sample: "111122223333"
     credentials:
       description: By which credentials the work was done. It is null if none were used.
-      returned: always
       type: str
       sample: profile ops
 """

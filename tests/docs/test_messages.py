@@ -318,7 +318,7 @@ def old_python(stage: Stage) -> str:
     project.inventory({"eu": {"terraform_backend_bucket_name": "tf-old-python"}})
     arguments = ("-e", "terraform_backend_lock_mode=lockfile", "-e", f"ansible_python_interpreter={real or python}")
     run = project.play("cornerstone.tfstate.bootstrap", *arguments)
-    (found,) = re.findall(r"^FAILED eu: (.*)$", run.output, re.MULTILINE)
+    found = run.reasons["eu"]
     return str(found)
 
 

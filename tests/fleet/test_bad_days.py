@@ -85,7 +85,7 @@ def test_accounts_whose_credentials_expired_fail_at_once_and_alone(
     lost = [host for host in hosts if any(host.startswith(f"a{number[-2:]}.") for number in theirs)]
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code != 0, run.output
-    told = dict(re.findall(r"^FAILED (\S+): (.*)$", run.summary, re.MULTILINE))
+    told = run.reasons
     assert sorted(told) == sorted(lost), run.output
     for host, reason in told.items():
         account = f"0000000000{host[1:3]}"
@@ -168,7 +168,7 @@ def test_without_botocore_every_host_is_told_what_is_missing(project, relay, uni
     project.write("without/botocore/__init__.py", "raise ImportError(\"No module named 'botocore'\")\n")
     run = project.play("cornerstone.tfstate.bootstrap", PYTHONPATH=str(project.home / "without"))
     assert run.code != 0
-    told = dict(re.findall(r"^FAILED (\S+): (.*)$", run.summary, re.MULTILINE))
+    told = run.reasons
     assert sorted(told) == sorted(hosts)
     assert all("botocore" in reason and "required Python library" in reason for reason in told.values()), told
     assert "Traceback" not in run.output and "Unexpected Exception" not in run.output

@@ -29,8 +29,11 @@ HOSTS = sorted(f"{account}.{region}" for account in ACCOUNTS for region in REGIO
 #: Each of them works in every account.
 SLICES = 2
 
-#: Once a run, on its first host: it is about what the run is given.
-OF_THE_RUN = "Inventory | Find backends that share a bucket but not its locks"
+#: Once a run, on its first host: they are about all hosts of the run.
+OF_THE_RUN = (
+    "Inventory | Find backends that share a bucket but not its locks",
+    "Summary | Print one line for each backend",
+)
 
 #: What is seen of a host: for each of its tasks, the result.
 Seen = dict[tuple[str, str], Any]
@@ -95,7 +98,7 @@ class Fleet:
             ((event["event_data"]["host"], event["event_data"]["task"]), event["event_data"]["res"])
             for event in events
             if event["event"] in ("runner_on_ok", "runner_on_failed", "runner_on_skipped", "runner_on_unreachable")
-            and event["event_data"]["task"] != OF_THE_RUN
+            and event["event_data"]["task"] not in OF_THE_RUN
         ]
 
     def _environment(self) -> dict[str, str]:

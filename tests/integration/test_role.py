@@ -87,16 +87,12 @@ def test_a_refusal_names_the_variable_of_the_role(role: Callable[..., Result]) -
 
 
 def test_parts_without_changes_are_looked_at_once(role: Callable[..., Result], bucket: Subject, table: Subject) -> None:
-    assert {kind for kind, part in role().items() if isinstance(part, dict) and part.get("changed")} == {
-        "bucket",
-        "table",
-        "config",
-    }
+    assert {change["resource"] for change in role()["changes"]} == {"bucket", "table", "files"}
     once = role()
     assert not once["changed"]
     assert len(bucket.relay.calls) <= 12
-    table.aws().tag_resource(ResourceArn=once["table"]["table"]["arn"], Tags=[{"Key": "Stage", "Value": "test"}])
+    table.aws().tag_resource(ResourceArn=once["table"]["arn"], Tags=[{"Key": "Stage", "Value": "test"}])
     changed = role(table_tags={"Stage": "prod"})
-    assert (changed["bucket"]["changed"], changed["table"]["changed"]) == (False, True)
-    assert changed["bucket"]["bucket"] == once["bucket"]["bucket"]
+    assert [(change["resource"], change["facet"]) for change in changed["changes"]] == [("table", "tags")]
+    assert changed["bucket"] == once["bucket"]
     assert bucket.relay.operations.count("GetBucketPolicy") == 1

@@ -16,7 +16,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log i
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import build_report
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.html import page_text
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.report import json_text, markdown_text
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import line_of, summary_text
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.summary import Host, lines_of, summary_text
 
 from tests.integration.conftest import RunWithVariables
 from tests.integration.module_runs import Fork, Result, Task
@@ -82,13 +82,10 @@ def test_files_facts_and_tables_have_whole_names(run_with: RunWithVariables, aws
 
     result = done(run_with(role(aws_like, unique, tmp_path))([Task("tf_backend")])[0])
     assert texts(tmp_path / SECRET) == expected
-    assert result["ansible_facts"] == harmless["ansible_facts"]
-    assert (result["bucket"]["bucket"], result["table"]["table"]) == (
-        harmless["bucket"]["bucket"],
-        harmless["table"]["table"],
-    )
+    described = ("bucket", "table", "s3", "files", "directory", "name")
+    assert [result[each] for each in described] == [harmless[each] for each in described]
     assert result["credentials"] == f"role {ROLE_ARN} from access key AKIA...0000"
-    line = line_of("eu", (None, None), "both", result, None)
+    (line,) = lines_of(Host("localhost", result))
     assert {line.bucket, line.table} == {*names(unique).values()}
     assert CENSOR not in summary_text([line])
 
@@ -132,7 +129,7 @@ def test_a_part_of_a_key_that_aws_named_is_whole_in_files_or_they_are_not_writte
         assert not result["changed"] and not aws_like.writes
     else:
         assert json.loads((tmp_path / SECRET / "backend-config.json").read_text())["kms_key_id"] == arn
-        assert result["ansible_facts"]["terraform_backend"]["kms_key_id"] == arn
+        assert result["kms_key_id"] == arn
 
 
 @pytest.mark.parametrize("value", [f"{CENSOR}-states", HIDDEN])

@@ -42,14 +42,14 @@ def test_the_role_makes_a_backend_once(project: Project, relay: Relay, unique: s
 
 
 @pytest.mark.parametrize("run_tasks", EXECUTIONS.values(), ids=EXECUTIONS)
-def test_a_variable_that_cannot_be_told_is_named_before_anything_is_done(
+def test_a_variable_that_cannot_be_evaluated_is_named_before_anything_is_done(
     project: Project, relay: Relay, unique: str, run_tasks: str
 ):
     given = {**variables(unique), "terraform_backend_bucket_tags": {"Owner": "{{ nobody_knows }}"}}
     project.inventory({"here": {}}, cornerstone_tfstate_in_process=run_tasks, **given)
     run = project.play("cornerstone.tfstate.bootstrap")
     assert run.code != 0
-    assert "terraform_backend_bucket_tags cannot be told" in run.output, run.output
+    assert "cannot evaluate terraform_backend_bucket_tags" in run.output, run.output
     assert "nobody_knows" in run.output
     assert relay.calls == []
 

@@ -25,7 +25,8 @@ BOOTSTRAP = str(ROOT / "bootstrap.yml")
 RUN_LIMIT_S = 120
 
 _RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
-_SUMMARY = re.compile(r"^\n((?:BACKEND .*\n(?:.+\n)+)?)\n?(\d+ backends?: .*\n(?:FAILED .*\n)*)", re.MULTILINE)
+_SUMMARY = re.compile(r"^\n((?:BACKEND .*\n(?:.+\n)+)?)\n?(\d+ backends?: .*\n)", re.MULTILINE)
+_FAILURE = re.compile(r"^fatal: \[(\S+)\]: FAILED! => (\{.*\})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Run:
     def summaries(self) -> list[str]:
         """Our tables, each as it was printed; there should be one."""
         return ["".join(parts) for parts in _SUMMARY.findall(self.output)]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why each host failed, as its last task that did says."""
+        return {host: json.loads(result)["msg"] for host, result in _FAILURE.findall(self.output)}
 
     @property
     def summary(self) -> str:

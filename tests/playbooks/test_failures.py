@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A backend that fails stops no other; the summary comes once, names them all, and the exit code says so."""
+"""A backend that fails stops no other; the summary names them all once, and each failed host ends with its reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CASES = {
     "one_is_unreachable_with_strategy_free": Case({"a": FAR, "b": GOOD}, environment=FREE),
     "all_are_unreachable": Case({"a": FAR, "b": FAR}),
     "every_kind_at_once": Case({"a": FAR, "b": BAD, "c": GOOD}),
-    "one_fails_with_any_errors_fatal": Case(MIXED, environment={"ANSIBLE_ANY_ERRORS_FATAL": "true"}),
+    "one_fails_with_any_errors_fatal": Case({**MIXED, "d": FAR}, environment={"ANSIBLE_ANY_ERRORS_FATAL": "true"}),
 }
 
 
@@ -87,20 +87,32 @@ def test_the_summary_comes_once_and_tells_what_became_of_each(
     assert len(done.summaries) == 1, done.output
     status = dict(re.findall(r"^(\w+) .* (ok|FAILED)$", done.summary, re.MULTILINE))
     assert status == {host: "ok" if kind == GOOD else "FAILED" for host, kind in case.concerned.items()}, done.output
-    assert (done.code == 0) == all(kind == GOOD for kind in case.concerned.values()), done.output
+    lost = {host for host, kind in case.concerned.items() if kind != GOOD}
+    assert done.code == (2 if lost else 0), done.output
+    assert {host: counts["failed"] for host, counts in done.recap.items()} == {
+        host: int(host in lost) for host in case.concerned
+    }
+    assert {host for host, counts in done.recap.items() if counts["rescued"] or counts["ignored"]} == set()
+    words = {BAD: "needs s3:PutBucketVersioning", FAR: "unreachable: "}
+    assert done.reasons.keys() == lost
+    for host, reason in done.reasons.items():
+        assert words[case.hosts[host]] in reason
+        # since 2.19, Ansible prints the message of a task twice
+        assert done.output.count(reason) <= 2 * [*done.reasons.values()].count(reason), done.output
+    assert "ansible_failed_task" not in done.output
 
 
 def test_a_permission_that_is_missing_is_named(project: Project, relay: Relay, unique: str) -> None:
     done = run(CASES["only_the_failing_one_is_asked_for"], project, relay, unique)
-    assert "FAILED a: put_bucket_versioning on" in done.summary
-    assert "needs s3:PutBucketVersioning" in done.summary
-    assert done.output.count("needs s3:PutBucketVersioning") == 1, done.output
+    assert done.reasons["a"].startswith("put_bucket_versioning on"), done.output
+    assert re.search(r"^FAILED a: put_bucket_versioning on \S+: AccessDenied \.\.\.$", done.output, re.MULTILINE)
+    assert '"backends": ' not in done.output
 
 
 def test_a_host_that_is_unreachable_is_called_so(project: Project, relay: Relay, unique: str) -> None:
     done = run(CASES["all_are_unreachable"], project, relay, unique)
-    assert re.findall(r"^FAILED (\w+): .*unreachable", done.summary, re.MULTILINE) == ["a", "b"]
-    assert re.findall(r"^FAILED (\w+): .*set ansible_connection: local", done.summary, re.MULTILINE) == ["a", "b"]
+    assert [*done.reasons] == ["a", "b"]
+    assert all(re.match("unreachable: .*set ansible_connection: local", reason) for reason in done.reasons.values())
 
 
 def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -> None:
@@ -114,8 +126,8 @@ def test_of_45_backends_only_counts_and_exceptions_are_shown(project: Project) -
         "region-07  state-07      locks-07    both       -               FAILED\n"
         "region-30  state-30      locks-30    both       bucket created  ok\n"
         "45 backends: 44 ok, 1 failed, 1 changed\n"
-        "FAILED region-07: no such luck\n"
     )
+    assert done.reasons == {"region-07": "no such luck"}
 
 
 BUG = """
@@ -144,20 +156,25 @@ def test_the_traceback_of_a_bug_is_shown_as_its_message_says(project: Project) -
 @pytest.mark.parametrize("callback", ["json", "ansible.posix.jsonl"])
 def test_beside_json_no_table_is_printed_and_the_results_say_the_same(project: Project, callback: str) -> None:
     project.inventory({"region-07": registered(7), "region-30": registered(30)})
-    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [REPORT, SUM_UP]}])
+    both = [{**SUM_UP, "cornerstone.tfstate.tf_backend_summary": {"fail": False}, "run_once": True}, FAIL]
+    project.write("site.yml", [{"hosts": "all", "gather_facts": False, "tasks": [REPORT, *both]}])
     done = project.play("site.yml", ANSIBLE_STDOUT_CALLBACK=callback)
     documents = [json.loads(line) for line in ([done.output] if callback == "json" else done.output.splitlines())]
     assert documents, done.output
-    text = json.dumps(documents)
-    assert "BACKEND  " not in text
-    results = [each for each in _results(documents) if "backend" in each]
-    told = [(each["backend"]["name"], each["msg"], each["backend"]["changed"]) for each in results]
-    assert sorted(told, key=lambda each: each[0]) == [  # jsonl has them as they end
-        ("region-07", "no such luck", None),
-        ("region-30", "ok", "bucket created"),
+    results = [*_results(documents)]
+    (table,) = [each["msg"] for each in results if "BACKEND  " in each.get("msg", "")]
+    assert table.endswith("2 backends: 1 ok, 1 failed, 1 changed\nFAILED region-07: no such luck")
+    assert sorted(each["msg"] for each in results if "converged" in each and each["msg"] != table) == [
+        *("changed", "no such luck"),  # jsonl has them as they end
     ]
-    reports = [each for each in _results(documents) if "backends" in each]
-    assert [each["id"] for each in reports[0]["backends"][0]["findings"]] == ["audit.failed"]
+    lines = [[(each["name"], each["status"]) for each in lines] for lines in _lines(results)]
+    assert lines == [[("region-07", "failed"), ("region-30", "changed")]]
+    reports = [each["backends"] for each in results if "backends" in each and "converged" not in each]
+    assert [each["id"] for each in reports[0][0]["findings"]] == ["audit.failed"]
+
+
+def _lines(results: list[dict[str, Any]]) -> list[Any]:
+    return [each["backends"] for each in results if "converged" in each and "backends" in each]
 
 
 def _results(value: Any) -> Iterator[dict[str, Any]]:
@@ -175,19 +192,15 @@ def _results(value: Any) -> Iterator[dict[str, Any]]:
 
 REPORT = {"name": "Report", "cornerstone.tfstate.tf_backend_report": {}, "run_once": True}
 SUM_UP = {"name": "Sum up", "cornerstone.tfstate.tf_backend_summary": {}}
+FAIL = {"name": "Fail", "cornerstone.tfstate.tf_backend_summary": {"print": False}}
 
 
 def registered(number: int) -> dict[str, Any]:
-    changes = [{"facet": "existence"}] if number == 30 else []
-    failure = {"terraform_backend_failure": "no such luck"} if number == 7 else {}
-    return failure | {
-        "terraform_backend_lock_mode": "both",
-        "__terraform_backend": {
-            "bucket": {"bucket": {"name": f"state-{number:02}"}, "changes": changes},
-            "table": {"table": {"name": f"locks-{number:02}"}},
-            "config": {"backend": {"lock_mode": "both"}},
-        },
-    }
+    name, is_new = f"region-{number:02}", number == 30
+    backend = {"host": name, "bucket": f"state-{number:02}", "table": f"locks-{number:02}", "lock_mode": "both"}
+    more = {"changed": True, "changes": "bucket created"} if is_new else {"failed": True} if number == 7 else {}
+    failure = {"msg": "no such luck"} if number == 7 else {}
+    return {"terraform_backend": {"changed": is_new, **failure, "backends": {name: {**backend, **more}}}}
 
 
 def test_backends_that_share_a_bucket_but_not_its_locks_are_refused_alone(
@@ -199,5 +212,5 @@ def test_backends_that_share_a_bucket_but_not_its_locks_are_refused_alone(
     project.inventory(hosts)
     done = project.play("cornerstone.tfstate.bootstrap")
     assert done.code != 0 and "3 backends: 1 ok, 2 failed, 1 changed" in done.summary, done.output
-    assert "is also that of the host b" in done.summary and "is also that of the host a" in done.summary
+    assert "is also that of the host b" in done.reasons["a"] and "is also that of the host a" in done.reasons["b"]
     assert not [call for call in relay.calls if f"shared-{unique}" in call.resource]

@@ -66,7 +66,7 @@ def test_files_go_where_the_command_runs_whatever_the_shell_says(project: Projec
 
 
 @pytest.mark.parametrize("how", ["include_role", "import_role"])
-def test_a_role_with_variables_gives_facts(
+def test_a_role_with_variables_leaves_its_result(
     project: Project, variables: dict[str, Any], names: dict[str, str], how: str, emulator: RunningEmulator
 ) -> None:
     role = {
@@ -75,9 +75,9 @@ def test_a_role_with_variables_gives_facts(
         "vars": variables,
     }
     remember = {
-        "name": "Remember the facts",
+        "name": "Remember the result",
         "ansible.builtin.copy": {
-            "content": "{{ ansible_facts.terraform_backend | to_json }}",
+            "content": "{{ terraform_backend | to_json }}",
             "dest": "facts.json",
             "mode": "0600",
         },

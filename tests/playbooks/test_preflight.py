@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     assert run.code != 0, run.output
     assert relay.calls == []
     assert not (project.home / "backends").exists()
-    return dict(re.findall(r"^FAILED (\S+): (.*)$", run.summary, re.MULTILINE))
+    return run.reasons
 
 
 def without_none(variables: dict[str, Any]) -> dict[str, Any]:
@@ -100,12 +99,13 @@ def test_an_extra_variable_that_the_playbook_does_not_take_is_refused(project: P
     assert "terraform_backend_backup_location is the location of one backend" in for_two.output
 
 
-def test_a_variable_that_does_not_exist_is_told_once_beside_the_failed_task(tmp_path: Path) -> None:
-    """Ansible prints the message of a failed task itself; our table says it once, and its task not again."""
+def test_a_variable_that_does_not_exist_is_told_by_the_failing_task_alone(tmp_path: Path) -> None:
+    """Since 2.19, Ansible prints the message of a failed task twice. Our table does not say it once more."""
     project = Project(tmp_path, "http://127.0.0.1:9")
     names = {"terraform_backend_bucket_name": "one-states", "terraform_backend_table_name": "one-locks"}
     project.inventory({"one": {**names, "terraform_backend_lockmode": "both"}})
     run = project.play(BOOTSTRAP)
     said = "terraform_backend_lockmode is not a variable of the role"
     _before, _play, summary = run.output.partition("PLAY [Sum up]")
-    assert (run.code != 0, summary.count(said)) == (True, 1), run.output
+    assert run.code != 0 and 1 <= summary.count(said) <= 2, run.output
+    assert said in run.reasons["one"]

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 
 from .._core.model import NOT_IMPLEMENTED, Answer, Call, Failure, Response, TfstateError, WriteCallback
 from .._core.url_credentials import without_credentials
+from .members import is_read
 
 #: The parameter by which S3 checks the account of a bucket. Another account's bucket is a 403 without a reason.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
@@ -193,7 +194,7 @@ REMEDIES: tuple[tuple[set[str], str], ...] = (
     ),
     (
         {"ConnectionClosedError", "ReadTimeoutError"},
-        "no answer came back, so nobody knows whether it is done: run again, and if that recurs check the network",
+        "no answer came back{done}: run again, and if that recurs check the network",
     ),
     (
         {"HTTPClientError", "ConnectionError", "ProxyConnectionError"},
@@ -387,4 +388,9 @@ def translated(error: BaseException, where: str, call: Call | None = None) -> Tf
         advice += "; the emulator of the demo is started by make start"
     if "fips" in message:
         advice += "; not every region has FIPS endpoints (AWS_USE_FIPS_ENDPOINT)"
-    return TfstateError(f"{what}: {message}; {advice.format(where=where)}")
+    done = ", but AWS may have done it" if call and not _only_reads(call) else ""
+    return TfstateError(f"{what}: {message}; {advice.format(where=where, done=done)}")
+
+
+def _only_reads(call: Call) -> bool:
+    return is_read(call) or call.service == "sts" or call.operation.startswith("head_")

@@ -110,7 +110,7 @@ def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
         try:
             value = templar.template({name: known[name]}).get(name)
         except AnsibleError as error:
-            raise Invalid(f"{name} cannot be told: {error}") from error
+            raise Invalid(f"cannot evaluate {name}: {error}") from error
         if value is not None and value != known.get("omit"):
             values[name] = value
     name, directory = f"{PREFIX}name", f"{PREFIX}config_directory"
@@ -121,6 +121,12 @@ def read_variables(known: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     kept = without_blanks(ROLE_SPEC, values, {})
     # What must not be blank is refused once it is known that no default stands in for it.
     return {**kept, **{name: values[name] for name in NEVER_BLANK if name in values and name not in kept}}
+
+
+def with_role_defaults(given: Mapping[str, Any], host: str) -> dict[str, Any]:
+    """The role's variables with those defaults of the role that no module has, for its task without the role."""
+    name = given.get(f"{PREFIX}name", host)
+    return {f"{PREFIX}name": name, f"{PREFIX}config_directory": f"backends/{name}", **given}
 
 
 #: The role's task, whose options are those of the whole backend.

@@ -33,7 +33,10 @@ EXTRA_VARIABLES = f"{PREFIX}extra_variables"
 #: What the playbooks take, besides the variables of the role, and what they set.
 OF_PLAYBOOKS = frozenset(
     (
-        *(PREFIX + name for name in ("hosts", "serial", "failure", "backup", "backup_region", "backup_account_id")),
+        *(
+            PREFIX + name
+            for name in ("hosts", "serial", "failure", "summary", "backup", "backup_region", "backup_account_id")
+        ),
         *(PLAYBOOK, EXTRA_VARIABLES),
         *(name for playbook in OPTIONS for name in variables_of(playbook).values()),
     )

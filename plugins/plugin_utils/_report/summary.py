@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The result of a run for each backend, as a table for the terminal."""
+"""The result of a run for each backend, as a table for the terminal and as data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import Cost, monthly_cost
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import facts_at_rest
 
+from .outcome import backends_in, is_of_role, reason_of
 from .table import MAX_ROWS, backends, omitted, table_lines
 
 #: The most backends of one account that are named; more are counted.
 MAX_NAMES = 3
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
 NOTHING = "-"
-FAILED, WOULD_CHANGE = "FAILED", "would change"
+OK, CHANGED, WOULD_CHANGE, FAILED, NOT_RUN, SKIPPED = "ok", "changed", "would change", "failed", "not run", "skipped"
+#: How a status is written in the table, where it is not the word itself.
+WRITTEN = {CHANGED: OK, FAILED: "FAILED"}
+#: The kind of a status, as callback plugins colour it.
+KINDS = {CHANGED: "changed", WOULD_CHANGE: "changed", FAILED: "failed", NOT_RUN: "failed"}
+
+LOST = "not run: the host failed or was unreachable earlier in this run"
+LEFT_OUT = "not run: its task was left out (--step, --start-at-task, tags or when)"
 
 
 @dataclass(frozen=True)
@@ -27,25 +32,27 @@ class Line:
     """A backend in the summary."""
 
     backend: str
-    bucket: str
-    table: str
-    lock_mode: str
-    changed: str
-    status: str
+    bucket: str = NOTHING
+    table: str = NOTHING
+    lock_mode: str = NOTHING
+    changed: str = NOTHING
+    status: str = OK
+    #: Why it failed or was not run.
+    reason: str = ""
     #: Of a month, at rest: in the result only, as it is 0.00 wherever nothing is provisioned, and what a bucket that
     #: was there before holds is not known.
-    cost: str = NOTHING
+    cost: str | None = None
     #: The account, as far as it is known, and by which credentials the work was done.
     account: str | None = None
     credentials: str | None = None
 
     @property
     def failed(self) -> bool:
-        return self.status != "ok"
+        return self.status in (FAILED, NOT_RUN)
 
     @property
-    def outcome(self) -> str:
-        return "failed" if self.failed else "ok" if self.changed == NOTHING else "changed"
+    def kind(self) -> str:
+        return KINDS.get(self.status, "ok")
 
     def to_result(self) -> dict[str, str | None]:
         """The line as the result of the task has it."""
@@ -56,92 +63,121 @@ class Line:
             "lock_mode": self.lock_mode,
             "changed": None if self.changed == NOTHING else self.changed,
             "status": self.status,
-            "cost": None if self.cost == NOTHING else self.cost,
+            "reason": self.reason or None,
+            "cost": self.cost,
             "account_id": self.account,
             "credentials": self.credentials,
         }
 
 
-def line_of(
-    backend: str,
-    names: tuple[str | None, str | None],
-    lock_mode: str | None,
-    result: Mapping[str, Any],
-    failure: str | None,
-) -> Line:
-    """The line of one backend, from what its task registered."""
-    bucket, table_, config = (result.get(kind) or {} for kind in ("bucket", "table", "config"))
-    unreachable = f"unreachable: {result.get('msg')}" if result.get("unreachable") else None
-    finished = config.get("backend") and not result.get("failed")
-    status = (
-        unreachable
-        or failure
-        or ("ok" if finished else "no answer: the host was unreachable, or its run was cut short")
-    )
-    has_table = lock_mode != "lockfile"
-    cost = _cost(bucket, table_, lock_mode) if finished else None
+@dataclass(frozen=True)
+class Host:
+    """What is known of a host when the summary is made."""
+
+    name: str
+    #: What the role registered there, if anything.
+    result: Any = None
+    #: The names of bucket and table and the lock mode, as its variables say.
+    bucket: str | None = None
+    table: str | None = None
+    lock_mode: str | None = None
+    #: Whether it failed or was unreachable before the role came to it.
+    is_lost: bool = False
+
+
+def lines_of(host: Host) -> list[Line]:
+    """A line for each backend that the host has converged, or one that says why there is none.
+
+    With `run_once`, Ansible registers the result of one host for all: it is that of the host which did the work.
+    """
+    if not is_of_role(host.result):
+        return [_without_result(host, NOT_RUN, LOST if host.is_lost else LEFT_OUT)]
+    found = backends_in(host.result)
+    if found:
+        return [_line(name, each) for name, each in found.items() if each.get("host", host.name) == host.name]
+    if host.result.get("skipped"):
+        return [_without_result(host, SKIPPED, "")]
+    return [_without_result(host, FAILED, reason_of(host.result))]
+
+
+def _without_result(host: Host, status: str, reason: str) -> Line:
+    mode = host.lock_mode or NOTHING
+    table = NOTHING if mode == "lockfile" else host.table or NOTHING
+    return Line(host.name, host.bucket or NOTHING, table, mode, status=status, reason=_one_line(reason))
+
+
+def _line(name: str, backend: Mapping[str, Any]) -> Line:
+    changed = backend.get("changed")
+    is_checked = backend.get("check_mode")
+    failed = backend.get("failed")
+    status = FAILED if failed else OK if not changed else WOULD_CHANGE if is_checked else CHANGED
     return Line(
-        backend=backend,
-        cost=str(cost or NOTHING),
-        bucket=_name(bucket.get("bucket"), names[0]),
-        table=_name(table_.get("table"), names[1]) if has_table else NOTHING,
-        account=result.get("account_id"),
-        credentials=result.get("credentials"),
-        lock_mode=lock_mode or (config.get("backend") or {}).get("lock_mode") or NOTHING,
-        changed=_changes(bucket, table_, config),
-        status=printable(" ".join(status.split())),
+        backend=name,
+        bucket=backend.get("bucket") or NOTHING,
+        table=backend.get("table") or NOTHING,
+        lock_mode=backend.get("lock_mode") or NOTHING,
+        changed=(backend.get("changes") or CHANGED) if changed else NOTHING,
+        status=status,
+        reason=_one_line(str(backend.get("msg") or FAILED)) if failed else "",
+        cost=backend.get("cost"),
+        account=backend.get("account_id"),
+        credentials=backend.get("credentials"),
     )
 
 
-def _name(resource: Mapping[str, Any] | None, configured: str | None) -> str:
-    """As the result has it, unless it was censored there."""
-    name = (resource or {}).get("name")
-    return str((None if is_censored(name) else name) or configured or NOTHING)
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
-def _cost(bucket: Mapping[str, Any], table_: Mapping[str, Any], lock_mode: str | None) -> Cost | None:
-    facts = bucket.get("bucket") or {}
-    if "region" not in facts:
-        return None
-    is_new = any(change["facet"] == "existence" for change in bucket.get("changes") or ())
-    return monthly_cost(facts_at_rest(facts, table_.get("table"), lock_mode or "both", is_new))
+def failure_of(lines: Sequence[Line]) -> str:
+    """Why a host fails, if it does: the reason of its backend, or of each of several that failed."""
+    failed = [each for each in lines if each.failed]
+    if len(lines) == 1 and failed:
+        return failed[0].reason
+    return "; ".join(f"{printable(each.backend)}: {each.reason}" for each in failed)
 
 
-def _changes(bucket: Mapping[str, Any], table_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    files = "files" if config.get("changes") else ""
-    parts = [each for each in (_changed("bucket", bucket), _changed("table", table_), files) if each]
-    is_new = parts == ["bucket created", *(["table created"] if table_ else []), "files"]
-    return "all created" if is_new else "; ".join(parts) or NOTHING
+def stats_of(lines: Sequence[Line], check_mode: bool) -> dict[str, Any]:
+    """Counts and names, as custom stats of the run."""
+    names = {kind: [each.backend for each in lines if _is(each, kind)] for kind in (CHANGED, FAILED, NOT_RUN)}
+    return {
+        "backends": len(lines),
+        "check_mode": check_mode,
+        "changed": len(names[CHANGED]),
+        "failed": len(names[FAILED]),
+        "not_run": len(names[NOT_RUN]),
+        "changed_backends": names[CHANGED],
+        "failed_backends": names[FAILED],
+        "not_run_backends": names[NOT_RUN],
+    }
 
 
-def _changed(kind: str, result: Mapping[str, Any]) -> str:
-    facets = [change["facet"] for change in result.get("changes") or ()]
-    if not facets:
-        return ""
-    return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"
+def _is(line: Line, kind: str) -> bool:
+    return line.changed != NOTHING if kind == CHANGED else line.status == kind
 
 
 #: Gives a text the colour of a status: ok, changed or failed.
 Paint = Callable[[str, str], str]
 
 
-def plain(text: str, _status: str) -> str:
+def plain(text: str, _kind: str) -> str:
     return text
 
 
-def summary_text(lines: Sequence[Line], check_mode: bool = False, paint: Paint = plain) -> str:
-    """A row for each backend; of a large fleet only those that changed or failed. Counts and failures follow."""
+def summary_text(
+    lines: Sequence[Line], check_mode: bool = False, paint: Paint = plain, with_reasons: bool = True
+) -> str:
+    """A row for each backend; of a large fleet only those that changed or failed. Counts and reasons follow."""
     listed = lines if len(lines) <= MAX_ROWS else [each for each in lines if each.failed or each.changed != NOTHING]
-    shown = listed[:MAX_ROWS]
     return "\n".join(
         [
             "",
-            *_rows(shown, check_mode, paint),
+            *_rows(listed[:MAX_ROWS], paint),
             *omitted(listed, "more that changed or failed"),
             *_accounts(lines),
             "",
             _counts(lines, check_mode),
-            *_failures(lines, paint),
+            *(_reasons(lines, paint) if with_reasons else ()),
         ]
     )
 
@@ -164,30 +200,35 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MAX_NAMES else backends(len(names))
 
 
-def _rows(lines: Sequence[Line], check_mode: bool, paint: Paint) -> list[str]:
+def _rows(lines: Sequence[Line], paint: Paint) -> list[str]:
     """The table, with the last word of each row in the colour of its status."""
-    headings, *rows = table_lines(HEADINGS, [_cells(each, check_mode) for each in lines]) or [""]
-    ends = [(row, _status(line, check_mode), line.outcome) for row, line in zip(rows, lines, strict=True)]
-    painted = [row.removesuffix(status) + paint(status, outcome) for row, status, outcome in ends]
+    headings, *rows = table_lines(HEADINGS, [_cells(each) for each in lines]) or [""]
+    ends = [(row, _written(line), line.kind) for row, line in zip(rows, lines, strict=True)]
+    painted = [row.removesuffix(status) + paint(status, kind) for row, status, kind in ends]
     return [headings, *painted] if lines else []
 
 
-def _status(line: Line, check_mode: bool) -> str:
-    return FAILED if line.failed else WOULD_CHANGE if check_mode and line.outcome == "changed" else "ok"
+def _written(line: Line) -> str:
+    return WRITTEN.get(line.status, line.status)
 
 
-def _cells(line: Line, check_mode: bool) -> tuple[str, ...]:
-    status = _status(line, check_mode)
-    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, status
+def _cells(line: Line) -> tuple[str, ...]:
+    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, _written(line)
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
-    failed = sum(each.failed for each in lines)
-    changed = sum(each.changed != NOTHING for each in lines)
-    would = WOULD_CHANGE if check_mode else "changed"
-    return f"{backends(len(lines))}: {len(lines) - failed} ok, {failed} failed, {changed} {would}"
+    count = {status: sum(each.status == status for each in lines) for status in (FAILED, NOT_RUN, SKIPPED)}
+    others = "".join(f"{count[status]} {status}, " for status in (NOT_RUN, SKIPPED) if count[status])
+    would = sum(each.status == WOULD_CHANGE for each in lines)
+    changed = sum(each.changed != NOTHING for each in lines) - would
+    counts = {CHANGED: changed, WOULD_CHANGE: would}
+    usual = WOULD_CHANGE if check_mode else CHANGED  # a task may have a check mode of its own
+    told = ", ".join(f"{number} {word}" for word, number in counts.items() if number or word == usual)
+    ok = len(lines) - sum(count.values())
+    return f"{backends(len(lines))}: {ok} ok, {count[FAILED]} failed, {others}{told}"
 
 
-def _failures(lines: Sequence[Line], paint: Paint) -> list[str]:
-    failed = [each for each in lines if each.failed]
-    return [f"{paint(FAILED, each.outcome)} {printable(each.backend)}: {each.status}" for each in failed]
+def _reasons(lines: Sequence[Line], paint: Paint) -> list[str]:
+    return [
+        f"{paint(_written(each), each.kind)} {printable(each.backend)}: {each.reason}" for each in lines if each.failed
+    ]

@@ -10,13 +10,14 @@ from ansible.utils.display import Display
 
 from .painted import Painted
 
-#: The message of a task whose reason is in the summary.
-SEE_SUMMARY = "see the summary"
-
 
 def is_for_people() -> bool:
-    """Whether the callback of the run writes for people: not JSON, which any further line on the output would break."""
-    return "json" not in str(constants.DEFAULT_STDOUT_CALLBACK).lower()
+    """Whether the callback of the run writes for people.
+
+    Any further line would break the output of one that writes JSON. The one called `null` is asked for to say nothing.
+    """
+    name = str(constants.DEFAULT_STDOUT_CALLBACK).lower()
+    return "json" not in name and name.rpartition(".")[2] != "null"
 
 
 def show(text: str, painted: str | None = None) -> None:

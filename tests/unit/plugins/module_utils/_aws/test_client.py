@@ -21,7 +21,12 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws, Connection
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import advice_on, iam_action, undeleted
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.errors import (
+    advice_on,
+    iam_action,
+    translated,
+    undeleted,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session import Session, session_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
@@ -684,6 +689,14 @@ UNREACHABLE = {
     "a login that has ended": (botocore.exceptions.UnauthorizedSSOTokenError(), "run aws sso login"),
     "redirects in a circle": (RecursionError("maximum depth"), "redirected without end; look for a proxy"),
 }
+
+
+@pytest.mark.parametrize(("operation", "may_be_done"), [("head_bucket", False), ("put_bucket_versioning", True)])
+def test_only_a_write_without_an_answer_may_be_done(operation: str, may_be_done: bool) -> None:
+    error = botocore.exceptions.ReadTimeoutError(endpoint_url="https://x")
+    said = str(translated(error, "eu-west-1", Call("s3", operation, {"Bucket": "b"})))
+    assert ("no answer came back, but AWS may have done it: run again" in said) is may_be_done
+    assert ("no answer came back: run again" in said) is not may_be_done
 
 
 @pytest.mark.aws("6.7")
