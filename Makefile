@@ -30,8 +30,9 @@ check: dev ## For every commit: unit tests, linters and documentation, without e
 test: dev ## Run all tests; ARGS="unit lint" for some parts
 	@scripts/test $(ARGS)
 
-thorough: dev ## Also on the second emulator, in both ways of running a module, killed after every call, and all of sanity
+thorough: dev ## Also on the second emulator, as a module, killed after every call, all of sanity, and every pipeline
 	@scripts/test --thorough $(ARGS)
+	@[ -n "$(ARGS)" ] || scripts/matrix pipelines
 
 lint: dev ## Run the linters
 	@scripts/test lint

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Prove the collection with old and new ansible-core, botocore and Python, and end with a table.
 
-usage: matrix.py [smoke] [CORE ...]
+usage: matrix.py [smoke | pipelines] [CORE ...]
 
 Each ansible-core runs with the oldest Python that it supports and the oldest botocore that we declare, and with the
-newest of both. `smoke` is for every day: the role's creation and its repetition in-process and as a subprocess, oldest
-and newest only unless an ansible-core is named.
+newest of both. `smoke` is for every day: the role's creation and its repetition in-process and as a subprocess.
+`pipelines` is every way in with every keyword and callback. Both run with the oldest and the newest only, unless an
+ansible-core is named.
 The emulator runs in the Python of the development tools, because it wants a botocore of its own. A Python that this
 machine does not have is named in the table as not run; it is an error only if nothing could run.
 """
@@ -47,7 +48,7 @@ FULL = (
     "tests/integration/test_bad_inputs.py",
     "tests/integration/test_lives.py",
 )
-SMOKE = ("tests/matrix",)
+PARTS = {"smoke": ("tests/matrix/test_smoke.py",), "pipelines": ("tests/matrix",)}
 LEFT_OUT = ("tests/playbooks/test_demo.py",)
 
 
@@ -83,19 +84,19 @@ class Verdict:
 
 
 def main(words: list[str]) -> int:
-    is_smoke = "smoke" in words
-    named = [word for word in words if word != "smoke"]
+    part = next((word for word in words if word in PARTS), None)
+    named = [word for word in words if word not in PARTS]
     cores = named or [*CORES]
     if unknown := set(cores) - set(CORES):
         raise SystemExit(f"No ansible-core is known as {', '.join(sorted(unknown))}; there are {', '.join(CORES)}.")
     chosen = [*cells(cores)]
-    is_daily = is_smoke and not named
-    if is_daily:
+    are_corners = part is not None and not named
+    if are_corners:
         chosen = [*chosen[:1], *chosen[1:][-1:]]
-    verdicts = [*missing([cores[0], cores[-1]] if is_daily else cores)]
+    verdicts = [*missing([cores[0], cores[-1]] if are_corners else cores)]
     for cell in chosen:
         print(f"--- {cell.name}", flush=True)
-        verdicts.append(check_cell(cell, SMOKE if is_smoke else FULL))
+        verdicts.append(check_cell(cell, PARTS[part] if part else FULL))
     print_verdicts(verdicts)
     return int(any(verdict.is_green is False for verdict in verdicts) or not chosen)
 

@@ -130,6 +130,7 @@ PARTS = (
         is_quick=True,
     ),
     pytest_part("soak", "tests/soak"),
+    pytest_part("pipelines", "tests/matrix/test_ways_in.py"),
     pytest_part("packaging", "tests/packaging"),
     Part(
         "docs",
