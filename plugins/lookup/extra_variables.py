@@ -9,7 +9,7 @@ name: extra_variables
 short_description: The names of the extra variables of a run
 version_added: 0.2.0
 author:
-  - cornerstone.tfstate contributors
+  - cornerstone.tfstate contributors (@cornerstone-tfstate)
 description:
   - Returns the names of the variables that the command line, a survey or a job gave by C(--extra-vars). An inventory
     or a role may have variables of the same names, which mean something else.

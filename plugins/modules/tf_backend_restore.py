@@ -193,7 +193,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
-RESTORED, CHECKED = "restored", "checked"
+RESTORED = "restored"
+CHECKED = "checked"
 OPTIONS: dict[str, dict[str, Any]] = {
     "state": {"choices": [RESTORED, CHECKED], "default": RESTORED},
     **BACKEND_OPTIONS,

@@ -287,6 +287,7 @@ options:
       - States that have moved away do not count. What cannot be read is not taken for absent, unless the bucket is new
         or empty.
       - The role sets it to C(terraform_backend_lock_mode). If omitted, or with V(both), nothing is looked for.
+        V(both) removes that tag.
     type: str
     choices: [dynamodb, lockfile, both]
     version_added: 0.2.0
@@ -752,7 +753,7 @@ def _check_lock_mode(params: Params, aws: Aws, target: Target, before: Values) -
 
 def _with_lock_mode(params: Params, check_mode: bool, aws: Aws, outcome: Outcome) -> Outcome:
     """Records that clients lock by file alone, or that they do not."""
-    if params["lock_mode"] not in OTHER or not outcome.exists:
+    if params["lock_mode"] is None or not outcome.exists:
         return outcome
     scope = Scope(outcome.target)
     change = record_change(scope, params["lock_mode"] == LOCKFILE, outcome.after.get(TAGS))

@@ -58,7 +58,7 @@ def _changes(bucket: Mapping[str, Any], table: Mapping[str, Any], config: Mappin
 
 
 def _changed(kind: str, result: Mapping[str, Any]) -> str:
-    facets = [change["facet"] for change in result.get("changes") or ()]
+    facets = dict.fromkeys(change["facet"] for change in result.get("changes") or ())
     if not facets:
         return ""
     return f"{kind} created" if "existence" in facets else f"{kind}: {', '.join(facets)}"

@@ -99,6 +99,15 @@ def test_both_kinds_together_are_looked_at_by_no_request(any_backend: Backend, m
     assert not result["changed"] and not {"Scan", "ListObjectsV2"} & {*calls} and tags(any_backend) == {}
 
 
+def test_a_run_for_both_kinds_ends_the_record_of_lock_files(any_backend: Backend) -> None:
+    """Clients of both write digests, which those of lock files alone leave behind."""
+    tags(any_backend)[TAG] = "lockfile"
+    assert not run(any_backend, "lockfile")[0].get("failed")
+    result, _calls = run(any_backend, "both")
+    assert result["changed"] and tags(any_backend) == {}
+    assert "holds a digest of" in refused(any_backend, "lockfile")
+
+
 def test_the_table_alone_is_refused_while_the_mode_is_that_of_lock_files(any_backend: Backend) -> None:
     tags(any_backend)[TAG] = "lockfile"
     message = refused(any_backend, "dynamodb")
