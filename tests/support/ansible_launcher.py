@@ -30,7 +30,7 @@ from ansible.config.manager import find_ini_config_file  # noqa: E402
 from ansible.plugins import loader as loaders  # noqa: E402
 from ansible.utils.collection_loader import _collection_finder, _collection_meta  # noqa: E402
 from ansible.utils.display import Display  # noqa: E402
-from botocore.loaders import JSONFileLoader, create_loader  # noqa: E402
+from botocore.loaders import JSONFileLoader, Loader, create_loader  # noqa: E402
 
 MODULES = {"ansible-playbook": "playbook", "ansible-inventory": "inventory", "ansible": "adhoc"}
 MAINS = {name: import_module(f"ansible.cli.{module}").main for name, module in MODULES.items()}
@@ -65,9 +65,10 @@ def main() -> None:
 
 def _remember() -> None:
     """What is read from text or a file is parsed once; other text and other files are parsed as usual."""
-    parse, load = _collection_meta._meta_yml_to_dict, JSONFileLoader.load_file
+    parse, load, look = _collection_meta._meta_yml_to_dict, JSONFileLoader.load_file, Loader.list_available_services
     routing: dict[Any, Any] = {}
     models: dict[str, Any] = {}
+    services: dict[Any, list[str]] = {}
 
     def parsed(text: str | bytes, content_id: Any) -> Any:
         if text not in routing:
@@ -79,8 +80,14 @@ def _remember() -> None:
             models[path] = load(self, path)
         return models[path]
 
+    def listed(self: Loader, type_name: str) -> list[str]:
+        key = (*self.search_paths, type_name)
+        if key not in services:
+            services[key] = look(self, type_name)
+        return services[key]
+
     _collection_meta._meta_yml_to_dict = _collection_finder._meta_yml_to_dict = parsed
-    JSONFileLoader.load_file = loaded
+    JSONFileLoader.load_file, Loader.list_available_services = loaded, listed
     _collection_finder._AnsibleCollectionPkgLoaderBase.get_code = _compiled(
         _collection_finder._AnsibleCollectionPkgLoaderBase.get_code
     )
@@ -93,11 +100,11 @@ def _remember() -> None:
 
 def _compiled(get_code: Callable[[Any, str], CodeType | None]) -> Callable[[Any, str], CodeType | None]:
     """Ansible compiles every file of a collection again in every process. The same source gives the same code."""
-    codes: dict[str, CodeType] = {}
+    codes: dict[bytes, CodeType] = {}
     for path in sorted(FOLDER.rglob("*.py")):
         code = SourceFileLoader("any", str(path)).get_code("any")
         if code:
-            codes[path.read_text(encoding="utf-8")] = code
+            codes[path.read_bytes()] = code
 
     def get(self: Any, name: str) -> CodeType | None:
         file, source = self.get_filename(name), self.get_source(name)
