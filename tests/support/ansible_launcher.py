@@ -143,7 +143,9 @@ def _command(asked: dict[str, Any]) -> None:
     code = 1
     atexit._clear()  # what the launcher has to tidy up
     try:
-        for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), *([(asked["output"], _WRITE)] * 2))):
+        for number, (path, flags) in enumerate(
+            ((os.devnull, os.O_RDONLY), *((each, _WRITE) for each in asked["outputs"]))
+        ):
             opened = os.open(path, flags, 0o600)
             os.dup2(opened, number)
             os.close(opened)
