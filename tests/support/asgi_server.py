@@ -96,7 +96,7 @@ async def _body(reader: asyncio.StreamReader, given: dict[bytes, bytes]) -> byte
 
 
 class _Answer:
-    """Head and body go out together; a body in several parts goes out as it comes, in chunks of unknown number."""
+    """Head and body go out together; a body of unknown length goes out in chunks, as it comes."""
 
     def __init__(self, writer: asyncio.StreamWriter, method: str, is_last: bool) -> None:
         self.writer, self.method, self.is_last = writer, method, is_last
