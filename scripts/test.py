@@ -282,6 +282,8 @@ def environment() -> dict[str, str]:
         # Not ~/.ansible, where an older copy of the collection may lie.
         "ANSIBLE_HOME": str(OUTPUT / "ansible"),
         "TF_CLI_CONFIG_FILE": os.devnull,
+        # Terraform's own: commands end before garbage matters, and take a fifth less.
+        "GOGC": "400",
         "PYTHONUNBUFFERED": "1",
         "NO_COLOR": "1",
     }

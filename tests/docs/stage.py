@@ -21,6 +21,7 @@ import yaml
 
 from tests.docs.pages import ROOT, Example
 from tests.support.ansible_commands import run_ansible
+from tests.support.ansible_programs import programs
 from tests.support.clean_environment import without_aws
 from tests.support.emulators import RunningEmulator
 
@@ -221,7 +222,7 @@ class Stage:
             "ANSIBLE_HOME": str(home / ".ansible"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "EDITOR": "true",
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(programs()), str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
 
 

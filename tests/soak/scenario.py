@@ -17,7 +17,7 @@ import copy
 import random as global_random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -228,7 +228,7 @@ def _reads(call: Any) -> bool:
 
 
 def soak(
-    seeds: range, on_figures: Callable[[Figures], None] = lambda _figures: None
+    seeds: Sequence[int], on_figures: Callable[[Figures], None] = lambda _figures: None
 ) -> tuple[Figures, list[SeedFailed]]:
     """Every seed in turn; a failure does not stop the others."""
     figures, failures, wire = Figures(), [], Wire()

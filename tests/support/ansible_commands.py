@@ -61,10 +61,18 @@ class _Launcher:
         self._process.stdin.close()
         self._process.wait()
 
-    def run(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float) -> tuple[int, str]:
+    def run(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        timeout: float,
+        outputs: tuple[str, str] | None,
+    ) -> tuple[int, str]:
         output = Path(self.home.name) / "output"
-        output.unlink(missing_ok=True)
-        asked = {"command": list(command), "cwd": str(cwd), "environment": dict(environment), "output": str(output)}
+        output.write_text("")
+        asked = {"command": list(command), "cwd": str(cwd), "environment": dict(environment)}
+        asked["outputs"] = outputs or (str(output), str(output))
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         self._process.stdin.flush()
@@ -81,9 +89,16 @@ _launchers: dict[Settings, _Launcher] = {}
 
 
 def run_ansible(
-    command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
+    command: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    outputs: tuple[str, str] | None = None,
 ) -> tuple[int, str] | None:
-    """The exit code and all that was said; None if a process has to be started for it."""
+    """The exit code and all that was said; None if a process has to be started for it.
+
+    With `outputs`, what is said goes to these files, as standard output and standard error, instead.
+    """
     if not IS_KNOWN or Path(command[0]).name not in PROGRAMS or _names_configuration(environment):
         return None
     settings = _settings(cwd, environment)
@@ -96,7 +111,7 @@ def run_ansible(
     if not launcher.lock.acquire(blocking=False):
         return None
     try:
-        return launcher.run(command, cwd, environment, timeout)
+        return launcher.run(command, cwd, environment, timeout, outputs)
     except subprocess.TimeoutExpired:
         del _launchers[settings]
         raise

@@ -63,12 +63,15 @@ class Emulator:
     reset: str
     lacks: frozenset[str]
     arguments: tuple[str, ...] = ()
+    #: Run in its process before it.
+    prelude: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
 
 MINISTACK = Emulator(
     name="ministack",
     module="ministack",
+    prelude=str(Path(__file__).with_name("asgi_server.py")),
     health="/_ministack/health",
     reset="/_ministack/reset",
     environment={
@@ -134,7 +137,9 @@ def die_with_parent(home):
     shutil.rmtree(home, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 threading.Thread(target=die_with_parent, args=(sys.argv[1],), daemon=True).start()
-del sys.argv[:2]
+if sys.argv[2]:
+    runpy.run_path(sys.argv[2])
+del sys.argv[:3]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
@@ -180,7 +185,7 @@ def _process(emulator: Emulator, port: int, home: Path, extra: dict[str, str]) -
     inherited = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [PYTHON, "-c", _LEASH, str(home), emulator.module, *arguments],
+            [PYTHON, "-c", _LEASH, str(home), emulator.prelude, emulator.module, *arguments],
             env=inherited | {"HOME": str(home), "TMPDIR": str(home), "AWS_EC2_METADATA_DISABLED": "true"} | settings,
             cwd=home,
             stdin=subprocess.PIPE,

@@ -110,10 +110,11 @@ def files() -> dict[str, str]:
 
 @cache
 def identifiers() -> dict[str, list[str]]:
-    """Identifier without leading underscores -> where it is."""
+    """Identifier without leading underscores -> where it is, in the files that contain a retired one at all."""
+    retired = re.compile(rf"\b_*({'|'.join({*IDENTIFIERS, *IDENTIFIERS_OF_PLUGINS})})\b")
     places: dict[str, list[str]] = defaultdict(list)
     for path, text in files().items():
-        if path.endswith(".py"):
+        if path.endswith(".py") and retired.search(text):
             for node in ast.walk(ast.parse(text)):
                 for name in names_of(node):
                     places[name.lstrip("_")].append(f"{path}:{getattr(node, 'lineno', 0)}")

@@ -56,12 +56,18 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
 
+@cache
 def file_of(name: str) -> Path | None:
     path = PLUGINS.joinpath(*name.split("."))
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 
-def imports_of(file: Path) -> Iterator[Path]:
+@cache
+def imports_of(file: Path) -> frozenset[Path]:
+    return frozenset(_imports_of(file))
+
+
+def _imports_of(file: Path) -> Iterator[Path]:
     package = list(file.relative_to(PLUGINS).parent.parts)
     for node in ast.walk(tree_of(file)):
         if not isinstance(node, ast.ImportFrom):

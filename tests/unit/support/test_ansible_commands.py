@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support import ansible_commands
+from tests.support import ansible_commands, ansible_programs
 from tests.support.ansible_commands import run_ansible
+from tests.support.ansible_programs import programs
 from tests.support.clean_environment import without_aws
 
 pytestmark = [
@@ -118,3 +120,29 @@ def test_a_command_that_takes_too_long_is_killed_and_the_next_one_is_not(folder:
         run_ansible([PLAYBOOK, "slow.yml"], folder.path, folder.environment(), 3)
     code, said = folder.forked() or (-1, "")
     assert code == 0, said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="commands by name are forked on Linux alone")
+def test_a_shell_calls_by_name_what_is_forked_and_reads_it_as_usual(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forked = []
+
+    def seen(*asked: Any, **outputs: Any) -> tuple[int, str] | None:
+        forked.append(ended := run_ansible(*asked, **outputs))
+        return ended
+
+    monkeypatch.setattr(ansible_programs, "run_ansible", seen)
+    environment = folder.environment(PATH=f"{programs()}{os.pathsep}{os.environ['PATH']}")
+
+    def shell(text: str) -> subprocess.CompletedProcess[str]:
+        run = {"cwd": folder.path, "env": environment, "capture_output": True, "text": True, "check": False}
+        return subprocess.run(["sh", "-uc", text], **run)
+
+    for _started_then_forked in range(2):
+        assert shell("ansible-playbook site.yml > said; cat said").stdout == folder.started()[1]
+    wrong = shell("ansible-playbook --bogus")
+    assert (wrong.returncode, wrong.stdout) == (2, "") and "usage: ansible-playbook" in wrong.stderr
+    assert shell("ansible-playbook site.yml -e fails=true | grep -c 'failed=1'").stdout.strip() == "1"
+    assert shell("ansible-playbook site.yml -e fails=true || echo $?").stdout.endswith("\n2\n")
+    assert [ended and ended[0] for ended in forked] == [None, 0, 2, 2, 2]

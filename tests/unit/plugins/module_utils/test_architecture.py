@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,10 +38,12 @@ def package_of(file: Path) -> str:
     return file.relative_to(MODULE_UTILS).parts[0]
 
 
-def nodes(file: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(file.read_text()))
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(file.read_text())))
 
 
+@cache
 def imports(file: Path) -> set[str]:
     """Every module that is imported: `botocore.config`, or `.._core.model` as it is written."""
     found = set()
