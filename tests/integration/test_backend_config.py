@@ -35,7 +35,7 @@ def test_files_are_created_once_and_the_second_run_does_nothing(tmp_path: Path):
     foreseen = write(directory, check_mode=True)
     assert files(tmp_path) == {}
     result = write(directory)
-    assert foreseen == result
+    assert foreseen == without_facts(result)
     assert actions(result) == [(name, "create") for name in NAMES]
     assert sorted(files(directory)) == sorted(NAMES)
     before = {path: path.stat().st_mtime_ns for path in directory.iterdir()}
@@ -46,6 +46,12 @@ def test_files_are_created_once_and_the_second_run_does_nothing(tmp_path: Path):
     assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
 
 
+def without_facts(result: dict[str, Any]) -> dict[str, Any]:
+    """A cache would keep the facts of check mode, of files that do not exist."""
+    assert result["ansible_facts"]["terraform_backend"] == result["backend"]
+    return {name: value for name, value in result.items() if name != "ansible_facts"}
+
+
 def test_a_change_is_foreseen_and_shown_and_keeps_permissions(tmp_path: Path):
     write(tmp_path)
     (tmp_path / "backend.tf").chmod(0o600)
@@ -53,7 +59,7 @@ def test_a_change_is_foreseen_and_shown_and_keeps_permissions(tmp_path: Path):
     foreseen = write(tmp_path, check_mode=True, key="other.tfstate")
     assert files(tmp_path) == before
     result = write(tmp_path, key="other.tfstate")
-    assert foreseen == result
+    assert foreseen == without_facts(result)
     assert actions(result) == [(name, "update") for name in NAMES]
     for shown in result["diff"]:
         name = Path(shown["before_header"]).name
