@@ -56,12 +56,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read what the backends of two regions cost
+- name: Read what AWS charges in a region
   cornerstone.tfstate.tf_backend_prices:
     path: prices.csv
     regions:
-      - af-south-1
-      - eu-west-1
+      - eu-central-1
 """
 
 RETURN = r"""

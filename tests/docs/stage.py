@@ -11,8 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,6 +71,8 @@ LEGACY_POLICY = {
 class Stage:
     emulator: RunningEmulator
     folder: Path
+    #: For all tasks that stand alone, such as what stands for the internet.
+    module_defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def checkout(self) -> Path:
@@ -175,7 +177,7 @@ class Stage:
         """Run playbooks and tasks, all in one run: each bears the name of its place on the page."""
         plays: list[object] = []
         for example in examples:
-            plays += as_plays(self.typed(example.text), str(example))
+            plays += as_plays(self.typed(example.text), str(example), self.module_defaults)
         self.write("playing.yml", yaml.safe_dump(plays, sort_keys=False))
         return self.run(["ansible-playbook", "playing.yml", "-i", "inventory.localhost"])
 
@@ -241,10 +243,11 @@ def copy_checkout(to: Path) -> None:
             shutil.copy2(ROOT / name, to / name)
 
 
-def as_plays(text: str, name: str) -> list[object]:
+def as_plays(text: str, name: str, module_defaults: Mapping[str, Any]) -> list[object]:
     """A playbook as it stands; tasks in a play around them."""
     parsed = yaml.safe_load(text)
     assert isinstance(parsed, list) and parsed, f"{name} is neither a playbook nor tasks; is it a file? Then name it."
     if any("hosts" in each or "ansible.builtin.import_playbook" in each for each in parsed):
         return parsed
-    return [{"name": name, "hosts": "localhost", "gather_facts": False, "tasks": parsed}]
+    play = {"name": name, "hosts": "localhost", "gather_facts": False, "module_defaults": module_defaults}
+    return [{**play, "tasks": parsed}]
