@@ -119,8 +119,9 @@ options:
     choices:
       overwrite_files: Overwrite files that were not written by this module, or that are another backend's.
       change_lock_mode: >-
-        Go from V(dynamodb) to V(lockfile) or back in one step. Clients that use the old files and clients that use the
-        new ones do not exclude each other, so no client may use the backend meanwhile.
+        Go from V(dynamodb) to V(lockfile) or back in one step, or from O(lock_mode) V(dynamodb) to another table.
+        Clients that use the old files and clients that use the new ones do not exclude each other, so no client may use
+        the backend meanwhile.
 seealso:
   - module: cornerstone.tfstate.tf_state_bucket
   - module: cornerstone.tfstate.tf_lock_table
@@ -319,23 +320,36 @@ def _foreign(path: str, text: str, backend: BackendConfig) -> str | None:
 def _refuse_change_of_lock_mode(backend: BackendConfig, present: Mapping[str, str | None]) -> None:
     """Clients of the files that are there, and those of the new ones, must exclude each other."""
     for path, text in present.items():
-        before = _lock_mode(text, backend.bucket) if text and path.endswith(JSON_NAME) else None
+        before, table = _locks_in(text, backend.bucket) if text and path.endswith(JSON_NAME) else (None, None)
+        if before is None or _stores(before, table) & _stores(backend.lock_mode, backend.table):
+            continue
+        permits = f"or if no client uses {backend.bucket}: allow: [change_lock_mode]"
         if {before, backend.lock_mode} == {"dynamodb", "lockfile"}:
             raise Refused(
                 f"lock_mode cannot go from {before} to {backend.lock_mode} in one step: clients that use {path} as it "
                 "is and clients of the new lock mode do not exclude each other. Set lock_mode to both, and go on with "
-                f"playbooks/lock_mode.yml (docs/lock-modes.md); or if no client uses {backend.bucket}: "
-                "allow: [change_lock_mode]"
+                f"playbooks/lock_mode.yml (docs/lock-modes.md); {permits}"
             )
+        raise Refused(
+            f"the lock table cannot change from {table} to {backend.table}: clients that use {path} as it is and "
+            f"clients of the new table do not exclude each other. Set lock_mode to both with the table {table}, "
+            f"initialise all clients, and change the table then; {permits}"
+        )
 
 
-def _lock_mode(text: str, bucket: str) -> str | None:
-    """The lock mode that a description of the same bucket says."""
+def _locks_in(text: str, bucket: str) -> tuple[str | None, str | None]:
+    """The lock mode and the table that a description of the same bucket says."""
     try:
         described = json.loads(text)
-        return str(described["lock_mode"]) if described["bucket"]["name"] == bucket else None
-    except (ValueError, KeyError, TypeError):
-        return None
+        mode, table = str(described["lock_mode"]), (described["table"] or {}).get("name")
+        return (mode, table) if described["bucket"]["name"] == bucket else (None, None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+
+
+def _stores(lock_mode: str, table: str | None) -> set[str]:
+    """Where clients take their locks. They exclude each other if they have one of these in common."""
+    return {"dynamodb": {f"table {table}"}, "lockfile": {"files"}}.get(lock_mode, {f"table {table}", "files"})
 
 
 MODULE = ModuleEntry(CONFIG_OPTIONS, write_backend)

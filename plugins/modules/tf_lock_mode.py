@@ -264,7 +264,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconc
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import Outcome as Reconciled
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import (
     record,
-    record_change,
+    record_step,
     tags_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
@@ -364,7 +364,7 @@ def _recorded(transition: Transition, support: LockFileSupport, check_mode: bool
     """Whether clients may lock by file alone from now on, in a tag of the bucket: a run of the role looks at it."""
     aws, scope = transition.aws, transition.scope
     before = support.changes[-1].after if support.changes else tags_of(aws, scope)
-    change = record_change(scope, transition.target == LOCKFILE, before)
+    change = record_step(scope, transition.target, before)
     planned: tuple[Change, ...] = (change,) if change else ()
     return unless_checking(check_mode, planned, partial(record, aws, scope, change))
 

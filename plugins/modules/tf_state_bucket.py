@@ -283,11 +283,14 @@ options:
       - For V(lockfile) it looks whether O(table) holds digests or locks of this bucket, in one C(Scan). Then the tag
         C(cornerstone.tfstate:lock_mode) of the bucket records the mode, and there is no further look. The module
         M(cornerstone.tfstate.tf_lock_mode) records it, too.
-      - For V(dynamodb) it looks for that tag, and for lock files whose lock is not in O(table).
+      - For V(dynamodb) it looks for that tag, also if tags are in O(unmanaged), and for lock files whose lock is not in
+        O(table).
       - States that have moved away do not count. What cannot be read is not taken for absent, unless the bucket is new
         or empty.
       - The role sets it to C(terraform_backend_lock_mode). If omitted, or with V(both), nothing is looked for.
-        V(both) removes that tag.
+      - V(both) changes that tag from V(lockfile) to V(both), as clients that lock by file alone may be left. Then the
+        task looks for clients before V(lockfile) as well as before V(dynamodb). The steps of
+        M(cornerstone.tfstate.tf_lock_mode) to V(both) and V(dynamodb) remove the tag.
     type: str
     choices: [dynamodb, lockfile, both]
     version_added: 0.2.0
@@ -712,7 +715,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mod
     OTHER,
     ModeCheck,
     record,
-    record_change,
+    record_mode,
+    tags_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.requirements import (
     BOTH,
@@ -755,8 +759,10 @@ def _with_lock_mode(params: Params, check_mode: bool, aws: Aws, outcome: Outcome
     """Records that clients lock by file alone, or that they do not."""
     if params["lock_mode"] is None or not outcome.exists:
         return outcome
-    scope = Scope(outcome.target)
-    change = record_change(scope, params["lock_mode"] == LOCKFILE, outcome.after.get(TAGS))
+    scope, before = Scope(outcome.target), outcome.after.get(TAGS)
+    if before is None and CHANGE_LOCK_MODE in (params["allow"] or ()):  # or the next run would refuse it
+        before = tags_of(aws, scope)
+    change = record_mode(scope, params["lock_mode"], before)
     planned: tuple[Change, ...] = (change,) if change else ()
     changes = unless_checking(check_mode, planned, partial(record, aws, scope, change))
     after = {**outcome.after, **{each.facet: each.after for each in changes}}

@@ -116,6 +116,18 @@ def test_the_lock_mode_goes_one_step_at_a_time(tmp_path: Path, before: str, afte
     assert write(tmp_path, lock_mode=before, allow=["change_lock_mode"])["changed"]
 
 
+@pytest.mark.parametrize("before", ["dynamodb", "both"])
+def test_clients_of_two_tables_exclude_each_other_by_files_alone(tmp_path: Path, before: str):
+    write(tmp_path, lock_mode=before, table="old-locks")
+    result = write(tmp_path, lock_mode="dynamodb", table="new-locks")
+    assert result["failed"] and "the lock table cannot change from old-locks to new-locks" in result["msg"]
+    assert result["msg"].endswith("allow: [change_lock_mode]")
+    for table in ("old-locks", "new-locks"):
+        assert not write(tmp_path, lock_mode="both", table=table).get("failed")
+    assert not write(tmp_path, lock_mode="dynamodb", table="new-locks").get("failed")
+    assert write(tmp_path, lock_mode="dynamodb", table="old-locks", allow=["change_lock_mode"])["changed"]
+
+
 def test_another_bucket_may_be_locked_another_way(tmp_path: Path):
     write(tmp_path, lock_mode="dynamodb")
     assert write(tmp_path, lock_mode="lockfile", bucket="tf-state-2")["changed"]

@@ -99,6 +99,15 @@ def test_an_extra_variable_that_the_playbook_does_not_take_is_refused(project: P
     assert "terraform_backend_backup_location is the location of one backend" in for_two.output
 
 
+@pytest.mark.parametrize("name", ["restore_backup", "rebuild"])
+def test_one_backup_is_not_brought_back_into_several_backends(project: Project, relay: Relay, name: str) -> None:
+    """Two backends would have the same states, which do not exclude each other."""
+    project.inventory({each: {**COMPLETE, "terraform_backend_bucket_name": each} for each in ("eu", "us")})
+    run = project.play(f"cornerstone.tfstate.{name}", "-e", f"terraform_backend_{name}_location=backups/eu")
+    assert (run.code, relay.calls) == (2, []), run.output
+    assert f"terraform_backend_{name}_location is the backup of one backend" in run.output
+
+
 def test_a_variable_that_does_not_exist_is_told_by_the_failing_task_alone(tmp_path: Path) -> None:
     """Since 2.19, Ansible prints the message of a failed task twice. Our table does not say it once more."""
     project = Project(tmp_path, "http://127.0.0.1:9")

@@ -72,8 +72,8 @@ _NAMED = re.compile(r"(?<![\w./-])([a-z]+(?:_[a-z]+)+)(?![\w/=-]|\.\w)")
 _ADVISED = re.compile(
     r"\b([Cc]orrect|[Ss]et|name|arguments:|repair it with) (\w+)( or (workspace))?(?! of\b)(?![\w./=-])"
 )
-#: What a message is about, as in "key is missing".
-_ABOUT = re.compile(r"^(\w+)(?= is )")
+#: What a message is about, as in "key is missing" and "key must be text".
+_ABOUT = re.compile(r"(?:^|(?<=; )(?=\w+ must be text))(\w+)(?= is | must be text\b)")
 #: What comes before options that name a state.
 _MEANT = "perhaps this is meant: "
 _OF_STATE = re.compile(r"(?:, |\b)(key|key_is_url_encoded|workspace): (?=\S)")

@@ -17,8 +17,9 @@ MANAGER_TAGS = ("managed-by", "managed_by", "managedby", "provisioner", "created
 SYSTEM = "aws:"
 #: On a bucket at another store than AWS: whether the store supports lock files, as a probe found.
 LOCK_FILES, SUPPORTED, UNSUPPORTED = "cornerstone.tfstate:lock_files", "supported", "unsupported"
-#: On a bucket whose clients lock by file alone: the lock mode, so that a run without its files knows it.
-LOCK_MODE, OF_FILES = "cornerstone.tfstate:lock_mode", "lockfile"
+#: On a bucket some of whose clients lock by file alone: the lock mode, so that a run without its files knows it. Once
+#: the files of the backend name both kinds of locks, clients in the table alone may be about as well.
+LOCK_MODE, OF_FILES, OF_BOTH = "cornerstone.tfstate:lock_mode", "lockfile", "both"
 #: Tags of ours stay, whatever the options say.
 _OURS = (LOCK_FILES, LOCK_MODE)
 #: In facts, without such a tag.

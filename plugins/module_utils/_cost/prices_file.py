@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from .._core.model import Invalid
 from .._core.printable import printable
@@ -20,6 +21,8 @@ HEADER = ["region", "item", "usd", "as_of", "source"]
 END = "end"
 #: More is no price of any of the items.
 MOST_USD = 1000
+#: Python also reads 1_0 and digits of other scripts as numbers, which are typing errors here.
+NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,24})?([eE]-?[0-9]{1,2})?")
 
 
 def prices_text(prices: Prices) -> str:
@@ -90,11 +93,10 @@ def _price(path: str, number: int, row: Sequence[str]) -> tuple[str, str, Price]
 
 
 def _usd(path: str, number: int, text: str) -> Decimal:
-    try:
-        usd = Decimal(text)
-    except InvalidOperation:
-        raise _wrong(path, number, f"{printable(text) or 'a blank'} is no number of dollars, such as 0.023") from None
-    if not usd.is_finite() or not 0 < usd < MOST_USD:
+    if not NUMBER.fullmatch(text):
+        raise _wrong(path, number, f"{printable(text) or 'a blank'} is no number of dollars, such as 0.023")
+    usd = Decimal(text)
+    if not 0 < usd < MOST_USD:
         raise _wrong(path, number, f"{printable(text)} is no price: it must be above 0 and below {MOST_USD}")
     return usd
 

@@ -3,7 +3,8 @@
 """Whether a backend may be made one of a lock mode, although its clients lock in the mode that this does not exclude.
 
 Clients of `dynamodb` and of `lockfile` do not exclude each other. What they leave behind is looked for before the first
-write: digests and locks in the table, lock files in the bucket, and the tag that records the mode `lockfile`.
+write: digests and locks in the table, lock files in the bucket, and the tag that records the mode `lockfile`. A run
+with `both` does not remove that tag, as the clients of before may be as they were: a step of the playbook does.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from .._aws.errors import NO_SUCH_TABLE
 from .._aws.protocols import BackendClient
 from .._bucket import tags
-from .._core.model import Call, CallFailed, Change, Failure, TfstateError, Unknown, Values, facet_of
+from .._core.model import Call, CallFailed, Change, Failure, TfstateError, Unknown, Value, Values, facet_of
 from .._core.printable import shortened
-from .._core.tags import LOCK_MODE, OF_FILES
+from .._core.tags import LOCK_MODE, OF_BOTH, OF_FILES
 from .._engine.guard import Refused
 from .._locks.stores import FileStore, TableStore, lock_of_item, place_in
 from .._migration.moved_states import is_moved_lock
@@ -24,16 +25,18 @@ from .._state.listing import TableItem, item_of
 from .._terraform.protocol import IS_STATE, lock_file
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .client_watch import JITTER_S
-from .requirements import DYNAMODB, LOCKFILE
+from .requirements import BOTH, DYNAMODB, LOCKFILE
 
 #: The word of `allow` that permits the change.
 CHANGE_LOCK_MODE = "change_lock_mode"
 OTHER = {DYNAMODB: LOCKFILE, LOCKFILE: DYNAMODB}
+#: The value of the tag.
+_OF_MODE = {LOCKFILE: OF_FILES}
 
 
 @dataclass(frozen=True)
 class ModeCheck:
-    """`recorded`: the tags of the bucket; None if they are not known."""
+    """`recorded`: the tags of the bucket; None if nobody has read them, as they are unmanaged."""
 
     aws: BackendClient
     scope: Scope
@@ -46,7 +49,7 @@ class ModeCheck:
         try:
             seen = next(self._seen(), None)
         except TfstateError as blind:
-            if self.wanted == LOCKFILE and self._is_empty():  # a new backend needs no further permission
+            if self._is_empty():  # a new backend needs no further permission
                 return
             raise Refused(
                 f"bucket {self.scope.bucket.name}: lock_mode is {self.wanted}, and whether clients lock in mode "
@@ -73,13 +76,23 @@ class ModeCheck:
         return f"Allow the read, {table}or if no client uses {self.scope.bucket.name}: allow: [{CHANGE_LOCK_MODE}]"
 
     def _seen(self) -> Iterator[str]:
-        is_recorded = (self.recorded or {}).get(LOCK_MODE) == OF_FILES
         if self.wanted == LOCKFILE:
+            is_recorded = (self.recorded or {}).get(LOCK_MODE) == OF_FILES
             yield from () if is_recorded or not self.scope.table else self._in_table(self.scope.table)
             return
-        if is_recorded:
-            yield f"its tag {LOCK_MODE} says {OF_FILES}"
+        if self.exists and (recorded := self._recorded_mode()) in (OF_FILES, OF_BOTH):
+            yield f"its tag {LOCK_MODE} says {recorded}"
         yield from self._lock_files() if self.exists else ()
+
+    def _recorded_mode(self) -> str | None:
+        """What the tag says. It is looked at although tags are unmanaged: a step of the playbook writes it."""
+        recorded = self.recorded
+        if recorded is None:
+            value = _read_tags(self.aws, self.scope)
+            if isinstance(value, Unknown) and not value.failure.is_unsupported:
+                raise CallFailed(value.failure)
+            recorded = {} if isinstance(value, Unknown) else value
+        return recorded.get(LOCK_MODE)
 
     def _in_table(self, table: str) -> Iterator[str]:
         """What clients left in the table, without states that have moved away and locks that are lock files, too."""
@@ -148,8 +161,7 @@ class ModeCheck:
 
 def tags_of(aws: BackendClient, scope: Scope) -> Values | None:
     """The tags of the bucket. None if they cannot be read."""
-    (answer,) = aws.read([tags.read(scope.bucket)])
-    value = facet_of(tags).value(answer, scope.bucket)
+    value = _read_tags(aws, scope)
     if isinstance(value, Unknown):
         if not value.failure.is_unsupported:
             aws.warnings.append(_unrecorded(scope, value.failure))
@@ -157,13 +169,27 @@ def tags_of(aws: BackendClient, scope: Scope) -> Values | None:
     return dict(value)
 
 
-def record_change(scope: Scope, is_of_files: bool, before: Values | None) -> Change | None:
-    """What makes the tag of the bucket say whether its clients lock by file alone. None if it does, or cannot."""
-    if before is None or (before.get(LOCK_MODE) == OF_FILES) == is_of_files:
+def _read_tags(aws: BackendClient, scope: Scope) -> Value:
+    (answer,) = aws.read([tags.read(scope.bucket)])
+    return facet_of(tags).value(answer, scope.bucket)
+
+
+def record_mode(scope: Scope, wanted: str, before: Values | None) -> Change | None:
+    """The record of a run with this lock mode. Nobody has seen that clients in lock files alone are gone since."""
+    is_still_of_files = wanted == BOTH and LOCK_MODE in (before or {})
+    return _record_change(scope, OF_BOTH if is_still_of_files else _OF_MODE.get(wanted), before)
+
+
+def record_step(scope: Scope, target: str, before: Values | None) -> Change | None:
+    """The record of a step, which has seen that no client is left that the lock mode does not exclude."""
+    return _record_change(scope, _OF_MODE.get(target), before)
+
+
+def _record_change(scope: Scope, mode: str | None, before: Values | None) -> Change | None:
+    """What makes the tag of the bucket say `mode`. None if it does, or cannot."""
+    if before is None or before.get(LOCK_MODE) == mode:
         return None
-    after = {**before, LOCK_MODE: OF_FILES}
-    if not is_of_files:
-        del after[LOCK_MODE]
+    after = {name: value for name, value in {**before, LOCK_MODE: mode}.items() if value is not None}
     return Change(tags.NAME, before, after, tags.calls(scope.bucket, before, after))
 
 

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import CHANGE_LOCK_MODE, OTHER
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import CHANGE_LOCK_MODE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import identifiers as _identifiers
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import (
     ACCOUNTS,
@@ -283,9 +283,8 @@ def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
         given["allow"] = list(dict.fromkeys([*(given.get("allow") or ()), CHANGE_LOCK_MODE]))
     if kind != "bucket":
         return given
-    if values.get(f"{PREFIX}lock_mode") in OTHER:
-        about_locks = {"lock_mode": f"{PREFIX}lock_mode", "table": f"{PREFIX}table_name"}
-        given |= {option: values[name] for option, name in about_locks.items() if values.get(name)}
+    about_locks = {"lock_mode": f"{PREFIX}lock_mode", "table": f"{PREFIX}table_name"}
+    given |= {option: values[name] for option, name in about_locks.items() if values.get(name)}
     return given if has_table(values) else {"probe_lock_files": True, **given}  # else, the table keeps clients out
 
 

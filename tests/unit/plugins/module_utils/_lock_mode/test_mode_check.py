@@ -99,13 +99,43 @@ def test_both_kinds_together_are_looked_at_by_no_request(any_backend: Backend, m
     assert not result["changed"] and not {"Scan", "ListObjectsV2"} & {*calls} and tags(any_backend) == {}
 
 
-def test_a_run_for_both_kinds_ends_the_record_of_lock_files(any_backend: Backend) -> None:
-    """Clients of both write digests, which those of lock files alone leave behind."""
+def test_a_run_for_both_kinds_does_not_forget_clients_of_lock_files(any_backend: Backend) -> None:
+    """Nobody has seen that they are gone, and clients of the table alone are welcome now: both are looked for."""
     tags(any_backend)[TAG] = "lockfile"
     assert not run(any_backend, "lockfile")[0].get("failed")
-    result, _calls = run(any_backend, "both")
-    assert result["changed"] and tags(any_backend) == {}
+    planned, result = (run(any_backend, "both", check_mode)[0] for check_mode in (True, False))
+    assert planned["changed"] and result["changed"] and tags(any_backend) == {TAG: "both"}
+    assert not run(any_backend, "both")[0]["changed"]
+    assert "says both" in refused(any_backend, "dynamodb")
     assert "holds a digest of" in refused(any_backend, "lockfile")
+    any_backend.use("one", "both")
+    assert any_backend.task("both")["changed"] and tags(any_backend) == {}, "a step sees who is left"
+
+
+def test_the_role_names_the_lock_mode_to_the_bucket_in_each_mode() -> None:
+    values = {"terraform_backend_lock_mode": "both", "terraform_backend_table_name": "t"}
+    assert role_variables.arguments("bucket", values)["lock_mode"] == "both"
+
+
+def test_the_record_counts_although_tags_are_unmanaged(any_backend: Backend) -> None:
+    tags(any_backend)[TAG] = "lockfile"
+    assert "says lockfile" in refused(any_backend, "dynamodb", unmanaged=["tags"])
+    any_backend.relay.on("GetBucketTagging", reply=error("AccessDenied", 403), times=math.inf)
+    message = refused(any_backend, "dynamodb", unmanaged=["tags"])
+    assert "whether clients lock in mode lockfile cannot be seen" in message and "s3:GetBucketTagging" in message
+
+
+def test_a_permitted_change_is_recorded_although_tags_are_unmanaged(any_backend: Backend) -> None:
+    """Or the next run would refuse what this one was permitted."""
+    tags(any_backend).update({TAG: "lockfile", "team": "core"})
+    run(any_backend, "dynamodb", unmanaged=["tags"], allow=["change_lock_mode"])
+    assert tags(any_backend) == {"team": "core"}
+    assert not run(any_backend, "dynamodb", unmanaged=["tags"])[0].get("failed")
+
+
+def test_a_store_without_tags_records_nothing(any_backend: Backend) -> None:
+    any_backend.relay.on("GetBucketTagging", reply=error("NotImplemented", 501), times=math.inf)
+    assert not run(any_backend, "dynamodb", unmanaged=["tags"])[0].get("failed")
 
 
 def test_the_table_alone_is_refused_while_the_mode_is_that_of_lock_files(any_backend: Backend) -> None:

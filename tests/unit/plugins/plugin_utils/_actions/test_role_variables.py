@@ -86,6 +86,8 @@ def test_what_was_given_reaches_the_modules_under_their_names() -> None:
     assert arguments("bucket", found) == {
         "name": "state-eu",
         "tags": {"owner": "platform"},
+        "lock_mode": "both",
+        "table": "locks-eu",
         "region": "eu-west-1",
         "profile": "ops",
         "wait_timeout": 9,

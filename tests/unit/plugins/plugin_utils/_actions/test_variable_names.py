@@ -251,6 +251,12 @@ def test_what_a_play_or_another_playbook_is_given_by_mistake_is_told(monkeypatch
         ),
         ("lock", "missing required arguments: key", "missing required arguments: terraform_backend_lock_key"),
         ("migrate", "key is missing: give it", "terraform_backend_migrate_key is missing: give it"),
+        (
+            "unlock",
+            "key must be text, and is a list: give a text; workspace must be text",
+            "terraform_backend_unlock_key must be text, and is a list: give a text; terraform_backend_unlock_workspace "
+            "must be text",
+        ),
         ("migrate", "set init: true", "set -e terraform_backend_migrate_init=true"),
         ("lock_mode", "say in code_known what it is", "say in terraform_backend_lock_mode_code_known what it is"),
         ("lock_mode", "lock_mode is both: playbooks/lock_mode.yml", "lock_mode is both: playbooks/lock_mode.yml"),
