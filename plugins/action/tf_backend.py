@@ -90,7 +90,9 @@ class ActionModule(InProcessAction):
         if self._parts == []:
             return self._nothing_to_do(values)
         self._names = set(role_variables.names_of(values))
-        executions = self._preflight(values, bool(conflict)) if self._is_preflight else self._run_parts(values, on_write)
+        executions = (
+            self._preflight(values, bool(conflict)) if self._is_preflight else self._run_parts(values, on_write)
+        )
         results = {kind: each.shown for kind, each in executions.items()}
         source = {"region_source": f"profile {profile}"} if profile else {}
         result = {**combined_result(results), **source}

@@ -41,7 +41,7 @@ options:
     version_added: 0.2.0
   preflight:
     description:
-      - Only find what would be refused, of bucket, table and files alike, and write nothing, with or without check mode.
+      - Only find what would be refused, of bucket, table and files alike. Nothing is written, in check mode or not.
       - The task fails with all the reasons. It never returns C(changed) as true, as nothing was changed; RV(changes)
         has what a run would change.
     type: bool
@@ -99,7 +99,8 @@ converged:
   type: bool
   sample: true
 msg:
-  description: Why the task failed. With O(preflight), all the reasons. With an empty RV(parts), why nothing was to do.
+  description:
+    - Why the task failed. With O(preflight), all the reasons. With an empty RV(parts), why nothing was to do.
   returned: failure, or if nothing was to do
   type: str
   sample: "put_bucket_versioning on acme-state: AccessDenied; needs s3:PutBucketVersioning"
@@ -171,7 +172,7 @@ files:
   sample: [backends/us-east-1/backend.tf]
 parts:
   description:
-    - The parts that the tags of the run chose, of V(bucket), V(table) and V(files). Tags choose parts of the role's task
+    - The parts that the tags of the run chose, of V(bucket), V(table) and V(files). They choose parts of the role's task
       only.
     - Empty if nothing was to do. RV(msg) then says why.
   returned: when the tags do not choose all of them
@@ -198,7 +199,7 @@ backends:
       type: str
       sample: "111122223333"
     credentials: {description: As RV(credentials)., type: str, sample: profile prod}
-    check_mode: {description: "Whether nothing was changed, as in check mode and by O(preflight).", type: bool, sample: false}
+    check_mode: {description: "Whether nothing was written, as by O(preflight).", type: bool, sample: false}
     parts: {description: "As RV(parts). Left out if it is all of them.", type: list, elements: str, sample: [files]}
     preflight: {description: "V(true) for O(preflight), and left out otherwise.", type: bool, sample: true}
     changed: {description: Whether anything changed., type: bool, sample: true}

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -75,8 +76,6 @@ def simulated(denied: str) -> Reply:
     """IAM allows everything but one action."""
 
     def members(call: Call) -> Iterator[str]:
-        from urllib.parse import parse_qs
-
         asked = parse_qs(call.body.decode())
         for name, (action,) in asked.items():
             if name.startswith("ActionNames."):
@@ -118,10 +117,17 @@ def test_preflight_tells_all_refusals_of_a_backend_by_its_variables_and_writes_n
     assert run.recap["good"]["failed"] == run.recap["good"]["changed"] == 0 and run.recap["bad"]["failed"] == 1
 
 
+def test_a_conflict_with_another_host_hides_no_other_refusal(site: Site) -> None:
+    shared = {"terraform_backend_bucket_name": f"shared-{site.unique}"}
+    site.has({"a": shared, "b": {**shared, "terraform_backend_bucket_kms_key_id": "alias/missing"}})
+    run = site.run(PREFLIGHT, "--check")
+    assert [*run.reasons] == ["a", "b"] and not site.written, run.output
+    assert all("is also that of the host" in each for each in run.reasons.values())
+    assert "alias/missing" in run.reasons["b"] and "alias/missing" not in run.reasons["a"]
+
+
 def test_what_nobody_can_ask_iam_is_a_warning_and_machines_read_json(site: Site) -> None:
-    run = site.run(
-        PREFLIGHT, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json", ANSIBLE_SHOW_CUSTOM_STATS="true"
-    )
+    run = site.run(PREFLIGHT, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json", ANSIBLE_SHOW_CUSTOM_STATS="true")
     assert run.code == 0, run.output
     told = json.loads(run.output[run.output.index("{\n") :])
     stats = told["global_custom_stats"]["terraform_backend_summary"]
@@ -179,8 +185,9 @@ def statuses(run: Run) -> dict[str, str]:
 def test_each_tag_does_its_part_and_the_summary_says_which(site: Site) -> None:
     refused = site.run(BOOTSTRAP, "--tags", "files")
     assert refused.code == 2 and not site.written and not site.files, refused.output
-    assert "does not exist, and the tags of the run leave it out: run without --tags and --skip-tags, or with --tags " in (
-        refused.reasons["a"]
+    assert (
+        "does not exist, and the tags of the run leave it out: run without --tags and --skip-tags, or with --tags "
+        in (refused.reasons["a"])
     )
     checked = site.run(BOOTSTRAP, "--tags", "files", "--check")
     assert checked.reasons == refused.reasons

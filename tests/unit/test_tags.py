@@ -20,7 +20,10 @@ def test_every_play_has_the_tag(playbook: Path) -> None:
 
 
 #: As one of the tags of a task, a part that is skipped would skip all of it.
-PARTS = [f"{{{{ 'terraform_backend' if '{part}' in ansible_skip_tags else '{part}' }}}}" for part in ("bucket", "table", "files")]
+PARTS = [
+    f"{{{{ 'terraform_backend' if '{part}' in ansible_skip_tags else '{part}' }}}}"
+    for part in ("bucket", "table", "files")
+]
 
 
 @pytest.mark.parametrize("tasks", ["main", "preflight"])

@@ -50,8 +50,8 @@ def check_writes(
         return found
     if any(call.params.get("SSESpecification", {}).get("KMSMasterKeyId") for each in changes for call in each.calls):
         found.unknown.append(
-            f"Whether the KMS key of {resource.kind} {target.name} may be used for it is unknown: the policy of the key "
-            "decides, which IAM does not simulate"
+            f"Whether the KMS key of {resource.kind} {target.name} may be used for it is unknown: the policy of the "
+            "key decides, which IAM does not simulate"
         )
     actions = sorted({action for way in ways for alternative in way for action in alternative})
     try:
@@ -218,9 +218,7 @@ def _judge(
         found.unknown.append(f"Whether {principal} may do {', '.join(sorted(actions))} on {arn} is unknown: {reason}")
 
 
-def _doubt(
-    aws: ReadWriteClient, resource: Resource, target: Target, before: Values, decision: _Decision
-) -> str | None:
+def _doubt(aws: ReadWriteClient, resource: Resource, target: Target, before: Values, decision: _Decision) -> str | None:
     """Why a denial may be none: what IAM was not told decides."""
     if decision.kind not in (EXPLICIT, IMPLICIT):
         return f"IAM answers {shortened(decision.kind)}"

@@ -13,7 +13,7 @@ _ANY = {"all", "tagged"}
 
 
 def parts_by_tags(run: Set[str], skipped: Set[str], own: Set[str]) -> list[str]:
-    """The parts to do. `own`: the tags of the task, which chose it if they are among those of the run, for all parts."""
+    """The parts to do. `own`: the tags of the task; one of them among those of the run chooses all parts."""
     chosen = run & {*PARTS}
     others = (own - {*PARTS}) | _ANY
     is_for_all = not chosen or run & others or "always" in own

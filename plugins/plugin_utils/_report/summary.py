@@ -255,9 +255,7 @@ def _ok(lines: Sequence[Line]) -> str:
     good = [each for each in lines if each.status in (OK, CHANGED, WOULD_CHANGE)]
     by_parts = Counter(each.parts for each in good)
     whole = [] if by_parts and () not in by_parts else [f"{by_parts[()]} ok"]
-    return ", ".join(
-        [*whole, *(f"{number} ok ({', '.join(parts)})" for parts, number in by_parts.items() if parts)]
-    )
+    return ", ".join([*whole, *(f"{number} ok ({', '.join(parts)})" for parts, number in by_parts.items() if parts)])
 
 
 def _reasons(lines: Sequence[Line], paint: Paint) -> list[str]:

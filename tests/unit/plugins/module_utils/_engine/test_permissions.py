@@ -1,7 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What IAM says of planned writes, by scripted answers: a denial is a refusal, and everything else that is no permission
-is unknown."""
+"""What IAM says of planned writes, by scripted answers: only a denial is a refusal; what is no answer is unknown."""
 
 from __future__ import annotations
 
@@ -33,7 +32,9 @@ BUCKET_ARN = "arn:aws:s3:::acme-state"
 TARGET = Target("acme-state", "eu-west-1", arn=BUCKET_ARN)
 LOCKS = Target("locks", "eu-west-1", arn=f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/locks")
 NO_POLICY: dict[str, Any] = {"existence": {}, "policy": {"statements": []}}
-VERSIONING = Change("versioning", "Disabled", "Enabled", (Call("s3", "put_bucket_versioning", {"Bucket": "acme-state"}),))
+VERSIONING = Change(
+    "versioning", "Disabled", "Enabled", (Call("s3", "put_bucket_versioning", {"Bucket": "acme-state"}),)
+)
 POLICY = Change("policy", None, None, (Call("s3", "put_bucket_policy", {"Bucket": "acme-state"}),))
 UPDATE = Change("deletion_protection", False, True, (Call("dynamodb", "update_table", {"TableName": "locks"}),))
 
@@ -84,7 +85,9 @@ class Iam:
         return next(each.params for each in self.asked if each.operation == "simulate_principal_policy")
 
 
-def of_bucket(iam: Iam, *changes: Change, before: Mapping[str, Any] = NO_POLICY, target: Target = TARGET) -> Permissions:
+def of_bucket(
+    iam: Iam, *changes: Change, before: Mapping[str, Any] = NO_POLICY, target: Target = TARGET
+) -> Permissions:
     return check_writes(iam, BUCKET, target, dict(before), changes or (VERSIONING, POLICY))
 
 
