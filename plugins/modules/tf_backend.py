@@ -172,8 +172,8 @@ files:
   sample: [backends/us-east-1/backend.tf]
 parts:
   description:
-    - The parts that the tags of the run chose, of V(bucket), V(table) and V(files). They choose parts of the role's task
-      only.
+    - The parts that the tags of the run chose, of V(bucket), V(table) and V(files). They choose parts of the
+      role's task only.
     - Empty if nothing was to do. RV(msg) then says why.
   returned: when the tags do not choose all of them
   type: list

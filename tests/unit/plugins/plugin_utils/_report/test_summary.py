@@ -332,7 +332,7 @@ def test_usual_names_fit_into_120_columns() -> None:
     assert max(map(len, text.splitlines())) <= 120
 
 
-def registered(**more: Any) -> dict[str, Any]:
+def result_with(**more: Any) -> dict[str, Any]:
     return {"changed": False, "backends": {"eu": {"changed": False, "failed": False, **more}}}
 
 
@@ -361,7 +361,7 @@ PARTLY = {
 @pytest.mark.parametrize("case", PARTLY)
 def test_nothing_is_ok_that_was_not_looked_at(case: str) -> None:
     backend, status, counts = PARTLY[case]
-    lines = lines_of(Host("eu", registered(**backend)))
+    lines = lines_of(Host("eu", result_with(**backend)))
     text = summary_text(lines)
     assert text.splitlines()[2].endswith(f"  {status}") and f"1 backend: {counts}" in text
     assert stats_of(lines, False)["failed"] == (status == "REFUSED")
