@@ -17,6 +17,8 @@ from ansible.module_utils.common.validation import check_type_bool
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import LOCK_MODE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import OTHER
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.conflicts import conflicts
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction
@@ -80,13 +82,13 @@ class ActionModule(InProcessAction):
                 given = self._variables()
                 values = role_variables.validated(given)
                 profile = role_variables.region_profile(given)
+            if self._parts is not None and not role_variables.has_table(values):
+                self._parts = [part for part in self._parts if part != "table"]
             conflict = self._conflict()
-            if conflict and not self._is_preflight:
+            if conflict and (self._parts == [] or not self._is_preflight):
                 raise Invalid(conflict)
         except Invalid as problem:
             return {"failed": True, "changed": False, "msg": str(problem)}
-        if not role_variables.has_table(values) and self._parts is not None:
-            self._parts = [part for part in self._parts if part != "table"]
         if self._parts == []:
             return self._nothing_to_do(values)
         self._names = set(role_variables.names_of(values))
@@ -182,7 +184,7 @@ class ActionModule(InProcessAction):
         with self._check_mode():
             planned = self._execute_each({**values, **_asking(values)}, no_op, {}, goes_on=True)
         if not has_conflict and not any(each.shown.get("failed") for each in planned.values()):
-            return planned
+            return self._of_parts(planned)
         return {kind: Execution(each.whole, _without_changes(each.shown)) for kind, each in planned.items()}
 
     def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
@@ -205,6 +207,13 @@ class ActionModule(InProcessAction):
     def _has_part(self, kind: str) -> bool:
         return self._parts is None or _part(kind) in self._parts
 
+    def _is_needed(self, kind: str, values: Mapping[str, Any]) -> bool:
+        """Whether to look at it: the files tell of bucket and table, and may tell clients of another lock mode."""
+        if self._has_part(kind) or self._has_part("config"):
+            return True
+        excludes = values.get(f"{role_variables.PREFIX}lock_mode") in OTHER
+        return kind == "config" and excludes and self._has_part("bucket") and bool(self._task.check_mode)
+
     def _of_parts(self, executions: dict[str, Execution]) -> dict[str, Execution]:
         """The results of the parts that the tags choose: the others were only read."""
         return {kind: each for kind, each in executions.items() if self._has_part(kind)}
@@ -226,11 +235,11 @@ class ActionModule(InProcessAction):
     ) -> dict[str, Execution]:
         """The results of bucket, table and files, up to the first that fails; those that are known are not repeated.
 
-        For the files, bucket and table are read whether they are chosen or not. `goes_on`: past failures.
+        `goes_on`: past failures.
         """
         done: dict[str, Execution] = {}
         for kind in ("bucket", "table", "config") if role_variables.has_table(values) else ("bucket", "config"):
-            if not (self._has_part(kind) or self._has_part("config")):
+            if not self._is_needed(kind, values):
                 continue
             done[kind] = known[kind] if kind in known else self._execute_part(kind, values, on_write, done)
             if done[kind].shown.get("failed") and not goes_on:
@@ -275,6 +284,12 @@ class ActionModule(InProcessAction):
                 f"The {kind} {result[kind]['name']} does not exist, and the tags of the run leave it out: run without "
                 f"--tags and --skip-tags, or with --tags {kind},files"
             )
+        if any(_records_lock_mode(change) for change in result["changes"]):
+            raise Invalid(
+                f"The bucket {result[kind]['name']} does not say yet that clients lock as terraform_backend_lock_mode "
+                "says, which keeps others from another lock mode: run without --tags and --skip-tags, or with --tags "
+                "bucket,files"
+            )
         before = {change["facet"]: change["before"] for change in result["changes"] if change["facet"] in result[kind]}
         return {**result, kind: {**result[kind], **before}}
 
@@ -291,6 +306,13 @@ class ActionModule(InProcessAction):
 
 def _part(kind: str) -> str:
     return "files" if kind == "config" else kind
+
+
+def _records_lock_mode(change: Mapping[str, Any]) -> bool:
+    if change["facet"] != "tags":
+        return False
+    before, after = (change[each] or {} for each in ("before", "after"))
+    return bool(before.get(LOCK_MODE) != after.get(LOCK_MODE))
 
 
 def _asking(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,6 +224,28 @@ def test_without_a_table_its_tag_has_nothing_to_do(site: Site) -> None:
     assert "a: nothing to do: the lock mode is lockfile, so there is no lock table" in run.output
 
 
+def test_no_part_takes_a_step_from_lock_mode_to_lock_mode_alone(site: Site) -> None:
+    by_table, by_file = (("-e", f"terraform_backend_lock_mode={mode}") for mode in ("dynamodb", "lockfile"))
+    assert site.run(BOOTSTRAP, *by_table).code == 0
+    bucket = site.run(BOOTSTRAP, *by_file, "--tags", "bucket")
+    assert bucket.code == 2 and not site.written, bucket.output
+    assert "terraform_backend_lock_mode cannot go from dynamodb to lockfile in one step" in bucket.reasons["a"]
+    (site.project.home / "backends" / "a" / "backend-config.json").unlink()
+    files = site.run(BOOTSTRAP, *by_file, "--tags", "files")
+    assert files.code == 2 and not site.written, files.output
+    assert "does not say yet that clients lock as terraform_backend_lock_mode says" in files.reasons["a"]
+    both = site.run(BOOTSTRAP, *by_file, "--tags", "bucket,files")
+    assert both.code == 0 and statuses(both) == {"a": "ok (bucket, files)"}, both.output
+    assert site.run(BOOTSTRAP, *by_file, "--tags", "files").code == 0
+
+
+def test_preflight_of_a_part_is_about_that_part(site: Site) -> None:
+    run = site.run(PREFLIGHT, "--tags", "table")
+    assert run.code == 0 and not site.written, run.output
+    assert statuses(run) == {"a": "would change (table)"}
+    assert "table created" in run.summary and "bucket created" not in run.summary
+
+
 WAYS = {
     "import_role": {"ansible.builtin.import_role": {"name": ROLE}},
     "include_role": {"ansible.builtin.include_role": {"name": ROLE}},

@@ -111,11 +111,14 @@ def _role(aws: ReadWriteClient, partition: str, account: str, name: str) -> str:
     Of an account, no two roles have one name: of another path, IAM does not know it.
     """
     (answer,) = _read(aws, Call("iam", "get_role", {"RoleName": name}))
-    if not isinstance(answer, Failure):
-        return str(answer["Role"]["Arn"])
-    if answer.code in DENIED:
-        return f"arn:{partition}:iam::{account}:role/{name}"
-    raise _Unknown(_of(answer))
+    if isinstance(answer, Failure):
+        if answer.code in DENIED:
+            return f"arn:{partition}:iam::{account}:role/{name}"
+        raise _Unknown(_of(answer))
+    arn = (answer.get("Role") or {}).get("Arn")
+    if not arn:
+        raise _Unknown("IAM did not answer with the role")
+    return str(arn)
 
 
 @dataclass(frozen=True)

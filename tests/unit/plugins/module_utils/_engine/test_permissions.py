@@ -230,6 +230,7 @@ NO_ANSWERS: dict[str, tuple[Iam, str]] = {
         Iam(caller=ROLE, answers={"get_role": failure("get_role", "Throttling")}),
         "get_role: Throttling",
     ),
+    "a role without an ARN": (Iam(caller=ROLE, answers={"get_role": {}}), "IAM did not answer with the role"),
     **{
         code: (Iam(answers={"simulate_principal_policy": failure("simulate_principal_policy", code)}), code)
         for code in ("AccessDenied", "Throttling", "NotImplemented", "InvalidInput")
