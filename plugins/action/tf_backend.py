@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.validation import check_type_bool
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, WriteCallback, no_op
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import names_in, scrubbed
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import LOCK_MODE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import OTHER
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.conflicts import conflicts
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction
@@ -24,7 +27,9 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.modul
     canonical,
     over,
 )
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.parts import parts_by_tags
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.outcome import (
+    PARTS,
     RESULT,
     entry_of,
     reason_of,
@@ -34,6 +39,9 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.termin
 
 #: By which the bootstrap playbook says that its last task fails for what failed here, once, with the reason.
 FAILS_LATER = "__terraform_backend_fails_later"
+
+#: The role whose task does parts of its work by tags.
+ROLE = "terraform_backend"
 
 #: So many characters of a reason are shown at once, and all of it at the end.
 MAX_AT_ONCE = 80
@@ -49,7 +57,7 @@ class ActionModule(InProcessAction):
         except AnsibleConnectionFailure as error:  # as Ansible does, but with the backends of the run so far
             result = {"unreachable": True, "changed": False, "msg": str(error)}
         place = self._place()
-        entry = result.pop("entry", None) or entry_of(place, {}, bool(self._task.check_mode))
+        entry = result.pop("entry", None) or self._entry(place, {})
         name = result.setdefault("name", place["name"])
         result["converged"] = not (result.get("failed") or result.get("unreachable"))
         if not result["converged"] and self.task_vars.get(FAILS_LATER) and "exception" not in result:
@@ -61,26 +69,83 @@ class ActionModule(InProcessAction):
         reason = reason_of(result)
         what = printable(reason).partition("; ")[0][:MAX_AT_ONCE]
         text = f" {self.task_vars['inventory_hostname']}: {what}{' ...' if what != reason else ''}"
-        show(f"FAILED{text}", f"{in_colour('FAILED', 'failed')}{text}")
+        word = "REFUSED" if self._is_preflight else "FAILED"
+        show(f"{word}{text}", f"{in_colour(word, 'failed')}{text}")
         return {name: value for name, value in result.items() if name not in ("failed", "unreachable")} | {
             "msg": reason
         }
 
     def work(self, on_write: WriteCallback = no_op) -> dict[str, Any]:
+        self._parts = self._chosen_parts()
         try:
             with self.environment():
                 given = self._variables()
                 values = role_variables.validated(given)
                 profile = role_variables.region_profile(given)
-            self._check_conflicts()
+            if self._parts is not None and not role_variables.has_table(values):
+                self._parts = [part for part in self._parts if part != "table"]
+            conflict = self._conflict()
+            if conflict and (self._parts == [] or not self._is_preflight):
+                raise Invalid(conflict)
         except Invalid as problem:
             return {"failed": True, "changed": False, "msg": str(problem)}
+        if self._parts == []:
+            return self._nothing_to_do(values)
         self._names = set(role_variables.names_of(values))
-        results = {kind: each.shown for kind, each in self._run_parts(values, on_write).items()}
+        executions = (
+            self._preflight(values, bool(conflict)) if self._is_preflight else self._run_parts(values, on_write)
+        )
+        results = {kind: each.shown for kind, each in executions.items()}
         source = {"region_source": f"profile {profile}"} if profile else {}
         result = {**combined_result(results), **source}
-        result["entry"] = entry_of(self._place(values), results, bool(self._task.check_mode))
+        if conflict:
+            reasons = filter(None, [conflict, result.get("msg") if result.get("failed") else None])
+            result |= {"failed": True, "msg": "; ".join(reasons)}
+        result["entry"] = self._entry(self._place(values), results, bool(conflict))
+        if self._is_preflight:
+            result["changed"] = False
+        if self._parts is not None:
+            result["parts"] = self._parts
         return dict(scrubbed(result, role_variables.secrets_of(values), self._names))
+
+    @property
+    def _is_preflight(self) -> bool:
+        """Whether only what would be refused is asked for. What is neither true nor false writes nothing, either."""
+        try:
+            return bool(check_type_bool(self._task.args.get(role_variables.PREFLIGHT, False)))
+        except TypeError:
+            return True
+
+    def _entry(
+        self, place: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]], has_conflict: bool = False
+    ) -> dict[str, Any]:
+        writes_nothing = bool(self._task.check_mode) or self._is_preflight
+        refused = {"conflict": {"failed": True}} if has_conflict else {}
+        return entry_of(
+            place, {**results, **refused}, writes_nothing, getattr(self, "_parts", None), self._is_preflight
+        )
+
+    def _chosen_parts(self) -> list[str] | None:
+        """The parts that the tags of the run choose, None for all of them."""
+        role = self._task._role
+        if role is None or role.get_name().rpartition(".")[2] != ROLE:
+            return None
+        names = ("ansible_run_tags", "ansible_skip_tags")
+        run, skipped = ({*(self.task_vars.get(name) or ())} for name in names)
+        chosen = parts_by_tags(run, skipped, {str(each) for each in self._task.tags})
+        return None if len(chosen) == len(PARTS) else chosen
+
+    def _nothing_to_do(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a run whose tags leave nothing: neither a success nor a failure of any part."""
+        why = (
+            "the lock mode is lockfile, so there is no lock table"
+            if not role_variables.has_table(values)
+            else "the tags of the run leave out bucket, table and files"
+        )
+        text = f"{self.task_vars['inventory_hostname']}: nothing to do: {why}"
+        show(text, text)
+        entry = self._entry(self._place(values), {})
+        return {"changed": False, "changes": [], "msg": f"nothing to do: {why}", "parts": [], "entry": entry}
 
     def _place(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Which backend is meant, and where: by validated values, or else as far as the variables can be read."""
@@ -106,13 +171,21 @@ class ActionModule(InProcessAction):
             return None
         return None if value is None or value == self.task_vars.get("omit") else str(value)
 
-    def _check_conflicts(self) -> None:
-        """Raises Invalid on what the playbook has found to be wrong between this host and another."""
+    def _conflict(self) -> str | None:
+        """What the playbook has found to be wrong between this host and another, if anything."""
         found = self.task_vars.get(CONFLICTS)
         if found is None and self.task_vars.get(FAILS_LATER):  # --start-at-task or --step left that task out
             found = conflicts(self.task_vars["hostvars"], self.task_vars["ansible_play_hosts_all"])
-        if message := (found or {}).get(self.task_vars.get("inventory_hostname")):
-            raise Invalid(str(message))
+        message = (found or {}).get(self.task_vars.get("inventory_hostname"))
+        return str(message) if message else None
+
+    def _preflight(self, values: dict[str, Any], has_conflict: bool) -> dict[str, Execution]:
+        """The plans of all parts, whether or not others would be refused; then a run would change nothing."""
+        with self._check_mode():
+            planned = self._execute_each({**values, **_asking(values)}, no_op, {}, goes_on=True)
+        if not has_conflict and not any(each.shown.get("failed") for each in planned.values()):
+            return self._of_parts(planned)
+        return {kind: Execution(each.whole, _without_changes(each.shown)) for kind, each in planned.items()}
 
     def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
         """All parts are planned before the first one is written to: a refusal of one leaves the others as they were.
@@ -123,9 +196,27 @@ class ActionModule(InProcessAction):
             planned = self._execute_each(values, no_op, {})
         failed = {kind: each for kind, each in planned.items() if each.shown.get("failed")}
         if failed or self._task.check_mode:
-            return failed or planned
-        unchanged = {kind: each for kind, each in planned.items() if kind != "config" and not each.shown["changed"]}
-        return self._execute_each(values, on_write, unchanged)
+            return failed or self._of_parts(planned)
+        known = {
+            kind: each
+            for kind, each in planned.items()
+            if kind != "config" and not (each.shown["changed"] and self._has_part(kind))
+        }
+        return self._of_parts(self._execute_each(values, on_write, known))
+
+    def _has_part(self, kind: str) -> bool:
+        return self._parts is None or _part(kind) in self._parts
+
+    def _is_needed(self, kind: str, values: Mapping[str, Any]) -> bool:
+        """Whether to look at it: the files tell of bucket and table, and may tell clients of another lock mode."""
+        if self._has_part(kind) or self._has_part("config"):
+            return True
+        excludes = values.get(f"{role_variables.PREFIX}lock_mode") in OTHER
+        return kind == "config" and excludes and self._has_part("bucket") and bool(self._task.check_mode)
+
+    def _of_parts(self, executions: dict[str, Execution]) -> dict[str, Execution]:
+        """The results of the parts that the tags choose: the others were only read."""
+        return {kind: each for kind, each in executions.items() if self._has_part(kind)}
 
     @contextmanager
     def _check_mode(self) -> Iterator[None]:
@@ -136,13 +227,22 @@ class ActionModule(InProcessAction):
             self._task.check_mode = is_checking
 
     def _execute_each(
-        self, values: dict[str, Any], on_write: WriteCallback, known: Mapping[str, Execution]
+        self,
+        values: dict[str, Any],
+        on_write: WriteCallback,
+        known: Mapping[str, Execution],
+        goes_on: bool = False,
     ) -> dict[str, Execution]:
-        """The results of bucket, table and files, up to the first that fails; those that are known are not repeated."""
+        """The results of bucket, table and files, up to the first that fails; those that are known are not repeated.
+
+        `goes_on`: past failures.
+        """
         done: dict[str, Execution] = {}
         for kind in ("bucket", "table", "config") if role_variables.has_table(values) else ("bucket", "config"):
+            if not self._is_needed(kind, values):
+                continue
             done[kind] = known[kind] if kind in known else self._execute_part(kind, values, on_write, done)
-            if done[kind].shown.get("failed"):
+            if done[kind].shown.get("failed") and not goes_on:
                 break
         return done
 
@@ -152,7 +252,8 @@ class ActionModule(InProcessAction):
         arguments = role_variables.arguments(kind, values)
         if kind == "config":
             try:
-                arguments |= role_variables.config_arguments({name: each.whole for name, each in done.items()}, values)
+                found = {name: self._as_it_will_be(name, each.whole) for name, each in done.items()}
+                arguments |= role_variables.config_arguments(found, values)
             except Invalid as problem:
                 refused = {"failed": True, "changed": False, "changes": [], "msg": str(problem)}
                 return Execution(refused, refused)
@@ -163,16 +264,65 @@ class ActionModule(InProcessAction):
         execution = self.execute(role_variables.ENTRIES[kind], module, arguments, on_write)
         if execution.shown.get("failed"):
             execution.shown["msg"] = role_variables.in_variables(kind, str(execution.shown.get("msg")))
+        if execution.shown.get("warnings"):
+            execution.shown["warnings"] = [
+                role_variables.in_variables(kind, str(each)) for each in execution.shown["warnings"]
+            ]
         return execution
+
+    def _as_it_will_be(self, kind: str, result: dict[str, Any]) -> dict[str, Any]:
+        """The result as the files may tell it. Raises Invalid if it is of something that is not there.
+
+        What the tags leave out stays as it is. Of what was refused, nothing is known.
+        """
+        if result.get("failed"):
+            return {kind: {}}
+        if self._has_part(kind):
+            return result
+        if any(change["facet"] == "existence" and change["before"] is None for change in result["changes"]):
+            raise Invalid(
+                f"The {kind} {result[kind]['name']} does not exist, and the tags of the run leave it out: run without "
+                f"--tags and --skip-tags, or with --tags {kind},files"
+            )
+        if any(_records_lock_mode(change) for change in result["changes"]):
+            raise Invalid(
+                f"The bucket {result[kind]['name']} does not say yet that clients lock as terraform_backend_lock_mode "
+                "says, which keeps others from another lock mode: run without --tags and --skip-tags, or with --tags "
+                "bucket,files"
+            )
+        before = {change["facet"]: change["before"] for change in result["changes"] if change["facet"] in result[kind]}
+        return {**result, kind: {**result[kind], **before}}
 
     def _variables(self) -> dict[str, Any]:
         """The task's own options over the role's variables over `module_defaults`."""
         defaults = ModuleDefaults(self._task, self._templar, self.task_vars.get("omit"))
         role_variables.check_options(canonical(self._task.args, role_variables.TASK_SPEC), defaults)
+        role_variables.check_preflight(self._task.args)
         variables = role_variables.read_variables(self.task_vars, self._templar)
         own = role_variables.of_task(defaults, role_variables.TASK, role_variables.TASK_SPEC)
         given = over(role_variables.with_defaults(variables, defaults), own, role_variables.PREFIX)
         return role_variables.with_role_defaults(given, self.task_vars["inventory_hostname"])
+
+
+def _part(kind: str) -> str:
+    return "files" if kind == "config" else kind
+
+
+def _records_lock_mode(change: Mapping[str, Any]) -> bool:
+    if change["facet"] != "tags":
+        return False
+    before, after = (change[each] or {} for each in ("before", "after"))
+    return bool(before.get(LOCK_MODE) != after.get(LOCK_MODE))
+
+
+def _asking(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The variable by which IAM is asked, unless it is set."""
+    name = f"{role_variables.PREFIX}check_permissions"
+    return {} if values.get(name) is not None else {name: True}
+
+
+def _without_changes(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "diff"} | {"changed": False, "changes": []}
 
 
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -181,7 +331,7 @@ def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     Of a failure no more than what was done and why it ended. Settings that nobody changed are left out: of a fleet,
     Ansible would carry all of them along.
     """
-    failed = next((each for each in results.values() if each.get("failed")), None)
+    failures = [each for each in results.values() if each.get("failed")]
     optional = {
         "resource_actions": sorted(
             {action for each in results.values() for action in each.get("resource_actions", ())}
@@ -195,11 +345,12 @@ def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "changes": [{**each, "resource": "files"} if each["resource"] == "config" else each for each in changes],
         **{name: value for name, value in optional.items() if value},
     }
-    if failed:
-        more = {"exception": failed["exception"]} if "exception" in failed else {}
-        return {**result, **more, "failed": True, "msg": failed.get("msg")}
+    if failures:
+        more = next(({"exception": each["exception"]} for each in failures if "exception" in each), {})
+        reasons = dict.fromkeys(str(each.get("msg")) for each in failures)
+        return {**result, **more, "failed": True, "msg": "; ".join(reasons)}
     credentials = next(filter(None, (each.get("credentials") for each in results.values())), None)
-    return {**result, **(results["config"].get("backend") or {}), "credentials": credentials}
+    return {**result, **(results.get("config", {}).get("backend") or {}), "credentials": credentials}
 
 
 def _listed(diff: Any) -> list[Any]:

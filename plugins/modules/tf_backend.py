@@ -32,6 +32,21 @@ options:
       - The 12 digits of the account that must own the bucket and the table. Quote them in YAML.
       - If omitted, the variable C(terraform_backend_account_id) of the role.
     type: str
+  check_permissions:
+    description:
+      - In check mode, and with O(preflight), ask IAM whether it would permit the planned requests on bucket and table.
+      - If omitted, the variable C(terraform_backend_check_permissions) of the role. Without it, V(true) with
+        O(preflight) and V(false) otherwise.
+    type: bool
+    version_added: 0.2.0
+  preflight:
+    description:
+      - Only find what would be refused, of bucket, table and files alike. Nothing is written, in check mode or not.
+      - The task fails with all the reasons. It never returns C(changed) as true, as nothing was changed; RV(changes)
+        has what a run would change.
+    type: bool
+    default: false
+    version_added: 0.2.0
   wait_timeout:
     description:
       - How many seconds AWS may take for each of bucket and table.
@@ -84,8 +99,9 @@ converged:
   type: bool
   sample: true
 msg:
-  description: Why the task failed.
-  returned: failure
+  description:
+    - Why the task failed. With O(preflight), all the reasons. With an empty RV(parts), why nothing was to do.
+  returned: failure, or if nothing was to do
   type: str
   sample: "put_bucket_versioning on acme-state: AccessDenied; needs s3:PutBucketVersioning"
 changes:
@@ -154,6 +170,15 @@ files:
   type: list
   elements: str
   sample: [backends/us-east-1/backend.tf]
+parts:
+  description:
+    - The parts that the tags of the run chose, of V(bucket), V(table) and V(files). They choose parts of the
+      role's task only.
+    - Empty if nothing was to do. RV(msg) then says why.
+  returned: when the tags do not choose all of them
+  type: list
+  elements: str
+  sample: [files]
 backends:
   description:
     - A few facts of each backend that this host has converged in this run, by name, the last one last. So a role that
@@ -174,7 +199,9 @@ backends:
       type: str
       sample: "111122223333"
     credentials: {description: As RV(credentials)., type: str, sample: profile prod}
-    check_mode: {description: Whether nothing was changed., type: bool, sample: false}
+    check_mode: {description: "Whether nothing was written, as by O(preflight).", type: bool, sample: false}
+    parts: {description: "As RV(parts). Left out if it is all of them.", type: list, elements: str, sample: [files]}
+    preflight: {description: "V(true) for O(preflight), and left out otherwise.", type: bool, sample: true}
     changed: {description: Whether anything changed., type: bool, sample: true}
     changes: {description: "What changed, in words. None if nothing did.", type: str, sample: "bucket: versioning"}
     cost: {description: "US dollars of a month at rest, without states and runs.", type: str, sample: "0.00"}

@@ -18,6 +18,7 @@ description:
   - Fails for each backend whose convergence failed, with the reason, so that the exit code of the playbook says so. A
     backend that the role was not applied to in this run is V(not run), which is a failure, too. A role that C(when)
     skipped is V(skipped), which is none.
+  - Of a preflight, a failure is V(refused). The custom stat counts it as failed.
   - Sets the custom stat C(terraform_backend_summary), with C(backends), C(changed), C(failed) and C(not_run) as counts,
     C(changed_backends), C(failed_backends) and C(not_run_backends) as lists of names, and C(check_mode). In check mode,
     C(changed) counts what would change.
@@ -120,7 +121,8 @@ backends:
       type: str
       sample: "bucket: versioning; files"
     status:
-      description: V(ok), V(changed), V(would change), V(failed), V(not run) or V(skipped).
+      description: V(ok), V(changed), V(would change), V(failed), V(refused), V(not run), V(skipped) or
+        V(nothing to do). Of a run whose tags choose parts, the parts follow in parentheses.
       type: str
       sample: ok
     reason:

@@ -34,6 +34,8 @@ POLICIES = [each for page in MARKDOWN for each in examples(page) if each.languag
 
 #: AWS asks nobody for the first; the second is for the credentials one starts from.
 NEEDS_NOTHING_HERE = {"sts:GetCallerIdentity", "sts:AssumeRole"}
+#: What preflight alone asks, if it may.
+OF_PREFLIGHT = {"iam:SimulatePrincipalPolicy", "iam:GetRole", "dynamodb:GetResourcePolicy"}
 #: What only a deletion reads.
 BEFORE_DELETION = {"s3:ListAccessPoints"}
 #: Asked for besides the operation's own action. Source: the API reference of CreateBucket, on tags.
@@ -106,7 +108,7 @@ AROUND = sorted(
     for folder in ("_aws", "_engine", "_modules")
     for module in (MODULE_UTILS / folder).glob("*.py")
 )
-LOOKS_AROUND = {action for module in AROUND for _unused, action in calls_in(module)} - NEEDS_NOTHING_HERE
+LOOKS_AROUND = {action for module in AROUND for _unused, action in calls_in(module)} - NEEDS_NOTHING_HERE - OF_PREFLIGHT
 # An empty bucket that never had versions may be our own unfinished work.
 REFUSAL_INPUTS = {
     action
@@ -118,6 +120,11 @@ BUCKET_CONTENTS, TABLE_CONTENTS = (FACETS[f"{kind}: contents"].iam_actions for k
 READS = LOOKS_AROUND | REFUSAL_INPUTS | {*BUCKET_CONTENTS.read} | declared("read")
 WRITES = declared("write")
 DELETES = declared("delete") | {*BUCKET_CONTENTS.delete, *TABLE_CONTENTS.read}
+
+
+def test_what_preflight_asks_is_optional_and_all_of_it_is_named() -> None:
+    assert {action for _unused, action in calls_in("_engine/permissions")} == OF_PREFLIGHT
+    assert actions(policy("Preflight")) == OF_PREFLIGHT
 
 
 @pytest.mark.aws("6.10")
@@ -233,7 +240,7 @@ def test_the_table_tells_what_each_facet_needs(name):
 @cache
 def known_actions() -> frozenset[str]:
     session = botocore.session.Session()
-    services = {"s3": ("s3", "s3control"), "dynamodb": ("dynamodb",), "kms": ("kms",)}
+    services = {"s3": ("s3", "s3control"), "dynamodb": ("dynamodb",), "kms": ("kms",), "iam": ("iam",)}
     services["application-autoscaling"] = ("application-autoscaling",)
     named = {
         f"{prefix}:{operation}"

@@ -77,6 +77,12 @@ WAYS: dict[str, Callable[[Mapping[str, str]], Any]] = {
             }
         ]
     ),
+    "a gate before it": lambda _names: play(
+        tasks=[
+            {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": "preflight"}},
+            {"ansible.builtin.import_role": {"name": ROLE}},
+        ]
+    ),
     "module_defaults": lambda names: play(
         module_defaults={"group/cornerstone.tfstate.tfstate": {"account_id": "000000000000"}},
         tasks=[{"ansible.builtin.import_role": {"name": ROLE}}],

@@ -18,7 +18,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("s3", "dynamodb", "kms", "sts", "iam", "application-autoscaling")
-_READS = ("Get", "Head", "List", "Describe", "Query", "Scan", "BatchGet", "AssumeRole", "Select")
+_READS = ("Get", "Head", "List", "Describe", "Query", "Scan", "Simulate", "BatchGet", "AssumeRole", "Select")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.validation import check_type_bool
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log import is_censored, names_in, refusal
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import CHANGE_LOCK_MODE
@@ -29,6 +31,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
     speaks_to_aws,
     with_profile_region,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
@@ -48,6 +51,8 @@ ENTRIES = {
 LEFT_OUT = {"state", "confirm_name", "lock_mode", "table"}
 #: How to reach AWS, and what is said of the whole backend.
 SHARED = (*CONNECTION_SPEC, "account_id", "wait_timeout")
+#: Options of bucket and table alone that are set once, too.
+OF_BOTH = ("check_permissions",)
 #: The options of tf_backend_config that are no result of the bucket or the table, and what follows the prefix.
 CONFIG = {
     "directory": "config_directory",
@@ -70,7 +75,7 @@ def variables(kind: str) -> dict[str, str]:
     if kind == "config":
         return {option: PREFIX + name for option, name in CONFIG.items()}
     own = {name: f"{PREFIX}{kind}_{name}" for name in ENTRIES[kind].spec if name not in LEFT_OUT}
-    return {**own, **{name: PREFIX + name for name in SHARED}}
+    return {**own, **{name: PREFIX + name for name in (*SHARED, *OF_BOTH)}}
 
 
 def _of_the_role() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -131,13 +136,18 @@ def with_role_defaults(given: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 #: The role's task, whose options are those of the whole backend.
 TASK = "tf_backend"
-TASK_SPEC = {name: ENTRIES["bucket"].spec[name] for name in SHARED}
+#: The option that only says what would be refused.
+PREFLIGHT = "preflight"
+TASK_SPEC: dict[str, dict[str, Any]] = {
+    **{name: ENTRIES["bucket"].spec[name] for name in (*SHARED, *OF_BOTH)},
+    PREFLIGHT: {"type": "bool", "default": False},
+}
 
 
 def of_task(defaults: ModuleDefaults, module: str, spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The options that a task gives itself about the whole backend, as variables of the role."""
     explicit = defaults.explicit(module, spec)
-    return {PREFIX + name: explicit[name] for name in SHARED if explicit.get(name) is not None}
+    return {PREFIX + name: explicit[name] for name in (*SHARED, *OF_BOTH) if explicit.get(name) is not None}
 
 
 def with_defaults(
@@ -170,6 +180,19 @@ def check_options(options: Iterable[str], defaults: ModuleDefaults) -> None:
     ]
     if unknown:
         raise Invalid(f"Unsupported parameters for (cornerstone.tfstate.{TASK}) module: {', '.join(sorted(unknown))}")
+
+
+def check_preflight(arguments: Mapping[str, Any]) -> None:
+    """Raises Invalid where it is not certain whether anything may be written."""
+    if PREFLIGHT not in arguments:
+        return
+    value = arguments[PREFLIGHT]
+    if is_blank(value):
+        raise Invalid(f"{PREFLIGHT} is blank, and the run would write: give it a value, or leave it out (omit)")
+    try:
+        check_type_bool(value)
+    except TypeError as error:
+        raise Invalid(f"{PREFLIGHT} must be true or false: {error}") from error
 
 
 def _layers(kind: str, defaults: ModuleDefaults, module: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,17 +316,38 @@ def _may_change_lock_mode(values: Mapping[str, Any]) -> bool:
     return any(CHANGE_LOCK_MODE in (values.get(PREFIX + name) or ()) for name in ("bucket_allow", "config_allow"))
 
 
-#: A list of words that a message says to set, such as allow: [weaken_policy].
-LIST_OPTION = re.compile(r"(?<![\w.])(\w+)(?=: \[)")
+#: A list of words that a message says to set, such as allow: [weaken_policy], and an option with its value.
+_GIVEN = re.compile(r"(?<![\w.])(\w+)(?=: (?:\[|true\b|false\b))")
 #: The same of the word that is about bucket and files together.
 _ABOUT_LOCK_MODE = re.compile(rf"(?<![\w.])allow(?=: \[{CHANGE_LOCK_MODE}\])")
+#: What a message says to do about options.
+_ADVISED = re.compile(r"\b(?:[Ss]et|[Cc]orrect|check) \w+(?:(?:, | or | and )\w+)*(?![\w./=-])")
+#: What it is about, as in "region is not set".
+_ABOUT = re.compile(r"^\w+(?= is )")
+#: A name of several words, and lists, whose words are no options.
+_NAMED = re.compile(r"\[[^\]]*\]|(?<![\w./-])[a-z]+(?:_[a-z]+)+(?![\w/=-]|\.\w)")
+#: What comes before words of AWS.
+_OF_AWS = " (AWS: "
+#: Settings that bear the name of an option.
+_FACETS = {facet.name for resource in (BUCKET, TABLE) for facet in resource.facets}
 
 
 def in_variables(kind: str, message: str) -> str:
-    """A message of the module that stands for `kind`; lists that it says to set are named by the role's variables."""
-    named = variables(kind)
-    message = _ABOUT_LOCK_MODE.sub(variables("config")["allow"], message)
-    return LIST_OPTION.sub(lambda option: named.get(option[1], option[1]), message)
+    """A message of the module that stands for `kind`, which names options by the variables of the role."""
+    named = {"lock_mode": f"{PREFIX}lock_mode", **variables(kind)}
+
+    def each_word(found: re.Match[str]) -> str:
+        return re.sub(r"\w+", lambda word: named.get(word[0], word[0]), found[0])
+
+    def several_words(found: re.Match[str]) -> str:
+        return found[0] if found[0] in _FACETS else named.get(found[0], found[0])
+
+    ours, mark, of_aws = message.partition(_OF_AWS)
+    ours = _ABOUT_LOCK_MODE.sub(variables("config")["allow"], ours)
+    ours = _GIVEN.sub(lambda option: named.get(option[1], option[1]), ours)
+    for pattern in (_ABOUT, _ADVISED):
+        ours = pattern.sub(each_word, ours)
+    return _NAMED.sub(several_words, ours) + mark + of_aws
 
 
 def names_of(values: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ An entry is small, since each result of a loop carries those of the backends bef
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import Cost, monthly_cost
@@ -17,14 +17,30 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage im
 RESULT = "terraform_backend"
 
 
-def entry_of(place: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]], check_mode: bool) -> dict[str, Any]:
-    """The entry of a backend, from where it is and what its modules returned. Without results, it was refused."""
+#: The parts of a backend, which are also the tags of the role's task.
+PARTS = ("bucket", "table", "files")
+
+
+def entry_of(
+    place: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    check_mode: bool,
+    parts: Sequence[str] | None = None,
+    preflight: bool = False,
+) -> dict[str, Any]:
+    """The entry of a backend, from where it is and what its modules returned. Without results, it was refused.
+
+    `parts`: those that were worked on, if not all.
+    """
     bucket, table, config = (results.get(kind) or {} for kind in ("bucket", "table", "config"))
-    is_finished = bool(config.get("backend")) and not any(each.get("failed") for each in results.values())
+    has_ended = bool(results) if parts else bool(config.get("backend"))
+    is_finished = parts == [] or (has_ended and not any(each.get("failed") for each in results.values()))
+    if is_finished and "files" not in (parts or PARTS) and parts is not None:
+        place = {name: value for name, value in place.items() if name != "directory"}
     accounts = [(each.get(kind) or {}).get("account_id") for kind, each in results.items() if kind != "config"]
     credentials = [each.get("credentials") for each in results.values()]
     lock_mode = place.get("lock_mode")
-    cost = _cost(bucket, table, lock_mode) if is_finished else None
+    cost = _cost(bucket, table, lock_mode) if is_finished and parts is None else None
     entry = {
         **{name: value for name, value in place.items() if name != "name"},
         "table": None if lock_mode == "lockfile" else place.get("table"),
@@ -35,6 +51,8 @@ def entry_of(place: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]],
         "changes": _changes(bucket, table, config) or None,
         "cost": None if cost is None else str(cost),
         "failed": not is_finished,
+        **({} if parts is None else {"parts": list(parts)}),
+        **({"preflight": True} if preflight else {}),
     }
     if is_finished:
         return entry

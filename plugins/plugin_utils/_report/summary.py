@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,12 @@ MAX_NAMES = 3
 HEADINGS = ("BACKEND", "STATE BUCKET", "LOCK TABLE", "LOCK MODE", "CHANGED", "STATUS")
 NOTHING = "-"
 OK, CHANGED, WOULD_CHANGE, FAILED, NOT_RUN, SKIPPED = "ok", "changed", "would change", "failed", "not run", "skipped"
+#: Of a preflight, and of a run whose tags choose a table that the lock mode does without.
+REFUSED, NOTHING_TO_DO = "refused", "nothing to do"
 #: How a status is written in the table, where it is not the word itself.
-WRITTEN = {CHANGED: OK, FAILED: "FAILED"}
+WRITTEN = {CHANGED: OK, FAILED: "FAILED", REFUSED: "REFUSED"}
 #: The kind of a status, as callback plugins colour it.
-KINDS = {CHANGED: "changed", WOULD_CHANGE: "changed", FAILED: "failed", NOT_RUN: "failed"}
+KINDS = {CHANGED: "changed", WOULD_CHANGE: "changed", FAILED: "failed", REFUSED: "failed", NOT_RUN: "failed"}
 
 LOST = "not run: the host failed or was unreachable earlier in this run"
 LEFT_OUT = "not run: its task was left out (--step, --start-at-task, tags or when)"
@@ -45,10 +48,19 @@ class Line:
     #: The account, as far as it is known, and by which credentials the work was done.
     account: str | None = None
     credentials: str | None = None
+    #: What was looked at, if not all of the backend.
+    parts: tuple[str, ...] = ()
+    #: Whether it was only asked what would be refused.
+    preflight: bool = False
 
     @property
     def failed(self) -> bool:
-        return self.status in (FAILED, NOT_RUN)
+        return self.status in (FAILED, REFUSED, NOT_RUN)
+
+    @property
+    def written(self) -> str:
+        """The status with the parts that it is about."""
+        return _with_parts(WRITTEN.get(self.status, self.status), self)
 
     @property
     def kind(self) -> str:
@@ -62,7 +74,7 @@ class Line:
             "table": None if self.table == NOTHING else self.table,
             "lock_mode": self.lock_mode,
             "changed": None if self.changed == NOTHING else self.changed,
-            "status": self.status,
+            "status": _with_parts(self.status, self),
             "reason": self.reason or None,
             "cost": self.cost,
             "account_id": self.account,
@@ -110,7 +122,10 @@ def _line(name: str, backend: Mapping[str, Any]) -> Line:
     changed = backend.get("changed")
     is_checked = backend.get("check_mode")
     failed = backend.get("failed")
-    status = FAILED if failed else OK if not changed else WOULD_CHANGE if is_checked else CHANGED
+    parts = backend.get("parts")
+    failure = REFUSED if backend.get("preflight") else FAILED
+    done = OK if not changed else WOULD_CHANGE if is_checked else CHANGED
+    status = failure if failed else NOTHING_TO_DO if parts == [] else done
     return Line(
         backend=name,
         bucket=backend.get("bucket") or NOTHING,
@@ -118,11 +133,17 @@ def _line(name: str, backend: Mapping[str, Any]) -> Line:
         lock_mode=backend.get("lock_mode") or NOTHING,
         changed=(backend.get("changes") or CHANGED) if changed else NOTHING,
         status=status,
+        parts=() if failed or not parts else tuple(parts),
+        preflight=bool(backend.get("preflight")),
         reason=_one_line(str(backend.get("msg") or FAILED)) if failed else "",
         cost=backend.get("cost"),
         account=backend.get("account_id"),
         credentials=backend.get("credentials"),
     )
+
+
+def _with_parts(status: str, line: Line) -> str:
+    return f"{status} ({', '.join(line.parts)})" if line.parts else status
 
 
 def _one_line(text: str) -> str:
@@ -140,9 +161,10 @@ def failure_of(lines: Sequence[Line]) -> str:
 def stats_of(lines: Sequence[Line], check_mode: bool) -> dict[str, Any]:
     """Counts and names, as custom stats of the run."""
     names = {kind: [each.backend for each in lines if _is(each, kind)] for kind in (CHANGED, FAILED, NOT_RUN)}
+    names[FAILED] += [each.backend for each in lines if _is(each, REFUSED)]
     return {
         "backends": len(lines),
-        "check_mode": check_mode,
+        "check_mode": _writes_nothing(lines, check_mode),
         "changed": len(names[CHANGED]),
         "failed": len(names[FAILED]),
         "not_run": len(names[NOT_RUN]),
@@ -203,32 +225,40 @@ def _listed(names: Sequence[str]) -> str:
 def _rows(lines: Sequence[Line], paint: Paint) -> list[str]:
     """The table, with the last word of each row in the colour of its status."""
     headings, *rows = table_lines(HEADINGS, [_cells(each) for each in lines]) or [""]
-    ends = [(row, _written(line), line.kind) for row, line in zip(rows, lines, strict=True)]
+    ends = [(row, line.written, line.kind) for row, line in zip(rows, lines, strict=True)]
     painted = [row.removesuffix(status) + paint(status, kind) for row, status, kind in ends]
     return [headings, *painted] if lines else []
 
 
-def _written(line: Line) -> str:
-    return WRITTEN.get(line.status, line.status)
-
-
 def _cells(line: Line) -> tuple[str, ...]:
-    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, _written(line)
+    return line.backend, line.bucket, line.table, line.lock_mode, line.changed, line.written
+
+
+def _writes_nothing(lines: Sequence[Line], check_mode: bool) -> bool:
+    return check_mode or any(each.preflight for each in lines)
 
 
 def _counts(lines: Sequence[Line], check_mode: bool) -> str:
-    count = {status: sum(each.status == status for each in lines) for status in (FAILED, NOT_RUN, SKIPPED)}
-    others = "".join(f"{count[status]} {status}, " for status in (NOT_RUN, SKIPPED) if count[status])
+    kinds = (FAILED, REFUSED, NOT_RUN, SKIPPED, NOTHING_TO_DO)
+    count = {status: sum(each.status == status for each in lines) for status in kinds}
+    others = "".join(f"{count[status]} {status}, " for status in kinds[1:] if count[status])
     would = sum(each.status == WOULD_CHANGE for each in lines)
     changed = sum(each.changed != NOTHING for each in lines) - would
     counts = {CHANGED: changed, WOULD_CHANGE: would}
-    usual = WOULD_CHANGE if check_mode else CHANGED  # a task may have a check mode of its own
+    usual = WOULD_CHANGE if _writes_nothing(lines, check_mode) else CHANGED  # a task may have a check mode of its own
     told = ", ".join(f"{number} {word}" for word, number in counts.items() if number or word == usual)
-    ok = len(lines) - sum(count.values())
-    return f"{backends(len(lines))}: {ok} ok, {count[FAILED]} failed, {others}{told}"
+    return f"{backends(len(lines))}: {_ok(lines)}, {count[FAILED]} failed, {others}{told}"
+
+
+def _ok(lines: Sequence[Line]) -> str:
+    """How many are as asked; those of which only parts were looked at by themselves."""
+    good = [each for each in lines if each.status in (OK, CHANGED, WOULD_CHANGE)]
+    by_parts = Counter(each.parts for each in good)
+    whole = [] if by_parts and () not in by_parts else [f"{by_parts[()]} ok"]
+    return ", ".join([*whole, *(f"{number} ok ({', '.join(parts)})" for parts, number in by_parts.items() if parts)])
 
 
 def _reasons(lines: Sequence[Line], paint: Paint) -> list[str]:
     return [
-        f"{paint(_written(each), each.kind)} {printable(each.backend)}: {each.reason}" for each in lines if each.failed
+        f"{paint(each.written, each.kind)} {printable(each.backend)}: {each.reason}" for each in lines if each.failed
     ]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "terraform_backend"
 #: The last two are those of the whole backend.
 NOT_OF_THE_ROLE = {"state", "confirm_name", "lock_mode", "table"}
-WHOLE_BACKEND = {*CONNECTION_SPEC, "account_id", "wait_timeout"}
+WHOLE_BACKEND = {*CONNECTION_SPEC, "account_id", "check_permissions", "wait_timeout"}
 
 
 @cache

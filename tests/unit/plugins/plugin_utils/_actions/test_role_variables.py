@@ -14,6 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
     arguments,
     backend_options,
     config_arguments,
+    in_variables,
     typed,
     validated,
 )
@@ -168,3 +169,43 @@ def test_lock_files_are_encrypted_as_the_states_of_the_backend_are(given: dict[s
     names = {"bucket_name": "state-eu", "region": "eu-west-1", "lock_mode": "lockfile", **given}
     found = backend_options(typed({f"terraform_backend_{name}": value for name, value in names.items()}))
     assert {name: found[name] for name in ("encryption", "kms_key_id") if name in found} == told
+
+
+NAMED = {
+    "a key of the bucket": ("bucket", "kms_key_id is alias/x", "terraform_backend_bucket_kms_key_id is alias/x"),
+    "a key of the table": ("table", "check kms_key_id, then", "check terraform_backend_table_kms_key_id, then"),
+    "a word of the files": (
+        "config",
+        "if it may be lost: allow: [overwrite_files]",
+        "if it may be lost: terraform_backend_config_allow: [overwrite_files]",
+    ),
+    "several": (
+        "table",
+        "set profile, access_key and secret_key, or the AWS_* variables",
+        "set terraform_backend_profile, terraform_backend_access_key and terraform_backend_secret_key, or the AWS_* "
+        "variables",
+    ),
+    "a value": (
+        "bucket",
+        "or if IAM knows better: check_permissions: false",
+        "or if IAM knows better: terraform_backend_check_permissions: false",
+    ),
+    "a setting, and its word": (
+        "bucket",
+        "public_access of x cannot be read; or unmanaged: [public_access]",
+        "public_access of x cannot be read; or terraform_backend_bucket_unmanaged: [public_access]",
+    ),
+    "words of AWS": (
+        "bucket",
+        "x: denied (AWS: set region or kms_key_id)",
+        "x: denied (AWS: set region or kms_key_id)",
+    ),
+    "names": ("table", "put on a/kms_key_id-x: key_id", "put on a/kms_key_id-x: key_id"),
+    "once": ("bucket", "set terraform_backend_region", "set terraform_backend_region"),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_messages_name_the_variables_of_the_role(case: str) -> None:
+    kind, message, expected = NAMED[case]
+    assert in_variables(kind, message) == expected

@@ -330,3 +330,43 @@ def test_usual_names_fit_into_120_columns() -> None:
     usual = Line("ap-southeast-2", "usest1-terraform-state-ezra", "terraform-locks-ap-southeast", "both", "all created")
     text = summary_text([replace(usual, cost="1.00+?"), replace(usual, lock_mode="lockfile", status="would change")])
     assert max(map(len, text.splitlines())) <= 120
+
+
+def result_with(**more: Any) -> dict[str, Any]:
+    return {"changed": False, "backends": {"eu": {"changed": False, "failed": False, **more}}}
+
+
+PARTLY = {
+    "files": ({"parts": ["files"]}, "ok (files)", "1 ok (files), 0 failed, 0 changed"),
+    "two parts": ({"parts": ["bucket", "files"]}, "ok (bucket, files)", "1 ok (bucket, files), 0 failed, 0 changed"),
+    "nothing": ({"parts": []}, "nothing to do", "0 ok, 0 failed, 1 nothing to do, 0 changed"),
+    "refused": (
+        {"preflight": True, "failed": True, "msg": "x"},
+        "REFUSED",
+        "0 ok, 0 failed, 1 refused, 0 would change",
+    ),
+    "would be refused of a part": (
+        {"preflight": True, "failed": True, "msg": "x", "parts": ["files"]},
+        "REFUSED",
+        "0 ok, 0 failed, 1 refused, 0 would change",
+    ),
+    "not refused": (
+        {"preflight": True, "changed": True, "check_mode": True},
+        "would change",
+        "1 ok, 0 failed, 1 would change",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTLY)
+def test_nothing_is_ok_that_was_not_looked_at(case: str) -> None:
+    backend, status, counts = PARTLY[case]
+    lines = lines_of(Host("eu", result_with(**backend)))
+    text = summary_text(lines)
+    assert text.splitlines()[2].endswith(f"  {status}") and f"1 backend: {counts}" in text
+    assert stats_of(lines, False)["failed"] == (status == "REFUSED")
+
+
+def test_whole_backends_and_parts_are_counted_apart() -> None:
+    lines = [CALM, replace(CALM, parts=("files",)), replace(CALM, parts=("files",))]
+    assert "3 backends: 1 ok, 2 ok (files), 0 failed, 0 changed" in summary_text(lines)
