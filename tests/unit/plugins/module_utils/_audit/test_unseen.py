@@ -196,7 +196,7 @@ def test_only_numbers_expire(fake: FakeBackend, items: list[Mapping[str, Any]], 
     assert scan.call.params["ExpressionAttributeNames"] == {"#more": "expires"}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("table", "most"), [("tf-locks", 22), (None, 17)], ids=["both", "lockfile"])
+@pytest.mark.parametrize(("table", "most"), [("tf-locks", 19), (None, 14)], ids=["both", "lockfile"])
 def test_a_healthy_backend_costs_no_more_requests_than_before(fake: FakeBackend, table: str | None, most: int) -> None:
     backend = Backend(fake, table)
     backend.audit()
