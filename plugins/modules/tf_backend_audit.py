@@ -145,9 +145,19 @@ options:
       - If omitted, it is the account of the credentials.
     type: str
     version_added: 0.2.0
+  audit_timeout:
+    description:
+      - How many seconds reading the whole backend may take. What has not been read by then is unknown, and is a
+        finding; what was read is kept.
+      - While AWS is busy or does not answer, one read is repeated for 30 seconds at most, and the service is then asked
+        once for each further read. A read that has begun may end up to 30 seconds later.
+    type: int
+    default: 600
+    version_added: 0.2.0
   wait_timeout:
     description:
-      - How many seconds reading may take, including retries.
+      - How many seconds each stage of reading may take, including retries. O(audit_timeout) bounds all of them
+        together.
   code:
     description:
       - Directories of Terraform, OpenTofu and Terragrunt code. Every backend in them that names this bucket is compared
@@ -291,6 +301,11 @@ backend:
       type: list
       elements: str
       sample: [network/terraform.tfstate]
+    unseen:
+      description: What could not be seen, as in the C(unknown) of M(cornerstone.tfstate.tf_backend_info).
+      type: list
+      elements: str
+      sample: [bucket.policy]
     others:
       description:
         - The objects that are not states, at most 5000, as M(cornerstone.tfstate.tf_backend_info) returns them.
@@ -431,6 +446,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **KEYS_OPTIONS,
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
+    "audit_timeout": {"type": "int", "default": 600},
     "runs_per_month": {"type": "int"},
     "prices_file": {"type": "path"},
     **BACKUP_OPTIONS,
@@ -512,6 +528,8 @@ def _expectations(params: Params) -> Expectations:
         unknown = sorted({*options[resource.kind]} - {*options_of(resource)})
         if unknown:
             raise Invalid(f"{option}: tf_{'state_bucket' if resource is BUCKET else 'lock_table'} has no {unknown[0]}")
+    if params["audit_timeout"] < 1:
+        raise Invalid(f"audit_timeout is {params['audit_timeout']}; it must be 1 or greater")
     if (params.get("runs_per_month") or 0) < 0:
         raise Invalid(f"runs_per_month is {params['runs_per_month']}; nobody runs less than never")
     name = params.get("name") or params.get("region") or facts.get("region") or bucket
@@ -550,6 +568,7 @@ def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     told_by_versions = [] if params.get("table") else ["versions"]
     defaults["gather"] = ["settings", "states", "locks", "digests", "usage", *told_by_versions]
     given = {name: params[name] for name in FACTS_SPEC if params.get(name) is not None}
+    defaults["audit_timeout"] = params["audit_timeout"]
     return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 
 

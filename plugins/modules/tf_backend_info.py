@@ -166,6 +166,12 @@ backend:
           description: With V(settings) the attribute that says when items vanish. Null if none does.
           type: str
           sample: null
+        time_to_live_items:
+          description:
+            - With RV(backend.table.time_to_live), how many items of the table have a number in that attribute. DynamoDB
+              deletes no others. Absent if the items were not read.
+          type: int
+          sample: 0
     states:
       description:
         - Every object in scope but lock files and RV(backend.others).
@@ -302,10 +308,14 @@ backend:
         why: {description: Why., type: str, sample: "get_bucket_policy on x: AccessDenied; needs s3:GetBucketPolicy"}
         cause:
           description:
-            - The cause in a word. V(denied) for a missing permission, V(unsupported) for a store that does not have it,
-              V(archived) for an object that has to be restored first, V(customer_key) for one that its writer has
-              encrypted with a key of its own, V(kms_key) for a KMS key that cannot be used, V(busy) for throttling and
-              errors of AWS, V(other) for all others.
+            - The cause in a word. V(denied) for a missing permission, V(denied_policy) for a policy of the bucket or
+              table, V(denied_endpoint) for that of a VPC endpoint, V(denied_organization) for one that no permission
+              outweighs, V(denied_kms) for a KMS key that may not be used.
+            - V(unsupported) for a store that does not have it, V(archived) for an object that has to be restored first,
+              V(customer_key) for one that its writer has encrypted with a key of its own, V(kms_key) for a KMS key that
+              cannot be used, V(busy) for throttling and errors of AWS.
+            - V(no_answer) if no answer came back, V(not_aws) if something else than AWS answered, V(out_of_time) if the
+              O(cornerstone.tfstate.tf_backend_audit#module:audit_timeout) was over, V(other) for all others.
           type: str
           sample: denied
 """

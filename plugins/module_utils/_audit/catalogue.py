@@ -271,6 +271,10 @@ KINDS: dict[str, FindingKind] = {
     "audit.failed": FindingKind(
         "critical", "The backend could not be audited", "What nobody looked at may be anything."
     ),
-    "audit.unknown": FindingKind("medium", "Something could not be read", "Unknown is not the same as fine."),
+    "audit.unknown": FindingKind(
+        "critical",
+        "Something could not be read",
+        "Unknown is not the same as fine: it is as bad as the worst that it may hide.",
+    ),
     "waiver.expired": FindingKind("medium", "A waiver has expired", "Somebody wanted to look again by that day."),
 }

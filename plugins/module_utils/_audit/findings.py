@@ -45,11 +45,18 @@ class Finding:
         }
 
 
-def finding_of(kind: str, resource: str, detail: str, fix: str) -> Finding:
-    """`resource` stays exact, as waivers match it; the detail is made printable."""
+def finding_of(kind: str, resource: str, detail: str, fix: str, severity: str | None = None) -> Finding:
+    """`resource` stays exact, as waivers match it; the detail is made printable.
+
+    `severity`: if it is not that of the kind.
+    """
     what = KINDS[kind]
     runbook = runbook_url(what.runbook) if what.runbook else None
-    return Finding(kind, what.severity, what.title, printable(detail), resource, what.why, fix, what.controls, runbook)
+    return Finding(
+        *(kind, severity or what.severity, what.title, printable(detail), resource, what.why, fix),
+        controls=what.controls,
+        runbook=runbook,
+    )
 
 
 @dataclass(frozen=True)

@@ -195,11 +195,21 @@ def _forgetting(table: Values, facts: Facts, wanted: Expectations) -> Iterator[F
             fix = wanted.aws(
                 facts, "dynamodb", "describe-time-to-live", *here, note="then switch it off in the console"
             )
-        yield finding_of("table.time_to_live", name, f"Items go when the time in {attribute} is over.", fix)
+        yield finding_of("table.time_to_live", name, *_expiry(table, attribute, fix))
     for region in table.get("replicas") or ():
         update = [{"Delete": {"RegionName": region}}]
         fix = wanted.aws(facts, "dynamodb", "update-table", *here, "--replica-updates", update)
         yield finding_of("table.replicas", name, f"It has a replica in {region}.", fix)
+
+
+def _expiry(table: Values, attribute: str, fix: str) -> tuple[str, str, str | None]:
+    """Detail, fix and severity. DynamoDB expires by numbers only; unless the items were read, there may be some."""
+    count = table.get("time_to_live_items")
+    if count == 0:
+        nothing = f"It is on for {attribute}, in which no item has a number: nothing goes, and no client writes one."
+        return nothing, fix, "info"
+    of = "Items go" if count is None else "1 item goes" if count == 1 else f"{count} items go"
+    return f"{of} when the time in {attribute} is over.", fix, None
 
 
 def _s3(

@@ -16,11 +16,12 @@ from .._core.commands import command, in_note
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
 from .._table import TABLE
 from .._table.existence import KEY
-from .contents import digests, list_archived, locks, states
+from .contents import digests, locks, states
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
 from .lost import creation, had_states
+from .unseen import severity_of, unknown, unseen
 
 #: The most paths that are compared with code.
 MANY = 5000
@@ -35,7 +36,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *locks(facts, wanted),
         *digests(facts, wanted),
         *states(facts, wanted),
-        *_unknown(facts, wanted),
+        *unknown(facts, wanted),
     ]
 
 
@@ -122,7 +123,8 @@ def _unnamed_keys(
         if arn is None:
             fix = wanted.aws(facts, "kms", "describe-key", "--key-id", name)
             detail = f"Whether {_seen_key(there)} is the key {name} was not found out."
-            yield finding_of("audit.unknown", f"{resource.kind}.encryption", detail, fix)
+            what = f"{resource.kind}.encryption"
+            yield finding_of("audit.unknown", what, detail, fix, severity_of(what, "other", facts))
 
 
 def _target(resource: Resource, there: Values, facts: Facts, params: Params) -> Target:
@@ -151,32 +153,6 @@ def _difference(resource: Resource, change: Change) -> str:
 
 def _shown(value: Any) -> str:
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    is_told = any(state.get("is_archived") for state in facts.get("states") or ())  # by state.archived
-    for each in facts.get("unknown") or ():
-        if is_told and (each["what"], each.get("cause")) == ("states", "archived"):
-            continue
-        fix = _remedy(str(each.get("cause")), facts, wanted)
-        yield finding_of("audit.unknown", str(each["what"]), str(each["why"]), fix)
-
-
-#: By cause: what to do before the next audit.
-REMEDIES = {
-    "unsupported": "the store does not support it, so no permission helps: waive it, or leave it out of gather",
-    "customer_key": "it is encrypted with a key that only its writer has (SSE-C): write it again without that key",
-    "kms_key": "enable the KMS key that the detail names before",
-    "busy": "run it later, or with fewer forks",
-}
-
-
-def _remedy(cause: str, facts: Facts, wanted: Expectations) -> str:
-    if cause == "denied":
-        return wanted.who_am_i(facts, "then give this identity what docs/permissions.md says")
-    if cause == "archived":
-        return list_archived(facts, wanted)
-    return wanted.play("audit", note=REMEDIES.get(cause, "after you have fixed what the detail names"))
 
 
 def _default_paths(facts: Facts) -> list[str] | None:
@@ -213,6 +189,7 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         },
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "paths": _default_paths(facts),
+        "unseen": unseen(facts),
         "others": list(facts.get("others") or ())[:MANY],
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},
     }

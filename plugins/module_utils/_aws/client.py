@@ -50,7 +50,7 @@ from .errors import (
     whose,
 )
 from .kms import check_arn, unseen_key, usable_key
-from .members import is_read, missing_member
+from .members import is_read, is_strange, missing_member
 from .pages import page_after
 from .parallel import in_parallel
 from .parent import Parent
@@ -341,7 +341,7 @@ class Aws:
         if hasattr(call.params.get("Body"), "seek"):
             call.params["Body"].seek(0)  # an earlier attempt has read it
         try:
-            response = self._caller(client) if asks_who else _send(client, call)
+            response = self._caller(client) if asks_who else _checked(client, call, _send(client, call))
         except (_Incomplete, NotJson) as incomplete:
             return self._incomplete(call, client, str(incomplete))
         except botocore.exceptions.ClientError as error:
@@ -373,7 +373,7 @@ class Aws:
 
         Raises TfstateError on a write, which may be done.
         """
-        if not is_read(call):
+        if not (is_read(call) or call.operation in HEADS):
             raise translated(botocore.parsers.ResponseParserError(), self._where, call)
         if is_of_aws(client):
             what = f"answered by something else than AWS, without {missing}"
@@ -429,7 +429,7 @@ class Aws:
         first_byte = {**failure.call.params, "Range": "bytes=0-0"}
         answer = self._once(replace(failure.call, operation="get_object", params=first_byte))
         if isinstance(answer, Failure):
-            return answer if cause_of(answer) in ("denied", "kms_key", "customer_key") else failure
+            return answer if cause_of(answer).startswith(("denied", "kms_key", "customer_key")) else failure
         answer["Body"].close()
         return failure
 
@@ -493,6 +493,13 @@ def _send(client: Any, call: Call) -> Response:
     if not call.paged:
         _check_members(call, response)
     return response
+
+
+def _checked(client: Any, call: Call, answer: Response) -> Response:
+    """Raises _Incomplete if it is a page of a proxy. Other stores need not send the headers of S3."""
+    if is_strange(call, answer) and is_of_aws(client):
+        raise _Incomplete("a header of S3")
+    return answer
 
 
 def _all_pages(client: Any, call: Call) -> Response:

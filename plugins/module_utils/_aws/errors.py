@@ -60,6 +60,8 @@ ABOVE = ("service control policy", "resource control policy", "permissions bound
 INCOMPLETE = "IncompleteAnswer"
 #: The same in place of AWS.
 NOT_OF_AWS = "UnexpectedAnswer"
+#: No answer came back, or one that cannot be read; the time for all reads was over. No service sends these codes.
+NO_ANSWER, OUT_OF_TIME = "NoAnswer", "OutOfTime"
 UNSUPPORTED = NOT_IMPLEMENTED | {"MethodNotAllowed", "405", "UnsupportedArgument", "UnsupportedOperation"}
 
 #: A ValidationException of these calls means that the table has another key.
@@ -136,6 +138,18 @@ CAUSES = {
     "unsupported": {*UNSUPPORTED, INCOMPLETE},
     "archived": {"InvalidObjectState", "ObjectNotInActiveTierError"},
     "busy": {*THROTTLED, *BROKEN},
+    "no_answer": {NO_ANSWER},
+    "out_of_time": {OUT_OF_TIME},
+    "not_aws": {NOT_OF_AWS},
+}
+#: What AWS says of a denial, and the cause. Without any of it, the identity lacks the permission.
+DENIED_BY = {
+    "VPC endpoint policy": "denied_endpoint",
+    "service control policy": "denied_organization",
+    "resource control policy": "denied_organization",
+    "permissions boundary": "denied_organization",
+    "kms:": "denied_kms",
+    "resource-based policy": "denied_policy",
 }
 
 #: Parameters of CreateTable and UpdateTable -> advice on their quota.
@@ -225,6 +239,8 @@ def cause_of(failure: Failure) -> str:
         return "kms_key"
     if code == "InvalidRequest" and SSE_C in failure.message:
         return "customer_key"
+    if code in DENIED:
+        return next((cause for words, cause in DENIED_BY.items() if words in failure.message), "denied")
     return next((word for word, codes in CAUSES.items() if code in codes), "other")
 
 

@@ -67,6 +67,13 @@ def missing_member(call: Call, answer: Response) -> str | None:
     return next((path for path in MEMBERS.get(call.operation, ()) if not all(_found(answer, path.split(".")))), None)
 
 
+def is_strange(call: Call, answer: Response) -> bool:
+    """Whether a page that a proxy gives is taken for an object or a bucket. S3 sends a header x-amz-* with all."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    is_page = str(headers.get("content-type", "")).startswith("text/html")
+    return call.operation in WITHOUT_BODY and is_page and not any(name.startswith("x-amz-") for name in headers)
+
+
 def is_read(call: Call) -> bool:
     return call.operation.startswith(READS)
 

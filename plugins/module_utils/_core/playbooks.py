@@ -12,8 +12,8 @@ _STATE = ("key", "key_is_url_encoded", "workspace")
 #: The options of the module behind each playbook that it takes a variable for.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "audit": (
-        *("directory", "gather", "stale_lock_minutes", "runs_per_month", "prices_file"),
-        *("severities", "disabled", "waivers", "fail_on", *_CODE),
+        *("directory", "gather", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
+        *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),
     ),
     "backup": ("backup", "restore_archived", "skip_archived"),
     "handover": ("directory", "mode", "production_bucket", "production_table", "key", "provider_version", "allow"),
@@ -48,7 +48,7 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
 SHORT_NAMES = {name: {*options} - {*_NO_SHORT_NAMES.get(name, ())} for name, options in OPTIONS.items()}
 #: The names that differ from the option's: terraform_backend_backup is the location of the backups of all hosts, and
 #: terraform_backend_lock_mode is the lock mode that the backend has.
-_NAMES = {("lock_mode", "lock_mode"): "target", ("prices", "path"): "file"}
+_NAMES = {("audit", "audit_timeout"): "timeout", ("lock_mode", "lock_mode"): "target", ("prices", "path"): "file"}
 _LOCATION = "location"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from .._audit.expectations import requested_keys
 from .._aws.client import Aws
 from .._aws.errors import cause_of
+from .._aws.inspection_client import InspectionClient
 from .._bucket import BUCKET
 from .._bucket import mfa_delete as mfa
 from .._core.model import (
@@ -62,8 +63,10 @@ def gathered(
     params: Params, options: Mapping[str, Params] = MappingProxyType({}), on_write: WriteCallback = no_op
 ) -> dict[str, Any]:
     """What can be known of a backend. `options`: by kind of resource, the options whose KMS keys are looked up, too."""
-    aws = Aws(connection_of(params), params["wait_timeout"], on_write)
-    return _Backend(aws, params, target_of(params, "bucket"), options).to_result()
+    aws = InspectionClient(connection_of(params), params["wait_timeout"], params.get("audit_timeout"), on_write)
+    found = _Backend(aws, params, target_of(params, "bucket"), options).to_result()
+    aws.check_reached()
+    return found
 
 
 @dataclass
@@ -128,7 +131,7 @@ class _Backend:
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}
 
-    def _contents(self, bucket: Mapping[str, Any], table: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _contents(self, bucket: Mapping[str, Any], table: dict[str, Any] | None) -> dict[str, Any]:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
@@ -167,7 +170,7 @@ class _Backend:
             return None
         return found
 
-    def _items(self, scope: Scope, table: Mapping[str, Any] | None) -> list[TableItem] | None:
+    def _items(self, scope: Scope, table: dict[str, Any] | None) -> list[TableItem] | None:
         if table is None or table["exists"] is False:
             return []
         if table["exists"] and table["key"] != KEY:
@@ -176,10 +179,18 @@ class _Backend:
                 "table.items", f"table {table['name']} has the key {key}, not LockID (S HASH): no client can lock in it"
             )
             return None
-        found = listing.items(self.aws, scope, str(table["name"]))
+        attribute = str(table.get("time_to_live") or "")
+        expiring: list[Any] = []
+        found = listing.items(
+            *(self.aws, scope, str(table["name"])),
+            on_page=lambda page: expiring.extend(each for each in page if "N" in each.get(attribute, {})),
+            more=attribute,
+        )
         if isinstance(found, Failure):
             self._unknown("table.items", found)
             return None
+        if attribute:
+            table["time_to_live_items"] = len(expiring)
         return found
 
     def _states(

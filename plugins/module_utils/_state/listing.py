@@ -29,6 +29,9 @@ HEAD_BYTES = 65536
 #: At the end of the LockID of a digest.
 MARK = "-md5"
 
+#: The attributes of locks and digests.
+_PROJECTION = "LockID, Info, Digest"
+
 T = TypeVar("T")
 
 
@@ -238,13 +241,26 @@ def _version(answer: Any, is_marker: bool) -> Version:
     )
 
 
-def items(aws: BackendReader, scope: Scope, table: str) -> list[TableItem] | Failure:
-    """What the table holds about states in scope, read so as to see what was written last."""
-    asked = {"TableName": table, "ConsistentRead": True, "ProjectionExpression": "LockID, Info, Digest"}
+def items(
+    aws: BackendReader,
+    scope: Scope,
+    table: str,
+    on_page: Callable[[list[Response]], object] | None = None,
+    more: str = "",
+) -> list[TableItem] | Failure:
+    """What the table holds about states in scope, read so as to see what was written last.
+
+    `on_page` gets the items of a page, of all buckets, with the attribute `more`.
+    """
+    asked: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "ProjectionExpression": _PROJECTION}
+    if more and more not in _PROJECTION.split(", "):  # the name may be a reserved word
+        asked |= {"ProjectionExpression": f"{_PROJECTION}, #more", "ExpressionAttributeNames": {"#more": more}}
     found: list[TableItem] = []
     for page in aws.pages(Call("dynamodb", "scan", asked)):
         if isinstance(page, Failure):
             return page
+        if on_page:
+            on_page(page.get("Items", []))
         read = (item_of(each) for each in page.get("Items", []))
         found += [item for bucket, item in read if bucket == scope.bucket.name and scope.takes(item.path)]
     return found

@@ -34,6 +34,8 @@ RESULT = "__terraform_backend_audit"
 VARIABLES = tuple(
     f"terraform_backend_{name}" for name in ("bucket_name", "table_name", "region", "account_id", "lock_mode")
 )
+#: What could not be seen of a backend without an audit.
+EVERYTHING = "everything"
 NO_ANSWER = "no answer: the host was unreachable, or its run was cut short"
 
 
@@ -55,6 +57,7 @@ def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning, inventory: Seq
             "bucket": {"name": names["bucket"], "exists": None, "encryption": None},
             "table": {"name": names["table"], "exists": None} if names["table"] else None,
             "counts": {},
+            "unseen": [EVERYTHING],
         },
         "findings": list(_results([finding_of("audit.failed", host, reason, fix)], host, tuning)),
     }

@@ -19,7 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.estimate import COLUMN
 
-from .report import CHECKS, UNKNOWN, AuditedBackend, Report, headline
+from .report import CHECKS, UNKNOWN, UNSEEN, AuditedBackend, Report, headline
 
 #: Shown by the script, as it does nothing without it.
 COPY = '<button class="copy small" hidden>Copy</button>'
@@ -41,7 +41,7 @@ STYLE, SCRIPT = _packaged("page.css"), _packaged("page.js")
 def page_text(report: Report, version: str = "", command: str = "") -> str:
     """The whole page; `version` of the collection and `command` tell what made it."""
     rows = sorted(report.rows, key=lambda row: (row.is_ok, rank(row.severity or "info"), row.name))
-    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *CHECKS.values(), COLUMN))
+    heads = "".join(f'<th scope="col">{_e(heading)}</th>' for heading in ("Backend", *CHECKS.values(), COLUMN, UNSEEN))
     lines = "\n".join(_row(row) for row in rows)
     groups = "\n".join(_group(group) for group in report.groups) or '<p class="soft">Nothing was found.</p>'
     policy = f"default-src 'none'; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; img-src data:"
@@ -139,6 +139,7 @@ def _row(row: AuditedBackend) -> str:
         f'<td><a href="#findings" data-name="{_e(row.name)}">{_e(row.name)}</a>'
         f'<div class="soft small">{_e(where)}</div></td>{cells}'
         f'<td class="cost" data-label="{_e(COLUMN)}"><span>{_e(row.cost)}</span></td>'
+        f'<td data-label="{_e(UNSEEN)}"><span>{_e(row.unseen)}</span></td>'
         f'<td class="last" data-label="Status">{_badge(row.status)}</td></tr>'
     )
 

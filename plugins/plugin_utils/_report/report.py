@@ -44,7 +44,8 @@ UNKNOWN = "unknown"
 #: So many findings of one kind are named in a line.
 MAX_NAMED = 3
 #: The columns for the terminal.
-HEADINGS = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), "STATUS")
+UNSEEN = "Could not be seen"
+HEADINGS = ("BACKEND", "REGION", "S3 BUCKET", "DYNAMODB TABLE", "SETUP CODE", COLUMN.upper(), UNSEEN.upper(), "STATUS")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,15 @@ class AuditedBackend:
         cost = self.backend.get("cost")
         is_missing = (self.backend.get("bucket") or {}).get("exists") is False
         return str(cost["text"]) if cost else "-" if is_missing else UNKNOWN
+
+    @property
+    def unseen(self) -> str:
+        """What could not be seen, in a cell."""
+        names = self.backend.get("unseen")
+        if names is None:
+            return UNKNOWN
+        more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+        return ", ".join([*names[:MAX_NAMED], *more]) or "-"
 
     def cell(self, check: str) -> str:
         """The text of the column of this check, beside its severity."""
@@ -169,12 +179,13 @@ def json_text(report: Report) -> str:
 
 def markdown_text(report: Report) -> str:
     """For merge requests and wikis."""
-    head = ["Backend", "Region", *CHECKS.values(), COLUMN, "Status"]
+    head = ["Backend", "Region", *CHECKS.values(), COLUMN, UNSEEN, "Status"]
     lines = ["# Audit of the state backends", "", f"{headline(report)} {report.created}", ""]
     lines += [_md_row(head), _md_row(["---"] * len(head))]
     for row in report.rows:
         cells = [_md_cell(row, check) for check in CHECKS]
-        lines.append(_md_row([_in_cell(row.name), _in_cell(row.backend["region"]), *cells, _md(row.cost), row.status]))
+        ends = [_md(row.cost), _in_cell(row.unseen), row.status]
+        lines.append(_md_row([_in_cell(row.name), _in_cell(row.backend["region"]), *cells, *ends]))
     lines += ["", _md(f"{COLUMN}: {report.legend}")] if report.legend else []
     for group in report.groups:
         first = group[0][1]
@@ -328,4 +339,4 @@ def _where(finding: Mapping[str, Any]) -> str:
 
 def _cells(row: AuditedBackend) -> tuple[str, ...]:
     resources = (row.cell(check) for check in ("bucket", "table", "code"))
-    return (row.name, str(row.backend["region"]), *resources, row.cost, row.status)
+    return (row.name, str(row.backend["region"]), *resources, row.cost, row.unseen, row.status)

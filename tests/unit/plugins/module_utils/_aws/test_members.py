@@ -148,7 +148,7 @@ def test_an_answer_that_aws_would_not_give_is_one_unknown(call: Call) -> None:
     assert isinstance(answer, Failure) and not answer.is_unsupported
     assert "answered by something else than AWS, without " in str(answer)
     assert "; look for a proxy or a captive portal before" in str(answer)
-    assert cause_of(answer) == "other"
+    assert cause_of(answer) == "not_aws"
 
 
 @pytest.mark.parametrize("facet", FACETS.values(), ids=FACETS)
@@ -268,3 +268,15 @@ def test_an_item_without_values_is_neither_a_lock_nor_none(item: Any) -> None:
 def test_a_count_of_items_without_them_is_no_answer() -> None:
     assert isinstance(asked(READS["scan"], says(200, b'{"Count": 3, "ScannedCount": 3}')), Failure)
     assert not isinstance(asked(READS["scan"], says(200, b'{"Count": 0, "ScannedCount": 3}')), Failure)
+
+
+@pytest.mark.parametrize("operation", ["head_bucket", "head_object", "get_object"])
+def test_a_page_of_a_proxy_is_no_bucket_and_no_object(operation: str) -> None:
+    """It was a bucket that exists, or a state that is damaged."""
+    call = Call("s3", operation, OBJECT if "object" in operation else {"Bucket": "tf-state"})
+    page = says(200, b"" if "head" in operation else b"<html>", content_length="6", content_type="text/html")
+    (answer,) = Script([page], {"GetCallerIdentity": WHO}).connect().read([call])
+    assert isinstance(answer, Failure) and cause_of(answer) == "not_aws"
+    theirs = says(200, b"", content_length="6", content_type="text/html", x_amz_request_id="1", x_amz_bucket_region="x")
+    (answer,) = Script([theirs], {"GetCallerIdentity": WHO}).connect().read([call])
+    assert not isinstance(answer, Failure)

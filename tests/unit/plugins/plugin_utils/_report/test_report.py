@@ -35,11 +35,11 @@ def test_the_terminal_shows_the_overview_and_what_is_grave() -> None:
     assert terminal_text(REPORT, "audit/audit.html") == (
         "\n"
         "BACKEND     REGION      S3 BUCKET               DYNAMODB TABLE                       SETUP CODE"
-        "  $/MONTH        STATUS\n"
+        "  $/MONTH        COULD NOT BE SEEN  STATUS\n"
         "af-south-1  af-south-1  cptwn-terraform-state   cptwn-terraform-state-locks          1 layer   "
-        "  at least 0.08  ok\n"
+        "  at least 0.08  -                  ok\n"
         "us-east-1   us-east-1   usest1-terraform-state  terraform-locks-us-east-1 (missing)  none      "
-        "  0.07           critical\n"
+        "  0.07           -                  critical\n"
         "$/MONTH: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25; not counted: "
         "the price of DynamoDB write requests in af-south-1; the price of DynamoDB read requests in af-south-1; "
         "the price of DynamoDB storage in af-south-1; 1 more in audit.json; playbooks/prices.yml reads prices\n"
@@ -60,6 +60,16 @@ def test_findings_of_one_kind_are_one_line_and_each_severity_has_its_colour() ->
     assert "<failed>CRITICAL</> 5 times" in painted and painted.count("<failed>critical</>") == 5
     assert re.sub(r"<\w+>|</>", "", painted) == text
     assert "<ok>ok</>" in terminal_text(REPORT, None).render(lambda part, status: f"<{status}>{part}</>")
+
+
+def test_what_could_not_be_seen_is_a_column_of_every_report() -> None:
+    hidden = [{"what": f"bucket.{name}", "why": "denied", "cause": "denied"} for name in ("policy", "tags", "a|b", "x")]
+    report = report_of([row("eu", facts("eu", "states", unknown=hidden))], [], "2026-11-21 10:20 UTC")
+    names = "bucket.policy, bucket.tags, bucket.a|b, 1 more"
+    assert "COULD NOT BE SEEN" in terminal_text(report, None) and f"  {names}  " in terminal_text(report, None)
+    assert "| Could not be seen |" in markdown_text(report) and "bucket.a\\\\x7cb, 1 more |" in markdown_text(report)
+    assert f'<td data-label="Could not be seen"><span>{names}</span></td>' in page_text(report)
+    assert json.loads(json_text(report))["backends"][0]["unseen"] == [each["what"] for each in hidden]
 
 
 def test_a_large_fleet_shows_only_what_needs_somebody() -> None:
@@ -87,9 +97,9 @@ def test_markdown_has_the_overview_and_each_finding() -> None:
     lines = markdown_text(REPORT).splitlines()
     assert lines[4] == (
         "| Backend | Region | S3 bucket | DynamoDB table | Locks | Digests | States | Setup code | Audit "
-        "| $/month | Status |"
+        "| $/month | Could not be seen | Status |"
     )
-    assert lines[6].endswith("| ok | at least 0.08 | ok |")
+    assert lines[6].endswith("| ok | at least 0.08 | - | ok |")
     assert lines[9].startswith("$/month: at least 0.15 in all, estimated from sizes and runs; prices as of 2024-09-25;")
     assert "## critical: No state locking: the lock table does not exist" in lines
     assert "  `ansible-playbook cornerstone.tfstate.bootstrap -l us-east-1`" in lines
