@@ -452,8 +452,10 @@ def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> BackendC
 
 def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     """A project is its owners' from the first edit on; so is whatever lay there before."""
-    for path in _foreign_backends(Path(params["directory"])):
-        raise Refused(f"{path} declares a backend, too, and Terraform takes one in a project; choose another directory")
+    for foreign in _foreign_backends(Path(params["directory"])):
+        raise Refused(
+            f"{foreign} declares a backend, too, and Terraform takes one in a project; choose another directory"
+        )
     may_overwrite = "overwrite_files" in (params["allow"] or ())
     readme = str(Path(params["directory"], README))
     if params["mode"] == "adopt" and is_of_two_phases(read_text(readme) or ""):

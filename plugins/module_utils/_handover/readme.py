@@ -105,7 +105,7 @@ _BRANCHES = (
         "Go on: the rule gets that ID.",
     ),
     (
-        "`read_capacity` and `write_capacity` of the table",
+        "the capacity of `aws_dynamodb_table.locks`",
         "Autoscaling moves them.",
         "Write the project again with `table_unmanaged: [billing]`.",
     ),
