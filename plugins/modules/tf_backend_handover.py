@@ -11,10 +11,11 @@ version_added: 0.2.0
 description:
   - Reads every setting of a state bucket and its lock table, and writes a Terraform project that says the same.
     One that adopts them by import blocks, or one that describes a production backend beside them (O(mode)).
+  - What is there is written as AWS returned it, so that the first plan after the import finds nothing to change.
   - The project keeps its own state in the bootstrapped backend, under a O(key) of its own.
   - It has a resource for each setting, C(prevent_destroy) on all of them, outputs, and a C(README.md) with the exact
-    steps and the way back. It is in the form of C(terraform fmt), and uses no deprecated argument unless
-    O(lock_mode=dynamodb) asks for one.
+    steps and the way back. It is in the form of C(terraform fmt). It uses a deprecated argument only where the backend
+    locks in its table (C(dynamodb_table)), and for a lifecycle rule without a filter (C(prefix)).
   - It only reads. Terraform is not needed here, and nothing is taken over until somebody applies the project.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -29,6 +30,7 @@ options:
       - Where the project is written. It is made if it is missing.
       - A relative path is relative to the playbook, and in a playbook of this collection to the current folder.
       - A file that was edited, or that was never written by this module, is not overwritten unasked.
+      - A directory in which another file has a backend or C(cloud) block is refused. Terraform takes one in a project.
     type: path
     required: true
   name:
@@ -54,11 +56,12 @@ options:
     default: adopt
   production_bucket:
     description:
-      - The bucket that Terraform shall create, for O(mode=two_phase).
+      - The bucket that Terraform shall create, for O(mode=two_phase). It must be a name that AWS takes.
     type: str
   production_table:
     description:
-      - The lock table that Terraform shall create, for O(mode=two_phase). Not given, it creates none.
+      - The lock table that Terraform shall create, for O(mode=two_phase). It is required if the backend locks in its
+        table (O(lock_mode)), and left out with O(lock_mode=lockfile) if there is no O(table).
     type: str
   key:
     description:
@@ -67,16 +70,16 @@ options:
     default: terraform-backend/terraform.tfstate
   lock_mode:
     description:
-      - How the projects of this backend lock, which the output C(backend) tells them. See
+      - How the projects of this backend lock, this project included. The output C(backend) tells it the others. See
         M(cornerstone.tfstate.tf_backend_config).
-      - This project itself locks by a file alone, unless it is V(dynamodb). Nobody else uses its O(key), and
-        C(dynamodb_table) is deprecated.
       - Not given, V(both) with a O(table), V(lockfile) without.
     type: str
     choices: [dynamodb, lockfile, both]
   provider_version:
     description:
-      - Which versions of the C(aws) provider may be used. The arguments were compared with the schema of 6.62.
+      - Which versions of the C(aws) provider may be used. It must admit 5.100 or a newer one. The arguments were
+        compared with the schema of 6.62, and their values with what 5.100 and 6.62 read.
+      - If it admits nothing from 6.22 on, the project does not say which encryption types the bucket blocks.
     type: str
     default: ">= 6.62, < 7.0"
   bucket_unmanaged:
@@ -208,7 +211,13 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.observer import Observer
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.project import PROVIDER_VERSION, Project
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.project import (
+    ACCOUNT_REGIONAL_SUFFIX,
+    OLDEST_PROVIDER,
+    PROVIDER_VERSION,
+    SINCE,
+    Project,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.provider_arguments import left_alone
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import (
     FILES,
@@ -244,6 +253,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.bac
     BackendConfig,
     problems,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_blocks import ENDINGS, declared_in
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.constraints import admits_from
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.hcl_parser import Unparsable
 
 _OF_CONFIG = ("directory", "name", "client", "client_version")
 
@@ -294,9 +306,10 @@ MODULE = ModuleEntry(
 
 
 def _problems(params: Params) -> Iterator[str]:
-    production, table = params["production_bucket"], params["production_table"]
+    yield from _provider_problems(params)
+    production, table = params["production_bucket"], _production_table(params)
     if params["mode"] == "adopt":
-        if production or table:
+        if production or params["production_table"]:
             yield "production_bucket and production_table need mode: two_phase"
         return
     if not production:
@@ -305,6 +318,39 @@ def _problems(params: Params) -> Iterator[str]:
         yield "the production backend needs names of its own; with mode: adopt Terraform takes over what is there"
     if table and not params["table"]:
         yield "production_table takes its settings from table, which is missing"
+    if params["table"] and not table and _lock_mode(params) != "lockfile":
+        yield (
+            f"lock_mode {_lock_mode(params)} locks in a table, and without production_table the production backend "
+            "has none: name it, or set lock_mode: lockfile"
+        )
+    yield from _name_problems(params, BUCKET, "production_bucket", production)
+    yield from _name_problems(params, TABLE, "production_table", table)
+
+
+def _name_problems(params: Params, resource: Resource, option: str, name: str | None) -> Iterator[str]:
+    target = replace(target_of(params, resource.kind), name=name or "")
+    yield from (f"{option}: {problem}" for problem in resource.existence.problems({}, target) if name)
+
+
+def _provider_problems(params: Params) -> Iterator[str]:
+    versions, production = params["provider_version"], str(params["production_bucket"] or "")
+    try:
+        if not admits_from(versions, OLDEST_PROVIDER):
+            yield f"provider_version {versions!r} admits no version from 5.100 on, for which the project is written"
+        elif production.endswith(ACCOUNT_REGIONAL_SUFFIX) and not admits_from(versions, SINCE["bucket_namespace"]):
+            yield f"provider_version {versions!r} admits no version from 6.37 on, which a bucket of the account needs"
+    except ValueError as error:
+        yield f"provider_version {error}"
+
+
+def _production_table(params: Params) -> str | None:
+    """None where clients lock by file alone and there is no table: the name may be that of a whole fleet."""
+    is_without = params["lock_mode"] == "lockfile" and not params["table"]
+    return None if is_without else params["production_table"]
+
+
+def _lock_mode(params: Params) -> str:
+    return params["lock_mode"] or ("both" if params["table"] else "lockfile")
 
 
 def _check(observed: Iterator[str] | tuple[str, ...]) -> None:
@@ -318,15 +364,13 @@ def project_of(aws: ResourceClient, params: Params) -> Project:
     bucket, observer = _observed(aws, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
     table, besides = _table(aws, params) if params["table"] else (None, ())
     unmanaged = (frozenset(params["bucket_unmanaged"] or ()), frozenset(params["table_unmanaged"] or ()))
-    if encryption.NAME in unmanaged[0]:
-        bucket[encryption.NAME] = _encryption(observer)
     project = Project(
-        backend=_backend(params, observer.target.arn, bucket[encryption.NAME]),
+        backend=_backend(params, observer.target.arn, _encryption(observer)),
         bucket=bucket,
         table=table,
         provider_version=params["provider_version"],
         production_bucket=params["production_bucket"],
-        production_table=params["production_table"],
+        production_table=_production_table(params),
         unmanaged=unmanaged,
         besides=besides,
     )
@@ -335,8 +379,10 @@ def project_of(aws: ResourceClient, params: Params) -> Project:
 
 
 def _encryption(observer: Observer) -> Any:
-    """Whoever manages it: clients that ask for another one would weaken it."""
+    """Whoever manages it: clients that ask for another one would weaken it. They name a key by its ARN."""
     (facet,) = (each for each in BUCKET.facets if each.name == encryption.NAME)
+    if facet.name in observer.answers:
+        return facet.value(observer.answers[facet.name], observer.target)
     observed = observer.inspect([facet])[facet.name]
     if isinstance(observed, Unknown):
         raise CallFailed(observed.failure)
@@ -360,7 +406,7 @@ def _beside_message(what: str, project: Project) -> str:
 def _observed(
     aws: ResourceClient, resource: Resource, target: Target, unmanaged: list[str] | None
 ) -> tuple[Values, Observer]:
-    """Every facet, also those that are managed only when asked for: whoever takes over takes over all of it."""
+    """Every facet as AWS returned it, also those that are managed only when asked for; None if unmanaged or absent."""
     target = replace(target, partition=aws.partition())
     observer = Observer(aws, resource, replace(target, arn=resource.arn(target)), {})
     observer.identify()
@@ -369,12 +415,13 @@ def _observed(
     observed = observer.observe(managed, observer.answer)
     if observed[EXISTENCE] is None:
         raise Invalid(f"the {resource.kind} {target.name} does not exist in {target.region}; bootstrap it first")
-    return {**{facet.name: facet.absent for facet in resource.facets}, **observed}, observer
+    values = {facet.name: facet.provider_value(observer.answers[facet.name], observer.target) for facet in managed}
+    return {**dict.fromkeys(facet.name for facet in resource.facets), **values}, observer
 
 
 def _with_managed_key(aws: ResourceClient, table: Values) -> Values:
     """AWS tells of the key that it manages for DynamoDB by its ARN; the provider wants to hear nothing of it."""
-    key = table["encryption"]["kms_key_id"]
+    key = (table["encryption"] or {}).get("kms_key_id")
     if key and key != MANAGED_KEY and aws.key_arn(MANAGED_KEY, must_exist=False) == key:
         return {**table, "encryption": {"kms_key_id": MANAGED_KEY}}
     return table
@@ -389,7 +436,7 @@ def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> BackendC
         region=params["region"],
         key=params["key"],
         account_id=params["account_id"],
-        lock_mode=params["lock_mode"] or ("both" if params["table"] else "lockfile"),
+        lock_mode=_lock_mode(params),
         table=params["table"],
         encryption=encrypted["algorithm"] or "AES256",
         kms_key_id=encrypted["kms_key_id"],
@@ -405,6 +452,10 @@ def _backend(params: Params, arn: str, encrypted: Mapping[str, Any]) -> BackendC
 
 def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     """A project is its owners' from the first edit on; so is whatever lay there before."""
+    for foreign in _foreign_backends(Path(params["directory"])):
+        raise Refused(
+            f"{foreign} declares a backend, too, and Terraform takes one in a project; choose another directory"
+        )
     may_overwrite = "overwrite_files" in (params["allow"] or ())
     readme = str(Path(params["directory"], README))
     if params["mode"] == "adopt" and is_of_two_phases(read_text(readme) or ""):
@@ -419,6 +470,26 @@ def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
                 f"{path} was written or edited by somebody else; choose another directory, or if it may be lost: "
                 "allow: [overwrite_files]"
             )
+
+
+def _foreign_backends(folder: Path) -> Iterator[Path]:
+    """Files that Terraform would read beside those of the project, and that say where its state is."""
+    try:
+        there = sorted(each for each in folder.iterdir() if each.is_file())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refused(f"{folder} cannot be read: {error.strerror}; choose another directory") from None
+    for path in there:
+        if path.name in FILES or path.name.startswith(".") or not path.name.endswith(ENDINGS):
+            continue
+        try:
+            if declared_in(str(path), read_text(str(path)) or ""):
+                yield path
+        except Unparsable as problem:
+            raise Refused(
+                f"{path} may declare a backend, and cannot be read: {problem}; choose another directory"
+            ) from None
 
 
 def _way_out(path: str, present: str) -> str:

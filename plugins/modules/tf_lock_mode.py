@@ -61,7 +61,7 @@ options:
         does.
       - What may be a client of the backend, and does not say for certain, is in the way, too, until O(code_known)
         says what it is. C(docs/code.md) lists what is read.
-      - The project of M(cornerstone.tfstate.tf_backend_handover), which locks by a file on purpose, stays out of it.
+      - The project of M(cornerstone.tfstate.tf_backend_handover) is such code, too.
   observe_seconds:
     description:
       - For so many seconds it is looked again and again for clients that lock the old way, and for locks that stay.

@@ -23,7 +23,14 @@ def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, rel
                 "terraform_backend_bucket_unmanaged": ["policy"],
                 "terraform_backend_bucket_allow": ["weaken_policy"],
             },
-            "eu-2": {"terraform_backend_bucket_name": f"two-{unique}", "terraform_backend_lock_mode": "lockfile"},
+            "eu-2": {
+                "terraform_backend_bucket_name": f"two-{unique}",
+                "terraform_backend_lock_mode": "lockfile",
+                "terraform_backend_handover_mode": "two_phase",
+                "terraform_backend_handover_production_bucket": f"production-two-{unique}",
+                # As a name for a whole fleet would: this backend has no table.
+                "terraform_backend_handover_production_table": f"production-{unique}",
+            },
             "eu-3": {
                 "terraform_backend_bucket_name": f"three-{unique}",
                 "terraform_backend_table_name": f"three-{unique}",
@@ -43,7 +50,7 @@ def test_an_inventory_is_handed_over_by_what_bootstraps_it(project: Project, rel
     ), first.output
     assert relay.writes[start:] == []
     assert files(project, "eu-1") == ADOPTED | {"table.tf"}
-    assert files(project, "eu-2") == ADOPTED
+    assert files(project, "eu-2") == ADOPTED - {"imports.tf"}
     assert files(project, "eu-3") == ADOPTED - {"imports.tf"} | {"table.tf"}
     described = (project.home / "terraform-backends" / "handover" / "eu-1" / "bucket.tf").read_text()
     assert f'bucket = "one-{unique}"' in described

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.kms import customer_keys
 from .._core.model import Call, Change, FindingKind, IamActions, Params, Refusal, Response, Target, Value
 from .._core.provider import Block, ProviderArguments, without_nulls
-from .._core.refusals import other_key
+from .._core.refusals import check_known, other_key
 
 NAME = "encryption"
 MAY_BE_LOST = True
@@ -128,17 +128,35 @@ def _strength(algorithm: str | None) -> int:
     return known.index(algorithm) if algorithm in known else len(known)
 
 
+def returned(response: Response) -> Value:
+    """The rules. A key keeps the name that it has there, and the list its order: the provider compares texts."""
+    return response["ServerSideEncryptionConfiguration"]["Rules"]
+
+
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
-    if value == ABSENT:
-        return
-    key = {"kms_master_key_id": value["kms_key_id"]} if value["kms_key_id"] else {}
-    default = Block("apply_server_side_encryption_by_default", (), {"sse_algorithm": value["algorithm"], **key})
-    rule = {
-        "bucket_key_enabled": value["bucket_key_enabled"],
-        **without_nulls(blocked_encryption_types=value["blocked_encryption_types"]),
-    }
-    block = Block("rule", (), rule, (default,) if value["algorithm"] else ())
-    yield ProviderArguments("aws_s3_bucket_server_side_encryption_configuration", {}, (block,))
+    rules = tuple(map(_provider_rule, value))
+    if rules:
+        yield ProviderArguments("aws_s3_bucket_server_side_encryption_configuration", {}, rules)
+
+
+def _provider_rule(rule: Mapping[str, Any]) -> Block:
+    check_known("default encryption", rule, _PARTS)
+    default = rule.get("ApplyServerSideEncryptionByDefault")
+    attributes = without_nulls(
+        bucket_key_enabled=rule.get("BucketKeyEnabled"),
+        blocked_encryption_types=rule.get("BlockedEncryptionTypes", {}).get("EncryptionType") or None,
+    )
+    return Block("rule", (), attributes, (_provider_default(default),) if default else ())
+
+
+def _provider_default(default: Mapping[str, Any]) -> Block:
+    check_known("default encryption", default, ("SSEAlgorithm", "KMSMasterKeyID"))
+    named = without_nulls(sse_algorithm=default.get("SSEAlgorithm"), kms_master_key_id=default.get("KMSMasterKeyID"))
+    return Block("apply_server_side_encryption_by_default", (), named)
+
+
+#: Of a rule, those that the provider has words for.
+_PARTS = ("ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", "BlockedEncryptionTypes")
 
 
 def cost(value: Value) -> dict[str, Any]:

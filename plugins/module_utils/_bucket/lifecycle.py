@@ -12,7 +12,6 @@ from .._core.model import (
     Change,
     FindingKind,
     IamActions,
-    Invalid,
     Params,
     Probe,
     Refusal,
@@ -20,7 +19,8 @@ from .._core.model import (
     Target,
     Value,
 )
-from .._core.provider import Block, ProviderArguments, snake_case, without_nulls
+from .._core.provider import Attributes, Block, ProviderArguments, snake_case, without_nulls
+from .._core.refusals import check_known
 from .lifecycle_rules import SMALLEST, Expiry, as_written, canonical, expiries
 from .mfa_delete_probe import mfa_delete
 
@@ -153,47 +153,73 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
             yield Refusal(reason, "shorten_retention")
 
 
+def returned(response: Response) -> Value:
+    """The rules in their order and form, and the smallest size: the provider's list of rules is ordered."""
+    return {name: response[name] for name in ("Rules", SMALLEST) if name in response}
+
+
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
     """The provider sets AWS's default for the smallest size if the project does not set one."""
-    rules = tuple(_provider_rule(name, rule) for name, rule in sorted(value.items()) if name != SMALLEST)
+    rules = tuple(_provider_rule(place, rule) for place, rule in enumerate(value.get("Rules", ())))
     if rules:
-        size = without_nulls(transition_default_minimum_object_size=value.get(SMALLEST))
-        yield ProviderArguments("aws_s3_bucket_lifecycle_configuration", size, rules, after=("versioning",))
+        size = value.get(SMALLEST)
+        said = without_nulls(transition_default_minimum_object_size=None if size == DEFAULT_SIZE else size)
+        yield ProviderArguments("aws_s3_bucket_lifecycle_configuration", said, rules, after=("versioning",))
 
 
 #: Parts of a lifecycle rule that the provider does not call by their AWS name in snake case.
 _PLURALS = {"Transitions": "transition", "NoncurrentVersionTransitions": "noncurrent_version_transition"}
-_ACTIONS = ("AbortIncompleteMultipartUpload", "Expiration", "NoncurrentVersionExpiration", *_PLURALS)
+#: What the provider has words for, by the name of each part.
+_PARTS = {
+    "AbortIncompleteMultipartUpload": ("DaysAfterInitiation",),
+    "Expiration": ("Date", "Days", "ExpiredObjectDeleteMarker"),
+    "NoncurrentVersionExpiration": ("NewerNoncurrentVersions", "NoncurrentDays"),
+    "Transitions": ("Date", "Days", "StorageClass"),
+    "NoncurrentVersionTransitions": ("NewerNoncurrentVersions", "NoncurrentDays", "StorageClass"),
+}
+_SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
 
 
-def _provider_rule(name: str, rule: Mapping[str, Any]) -> Block:
-    unknown = sorted(rule.keys() - {*_ACTIONS, "Status", "Filter"})
-    if unknown:
-        raise Invalid(f"the lifecycle rule {name} has {', '.join(unknown)}, which the aws provider has no words for")
-    return Block("rule", (), {"id": name, "status": rule["Status"]}, (_filter(rule["Filter"]), *_actions(rule)))
+def _provider_rule(place: int, rule: Mapping[str, Any]) -> Block:
+    """The prefix of a rule without a filter is deprecated, and what the provider reads of it."""
+    name = rule.get("ID") or f"unnamed-{place}"
+    check_known(f"lifecycle rule {name}", rule, (*_PARTS, "ID", "Status", "Filter", "Prefix"))
+    attributes: Attributes = {"id": name, **without_nulls(prefix=rule.get("Prefix")), "status": rule["Status"]}
+    return Block("rule", (), attributes, (*_filter(name, rule.get("Filter")), *_actions(name, rule)))
 
 
-def _actions(rule: Mapping[str, Any]) -> Iterator[Block]:
-    for name in _ACTIONS:
-        found = rule.get(name) or ()
+def _actions(rule: str, parts: Mapping[str, Any]) -> Iterator[Block]:
+    for name, known in _PARTS.items():
+        found = parts.get(name, ())
         for each in (found,) if isinstance(found, Mapping) else found:
+            check_known(f"lifecycle rule {rule}", each, known)
             yield Block(
                 _PLURALS.get(name, snake_case(name)), (), {snake_case(key): _in_utc(each[key]) for key in sorted(each)}
             )
 
 
-def _filter(where: Mapping[str, Any]) -> Block:
-    """AWS stores a filter for all objects as an empty prefix."""
-    tags = where.get("Tags", [])
-    plain: dict[str, Any] = {snake_case(name): value for name, value in sorted(where.items()) if name != "Tags"}
-    if len(plain) + len(tags) > 1:
-        named: dict[str, Any] = {tag["Key"]: tag["Value"] for tag in tags}
-        return Block("filter", (), {}, (Block("and", (), {**plain, **({"tags": named} if named else {})}),))
-    if tags:
-        return Block("filter", (), {}, (Block("tag", (), {"key": tags[0]["Key"], "value": tags[0]["Value"]}),))
-    return Block("filter", (), plain or {"prefix": ""})
+def _filter(rule: str, where: Mapping[str, Any] | None) -> Iterator[Block]:
+    """An empty filter is none to the provider, and another one than that for the empty prefix."""
+    if not where:
+        return
+    check_known(f"lifecycle rule {rule}", where, ("And", "Prefix", "Tag", *_SIZES))
+    plain: Attributes = {snake_case(name): where[name] for name in sorted(where) if name not in ("And", "Tag")}
+    blocks = []
+    if "Tag" in where:
+        blocks.append(Block("tag", (), {"key": where["Tag"]["Key"], "value": where["Tag"]["Value"]}))
+    if "And" in where:
+        blocks.append(_and(rule, where["And"]))
+    yield Block("filter", (), plain, tuple(blocks))
+
+
+def _and(rule: str, both: Mapping[str, Any]) -> Block:
+    check_known(f"lifecycle rule {rule}", both, ("Prefix", "Tags", *_SIZES))
+    tags: dict[str, Value] = {tag["Key"]: tag["Value"] for tag in both.get("Tags", ())}
+    plain: Attributes = {snake_case(name): both[name] for name in sorted(both) if name != "Tags"}
+    return Block("and", (), {**plain, **({"tags": tags} if tags else {})})
 
 
 def _in_utc(value: Any) -> Any:
     """A date in the form of the provider: RFC 3339 in UTC."""
-    return value.replace("+00:00", "Z") if isinstance(value, str) else value
+    text = value.isoformat() if hasattr(value, "isoformat") else value
+    return text.replace("+00:00", "Z") if isinstance(text, str) else text

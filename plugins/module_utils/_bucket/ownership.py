@@ -84,6 +84,5 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
-    if value != ABSENT:
-        rule = Block("rule", (), {"object_ownership": value})
-        yield ProviderArguments("aws_s3_bucket_ownership_controls", {}, (rule,))
+    rule = Block("rule", (), {"object_ownership": value})
+    yield ProviderArguments("aws_s3_bucket_ownership_controls", {}, (rule,))

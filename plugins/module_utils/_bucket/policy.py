@@ -26,7 +26,7 @@ from .._core.model import (
     Value,
 )
 from .._core.printable import shortened
-from .._core.provider import Json, ProviderArguments, without_nulls
+from .._core.provider import Json, ProviderArguments, is_plain
 from .._policy.analysis import Owner, contains, denies_plain_http, is_public, lends_control, lets_others_in, locks_out
 from .._policy.baseline import BASELINE_SIDS, KMS_KEY, bucket_arn, is_own, our_statements, owner_of, switched_off
 from .._policy.document import (
@@ -35,7 +35,6 @@ from .._policy.document import (
     SID,
     VERSION,
     Statement,
-    as_aws_writes,
     canonical,
     deleted_principals,
     exact_name,
@@ -284,8 +283,11 @@ def difference(before: Value, after: Value) -> str:
     return f"It lacks {', '.join(str(each.get('Sid') or 'a statement') for each in lacking)}."
 
 
+def returned(response: Response) -> Value:
+    """The document to the letter: to the provider, `*` and `{AWS: *}` are two principals, and a list has its length."""
+    return json.loads(response["Policy"])
+
+
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
-    if value["statements"]:
-        statements = [as_aws_writes(each) for each in value["statements"]]
-        policy = {**without_nulls(Id=value["id"]), "Version": value["version"], "Statement": statements}
-        yield ProviderArguments("aws_s3_bucket_policy", {"policy": Json(policy)}, after=("public_access",))
+    policy = Json(value) if is_plain(value) else json.dumps(value)
+    yield ProviderArguments("aws_s3_bucket_policy", {"policy": policy}, after=("public_access",))

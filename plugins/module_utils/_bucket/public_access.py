@@ -55,5 +55,4 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
 
 
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
-    if value != ABSENT:
-        yield ProviderArguments("aws_s3_bucket_public_access_block", dict(value))
+    yield ProviderArguments("aws_s3_bucket_public_access_block", dict(value))

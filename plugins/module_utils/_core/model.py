@@ -270,6 +270,8 @@ class Facet:
     #: The detail of that finding, where it is more than the values that differ.
     difference: Callable[[Value, Value], str] | None
     iam_actions: IamActions
+    #: AWS's answer as `provider_arguments` takes it, if `normalise` leaves out what the provider distinguishes.
+    returned: Callable[[Response], Value] | None
     #: The facet as arguments of the Terraform provider.
     provider_arguments: Callable[[Value], Iterable[ProviderArguments]]
     #: Arguments of the bucket's or table's own Terraform resource that are ignored if the facet is unmanaged.
@@ -287,6 +289,12 @@ class Facet:
         if not isinstance(answer, Failure):
             return self.normalise(answer, target)
         return self.absent if answer.code in self.not_found else Unknown(answer)
+
+    def provider_value(self, answer: Answer, target: Target) -> Value:
+        """What `provider_arguments` takes; None if AWS has no configuration of it."""
+        if isinstance(answer, Failure):
+            return None
+        return self.returned(answer) if self.returned else self.normalise(answer, target)
 
 
 def facet_of(module: ModuleType) -> Facet:
@@ -314,6 +322,7 @@ def facet_of(module: ModuleType) -> Facet:
         finding=getattr(module, "FINDING", None),
         difference=getattr(module, "difference", None),
         iam_actions=getattr(module, "IAM_ACTIONS", IamActions()),
+        returned=getattr(module, "returned", None),
         provider_arguments=getattr(module, "provider_arguments", _nothing),
         provider_ignores=getattr(module, "PROVIDER_IGNORES", ()),
         cost=getattr(module, "cost", None),

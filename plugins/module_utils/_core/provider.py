@@ -43,10 +43,7 @@ BUCKET, TABLE = "aws_s3_bucket", "aws_dynamodb_table"
 
 
 class ProviderArguments(NamedTuple):
-    """What a facet is in a resource of the aws provider: that of the bucket or table itself, or one of its own.
-
-    A facet that is not configured has no resource of its own: there is nothing to import, and nothing to describe.
-    """
+    """What a facet is in a resource of the aws provider: that of the bucket or table itself, or one of its own."""
 
     resource: str
     attributes: Mapping[str, Value] = MappingProxyType({})
@@ -62,3 +59,10 @@ def without_nulls(**values: Any) -> Attributes:
 def snake_case(name: str) -> str:
     """A name of the AWS API as the provider writes it."""
     return {"ID": "id", "URI": "uri"}.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether HCL can say it as it is: text, true or false, whole numbers, and lists and objects of them."""
+    if isinstance(value, Mapping):
+        return all(map(is_plain, value.values()))
+    return all(map(is_plain, value)) if isinstance(value, list) else isinstance(value, (str, int))

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
-from .model import Refusal
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .model import Invalid, Refusal
 
 #: So many locks are named.
 NAMED_LOCKS = 5
@@ -21,3 +24,10 @@ def other_key(before: str, after: str | None) -> Refusal:
         "whoever may use the old key only will be shut out",
         "change_kms_key",
     )
+
+
+def check_known(what: str, parts: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises Invalid on what a Terraform project would not say."""
+    unknown = sorted(parts.keys() - {*known})
+    if unknown:
+        raise Invalid(f"the {what} has {', '.join(unknown)}, which the aws provider has no words for")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .._aws.protocols import ResourceClient
 from .._core.model import (
@@ -42,6 +42,8 @@ class Observer:
     answer: Answer | None = None
     #: What distinguished it from another of its name when it was first read.
     identity: str | None = None
+    #: What reading each facet answered last, by its name.
+    answers: dict[str, Answer] = field(default_factory=dict)
 
     def identify(self) -> None:
         """Whether the resource exists, and if not, the account of the credentials, which would own it.
@@ -113,6 +115,7 @@ class Observer:
         answers = [(known, self.answer), *zip(others, self.aws.read(others, self.newly_created), strict=True)]
         found = [(facet, next(answer for call, answer in answers if call == calls[facet.name])) for facet in facets]
         self._name_keys(found)
+        self.answers = {facet.name: answer for facet, answer in found}
         return {facet.name: facet.value(answer, self.target) for facet, answer in found}
 
     def _recognise(self) -> None:

@@ -2,16 +2,16 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A bootstrapped backend as a Terraform project: one that adopts it, or one that describes a production backend.
 
-Pure: no I/O. Arguments are those of the provider's version 6, none of them deprecated; a test compares them with its
-schema.
+Pure: no I/O. What is there is written as AWS returned it, so that the first plan after the import finds nothing to
+change. A test compares the arguments with the schema of the provider, and their values with what it reads.
 Source: https://registry.terraform.io/providers/hashicorp/aws/6.62.0/docs
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from .._bucket import BUCKET as STATE_BUCKET
 from .._core.model import Target
@@ -20,11 +20,17 @@ from .._core.tags import MANAGER_TAGS
 from .._policy.document import MOVED
 from .._table import TABLE as LOCK_TABLE
 from .._terraform.backend_config import BackendConfig, arguments
+from .._terraform.constraints import Version, admits_from
 from .._terraform.hcl import hcl_text
 from .provider_arguments import LEFT_ALONE, TABLE_ORDER, arguments_of, ignored
 
 #: The version whose schema the arguments were compared with, up to the next major version.
 PROVIDER_VERSION = ">= 6.62, < 7.0"
+#: The last version 5, which the values were compared with, too: before it, recovery has no period.
+OLDEST_PROVIDER: Version = (5, 100, 0)
+#: Arguments that are newer, and since when there are. AWS keeps an older setting that a request leaves out.
+#: Source: CHANGELOG.md of https://github.com/hashicorp/terraform-provider-aws
+SINCE: dict[str, Version] = {"blocked_encryption_types": (6, 22, 0), "bucket_namespace": (6, 37, 0)}
 STATE, LOCKS = "state", "locks"
 ACCOUNT_REGIONAL_SUFFIX = "-an"
 
@@ -34,7 +40,7 @@ Unmanaged: TypeAlias = "tuple[frozenset[str], frozenset[str]]"
 
 @dataclass(frozen=True)
 class Project:
-    """A hand-over. The facets are in the form in which tf_state_bucket and tf_lock_table return them."""
+    """A hand-over. The facets are what their `provider_arguments` take; None is not configured, or not read."""
 
     #: The bootstrapped backend as its projects use it, with the key under which this one keeps its own state.
     backend: BackendConfig
@@ -48,11 +54,6 @@ class Project:
     unmanaged: Unmanaged = (frozenset(), frozenset())
     #: What the table has besides, as names in LEFT_ALONE: adopted, it keeps it; a production table is made without.
     besides: tuple[str, ...] = ()
-
-    @property
-    def own(self) -> BackendConfig:
-        """The backend of this project: no other project locks its key, so lock files are enough where they work."""
-        return replace(self.backend, lock_mode="lockfile") if self.backend.locks_in_file else self.backend
 
     @property
     def adopts(self) -> bool:
@@ -90,7 +91,40 @@ def bucket_resources(project: Project) -> tuple[Block, ...]:
     attributes = {"bucket": name, **namespace, **own.attributes}
     main = _resource(BUCKET, STATE, attributes, own.blocks, tuple(ignored(STATE_BUCKET, unmanaged)))
     present = {facet: part for facet, part in parts.items() if facet not in unmanaged}
-    return (main, *(_part(part, present) for part in present.values()))
+    resources = (main, *(_part(part, present) for part in present.values()))
+    unknown = {name for name, since in SINCE.items() if not admits_from(project.provider_version, since)}
+    return tuple(_without(unknown, resource) for resource in resources)
+
+
+def _without(unknown: Collection[str], block: Block) -> Block:
+    attributes = {name: value for name, value in block.attributes.items() if name not in unknown}
+    return Block(block.type, block.labels, attributes, tuple(_without(unknown, each) for each in block.blocks))
+
+
+class Setting(NamedTuple):
+    """A part of a project, and the facet whose name in `<kind>_unmanaged` leaves it out."""
+
+    resource: str
+    #: Its arguments; none if it is the whole resource.
+    arguments: tuple[str, ...]
+    kind: str
+    facet: str
+
+
+def settings(project: Project) -> Iterator[Setting]:
+    """What the project says, by the facets that it comes from."""
+    _own, parts = arguments_of(STATE_BUCKET, project.bucket, BUCKET)
+    for facet, part in parts.items():
+        if facet not in project.unmanaged[0]:
+            yield Setting(f"{part.resource}.{STATE}", (), "bucket", facet)
+    has_table = bool(table_resources(project))
+    for kind, resource, address, is_there in (
+        ("bucket", STATE_BUCKET, f"{BUCKET}.{STATE}", True),
+        ("table", LOCK_TABLE, f"{TABLE}.{LOCKS}", has_table),
+    ):
+        for each in resource.facets if is_there else ():
+            if each.provider_ignores:
+                yield Setting(address, each.provider_ignores, kind, each.name)
 
 
 def _part(part: ProviderArguments, present: Mapping[str, ProviderArguments]) -> Block:
@@ -103,7 +137,9 @@ def _part(part: ProviderArguments, present: Mapping[str, ProviderArguments]) -> 
 def table_resources(project: Project) -> tuple[Block, ...]:
     if project.table is None or not project.table_name:
         return ()
-    facets = project.table if project.adopts else _of_production_table(project, project.table)
+    unread = {facet.name: facet.absent for facet in LOCK_TABLE.facets if project.table.get(facet.name) is None}
+    described = {**project.table, **unread}
+    facets = described if project.adopts else _of_production_table(project, described)
     own, _parts = arguments_of(LOCK_TABLE, facets, TABLE, TABLE_ORDER)
     left_alone = [*ignored(LOCK_TABLE, project.unmanaged[1])]
     left_alone += [name for each in project.besides if project.adopts for name in LEFT_ALONE[each]]
@@ -122,7 +158,7 @@ def _resource(
 
 def _of_production_bucket(project: Project) -> dict[str, Any]:
     renamed = _renamed(project)
-    return {**renamed, "tags": _managed_by_client(project, renamed["tags"])}
+    return {**renamed, "tags": _managed_by_client(project, renamed.get("tags"))}
 
 
 def _of_production_table(project: Project, facets: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,12 +198,17 @@ def _renamed(project: Project) -> dict[str, Any]:
             return f"{prefix}{new}{value.removeprefix(arn)}"
         return value
 
-    logging = dict(project.bucket["logging"])
+    logging = dict(project.bucket.get("logging") or {})
     if logging.get("TargetPrefix") == f"{old}/":
         logging["TargetPrefix"] = f"{new}/"
-    statements = [each for each in project.bucket["policy"]["statements"] if each.get("Sid") != MOVED]
-    policy = renamed({**project.bucket["policy"], "statements": statements})
-    return {**project.bucket, "policy": policy, "logging": logging}
+    policy = project.bucket.get("policy")
+    return {**project.bucket, "policy": renamed(_without_moved(policy)) if policy else None, "logging": logging}
+
+
+def _without_moved(policy: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = policy.get("Statement", [])
+    kept = [each for each in (found if isinstance(found, list) else [found]) if each.get("Sid") != MOVED]
+    return {**policy, "Statement": kept} if kept else None
 
 
 def _terraform(project: Project) -> Block:
@@ -176,7 +217,7 @@ def _terraform(project: Project) -> Block:
         "terraform",
         (),
         {"required_version": project.backend.client_version},
-        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.own))),
+        (Block("required_providers", (), {"aws": aws}), Block("backend", ("s3",), arguments(project.backend))),
     )
 
 

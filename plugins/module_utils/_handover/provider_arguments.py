@@ -32,12 +32,16 @@ TABLE_ORDER = (
 def arguments_of(
     resource: Resource, values: Mapping[str, Any], main: str, order: tuple[str, ...] = ()
 ) -> tuple[ProviderArguments, dict[str, ProviderArguments]]:
-    """The arguments of the main resource, and by facet those of the facets that have a resource of their own."""
+    """The arguments of the main resource, and by facet those of the facets that have a resource of their own.
+
+    A facet that AWS has no configuration of has none: there is nothing to import, and nothing to describe.
+    """
     attributes: Attributes = {}
     blocks: list[Block] = []
     parts: dict[str, ProviderArguments] = {}
     for facet in resource.facets:
-        for each in facet.provider_arguments(values.get(facet.name)):
+        value = values.get(facet.name)
+        for each in () if value is None else facet.provider_arguments(value):
             if each.resource == main:
                 attributes |= each.attributes
                 blocks += each.blocks
@@ -67,17 +71,22 @@ LEFT_ALONE = {
     "local secondary indexes": ("attribute", "local_secondary_index"),
     "replicas": ("replica",),
     "a limit of its throughput": ("on_demand_throughput",),
+    "a lifted limit of its throughput": ("on_demand_throughput",),
 }
 
 
 def left_alone(table: Mapping[str, Any]) -> tuple[str, ...]:
-    """Which of these a table has, as DescribeTable tells it. Minus one is no limit."""
-    limits = table.get("OnDemandThroughput") or {}
+    """Which of these a table has, as DescribeTable tells it.
+
+    Minus one is no limit, and to the provider something all the same: a project without it would remove it.
+    """
+    limits = [limit for limit in (table.get("OnDemandThroughput") or {}).values() if limit is not None]
     there = {
         "a stream": (table.get("StreamSpecification") or {}).get("StreamEnabled"),
         "global secondary indexes": table.get("GlobalSecondaryIndexes"),
         "local secondary indexes": table.get("LocalSecondaryIndexes"),
         "replicas": table.get("Replicas"),
-        "a limit of its throughput": any(limit not in (None, -1) for limit in limits.values()),
+        "a limit of its throughput": any(limit != -1 for limit in limits),
+        "a lifted limit of its throughput": bool(limits) and all(limit == -1 for limit in limits),
     }
     return tuple(name for name in LEFT_ALONE if there[name])

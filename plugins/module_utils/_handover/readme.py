@@ -11,7 +11,7 @@ import hashlib
 import re
 
 from .._terraform.backend_config import BackendConfig
-from .project import Project, bucket_resources, configuration, table_resources
+from .project import Project, bucket_resources, configuration, settings, table_resources
 
 README, TABLE_FILE, IMPORTS_FILE = "README.md", "table.tf", "imports.tf"
 #: Every file that a hand-over of any kind may have.
@@ -53,7 +53,9 @@ def readme(project: Project) -> str:
         bucket=project.bucket_name,
         table=f"the lock table `{project.table_name}`" if table_resources(project) else "no lock table",
         key=project.backend.key,
-        digest=_digest_item(project.own),
+        digest=_digest_item(project.backend),
+        branches="\n".join(f"| {shows} | {why} | {do} |" for shows, why, do in _BRANCHES),
+        settings=_settings(project),
         count=len(bucket_resources(project)) + len(table_resources(project)),
         addresses="\n".join(
             f"{'tofu' if project.backend.client == 'opentofu' else 'terraform'} state rm {'.'.join(each.labels)}"
@@ -68,12 +70,72 @@ def _digest_item(backend: BackendConfig) -> str:
     return f" and its digest, the item `{backend.bucket}/{backend.key}-md5`" if backend.locks_in_table else ""
 
 
+def _settings(project: Project) -> str:
+    """A row for each part of the project that can be left out, and the option that leaves it out."""
+    return "\n".join(
+        f"| `{each.resource}`{': ' if each.arguments else ''}{', '.join(f'`{name}`' for name in each.arguments)} "
+        f"| `{each.kind}_unmanaged: [{each.facet}]` |"
+        for each in settings(project)
+    )
+
+
 def _unmanaged(project: Project) -> str:
     parts = zip(("bucket", "table"), project.unmanaged, strict=True)
     named = [f"{', '.join(sorted(facets))} of the {kind}" for kind, facets in parts if facets]
     named += [f"{each} of the table" for each in project.besides if project.adopts]
     return f"\nSomebody else's, and left alone here: {'; '.join(named)}.\n" if named else ""
 
+
+#: What the first plan may show besides the imports, why, and what to do then.
+_BRANCHES = (
+    (
+        "`aws_s3_bucket.state`: nothing but `force_destroy = false`",
+        "The import does not set this default of the provider. It is no setting of AWS.",
+        "Go on: nothing is sent to AWS.",
+    ),
+    ("a resource: nothing but a `timeouts` block", "It is no setting of AWS.", "Go on."),
+    (
+        "`aws_s3_bucket_lifecycle_configuration.state`: nothing but `transition_default_minimum_object_size`",
+        "The store did not say from which size on objects transition; the provider asks for the default of AWS.",
+        "On AWS, go on. At another store, leave the lifecycle out, as below.",
+    ),
+    (
+        "a lifecycle rule whose `id` begins with `unnamed-`",
+        "The store returned a rule without an ID, which the provider needs.",
+        "Go on: the rule gets that ID.",
+    ),
+    (
+        "the capacity of `aws_dynamodb_table.locks`",
+        "Autoscaling moves them.",
+        "Write the project again with `table_unmanaged: [billing]`.",
+    ),
+    (
+        "`tags_all` with tags that are not in this project",
+        "The environment sets default tags.",
+        "Unset all variables `TF_AWS_DEFAULT_TAGS_*`, and plan again.",
+    ),
+    (
+        "warnings: `prefix` or `dynamodb_table` is deprecated; one of `filter` and `prefix` is missing",
+        "The backend is like that, and the project says the same.",
+        "Go on.",
+    ),
+    (
+        "an error: cannot import a non-existent object",
+        "That setting was removed since this project was written.",
+        "Write the project again, and plan again.",
+    ),
+    (
+        "a resource to add",
+        "It has no import block: `imports.tf` is missing or was edited.",
+        "Bring `imports.tf` back, and plan again.",
+    ),
+    (
+        "a resource to destroy or to replace",
+        "The state of this project is that of another one.",
+        "Stop. Compare `bucket` and `key` in `terraform.tf` with the inventory.",
+    ),
+    ("any other change", "See below.", "Do not apply."),
+)
 
 _ADOPT = """# The backend {name}, managed by Terraform
 
@@ -96,9 +158,8 @@ were found, and keeps its own state in that bucket, under `{key}`.
    {client} plan -out=take-over.tfplan
    ```
 
-   It must say **{count} to import, 0 to add, 0 to destroy**. The provider may count the bucket as changed for
-   `force_destroy = false`, and a resource for a `timeouts` block: neither is a setting of AWS. Anything else that
-   would change was changed since this project was written: stop, write the project anew, and plan again.
+   It must say **{count} to import, 0 to add, 0 to change, 0 to destroy**. If it says more,
+   [see below](#if-the-plan-shows-more) before you go on.
 
 4. Take over, and look again: the second plan must find nothing to do.
 
@@ -110,6 +171,22 @@ were found, and keeps its own state in that bucket, under `{key}`.
 5. End the other management. Two masters undo each other's work. Take the host out of the inventory of the
    bootstrap, or add the tag `managed-by = "terraform"` to bucket and table here: then the bootstrap refuses to change
    them. Keep `imports.tf`: it does nothing more, and is the way back if this state is lost.
+
+## If the plan shows more
+
+| the plan shows | why | what to do |
+|---|---|---|
+{branches}
+
+For any other change, write the project again. If the task says **changed**, the backend was changed since: plan again.
+If it says **ok**, the files are the same, and the provider reads that setting in another form than AWS returned it.
+Then leave the setting out, and write the project again. AWS keeps it as it is, and this project says nothing of it:
+
+| the plan changes | leave it out with |
+|---|---|
+{settings}
+
+In an inventory the options are `terraform_backend_bucket_unmanaged` and `terraform_backend_table_unmanaged`.
 
 ## What protects it
 
@@ -168,6 +245,9 @@ production backend.
    {client} apply production.tfplan
    {client} plan -detailed-exitcode
    ```
+
+   If it finds something, somebody changed the backend meanwhile, or the provider reads a setting in another form than
+   it was sent. Plan again. If the same change stays, do not apply it a third time: let somebody look at that setting.
 
 5. Point projects to it: `{client} output backend` shows what their backend block says, but for the key, of which
    each project takes its own.

@@ -87,6 +87,11 @@ def refusals(change: Change, target: Target) -> Iterator[Refusal]:
         yield other_key(before, after)
 
 
+def returned(response: Response) -> Value:
+    """The key by the name that it has there."""
+    return normalise(response, Target("", ""))
+
+
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
     """The provider reads back no ARN of the key that AWS manages, so the project must not set one."""
     key = value["kms_key_id"]

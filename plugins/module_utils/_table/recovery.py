@@ -88,6 +88,13 @@ CREATION_PROTECTION = CreationProtection(
 )
 
 
+def returned(response: Response) -> Value:
+    """A period only where AWS says one: the provider knows no other."""
+    described = response["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    enabled = described.get("PointInTimeRecoveryStatus") == "ENABLED"
+    return {"enabled": enabled, "period_days": described.get("RecoveryPeriodInDays") if enabled else None}
+
+
 def provider_arguments(value: Value) -> Iterator[ProviderArguments]:
     days = without_nulls(recovery_period_in_days=value["period_days"])
     yield ProviderArguments(TABLE, {}, (Block("point_in_time_recovery", (), {"enabled": value["enabled"], **days}),))

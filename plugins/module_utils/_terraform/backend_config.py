@@ -12,15 +12,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TypeAlias
 
 from .._core.no_log import is_censored, refusal
 from .._core.provider import Block, Value
+from .constraints import Version, admits_older
 from .hcl import hcl_text
 
-Version: TypeAlias = tuple[int, int, int]
-
-OLDEST: Version = (0, 0, 0)
 LOCKFILE_SINCE: Version = (1, 10, 0)
 DEFAULT_WORKSPACE_PREFIX = "env:"
 LOCK_FILE_SUFFIX = ".tflock"
@@ -29,11 +26,6 @@ DIGEST_SUFFIX = "-md5"
 HEADING = "Written by cornerstone.tfstate, which overwrites it: change the inventory, not this file."
 _MAX_KEY_BYTES = 1024 - len(LOCK_FILE_SUFFIX)
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_CONSTRAINT = re.compile(r"(=|!=|>=|<=|>|<|~>|)\s*v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,2})")
-_CONSTRAINT_GRAMMAR = (
-    "write comma separated [= != > >= < <= ~>] MAJOR[.MINOR[.PATCH]], such as '>= 1.10, < 2.0'; "
-    "Terraform takes no prerelease here"
-)
 
 
 @dataclass(frozen=True)
@@ -228,46 +220,5 @@ def _lock_problems(backend: BackendConfig) -> Iterator[str]:
 
 
 def admits_older_than_lockfile(client_version: str) -> bool:
-    """Whether a `required_version` lets a client in that is older than lock files (1.10.0).
-
-    Prereleases count as their release, as Terraform counts them. Raises ValueError naming the part it can't read.
-    Source: https://developer.hashicorp.com/terraform/language/expressions/version-constraints
-    """
-    constraints = [_constraint(part) for part in client_version.split(",")]
-    excluded = {version for operator, version, _precision in constraints if operator == "!="}
-    ranges = [_range(*constraint) for constraint in constraints if constraint[0] != "!="]
-    oldest = max((first for first, _end in ranges), default=OLDEST)
-    while oldest in excluded:
-        oldest = _next(oldest)
-    return oldest < min((end for _first, end in ranges), default=LOCKFILE_SINCE)
-
-
-def _constraint(part: str) -> tuple[str, Version, int]:
-    """Operator, version padded with zeros, and how many of its numbers were written."""
-    match = _CONSTRAINT.fullmatch(part.strip())
-    if not match:
-        raise ValueError(f"cannot be read at {part.strip()!r}: {_CONSTRAINT_GRAMMAR}")
-    numbers = [int(number) for number in match[2].split(".")]
-    major, minor, patch = (*numbers, 0, 0)[:3]
-    return match[1], (major, minor, patch), len(numbers)
-
-
-def _range(operator: str, version: Version, precision: int) -> tuple[Version, Version]:
-    """The first version admitted and the first one after them all, looking no further than lock files."""
-    major, minor, _patch = version
-    same_release = {1: LOCKFILE_SINCE, 2: (major + 1, 0, 0), 3: (major, minor + 1, 0)}[precision]
-    first, end = {
-        "": (version, _next(version)),
-        "=": (version, _next(version)),
-        ">=": (version, LOCKFILE_SINCE),
-        ">": (_next(version), LOCKFILE_SINCE),
-        "<=": (OLDEST, _next(version)),
-        "<": (OLDEST, version),
-        "~>": (version, same_release),
-    }[operator]
-    return first, min(end, LOCKFILE_SINCE)
-
-
-def _next(version: Version) -> Version:
-    major, minor, patch = version
-    return major, minor, patch + 1
+    """Whether a `required_version` lets a client in that is older than lock files. Raises ValueError."""
+    return admits_older(client_version, LOCKFILE_SINCE)

@@ -37,6 +37,7 @@ NAME = re.compile(r"(?<![\w.:/{}*-])([a-z]+(?:_[a-z]+)+)(?![\w.:/(*}-])")
 OTHER_NAMES = {
     *S3_ARGUMENTS,
     *("required_version", "terraform_remote_state", "remote_state", "state_tags", "force_destroy", "prevent_destroy"),
+    *("transition_default_minimum_object_size", "tags_all"),
     *(
         "ansible_connection",
         "module_defaults",

@@ -70,42 +70,50 @@ RICH_BUCKET: dict[str, Any] = {
         "block_public_policy": True,
         "restrict_public_buckets": False,
     },
-    "encryption": {
-        "algorithm": "aws:kms",
-        "kms_key_id": KEY,
-        "bucket_key_enabled": True,
-        "blocked_encryption_types": ["SSE-C"],
-    },
+    "encryption": [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY},
+            "BucketKeyEnabled": True,
+            "BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]},
+        }
+    ],
     "lifecycle": {
-        "cornerstone.tfstate": {
-            "Status": "Enabled",
-            "Filter": {},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 91, "NewerNoncurrentVersions": 21},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 8},
-            "Expiration": {"ExpiredObjectDeleteMarker": True},
-        },
-        "reports": {
-            "Status": "Disabled",
-            "Filter": {
-                "Prefix": "reports/",
-                "ObjectSizeGreaterThan": 1025,
-                "ObjectSizeLessThan": 4097,
-                "Tags": [{"Key": "team", "Value": "finance"}],
+        "Rules": [
+            {
+                "ID": "tagged",
+                "Status": "Enabled",
+                "Filter": {"Tag": {"Key": "scratch", "Value": "yes"}},
+                "Expiration": {"Date": "2031-01-01T00:00:00+00:00"},
             },
-            "Transitions": [
-                {"Days": 31, "StorageClass": "STANDARD_IA"},
-                {"Date": "2030-01-01T00:00:00+00:00", "StorageClass": "GLACIER"},
-            ],
-            "NoncurrentVersionTransitions": [
-                {"NoncurrentDays": 32, "NewerNoncurrentVersions": 3, "StorageClass": "DEEP_ARCHIVE"}
-            ],
-            "Expiration": {"Days": 367},
-        },
-        "tagged": {
-            "Status": "Enabled",
-            "Filter": {"Tags": [{"Key": "scratch", "Value": "yes"}]},
-            "Expiration": {"Date": "2031-01-01T00:00:00+00:00"},
-        },
+            {
+                "ID": "cornerstone.tfstate",
+                "Status": "Enabled",
+                "Filter": {"Prefix": ""},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": 91, "NewerNoncurrentVersions": 21},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 8},
+                "Expiration": {"ExpiredObjectDeleteMarker": True},
+            },
+            {
+                "ID": "reports",
+                "Status": "Disabled",
+                "Filter": {
+                    "And": {
+                        "Prefix": "reports/",
+                        "ObjectSizeGreaterThan": 1025,
+                        "ObjectSizeLessThan": 4097,
+                        "Tags": [{"Key": "team", "Value": "finance"}],
+                    }
+                },
+                "Transitions": [
+                    {"Days": 31, "StorageClass": "STANDARD_IA"},
+                    {"Date": "2030-01-01T00:00:00+00:00", "StorageClass": "GLACIER"},
+                ],
+                "NoncurrentVersionTransitions": [
+                    {"NoncurrentDays": 32, "NewerNoncurrentVersions": 3, "StorageClass": "DEEP_ARCHIVE"}
+                ],
+                "Expiration": {"Days": 367},
+            },
+        ],
         "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
     },
     "versioning": "Enabled",
@@ -124,16 +132,16 @@ RICH_BUCKET: dict[str, Any] = {
         "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
     },
     "policy": {
-        "version": "2012-10-17",
-        "id": "terraform-state",
-        "statements": [
+        "Version": "2012-10-17",
+        "Id": "terraform-state",
+        "Statement": [
             {
                 "Sid": "CornerstoneTfstateRequireTls",
                 "Effect": "Deny",
-                "Principal": {"AWS": ["*"]},
-                "Action": ["s3:*"],
+                "Principal": "*",
+                "Action": "s3:*",
                 "Resource": [ARN, f"{ARN}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": ["false"]}},
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
             {
                 "Sid": "HomeFolders",
@@ -154,7 +162,7 @@ RICH_TABLE: dict[str, Any] = {
     "table_class": "STANDARD_INFREQUENT_ACCESS",
     "tags": {"team": "locks"},
 }
-BARE_BUCKET = {facet.name: facet.absent for facet in BUCKET.facets}
+BARE_BUCKET = {"versioning": "Disabled", "tags": {}, "logging": {}}
 BARE_TABLE = {facet.name: facet.absent for facet in TABLE.facets}
 
 RICH = Project(BACKEND, RICH_BUCKET, RICH_TABLE)
@@ -387,13 +395,13 @@ def test_the_project_keeps_its_state_in_the_bootstrap_backend() -> None:
 
 
 @projects
-def test_its_own_lock_is_a_file_and_nothing_of_its_backend_is_deprecated(project: Project) -> None:
-    block = arguments(project.own)
-    assert block["use_lockfile"] is True
-    assert not block.keys() & DEPRECATED
-    endpoints = block.get("endpoints", {})
-    assert isinstance(endpoints, dict) and "dynamodb" not in endpoints
-    assert "-md5" not in project_files(project)["README.md"]
+def test_it_locks_as_the_backend_does(project: Project) -> None:
+    """Else an audit would miss the digest of its state, and no table would keep others from it."""
+    block = arguments(project.backend)
+    assert "use_lockfile = true" in re.sub(" +", " ", configuration(project)["terraform.tf"])
+    assert ("dynamodb_table" in configuration(project)["terraform.tf"]) is project.backend.locks_in_table
+    assert bool(block.keys() & DEPRECATED) is project.backend.locks_in_table
+    assert ("-md5" in project_files(project)["README.md"]) is (project.adopts and project.backend.locks_in_table)
 
 
 def test_others_are_told_to_lock_as_the_backend_does() -> None:
@@ -448,7 +456,7 @@ def test_a_production_table_is_protected_whoever_manages_its_protections() -> No
 @pytest.mark.parametrize("path", ["network/terraform.tfstate", "*"])
 def test_what_keeps_clients_from_moved_states_keeps_them_from_none_in_production(path: str) -> None:
     bucket = copy.deepcopy(RICH_BUCKET)
-    bucket["policy"]["statements"] += json.loads(with_denied(None, ARN, [path]))["Statement"]
+    bucket["policy"]["Statement"] += json.loads(with_denied(None, ARN, [path]))["Statement"]
     assert MOVED in text_of(replace(RICH, bucket=bucket))
     production = PROJECTS["a production backend"]
     assert text_of(replace(production, bucket=bucket)) == text_of(production)
@@ -483,7 +491,7 @@ def test_tags_of_aws_are_not_written() -> None:
 
 
 def test_a_rule_that_cannot_be_written_is_no_secret() -> None:
-    bucket = {**RICH_BUCKET, "lifecycle": {"new": {"Status": "Enabled", "Filter": {}, "Teleport": {"Days": 1}}}}
+    bucket = {**RICH_BUCKET, "lifecycle": {"Rules": [{"ID": "new", "Status": "Enabled", "Teleport": {"Days": 1}}]}}
     with pytest.raises(Invalid, match="lifecycle rule new has Teleport"):
         configuration(replace(RICH, bucket=bucket))
 
@@ -526,7 +534,10 @@ BESIDES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 9}},
         ("a limit of its throughput",),
     ),
-    "without one": ({"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}}, ()),
+    "without one any more": (
+        {"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}},
+        ("a lifted limit of its throughput",),
+    ),
 }
 
 

@@ -121,7 +121,8 @@ def test_a_hand_over_describes_it_as_it_says(package: Any, bucket: Any) -> None:
     backend = package("_terraform.backend_config").BackendConfig(
         name="prod", bucket="tf-state", bucket_arn="arn:aws:s3:::tf-state", region="eu-west-1", key="k"
     )
-    project = package("_handover.project").Project(backend, {**bucket.settled, "example": True})
+    settings = {"versioning": bucket.settled["versioning"], "example": True}
+    project = package("_handover.project").Project(backend, settings)
     text = package("_handover.project").configuration(project)["bucket.tf"]
     _before, part = text.split('resource "aws_s3_bucket_example" "state" {')
     assert "enabled    = true" in part
