@@ -190,7 +190,8 @@ class ActionModule(InProcessAction):
     def _run_parts(self, values: dict[str, Any], on_write: WriteCallback) -> dict[str, Execution]:
         """All parts are planned before the first one is written to: a refusal of one leaves the others as they were.
 
-        What the plan leaves as it is, is not looked at again. The files are, as they tell what AWS has answered.
+        What the plan leaves as it is, is not looked at again, unless the plan warns. The files are, as they tell what
+        AWS has answered.
         """
         with self._check_mode():
             planned = self._execute_each(values, no_op, {})
@@ -200,7 +201,7 @@ class ActionModule(InProcessAction):
         known = {
             kind: each
             for kind, each in planned.items()
-            if kind != "config" and not (each.shown["changed"] and self._has_part(kind))
+            if kind != "config" and not (_is_due(each.shown) and self._has_part(kind))
         }
         return self._of_parts(self._execute_each(values, on_write, known))
 
@@ -323,6 +324,11 @@ def _asking(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_changes(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "diff"} | {"changed": False, "changes": []}
+
+
+def _is_due(planned: Mapping[str, Any]) -> bool:
+    """Whether a run has to do something. A plan that warns may leave a test to the run, which check mode cannot do."""
+    return bool(planned["changed"] or planned.get("warnings"))
 
 
 def combined_result(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 
 from tests.playbooks.project import Project, Run
 from tests.support.emulators import RunningEmulator
-from tests.support.relay import Relay
+from tests.support.http_relay import Answer
+from tests.support.relay import Call, Proceed, Relay
 
 
 @pytest.fixture
@@ -119,6 +121,23 @@ def test_the_modules_alone(project: Project, names: dict[str, str]) -> None:
         "backend.tf",
         "eu.s3.tfbackend",
     }
+
+
+def test_a_store_that_ignores_conditions_is_refused_by_each_run_where_no_tag_says_so(
+    project: Project, names: dict[str, str], relay: Relay
+) -> None:
+    def without_condition(call: Call, proceed: Proceed) -> Answer:
+        head = call.request.head
+        head[:] = [line for line in head if not line.lower().startswith(b"if-none-match")]
+        return proceed()
+
+    relay.on("PutObject", reply=without_condition, times=math.inf)
+    unmanaged = {"terraform_backend_bucket_unmanaged": ["tags"]}
+    project.inventory({"eu-1": backend(names)}, terraform_backend_lock_mode="lockfile", **unmanaged)
+    for _unused in range(2):
+        run = project.play("cornerstone.tfstate.bootstrap")
+        assert run.code == 2 and "the store ignores If-None-Match" in run.reasons["eu-1"], run.output
+        assert not list(project.home.glob("backends/*/*"))
 
 
 def test_lock_files_leave_an_existing_table_alone(
