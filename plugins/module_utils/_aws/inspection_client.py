@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from .._core.model import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, TfstateError, WriteCallback, no_op
+from . import deadline
 from .client import Aws, BeforeWrite, Connection
-from .deadline import FIRST_CONTACT, UNREACHABLE
 from .errors import BROKEN, NO_ANSWER, NOT_OF_AWS, OUT_OF_TIME, THROTTLED
 
 #: How many seconds one read is repeated while AWS is busy or broken, or does not answer.
@@ -89,4 +89,6 @@ class InspectionClient(Aws):
 
 def _is_out_of_reach(problems: Sequence[TfstateError]) -> bool:
     """Whether a service cannot be reached, or has not answered so many reads in a row."""
-    return len(problems) >= FIRST_CONTACT or any(isinstance(each.__context__, UNREACHABLE) for each in problems)
+    return len(problems) >= deadline.FIRST_CONTACT or any(
+        isinstance(each.__context__, deadline.UNREACHABLE) for each in problems
+    )

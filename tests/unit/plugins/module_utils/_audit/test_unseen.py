@@ -156,6 +156,22 @@ def test_where_nothing_answers_the_whole_backend_is_unknown(fake: FakeBackend) -
     assert result["failed"] and "Read timeout" in result["msg"] and "findings" not in result
 
 
+def test_a_service_that_cannot_be_reached_is_asked_once_and_the_other_is_read(fake: FakeBackend) -> None:
+    backend = Backend(fake, "tf-locks")
+    fake.client("dynamodb").update_table(TableName=backend.table, DeletionProtectionEnabled=False)
+
+    def is_cut_off(call: Sent, proceed: Proceed) -> Answer:
+        if call.service != "s3":
+            return proceed()
+        raise botocore.exceptions.ConnectTimeoutError(endpoint_url="https://s3.us-east-1.amazonaws.com")
+
+    fake.relay.on("*", reply=is_cut_off, times=math.inf)
+    result = backend.audit()
+    assert {"audit.unknown", "table.deletion_protection"} <= {each["id"] for each in result["findings"]}
+    assert {"bucket", "states"} <= {*result["backend"]["unseen"]} and result["worst"] == "critical"
+    assert [call.name for call in fake.relay.calls if call.service == "s3"] == ["HeadBucket"]
+
+
 def test_the_time_of_an_audit_ends_and_what_was_read_stays(fake: FakeBackend) -> None:
     backend = Backend(fake, "tf-locks")
     fake.client("s3").put_bucket_versioning(Bucket=backend.bucket, VersioningConfiguration={"Status": "Suspended"})
