@@ -175,7 +175,7 @@ class ActionModule(InProcessAction):
         """What the playbook has found to be wrong between this host and another, if anything."""
         found = self.task_vars.get(CONFLICTS)
         if found is None and self.task_vars.get(FAILS_LATER):  # --start-at-task or --step left that task out
-            found = conflicts(self.task_vars["hostvars"], self.task_vars["ansible_play_hosts_all"])
+            found = conflicts(self.task_vars["hostvars"], self.task_vars["groups"]["all"])
         message = (found or {}).get(self.task_vars.get("inventory_hostname"))
         return str(message) if message else None
 

@@ -213,4 +213,8 @@ def test_backends_that_share_a_bucket_but_not_its_locks_are_refused_alone(
     done = project.play("cornerstone.tfstate.bootstrap")
     assert done.code != 0 and "3 backends: 1 ok, 2 failed, 1 changed" in done.summary, done.output
     assert "is also that of the host b" in done.reasons["a"] and "is also that of the host a" in done.reasons["b"]
+    alone = project.play("cornerstone.tfstate.bootstrap", "-l", "b")
+    assert "is also that of the host a" in alone.reasons["b"], "a host beyond the limit is in the same inventory"
+    elsewhere = project.play("cornerstone.tfstate.bootstrap", "-e", "terraform_backend_hosts=c")
+    assert elsewhere.code == 0 and "is also that" not in elsewhere.output
     assert not [call for call in relay.calls if f"shared-{unique}" in call.resource]
