@@ -38,12 +38,17 @@ options:
       - If omitted, all accounts are written.
     type: list
     elements: str
-  tags:
+  tag_names:
     description:
       - The names of the tags of accounts to write. They cost one request for each account.
       - If omitted, no tags are written.
     type: list
     elements: str
+  account_id:
+    description:
+      - The account that must be asked, which is the management account or that of a delegated administrator.
+      - If omitted, the account is that of the credentials.
+    type: str
   region:
     description:
       - A region of the partition whose organization is read. Organizations has no regions of its own.
@@ -52,7 +57,7 @@ requirements:
   - PyYAML
 notes:
   - It needs C(organizations:ListAccounts), C(organizations:ListAccountsForParent),
-    C(organizations:ListOrganizationalUnitsForParent) and C(organizations:ListRoots), and for O(tags)
+    C(organizations:ListOrganizationalUnitsForParent) and C(organizations:ListRoots), and for O(tag_names)
     C(organizations:ListTagsForResource), in the management account or that of a delegated administrator.
   - It makes two requests for each organizational unit, and two besides.
 seealso:
@@ -67,7 +72,7 @@ EXAMPLES = r"""
     units:
       - Infrastructure
       - Workloads/Prod
-    tags:
+    tag_names:
       - team
     profile: organization
 """
@@ -120,12 +125,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.accounts_file import (
-    YAML_MISSING,
-    accounts_text,
-    merged,
-    parse_accounts,
-)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
     ModuleRun,
@@ -137,16 +136,23 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.files
     files_result,
     write_and_report,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.organization import (
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._organization.accounts_file import (
+    YAML_MISSING,
+    accounts_text,
+    merged,
+    parse_accounts,
+)
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._organization.organization import (
     ACTIVE,
     read_organization,
 )
 
 HOME_REGION = "us-east-1"
 OPTIONS: dict[str, dict[str, Any]] = {
+    "account_id": {},
     "path": {"type": "path", "required": True},
     "units": {"type": "list", "elements": "str"},
-    "tags": {"type": "list", "elements": "str"},
+    "tag_names": {"type": "list", "elements": "str"},
 }
 
 
@@ -159,7 +165,7 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
     before = read_text(path)
     known = parse_accounts(before, path) if before else []
     aws = run.client({**run.params, "region": run.params.get("region") or HOME_REGION})
-    found = read_organization(aws, run.params.get("tags") or (), run.params.get("units") or ())
+    found = read_organization(aws, run.params.get("tag_names") or (), run.params.get("units") or ())
     entries, added, removed = merged(known, [each for each in found if each.state == ACTIVE])
     if not entries:
         raise TfstateError("the organization has no active account there: nothing is written")

@@ -27,7 +27,7 @@ keyed_groups: [{key: 'tags.team | default([])', prefix: team}]
 @pytest.mark.slow
 def test_accounts_of_an_organization_become_hosts(organization: Organization, project: Project) -> None:
     project.write("aws", "[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
-    options = {"tags": ["team"], "units": ["Workloads"], "endpoint_url": organization.url}
+    options = {"tag_names": ["team"], "units": ["Workloads"], "endpoint_url": organization.url}
     given = ("-e", json.dumps({f"terraform_backend_accounts_{name}": value for name, value in options.items()}))
     credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(project.home / "aws"), "ANSIBLE_INVENTORY": "localhost,"}
     run = project.play("cornerstone.tfstate.accounts", *given, **credentials)

@@ -11,7 +11,7 @@ _CODE = ("code", "code_known", "code_backend_files", "code_exclude", "code_gitig
 _STATE = ("key", "key_is_url_encoded", "workspace")
 #: The options of the module behind each playbook that it takes a variable for.
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "accounts": ("path", "units", "tags", "region", "profile", "assume_role_arn", "endpoint_url"),
+    "accounts": ("path", "units", "tag_names", "region", "profile", "assume_role_arn", "endpoint_url"),
     "audit": (
         *("directory", "gather", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
         *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),

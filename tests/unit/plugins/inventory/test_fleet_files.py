@@ -95,6 +95,14 @@ def test_files_in_group_vars_beat_them_for_an_account_a_region_and_a_file(read: 
     assert hosts["prod.eu-west-1"][key] == f"alias/{group}"
 
 
+def test_among_groups_the_last_name_in_the_alphabet_wins(read: Read) -> None:
+    """As the page says; the group of a file is one of them."""
+    both = {**EU, "regions": ["eu-west-1", "us-east-1"]}
+    key, groups = "terraform_backend_bucket_kms_key_id", ["account_prod", "eu_west_1", "fleet_eu", "us_east_1", "all"]
+    hosts, _said = read({"eu": both}, **{f"group_vars__{group}.yml": {key: group} for group in groups})
+    assert [each[key] for each in hosts.values()] == ["fleet_eu", "us_east_1"]
+
+
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "one host": ({**US, "regions": ["eu-west-1"]}, "the host prod.eu-west-1 is also in "),
     "one bucket": (

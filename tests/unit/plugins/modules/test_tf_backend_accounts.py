@@ -22,6 +22,12 @@ def account(number: int, name: str, state: str | None = "ACTIVE") -> dict[str, A
     return listed if state is None else {**listed, "State": state}
 
 
+READS = (
+    *("ListAccounts", "ListRoots", "ListAccountsForParent", "ListOrganizationalUnitsForParent"),
+    "ListTagsForResource",
+)
+
+
 class Organization:
     """A root with an account, and two levels of units. Pages may be empty and have a token, as those of AWS."""
 
@@ -62,6 +68,7 @@ class Organization:
 
     def answer(self, operation: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.asked.append(operation)
+        assert operation in READS
         if operation == self.denies:
             return 400, {"__type": "AccessDeniedException", "Message": "no permission"}
         if "NextToken" not in body and operation != "ListRoots":
@@ -108,8 +115,8 @@ def test_the_active_accounts_are_written_with_units_and_tags_and_a_second_run_ch
     organization: Organization, tmp_path: Path
 ) -> None:
     path = tmp_path / "new" / "accounts.yml"
-    assert run(organization, path, check_mode=True, tags=["team"])["changed"] and not path.exists()
-    told = run(organization, path, tags=["team"])
+    assert run(organization, path, check_mode=True, tag_names=["team"])["changed"] and not path.exists()
+    told = run(organization, path, tag_names=["team"])
     assert entries(path) == [
         {"name": "management", "id": f"{1:012}"},
         {"name": "prod-eu-y", "id": f"{5:012}", "ou": "Workloads/Prod __ x ___EU", "tags": {"team": "data"}},
@@ -118,7 +125,7 @@ def test_the_active_accounts_are_written_with_units_and_tags_and_a_second_run_ch
     ]
     assert (told["changed"], told["accounts"], told["removed"]) == (True, 4, [])
     assert told["inactive"] == [{"id": f"{4:012}", "name": "Sand", "state": "SUSPENDED"}]
-    assert not run(organization, path, tags=["team"])["changed"]
+    assert not run(organization, path, tag_names=["team"])["changed"]
 
 
 def test_what_somebody_wrote_stays_and_an_account_that_is_gone_is_told(
@@ -151,10 +158,7 @@ def entries_with_vault(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "operation",
-    ["ListAccounts", "ListRoots", "ListAccountsForParent", "ListOrganizationalUnitsForParent", "ListTagsForResource"],
-)
+@pytest.mark.parametrize("operation", READS)
 def test_what_cannot_be_read_leaves_the_file_as_it_is(
     organization: Organization, tmp_path: Path, operation: str
 ) -> None:
@@ -162,7 +166,7 @@ def test_what_cannot_be_read_leaves_the_file_as_it_is(
     run(organization, path)
     before = path.read_text()
     organization.denies = operation
-    told = run(organization, path, tags=["team"])
+    told = run(organization, path, tag_names=["team"])
     assert told["failed"] and f"needs organizations:{operation}" in told["msg"] and "management account" in told["msg"]
     assert path.read_text() == before
 

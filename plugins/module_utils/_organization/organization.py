@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._aws.client import Aws
-from .._core.model import Call, Failure, Invalid, TfstateError
+from .._core.model import IDENTITY, Call, Failure, Invalid, Target, TfstateError
 from .._core.printable import printable
 from .._core.suggestions import suggestion_for
+from .._engine.observer import not_theirs
 
 #: Far more than AWS lets an organization have. Source:
 #: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
@@ -38,7 +39,15 @@ class OrganizationAccount:
 
 def read_organization(aws: Aws, tags: Sequence[str] = (), units: Sequence[str] = ()) -> tuple[OrganizationAccount, ...]:
     """The accounts in these units, or all, with these tags. Raises TfstateError unless all of them are known."""
-    listed, roots = _answers(aws, [_list("list_accounts"), _list("list_roots")])
+    if aws.connection.account_id:
+        (identity,) = aws.read([IDENTITY])
+        if isinstance(identity, Failure):
+            raise TfstateError(str(identity))
+        if other := not_theirs(Target("", aws.connection.region, owner=aws.connection.account_id), identity):
+            raise Invalid(other)
+    listed, roots = _answers(
+        aws, [Call("organizations", "list_accounts", paged=True), Call("organizations", "list_roots", paged=True)]
+    )
     places, known_units = _places(aws, [root["Id"] for root in roots["Roots"]])
     unknown = [unit for unit in units if unit not in known_units]
     if unknown:
@@ -58,14 +67,12 @@ def _places(aws: Aws, roots: Iterable[str]) -> tuple[dict[str, str], set[str]]:
     for _depth in range(DEEPEST):
         if not level:
             return places, known
-        calls = [
-            _list(f"list_{what}_for_parent", ParentId=parent)
-            for parent, _path in level
-            for what in ("accounts", "organizational_units")
-        ]
+        parents = [{"ParentId": parent} for parent, _path in level]
+        calls = [Call("organizations", "list_accounts_for_parent", parent, paged=True) for parent in parents]
+        calls += [Call("organizations", "list_organizational_units_for_parent", each, paged=True) for each in parents]
         answers = _answers(aws, calls)
         below = []
-        for (_parent, path), accounts, units in zip(level, answers[::2], answers[1::2], strict=True):
+        for (_parent, path), accounts, units in zip(level, answers[: len(level)], answers[len(level) :], strict=True):
             places.update({each["Id"]: path for each in accounts["Accounts"]})
             below += [
                 (each["Id"], f"{path}/{_safe(each['Name'])}".lstrip("/")) for each in units["OrganizationalUnits"]
@@ -92,7 +99,8 @@ def _with_tags(
 ) -> Iterable[OrganizationAccount]:
     """A request for each account that is active, and none if no tag is wanted."""
     active = [each for each in accounts if each.state == ACTIVE and wanted]
-    answers = _answers(aws, [_list("list_tags_for_resource", ResourceId=each.id) for each in active])
+    calls = [Call("organizations", "list_tags_for_resource", {"ResourceId": each.id}, paged=True) for each in active]
+    answers = _answers(aws, calls)
     tags = {
         account.id: {_safe(tag["Key"]): _safe(tag["Value"]) for tag in answer.get("Tags", ()) if tag["Key"] in wanted}
         for account, answer in zip(active, answers, strict=True)
@@ -103,10 +111,6 @@ def _with_tags(
 
 def _safe(name: str) -> str:
     return UNSAFE.sub("_", name)
-
-
-def _list(operation: str, **params: str) -> Call:
-    return Call("organizations", operation, params, paged=True)
 
 
 def _answers(aws: Aws, calls: Sequence[Call]) -> list[Any]:

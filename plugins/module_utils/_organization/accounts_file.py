@@ -19,7 +19,7 @@ else:
     YAML_MISSING = False
 
 HEADER = """\
-# Accounts of the AWS organization, for accounts_file of an inventory of cornerstone.tfstate.fleet. Review each change.
+# Accounts of the AWS organization, for a fleet inventory of cornerstone.tfstate. Review each change.
 # playbooks/accounts.yml writes ou and tags, adds accounts, and removes those that the organization does not have or
 # that are not active. It keeps the other keys of an account, but no comments.
 ---
