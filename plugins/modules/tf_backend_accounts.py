@@ -66,15 +66,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Write the accounts of two organizational units
+- name: Write the accounts of an organizational unit
   cornerstone.tfstate.tf_backend_accounts:
-    path: inventories/accounts.yml
+    path: accounts.yml
     units:
-      - Infrastructure
-      - Workloads/Prod
+      - Workloads
     tag_names:
       - team
-    profile: organization
 """
 
 RETURN = r"""
