@@ -98,7 +98,8 @@ options:
         type: str
       tags:
         description:
-          - The tags of the account. Of V({team&#58; data}) its hosts are in the group C(tag_team_data).
+          - The tags of the account. Of the tag C(team) with the value C(data), its hosts are in the group
+            C(tag_team_data).
         type: dict
   accounts_file:
     description:
