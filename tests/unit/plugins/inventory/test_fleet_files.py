@@ -53,6 +53,7 @@ def only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     def fetched(_manager: InventoryManager) -> list[fleet.InventoryModule]:
         plugin = fleet.InventoryModule()
         plugin._load_name = plugin._original_path = NAME
+        plugin._redirected_names = [NAME]  # which ansible-core before 2.19 looks at
         return [plugin]
 
     monkeypatch.setattr(InventoryManager, "_fetch_inventory_plugins", fetched)
