@@ -258,6 +258,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.group import Group
 from ansible.inventory.host import Host as InventoryHost
@@ -294,6 +295,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.places 
     Refused,
     refuse,
     repeated_keys,
+    top_keys,
     with_lines,
 )
 
@@ -333,9 +335,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         #: The accounts of the file itself; after them come those of `accounts_file`.
         self._own_accounts, self._accounts_path = 0, ""
         try:
-            config = self._read_config_data(path)
-            refuse(repeated_keys(_text_of(path)))
-            self._refuse_unknown(config)
+            config = self._config(path)
             hosts = self._hosts(config, path, cache)
             hosts = tuple(replace(host, variables={**host.variables, **self._composed(host)}) for host in hosts)
             files = files_of(inventory.groups["all"])
@@ -393,13 +393,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 known |= get_vars_from_path(self.loader, str(Path(path).parent), [entity], stage)
         return known
 
-    def _refuse_unknown(self, config: Mapping[str, Any]) -> None:
-        known = sorted(self.get_options())
-        refuse(
-            Problem(f"{name} not known{suggestion_for([str(name)], known)}; known are {', '.join(known)}", name)
-            for name in config
-            if name not in known
-        )
+    def _config(self, path: str) -> Mapping[str, Any]:
+        """The file. What is misspelt is told before what is missing for that."""
+        text = _text_of(path)
+        try:
+            config: Mapping[str, Any] = self._read_config_data(path)
+        except AnsibleError:
+            options = constants.config.get_configuration_definitions("inventory", self._load_name)
+            _refuse_unknown(top_keys(text), sorted(options))
+            raise
+        refuse(repeated_keys(text))
+        _refuse_unknown(config, sorted(self.get_options()))
+        return config
 
     def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> tuple[Host, ...]:
         options = {**self._templated(TEXT_OPTIONS), **{name: self._list(name, config) for name in LISTS}}
@@ -523,6 +528,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Options by name, with their templates evaluated."""
         filled: dict[str, Any] = self.templar.template({name: self.get_option(name) for name in names})
         return filled
+
+
+def _refuse_unknown(names: Iterable[Any], known: Collection[str]) -> None:
+    refuse(
+        Problem(f"{name} not known{suggestion_for([str(name)], known)}; known are {', '.join(known)}", name)
+        for name in names
+        if name not in known
+    )
 
 
 def _text_of(path: str) -> str:

@@ -80,6 +80,15 @@ def _line(node: Any, place: tuple[Any, ...]) -> int | None:
     return found
 
 
+def top_keys(text: str) -> list[str]:
+    """The keys of the file itself, if it is a dictionary."""
+    try:
+        top = yaml.compose(text, _LOADER)
+    except yaml.YAMLError:
+        return []
+    return [str(name.value) for name, _value in top.value] if isinstance(top, yaml.MappingNode) else []
+
+
 def repeated_keys(text: str) -> Iterator[Problem]:
     """Keys that are twice in one dictionary: YAML readers take the last one without a word, or with a warning."""
     try:

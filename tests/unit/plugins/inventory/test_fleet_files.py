@@ -257,6 +257,12 @@ def test_a_wrong_group_is_refused(read: Read, change: dict[str, Any], sentence: 
     assert sentence in said
 
 
+def test_a_misspelt_option_is_told_though_it_is_missing_then(read: Read) -> None:
+    broken = {name: value for name, value in US.items() if name != "bucket_name"}
+    _hosts, (said,) = read({"eu": EU, "us": {**broken, "buckt_name": "x"}})
+    assert "buckt_name not known (did you mean bucket_name?)" in said and "line " in said
+
+
 def test_a_key_that_is_there_twice_is_refused(read: Read) -> None:
     text = yaml.safe_dump(US) + "bucket_name: other\n"
     _hosts, (said,) = read({"eu": EU, "us": text})
