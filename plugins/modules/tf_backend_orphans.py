@@ -77,7 +77,7 @@ unknown:
   type: list
   elements: dict
   contains:
-    account: {description: The account, or a host of it if its id is not known., type: str, sample: "111122223333"}
+    account: {description: "The account, or a host of it if its id is not known.", type: str, sample: "111122223333"}
     reason: {description: Why., type: str, sample: "list_buckets: AccessDenied; needs s3:ListAllMyBuckets"}
 accounts:
   description: The ids of the accounts that were entered.
