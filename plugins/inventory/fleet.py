@@ -25,8 +25,11 @@ description:
     bucket are an error.
   - Without O(enabled_regions_only) the plugin makes no request to AWS.
   - The file's name must end in C(.fleet.yml) or C(.fleet.yaml).
+  - O(keyed_groups), O(groups) and O(compose) are those of C(ansible.builtin.constructed). Their expressions know the
+    variables of the host and C(account), C(account_id), C(partition), C(region), C(ou) and C(tags).
 extends_documentation_fragment:
   - inventory_cache
+  - constructed
 options:
   plugin:
     description:
@@ -37,9 +40,11 @@ options:
   accounts:
     description:
       - The AWS accounts. A name or an id that comes twice is an error.
+      - They may be a template of a list, such as a lookup.
+      - At least one is needed, here or in O(accounts_file).
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description:
@@ -76,9 +81,47 @@ options:
           - Regions to leave out in this account, beside O(exclude_regions).
         type: list
         elements: str
+      groups:
+        description:
+          - Further groups of the hosts of this account.
+        type: list
+        elements: str
+      variables:
+        description:
+          - Further variables of the hosts of this account. They beat O(variables), and files in C(group_vars) and
+            C(host_vars) beat them.
+        type: dict
+      ou:
+        description:
+          - The path of the account's organizational units, such as V(Workloads/Prod). Its hosts are in the groups
+            C(ou_workloads) and C(ou_workloads_prod).
+        type: str
+      tags:
+        description:
+          - The tags of the account. Of the tag C(team) with the value C(data), its hosts are in the group
+            C(tag_team_data).
+        type: dict
+  accounts_file:
+    description:
+      - A file with further accounts, relative to the inventory file. It has one key, C(accounts), with entries as
+        those of O(accounts). Only the C(variables) of an entry may have templates.
+      - The playbook C(cornerstone.tfstate.accounts) writes it from AWS Organizations.
+    type: str
+  host_prefix:
+    description:
+      - What the names of hosts begin with, before the account.
+    type: str
+  strict:
+    description:
+      - Whether an expression of O(compose), O(groups) or O(keyed_groups) that fails is an error.
+      - V(false) leaves out its variable or group, so that hosts may have other settings than you think.
+    type: bool
+    default: true
   regions:
     description:
       - The regions of every account that has none of its own.
+      - A region that neither this collection nor botocore knows is an error, unless O(endpoint_url) is set, or
+        C(terraform_backend_endpoint_url) in O(variables).
     type: list
     elements: str
     default: []
@@ -204,17 +247,22 @@ variables:
   terraform_backend_config_directory: "backends/{{ inventory_hostname }}"
 """
 
+import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.group import Group
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
+from ansible.inventory.host import Host as InventoryHost
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.vars.plugins import get_vars_from_path
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Call,
@@ -223,11 +271,13 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import REGIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import suggestion_for
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.files import (
     INVENTORY_PROBLEMS,
     files_of,
+    group_of_account,
     group_of_file,
     groups_of,
     refuse_overridden,
@@ -239,9 +289,18 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts i
     enabled,
     hosts_of,
 )
-from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import RESERVED, Fleet, kind_of
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.places import (
+    Problem,
+    Refused,
+    refuse,
+    repeated_keys,
+    top_keys,
+    with_lines,
+)
 
-FLEET_OPTIONS = ("accounts", "bucket_name", "regions", "exclude_regions", "table_name", "assume_role")
+TEXT_OPTIONS = ("bucket_name", "table_name", "assume_role", "host_prefix", "accounts_file")
+LISTS = ("accounts", "regions", "exclude_regions")
 CONNECTION_OPTIONS = (
     "region",
     "profile",
@@ -252,15 +311,17 @@ CONNECTION_OPTIONS = (
     "validate_certs",
     "aws_ca_bundle",
 )
-LISTS = ("accounts", "regions", "exclude_regions")
 ACCOUNTS_AT_ONCE = 8
 TIMEOUT_S = 60.0
+#: The variable that says that the backends are in another store than AWS.
+ENDPOINT = "terraform_backend_endpoint_url"
+ENDINGS = (".yml", ".yaml", ".json")
 
 #: Region -> its state in an account.
 States = dict[str, str]
 
 
-class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
     """The inventory plugin that Ansible loads."""
 
     NAME = "cornerstone.tfstate.fleet"
@@ -271,71 +332,186 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
+        #: The accounts of the file itself; after them come those of `accounts_file`.
+        self._own_accounts, self._accounts_path = 0, ""
         try:
-            config = self._read_config_data(path)
-            self._refuse_unknown(config)
+            config = self._config(path)
             hosts = self._hosts(config, path, cache)
+            hosts = tuple(replace(host, variables={**host.variables, **self._composed(host)}) for host in hosts)
             files = files_of(inventory.groups["all"])
-            files.refuse_known(path, hosts)
+            as_set = self._with_host_vars(path, hosts)
+            files.refuse_known(path, as_set, {name: host.vars for name, host in inventory.hosts.items()})
             refuse_overridden(path, hosts, self._group_vars(path, hosts))
+            files.add(path, as_set)
+            self._add(path, hosts)
+        except Refused as refused:
+            self._fail(path, self._with_lines(refused, path))
         except (TfstateError, AnsibleError) as error:
-            problem = printable(str(error) if path in str(error) else f"{path}: {error}")
-            self._record(problem)
-            raise AnsibleParserError(problem) from None
-        files.add(path, hosts)
-        self.inventory.add_group(group_of_file(path))
-        for name, value in self.get_option("variables").items():
-            self.inventory.set_variable(group_of_file(path), name, value)
-        for host in hosts:
-            self._add_host(host, path)
+            self._fail(path, str(error))
+
+    def _fail(self, path: str, problem: str) -> NoReturn:
+        problem = printable(problem if path in problem else f"{path}: {problem}")
+        self._record(problem)
+        raise AnsibleParserError(problem) from None
 
     def _record(self, problem: str) -> None:
         """For the tasks of other hosts: to Ansible, a file that fails beside another one is only a warning."""
         known = self.inventory.groups["all"].vars.get(INVENTORY_PROBLEMS, [])
         self.inventory.set_variable("all", INVENTORY_PROBLEMS, [*known, problem])
 
+    def _with_lines(self, refused: Refused, path: str) -> str:
+        return with_lines(Refused([self._of_accounts_file(each) for each in refused.problems]), _text_of(path))
+
+    def _of_accounts_file(self, problem: str) -> str:
+        place: tuple[Any, ...] = getattr(problem, "place", ())
+        if place[:1] != ("accounts",) or len(place) < 2 or place[1] < self._own_accounts or not self._accounts_path:
+            return problem
+        there = Problem(problem, "accounts", place[1] - self._own_accounts, *place[2:])
+        return f"{self._accounts_path}: {with_lines(Refused([there]), _text_of(self._accounts_path))}"
+
     def _group_vars(self, path: str, hosts: Iterable[Host]) -> dict[str, dict[str, Any]]:
         """What files beside the inventory set for the groups of these hosts, as far as they can be read."""
-        found: dict[str, dict[str, Any]] = {}
-        for group in dict.fromkeys(group for host in hosts for group in groups_of(path, host)):
-            for stage in ("inventory", "task"):  # at which of them files are read is a setting of Ansible
-                with suppress(AnsibleError):  # such as a vault without its password: Ansible says so by itself
-                    known = found.setdefault(group, {})
-                    known |= get_vars_from_path(self.loader, str(Path(path).parent), [Group(group)], stage)
-        return found
+        groups = dict.fromkeys(group for host in hosts for group in groups_of(path, host))
+        return {group: self._variables_beside(path, Group(group)) for group in groups}
 
-    def _refuse_unknown(self, config: Mapping[str, Any]) -> None:
-        known = sorted(self.get_options())
-        unknown = sorted(str(name) for name in config if name not in known)
-        if unknown:
-            raise Invalid(
-                f"{', '.join(unknown)} not known{suggestion_for(unknown, known)}; known are {', '.join(known)}"
-            )
-
-    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> tuple[Host, ...]:
-        options = self._templated(FLEET_OPTIONS)
-        for name in LISTS:  # Ansible splits a template of a list at its commas
-            whole = self.templar.template(config.get(name)) if isinstance(config.get(name), str) else None
-            options[name] = whole if isinstance(whole, (list, tuple)) else options[name]
-        if isinstance(options["accounts"], (list, tuple)):
-            options["accounts"] = [
-                {name: decrypted(value) for name, value in each.items()} if isinstance(each, dict) else each
-                for each in options["accounts"]
-            ]
-        fleet = Fleet(**options, variables=self.get_option("variables"))
-        accounts = accounts_of(fleet)
-        if self.get_option("enabled_regions_only"):
-            accounts = enabled(accounts, self._states(accounts, path, cache))
-        hosts: tuple[Host, ...] = hosts_of(fleet, accounts)
+    def _with_host_vars(self, path: str, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        """The hosts with what files in host_vars beside the inventory set for them, as far as they can be read."""
+        folder = Path(path).parent / "host_vars"
+        with suppress(OSError):
+            names = {each.name.removesuffix(each.suffix if each.suffix in ENDINGS else "") for each in folder.iterdir()}
+            return tuple(self._with_own_vars(path, host) if host.name in names else host for host in hosts)
         return hosts
 
-    def _add_host(self, host: Host, path: str) -> None:
-        self.inventory.add_host(host.name)
-        for name, value in host.variables.items():
-            self.inventory.set_variable(host.name, name, value)
-        for group in groups_of(path, host)[1:]:
-            self.inventory.add_group(group)
-            self.inventory.add_child(group, host.name)
+    def _with_own_vars(self, path: str, host: Host) -> Host:
+        found = self._variables_beside(path, InventoryHost(host.name))
+        return replace(host, variables={**host.variables, **{name: found[name] for name in RESERVED if name in found}})
+
+    def _variables_beside(self, path: str, entity: Any) -> dict[str, Any]:
+        known: dict[str, Any] = {}
+        for stage in ("inventory", "task"):  # at which of them files are read is a setting of Ansible
+            with suppress(AnsibleError):  # such as a vault without its password: Ansible says so by itself
+                known |= get_vars_from_path(self.loader, str(Path(path).parent), [entity], stage)
+        return known
+
+    def _config(self, path: str) -> Mapping[str, Any]:
+        """The file. What is misspelt is told before what is missing for that."""
+        text = _text_of(path)
+        try:
+            config: Mapping[str, Any] = self._read_config_data(path)
+        except AnsibleError:
+            options = constants.config.get_configuration_definitions("inventory", self._load_name)
+            _refuse_unknown(top_keys(text), sorted(options))
+            raise
+        refuse(repeated_keys(text))
+        _refuse_unknown(config, sorted(self.get_options()))
+        return config
+
+    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> tuple[Host, ...]:
+        options = {**self._templated(TEXT_OPTIONS), **{name: self._list(name, config) for name in LISTS}}
+        accounts = options["accounts"]
+        if isinstance(accounts, (list, tuple)):
+            self._own_accounts = len(accounts)
+        if file := options.pop("accounts_file"):
+            if not isinstance(accounts, (list, tuple)):
+                refuse([Problem(f"accounts is {kind_of(accounts)}: write a list", "accounts")])
+            options["accounts"] = [*accounts, *self._accounts_of_file(str(Path(path).parent / Path(file).expanduser()))]
+        fleet = Fleet(**options, variables=self.get_option("variables"), compose=self.get_option("compose"))
+        fleet = replace(fleet, known_regions=self._known_regions(fleet))
+        known = accounts_of(fleet)
+        if self.get_option("enabled_regions_only"):
+            known = enabled(known, self._states(known, path, cache))
+        hosts: tuple[Host, ...] = hosts_of(fleet, known)
+        return hosts
+
+    def _list(self, name: str, config: Mapping[str, Any]) -> Any:
+        """A list as the file has it, or its template evaluates to: Ansible would split a template at its commas."""
+        value = config.get(name)
+        if isinstance(value, str):
+            filled = self.templar.template(value)
+            return self.get_option(name) if isinstance(filled, str) and filled == value else filled
+        if name == "accounts" and isinstance(value, list):
+            return [self._entry(each) for each in value]
+        return [] if value is None else self.templar.template(value)
+
+    def _entry(self, entry: Any) -> Any:
+        """An account as it is written, with its templates evaluated; but not those of its variables."""
+        if not isinstance(entry, Mapping):
+            return self.templar.template(entry)
+        kept = {"variables": entry["variables"]} if "variables" in entry else {}
+        filled = self.templar.template({name: each for name, each in entry.items() if name != "variables"})
+        return {**decrypted(filled), **kept}
+
+    def _accounts_of_file(self, path: str) -> list[Any]:
+        """The accounts of a file that holds nothing else. Templates in it are text, but for those of variables."""
+        self._accounts_path = path
+        if not Path(path).is_file():
+            refuse(
+                [Problem(f"accounts_file {path} is missing: write it, or run playbooks/accounts.yml", "accounts_file")]
+            )
+        found = self.loader.load_from_file(path)
+        entries = found.get("accounts") if isinstance(found, Mapping) and set(found) == {"accounts"} else None
+        if not isinstance(entries, list):
+            wanted = "a file of accounts has one key, accounts, with a list"
+            refuse([Problem(f"accounts_file {path}: {wanted}", "accounts_file")])
+        refuse(f"{path}: {problem}" for problem in repeated_keys(_text_of(path)))
+        return [decrypted(each) for each in entries or ()]
+
+    def _known_regions(self, fleet: Fleet) -> Collection[str] | None:
+        """The regions of AWS. A newer botocore may know more; other stores have regions of their own."""
+        if self.get_option("endpoint_url") or ENDPOINT in fleet.variables:
+            return None
+        entries = [entry for entry in fleet.accounts if isinstance(entry, Mapping)]
+        lists = [each.get(name) for each in (vars(fleet), *entries) for name in ("regions", "exclude_regions")]
+        named = {str(region) for each in lists if isinstance(each, (list, tuple)) for region in each}
+        return REGIONS if named <= {*REGIONS} else {*REGIONS, *_regions_of_botocore()}
+
+    def _composed(self, host: Host) -> dict[str, Any]:
+        """The variables that `compose` makes for a host."""
+        made = {}
+        for name, expression in self.get_option("compose").items():
+            try:
+                made[name] = self._compose(expression, self._known_of(host))
+            except Exception as problem:  # Jinja raises what its filters and lookups do
+                if self.get_option("strict"):
+                    raise Refused([Problem(f"compose: {name} of {host.name}: {problem}", "compose", name)]) from None
+        return made
+
+    def _known_of(self, host: Host) -> dict[str, Any]:
+        """What expressions know of a host."""
+        return {**self.get_option("variables"), **host.account.variables, **host.variables, **host.facts}
+
+    def _add(self, path: str, hosts: Iterable[Host]) -> None:
+        self._add_group(group_of_file(path), self.get_option("variables"))
+        for host in hosts:
+            self.inventory.add_host(host.name)
+            for name, value in host.variables.items():
+                self.inventory.set_variable(host.name, name, value)
+            if host.account.variables:
+                self._add_group(group_of_account(path, host), host.account.variables)
+            for group in groups_of(path, host)[1:]:
+                self.inventory.add_group(group)
+                self.inventory.add_child(group, host.name)
+            self._add_to_composed_groups(path, host)
+
+    def _add_group(self, name: str, variables: Mapping[str, Any]) -> None:
+        self.inventory.add_group(name)
+        for variable, value in variables.items():
+            self.inventory.set_variable(name, variable, value)
+
+    def _add_to_composed_groups(self, path: str, host: Host) -> None:
+        groups, keyed = self.get_option("groups"), self.get_option("keyed_groups")
+        if not groups and not keyed:
+            return
+        strict, known = self.get_option("strict"), self._known_of(host)
+        self._add_host_to_composed_groups(groups, known, host.name, strict, fetch_hostvars=False)
+        self._add_host_to_keyed_groups(keyed, known, host.name, strict, fetch_hostvars=False)
+        own = groups_of(path, host)
+        for group in self.inventory.get_host(host.name).get_groups():
+            if group.name.startswith("fleet_") and group.name not in own:
+                raise Invalid(
+                    f"{host.name} would be in the group {group.name}, whose variables are those of another file: "
+                    "give the group in groups or keyed_groups another name"
+                )
 
     def _states(self, accounts: Iterable[Account], path: str, cache: bool) -> dict[str, States]:
         """The states of regions by account id, from the cache or from AWS."""
@@ -352,6 +528,31 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         """Options by name, with their templates evaluated."""
         filled: dict[str, Any] = self.templar.template({name: self.get_option(name) for name in names})
         return filled
+
+
+def _refuse_unknown(names: Iterable[Any], known: Collection[str]) -> None:
+    refuse(
+        Problem(f"{name} not known{suggestion_for([str(name)], known)}; known are {', '.join(known)}", name)
+        for name in names
+        if name not in known
+    )
+
+
+def _text_of(path: str) -> str:
+    """The text of a file; empty if it is no text, which Ansible refuses itself."""
+    with suppress(OSError, ValueError):
+        return Path(path).read_text(encoding="utf-8")
+    return ""
+
+
+def _regions_of_botocore() -> set[str]:
+    """Read without importing botocore, which takes a fifth of a second."""
+    found = find_spec("botocore")
+    for folder in (found and found.submodule_search_locations) or ():
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            partitions = json.loads((Path(folder) / "data" / "partitions.json").read_text(encoding="utf-8"))
+            return {region for each in partitions["partitions"] for region in each["regions"]}
+    return set()
 
 
 def read_region_states(accounts: list[Account], connection: Mapping[str, Any]) -> dict[str, States]:

@@ -15,9 +15,10 @@ import pytest
 from tests.docs.pages import LANGUAGES, MARKDOWN, PLUGINS, RUNBOOKS, SHOWN, Example, code_blocks, examples, read
 from tests.docs.stage import Stage
 from tests.support.emulators import RunningEmulator
+from tests.unit.plugins.modules.test_tf_backend_accounts import organization
 from tests.unit.plugins.modules.test_tf_backend_prices import listed
 
-__all__ = ["listed"]
+__all__ = ["listed", "organization"]
 
 TERRAFORM = shutil.which("terraform")
 PLAYED = [
@@ -81,8 +82,11 @@ def squeezed(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
-def test_the_examples_of_modules_and_filters_run_one_after_another(stage, listed):
-    stage.module_defaults = {"cornerstone.tfstate.tf_backend_prices": {"url": listed.url}}
+def test_the_examples_of_modules_and_filters_run_one_after_another(stage, listed, organization):
+    stage.module_defaults = {
+        "cornerstone.tfstate.tf_backend_prices": {"url": listed.url},
+        "cornerstone.tfstate.tf_backend_accounts": {"endpoint_url": organization.url},
+    }
     together = [example for page in PLUGINS if page not in INVENTORIES for example in examples(page)]
     stage.prepare(together)
     stage.play(together)

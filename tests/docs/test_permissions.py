@@ -195,6 +195,12 @@ def test_who_changes_the_lock_mode_needs_exactly_this():
     assert actions(policy("Change the lock mode")) == needed | OF_VERSIONS | {"s3:DeleteObjectVersion"}
 
 
+def test_who_lists_accounts_needs_exactly_this():
+    needed = {action for _unused, action in calls_in("_organization/organization")}
+    assert actions(policy("List accounts")) == needed
+    assert actions(policy("Look")) >= {"s3:ListAllMyBuckets", "dynamodb:DescribeTable"}
+
+
 #: Whether bucket and table are there, and where.
 FINDS = {"s3:ListBucket", "dynamodb:DescribeTable"}
 OF_TAGS = {"s3:GetObjectVersionTagging"}
@@ -241,7 +247,7 @@ def test_the_table_tells_what_each_facet_needs(name):
 def known_actions() -> frozenset[str]:
     session = botocore.session.Session()
     services = {"s3": ("s3", "s3control"), "dynamodb": ("dynamodb",), "kms": ("kms",), "iam": ("iam",)}
-    services["application-autoscaling"] = ("application-autoscaling",)
+    services |= {name: (name,) for name in ("application-autoscaling", "organizations")}
     named = {
         f"{prefix}:{operation}"
         for prefix, models in services.items()

@@ -33,11 +33,18 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "get_public_access_block": ("PublicAccessBlockConfiguration",),
     "get_resource_policy": ("Policy", "RevisionId"),
     "head_object": (*_OBJECT, "ContentLength"),
+    "list_accounts": ("Accounts", "Accounts.*.Id"),
+    "list_accounts_for_parent": ("Accounts", "Accounts.*.Id"),
     "list_access_points": ("AccessPointList.*.Name",),
     "list_buckets": ("Buckets", "Buckets.*.Name"),
     "list_object_versions": tuple(f"{kind}.*.{name}" for kind in ("Versions", "DeleteMarkers") for name in _VERSION),
     "list_objects_v2": ("Contents.*.Key", "Contents.*.LastModified", "Contents.*.Size"),
+    "list_organizational_units_for_parent": (
+        *("OrganizationalUnits", "OrganizationalUnits.*.Id", "OrganizationalUnits.*.Name"),
+    ),
     "list_regions": ("Regions", "Regions.*.RegionName", "Regions.*.RegionOptStatus"),
+    "list_roots": ("Roots", "Roots.*.Id"),
+    "list_tags_for_resource": ("Tags.*.Key", "Tags.*.Value"),
     "list_tags_of_resource": ("Tags.*.Key", "Tags.*.Value"),
 }
 #: Answers of which one member at least must be there.

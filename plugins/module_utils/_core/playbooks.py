@@ -11,6 +11,7 @@ _CODE = ("code", "code_known", "code_backend_files", "code_exclude", "code_gitig
 _STATE = ("key", "key_is_url_encoded", "workspace")
 #: The options of the module behind each playbook that it takes a variable for.
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "accounts": ("path", "units", "tag_names", "region", "profile", "assume_role_arn", "endpoint_url"),
     "audit": (
         *("directory", "gather", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
         *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),
@@ -38,6 +39,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 #: Options that never had a variable by their own name: the others of these playbooks had one before.
 _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
+    "accounts": OPTIONS["accounts"],
     "audit": OPTIONS["audit"],
     "handover": OPTIONS["handover"],
     "lock": ("operation", "allow"),

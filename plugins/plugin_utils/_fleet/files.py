@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from weakref import ReferenceType, ref
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 
-from .hosts import Host, refuse
-from .inventory_file import BUCKET_NAME, CONNECTION
+from .hosts import Host
+from .inventory_file import BUCKET_NAME, CONNECTION, REGION_NAME, RESERVED
+from .places import refuse
 
 #: The variable of all hosts that says which files of the inventory failed.
 INVENTORY_PROBLEMS = "__terraform_backend_inventory_problems"
@@ -31,23 +32,43 @@ class FleetFiles:
     #: Group -> the file that it stands for.
     groups: dict[str, str] = field(default_factory=dict)
 
-    def refuse_known(self, path: str, hosts: Iterable[Host]) -> None:
-        """Raises Invalid on hosts, buckets and groups of another file: Ansible would merge them without a word."""
-        problems = []
+    def refuse_known(
+        self, path: str, hosts: Iterable[Host], others: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Raises Invalid on hosts, buckets and groups of another file: Ansible would merge them without a word.
+
+        `hosts` have what `host_vars` set. `others`: the variables of the hosts that are there already, by name.
+        """
+        refuse([*self._known_hosts(path, hosts, others or {}), *self._known_groups(path, hosts)])
+
+    def _known_hosts(self, path: str, hosts: Iterable[Host], others: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        own: dict[tuple[str, str], str] = {}
+        foreign = {name: each for name, each in others.items() if name not in self.hosts}
+        buckets = {str(each[BUCKET_NAME]): name for name, each in foreign.items() if BUCKET_NAME in each}
         for host in hosts:
+            bucket = host.variables[BUCKET_NAME]
             owner = self.hosts.get(host.name, path)
             other, file = self.buckets.get(_bucket(host), (host.name, path))
+            twin = own.setdefault(_bucket(host), host.name)
+            mixed = sorted({*RESERVED} & {*foreign.get(host.name, {})})
             if owner != path:
-                problems.append(f"the host {host.name} is also in {owner}: give its account another name in one file")
+                yield f"the host {host.name} is also in {owner}: give its account another name in one file"
+            elif mixed:
+                yield f"the host {host.name} is also in another inventory file, which sets {', '.join(mixed)}"
             elif file != path:
-                problems.append(f"{host.name}: the bucket {host.variables[BUCKET_NAME]} is that of {other} in {file}")
-        group = group_of_file(path)
-        if self.groups.get(group, path) != path:
-            problems.append(f"its group {group} is that of {self.groups[group]}: give one of the files another name")
-        refuse(problems)
+                yield f"{host.name}: the bucket {bucket} is that of {other} in {file}"
+            elif twin != host.name:
+                yield f"{host.name}: the bucket {bucket} is that of {twin}, as host_vars say"
+            elif buckets.get(bucket, host.name) != host.name:
+                yield f"{host.name}: the bucket {bucket} is that of {buckets[bucket]} in another inventory file"
+
+    def _known_groups(self, path: str, hosts: Iterable[Host]) -> Iterator[str]:
+        for group in own_groups(path, hosts):
+            if self.groups.get(group, path) != path:
+                yield f"its group {group} is that of {self.groups[group]}: give one of the files another name"
 
     def add(self, path: str, hosts: Iterable[Host]) -> None:
-        self.groups[group_of_file(path)] = path
+        self.groups.update(dict.fromkeys(own_groups(path, hosts), path))
         for host in hosts:
             self.hosts[host.name] = path
             self.buckets[_bucket(host)] = (host.name, path)
@@ -72,9 +93,20 @@ def group_of_file(path: str) -> str:
     return f"fleet_{re.sub('[^A-Za-z0-9_]', '_', Path(path).name.partition('.fleet.')[0])}"
 
 
+def group_of_account(path: str, host: Host) -> str:
+    """The group for the variables of an account: other files may have an account of that name, too."""
+    return f"{group_of_file(path)}_{host.account.group}"
+
+
 def groups_of(path: str, host: Host) -> tuple[str, ...]:
     """All groups of a host."""
-    return "all", *host.groups, group_of_file(path)
+    own = [group_of_account(path, host)] if host.account.variables else []
+    return "all", *host.groups, group_of_file(path), *own
+
+
+def own_groups(path: str, hosts: Iterable[Host]) -> set[str]:
+    """The groups that no other file may have."""
+    return {group_of_file(path), *(group_of_account(path, host) for host in hosts if host.account.variables)}
 
 
 def refuse_overridden(path: str, hosts: Iterable[Host], group_vars: Mapping[str, Mapping[str, Any]]) -> None:
@@ -100,4 +132,4 @@ def inventory_problem(variables: Mapping[str, Any]) -> str | None:
 
 
 def _bucket(host: Host) -> tuple[str, str]:
-    return partition_of(host.region).name, host.variables[BUCKET_NAME]
+    return partition_of(str(host.variables[REGION_NAME])).name, str(host.variables[BUCKET_NAME])

@@ -7,11 +7,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, Resource, Target
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Resource, Target
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 
@@ -27,10 +27,10 @@ from .inventory_file import (
     Fleet,
     malformed,
 )
+from .places import Problem, refuse
 
 #: The states of a region in which it can be used. Source: https://docs.aws.amazon.com/accounts/latest/reference/API_Region.html
 ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT"}
-MAX_PROBLEMS = 10
 
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
 
@@ -45,6 +45,11 @@ class Account:
     role_arn: str | None = None
     external_id: str | None = None
     profile: str | None = None
+    #: Groups that its entry names, and those of its organizational units and tags.
+    further_groups: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    ou: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"account {self.name} ({self.id})"
@@ -65,25 +70,43 @@ class Host:
     account: Account
     region: str
     variables: Mapping[str, Any]
+    prefix: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.account.name}.{self.region}"
+        return f"{self.prefix}{self.account.name}.{self.region}"
 
     @property
-    def groups(self) -> tuple[str, str]:
-        return _group_name(self.region), self.account.group
+    def groups(self) -> tuple[str, ...]:
+        return _group_name(self.region), self.account.group, *self.account.further_groups
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What expressions of the inventory file know, beside the variables."""
+        account = self.account
+        return {
+            "account": account.name,
+            "account_id": account.id,
+            "partition": partition_of(self.region).name,
+            "region": self.region,
+            "ou": account.ou or "",
+            "tags": dict(account.tags),
+        }
 
 
 def accounts_of(fleet: Fleet) -> tuple[Account, ...]:
     """The accounts, each with its regions. Raises Invalid."""
     if not fleet.accounts:
-        raise Invalid("accounts is empty: name at least one account")
+        refuse([Problem("accounts is empty: name at least one account", "accounts")])
     refuse(malformed(fleet))
     accounts = tuple(_account(fleet, entry) for entry in fleet.accounts)
     refuse(_account_problems(fleet, accounts))
     accounts = tuple(replace(each, role_arn=_role_arn(fleet, entry, each)) for entry, each in _pairs(fleet, accounts))
-    refuse(problem for account in accounts for problem in _role_problems(account))
+    refuse(
+        Problem(problem, "assume_role") if entry.get("role") is None else Problem(problem, "accounts", place, "role")
+        for place, (entry, account) in enumerate(_pairs(fleet, accounts))
+        for problem in _role_problems(account)
+    )
     return accounts
 
 
@@ -112,14 +135,6 @@ def hosts_of(fleet: Fleet, accounts: Iterable[Account]) -> tuple[Host, ...]:
     return hosts
 
 
-def refuse(problems: Iterable[str]) -> None:
-    """Raises Invalid if there is a problem."""
-    listed = list(problems)
-    if listed:
-        more = [f"and {len(listed) - MAX_PROBLEMS} more"] if len(listed) > MAX_PROBLEMS else []
-        raise Invalid("; ".join(listed[:MAX_PROBLEMS] + more))
-
-
 def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:
     own = entry.get("regions")
     excluded = {*fleet.exclude_regions, *(entry.get("exclude_regions") or ())}
@@ -130,37 +145,80 @@ def _account(fleet: Fleet, entry: Mapping[str, Any]) -> Account:
         regions=tuple(each for each in regions if each not in excluded),
         external_id=entry.get("external_id") or None,
         profile=entry.get("profile") or None,
+        further_groups=tuple(dict.fromkeys([*(entry.get("groups") or ()), *_groups_of_organization(entry)])),
+        variables=entry.get("variables") or {},
+        ou=entry.get("ou") or None,
+        tags=entry.get("tags") or {},
     )
 
 
-def _account_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
-    """Duplicate accounts, and problems of their regions."""
+def _groups_of_organization(entry: Mapping[str, Any]) -> Iterator[str]:
+    """`ou: Workloads/Prod` -> `ou_workloads`, `ou_workloads_prod`; `tags: {team: data}` -> `tag_team_data`."""
+    units = [each for each in (entry.get("ou") or "").split("/") if each]
+    for count in range(1, len(units) + 1):
+        yield _safe_group("ou", *units[:count])
+    for tag, value in (entry.get("tags") or {}).items():
+        yield _safe_group("tag", tag, value)
+
+
+def _safe_group(*words: str) -> str:
+    return "_".join(re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") for word in words if word)
+
+
+def _account_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[Problem]:
+    """Duplicate accounts, and problems of their regions and groups."""
     for what in ("id", "group"):
-        for value, count in Counter(getattr(account, what) for account in accounts).items():
+        values = [getattr(account, what) for account in accounts]
+        for value, count in Counter(values).items():
             if count > 1:
                 names = ", ".join(account.name for account in accounts if getattr(account, what) == value)
-                yield f"the accounts {names} share the {what} {value}"
+                last = len(values) - 1 - values[::-1].index(value)
+                yield Problem(f"the accounts {names} share the {what} {value}", "accounts", last)
     yield from _exclusion_problems(fleet, accounts)
-    for account in accounts:
+    for place, account in enumerate(accounts):
         partitions = sorted({partition_of(region).name for region in account.regions})
+        at = ("accounts", place, "regions")
         if not account.regions:
-            yield f"{account}: no region is left; name some in regions, or leave the account out"
+            yield Problem(f"{account}: no region is left; name some in regions, or leave the account out", *at)
         if len(partitions) > 1:
-            yield f"{account}: its regions lie in {' and '.join(partitions)}; an account lies in one partition"
+            lie = f"its regions lie in {' and '.join(partitions)}"
+            yield Problem(f"{account}: {lie}; an account lies in one partition", *at)
+    yield from _group_problems(fleet, accounts)
 
 
-def _exclusion_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[str]:
+def _group_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[Problem]:
+    """A group that would stand for two things: `group_vars` for one would be those of the other."""
+    meanings: dict[str, str] = {}
+    for account in accounts:
+        meanings[account.group] = f"the account {account.name}"
+        meanings.update({_group_name(region): f"the region {region}" for region in account.regions})
+    for place, (entry, account) in enumerate(_pairs(fleet, accounts)):
+        units = [each for each in (account.ou or "").split("/") if each]
+        own = {f"the organizational unit {'/'.join(units[:n])}": units[:n] for n in range(1, len(units) + 1)}
+        found = [(_safe_group("ou", *names), meaning, "ou") for meaning, names in own.items()]
+        found += [(_safe_group("tag", *tag), f"the tag {'='.join(tag)}", "tags") for tag in account.tags.items()]
+        found += [(group, f"the group {group} in groups", "groups") for group in entry.get("groups") or ()]
+        for group, meaning, key in found:
+            other = meanings.setdefault(group, meaning)
+            if other != meaning:
+                yield Problem(
+                    f"{account}: {meaning} has the group {group}, which is that of {other}", "accounts", place, key
+                )
+
+
+def _exclusion_problems(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[Problem]:
     """An exclusion that excludes nothing is probably mistyped."""
     everywhere = set(fleet.regions)
-    for entry, account in _pairs(fleet, accounts):
+    for place, (entry, account) in enumerate(_pairs(fleet, accounts)):
         wanted = set(fleet.regions if entry.get("regions") is None else entry["regions"])
         everywhere |= wanted
         for region in entry.get("exclude_regions") or ():
             if region not in wanted:
-                yield f"{account}: exclude_regions names {region}, which is not among its regions"
+                at = ("accounts", place, "exclude_regions")
+                yield Problem(f"{account}: exclude_regions names {region}, which is not among its regions", *at)
     for region in fleet.exclude_regions:
         if region not in everywhere:
-            yield f"exclude_regions names {region}, which no account has"
+            yield Problem(f"exclude_regions names {region}, which no account has", "exclude_regions")
 
 
 def _pairs(fleet: Fleet, accounts: tuple[Account, ...]) -> Iterator[tuple[Mapping[str, Any], Account]]:
@@ -200,7 +258,8 @@ def _host(fleet: Fleet, account: Account, region: str) -> Host:
         EXTERNAL_ID: account.external_id,
         PROFILE: account.profile,
     }
-    return Host(account, region, {name: value for name, value in variables.items() if value is not None})
+    given = {name: value for name, value in variables.items() if value is not None}
+    return Host(account, region, given, fleet.host_prefix or "")
 
 
 def _expand(pattern: str, account: Account, region: str) -> str:
@@ -208,23 +267,27 @@ def _expand(pattern: str, account: Account, region: str) -> str:
     return pattern.format(account=account.name, account_id=account.id, partition=partition, region=region)
 
 
-def _name_problems(host: Host) -> Iterator[str]:
-    kinds: tuple[tuple[str, Resource], ...] = ((BUCKET_NAME, BUCKET), (TABLE_NAME, TABLE))
-    for variable, resource in kinds:
+def _name_problems(host: Host) -> Iterator[Problem]:
+    kinds: tuple[tuple[str, str, Resource], ...] = (
+        (BUCKET_NAME, "bucket_name", BUCKET),
+        (TABLE_NAME, "table_name", TABLE),
+    )
+    for variable, option, resource in kinds:
         if variable in host.variables:
             target = Target(host.variables[variable], host.region)
             for problem in resource.existence.problems({}, target):
-                yield f"{host.name}: {problem}"
+                yield Problem(f"{host.name}: {problem}", option)
 
 
-def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[str]:
+def _shared_buckets(hosts: tuple[Host, ...]) -> Iterator[Problem]:
     """Bucket names are unique in a partition, across accounts and regions."""
     owners: dict[tuple[str, str], str] = {}
     for host in hosts:
         bucket = host.variables[BUCKET_NAME]
         owner = owners.setdefault((partition_of(host.region).name, bucket), host.name)
         if owner != host.name:
-            yield f"{host.name}: the bucket {bucket} is that of {owner}; put {{account_id}} and {{region}} into it"
+            shared = f"{host.name}: the bucket {bucket} is that of {owner}"
+            yield Problem(f"{shared}; put {{account_id}} and {{region}} into it", "bucket_name")
 
 
 def _group_name(name: str) -> str:

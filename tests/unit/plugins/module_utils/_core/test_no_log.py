@@ -27,7 +27,7 @@ from tests.integration.module_runs import ENTRIES
 FREE_TEXT = {
     *("access_key", "source_access_key", "client_version", "provider_version"),
     *("info", "operation", "lock_id", "older_than", "version_id", "with_version_id", "plan_arguments"),
-    *("disabled", "policy_statements", "drop_statements", "waivers"),
+    *("disabled", "policy_statements", "drop_statements", "waivers", "tag_names", "units"),
 }
 
 #: A text, the secrets, the names, and what is shown.

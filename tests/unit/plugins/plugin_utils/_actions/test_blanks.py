@@ -31,9 +31,10 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build 
 ROOT = Path(__file__).parents[5]
 COLLECTION = "ansible_collections.cornerstone.tfstate"
 #: Their action plugins are the whole of them.
-WITHOUT_ENTRY = {"tf_backend", "tf_backend_report", "tf_backend_summary"}
+WITHOUT_ENTRY = {"tf_backend", "tf_backend_orphans", "tf_backend_report", "tf_backend_summary"}
 #: What a blank would lower, and so is refused: all there is. A new one is entered here and in the documentation.
 REFUSED = {
+    "tf_backend_accounts": {"account_id"},
     "tf_backend_audit": {"account_id", "backup_account_id", "fail_on", "waivers.backend", "waivers.resource"},
     "tf_backend_backup": {"account_id", "backup_account_id", "table"},
     "tf_backend_config": {"account_id"},

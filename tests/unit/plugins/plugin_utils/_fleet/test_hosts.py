@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import REGIONS as REGIONS_OF_AWS
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.hosts import (
-    MAX_PROBLEMS,
     Host,
     accounts_of,
     enabled,
     hosts_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.inventory_file import Fleet
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._fleet.places import MAX_PROBLEMS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,7 +115,7 @@ def test_an_id_that_yaml_made_a_number_is_the_same_account():
 
 REFUSED = {
     "no accounts": (replace(FLEET, accounts=[]), "accounts is empty"),
-    "no dictionary": (replace(FLEET, accounts=["prod"]), "entry 1 of accounts is 'prod': write a dictionary"),
+    "no dictionary": (replace(FLEET, accounts=["prod"]), "entry 1 of accounts is str: write a dictionary"),
     "no name": (of_one({"name": None}), "entry 1 of accounts: name is None"),
     "a name with a dot": (of_one({"name": "a.b"}), "name is 'a.b'; use letters, digits, '_' and '-'"),
     "a name that is a number": (of_one({"name": 42}), "name is 42"),
@@ -134,12 +135,12 @@ REFUSED = {
     "an own region twice": (of_one({"regions": ["us-east-1"] * 2}), "prod: regions: us-east-1 is there 2 times"),
     "no region": (replace(FLEET, regions=[]), "account prod (111122223333): no region is left"),
     "all excluded": (of_one({"exclude_regions": FLEET.regions}), "account prod (111122223333): no region is left"),
-    "a needless exclusion": (replace(FLEET, exclude_regions=["eu-west-9"]), "eu-west-9, which no account has"),
-    "a needless own exclusion": (of_one({"exclude_regions": ["eu-west-9"]}), "eu-west-9, which is not among its"),
+    "a needless exclusion": (replace(FLEET, exclude_regions=["eu-west-3"]), "eu-west-3, which no account has"),
+    "a needless own exclusion": (of_one({"exclude_regions": ["eu-west-3"]}), "eu-west-3, which is not among its"),
     "two partitions": (of_one({"regions": ["cn-north-1", "us-east-1"]}), "its regions lie in aws and aws-cn"),
     "an unknown placeholder": (
         replace(FLEET, bucket_name="tf-{acount_id}"),
-        "bucket_name: 'tf-{acount_id}' has {acount_id}; known are {account}, {account_id}, {partition}, {region}",
+        "'tf-{acount_id}' has {acount_id} (did you mean account_id?); known are {account}, {account_id}, {part",
     ),
     "an attribute": (replace(FLEET, bucket_name="tf-{region.upper}"), "has {region.upper}; known are"),
     "a position": (replace(FLEET, table_name="tf-{}"), "table_name: 'tf-{}' has {}; known are"),
@@ -232,5 +233,5 @@ def test_hosts_and_groups_share_no_name_and_every_pair_comes_once(ids, regions, 
 def test_six_hundred_hosts_are_made_in_a_fraction_of_a_second():
     accounts = [{"name": f"a{n}", "id": f"{n:012}"} for n in range(20)]
     start = time.process_time()
-    made = hosts(replace(FLEET, accounts=accounts, regions=[f"eu-west-{n}" for n in range(30)]))
+    made = hosts(replace(FLEET, accounts=accounts, regions=REGIONS_OF_AWS[:30]))
     assert (len(made), time.process_time() - start < 0.5) == (600, True)
