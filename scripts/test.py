@@ -6,7 +6,7 @@ usage: test.py [--check | --thorough] [PART ...]
 
 --check runs what needs no emulator, no terraform and no process of Ansible: unit tests, linters, documentation.
 --thorough also runs the tests marked `thorough`, which repeat others on the second emulator or more often.
-Parts run side by side, one process more than there are cores, because each of them waits now and then.
+Parts run side by side, two processes more than there are cores, because each of them waits now and then.
 A pytest part counts its tests, every other part counts as one. A part that is missing or runs nothing has failed.
 """
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "output"
 COUNTS = OUTPUT / "counts.txt"
 CORES = min(os.cpu_count() or 2, 4)
-PROCESSES = CORES + 1
+PROCESSES = CORES + 2
 STOP_TIMEOUT_S = 10
 # How much of a command's output is shown: the verdict of one that passed, the story of one that failed.
 LINES_IF_PASSED, LINES_IF_FAILED = 1, 80
@@ -107,10 +107,10 @@ def pytest_part(name: str, folder: str, workers: int = 1, processes: int = 0, is
 PARTS = (
     pytest_part("end_to_end", "tests/end_to_end", CORES * 2, processes=1),  # much of it is Terraform that waits
     pytest_part("integration", "tests/integration", CORES),
+    pytest_part("playbooks", "tests/playbooks", CORES),
     pytest_part("unit", "tests/unit", CORES, is_quick=True),
     pytest_part("examples", "tests/docs", CORES, processes=1, is_quick=True),
     pytest_part("crash", "tests/crash", CORES),
-    pytest_part("playbooks", "tests/playbooks", CORES),
     pytest_part("overlap", "tests/overlap"),
     pytest_part("fleet", "tests/fleet"),
     Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),

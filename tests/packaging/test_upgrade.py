@@ -197,7 +197,8 @@ def test_an_upgrade_changes_no_backend(upgrade: Upgrade, tarball: Path) -> None:
     second = upgrade.converge()
     assert "5 backends: 5 ok, 0 failed, 0 changed\n" in second[0]
     assert "2 backends: 2 ok, 0 failed, 0 changed\n" in second[1]
-    assert upgrade.relay.writes == []
+    # Where tags are unmanaged, nothing records that the store supports lock files, and each run tests it.
+    assert [call for call in upgrade.relay.writes if "cornerstone.tfstate/probe/" not in call.request.target] == []
     assert upgrade.files == files
     before, after = facts(first[1]), facts(second[1])
     assert before.keys() == {"everything", "shared"}

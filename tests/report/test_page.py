@@ -153,5 +153,6 @@ def test_a_backend_leads_to_its_findings(browser: Browser, tmp_path: Path) -> No
     page = opened(browser, tmp_path, fleet(600)).page
     page.get_by_role("link", name="backend-001", exact=True).click()
     items = page.locator(".item:visible")
+    items.wait_for()  # of one item alone
     assert items.count() == 1
     assert "ansible-playbook cornerstone.tfstate.bootstrap -l backend-001" in items.inner_text()
