@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ class Run:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why each host failed, as its last task that did says."""
-        return {host: json.loads(result)["msg"] for host, result in _FAILURE.findall(self.output)}
+        """Why each host failed, as its last task that did says, by the names of the hosts."""
+        return {host: json.loads(result)["msg"] for host, result in sorted(_FAILURE.findall(self.output), key=itemgetter(0))}
 
     @property
     def summary(self) -> str:
