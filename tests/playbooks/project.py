@@ -53,7 +53,9 @@ class Run:
     @property
     def reasons(self) -> dict[str, str]:
         """Why each host failed, as its last task that did says, by the names of the hosts."""
-        return {host: json.loads(result)["msg"] for host, result in sorted(_FAILURE.findall(self.output), key=itemgetter(0))}
+        return {
+            host: json.loads(result)["msg"] for host, result in sorted(_FAILURE.findall(self.output), key=itemgetter(0))
+        }
 
     @property
     def summary(self) -> str:
