@@ -84,7 +84,7 @@ def test_a_refusal_names_the_variable_of_the_role(role: Callable[..., Result]) -
 
 
 def test_a_refusal_of_files_names_the_variable_of_the_role(role: Callable[..., Result]) -> None:
-    open_to_http = {"bucket_unmanaged": ["policy"]}  # or moto would deny the test of lock files
+    open_to_http = {"bucket_unmanaged": ["policy"], "bucket_allow": ["weaken_policy"]}  # or moto denies the probe
     assert not role(lock_mode="lockfile", **open_to_http).get("failed")
     refused = role(lock_mode="dynamodb", **open_to_http)
     assert "terraform_backend_config_allow: [change_lock_mode]" in refused["msg"]
