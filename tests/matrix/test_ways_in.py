@@ -88,12 +88,14 @@ WAYS: dict[str, Callable[[Mapping[str, str]], Any]] = {
         tasks=[{"ansible.builtin.import_role": {"name": ROLE}}],
     ),
 }
+#: On standard error, new versions of Ansible warn of what these callbacks import.
+QUIET = {"ANSIBLE_DEPRECATION_WARNINGS": "false"}
 #: The settings of each callback, and whether standard output is JSON as a whole, JSON by the line, or text.
 CALLBACKS: dict[str, tuple[dict[str, str], str]] = {
     "default": ({}, "text"),
     "yaml": ({"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}, "text"),
-    "json": ({"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}, "json"),
-    "jsonl": ({"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}, "lines"),
+    "json": ({"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **QUIET}, "json"),
+    "jsonl": ({"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl", **QUIET}, "lines"),
     "minimal": ({"ANSIBLE_STDOUT_CALLBACK": "minimal"}, "text"),
     "oneline": ({"ANSIBLE_STDOUT_CALLBACK": "oneline"}, "text"),
     "junit": ({"ANSIBLE_CALLBACKS_ENABLED": "junit"}, "text"),
