@@ -341,9 +341,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             files = files_of(inventory.groups["all"])
             as_set = self._with_host_vars(path, hosts)
             files.refuse_known(path, as_set, {name: host.vars for name, host in inventory.hosts.items()})
-            refuse_overridden(path, hosts, self._group_vars(path, hosts))
+            self._refuse_overridden(path, [(host, groups_of(path, host)) for host in hosts])
             files.add(path, as_set)
             self._add(path, hosts)
+            self._refuse_overridden(path, [(host, self._further_groups(path, host)) for host in hosts])
         except Refused as refused:
             self._fail(path, self._with_lines(refused, path))
         except (TfstateError, AnsibleError) as error:
@@ -369,10 +370,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         there = Problem(problem, "accounts", place[1] - self._own_accounts, *place[2:])
         return f"{self._accounts_path}: {with_lines(Refused([there]), _text_of(self._accounts_path))}"
 
-    def _group_vars(self, path: str, hosts: Iterable[Host]) -> dict[str, dict[str, Any]]:
-        """What files beside the inventory set for the groups of these hosts, as far as they can be read."""
-        groups = dict.fromkeys(group for host in hosts for group in groups_of(path, host))
-        return {group: self._variables_beside(path, Group(group)) for group in groups}
+    def _refuse_overridden(self, path: str, groups: Collection[tuple[Host, Collection[str]]]) -> None:
+        """Raises Invalid on what files beside the inventory set for these groups, as far as they can be read."""
+        names = dict.fromkeys(group for _host, of_host in groups for group in of_host)
+        refuse_overridden(groups, {group: self._variables_beside(path, Group(group)) for group in names})
+
+    def _further_groups(self, path: str, host: Host) -> list[str]:
+        """Those of `groups` and `keyed_groups`, and the groups above that other inventory files have made."""
+        own = groups_of(path, host)
+        return [each.name for each in self.inventory.get_host(host.name).get_groups() if each.name not in own]
 
     def _with_host_vars(self, path: str, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
         """The hosts with what files in host_vars beside the inventory set for them, as far as they can be read."""

@@ -109,11 +109,16 @@ def own_groups(path: str, hosts: Iterable[Host]) -> set[str]:
     return {group_of_file(path), *(group_of_account(path, host) for host in hosts if host.account.variables)}
 
 
-def refuse_overridden(path: str, hosts: Iterable[Host], group_vars: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises Invalid on variables of groups that hosts have with another value: Ansible would ignore the group's."""
+def refuse_overridden(
+    groups: Iterable[tuple[Host, Iterable[str]]], group_vars: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Raises Invalid on variables of groups that hosts have with another value: Ansible would ignore the group's.
+
+    `groups`: each host with its groups.
+    """
     wrong: dict[str, set[str]] = {}
-    for host in hosts:
-        for group in groups_of(path, host):
+    for host, names_of_groups in groups:
+        for group in names_of_groups:
             found = group_vars.get(group, {})
             names = {name for name, value in host.variables.items() if name in found and str(found[name]) != str(value)}
             wrong.setdefault(group, set()).update(names - {CONNECTION})

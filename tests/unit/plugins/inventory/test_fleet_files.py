@@ -163,6 +163,18 @@ def test_what_ansible_would_ignore_is_refused_and_named(read: Read, group: str, 
     assert f"group_vars of {group} set {name}, which this file sets for each host" in said
 
 
+@pytest.mark.parametrize("group", ["special", "region_eu_west_1", "above"])
+def test_what_ansible_would_ignore_of_a_composed_group_is_refused_and_named(read: Read, group: str) -> None:
+    keyed = [{"key": "region", "prefix": "region", "parent_group": "above"}]
+    composed = {**EU, "groups": {"special": "true"}, "keyed_groups": keyed}
+    other = {"terraform_backend_bucket_name": "other"}
+    _hosts, (said,) = read({"eu": composed, "us": US}, **{f"group_vars__{group}.yml": other})
+    assert f"group_vars of {group} set terraform_backend_bucket_name, which this file sets for each host" in said
+    key = "terraform_backend_bucket_kms_key_id"
+    hosts, (said,) = read({"eu": composed}, **{f"group_vars__{group}.yml": {key: "alias/other"}})
+    assert said == "None" and len(hosts) == 1
+
+
 def test_the_same_value_and_what_the_file_does_not_set_are_no_mistake(read: Read) -> None:
     hosts, said = read(
         {"eu": {**EU, "assume_role": None}},
