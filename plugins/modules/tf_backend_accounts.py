@@ -160,11 +160,11 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
         raise TfstateError(missing_required_lib("PyYAML"))
     path = run.params["path"]
     check_writable(path)
-    before = read_text(path)
-    known = parse_accounts(before, path) if before else []
+    _known(path)  # what is wrong with it is told before anything is asked
     aws = run.client({**run.params, "region": run.params.get("region") or HOME_REGION})
     found = read_organization(aws, run.params.get("tag_names") or (), run.params.get("units") or ())
-    entries, added, removed = merged(known, [each for each in found if each.state == ACTIVE])
+    # Read again: somebody may have edited it meanwhile, as large organizations take minutes.
+    entries, added, removed = merged(_known(path), [each for each in found if each.state == ACTIVE])
     if not entries:
         raise TfstateError("the organization has no active account there: nothing is written")
     wanted = {path: accounts_text(entries)}
@@ -176,6 +176,11 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
     ]
     result = {"accounts": len(entries), "added": added, "removed": removed, "inactive": inactive}
     return {**files_result(changes, wanted, run.diff), **result, "warnings": [*run.warnings, *_warnings(removed)]}
+
+
+def _known(path: str) -> list[dict[str, Any]]:
+    text = read_text(path)
+    return parse_accounts(text, path) if text else []
 
 
 def _warnings(removed: list[str]) -> list[str]:

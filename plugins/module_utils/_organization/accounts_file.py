@@ -39,7 +39,8 @@ def merged(
     kept = [_entry(entry["name"], found[entry["id"]], entry) for entry in known if entry["id"] in found]
     removed = [str(entry["name"]) for entry in known if entry["id"] not in found]
     new = sorted(found.keys() - {entry["id"] for entry in known}, key=lambda each: (found[each].name, each))
-    names = {_group(entry["name"]) for entry in kept}
+    # Not the name of one that is removed: files in host_vars and group_vars would be for another account.
+    names = {_group(entry["name"]) for entry in known}
     added = []
     for each in new:
         name = _name(found[each], names)
