@@ -15,8 +15,8 @@ description:
     the change of the file.
   - In an existing file it keeps all keys of an account but C(ou) and C(tags), such as its name and its role. So hosts
     keep their names if the account gets another one. Comments are not kept.
-  - An account that is not active any more, or not in the organization, is removed from the file. RV(removed) and a
-    warning name it, as nobody looks after its backends from then on.
+  - An account that is not active any more, or not in the organization or O(units), is removed from the file.
+    RV(removed) and a warning name it, as nobody looks after its backends from then on.
   - Unless everything could be read, the file stays as it is.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -175,7 +175,11 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
         if each.state != ACTIVE
     ]
     result = {"accounts": len(entries), "added": added, "removed": removed, "inactive": inactive}
-    return {**files_result(changes, wanted, run.diff), **result, "warnings": [*run.warnings, *_warnings(removed)]}
+    return {
+        **files_result(changes, wanted, run.diff),
+        **result,
+        "warnings": [*run.warnings, *_warnings(removed, run.params.get("units"))],
+    }
 
 
 def _known(path: str) -> list[dict[str, Any]]:
@@ -183,10 +187,11 @@ def _known(path: str) -> list[dict[str, Any]]:
     return parse_accounts(text, path) if text else []
 
 
-def _warnings(removed: list[str]) -> list[str]:
+def _warnings(removed: list[str], units: list[str] | None) -> list[str]:
     gone = ", ".join(map(printable, removed))
+    where = f"in {', '.join(map(printable, units))}" if units else "in the organization"
     advice = "the fleet inventory has their backends no longer. If they are not closed, list them in its accounts"
-    return [f"accounts that are not in the organization any more, or not active: {gone}; {advice}"] if removed else []
+    return [f"accounts that are not {where} any more, or not active: {gone}; {advice}"] if removed else []
 
 
 MODULE = ModuleEntry(with_connection(OPTIONS), write_accounts)

@@ -164,6 +164,15 @@ def test_a_new_account_does_not_get_the_name_of_one_that_is_removed(organization
     assert not run(organization, path)["changed"]
 
 
+def test_an_account_of_another_unit_is_not_called_gone_from_the_organization(
+    organization: Organization, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.yml"
+    run(organization, path)
+    (warning,) = run(organization, path, units=["Workloads"])["warnings"]
+    assert "accounts that are not in Workloads any more, or not active: management; " in warning
+
+
 def test_what_somebody_writes_while_the_organization_is_read_stays(organization: Organization, tmp_path: Path) -> None:
     path = tmp_path / "accounts.yml"
     run(organization, path)
