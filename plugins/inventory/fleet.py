@@ -443,9 +443,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """An account as it is written, with its templates evaluated; but not those of its variables."""
         if not isinstance(entry, Mapping):
             return self.templar.template(entry)
-        kept = {"variables": entry["variables"]} if "variables" in entry else {}
         filled = self.templar.template({name: each for name, each in entry.items() if name != "variables"})
-        return {**decrypted(filled), **kept}
+        return _decrypted({**entry, **filled})
 
     def _accounts_of_file(self, path: str) -> list[Any]:
         """The accounts of a file that holds nothing else. Templates in it are text, but for those of variables."""
@@ -460,7 +459,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             wanted = "a file of accounts has one key, accounts, with a list"
             refuse([Problem(f"accounts_file {path}: {wanted}", "accounts_file")])
         refuse(f"{path}: {problem}" for problem in repeated_keys(_text_of(path)))
-        return [decrypted(each) for each in entries or ()]
+        return [_decrypted(each) for each in entries or ()]
 
     def _known_regions(self, fleet: Fleet) -> Collection[str] | None:
         """The regions of AWS. A newer botocore may know more; other stores have regions of their own."""
@@ -542,6 +541,14 @@ def _refuse_unknown(names: Iterable[Any], known: Collection[str]) -> None:
         for name in names
         if name not in known
     )
+
+
+def _decrypted(entry: Any) -> Any:
+    """An account without `!vault`, but for its variables, which `ansible-inventory` would print in clear."""
+    if not isinstance(entry, Mapping):
+        return entry
+    kept = {"variables": entry["variables"]} if "variables" in entry else {}
+    return {**decrypted({name: each for name, each in entry.items() if name != "variables"}), **kept}
 
 
 def _text_of(path: str) -> str:

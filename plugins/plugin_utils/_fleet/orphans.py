@@ -27,7 +27,7 @@ ACCOUNT, REGION = "\0account\0", "\0region\0"
 MOST_TABLES = 2000
 ADVICE = (
     "They may be in use, by another inventory or as Terraform manages them since a hand-over: ask their owners first. "
-    "To look at one, add its account and region to an inventory and audit it. Names alone are no reason to delete anything"
+    "To look at one, add its account and region to an inventory and audit it. A name alone is no reason to delete it"
 )
 
 #: The answers to these calls in a region of an account. Raises TfstateError.

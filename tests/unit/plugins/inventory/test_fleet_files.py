@@ -349,6 +349,20 @@ def test_an_account_has_groups_and_variables_of_its_own(read: Read, tmp_path: Pa
     assert hosts["prod.us-east-1"]["terraform_backend_lock_mode"] == "dynamodb"
 
 
+def test_vaulted_variables_of_an_account_stay_so() -> None:
+    """ansible-core before 2.19 has an object for them, which ansible-inventory prints as it is in the file."""
+
+    class Vaulted:
+        __ENCRYPTED__ = True
+
+        def __str__(self) -> str:
+            return "clear"
+
+    entry = {**OF_ORGANIZATION, "external_id": Vaulted(), "variables": {"secret": Vaulted()}}
+    kept = fleet._decrypted(entry)
+    assert kept["external_id"] == "clear" and kept["variables"] is entry["variables"]
+
+
 def test_files_in_group_vars_beat_variables_of_an_account(read: Read) -> None:
     hosts, _said = read(
         {"eu": {**EU, "accounts": [OF_ORGANIZATION]}},
@@ -364,6 +378,8 @@ def test_files_in_group_vars_beat_variables_of_an_account(read: Read) -> None:
             {"accounts": [OF_ORGANIZATION | {"regoins": []}]},
             "accounts.yml: line 7: entry 1 of accounts, data: regoins not",
         ),
+        ({"accounts": [OF_ORGANIZATION | {"profile": "{{ x }}"}]}, "accounts, data: profile has a brace"),
+        ({"accounts": [OF_ORGANIZATION | {"external_id": "{% x %}"}]}, "accounts, data: external_id has a brace"),
         ([OF_ORGANIZATION], "a file of accounts has one key, accounts, with a list"),
         ({"accounts": [], "regions": []}, "a file of accounts has one key"),
         (None, "accounts.yml is missing: write it, or run playbooks/accounts.yml"),
