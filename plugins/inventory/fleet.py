@@ -249,7 +249,7 @@ variables:
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -342,6 +342,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             as_set = self._with_host_vars(path, hosts)
             files.refuse_known(path, as_set, {name: host.vars for name, host in inventory.hosts.items()})
             self._refuse_overridden(path, [(host, groups_of(path, host)) for host in hosts])
+            refuse(self._shared_variables(path, files.accounts_alike(path, hosts)))
             files.add(path, as_set)
             self._add(path, hosts)
             self._refuse_overridden(path, [(host, self._further_groups(path, host)) for host in hosts])
@@ -374,6 +375,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Raises Invalid on what files beside the inventory set for these groups, as far as they can be read."""
         names = dict.fromkeys(group for _host, of_host in groups for group in of_host)
         refuse_overridden(groups, {group: self._variables_beside(path, Group(group)) for group in names})
+
+    def _shared_variables(self, path: str, alike: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
+        """Files in group_vars for an account would be for one of another file, too, that has the same name."""
+        for group, id_, other, file in alike:
+            if any(self._variables_beside(each, Group(group)) for each in (path, file)):
+                both = f"{id_}, and {other} in {file}"
+                yield f"group_vars of {group} would be for two accounts, {both}: give one of them another name"
 
     def _further_groups(self, path: str, host: Host) -> list[str]:
         """Those of `groups` and `keyed_groups`, and the groups above that other inventory files have made."""

@@ -175,6 +175,26 @@ def test_what_ansible_would_ignore_of_a_composed_group_is_refused_and_named(read
     assert said == "None" and len(hosts) == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "group", "is_wrong"),
+    [
+        (("prod", "prod"), "account_prod", True),
+        (("a-b", "a_b"), "account_a_b", True),
+        (("prod", "prod"), "account_other", False),  # without a file it is a group of hosts and no more
+        (("prod", "other"), "account_prod", False),
+    ],
+)
+def test_group_vars_of_an_account_are_not_for_another_account_of_that_name(
+    read: Read, names: tuple[str, str], group: str, is_wrong: bool
+) -> None:
+    eu = {**EU, "accounts": [{"name": names[0], "id": "010101010101"}]}
+    us = {**US, "accounts": [{"name": names[1], "id": "020202020202"}]}
+    key = {"terraform_backend_bucket_kms_key_id": "alias/prod"}
+    _hosts, (said,) = read({"eu": eu, "us": us}, **{f"group_vars__{group}.yml": key})
+    told = f"group_vars of {group} would be for two accounts, 020202020202, and 010101010101 in "
+    assert told in said if is_wrong else said == "None"
+
+
 def test_the_same_value_and_what_the_file_does_not_set_are_no_mistake(read: Read) -> None:
     hosts, said = read(
         {"eu": {**EU, "assume_role": None}},
