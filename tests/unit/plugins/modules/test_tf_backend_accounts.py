@@ -164,6 +164,13 @@ def test_a_new_account_does_not_get_the_name_of_one_that_is_removed(organization
     assert not run(organization, path)["changed"]
 
 
+def test_ids_are_in_quotes(organization: Organization, tmp_path: Path) -> None:
+    """PyYAML leaves them out of 000000000008, which is no octal number; other readers take it for a number."""
+    organization.accounts["r-1"] = [account(8, "Management")]
+    run(organization, tmp_path / "accounts.yml")
+    assert "  id: '000000000008'\n" in (tmp_path / "accounts.yml").read_text()
+
+
 def test_an_account_of_another_unit_is_not_called_gone_from_the_organization(
     organization: Organization, tmp_path: Path
 ) -> None:
