@@ -249,7 +249,7 @@ variables:
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -341,9 +341,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             files = files_of(inventory.groups["all"])
             as_set = self._with_host_vars(path, hosts)
             files.refuse_known(path, as_set, {name: host.vars for name, host in inventory.hosts.items()})
-            refuse_overridden(path, hosts, self._group_vars(path, hosts))
+            self._refuse_overridden(path, [(host, groups_of(path, host)) for host in hosts])
+            refuse(self._shared_variables(path, files.accounts_alike(path, hosts)))
             files.add(path, as_set)
             self._add(path, hosts)
+            self._refuse_overridden(path, [(host, self._further_groups(path, host)) for host in hosts])
         except Refused as refused:
             self._fail(path, self._with_lines(refused, path))
         except (TfstateError, AnsibleError) as error:
@@ -369,10 +371,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         there = Problem(problem, "accounts", place[1] - self._own_accounts, *place[2:])
         return f"{self._accounts_path}: {with_lines(Refused([there]), _text_of(self._accounts_path))}"
 
-    def _group_vars(self, path: str, hosts: Iterable[Host]) -> dict[str, dict[str, Any]]:
-        """What files beside the inventory set for the groups of these hosts, as far as they can be read."""
-        groups = dict.fromkeys(group for host in hosts for group in groups_of(path, host))
-        return {group: self._variables_beside(path, Group(group)) for group in groups}
+    def _refuse_overridden(self, path: str, groups: Collection[tuple[Host, Collection[str]]]) -> None:
+        """Raises Invalid on what files beside the inventory set for these groups, as far as they can be read."""
+        names = dict.fromkeys(group for _host, of_host in groups for group in of_host)
+        refuse_overridden(groups, {group: self._variables_beside(path, Group(group)) for group in names})
+
+    def _shared_variables(self, path: str, alike: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
+        """Files in group_vars for an account would be for one of another file, too, that has the same name."""
+        for group, id_, other, file in alike:
+            if any(self._variables_beside(each, Group(group)) for each in (path, file)):
+                both = f"{id_}, and {other} in {file}"
+                yield f"group_vars of {group} would be for two accounts, {both}: give one of them another name"
+
+    def _further_groups(self, path: str, host: Host) -> list[str]:
+        """Those of `groups` and `keyed_groups`, and the groups above that other inventory files have made."""
+        own = groups_of(path, host)
+        return [each.name for each in self.inventory.get_host(host.name).get_groups() if each.name not in own]
 
     def _with_host_vars(self, path: str, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
         """The hosts with what files in host_vars beside the inventory set for them, as far as they can be read."""
@@ -437,9 +451,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """An account as it is written, with its templates evaluated; but not those of its variables."""
         if not isinstance(entry, Mapping):
             return self.templar.template(entry)
-        kept = {"variables": entry["variables"]} if "variables" in entry else {}
         filled = self.templar.template({name: each for name, each in entry.items() if name != "variables"})
-        return {**decrypted(filled), **kept}
+        return _decrypted({**entry, **filled})
 
     def _accounts_of_file(self, path: str) -> list[Any]:
         """The accounts of a file that holds nothing else. Templates in it are text, but for those of variables."""
@@ -454,7 +467,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             wanted = "a file of accounts has one key, accounts, with a list"
             refuse([Problem(f"accounts_file {path}: {wanted}", "accounts_file")])
         refuse(f"{path}: {problem}" for problem in repeated_keys(_text_of(path)))
-        return [decrypted(each) for each in entries or ()]
+        return [_decrypted(each) for each in entries or ()]
 
     def _known_regions(self, fleet: Fleet) -> Collection[str] | None:
         """The regions of AWS. A newer botocore may know more; other stores have regions of their own."""
@@ -536,6 +549,14 @@ def _refuse_unknown(names: Iterable[Any], known: Collection[str]) -> None:
         for name in names
         if name not in known
     )
+
+
+def _decrypted(entry: Any) -> Any:
+    """An account without `!vault`, but for its variables, which `ansible-inventory` would print in clear."""
+    if not isinstance(entry, Mapping):
+        return entry
+    kept = {"variables": entry["variables"]} if "variables" in entry else {}
+    return {**decrypted({name: each for name, each in entry.items() if name != "variables"}), **kept}
 
 
 def _text_of(path: str) -> str:

@@ -15,8 +15,8 @@ description:
     the change of the file.
   - In an existing file it keeps all keys of an account but C(ou) and C(tags), such as its name and its role. So hosts
     keep their names if the account gets another one. Comments are not kept.
-  - An account that is not active any more, or not in the organization, is removed from the file. RV(removed) and a
-    warning name it, as nobody looks after its backends from then on.
+  - An account that is not active any more, or not in the organization or O(units), is removed from the file.
+    RV(removed) and a warning name it, as nobody looks after its backends from then on.
   - Unless everything could be read, the file stays as it is.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -160,11 +160,11 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
         raise TfstateError(missing_required_lib("PyYAML"))
     path = run.params["path"]
     check_writable(path)
-    before = read_text(path)
-    known = parse_accounts(before, path) if before else []
+    _known(path)  # what is wrong with it is told before anything is asked
     aws = run.client({**run.params, "region": run.params.get("region") or HOME_REGION})
     found = read_organization(aws, run.params.get("tag_names") or (), run.params.get("units") or ())
-    entries, added, removed = merged(known, [each for each in found if each.state == ACTIVE])
+    # Read again: somebody may have edited it meanwhile, as large organizations take minutes.
+    entries, added, removed = merged(_known(path), [each for each in found if each.state == ACTIVE])
     if not entries:
         raise TfstateError("the organization has no active account there: nothing is written")
     wanted = {path: accounts_text(entries)}
@@ -175,13 +175,23 @@ def write_accounts(run: ModuleRun) -> dict[str, Any]:
         if each.state != ACTIVE
     ]
     result = {"accounts": len(entries), "added": added, "removed": removed, "inactive": inactive}
-    return {**files_result(changes, wanted, run.diff), **result, "warnings": [*run.warnings, *_warnings(removed)]}
+    return {
+        **files_result(changes, wanted, run.diff),
+        **result,
+        "warnings": [*run.warnings, *_warnings(removed, run.params.get("units"))],
+    }
 
 
-def _warnings(removed: list[str]) -> list[str]:
+def _known(path: str) -> list[dict[str, Any]]:
+    text = read_text(path)
+    return parse_accounts(text, path) if text else []
+
+
+def _warnings(removed: list[str], units: list[str] | None) -> list[str]:
     gone = ", ".join(map(printable, removed))
+    where = f"in {', '.join(map(printable, units))}" if units else "in the organization"
     advice = "the fleet inventory has their backends no longer. If they are not closed, list them in its accounts"
-    return [f"accounts that are not in the organization any more, or not active: {gone}; {advice}"] if removed else []
+    return [f"accounts that are not {where} any more, or not active: {gone}; {advice}"] if removed else []
 
 
 MODULE = ModuleEntry(with_connection(OPTIONS), write_accounts)

@@ -208,6 +208,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Unknown,
     Values,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.observer import Observer
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
@@ -460,6 +461,13 @@ def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
     readme = str(Path(params["directory"], README))
     if params["mode"] == "adopt" and is_of_two_phases(read_text(readme) or ""):
         raise Refused(f"{readme} {_of_mode('two_phase')}")
+    own = str(Path(params["directory"], "terraform.tf"))
+    other = _bucket_in(own)
+    if other not in (None, params["bucket"]) and not may_overwrite:
+        raise Refused(
+            f"{own} is of a project whose state is in the bucket {printable(other)}, not in {params['bucket']}: give "
+            "each backend a directory of its own, or if that project may be lost: allow: [overwrite_files]"
+        )
     left = {str(Path(params["directory"], name)): "" for name in FILES}
     for path, text in {**left, **wanted}.items():
         present = read_text(path)
@@ -470,6 +478,15 @@ def _refuse_edited(wanted: Mapping[str, str], params: Params) -> None:
                 f"{path} was written or edited by somebody else; choose another directory, or if it may be lost: "
                 "allow: [overwrite_files]"
             )
+
+
+def _bucket_in(path: str) -> str | None:
+    """The bucket of the project that is there; None if it is none, or does not say it."""
+    try:
+        declared = declared_in(path, read_text(path) or "")
+    except Unparsable:
+        return None
+    return next((each.layer.arguments.get("bucket") for each in declared if each.layer), None)
 
 
 def _foreign_backends(folder: Path) -> Iterator[Path]:

@@ -31,6 +31,10 @@ class _Vaulted(str):
     """An encrypted text, as the file has it."""
 
 
+class _Quoted(str):
+    """An id: readers of YAML 1.2 would take 012345678901 without quotes for a number, and lose the zero."""
+
+
 def merged(
     known: Sequence[Mapping[str, Any]], accounts: Iterable[OrganizationAccount]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
@@ -39,7 +43,8 @@ def merged(
     kept = [_entry(entry["name"], found[entry["id"]], entry) for entry in known if entry["id"] in found]
     removed = [str(entry["name"]) for entry in known if entry["id"] not in found]
     new = sorted(found.keys() - {entry["id"] for entry in known}, key=lambda each: (found[each].name, each))
-    names = {_group(entry["name"]) for entry in kept}
+    # Not the name of one that is removed: files in host_vars and group_vars would be for another account.
+    names = {_group(entry["name"]) for entry in known}
     added = []
     for each in new:
         name = _name(found[each], names)
@@ -51,7 +56,7 @@ def merged(
 def _entry(name: str, account: OrganizationAccount, entry: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in entry.items() if key not in ("name", "id", "ou", "tags")}
     own: dict[str, Any] = {"ou": account.ou, "tags": dict(sorted(account.tags.items()))}
-    return {"name": name, "id": account.id, **{key: value for key, value in own.items() if value}, **rest}
+    return {"name": name, "id": _Quoted(account.id), **{key: value for key, value in own.items() if value}, **rest}
 
 
 def _name(account: OrganizationAccount, taken: Iterable[str]) -> str:
@@ -115,4 +120,7 @@ def _dumper() -> Any:
             return True
 
     Dumper.add_representer(_Vaulted, lambda dumper, text: dumper.represent_scalar(VAULT, str(text), style="|"))
+    Dumper.add_representer(
+        _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="'")
+    )
     return Dumper

@@ -31,6 +31,8 @@ class FleetFiles:
     buckets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     #: Group -> the file that it stands for.
     groups: dict[str, str] = field(default_factory=dict)
+    #: Group of an account -> its id, and the file that named it first.
+    accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def refuse_known(
         self, path: str, hosts: Iterable[Host], others: Mapping[str, Mapping[str, Any]] | None = None
@@ -67,10 +69,19 @@ class FleetFiles:
             if self.groups.get(group, path) != path:
                 yield f"its group {group} is that of {self.groups[group]}: give one of the files another name"
 
+    def accounts_alike(self, path: str, hosts: Iterable[Host]) -> Iterator[tuple[str, str, str, str]]:
+        """Groups of accounts that another file has for another account: the group, both ids, and that file."""
+        for group, id_ in dict.fromkeys((host.account.group, host.account.id) for host in hosts):
+            other, file = self.accounts.get(group, (id_, path))
+            if file != path and other != id_:
+                yield group, id_, other, file
+
     def add(self, path: str, hosts: Iterable[Host]) -> None:
         self.groups.update(dict.fromkeys(own_groups(path, hosts), path))
         for host in hosts:
             self.hosts[host.name] = path
+            if self.accounts.get(host.account.group, ("", path))[1] == path:
+                self.accounts[host.account.group] = (host.account.id, path)
             self.buckets[_bucket(host)] = (host.name, path)
 
 
@@ -109,11 +120,16 @@ def own_groups(path: str, hosts: Iterable[Host]) -> set[str]:
     return {group_of_file(path), *(group_of_account(path, host) for host in hosts if host.account.variables)}
 
 
-def refuse_overridden(path: str, hosts: Iterable[Host], group_vars: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises Invalid on variables of groups that hosts have with another value: Ansible would ignore the group's."""
+def refuse_overridden(
+    groups: Iterable[tuple[Host, Iterable[str]]], group_vars: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Raises Invalid on variables of groups that hosts have with another value: Ansible would ignore the group's.
+
+    `groups`: each host with its groups.
+    """
     wrong: dict[str, set[str]] = {}
-    for host in hosts:
-        for group in groups_of(path, host):
+    for host, names_of_groups in groups:
+        for group in names_of_groups:
             found = group_vars.get(group, {})
             names = {name for name, value in host.variables.items() if name in found and str(found[name]) != str(value)}
             wrong.setdefault(group, set()).update(names - {CONNECTION})

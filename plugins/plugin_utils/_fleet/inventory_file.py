@@ -123,8 +123,9 @@ def _malformed_labels(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]
         yield from _malformed_variables(f"{where}: variables", entry["variables"], "variables")
     yield from _malformed_groups(where, entry.get("groups"))
     yield from _malformed_tags(where, entry.get("tags"))
-    if TEMPLATE.search(str(entry.get("ou"))):
-        yield Problem(f"{where}: ou has a brace, which templates have: leave it out", "ou")
+    for key in ("external_id", "profile", "ou"):
+        if TEMPLATE.search(str(entry.get(key))):
+            yield Problem(f"{where}: {key} has a brace, which templates have: leave it out", key)
 
 
 def _malformed_groups(where: str, groups: Any) -> Iterator[Problem]:

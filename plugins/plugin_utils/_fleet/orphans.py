@@ -26,7 +26,8 @@ ACCOUNT, REGION = "\0account\0", "\0region\0"
 #: Tables that are looked for in one account; more is no fleet with a pattern.
 MOST_TABLES = 2000
 ADVICE = (
-    "Add their accounts and regions to the inventory to audit them; after that, playbooks/teardown.yml can remove them"
+    "They may be in use, by another inventory or as Terraform manages them since a hand-over: ask their owners first. "
+    "To look at one, add its account and region to an inventory and audit it. A name alone is no reason to delete it"
 )
 
 #: The answers to these calls in a region of an account. Raises TfstateError.

@@ -163,6 +163,38 @@ def test_what_ansible_would_ignore_is_refused_and_named(read: Read, group: str, 
     assert f"group_vars of {group} set {name}, which this file sets for each host" in said
 
 
+@pytest.mark.parametrize("group", ["special", "region_eu_west_1", "above"])
+def test_what_ansible_would_ignore_of_a_composed_group_is_refused_and_named(read: Read, group: str) -> None:
+    keyed = [{"key": "region", "prefix": "region", "parent_group": "above"}]
+    composed = {**EU, "groups": {"special": "true"}, "keyed_groups": keyed}
+    other = {"terraform_backend_bucket_name": "other"}
+    _hosts, (said,) = read({"eu": composed, "us": US}, **{f"group_vars__{group}.yml": other})
+    assert f"group_vars of {group} set terraform_backend_bucket_name, which this file sets for each host" in said
+    key = "terraform_backend_bucket_kms_key_id"
+    hosts, (said,) = read({"eu": composed}, **{f"group_vars__{group}.yml": {key: "alias/other"}})
+    assert said == "None" and len(hosts) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "group", "is_wrong"),
+    [
+        (("prod", "prod"), "account_prod", True),
+        (("a-b", "a_b"), "account_a_b", True),
+        (("prod", "prod"), "account_other", False),  # without a file it is a group of hosts and no more
+        (("prod", "other"), "account_prod", False),
+    ],
+)
+def test_group_vars_of_an_account_are_not_for_another_account_of_that_name(
+    read: Read, names: tuple[str, str], group: str, is_wrong: bool
+) -> None:
+    eu = {**EU, "accounts": [{"name": names[0], "id": "010101010101"}]}
+    us = {**US, "accounts": [{"name": names[1], "id": "020202020202"}]}
+    key = {"terraform_backend_bucket_kms_key_id": "alias/prod"}
+    _hosts, (said,) = read({"eu": eu, "us": us}, **{f"group_vars__{group}.yml": key})
+    told = f"group_vars of {group} would be for two accounts, 020202020202, and 010101010101 in "
+    assert told in said if is_wrong else said == "None"
+
+
 def test_the_same_value_and_what_the_file_does_not_set_are_no_mistake(read: Read) -> None:
     hosts, said = read(
         {"eu": {**EU, "assume_role": None}},
@@ -337,6 +369,20 @@ def test_an_account_has_groups_and_variables_of_its_own(read: Read, tmp_path: Pa
     assert hosts["prod.us-east-1"]["terraform_backend_lock_mode"] == "dynamodb"
 
 
+def test_vaulted_variables_of_an_account_stay_so() -> None:
+    """ansible-core before 2.19 has an object for them, which ansible-inventory prints as it is in the file."""
+
+    class Vaulted:
+        __ENCRYPTED__ = True
+
+        def __str__(self) -> str:
+            return "clear"
+
+    entry = {**OF_ORGANIZATION, "external_id": Vaulted(), "variables": {"secret": Vaulted()}}
+    kept = fleet._decrypted(entry)
+    assert kept["external_id"] == "clear" and kept["variables"] is entry["variables"]
+
+
 def test_files_in_group_vars_beat_variables_of_an_account(read: Read) -> None:
     hosts, _said = read(
         {"eu": {**EU, "accounts": [OF_ORGANIZATION]}},
@@ -352,6 +398,8 @@ def test_files_in_group_vars_beat_variables_of_an_account(read: Read) -> None:
             {"accounts": [OF_ORGANIZATION | {"regoins": []}]},
             "accounts.yml: line 7: entry 1 of accounts, data: regoins not",
         ),
+        ({"accounts": [OF_ORGANIZATION | {"profile": "{{ x }}"}]}, "accounts, data: profile has a brace"),
+        ({"accounts": [OF_ORGANIZATION | {"external_id": "{% x %}"}]}, "accounts, data: external_id has a brace"),
         ([OF_ORGANIZATION], "a file of accounts has one key, accounts, with a list"),
         ({"accounts": [], "regions": []}, "a file of accounts has one key"),
         (None, "accounts.yml is missing: write it, or run playbooks/accounts.yml"),

@@ -153,6 +153,47 @@ def test_what_somebody_wrote_stays_and_an_account_that_is_gone_is_told(
     assert "ListTagsForResource" not in organization.asked
 
 
+def test_a_new_account_does_not_get_the_name_of_one_that_is_removed(organization: Organization, tmp_path: Path) -> None:
+    """Its files in host_vars and group_vars would be for another account."""
+    path = tmp_path / "accounts.yml"
+    path.write_text(f'accounts: [{{name: shared_services, id: "{9:012}"}}]\n')
+    told = run(organization, path)
+    assert told["removed"] == ["shared_services"]
+    names = [f"shared-services-{number:012}" for number in (2, 3)]
+    assert [each["name"] for each in entries(path) if each["name"].startswith("shared")] == names
+    assert not run(organization, path)["changed"]
+
+
+def test_ids_are_in_quotes(organization: Organization, tmp_path: Path) -> None:
+    """PyYAML leaves them out of 000000000008, which is no octal number; other readers take it for a number."""
+    organization.accounts["r-1"] = [account(8, "Management")]
+    run(organization, tmp_path / "accounts.yml")
+    assert "  id: '000000000008'\n" in (tmp_path / "accounts.yml").read_text()
+
+
+def test_an_account_of_another_unit_is_not_called_gone_from_the_organization(
+    organization: Organization, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.yml"
+    run(organization, path)
+    (warning,) = run(organization, path, units=["Workloads"])["warnings"]
+    assert "accounts that are not in Workloads any more, or not active: management; " in warning
+
+
+def test_what_somebody_writes_while_the_organization_is_read_stays(organization: Organization, tmp_path: Path) -> None:
+    path = tmp_path / "accounts.yml"
+    run(organization, path)
+    answer = organization.answer
+
+    def answered(operation: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        path.write_text(f'accounts: [{{name: mine, id: "{1:012}", role: admin}}]\n')
+        return answer(operation, body)
+
+    organization.answer = answered  # type: ignore[method-assign]
+    run(organization, path)
+    assert entries(path)[0] == {"name": "mine", "id": f"{1:012}", "role": "admin"}
+
+
 def entries_with_vault(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = yaml.safe_load(text.replace("!vault ", ""))["accounts"]
     return found

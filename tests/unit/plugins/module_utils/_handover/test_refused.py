@@ -132,3 +132,14 @@ def test_files_without_a_backend_are_no_obstacle(aws: FakeAws, tmp_path: Path) -
     (tmp_path / "module" / "main.tf").write_text(DECLARING["main.tf"])
     assert run(tmp_path, aws)["changed"]
     assert not run(tmp_path, aws)["changed"]
+
+
+def test_a_project_of_another_backend_is_not_overwritten(tmp_path: Path) -> None:
+    """As if a variable of all hosts named one directory, without the name of the host in it."""
+    aws = FakeAws(buckets={"tf-state": Bucket(), "tf-other": Bucket()}, tables={"tf-locks": Table()})
+    run(tmp_path, aws)
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    with pytest.raises(Refused, match=r"terraform\.tf is of a project whose state is in the bucket tf-state, not"):
+        run(tmp_path, aws, bucket="tf-other")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+    assert run(tmp_path, aws, bucket="tf-other", allow=["overwrite_files"])["changed"]

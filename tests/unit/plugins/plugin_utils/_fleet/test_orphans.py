@@ -134,4 +134,5 @@ def test_people_are_told_what_to_do() -> None:
         ADVICE,
         "1 that no host names, in 2 accounts; 1 unknown",
     ]
+    assert "may be in use" in ADVICE and "hand-over" in ADVICE and "teardown" not in ADVICE
     assert text_of([], [], 1) == "0 that no host names, in 1 account"
