@@ -110,7 +110,7 @@ PARTS = (
     pytest_part("playbooks", "tests/playbooks", CORES),
     pytest_part("unit", "tests/unit", CORES, is_quick=True),
     pytest_part("examples", "tests/docs", CORES, processes=1, is_quick=True),
-    pytest_part("crash", "tests/crash", CORES, processes=1),  # much of it is a process that is about to be killed
+    pytest_part("crash", "tests/crash", CORES, processes=1),  # much of it waits for processes that are killed
     pytest_part("overlap", "tests/overlap"),
     pytest_part("fleet", "tests/fleet"),
     Part("sanity", ("scripts/sanity {sanity}",), "scripts/sanity"),
