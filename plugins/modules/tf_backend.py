@@ -71,6 +71,9 @@ attributes:
   action:
     description: Has an action plugin of its name.
     support: full
+  async:
+    description: Supports the keyword C(async). The modules that it stands for do.
+    support: none
 """
 
 EXAMPLES = r"""
