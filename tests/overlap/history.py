@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import WORK as TEARING_DOWN
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import MOVING
 
 from tests.overlap.client import STORES, Site
@@ -277,7 +278,13 @@ class Replay:
             state.item = holder
 
     def _shares(self, who: str, holder: Holder) -> bool:
-        """Runs of one move hold its locks together: whichever writes, writes the same, where nothing was."""
+        """Whether a run may work under the locks of another one.
+
+        Runs of one move hold its locks together: whichever writes, writes the same, where nothing was. A teardown that
+        goes on in a closed bucket, where nobody can write, keeps the locks in the table that an earlier one left.
+        """
+        if holder.operation == TEARING_DOWN:
+            return self.is_closed and who not in self.modes
         return holder.operation == MOVING and (who, holder.id) in self._taken_ids
 
     def _check_taken(self, state: State, before: Holder, line: Mapping[str, Any], verb: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.overlap.client import Site
-from tests.overlap.history import Replay, State, Version
+from tests.overlap.history import TEARING_DOWN, Replay, State, Version
 
 PATH, LINEAGE = "a.tfstate", "lineage"
 SITE = Site("states", "locks")
@@ -29,8 +29,8 @@ class Calls:
         number = next(self._numbers)
         return {"n": number, "t": float(number), "who": who, "op": op, "status": 200, **told}
 
-    def lock(self, who: str, store: str = "both", id: str = "") -> Iterator[dict[str, Any]]:
-        about = {"lock": id or who, "operation": "work"}
+    def lock(self, who: str, store: str = "both", id: str = "", operation: str = "work") -> Iterator[dict[str, Any]]:
+        about = {"lock": id or who, "operation": operation}
         if store != "table":
             yield self.call(who, "PutObject", bucket="states", key=f"{PATH}.tflock", version="l", etag="", **about)
         if store != "file":
@@ -82,6 +82,18 @@ FAULTS = {
     "stolen": ([C.lock(ANN), C.unlock(RUN), C.read(ANN, "v1"), C.write(ANN, 2)], {"two holders", "wrong digest"}),
     "half stolen": ([C.lock(ANN), C.unlock(RUN, "file"), C.read(ANN, "v1"), C.write(ANN, 2)], {"two holders"}),
     "another run's": ([C.lock(RUN), C.write(OTHER, 2)], {"two holders"}),
+    "another teardown's": (
+        [C.lock(RUN, operation=TEARING_DOWN), C.call(OTHER, "DeleteObject", bucket="states", key=PATH, version="m")],
+        {"two holders", "buried"},
+    ),
+    "another teardown's, which closed the bucket": (
+        [
+            C.lock(RUN, operation=TEARING_DOWN),
+            C.call(RUN, "PutBucketPolicy", bucket="states", closes=True),
+            C.call(OTHER, "DeleteObject", bucket="states", key=PATH, version="m"),
+        ],
+        {"buried"},
+    ),
     "taken over from who is at work": ([C.lock(RUN), C.lock(OTHER)], {"two holders"}),
     "buried": ([C.apply(ANN, 2), C.apply(ANN, 3), C.lock(RUN), C.write(RUN, 2)], {"buried"}),
     "deleted": (
