@@ -287,8 +287,8 @@ class ActionModule(InProcessAction):
             )
         if any(_records_lock_mode(change) for change in result["changes"]):
             raise Invalid(
-                f"The bucket {result[kind]['name']} does not say yet that clients lock as terraform_backend_lock_mode "
-                "says, which keeps others from another lock mode: run without --tags and --skip-tags, or with --tags "
+                f"The tag of the bucket {result[kind]['name']} that records terraform_backend_lock_mode is not set "
+                "yet. It must be set before the files are written: run without --tags and --skip-tags, or with --tags "
                 "bucket,files"
             )
         before = {change["facet"]: change["before"] for change in result["changes"] if change["facet"] in result[kind]}

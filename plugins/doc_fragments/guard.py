@@ -20,6 +20,15 @@ options:
       - A store without STS does not say whose anything is. Then the task warns, and nothing is compared unless this is
         given.
     type: str
+  check_permissions:
+    description:
+      - In check mode, ask IAM whether it would permit each planned request on the bucket or table, and fail if not.
+      - IAM simulates the policies of the user or role, its permissions boundary, and service control policies. What it
+        cannot tell is a warning, and no failure. See C(docs/permissions.md).
+      - Needs C(iam:SimulatePrincipalPolicy), and C(iam:GetRole) for a role that has a path.
+    type: bool
+    default: false
+    version_added: 0.2.0
   confirm_name:
     description:
       - The name of the resource once more. Needed besides O(allow=delete_state), so that a deletion of state

@@ -190,8 +190,9 @@ def _known(path: str) -> list[dict[str, Any]]:
 def _warnings(removed: list[str], units: list[str] | None) -> list[str]:
     gone = ", ".join(map(printable, removed))
     where = f"in {', '.join(map(printable, units))}" if units else "in the organization"
-    advice = "the fleet inventory has their backends no longer. If they are not closed, list them in its accounts"
-    return [f"accounts that are not {where} any more, or not active: {gone}; {advice}"] if removed else []
+    advice = "the fleet inventory has no hosts for their backends any more. If one is still in use, list it in accounts"
+    removal = f"accounts removed from the file, as they are not {where} or not active: {gone}"
+    return [f"{removal}; {advice}"] if removed else []
 
 
 MODULE = ModuleEntry(with_connection(OPTIONS), write_accounts)

@@ -13,7 +13,7 @@ description:
     O(cornerstone.tfstate.tf_backend_audit#module:prices_file) takes.
   - The collection has prices of its own, each with its date and source. They are complete for few regions, and grow
     old. C(docs/cost.md) lists them.
-  - AWS publishes the price list for everybody. It needs no credentials and no permissions, but a way to the internet.
+  - AWS publishes the price list for everybody. It needs no credentials and no permissions, but access to the internet.
   - It writes the file once all prices of all regions are known, and in one step. Nobody ever reads half of one.
 author:
   - cornerstone.tfstate contributors (@cornerstone-tfstate)
@@ -155,27 +155,27 @@ def _check(params: Params) -> None:
     for region in params["regions"]:
         meant = meant_region(region)
         if meant or "-" not in region or "/" in region:
-            raise Invalid(f"{printable(region)} in regions is no region{suggestion([meant] if meant else [])}")
+            raise Invalid(f"{printable(region)} in regions is not a region{suggestion([meant] if meant else [])}")
         if partition_of(region).name not in ("aws", "aws-us-gov"):
             raise Invalid(f"{printable(region)} in regions is not in AWS's public price list: leave it out")
 
 
 def _document(url: str, params: Params) -> Any:
     try:
-        answer = open_url(url, timeout=params["timeout"], validate_certs=params["validate_certs"])
+        answer = open_url(url, timeout=params["timeout"], validate_certs=params["validate_certs"], use_netrc=False)
         text = answer.read(MOST_BYTES + 1)
     except (URLError, HTTPException, OSError, ValueError) as problem:
         raise TfstateError(
-            f"{url} cannot be read: {printable(getattr(problem, 'reason', None) or problem)}. It needs a way to the "
-            "internet: run it where there is one, and carry the file"
+            f"{url} cannot be read: {printable(getattr(problem, 'reason', None) or problem)}. It needs access to the "
+            "internet: run this on a machine that has it, and copy the file"
         ) from None
     if len(text) > MOST_BYTES:
-        raise TfstateError(f"{url} has more than {MOST_BYTES} bytes: it is no price list of one region")
+        raise TfstateError(f"{url} has more than {MOST_BYTES} bytes: it is not the price list of one region")
     try:
         return json.loads(text)
     except ValueError as problem:
         reason = printable(problem)
-        raise TfstateError(f"{url} is no price list: {reason}. The answer may be cut off: run again") from None
+        raise TfstateError(f"{url} is not a price list: {reason}. The answer may be cut off: run again") from None
 
 
 MODULE = ModuleEntry(OPTIONS, write_prices)

@@ -22,15 +22,6 @@ extends_documentation_fragment:
   - cornerstone.tfstate.guard
   - cornerstone.tfstate.connection
 options:
-  check_permissions:
-    description:
-      - In check mode, ask IAM whether it would permit each planned request on the table, and fail if not.
-      - IAM simulates the policies of the user or role, its permissions boundary, and service control policies. What it
-        cannot tell is a warning, and no failure. See C(docs/permissions.md).
-      - Needs C(iam:SimulatePrincipalPolicy), and C(iam:GetRole) for a role that has a path.
-    type: bool
-    default: false
-    version_added: 0.2.0
   name:
     description:
       - The name of the table. It is unique in its account and region.

@@ -233,7 +233,7 @@ def test_no_part_takes_a_step_from_lock_mode_to_lock_mode_alone(site: Site) -> N
     (site.project.home / "backends" / "a" / "backend-config.json").unlink()
     files = site.run(BOOTSTRAP, *by_file, "--tags", "files")
     assert files.code == 2 and not site.written, files.output
-    assert "does not say yet that clients lock as terraform_backend_lock_mode says" in files.reasons["a"]
+    assert "that records terraform_backend_lock_mode is not set yet" in files.reasons["a"]
     both = site.run(BOOTSTRAP, *by_file, "--tags", "bucket,files")
     assert both.code == 0 and statuses(both) == {"a": "ok (bucket, files)"}, both.output
     assert site.run(BOOTSTRAP, *by_file, "--tags", "files").code == 0

@@ -15,14 +15,14 @@ from .client import Aws, BeforeWrite, Connection
 from .errors import BROKEN, NO_ANSWER, NOT_OF_AWS, OUT_OF_TIME, THROTTLED
 
 #: How many seconds one read is repeated while AWS is busy or broken, or does not answer.
-PATIENCE_S = 30
+RETRY_S = 30
 #: What stays so for that long: the service is asked once for each further read.
 STAYS = {*THROTTLED, *BROKEN, NO_ANSWER}
 NO_TIME = "audit_timeout was over before it was read: set it higher, or take fewer forks"
 
 
 class InspectionClient(Aws):
-    """As `Aws`, but within `budget_s` in all, and a service that fails for `PATIENCE_S` is not waited for again."""
+    """As `Aws`, but within `budget_s` in all, and a service that fails for `RETRY_S` is not waited for again."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class InspectionClient(Aws):
             return Failure(call, OUT_OF_TIME, "", NO_TIME)
         problems = self._unanswered.setdefault(call.service, [])
         if _is_out_of_reach(problems):
-            return Failure(call, NO_ANSWER, "", f"it was not asked any more after {problems[0]}")
+            return Failure(call, NO_ANSWER, "", f"it was not asked again after {problems[0]}")
         before = getattr(self._limit, "end", math.inf)
-        self._limit.end = min(before, self._now() + (0 if call.service in self._failing else PATIENCE_S))
+        self._limit.end = min(before, self._now() + (0 if call.service in self._failing else RETRY_S))
         try:
             answer = super()._answer(call, newly_created, before_each)
         except (CallFailed, Invalid):

@@ -48,7 +48,7 @@ def prices_of(service: str, region: str, document: Any, url: str) -> dict[str, P
             for item, usage_type in USAGE_TYPES[service].items()
         }
     except (KeyError, TypeError, AttributeError, ValueError, InvalidOperation) as problem:
-        raise Invalid(f"{url} is no price list: {type(problem).__name__}: {problem}") from None
+        raise Invalid(f"{url} is not a price list: {type(problem).__name__}: {problem}") from None
     except _Unclear as problem:
         raise Invalid(f"{url}: {problem}") from None
 

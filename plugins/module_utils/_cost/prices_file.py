@@ -83,10 +83,10 @@ def _price(path: str, number: int, row: Sequence[str]) -> tuple[str, str, Price]
     meant = meant_region(region)
     if not region or meant:
         hint = suggestion([meant] if meant else [])
-        raise _wrong(path, number, f"{printable(region) or 'a blank'} is no region{hint}")
+        raise _wrong(path, number, f"{printable(region) or 'a blank'} is not a region{hint}")
     if item not in ITEMS:
         hint = suggestion(nearest(item, ITEMS))
-        raise _wrong(path, number, f"{printable(item) or 'a blank'} is no item{hint}; items are {', '.join(ITEMS)}")
+        raise _wrong(path, number, f"{printable(item) or 'a blank'} is not an item{hint}; items are {', '.join(ITEMS)}")
     if not source:
         raise _wrong(path, number, "it has no source")
     return region, item, Price(_usd(path, number, usd), _as_of(path, number, as_of), source)
@@ -94,10 +94,10 @@ def _price(path: str, number: int, row: Sequence[str]) -> tuple[str, str, Price]
 
 def _usd(path: str, number: int, text: str) -> Decimal:
     if not NUMBER.fullmatch(text):
-        raise _wrong(path, number, f"{printable(text) or 'a blank'} is no number of dollars, such as 0.023")
+        raise _wrong(path, number, f"{printable(text) or 'a blank'} is not a number of dollars, such as 0.023")
     usd = Decimal(text)
     if not 0 < usd < MOST_USD:
-        raise _wrong(path, number, f"{printable(text)} is no price: it must be above 0 and below {MOST_USD}")
+        raise _wrong(path, number, f"{printable(text)} is not a price: it must be above 0 and below {MOST_USD}")
     return usd
 
 
@@ -108,7 +108,7 @@ def _as_of(path: str, number: int, text: str) -> str:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         told = printable(text) or "a blank"
-        raise _wrong(path, number, f"{told} is no date, such as 2026-10-08, or {UNDATED}") from None
+        raise _wrong(path, number, f"{told} is not a date, such as 2026-10-08, or {UNDATED}") from None
 
 
 def _wrong(path: str, number: int, reason: str) -> Invalid:

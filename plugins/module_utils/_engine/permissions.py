@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._aws.errors import DENIED, companions, iam_action
-from .._aws.protocols import ReadWriteClient
+from .._aws.protocols import ReadWriteClient, ResourceClient
 from .._core.model import EXISTENCE, IDENTITY, Answer, Call, Change, Failure, Resource, Target, TfstateError, Values
 from .._core.printable import shortened
+from .guard import Refused
+from .reconcile import Outcome
 
 #: The decisions of IAM. Everything else is unknown.
 ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
@@ -38,6 +40,15 @@ class Permissions:
 
 class _Unknown(Exception):
     """Why IAM does not tell."""
+
+
+def with_permissions(aws: ResourceClient, resource: Resource, outcome: Outcome) -> Outcome:
+    """A plan with what IAM does not tell of its writes. Raises Refused on what IAM would not permit."""
+    permissions = check_writes(aws, resource, outcome.target, outcome.before, outcome.changes)
+    aws.warnings.extend(permissions.unknown)
+    if permissions.refused:
+        raise Refused(f"{resource.kind} {outcome.target.name}: {'; '.join(permissions.refused)}")
+    return replace(outcome, warnings=(*outcome.warnings, *permissions.unknown))
 
 
 def check_writes(
@@ -88,7 +99,7 @@ def _principal(aws: ReadWriteClient, target: Target) -> tuple[str, str]:
     arn = str(answer.get("Arn") or "")
     found = _CALLER.fullmatch(arn)
     if not found:
-        raise _Unknown(f"{shortened(arn) or 'the caller'} is no user or role of IAM")
+        raise _Unknown(f"{shortened(arn) or 'the caller'} is not a user or role of IAM")
     partition, service, account, kind, name = found.groups()
     if target.owner and target.owner != account:
         raise _Unknown(
@@ -101,7 +112,7 @@ def _principal(aws: ReadWriteClient, target: Target) -> tuple[str, str]:
     if kind == "assumed-role":
         return arn, _role(aws, partition, account, name.partition("/")[0])
     if service != "iam":
-        raise _Unknown(f"{arn} is no user or role of IAM")
+        raise _Unknown(f"{arn} is not a user or role of IAM")
     return arn, arn
 
 
@@ -182,14 +193,14 @@ def _decision(result: Mapping[str, Any], arn: str) -> _Decision:
     parts: list[Mapping[str, Any]] = [result, *specific]
     kind = next((str(each["EvalResourceDecision"]) for each in specific if each.get("EvalResourceDecision")), None)
     missing = sorted({str(key) for part in parts for key in part.get("MissingContextValues") or ()})
-    by_organisation = any(
+    by_organization = any(
         (part.get("OrganizationsDecisionDetail") or {}).get("AllowedByOrganizations") is False for part in parts
     )
     by_boundary = any(
         (part.get("PermissionsBoundaryDecisionDetail") or {}).get("AllowedByPermissionsBoundary") is False
         for part in parts
     )
-    above = "a service control policy" if by_organisation else "the permissions boundary" if by_boundary else ""
+    above = "a service control policy" if by_organization else "the permissions boundary" if by_boundary else ""
     return _Decision(kind or str(result.get("EvalDecision")), tuple(missing), above)
 
 

@@ -397,3 +397,8 @@ def write_files(
 def unless_checking(check_mode: bool, planned: T, carry_out: Callable[[], T]) -> T:
     """The result of `carry_out`, or in check mode `planned`: for work that changes no facet."""
     return planned if check_mode else carry_out()
+
+
+def when_checking(check_mode: bool, outcome: T, inspect: Callable[[], T]) -> T:
+    """The result of `inspect` in check mode, else `outcome`: for what only a plan is asked."""
+    return inspect() if check_mode else outcome

@@ -11,7 +11,7 @@ from .._core.model import IDENTITY, Failure, Params, Target, Unknown
 from .._table import TABLE
 from .entry import connection_of
 
-PATIENCE_S = 60
+RETRY_S = 60
 
 
 def tables_there(params: Params, names: Collection[str], account_id: str | None) -> dict[str, bool]:
@@ -19,7 +19,7 @@ def tables_there(params: Params, names: Collection[str], account_id: str | None)
     if not names or BOTOCORE_MISSING:
         return {}
     existence, targets = TABLE.existence, [Target(name, params["region"]) for name in names]
-    identity, *answers = Aws(connection_of(params), PATIENCE_S).read([IDENTITY, *map(existence.read, targets)])
+    identity, *answers = Aws(connection_of(params), RETRY_S).read([IDENTITY, *map(existence.read, targets)])
     if isinstance(identity, Failure) or identity["Account"] != account_id:
         return {}
     values = [existence.value(answer, target) for answer, target in zip(answers, targets, strict=True)]

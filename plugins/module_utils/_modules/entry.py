@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -31,9 +31,9 @@ from .._core.model import (
 from .._core.no_log import HIDDEN, censored_options, names_in, refusal, scrubbed
 from .._core.printable import printable_result
 from .._core.url_credentials import url_credentials
-from .._engine.guard import ALLOW, Refused
-from .._engine.permissions import check_writes
-from .._engine.reconcile import Interrupted, Outcome, reconcile
+from .._engine.guard import ALLOW
+from .._engine.permissions import with_permissions
+from .._engine.reconcile import Interrupted, Outcome, reconcile, when_checking
 from . import identifiers as _identifiers
 from .arguments import ACCOUNTS, without_blanks
 
@@ -326,20 +326,11 @@ def converge(
     target = target_of(run.params)
     aws = run.client()
     outcome = then(aws, reconcile(aws, resource, target, run.params, run.check_mode, check and partial(check, aws)))
-    if run.check_mode and run.params.get("check_permissions") and run.params["state"] != "absent":
-        outcome = _with_permissions(aws, resource, outcome)
+    if run.params.get("check_permissions") and run.params["state"] != "absent":
+        aws.renew()
+        outcome = when_checking(run.check_mode, outcome, partial(with_permissions, aws, resource, outcome))
     account = outcome.target.account or (aws.owner() if resource.kind == "bucket" else None)
     return {**_result(resource, outcome, account, run.diff), "credentials": _credentials(run)}
-
-
-def _with_permissions(aws: Aws, resource: Resource, outcome: Outcome) -> Outcome:
-    """The outcome with what IAM does not tell of the planned writes. Raises Refused on what it would not permit."""
-    aws.renew()
-    permissions = check_writes(aws, resource, outcome.target, outcome.before, outcome.changes)
-    aws.warnings.extend(permissions.unknown)
-    if permissions.refused:
-        raise Refused(f"{resource.kind} {outcome.target.name}: {'; '.join(permissions.refused)}")
-    return replace(outcome, warnings=(*outcome.warnings, *permissions.unknown))
 
 
 def _failure(run: ModuleRun, error: TfstateError) -> dict[str, Any]:

@@ -81,10 +81,10 @@ def parse_accounts(text: str, path: str) -> list[dict[str, Any]]:
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise Invalid(f"{path}{where}: it is no YAML; correct it, or name another file") from None
+        raise Invalid(f"{path}{where}: it is not valid YAML; correct it, or name another file") from None
     entries = found.get("accounts") if isinstance(found, dict) else None
     if not isinstance(entries, list) or set(found) != {"accounts"}:
-        raise Invalid(f"{path} is no file of accounts, which has one key, accounts, with a list: name another file")
+        raise Invalid(f"{path} is not a file of accounts, which has one key, accounts, with a list: name another file")
     problems = [*_problems(entries)]
     if problems:
         raise Invalid(f"{path}: {'; '.join(problems)}; correct it first")

@@ -84,7 +84,7 @@ def malformed(fleet: Fleet) -> Iterator[Problem]:
 def _malformed_variables(where: str, variables: Mapping[str, Any], *place: str) -> Iterator[Problem]:
     for name in variables:
         if not VARIABLE.fullmatch(str(name)):
-            yield Problem(f"{where}: {name!r} is no name of a variable", *place, name)
+            yield Problem(f"{where}: {name!r} is not a valid variable name", *place, name)
         if name in RESERVED:
             yield Problem(f"{where}: {name} is set for each host already; put exceptions into host_vars", *place, name)
 
@@ -109,7 +109,7 @@ def _malformed_account(place: str, entry: Any, known_regions: Collection[str] | 
         yield from _malformed_regions(f"{where}: {key}", entry.get(key), known_regions, key)
     for key in ("role", "external_id", "profile", "ou"):
         if not isinstance(entry.get(key), str | None):
-            yield Problem(f"{where}: {key} is no string but {kind_of(entry[key])}; write a string", key)
+            yield Problem(f"{where}: {key} is not a string but {kind_of(entry[key])}; write a string", key)
     yield from _malformed_pattern(f"{where}: role", entry.get("role"), ACCOUNT_PLACEHOLDERS, "role")
     yield from _malformed_labels(where, entry)
 
@@ -134,7 +134,7 @@ def _malformed_groups(where: str, groups: Any) -> Iterator[Problem]:
         return
     for group in groups or ():
         if not isinstance(group, str) or not GROUP.fullmatch(group):
-            yield Problem(f"{where}: the group {group!r} is no name of a group; use letters, digits and '_'", "groups")
+            yield Problem(f"{where}: the group {group!r} is not a valid name; use letters, digits and '_'", "groups")
         elif RESERVED_GROUPS.fullmatch(group):
             yield Problem(f"{where}: the group {group} has a meaning of its own; use another name", "groups")
 
@@ -142,7 +142,7 @@ def _malformed_groups(where: str, groups: Any) -> Iterator[Problem]:
 def _malformed_tags(where: str, tags: Any) -> Iterator[Problem]:
     for tag, value in tags.items() if isinstance(tags, Mapping) else ():
         if not isinstance(tag, str) or not isinstance(value, str):
-            yield Problem(f"{where}: the tag {tag!r} is no string; put its name and its value in quotes", "tags", tag)
+            yield Problem(f"{where}: the tag {tag!r} is not a string; quote its name and its value", "tags", tag)
         elif TEMPLATE.search(tag + value):
             yield Problem(f"{where}: tags has a brace, which templates have: leave it out", "tags", tag)
 

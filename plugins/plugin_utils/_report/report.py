@@ -228,10 +228,10 @@ def cost_markdown(report: Report) -> str:
         f"- **{_md(each.backend)}**, up to {each.usd.quantize(CENT)}: {_md(each.what)}"
         for each in cost.savings[:MAX_SAVINGS]
     ]
-    lines += [] if cost.savings else ["Nothing that is worth a cent."]
+    lines += [] if cost.savings else ["No change would save a cent or more a month."]
     lines += ["", "## What is not counted", ""]
     lines += [f"- {_md(reason)}: {backends(count)}" for reason, count in cost.missing.items()]
-    lines += [] if cost.missing else ["All that is asked for was found."]
+    lines += [] if cost.missing else ["Every price and quantity is known."]
     lines += ["- Free tiers, discounts, taxes, and all that docs/cost.md names."]
     return "\n".join(lines) + "\n"
 

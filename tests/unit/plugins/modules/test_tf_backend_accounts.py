@@ -177,7 +177,7 @@ def test_an_account_of_another_unit_is_not_called_gone_from_the_organization(
     path = tmp_path / "accounts.yml"
     run(organization, path)
     (warning,) = run(organization, path, units=["Workloads"])["warnings"]
-    assert "accounts that are not in Workloads any more, or not active: management; " in warning
+    assert "accounts removed from the file, as they are not in Workloads or not active: management; " in warning
 
 
 def test_what_somebody_writes_while_the_organization_is_read_stays(organization: Organization, tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def test_what_cannot_be_read_leaves_the_file_as_it_is(
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "an unknown unit": ("", {"units": ["Workload"]}, "has no unit Workload (did you mean Workloads?)"),
     "a unit without accounts": ("", {"units": ["Sandbox"]}, "no active account there: nothing is written"),
-    "another file": ("plugin: x\n", {}, "is no file of accounts, which has one key"),
-    "no YAML": ("a: [\n", {}, "accounts.yml, line 2: it is no YAML"),
+    "another file": ("plugin: x\n", {}, "is not a file of accounts, which has one key"),
+    "no YAML": ("a: [\n", {}, "accounts.yml, line 2: it is not valid YAML"),
     "an account without an id": (
         "accounts: [{name: a}]\n",
         {},

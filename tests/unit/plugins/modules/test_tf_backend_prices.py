@@ -173,13 +173,13 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
     ),
     "an item has two prices": ("awskms", with_two_prices(), "several prices of KMS requests"),
     "the answer is cut off": ("awskms", json.dumps(offer("awskms")).encode()[:500], "The answer may be cut off"),
-    "the answer is a page": ("awskms", b"<html>", "is no price list"),
+    "the answer is a page": ("awskms", b"<html>", "is not a price list"),
     "another list": ("awskms", offer("AmazonS3"), "it is the price list of AmazonS3, not of awskms"),
-    "no list": ("AmazonS3", {"message": "no"}, "is no price list: KeyError"),
+    "no list": ("AmazonS3", {"message": "no"}, "is not a price list: KeyError"),
     "a price in another currency": (
         "awskms",
         json.loads(json.dumps(offer("awskms")).replace('"USD"', '"CNY"')),
-        "is no price list: KeyError: 'USD'",
+        "is not a price list: KeyError: 'USD'",
     ),
     "there is none": ("AmazonS3", None, "cannot be read: Not Found"),
 }
@@ -197,14 +197,14 @@ def test_half_a_list_writes_nothing(listed: PriceList, tmp_path: Path, service: 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
     told = run("http://127.0.0.1:9", tmp_path / "prices.csv")
     assert told["failed"]
-    assert "run it where there is one, and carry the file" in told["msg"]
+    assert "run this on a machine that has it, and copy the file" in told["msg"]
 
 
 REFUSED = {
     "a URL that anybody on the way can change": ({"url": "http://prices.example"}, "prices are read from an https URL"),
     "a URL with a password": ({"url": "https://me:word@prices.example"}, "url has a user or a password in it"),
     "a region that is misspelt": ({"regions": ["eu-cnetral-1"]}, "did you mean eu-central-1?"),
-    "a region that is none": ({"regions": ["../x"]}, "is no region"),
+    "a region that is none": ({"regions": ["../x"]}, "is not a region"),
     "China": ({"regions": ["cn-north-1"]}, "is not in AWS's public price list"),
     "no region": ({"regions": []}, "regions is empty"),
 }
@@ -229,11 +229,11 @@ FILES = {
     "cut off in a line": (f"{HEADER}{GOOD}eu-south-2,read_un", 3, "it has 2 fields instead of 5"),
     "a line was lost": (f"{HEADER}{GOOD}end,2,,,\n", 3, "it says 2 prices, and there are 1: some are missing"),
     "lines after the end": (f"{HEADER}{GOOD}end,1,,,\n{GOOD}", 3, "lines follow after end"),
-    "no number": (f"{HEADER}eu-south-2,keys,one,2026-09-11,x\nend,1,,,\n", 2, "one is no number of dollars"),
+    "no number": (f"{HEADER}eu-south-2,keys,one,2026-09-11,x\nend,1,,,\n", 2, "one is not a number of dollars"),
     "nothing": (f"{HEADER}eu-south-2,keys,0,2026-09-11,x\nend,1,,,\n", 2, "it must be above 0 and below 1000"),
-    "an underscore": (f"{HEADER}eu-south-2,keys,1_0,2026-09-11,x\nend,1,,,\n", 2, "1_0 is no number of dollars"),
-    "not a number": (f"{HEADER}eu-south-2,keys,NaN,2026-09-11,x\nend,1,,,\n", 2, "NaN is no number"),
-    "no date": (f"{HEADER}eu-south-2,keys,1,yesterday,x\nend,1,,,\n", 2, "yesterday is no date"),
+    "an underscore": (f"{HEADER}eu-south-2,keys,1_0,2026-09-11,x\nend,1,,,\n", 2, "1_0 is not a number of dollars"),
+    "not a number": (f"{HEADER}eu-south-2,keys,NaN,2026-09-11,x\nend,1,,,\n", 2, "NaN is not a number"),
+    "no date": (f"{HEADER}eu-south-2,keys,1,yesterday,x\nend,1,,,\n", 2, "yesterday is not a date"),
     "no source": (f"{HEADER}eu-south-2,keys,1,2026-09-11,\nend,1,,,\n", 2, "it has no source"),
     "an unknown item": (f"{HEADER}eu-south-2,write_unit,1,2026-09-11,x\nend,1,,,\n", 2, "did you mean write_units?"),
     "a misspelt region": (f"{HEADER}eu-suoth-2,keys,1,2026-09-11,x\nend,1,,,\n", 2, "did you mean eu-south-2?"),

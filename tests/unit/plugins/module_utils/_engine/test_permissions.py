@@ -224,8 +224,8 @@ def test_a_role_that_may_not_be_looked_at_is_one_without_a_path_or_unknown() -> 
 NO_ANSWERS: dict[str, tuple[Iam, str]] = {
     "root": (Iam(caller=f"arn:aws:iam::{ACCOUNT}:root"), "is the root user"),
     "a federated user": (Iam(caller=f"arn:aws:sts::{ACCOUNT}:federated-user/bob"), "is a federated user"),
-    "an emulator's user": (Iam(caller="arn:aws:sts::123456789012:user/moto"), "is no user or role of IAM"),
-    "no ARN": (Iam(caller=""), "the caller is no user or role of IAM"),
+    "an emulator's user": (Iam(caller="arn:aws:sts::123456789012:user/moto"), "is not a user or role of IAM"),
+    "no ARN": (Iam(caller=""), "the caller is not a user or role of IAM"),
     "a role that cannot be found": (
         Iam(caller=ROLE, answers={"get_role": failure("get_role", "Throttling")}),
         "get_role: Throttling",
