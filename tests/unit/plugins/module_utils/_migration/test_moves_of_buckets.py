@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import parallel
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 
 from tests.integration.moves import KEY, World, denied_of, md5, state
@@ -122,15 +123,16 @@ def test_what_is_denied_already_is_passed_over_whatever_the_fence(world: World):
 def test_each_state_has_all_the_time_however_long_the_others_took(world: World, monkeypatch: pytest.MonkeyPatch):
     for number in range(6):
         world.old.put(state(), f"p{number}/terraform.tfstate")
+    monkeypatch.setattr(parallel, "WORKERS", 1)  # side by side, time that one state takes would pass for the others too
     clock = [0.0]
-    monkeypatch.setattr(Aws, "left_s", lambda self: self._deadline - clock[0])
-    monkeypatch.setattr(Aws, "renew", lambda self: setattr(self, "_deadline", clock[0] + self._timeout_s))
+    monkeypatch.setattr(Aws, "left_s", lambda self: self._session.deadline - clock[0])
+    monkeypatch.setattr(Aws, "renew", lambda self: setattr(self._session, "deadline", clock[0] + self._timeout_s))
 
     def takes_long(_call: object) -> None:
         clock[0] += 200
 
     world.relay.on("PutObjectTagging", reply=then(takes_long), times=math.inf)
-    # Two states at least have moved by then, of which each puts three items, and three move side by side.
+    # Of each state, three items are put: this is the fifth, and 800 seconds have passed.
     busy = world.relay.on("PutItem", nth=13, reply=error("ThrottlingException", 400), times=6)
     assert world.moved(key=None, wait_timeout=300)["progress"]["moved"] == 6
-    assert busy.fired == 6
+    assert (busy.fired, clock[0]) == (6, 1200)
