@@ -94,6 +94,18 @@ options:
     type: list
     elements: str
     choices: [settings, states, resources, versions, locks, digests, usage]
+  check_states:
+    description:
+      - How much of each state is read.
+      - V(ends) is all of a state of up to 64 KiB, and of a longer one the first 64 and the last 8 KiB, which takes a
+        second request. It finds states that are cut off, followed by something else, or damaged at either end. A long
+        one that looks odd is read to its end.
+      - V(full) is every byte of every state, in one request for each. It finds damage in the middle, too. As many bytes
+        are transferred as all current states have, and O(audit_timeout) ends it like all other reading.
+    type: str
+    choices: [ends, full]
+    default: ends
+    version_added: 0.2.0
   keys:
     description:
       - Shell patterns. Only states whose key fits one of them are looked at.
@@ -399,6 +411,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
+    FULL,
     KINDS,
     gathered,
 )
@@ -446,6 +459,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **KEYS_OPTIONS,
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
+    "check_states": {"choices": ["ends", FULL], "default": "ends"},
     "audit_timeout": {"type": "int", "default": 600},
     "runs_per_month": {"type": "int"},
     "prices_file": {"type": "path"},
@@ -565,10 +579,10 @@ def _inventory(params: Params) -> tuple[str, ...] | None:
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     defaults = {name: option.get("default") for name, option in FACTS_SPEC.items()}
     # That a state was deleted is told by its digest, or where there is none, by its versions.
-    told_by_versions = [] if params.get("table") else ["versions"]
+    told_by_versions = [] if params.get("table") and not params.get("keys") else ["versions"]
     defaults["gather"] = ["settings", "states", "locks", "digests", "usage", *told_by_versions]
     given = {name: params[name] for name in FACTS_SPEC if params.get(name) is not None}
-    defaults["audit_timeout"] = params["audit_timeout"]
+    defaults |= {name: params[name] for name in ("audit_timeout", "check_states")}
     return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 
 

@@ -187,9 +187,10 @@ KINDS: dict[str, FindingKind] = {
         "write. Who deletes lock files deletes a state.",
     ),
     "state.deleted": FindingKind(
-        "info",
+        "high",
         "A state was deleted",
-        "If nobody meant to, it can be had back while its versions last.",
+        "Nobody manages its resources any more, and the next apply would create them again. It can be had back while "
+        "its versions last. A state that held no resources is no loss.",
         runbook="deleted-state",
     ),
     "code.missing": FindingKind(

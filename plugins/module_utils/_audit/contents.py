@@ -36,6 +36,9 @@ MANY, PART = 2, 0.1
 NAMED = 5
 #: For a lock whose holder may be at work.
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
+#: Of a digest that does not match behind a lock that was left.
+BEHIND_LOCK = " A lock on it was left behind, so nobody is about to write the digest."
+LOCK_FIRST = "first release the lock, as its own finding says"
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -143,16 +146,43 @@ def duration(age_s: float) -> str:
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     rows = facts.get("digests") or ()
-    orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
+    orphans = [each["path"] for each in rows if _status(each, facts, wanted) == ORPHAN]
     are_many = _are_many(orphans, facts)
     if are_many:
         yield _lost(orphans, facts, wanted)
     for digest in rows:
-        status, path = digest["status"], digest["path"]
+        status, path = _status(digest, facts, wanted), digest["path"]
         if status == ORPHAN and not are_many:
             yield finding_of("digest.orphan", path, _describe_digest(digest), _return_of([path], wanted))
         elif status in REPAIRED_BY:
-            yield finding_of(f"digest.{status}", path, _describe_digest(digest), _repair(status, path, facts, wanted))
+            more = BEHIND_LOCK if _is_behind(digest, status) else ""
+            detail = f"{_describe_digest({**digest, 'status': status})}{more}"
+            yield finding_of(f"digest.{status}", path, detail, _repair(digest, status, facts, wanted))
+
+
+def _status(digest: FactRow, facts: Facts, wanted: Expectations) -> str:
+    """While somebody holds the lock, a digest may be late. Behind a lock that nobody holds any more it stays so."""
+    status, path = str(digest["status"]), digest["path"]
+    if status != "in_progress":
+        return status
+    locks_on = [each for each in facts.get("locks") or () if each["path"] == path]
+    if not locks_on or not all(_is_left(each, wanted) for each in locks_on):
+        return status
+    if digest.get("actual"):
+        return "mismatch"
+    is_kept = any(each["path"] == path and each.get("is_deleted") for each in facts.get("states") or ())
+    return "deleted" if is_kept else ORPHAN
+
+
+def _is_left(lock: FactRow, wanted: Expectations) -> bool:
+    """Whether nobody is known to be at work under a lock: it is stale, says no age, or cannot be read."""
+    age_s = lock.get("age_s")
+    is_stale = age_s is None or age_s > wanted.stale_lock_s
+    return bool(lock.get("is_wedged")) or (lock.get("is_wedged") is False and is_stale)
+
+
+def _is_behind(digest: FactRow, status: str) -> bool:
+    return bool(digest["status"] != status)
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
@@ -177,14 +207,15 @@ def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
     return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
 
 
-def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
+def _repair(digest: FactRow, status: str, facts: Facts, wanted: Expectations) -> str:
     """Only a state that can be read gets a digest."""
+    path = str(digest["path"])
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts, wanted)
     if status == "malformed" and facts.get("states") is not None and path not in states:
         return _return_of([path], wanted)
-    return wanted.play_on(REPAIRED_BY[status], path)
+    return wanted.play_on(REPAIRED_BY[status], path, note=LOCK_FIRST if _is_behind(digest, status) else "")
 
 
 def _describe_digest(digest: FactRow) -> str:
@@ -201,18 +232,39 @@ def _describe_digest(digest: FactRow) -> str:
 
 
 def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    deleted = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
+    rows = facts.get("digests") or ()
+    known = {each["path"]: {each["status"], _status(each, facts, wanted)} for each in rows}
+    told = {path for path, statuses in known.items() if statuses & {"deleted", "in_progress"}}
     for state in facts.get("states") or ():
         path = state["path"]
         if path.endswith(".tflock") and not state.get("is_deleted"):
             yield _under_a_lock_file(path, wanted)
-        if state.get("is_deleted") and path not in deleted:
-            fix = wanted.play_on("restore_version", path)
-            yield finding_of("state.deleted", path, "Its newest version is a delete marker.", fix)
+        if state.get("is_deleted") and path not in told:
+            yield _deleted(state, facts, wanted)
         elif state.get("is_archived"):
             yield _archived(state, facts, wanted)
         elif state.get("is_readable") is False:
-            yield finding_of("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
+            yield finding_of("state.unreadable", path, _damage(state), _restoration(path, facts, wanted))
+
+
+def _damage(state: FactRow) -> str:
+    older = state.get("older_version_id")
+    return (
+        f"{state['problem']}. The version {shortened(older)} before it is a state." if older else str(state["problem"])
+    )
+
+
+def _deleted(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
+    """What it held decides how bad that is, and not whether code names it: resources do not go with their code."""
+    path, held = state["path"], state.get("resources")
+    what = (
+        "What it held is not known." if held is None else f"It held {held} {'resource' if held == 1 else 'resources'}."
+    )
+    is_moved = any(each["path"] == path and _is_of_moved_state(each, facts) for each in facts.get("locks") or ())
+    detail = f"Its newest version is a delete marker. {what}{' It has moved.' if is_moved else ''}"
+    note = "undeletes it. If its resources are gone, too, leave it deleted and waive this finding"
+    fix = _come_along() if is_moved else wanted.play_on("restore_version", path, note=note)
+    return finding_of("state.deleted", path, detail, fix, "info" if held == 0 or is_moved else None)
 
 
 def _archived(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
@@ -267,8 +319,10 @@ def _pattern(path: str) -> str:
 
 
 def _version_before(path: str, facts: Facts) -> str | None:
-    """The version that the digest matches, or else the newest one before the current, if known."""
+    """The version that the digest matches, or that is a state, or else the newest before the current, if known."""
     by_digest = [each.get("matches_version") for each in facts.get("digests") or () if each["path"] == path]
-    kept = [state.get("versions") or () for state in facts.get("states") or () if state["path"] == path]
+    rows = [state for state in facts.get("states") or () if state["path"] == path]
+    by_digest += [state.get("older_version_id") for state in rows]
+    kept = [state.get("versions") or () for state in rows]
     older = [each["version_id"] for versions in kept for each in versions if not each["is_latest"] and each["size"]]
     return next((str(version_id) for version_id in [*by_digest, *older] if version_id), None)

@@ -175,7 +175,12 @@ def _owner_enforced(facts: Facts, wanted: Expectations) -> str | None:
 
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report shows of a backend, and what code is compared with."""
-    counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
+    states = facts.get("states")
+    there = None if states is None else [each for each in states if not each.get("is_deleted")]
+    counted: dict[str, Iterable[Any] | None] = {
+        "states": there,
+        **{name: facts.get(name) for name in ("locks", "digests")},
+    }
     return {
         "name": wanted.name,
         "region": facts["region"],
