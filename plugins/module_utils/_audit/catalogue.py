@@ -87,10 +87,49 @@ KINDS: dict[str, FindingKind] = {
     "table.key": FindingKind(
         "critical", "The table is no lock table", "Its key is not LockID, a string: no client can take a lock in it."
     ),
+    "table.inaccessible": FindingKind(
+        "critical",
+        "The lock table is out of reach",
+        "No client gets a lock, so every plan and apply fails. AWS archives a table whose key was out of reach for a "
+        "week: only its backup is left then.",
+        runbook="kms-key",
+    ),
     "table.replicas": FindingKind(
         "medium",
         "The lock table has replicas",
         "Two regions may both get one lock. Every client has to use the table of one region.",
+    ),
+    "key.missing": FindingKind(
+        "critical",
+        "A KMS key does not exist",
+        "What was encrypted with it is lost, and nothing new can be written: an apply cannot save its state, or gets "
+        "no lock.",
+        runbook="kms-key",
+    ),
+    "key.disabled": FindingKind(
+        "critical",
+        "A KMS key is disabled",
+        "What is encrypted with it can be neither read nor written: every plan and apply fails.",
+        ("CKV_AWS_227",),
+        "kms-key",
+    ),
+    "key.pending_deletion": FindingKind(
+        "critical",
+        "A KMS key is about to be deleted",
+        "Nothing can be read or written with it now, and once it is deleted, all that it has encrypted is lost.",
+        ("KMS.3",),
+        "kms-key",
+    ),
+    "key.unusable": FindingKind(
+        "critical",
+        "A KMS key cannot be used",
+        "S3 takes any name for a key, and then refuses each upload: an apply cannot save its state.",
+        runbook="kms-key",
+    ),
+    "key.foreign": FindingKind(
+        "medium",
+        "A KMS key is another account's",
+        "Whoever administers that account can disable or delete it, and then nobody can read what it has encrypted.",
     ),
     "lock.wedged": FindingKind(
         "high",

@@ -84,13 +84,28 @@ class Expectations:
         """The command for a playbook about one state."""
         return self.play(playbook, *more, note=note, **_key(path), **variables)
 
-    def aws(self, facts: Facts, service: str, operation: str, *more: Word, note: str = "", into: str = "") -> str:
-        """A command of the AWS CLI that runs only if its credentials are of the account of the backend."""
+    def aws(
+        self,
+        facts: Facts,
+        service: str,
+        operation: str,
+        *more: Word,
+        note: str = "",
+        into: str = "",
+        then: Sequence[Word] = (),
+    ) -> str:
+        """A command of the AWS CLI that runs only if its credentials are of the account of the backend.
+
+        `then`: another command, which runs if this one has succeeded.
+        """
         account = self.account_id or facts.get("account_id")
         if not account and not self.connection.get("endpoint_url"):
             return NO_ACCOUNT
         options, note = self.aws_options(facts), " ".join(filter(None, (self._credentials(), note)))
-        line = command("aws", service, operation, *options, *more, note=note, into=into)
+        line = command("aws", service, operation, *options, *more, note="" if then else note, into=into)
+        if then:
+            second = command(*then, note=note)
+            line = NO_COMMAND if NO_COMMAND in (line, second) else f"{line} && {second}"
         query = ("--query", "Account", "--output", "text")
         parts = [command("aws", "sts", "get-caller-identity", *options, *query), command("grep", "-x", str(account))]
         if NO_COMMAND in (line, *parts):

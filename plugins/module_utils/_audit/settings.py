@@ -20,6 +20,7 @@ from .contents import digests, locks, states
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
+from .keys import keys
 from .lost import creation, had_states
 from .unseen import severity_of, unknown, unseen
 
@@ -33,6 +34,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *_of_resource(BUCKET, facts, wanted.bucket, wanted),
         *_of_resource(TABLE, facts, wanted.table, wanted),
         *hazards(facts, wanted),
+        *keys(facts, wanted),
         *locks(facts, wanted),
         *digests(facts, wanted),
         *states(facts, wanted),

@@ -34,7 +34,7 @@ from .._repair.digest_check import Digest, check_digests
 from .._state import inspection as contents
 from .._state import listing
 from .._state.kind import is_named_as_state
-from .._state.kms_keys import kms_keys
+from .._state.kms_keys import keys_of, kms_keys
 from .._state.listing import Objects, TableItem, Versions
 from .._state.older_states import OlderState, older_states
 from .._table import TABLE, time_to_live
@@ -100,7 +100,7 @@ class _Backend:
             "bucket": bucket,
             "table": table,
             **self._contents(bucket, table),
-            "kms_keys": kms_keys(self.aws, (bucket, table)) if self._asks("settings") and self._asks("usage") else None,
+            "kms_keys": self._kms_keys(bucket, table) if self._asks("settings") else None,
             "unknown": self.unknown,
         }
 
@@ -126,7 +126,7 @@ class _Backend:
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
-        about |= _size(observer.answer)
+        about |= _of_table(observer.answer)
         return about if found["exists"] is False else {**about, **known}
 
     def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
@@ -134,6 +134,12 @@ class _Backend:
         observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}
+
+    def _kms_keys(self, *resources: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+        found, failures = kms_keys(self.aws, keys_of(resources), self._asks("usage"))
+        for each in failures:
+            self._unknown("kms_key", each)
+        return found
 
     def _contents(self, bucket: Mapping[str, Any], table: dict[str, Any] | None) -> dict[str, Any]:
         keys = tuple(self.params.get("keys") or ())
@@ -291,7 +297,11 @@ class _Backend:
             self._unknown(what, found[0] if len(found) == 1 else what_else, cause)
 
 
-def _size(answer: Any) -> dict[str, int | None]:
-    """By the last count of AWS, which is hours old. Buckets are not counted."""
+def _of_table(answer: Any) -> dict[str, Any]:
+    """Its bytes, by the last count of AWS, which is hours old; and its status. Buckets have neither."""
     table = answer.get("Table") if isinstance(answer, Mapping) else None
-    return {"size_bytes": table.get("TableSizeBytes")} if table else {}
+    if not table:
+        return {}
+    backup = (table.get("ArchivalSummary") or {}).get("ArchivalBackupArn")
+    archived = {"archival_backup_arn": backup} if backup else {}
+    return {"size_bytes": table.get("TableSizeBytes"), "status": table.get("TableStatus"), **archived}
