@@ -557,6 +557,9 @@ def _expectations(params: Params) -> Expectations:
         lock_mode,
         params.get("account_id"),
         _inventory(params),
+        workspace_key_prefix=FACTS_SPEC["workspace_key_prefix"]["default"]
+        if params.get("workspace_key_prefix") is None
+        else params["workspace_key_prefix"].rstrip("/"),
         connection={option: params.get(option) for option in CONNECTION_SPEC},
     )
 

@@ -43,6 +43,13 @@ KINDS: dict[str, FindingKind] = {
         "A lifecycle rule archives states",
         "Nobody can read an archived object until it is restored, which takes hours: every plan and apply fails.",
     ),
+    "bucket.history": FindingKind(
+        "medium",
+        "Old versions of states are deleted early",
+        "A state that is damaged, overwritten or deleted can be had back from its older versions alone, and only while "
+        "they last.",
+        ("S3.14",),
+    ),
     "bucket.lock_expiration": FindingKind(
         "high",
         "A lifecycle rule deletes lock files",
@@ -86,6 +93,11 @@ KINDS: dict[str, FindingKind] = {
     ),
     "table.key": FindingKind(
         "critical", "The table is no lock table", "Its key is not LockID, a string: no client can take a lock in it."
+    ),
+    "table.recovery_period": FindingKind(
+        "low",
+        "The lock table can be restored for a few days only",
+        "What is noticed later, such as after a weekend, cannot be had back.",
     ),
     "table.inaccessible": FindingKind(
         "critical",

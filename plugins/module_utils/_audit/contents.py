@@ -16,7 +16,7 @@ from .._policy.document import MOVED
 from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
 from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
-from .hazards import archiving_rules
+from .retention import archiving_rules
 
 FactRow = Mapping[str, Any]
 
@@ -269,7 +269,7 @@ def _deleted(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
 
 def _archived(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
     path, storage_class = str(state["path"]), str(state.get("storage_class") or "an archive")
-    rules = archiving_rules(facts, state)
+    rules = archiving_rules(facts, state, wanted)
     which = "rule " if len(rules) == 1 else "rules "
     by = f" The lifecycle {which}{', '.join(sorted(rules))} moves states there." if rules else ""
     is_copied = state.get("is_readable") and storage_class in ARCHIVES

@@ -11,6 +11,7 @@ from typing import Any
 from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
 from .._core.model import Params, Resource
 from .._core.playbooks import variables_of
+from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 
 Facts = Mapping[str, Any]
 
@@ -62,6 +63,8 @@ class Expectations:
     has_backup: bool | None = False
     #: Whether code names its bucket.
     is_in_code: bool = False
+    #: Where the states of other workspaces are.
+    workspace_key_prefix: str = WORKSPACE_KEY_PREFIX
     #: The connection options by which it was reached.
     connection: Params = field(default_factory=dict)
 

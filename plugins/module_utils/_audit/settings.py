@@ -22,6 +22,7 @@ from .findings import Finding, finding_of
 from .hazards import hazards
 from .keys import keys
 from .lost import creation, had_states
+from .retention import asks_for_lifecycle, retention
 from .unseen import severity_of, unknown, unseen
 
 #: The most paths that are compared with code.
@@ -34,6 +35,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *_of_resource(BUCKET, facts, wanted.bucket, wanted),
         *_of_resource(TABLE, facts, wanted.table, wanted),
         *hazards(facts, wanted),
+        *retention(facts, wanted),
         *keys(facts, wanted),
         *locks(facts, wanted),
         *digests(facts, wanted),
@@ -59,7 +61,7 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
 
 
 def _convergence(change: Change, wanted: Expectations) -> str:
-    if change.facet != "lifecycle" or change.before or _asks_for_lifecycle(wanted.bucket):
+    if change.facet != "lifecycle" or change.before or asks_for_lifecycle(wanted.bucket):
         return wanted.play("bootstrap", "--diff")
     asked = {f"terraform_backend_bucket_{name}": value for name, value in lifecycle.BASELINE.items()}
     days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
@@ -93,15 +95,11 @@ def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     target = _target(resource, there, facts, params)
     planned = plan(facets, target, observed, desire(facets, target, params, observed))
     untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
-    if untouched and not _asks_for_lifecycle(params):
+    if untouched and not asks_for_lifecycle(params):
         # A run leaves the lifecycle of an existing bucket as it is, even none; a new bucket would have a rule.
         new = Target(target.name, target.region, fresh=True)
         planned += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
     return planned
-
-
-def _asks_for_lifecycle(params: Params) -> bool:
-    return any(params.get(name) is not None for name in lifecycle.OPTIONS)
 
 
 def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | None]:
