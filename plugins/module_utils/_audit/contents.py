@@ -142,7 +142,7 @@ def duration(age_s: float) -> str:
 
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    rows = facts.get("digests") or ()
+    rows = [each for each in facts.get("digests") or () if not _is_told(each, facts)]
     orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
     are_many = _are_many(orphans, facts)
     if are_many:
@@ -153,6 +153,12 @@ def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             yield finding_of("digest.orphan", path, _describe_digest(digest), _return_of([path], wanted))
         elif status in REPAIRED_BY:
             yield finding_of(f"digest.{status}", path, _describe_digest(digest), _repair(status, path, facts, wanted))
+
+
+def _is_told(digest: FactRow, facts: Facts) -> bool:
+    """Whether its state, or the table that lacks it, has another finding."""
+    has_no_table = (facts.get("table") or {}).get("exists") is False
+    return bool(digest["status"] == "missing" and (has_no_table or digest["path"].endswith(".tflock")))
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
