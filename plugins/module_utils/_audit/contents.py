@@ -145,7 +145,7 @@ def duration(age_s: float) -> str:
 
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    rows = facts.get("digests") or ()
+    rows = [each for each in facts.get("digests") or () if not _is_told(each, facts)]
     orphans = [each["path"] for each in rows if _status(each, facts, wanted) == ORPHAN]
     are_many = _are_many(orphans, facts)
     if are_many:
@@ -183,6 +183,12 @@ def _is_left(lock: FactRow, wanted: Expectations) -> bool:
 
 def _is_behind(digest: FactRow, status: str) -> bool:
     return bool(digest["status"] != status)
+
+
+def _is_told(digest: FactRow, facts: Facts) -> bool:
+    """Whether its state, or the table that lacks it, has another finding."""
+    has_no_table = (facts.get("table") or {}).get("exists") is False
+    return bool(digest["status"] == "missing" and (has_no_table or digest["path"].endswith(".tflock")))
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:

@@ -31,12 +31,17 @@ MANY = 5000
 
 def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     """All findings of one backend, before the user's settings apply."""
-    return [
+    of_settings = [
         *_of_resource(BUCKET, facts, wanted.bucket, wanted),
         *_of_resource(TABLE, facts, wanted.table, wanted),
         *hazards(facts, wanted),
         *retention(facts, wanted),
         *keys(facts, wanted),
+    ]
+    found = {each.id for each in of_settings}
+    return [
+        # AWS takes either MFA delete or a lifecycle, so there is one finding: the lifecycle, unless it is not wanted.
+        *(each for each in of_settings if each.id != "bucket.mfa_delete" or "bucket.lifecycle" not in found),
         *locks(facts, wanted),
         *digests(facts, wanted),
         *states(facts, wanted),

@@ -80,7 +80,7 @@ def unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 def _unread(facts: Facts) -> Iterator[Mapping[str, Any]]:
     is_told = any(state.get("is_archived") for state in facts.get("states") or ())  # by state.archived
     for each in facts.get("unknown") or ():
-        if not (is_told and (each["what"], each.get("cause")) == ("states", "archived")):
+        if not (is_told and each["what"] in ("states", "digests") and each.get("cause") == "archived"):
             yield each
 
 

@@ -229,10 +229,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
-    "no MFA delete and no lifecycle": (
-        bucket(mfa_delete=False, lifecycle={}),
-        ["bucket.lifecycle", "bucket.mfa_delete"],
-    ),
+    "no MFA delete and no lifecycle": (bucket(mfa_delete=False, lifecycle={}), ["bucket.lifecycle"]),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
     "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
     "a store that nobody tested": (
