@@ -38,7 +38,7 @@ NAMED = 5
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
 #: Of a digest that does not match behind a lock that was left.
 BEHIND_LOCK = " A lock on it was left behind, so nobody is about to write the digest."
-LOCK_FIRST = "first release the lock, as its own finding says"
+LOCK_FIRST = "# First release the lock, as its own finding says, and audit again: then the command is printed"
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -216,12 +216,14 @@ def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
 def _repair(digest: FactRow, status: str, facts: Facts, wanted: Expectations) -> str:
     """Only a state that can be read gets a digest."""
     path = str(digest["path"])
+    if _is_behind(digest, status):
+        return LOCK_FIRST
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     if status != "deleted" and states.get(path, {}).get("is_readable") is False:
         return _restoration(path, facts, wanted)
     if status == "malformed" and facts.get("states") is not None and path not in states:
         return _return_of([path], wanted)
-    return wanted.play_on(REPAIRED_BY[status], path, note=LOCK_FIRST if _is_behind(digest, status) else "")
+    return wanted.play_on(REPAIRED_BY[status], path)
 
 
 def _describe_digest(digest: FactRow) -> str:

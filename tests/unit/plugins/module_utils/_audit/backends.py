@@ -72,19 +72,32 @@ def md5(body: bytes) -> str:
 class AuditedAws(FakeBackend):
     """With what commands of an audit do besides."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        #: By ARN what KMS says of keys that are not as they should be.
+        self.keys: dict[str, dict[str, Any]] = {}
+
     def use_for(self, patch: pytest.MonkeyPatch) -> None:
         super().use_for(patch)
         patch.setattr(_client, "is_of_aws", lambda _client: self.serves_like_aws)
         patch.setattr(_client, "known_caller", lambda *_unused: None)
         patch.setattr(_client, "remember_caller", lambda *_unused: None)
-        for arn in (ARN, OTHER_ARN):
+        for arn in (ARN, OTHER_ARN, FOREIGN_ARN):
             patch.setitem(KEYS, arn, arn)
 
     def _kms_describe_key(self, params: Any) -> Any:
-        if params["KeyId"] not in KEYS:
+        arn = KEYS.get(params["KeyId"])
+        if arn is None or self.keys.get(arn, {}).get("KeyState") == "Missing":
             raise Rejected("NotFoundException")
-        arn = KEYS[params["KeyId"]]
-        return {"KeyMetadata": {"Arn": arn, "KeyId": arn.rpartition("/")[2], "KeyManager": "CUSTOMER", "Enabled": True}}
+        about = {"Arn": arn, "KeyId": arn.rpartition("/")[2], "KeyManager": "CUSTOMER", "Enabled": True}
+        return {"KeyMetadata": {**about, **self.keys.get(arn, {})}}
+
+    def _kms_enable_key(self, params: Any) -> None:
+        assert self.keys.pop(params["KeyId"])["KeyState"] == "Disabled"
+
+    def _kms_cancel_key_deletion(self, params: Any) -> None:
+        assert self.keys[params["KeyId"]]["KeyState"] == "PendingDeletion"
+        self.keys[params["KeyId"]] = {"KeyState": "Disabled"}
 
     def _kms_list_key_rotations(self, params: Any) -> Any:
         return {"Rotations": []}
@@ -336,6 +349,7 @@ def copied(backend: Backend, home: Path, patch: pytest.MonkeyPatch) -> Backend:
 
 
 ARN, OTHER_ARN = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("1234abcd", "5678ef01"))
+FOREIGN_ARN = f"arn:aws:kms:{REGION}:444455556666:key/9012abcd"
 OF_CI = {
     "Sid": "Ci",
     "Effect": "Allow",

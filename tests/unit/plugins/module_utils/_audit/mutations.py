@@ -22,6 +22,7 @@ from tests.support.relay import error
 from tests.unit.plugins.module_utils._audit.backends import (
     ARN,
     BUCKET,
+    FOREIGN_ARN,
     LOGS,
     TABLE,
     Backend,
@@ -216,6 +217,44 @@ def no_state(b: Backend) -> None:
     objects[:] = [each for each in objects if each["Key"] != "app.tfstate"]
 
 
+def key(**about: str) -> Act:
+    """What KMS says of the key of bucket and table."""
+    return lambda b: b.aws.keys.update({ARN: about})
+
+
+def out_of_reach(b: Backend) -> None:
+    key(KeyState="Disabled")(b)
+    b.aws.tables[TABLE].status = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+
+
+def in_reach(b: Backend) -> None:
+    """Some minutes later."""
+    assert ARN not in b.aws.keys
+    b.aws.tables[TABLE].status = "ACTIVE"
+
+
+def our_rule(**part: Any) -> Act:
+    """What somebody has made of the rule of this collection."""
+
+    def act(b: Backend) -> None:
+        rules = b.s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+        rules = [{**each, **part} if each["ID"] == lifecycle.RULE_ID else each for each in rules]
+        b.s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
+
+    return act
+
+
+def recovery_of(days: int) -> Act:
+    asked = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+    return lambda b: b.dynamodb.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=asked)
+
+
+def holding(size: int = 0) -> bytes:
+    """A state with a resource, as Terraform writes it."""
+    one = {"mode": "managed", "type": "null_resource", "name": "a", "instances": [{"attributes": {"id": "x" * size}}]}
+    return json.dumps({**json.loads(state()), "resources": [one]}, indent=2).encode()
+
+
 def another_store(b: Backend) -> None:
     b.aws.serves_like_aws = False
 
@@ -245,6 +284,33 @@ MUTATIONS: dict[str, Mutation] = {
     "states are archived": Mutation(
         "bucket.archiving", lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}])
     ),
+    "states that grow expire": Mutation(
+        "bucket.expiration",
+        lambda b: b.rule("big", Expiration={"Days": 30}, Filter={"ObjectSizeGreaterThan": 1_000_000}),
+        severity="high",
+    ),
+    "states with a tag expire": Mutation(
+        "bucket.expiration",
+        lambda b: b.rule("tagged", Expiration={"Days": 30}, Filter={"Tag": {"Key": "team", "Value": "net"}}),
+        severity="medium",
+    ),
+    "old versions go after a day": Mutation(
+        "bucket.history",
+        lambda b: b.rule("short", NoncurrentVersionExpiration={"NoncurrentDays": 1}),
+        severity="high",
+    ),
+    "our rule deletes old versions after two weeks": Mutation(
+        "bucket.history", our_rule(NoncurrentVersionExpiration={"NoncurrentDays": 14})
+    ),
+    "our rule is disabled": Mutation("bucket.lifecycle", our_rule(Status="Disabled")),
+    "all that a lifecycle can do wrong": Mutation(
+        "bucket.archiving",
+        both(
+            lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}], Expiration={"Days": 60}),
+            lambda b: b.rule("short", NoncurrentVersionExpiration={"NoncurrentDays": 14}),
+        ),
+        beside=("bucket.expiration", "bucket.history"),
+    ),
     "lock files expire": Mutation(
         "bucket.lock_expiration",
         lambda b: b.rule("locks", Expiration={"Days": 1}, Filter={"Prefix": "app.tfstate.tflock"}),
@@ -262,6 +328,31 @@ MUTATIONS: dict[str, Mutation] = {
     # The table.
     "no deletion protection": Mutation("table.deletion_protection", table(DeletionProtectionEnabled=False)),
     "no recovery": Mutation("table.recovery", recovery),
+    "a recovery of a day": Mutation("table.recovery_period", recovery_of(1)),
+    "a table without its key": Mutation(
+        "table.inaccessible",
+        out_of_reach,
+        beside=("key.disabled",),
+        words=("aws kms enable-key",),
+        person=in_reach,
+    ),
+    # Keys.
+    "a disabled key": Mutation("key.disabled", key(KeyState="Disabled")),
+    "a key about to be deleted": Mutation("key.pending_deletion", key(KeyState="PendingDeletion")),
+    "a key that is gone": Mutation(
+        "key.missing", key(KeyState="Missing"), words=("Decide on another key", "runbooks/kms-key.md")
+    ),
+    "a key that cannot encrypt": Mutation(
+        "key.unusable", key(KeyUsage="SIGN_VERIFY"), words=("Decide on another key, a symmetric one of this region",)
+    ),
+    "a key of another account": Mutation(
+        "key.foreign",
+        encryption("aws:kms", FOREIGN_ARN),
+        "plain",
+        words=("set kms_key_id to it if 444455556666 may decide over it, or to another key",),
+        person=asks(bucket_kms_key_id=FOREIGN_ARN),
+        differs=frozenset({"bucket_encryption"}),
+    ),
     "a table tag is gone": Mutation("table.tags", table_tag),
     "provisioned capacity": Mutation(
         "table.billing",
@@ -344,7 +435,41 @@ MUTATIONS: dict[str, Mutation] = {
         lambda b: b.dynamodb.delete_item(TableName=TABLE, Key={"LockID": {"S": f"{BUCKET}/app.tfstate-md5"}}),
     ),
     "a deleted state": Mutation(
-        "state.deleted", lambda b: b.s3.delete_object(Bucket=BUCKET, Key="app.tfstate"), "lockfile"
+        "state.deleted", lambda b: b.s3.delete_object(Bucket=BUCKET, Key="app.tfstate"), "lockfile", severity="info"
+    ),
+    "a deleted state with resources, of files": Mutation(
+        "state.deleted",
+        lambda b: b.put("held.tfstate", holding(), None),
+        "lockfile",
+        differs=frozenset({"object held.tfstate"}),
+    ),
+    "a deleted state with resources, and without a digest": Mutation(
+        "state.deleted",
+        lambda b: b.put("held.tfstate", holding(), None, digest=""),
+        differs=frozenset({"object held.tfstate", "item held.tfstate-md5"}),
+    ),
+    "a long state that is cut off": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", holding(100_000), holding(100_000)[:-200]),
+        "lockfile",
+        differs=OBJECTS,
+    ),
+    "a state without suffix that a page overwrote": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app/prod", holding(), b"<html>502 Bad Gateway</html>"),
+        "lockfile",
+        differs=frozenset({"object app/prod"}),
+    ),
+    "a state written past the table behind a lock that was left": Mutation(
+        "digest.mismatch",
+        lambda b: [
+            b.put("app.tfstate", state(5), digest=state(1)),
+            b.lock("app.tfstate", "table", age_s=90_000),
+        ],
+        beside=("lock.stale",),
+        words=("First release the lock, as its own finding says",),
+        stays=("digest.mismatch",),
+        differs=OBJECTS | {"item app.tfstate-md5"},
     ),
     "half of a state": Mutation(
         "state.unreadable", lambda b: b.put("app.tfstate", state()[:40]), "lockfile", differs=OBJECTS
