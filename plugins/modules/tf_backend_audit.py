@@ -79,6 +79,16 @@ options:
       - What the table shall be like beyond the baseline, as options of M(cornerstone.tfstate.tf_lock_table).
       - Not given, it is the baseline alone.
     type: dict
+  config_options:
+    description:
+      - The options of M(cornerstone.tfstate.tf_backend_config) that the backend files were written with, V(directory)
+        and V(name) among them. What the files should say of bucket, table, region and encryption is what was found.
+      - Files that differ are a finding, and so are files that are missing. They are read where the task runs, and
+        nothing of their text is returned.
+      - If omitted, and the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role), it is
+        what the role writes. Otherwise no files are looked at.
+    type: dict
+    version_added: 0.2.0
   facts:
     description:
       - What M(cornerstone.tfstate.tf_backend_info) returned as RV(cornerstone.tfstate.tf_backend_info#module:backend).
@@ -388,6 +398,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.backend_files import backend_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
@@ -415,6 +426,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backe
     KINDS,
     gathered,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files_check import files_seen
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
     storage_of,
@@ -425,6 +437,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
     code_result,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
     ModuleEntry,
@@ -454,6 +467,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
+    "config_options": {"type": "dict"},
     "facts": {"type": "dict"},
     "gather": {"type": "list", "elements": "str", "choices": list(KINDS)},
     **KEYS_OPTIONS,
@@ -495,6 +509,8 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
     if params.get("keys"):  # other states were not looked at
         backend["paths"] = None
     found += _in_code(code, backend, params) if code else []
+    if params.get("config_options"):
+        found += backend_files(files_seen(params["config_options"], facts, expected), expected)
     findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": backend}
     result["layers"] = layers_of(code, backend["bucket"]["name"])
@@ -596,7 +612,8 @@ MODULE = ModuleEntry(
     inner={
         f"{resource.kind}_options": {name: argument_spec(resource)[name] for name in options_of(resource)}
         for resource in (BUCKET, TABLE)
-    },
+    }
+    | {"config_options": CONFIG_OPTIONS},
 )
 
 

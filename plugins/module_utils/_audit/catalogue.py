@@ -244,6 +244,12 @@ KINDS: dict[str, FindingKind] = {
         "its versions last. A state that held no resources is no loss.",
         runbook="deleted-state",
     ),
+    "code.backend_files": FindingKind(
+        "medium",
+        "Backend files are not as bootstrap writes them",
+        "Clients are initialised with these files: with another bucket, key or lock mode in them, they use another "
+        "state, or lock where others do not look.",
+    ),
     "code.missing": FindingKind(
         "medium",
         "No Terraform code points at this backend",

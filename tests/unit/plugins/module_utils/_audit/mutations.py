@@ -263,6 +263,8 @@ def waives(id: str, until: str) -> Act:
     return lambda b: b.asked.update(waivers=[{"id": id, "reason": "being emptied", "until": until}])
 
 
+#: The backend files.
+FILES = tuple(f"backends/prod/{name}" for name in ("backend-config.json", "prod.s3.tfbackend", "backend.tf"))
 #: What is not brought back where all of it is made anew.
 EMPTIED = frozenset({"file code/app/main.tf"}) | {
     f"{kind} {key}{suffix}"
@@ -350,8 +352,9 @@ MUTATIONS: dict[str, Mutation] = {
         encryption("aws:kms", FOREIGN_ARN),
         "plain",
         words=("set kms_key_id to it if 444455556666 may decide over it, or to another key",),
-        person=asks(bucket_kms_key_id=FOREIGN_ARN),
-        differs=frozenset({"bucket_encryption"}),
+        beside=("code.backend_files",),
+        person=both(asks(bucket_kms_key_id=FOREIGN_ARN), lambda b: b.run("bootstrap")),
+        differs=frozenset({"bucket_encryption", *(f"file {each}" for each in FILES)}),
     ),
     "a table tag is gone": Mutation("table.tags", table_tag),
     "provisioned capacity": Mutation(
@@ -469,7 +472,7 @@ MUTATIONS: dict[str, Mutation] = {
         beside=("lock.stale",),
         words=("First release the lock, as its own finding says",),
         stays=("digest.mismatch",),
-        differs=OBJECTS | {"item app.tfstate-md5"},
+        differs=OBJECTS,
     ),
     "half of a state": Mutation(
         "state.unreadable", lambda b: b.put("app.tfstate", state()[:40]), "lockfile", differs=OBJECTS
@@ -509,6 +512,25 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a table with another key": Mutation(
         "table.key", another_table, words=("choose another name for locks",), beside=("audit.unknown",)
+    ),
+    # Files.
+    "an edited backend file": Mutation(
+        "code.backend_files",
+        replaces("use_lockfile", "use_lockfiles", "backends/prod/backend.tf"),
+        words=("Without --check it writes them back",),
+        person=lambda b: b.run("bootstrap"),
+    ),
+    "a deleted backend file": Mutation(
+        "code.backend_files", lambda b: (b.home / "backends/prod/prod.s3.tfbackend").unlink()
+    ),
+    "a backend file of somebody": Mutation(
+        "code.backend_files",
+        writes("backends/prod/backend.tf", "# mine\n"),
+        words=("nobody overwrites it: move what is needed out of it, delete it, and run bootstrap",),
+        person=lambda b: [(b.home / "backends/prod/backend.tf").unlink(), b.run("bootstrap")],
+    ),
+    "no backend files": Mutation(
+        "code.backend_files", lambda b: shutil.rmtree(b.home / "backends/prod"), severity="info"
     ),
     # Code.
     "code of nobody": Mutation(
