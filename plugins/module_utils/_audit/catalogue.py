@@ -50,6 +50,17 @@ KINDS: dict[str, FindingKind] = {
         "they last.",
         ("S3.14",),
     ),
+    "bucket.logging_itself": FindingKind(
+        "medium",
+        "Access to the bucket is logged into the bucket itself",
+        "Every log that is delivered makes another one: the logs grow for ever, and bury the states.",
+    ),
+    "bucket.logging_target": FindingKind(
+        "low",
+        "Access is logged into a bucket that does not exist",
+        "S3 drops the logs without a word, and nobody can tell who read a state.",
+        ("S3.9", "CKV_AWS_18"),
+    ),
     "bucket.lock_expiration": FindingKind(
         "high",
         "A lifecycle rule deletes lock files",
@@ -142,6 +153,12 @@ KINDS: dict[str, FindingKind] = {
         "medium",
         "A KMS key is another account's",
         "Whoever administers that account can disable or delete it, and then nobody can read what it has encrypted.",
+    ),
+    "lock.modes_differ": FindingKind(
+        "high",
+        "Two hosts of the inventory lock one bucket in different ways",
+        "Their clients do not see each other's locks, and overwrite each other's state. If they share one way to lock, "
+        "some still write past the table, which leaves digests that stop the others.",
     ),
     "lock.wedged": FindingKind(
         "high",

@@ -14,6 +14,7 @@ from typing import Any
 from .._bucket import BUCKET, lifecycle, ownership
 from .._core.commands import command, in_note
 from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
+from .._core.url_credentials import without_credentials
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
@@ -21,6 +22,7 @@ from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import hazards
 from .keys import keys
+from .logs import access_logs
 from .lost import creation, had_states
 from .retention import asks_for_lifecycle, retention
 from .unseen import severity_of, unknown, unseen
@@ -37,6 +39,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *hazards(facts, wanted),
         *retention(facts, wanted),
         *keys(facts, wanted),
+        *access_logs(facts, wanted),
     ]
     found = {each.id for each in of_settings}
     return [
@@ -191,6 +194,7 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "region": facts["region"],
         "account_id": facts.get("account_id"),
         "lock_mode": wanted.lock_mode,
+        "endpoint_url": without_credentials(str(wanted.connection.get("endpoint_url") or "")) or None,
         "backup": wanted.has_backup,
         "had_states": had_states(facts, wanted),
         "bucket": {

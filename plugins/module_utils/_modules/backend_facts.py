@@ -12,12 +12,13 @@ from typing import Any
 
 from .._audit.expectations import requested_keys
 from .._aws.client import Aws
-from .._aws.errors import cause_of
+from .._aws.errors import NO_SUCH_BUCKET, cause_of
 from .._aws.inspection_client import InspectionClient
-from .._bucket import BUCKET
+from .._bucket import BUCKET, logging
 from .._bucket import mfa_delete as mfa
 from .._core.model import (
     EXISTENCE,
+    Call,
     Failure,
     Params,
     Resource,
@@ -92,6 +93,7 @@ class _Backend:
         if isinstance(identity, Failure):
             self._unknown("account_id", identity)
         bucket = self._resource(BUCKET, target, identity)
+        bucket |= self._logging_target(bucket)
         name = self.params.get("table")
         table = self._resource(TABLE, replace(target, name=name), identity) if name else None
         return {
@@ -134,6 +136,17 @@ class _Backend:
         observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}
+
+    def _logging_target(self, bucket: Mapping[str, Any]) -> dict[str, bool]:
+        """Whether the bucket exists that access is logged into; nothing if there is none, or it is not known."""
+        target = (bucket.get(logging.NAME) or {}).get("TargetBucket")
+        if not target or target == bucket["name"]:
+            return {}
+        (answer,) = self.aws.read([Call("s3", "head_bucket", {**self.target.bucket, "Bucket": target})])
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_BUCKET:
+            self._unknown("bucket.logging_target", answer)
+            return {}
+        return {"logging_target_exists": not isinstance(answer, Failure)}
 
     def _kms_keys(self, *resources: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         found, failures = kms_keys(self.aws, keys_of(resources), self._asks("usage"))

@@ -18,6 +18,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     finding_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import fix_with_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.shared_buckets import shared_buckets
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
@@ -76,7 +77,8 @@ def build_report(
         {**each["backend"], "tables": tables.get(each["backend"]["name"]), "inventory": inventory} for each in audits
     ]
     in_code = check_code(code, backends) if code else []
-    rows = [_audited_backend(each, code, in_code, tuning, inventory) for each in audits]
+    about = [*in_code, *shared_buckets(backends)]
+    rows = [_audited_backend(each, code, about, tuning, inventory) for each in audits]
     others = evaluate([finding for name, finding in in_code if not name], "", tuning)
     return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
 
@@ -84,7 +86,7 @@ def build_report(
 def _audited_backend(
     audit: Mapping[str, Any],
     code: CodeMap | None,
-    in_code: Iterable[tuple[str, Finding]],
+    about: Iterable[tuple[str, Finding]],
     tuning: Tuning,
     inventory: Sequence[str],
 ) -> AuditedBackend:
@@ -95,7 +97,7 @@ def _audited_backend(
         found = [{**each, "fix": fix_with_code(each, backend, inventory)} for each in found]
     return AuditedBackend(
         {key: value for key, value in backend.items() if key not in ("paths", "others")},
-        (*found, *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
+        (*found, *_results([finding for owner, finding in about if owner == name], name, tuning)),
         layers,
     )
 

@@ -137,6 +137,8 @@ class Backend:
     host: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
     is_reached: bool = True
+    #: The lock modes of other hosts with the same bucket.
+    twins: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.s3, self.dynamodb = (self.aws.client(each, REGION) for each in ("s3", "dynamodb"))
@@ -212,8 +214,11 @@ class Backend:
         layers = code_of({"code": [str(tree)]}) if tree.exists() else None
         named = further_tables(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
         tables = {HOST: {name: name in self.aws.tables for name in named}}
-        report = build_report([seen], layers, tables, tuning, inventory)
-        return [*(each for row in report.rows for each in row.findings), *report.others]
+        other = [{**seen["backend"], "name": f"twin {mode}", "lock_mode": mode} for mode in self.twins]
+        seen_of_others = [{**seen, "backend": each, "findings": []} for each in other]
+        report = build_report([seen, *seen_of_others], layers, tables, tuning, inventory)
+        rows = [row for row in report.rows if row.name == HOST]
+        return [*(each for row in rows for each in row.findings), *report.others]
 
     def paste(self, commands: Sequence[str], folder: Path) -> list[str]:
         """Paste them into a shell in the folder of the audit. The programs that only a person can go on with."""

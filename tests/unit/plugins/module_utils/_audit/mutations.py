@@ -233,6 +233,11 @@ def in_reach(b: Backend) -> None:
     b.aws.tables[TABLE].status = "ACTIVE"
 
 
+def logs_into(name: str) -> Act:
+    status = {"LoggingEnabled": {"TargetBucket": name, "TargetPrefix": "logs/"}}
+    return lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus=status)
+
+
 def our_rule(**part: Any) -> Act:
     """What somebody has made of the rule of this collection."""
 
@@ -326,6 +331,22 @@ MUTATIONS: dict[str, Mutation] = {
         statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
     ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
+    "logs into the bucket itself": Mutation(
+        "bucket.logging_itself",
+        logs_into(BUCKET),
+        "plain",
+        words=("set terraform_backend_bucket_logging_target_bucket to another bucket, permit that change",),
+        person=both(
+            asks(bucket_logging_target_bucket=LOGS, bucket_allow=["change_logging"]), lambda b: b.run("bootstrap")
+        ),
+        differs=frozenset({"bucket_logging"}),
+    ),
+    "logs into a bucket that is gone": Mutation(
+        "bucket.logging_target",
+        lambda b: b.aws.buckets.pop(LOGS),
+        words=(f"to a bucket that exists, or make {LOGS} again",),
+        person=lambda b: b.s3.create_bucket(Bucket=LOGS),
+    ),
     "a tag is gone": Mutation("bucket.tags", tags(owner="ana"), differs=frozenset({"bucket_tagging"})),
     # The table.
     "no deletion protection": Mutation("table.deletion_protection", table(DeletionProtectionEnabled=False)),
@@ -381,6 +402,20 @@ MUTATIONS: dict[str, Mutation] = {
     # Locks.
     "an old lock": Mutation("lock.stale", lambda b: b.lock("app.tfstate", "table", "file", age_s=90_000)),
     "a lock file without a state": Mutation("lock.orphan_file", orphan),
+    "a host that locks elsewhere": Mutation(
+        "lock.modes_differ",
+        lambda b: b.twins.append("lockfile"),
+        "dynamodb",
+        words=("give all hosts of this bucket one lock_mode and table_name",),
+        person=lambda b: b.twins.clear(),
+    ),
+    "a host that locks in one of two ways": Mutation(
+        "lock.modes_differ",
+        lambda b: b.twins.extend(("both", "dynamodb")),
+        severity="medium",
+        words=("give all hosts of this bucket one lock_mode and table_name",),
+        person=lambda b: b.twins.remove("dynamodb"),
+    ),
     "half of the locks of a state that moved": Mutation(
         "lock.half_moved_state",
         half_moved,
