@@ -33,7 +33,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "rebuild": ("backup", "keys"),
     "repair_digest": (*_STATE, "allow"),
     "restore_backup": ("backup", "keys"),
-    "restore_version": (*_STATE, "version_id", "with_version_id", "allow"),
+    "restore_version": (*_STATE, "version_id", "src", "with_version_id", "allow"),
     "teardown": (*_CODE, "allow", "backup", "confirm_name", "keep_table", "restore_archived"),
     "unlock": (*_STATE, "lock_id", "older_than", "allow"),
 }
@@ -44,7 +44,7 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "handover": OPTIONS["handover"],
     "lock": ("operation", "allow"),
     "prices": OPTIONS["prices"],
-    "restore_version": ("with_version_id",),
+    "restore_version": ("src", "with_version_id"),
     "unlock": ("allow",),
 }
 SHORT_NAMES = {name: {*options} - {*_NO_SHORT_NAMES.get(name, ())} for name, options in OPTIONS.items()}
