@@ -268,6 +268,12 @@ backend:
         digest: {description: The MD5 in the table., type: str, sample: 28b36030a7887f4c55d8ea4c7670499a}
         actual: {description: The MD5 of the state. Null if it was not read., type: str, sample: null}
         matches_version: {description: The version of the state that a wrong digest fits., type: str, sample: null}
+        conflict:
+          description:
+            - Why a state with a wrong digest does not continue the version before it. A repair then refuses it without
+              a word of yours.
+          type: str
+          sample: null
     orphan_lock_files:
       description: The states that have had a lock file for more than an hour and do not exist.
       type: list

@@ -39,7 +39,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.setting
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import NO_COMMAND
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import IS_STATE
 
@@ -225,10 +225,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
-    "no MFA delete and no lifecycle": (
-        bucket(mfa_delete=False, lifecycle={}),
-        ["bucket.lifecycle", "bucket.mfa_delete"],
-    ),
+    "no MFA delete and no lifecycle": (bucket(mfa_delete=False, lifecycle={}), ["bucket.lifecycle"]),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
     "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
     "a store that nobody tested": (
@@ -490,14 +487,6 @@ def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
     alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
     (found,) = audit(facts(**bucket(lifecycle=alone)), US)
     assert found.fix == f"{PROOF}aws s3api delete-bucket-lifecycle --region us-east-1 --bucket state-us"
-
-
-def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
-    (found,) = audit(facts(**allowing({"AWS": ["*"]})), US)
-    statements = json.loads(shlex.split(found.fix)[-1])["Statement"]
-    kept = [canonical(each, "aws") for each in statements]
-    assert kept == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
-    assert [each["Principal"] for each in statements] == ["*", "*"]
 
 
 def test_a_playbook_runs_over_the_host_and_the_inventory_of_the_audit() -> None:
