@@ -252,6 +252,23 @@ backend:
               M(cornerstone.tfstate.tf_state_lock).
           type: str
           sample: 8f14e45fceea167a5a36dedd4bea2543
+    frozen:
+      description: Who holds the locks of states by M(cornerstone.tfstate.tf_backend_freeze). Empty if nobody does.
+      type: list
+      elements: dict
+      contains:
+        lock_id: {description: The id that thaws them., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
+        lock_id_sha256:
+          description: V(sha256:) and the SHA-256 of the id. It is safe in a command.
+          type: str
+          sample: sha256:4c064cc387ce73af968e25fb65de47b3d841aef9e8ce9761eb20e5722916dcab
+        who: {description: Who froze them., type: str, sample: me@laptop}
+        created:
+          description: Since when, by the clock of who froze them. Null if that is unknown.
+          type: str
+          sample: "2026-11-21T01:18:05.568742Z"
+        reason: {description: Why., type: str, sample: OPS-42}
+        states: {description: How many states are held., type: int, sample: 34}
     digests:
       description: Every digest of a state in scope, and states without one.
       type: list

@@ -13,7 +13,15 @@ from .._core.commands import NO_COMMAND, command, is_harmless, is_note, is_plain
 from .._core.printable import shortened
 from .._core.storage_classes import ARCHIVES, RESTORE_HOURS, TIERED
 from .._policy.document import MOVED
-from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
+from .._terraform.protocol import (
+    FREEZE,
+    IS_STATE,
+    UNFINISHED,
+    freeze_sentence,
+    is_of_moved_state,
+    lock_file,
+    lock_name,
+)
 from .._terraform.state_parser import NEWER
 from .convergence import DECIDE
 from .expectations import Expectations, Facts, words_in_note
@@ -38,6 +46,8 @@ MANY, PART = 2, 0.1
 NAMED = 5
 #: For a lock whose holder may be at work.
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
+#: Before states are thawed.
+ASK_WHO_FROZE = "Ask who froze them first: is the repair complete, and verified?"
 #: For a state of a later version. An older one would lack what the newer client has made since.
 UPGRADE = (
     "# A newer client wrote it: upgrade Terraform or OpenTofu wherever it is used, and this collection. Restore an "
@@ -62,6 +72,8 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
                 "lock.moved_state", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along()
             )
             continue
+        if lock.get("operation") == FREEZE:
+            continue
         age_s = lock.get("age_s")
         who, operation = lock.get("who") or "somebody", lock.get("operation") or "unknown operation"
         by = f"{shortened(who)}, {shortened(operation)}"
@@ -73,11 +85,36 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             held = "" if age_s is None else f" for {duration(age_s)}"
             yield finding_of("lock.not_canonical", where, f"Held{held} by {by}.", LEAVE_IT)
+    yield from _frozen(facts, wanted)
     yield from _half_moved_states(facts, wanted)
-    for path in facts.get("orphan_lock_files") or ():
+    frozen = {lock["path"] for lock in facts.get("locks") or () if lock.get("operation") == FREEZE}
+    for path in [each for each in facts.get("orphan_lock_files") or () if each not in frozen]:
         yield finding_of(
             "lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h")
         )
+
+
+def _frozen(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    for freeze in freezes(facts.get("locks") or ()):
+        detail = f"{freeze_sentence(freeze)}."
+        fix = wanted.play("thaw", note=ASK_WHO_FROZE, lock_id=lock_name(str(freeze["lock_id"])))
+        yield finding_of("lock.frozen", str(facts["bucket"]["name"]), detail, fix)
+
+
+def freezes(locks: Sequence[FactRow]) -> list[dict[str, Any]]:
+    """By their ids: who froze how many states, since when and why."""
+    found: dict[str, list[FactRow]] = defaultdict(list)
+    for lock in locks:
+        if lock.get("operation") == FREEZE:
+            found[str(lock.get("lock_id"))].append(lock)
+    return [
+        {
+            **{name: rows[0].get(name) for name in ("lock_id", "lock_id_sha256", "who", "created")},
+            "reason": str(rows[0].get("info") or "").removesuffix(UNFINISHED),
+            "states": len({row["path"] for row in rows}),
+        }
+        for _id, rows in sorted(found.items())
+    ]
 
 
 def _is_of_moved_state(lock: FactRow, facts: Facts) -> bool:

@@ -118,6 +118,7 @@ def denying(*names: str) -> dict[str, Any]:
 
 
 PROTECTION = {**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}
+FROZEN = {**LOCK, "operation": "freeze", "info": "OPS-42", "age_s": 14401, "created": "2026-11-30T10:00:00Z"}
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
 KMS = {"algorithm": "aws:kms", "kms_key_id": KEY_ARN, "bucket_key_enabled": True, "blocked_encryption_types": None}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -242,6 +243,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
+    "a freeze in both stores, also of a state that is gone": (
+        {"locks": [FROZEN, {**FROZEN, "store": "file"}], "orphan_lock_files": [LOCK["path"]]},
+        ["lock.frozen"],
+    ),
     "the source protection of a state that moved": (
         {"locks": [PROTECTION, {**PROTECTION, "store": "file"}]},
         ["lock.moved_state", "lock.moved_state"],
@@ -376,6 +381,13 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
     for each in commands:
         assert (each.name, {**each.given, **given}) == (name, each.given)
         assert each.given.get("key", A) in (A, LOCK["path"])
+
+
+def test_the_remedy_for_a_freeze_is_to_thaw_it_by_its_id() -> None:
+    (found,) = audit(facts(locks=[FROZEN]), US)
+    assert found.detail == "1 state is frozen by ana@laptop since 2026-11-30T10:00:00Z because 'OPS-42'."
+    command = command_of(found.fix)
+    assert (command.name, command.given) == ("thaw", {"lock_id": LOCK["lock_id"]})
 
 
 HELD: dict[str, tuple[dict[str, Any], str, bool]] = {
