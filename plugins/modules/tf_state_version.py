@@ -13,6 +13,8 @@ description:
     others, so no client and no saved plan takes it for one that it knew. Everything else in it stays, byte for byte.
   - A version that cannot be given a new serial, such as one that OpenTofu encrypted, is restored byte for byte if
     O(allow=reuse_serial).
+  - The content can also come from a file on the disk, O(src), such as one that C(terraform state pull) wrote. It then
+    works for a bucket that was lost and made again, too.
   - Or brings back a state that was deleted, by removing its delete marker.
   - Or only tells by which resources two versions differ.
   - The first two are done while every client is kept out by its lock, and the digest of the state follows.
@@ -54,8 +56,15 @@ options:
     required: true
   version_id:
     description:
-      - The version to restore or to compare. Required with O(state=restored) and O(state=compared), and only then.
+      - The version to restore or to compare. Either it or O(src) is required with O(state=restored) and
+        O(state=compared), and only then.
     type: str
+  src:
+    description:
+      - A file with a state, instead of O(version_id).
+      - If the bucket has no version of the state, the file is written byte for byte, with its lineage and serial.
+        Otherwise it is restored as a version is. It keeps its serial where that is above all others.
+    type: path
   with_version_id:
     description:
       - The version to compare with, for O(state=compared).
@@ -63,7 +72,8 @@ options:
     type: str
   lock_id:
     description:
-      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock). It is used, and kept.
+      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock) or
+        M(cornerstone.tfstate.tf_backend_freeze). It is used, and kept.
       - Not given, a lock is taken in both stores and released at the end.
     type: str
   allow:
@@ -76,9 +86,11 @@ options:
         new serial gets one all the same. The serial of the state then goes back, or is one that another version has.
         So clients take a plan that was saved at that serial for a current one, and refuse plans that were saved later.
         Delete all saved plans, and let C(tofu plan) show the difference before anybody applies it.
+      - V(new_state) writes O(src) where there is no version of a state, and the lock table has no digest of one. It is
+        refused otherwise, as a wrong O(key) looks the same.
     type: list
     elements: str
-    choices: [change_lineage, reuse_serial]
+    choices: [change_lineage, reuse_serial, new_state]
 notes:
   - O(state=compared) needs C(s3:GetObjectVersion) on the state, and C(s3:GetObject) to compare with what it is now.
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
@@ -136,6 +148,16 @@ EXAMPLES = r"""
     versions: "{{ (info.backend.states | selectattr('workspace', 'eq', 'default') | first).versions }}"
   register: compared
 
+- name: Write a copy of a state into a bucket that was lost and made again
+  cornerstone.tfstate.tf_state_version:
+    bucket: harmed-terraform-state
+    table: harmed-terraform-locks
+    region: eu-west-1
+    key: storage/terraform.tfstate
+    state: restored
+    src: storage.tfstate
+    allow: [new_state]
+
 - name: Undelete the state of another workspace
   cornerstone.tfstate.tf_state_version:
     bucket: harmed-terraform-state
@@ -163,7 +185,7 @@ path:
   type: str
   sample: network/terraform.tfstate
 version_id:
-  description: The version that was brought back, or compared.
+  description: The version that was brought back, or compared. None with O(src).
   returned: success
   type: str
   sample: 3HL4kqtJvjVBH40Nrjfkd
@@ -237,10 +259,12 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.version_restore import (
     CHANGE_LINEAGE,
+    NEW_STATE,
     OPERATION,
     REUSE_SERIAL,
     RestorePlan,
     VersionRestore,
+    Wanted,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import with_state
 
@@ -251,9 +275,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **UPLOAD_OPTIONS,
     "state": {"choices": ["restored", "undeleted", COMPARED], "required": True},
     "version_id": {},
+    "src": {"type": "path"},
     "with_version_id": {},
     "lock_id": {},
-    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE, REUSE_SERIAL]},
+    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE, REUSE_SERIAL, NEW_STATE]},
 }
 
 
@@ -274,15 +299,19 @@ def restore_version(run: ModuleRun) -> dict[str, Any]:
         is_changed = bool(leftover_locks(aws, place, OPERATION))
     if is_changed:
         check_free(aws, place, OPERATION, params["lock_id"])
-        plan = unless_checking(run.check_mode, plan, partial(work.carry_out, params["version_id"], params["lock_id"]))
-    comparison = _comparison(place.path, plan, params["with_version_id"]) if params["state"] == COMPARED else {}
-    return _result(place.path, plan, is_changed, run.diff) | comparison
+        plan = unless_checking(run.check_mode, plan, partial(work.carry_out, _wanted(params), params["lock_id"]))
+    comparison = _comparison(place.path, plan, params) if params["state"] == COMPARED else {}
+    return _result(place.path, plan, params, is_changed, run.diff) | comparison
+
+
+def _wanted(params: Params) -> Wanted:
+    return Wanted(params["version_id"], params["src"])
 
 
 def _planned(work: VersionRestore, params: Params) -> RestorePlan:
     if params["state"] == COMPARED:
-        return work.compared(params["version_id"], params["with_version_id"])
-    return work.plan(params["version_id"])
+        return work.compared(_wanted(params), params["with_version_id"])
+    return work.plan(_wanted(params))
 
 
 def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
@@ -292,8 +321,12 @@ def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
 
 def _check(params: Params) -> None:
     """Raises Invalid."""
-    if (params["state"] == "undeleted") == bool(params["version_id"]):
-        raise Invalid("version_id goes with state: restored and compared, which cannot do without it")
+    if params["version_id"] and params["src"]:
+        raise Invalid("give version_id or src, not both: each names what to restore")
+    if (params["state"] == "undeleted") == bool(params["version_id"] or params["src"]):
+        raise Invalid("version_id or src goes with state: restored and compared, which need one of them")
+    if params["allow"] and NEW_STATE in params["allow"] and not params["src"]:
+        raise Invalid(f"allow: [{NEW_STATE}] goes with src")
     if params["with_version_id"] and params["state"] != COMPARED:
         raise Invalid("with_version_id goes with state: compared")
 
@@ -305,10 +338,10 @@ MODULE = ModuleEntry(
 )
 
 
-def _result(path: str, plan: RestorePlan, is_changed: bool, diff: bool) -> dict[str, Any]:
+def _result(path: str, plan: RestorePlan, params: Params, is_changed: bool, diff: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": is_changed,
-        "msg": f"{path} has what its version {plan.version_id} has, with serial {plan.serial}",
+        "msg": f"{path} has what {_source(plan, params)} has, with serial {plan.serial}",
         "path": path,
         "version_id": plan.version_id,
         "lineage": plan.lineage,
@@ -323,17 +356,22 @@ def _result(path: str, plan: RestorePlan, is_changed: bool, diff: bool) -> dict[
     return result
 
 
+def _source(plan: RestorePlan, params: Params) -> str:
+    return printable(params["src"]) if params["src"] else f"its version {plan.version_id}"
+
+
 def _difference(some: frozenset[str] | None, others: frozenset[str] | None) -> list[str] | None:
     return None if some is None or others is None else sorted(some - others)
 
 
-def _comparison(path: str, plan: RestorePlan, with_version_id: str | None) -> dict[str, Any]:
-    other = f"version {with_version_id}" if with_version_id else "the state now"
+def _comparison(path: str, plan: RestorePlan, params: Params) -> dict[str, Any]:
+    other = f"version {params['with_version_id']}" if params["with_version_id"] else "the state now"
+    which = (
+        f"{_source(plan, params)}, compared with {path}," if params["src"] else f"version {plan.version_id} of {path}"
+    )
     before, after = plan.before or frozenset(), plan.after or frozenset()
     more, fewer = len(after - before), len(before - after)
-    msg = (
-        f"version {plan.version_id} of {path} has {more} resources that {other} has not, and lacks {fewer} that it has"
-    )
+    msg = f"{which} has {more} resources that {other} has not, and lacks {fewer} that it has"
     return {"msg": msg}
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ from tests.support.pasting import trust_as_template as trusted
 ROOT = Path(__file__).parents[2]
 COLLECTION = "cornerstone.tfstate."
 OMIT = "__omit_place_holder__"
+#: The tags of the role's task, which choose what it does.
+PARTS = ("bucket", "table", "files")
 ROLE_TASK: dict[str, dict[str, Any]] = {f"{COLLECTION}tf_backend": {}}
 #: Of a task, that are no module.
 KEYWORDS = {"name", "register", "when", "vars", "tags", "check_mode", "changed_when", "failed_when", "run_once"}
@@ -55,14 +58,19 @@ class Plays:
     _books: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def run(
-        self, playbook: str, host: str, extra: Mapping[str, Any] | None = None, check: bool = False
+        self,
+        playbook: str,
+        host: str,
+        extra: Mapping[str, Any] | None = None,
+        check: bool = False,
+        tags: Sequence[str] = ("all",),
     ) -> list[Result]:
         """The results of its tasks, up to the first that fails."""
         results: list[Result] = []
         facts: dict[str, Any] = {}
         for play in self._plays(playbook):
             for task in play.get("tasks", ()):
-                known = {**play.get("vars", {}), **task.get("vars", {}), **facts}
+                known = {**play.get("vars", {}), **task.get("vars", {}), **facts, "ansible_run_tags": [*tags]}
                 for module, args in self._module_of(task):
                     found = self.task(module, args, host, {**known, **(extra or {})}, task, check)
                     if found is None:
@@ -95,6 +103,7 @@ class Plays:
             "ansible_python_interpreter": sys.executable,
             "ansible_connection": "local",
             "omit": OMIT,
+            "ansible_skip_tags": [],
         }
         templar = Templar(loader=loader, variables=variables)
         conditions = about.get("when", [])
@@ -104,6 +113,8 @@ class Plays:
         task = Task()
         task.action = f"{COLLECTION}{module}"
         task.args = {name: value for name, value in templar.template(dict(args)).items() if value != OMIT}
+        if task.action in ROLE_TASK:
+            task._role, task.tags = SimpleNamespace(get_name=lambda: "terraform_backend"), [*PARTS]
         task.check_mode, task.diff = check or about.get("check_mode", False), True
         action = import_module(f"ansible_collections.{COLLECTION}plugins.action.{module}").ActionModule(
             task=task,

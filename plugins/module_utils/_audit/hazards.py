@@ -5,34 +5,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .._bucket import policy
-from .._core.commands import NO_COMMAND, edit
+from .._core.commands import NO_COMMAND, edit, in_note
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
 from .._core.tags import NOT_TESTED, UNSUPPORTED
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
-from .._policy.document import Statement
+from .._policy.document import Statement, exact_name
 from .aws_commands import by_file, s3_command
+from .convergence import DECIDE, Convergence
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
 
 
-def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+def hazards(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
     left_alone = wanted.bucket.get("unmanaged") or ()
     if "policy" not in left_alone:
-        yield from _open_statements(bucket, facts, wanted)
+        yield from _open_statements(bucket, facts, wanted, convergence)
     yield from _lock_files(bucket, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         options = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
-        fix = s3_command(
-            "put-bucket-versioning", bucket, facts, wanted, *options, note="as the root user of the account"
-        )
+        note = "as the root user of the account"
+        fix = s3_command("put-bucket-versioning", bucket, facts, wanted, *options, note=note)
         yield finding_of("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
     yield from _forgetting(table, facts, wanted)
 
@@ -60,8 +60,9 @@ def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
         yield "bucket.policy_condition"
 
 
-def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    present = (bucket.get("policy") or policy.ABSENT)["statements"]
+def _open_statements(bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
+    there = bucket.get("policy") or policy.ABSENT
+    present = there["statements"]
     target = Target(
         bucket["name"],
         facts["region"],
@@ -71,19 +72,65 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
     )
     owner = owner_of(target, present)
     opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
-    kept = [each for each in present if each not in [statement for _kind, statement in opened]]
-    document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
-    fix = s3_command("delete-bucket-policy", bucket, facts, wanted)
-    if kept:
-        fix = s3_command("put-bucket-policy", bucket, facts, wanted, "--policy", document)
-    if fix == NO_COMMAND:
-        fix = by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
         what = shortened(", ".join(each.get("Action", ["it"])))
-        detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}."
+        who = _others_than_everybody(each) if kind == "bucket.policy_public" else _principals(each)
+        to = f" to {shortened(', '.join(who))}" if who and kind != "bucket.policy_public" else ""
+        detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}{to}."
+        if kind == "bucket.policy_public" and who:
+            detail += f" It names {shortened(', '.join(who))}, too."
         if kind != "bucket.policy_public" and not owner.account:
             detail += " The account that owns the bucket is not known."
+        # AWS takes no policy with a statement for everybody while that is blocked: they go together.
+        fix = dropping(public_statements(there) if kind == "bucket.policy_public" else [each], convergence)
+        if wanted.inventory is None:
+            fix = _put_without([every for _kind, every in opened], bucket, facts, wanted)
         yield finding_of(kind, bucket["name"], detail, fix)
+
+
+def _principals(statement: Statement) -> list[str]:
+    named = statement.get("Principal") or {}
+    return sorted(str(who) for many in named.values() for who in many) if isinstance(named, dict) else [str(named)]
+
+
+def _others_than_everybody(statement: Statement) -> list[str]:
+    return [who for who in _principals(statement) if who != "*"]
+
+
+def public_statements(there: Values) -> list[Statement]:
+    return [each for each in there["statements"] if is_public(each)]
+
+
+def dropping(statements: Sequence[Statement], convergence: Convergence) -> str:
+    """The run that drops statements from the policy as it is then. Those whom they name have to be asked about."""
+    names = [exact_name(each) for each in statements]
+    who = sorted({each for statement in statements for each in _named(statement)})
+    fix = convergence.command("bucket", "policy", drop_statements=names, allow=["drop_policy_statements"])
+    if not who or fix.startswith("#"):
+        return fix
+    known = in_note(who[0]) if len(who) == 1 else f"each of the {len(who)} principals"
+    return (
+        f"{DECIDE} does {known} need the statement {', '.join(map(in_note, names))}? If so, let it in by a narrower "
+        f"one in terraform_backend_bucket_policy_statements. Then drop this one: {fix}"
+    )
+
+
+def _named(statement: Statement) -> list[str]:
+    """Whom a statement lets in, besides everybody without a condition."""
+    return _others_than_everybody(statement) if is_public(statement) else _principals(statement)
+
+
+def _put_without(opened: Sequence[Statement], bucket: Values, facts: Facts, wanted: Expectations) -> str:
+    """For a bucket of no inventory: the policy as it is, without these statements."""
+    there = bucket.get("policy") or policy.ABSENT
+    kept = [each for each in there["statements"] if each not in opened]
+    fix = s3_command("delete-bucket-policy", bucket, facts, wanted)
+    if kept:
+        document = json.loads(policy.document({**there, "statements": kept}))
+        fix = s3_command("put-bucket-policy", bucket, facts, wanted, "--policy", document)
+    if fix == NO_COMMAND:
+        return by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
+    return fix if fix.startswith("#") else f"{DECIDE} do those whom the statement names need it? If not: {fix}"
 
 
 def _forgetting(table: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:

@@ -7,20 +7,20 @@ A rule of the lifecycle need not reach a state today: states grow and shrink, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._bucket import lifecycle
 from .._bucket.lifecycle_rules import SMALLEST, as_written
 from .._core.commands import NO_COMMAND
-from .._core.model import Params, Values
-from .._core.playbooks import PREFIX
+from .._core.model import Params, Target, Values
 from .._core.printable import shortened
 from .._core.storage_classes import ARCHIVES
 from .._table import recovery
 from .._terraform.protocol import lock_file
 from .aws_commands import by_file, s3_command
+from .convergence import Convergence
 from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
 
@@ -58,20 +58,32 @@ class Trouble:
     severity: str | None = None
 
 
-def retention(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+def retention(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     bucket = {"name": "", **(facts.get("bucket") or {})}
     if lifecycle.NAME not in (wanted.bucket.get("unmanaged") or ()):
         found = list(_troubles(facts, wanted))
-        # One command for all of them: each replaces all rules, and a second one would bring back what the first took.
-        parts: dict[str, set[str]] = {}
+        fix = _fix(found, bucket, facts, wanted, convergence) if found else ""
         for each in found:
-            if not _is_ours(each):
-                parts.setdefault(each.rule, set()).add(each.part)
-        fix = _without(parts, bucket, facts, wanted) if parts else ""
-        for each in found:
-            ours = _baseline(wanted, each) if _is_ours(each) else fix
-            yield finding_of(each.kind, bucket["name"], each.detail, ours, each.severity)
-    yield from _recovery_period(facts, wanted)
+            yield finding_of(each.kind, bucket["name"], each.detail, fix, each.severity)
+    yield from _recovery_period(facts, wanted, convergence)
+
+
+def _fix(found: Sequence[Trouble], bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> str:
+    """One command for all of them, as each puts the whole lifecycle: with what a run would change of it, too."""
+    ours, others = ([each for each in found if _is_ours(each) is is_it] for is_it in (True, False))
+    days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
+    note = f"then old versions go after {days} days, but for the newest {newer}" if ours else ""
+    if not others:
+        # A rule that is disabled deletes nothing today.
+        allow = {"allow": ["shorten_retention"]} if any(each.part == "Status" for each in ours) else {}
+        return convergence.command("bucket", lifecycle.NAME, note=note, **lifecycle.BASELINE, **allow)
+    parts: dict[str, set[str]] = {}
+    for each in others:
+        parts.setdefault(each.rule, set()).add(each.part)
+    there = dict(convergence.after(lifecycle.NAME) or bucket["lifecycle"])
+    if ours:
+        there |= lifecycle.desired(lifecycle.BASELINE, {}, Target(bucket["name"], facts["region"]))
+    return _without(parts, there, bucket, facts, wanted, note)
 
 
 def _troubles(facts: Facts, wanted: Expectations) -> Iterator[Trouble]:
@@ -96,16 +108,6 @@ def asks_for_lifecycle(params: Params) -> bool:
 def _is_ours(trouble: Trouble) -> bool:
     """Whether a run writes the part, of the rule that this collection manages."""
     return trouble.rule == lifecycle.RULE_ID and trouble.part in ("Status", "NoncurrentVersionExpiration")
-
-
-def _baseline(wanted: Expectations, trouble: Trouble) -> str:
-    """The command that writes our rule as that of a new bucket is."""
-    asked: dict[str, Any] = {f"{PREFIX}bucket_{name}": value for name, value in lifecycle.BASELINE.items()}
-    days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
-    note = f"then old versions go after {days} days, but for the newest {newer}"
-    if trouble.part == "Status":  # no rule deletes old versions today
-        asked[f"{PREFIX}bucket_allow"] = ["shorten_retention"]
-    return wanted.play("bootstrap", "--diff", note=note, **asked)
 
 
 def _expiration(name: str, rule: Mapping[str, Any], facts: Facts, wanted: Expectations) -> Iterator[Trouble]:
@@ -203,32 +205,33 @@ def archiving_rules(facts: Facts, state: Mapping[str, Any], wanted: Expectations
     return [name for name, rule in moving.items() if reach_of(rule, about, wanted) is TODAY]
 
 
-def _without(parts: Mapping[str, set[str]], bucket: Values, facts: Facts, wanted: Expectations) -> str:
-    """The command that takes these parts out of rules of the lifecycle."""
+def _without(
+    parts: Mapping[str, set[str]], there: Values, bucket: Values, facts: Facts, wanted: Expectations, note: str
+) -> str:
+    """The command that puts this lifecycle, without these parts of its rules."""
     rules = {
         name: {key: each for key, each in rule.items() if key not in parts.get(name, ())}
-        for name, rule in _rules(facts).items()
+        for name, rule in there.items()
+        if name != SMALLEST
     }
     rules = {name: rule for name, rule in rules.items() if {*rule} - {"Status", "Filter"}}
     if not rules:
         return s3_command("delete-bucket-lifecycle", bucket, facts, wanted)
-    size = bucket["lifecycle"].get(SMALLEST)
-    kept = ("--transition-default-minimum-object-size", size) if size else ()
+    kept = ("--transition-default-minimum-object-size", there[SMALLEST]) if SMALLEST in there else ()
     option = ("--lifecycle-configuration", {"Rules": as_written(rules)})
-    fix = s3_command("put-bucket-lifecycle-configuration", bucket, facts, wanted, *option, *kept)
+    fix = s3_command("put-bucket-lifecycle-configuration", bucket, facts, wanted, *option, *kept, note=note)
     names = sorted({part for each in parts.values() for part in each})
     what = f"{' and '.join(names)} of the rules"
     return fix if fix != NO_COMMAND else by_file("lifecycle-configuration", bucket, facts, wanted, what)
 
 
-def _recovery_period(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+def _recovery_period(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     table = facts.get("table") or {}
     seen = table.get(recovery.NAME) or {}
     days = seen.get("period_days") or recovery.LONGEST_DAYS
     is_asked_for = wanted.table.get("recovery_period_days") is not None
     is_unmanaged = recovery.NAME in (wanted.table.get("unmanaged") or ())
     if seen.get("enabled") and days < SHORT_RECOVERY_DAYS and not (is_asked_for or is_unmanaged):
-        asked = {f"{PREFIX}table_recovery_period_days": recovery.LONGEST_DAYS}
-        fix = wanted.play("bootstrap", "--diff", **asked)
+        fix = convergence.command("table", recovery.NAME, recovery_period_days=recovery.LONGEST_DAYS)
         detail = f"It can be restored as it was in the last {_days(days)}, and could be for {recovery.LONGEST_DAYS}."
         yield finding_of("table.recovery_period", str(table["name"]), detail, fix)

@@ -47,6 +47,7 @@ NAMES = frozenset(
         "directory",
         "path",
         "prices_file",
+        "src",
         "regions",
         "url",
         "inventory",

@@ -128,6 +128,7 @@ def digest_row(each: Digest) -> dict[str, Any]:
         "digest": each.digest,
         "actual": each.actual,
         "matches_version": each.matches_version,
+        "conflict": each.conflict,
     }
 
 

@@ -1,8 +1,8 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Restores a version of a state: as a new version with the highest serial, or by removing the delete marker.
+"""Restores a version of a state, or a file: as a new version with the highest serial, or by removing the delete marker.
 
-A version whose serial cannot be changed is restored byte for byte, if that is allowed.
+What has a serial that cannot be changed is restored byte for byte, if that is allowed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 from .._aws.errors import DENIED, MAYBE_UNSEEN
 from .._aws.protocols import BackendClient
 from .._core.model import Call, CallFailed, Failure, Invalid, TfstateError
+from .._core.printable import printable
 from .._engine.guard import Refused
 from .._locks.locking import UNMET
 from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NoState
-from .._state.history import Content, History, content_of, history_of
+from .._state.history import Content, History, content_of, content_of_file, history_of
 from .._state.inspection import fingerprint
 from .._state.listing import Version, versions_of
 from .._terraform.scope import Scope
@@ -33,15 +34,29 @@ OPERATION = "restore"
 CHANGE_LINEAGE = "change_lineage"
 #: Permits to restore a version with the serial that it had, if it cannot be given a new one.
 REUSE_SERIAL = "reuse_serial"
+#: Permits to write a file where there is no version and no digest of a state.
+NEW_STATE = "new_state"
 #: The encryption parameters of GetObject and PutObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
 
 @dataclass(frozen=True)
-class RestorePlan:
-    """How the state gets the content of a version. `before`, `after`: addresses of instances; None: not known."""
+class Wanted:
+    """What a task names: a version, or a file. None of both: the version that was deleted."""
 
-    version_id: str
+    version_id: str | None = None
+    src: str | None = None
+
+    def __str__(self) -> str:
+        return printable(self.src) if self.src else f"version {self.version_id}"
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """How the state gets the content that is wanted. `before`, `after`: addresses of instances; None: not known."""
+
+    #: None: a file.
+    version_id: str | None
     lineage: str | None
     serial: int | None
     serial_before: int | None
@@ -72,32 +87,43 @@ class VersionRestore:
     allow: frozenset[str]
     done: list[str]
 
-    def plan(self, version_id: str | None) -> RestorePlan:
-        """Plans to restore a version, or without one, to undelete the state. Raises TfstateError if it is refused."""
+    def plan(self, wanted: Wanted) -> RestorePlan:
+        """Plans to restore what is wanted. Raises TfstateError if it is refused."""
         history = history_of(self.aws, self.scope, self.place.path)
-        if history.newest is None:
+        if history.newest is None and not wanted.src:
             raise NoState(f"there is no version of {self.place.path}: is the key right, and the workspace?")
         current = content_of(self.aws, self.scope, self.place.path)
         item = digest_of(self.aws, self.place) if self.place.table else None
-        if version_id is None:
-            return self._plan_undelete(history, current, item)
-        return self._plan_restore(history, current, item, version_id)
+        if wanted.src and not history.versions:
+            self._check_new(item)
+        if wanted.version_id or wanted.src:
+            return self._plan_restore(history, current, item, wanted)
+        return self._plan_undelete(history, current, item)
 
-    def compared(self, version_id: str, with_id: str | None) -> RestorePlan:
-        """Compares a version with another one, or with the current state. It needs no lock."""
-        wanted = self._version(version_id, keeps=False)
+    def compared(self, wanted: Wanted, with_id: str | None) -> RestorePlan:
+        """Compares a version or file with a version, or with the current state. It needs no lock."""
+        content = self._content(wanted, keeps=False)
         other = self._version(with_id, keeps=False) if with_id else content_of(self.aws, self.scope, self.place.path)
-        document, known = _addressed(wanted, version_id), other and _addressed(other, with_id or "now")
+        document = _addressed(content, wanted)
+        known = other and _addressed(other, Wanted(with_id or "now"))
         before = other.addresses if other else frozenset()
         serial_before = known.serial if known else None
         return RestorePlan(
-            version_id, document.lineage, document.serial, serial_before, before, wanted.addresses, None, None
+            wanted.version_id, document.lineage, document.serial, serial_before, before, content.addresses, None, None
         )
+
+    def _check_new(self, item: DigestItem | None) -> None:
+        """There is no version of the state: its digest, or the user, says that the name is right."""
+        if (item is None or item.text is None) and NEW_STATE not in self.allow:
+            raise NoState(
+                f"there is no version of {self.place.path}, and no digest of it: check key and workspace. If they are "
+                f"right, allow: [{NEW_STATE}] writes the state there"
+            )
 
     def _plan_undelete(self, history: History, current: Content | None, item: DigestItem | None) -> RestorePlan:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
-        document = None if content.is_unjudged else _readable(content, newest.version.version_id)
+        document = None if content.is_unjudged else _readable(content, Wanted(newest.version.version_id))
         lineage, serial = (document.lineage, document.serial) if document else (None, None)
         return RestorePlan(
             newest.version.version_id,
@@ -112,56 +138,73 @@ class VersionRestore:
         )
 
     def _plan_restore(
-        self, history: History, current: Content | None, item: DigestItem | None, version_id: str
+        self, history: History, current: Content | None, item: DigestItem | None, wanted: Wanted
     ) -> RestorePlan:
-        wanted = self._version(version_id, keeps=True)
-        document = _readable(wanted, version_id)
-        self._check_lineage(history, current, document)
-        body, serial = self._body_and_serial(history, current, wanted, document, version_id)
+        content = self._content(wanted, keeps=True)
+        document = _readable(content, wanted)
+        if history.newest:
+            self._check_lineage(history, current, document, wanted)
+            body, serial = self._body_and_serial(history, current, content, document, wanted)
+        else:
+            body, serial = content.body, document.serial
+        if item and item.text and not current and item.text != content.md5:
+            self._warn_of_digest(wanted)
         condition = {"IfMatch": current.answer["ETag"]} if current else {"IfNoneMatch": "*"}
         return RestorePlan(
-            version_id,
+            wanted.version_id,
             document.lineage,
             serial,
             _serial_of(current),
             _addresses(current),
-            _addresses(wanted),
+            _addresses(content),
             (current.md5 if current and body is None else _md5(body or b"")) if item else None,
             item,
             body,
-            terms=condition | self._encrypted_like(current or wanted),
+            terms=condition | self._encrypted_like(current or content),
         )
 
+    def _warn_of_digest(self, wanted: Wanted) -> None:
+        warning = (
+            f"the lock table has the digest of another state than {wanted}: what was applied after that was written is "
+            "missing from it. Let a plan show the difference before anybody applies"
+        )
+        if warning not in self.aws.warnings:  # a plan is made again under the lock
+            self.aws.warnings.append(warning)
+
     def _body_and_serial(
-        self, history: History, current: Content | None, wanted: Content, document: Document, version_id: str
+        self, history: History, current: Content | None, content: Content, document: Document, wanted: Wanted
     ) -> tuple[bytes | None, int | None]:
         """The body to write and its serial; no body if the state has that content already."""
         known, highest = _serial_of(current), history.highest_serial
+        next_serial = max(highest + 1, document.serial or 0)  # a file may be newer than all versions
         try:
-            if current and known == highest and current.md5 == _md5(_numbered(wanted, known)):
+            if current and known == highest and current.md5 == _md5(_numbered(content, known)):
                 return None, known
-            return _numbered(wanted, highest + 1), highest + 1
+            return _numbered(content, next_serial), next_serial
         except Invalid as reason:  # its serial cannot be changed
-            if current and current.md5 == wanted.md5:
+            if current and current.md5 == content.md5:
                 return None, document.serial
             if REUSE_SERIAL not in self.allow:
                 raise Refused(
-                    f"version {version_id} cannot be given a new serial: {reason}. allow: [{REUSE_SERIAL}] restores it "
+                    f"{wanted} cannot be given a new serial: {reason}. allow: [{REUSE_SERIAL}] restores it "
                     f"byte for byte, with the serial {document.serial}; the highest serial of the state is {highest}. "
                     "Clients then take a plan that was saved at that serial for a current one, and refuse plans that "
                     "were saved later: delete all saved plans first"
                 ) from None
-            return wanted.body, document.serial
+            return content.body, document.serial
 
-    def _check_lineage(self, history: History, current: Content | None, wanted: Document) -> None:
+    def _check_lineage(self, history: History, current: Content | None, document: Document, wanted: Wanted) -> None:
         newest = history.newest.document if history.newest else None
-        known = newest or next((document for _unused, document in history.documents), None)
+        known = newest or next((each for _unused, each in history.documents), None)
         lineage = current.document.lineage if current and current.document else known and known.lineage
-        if lineage != wanted.lineage and CHANGE_LINEAGE not in self.allow:
+        if lineage != document.lineage and CHANGE_LINEAGE not in self.allow:
             raise Refused(
-                f"the version has the lineage {wanted.lineage}, and the state {self.place.path} has {lineage}: they "
+                f"{wanted} has the lineage {document.lineage}, and the state {self.place.path} has {lineage}: they "
                 f"are different states, or one was created again; allow: [{CHANGE_LINEAGE}] permits it"
             )
+
+    def _content(self, wanted: Wanted, keeps: bool) -> Content:
+        return content_of_file(wanted.src) if wanted.src else self._version(wanted.version_id or "", keeps)
 
     def _version(self, version_id: str, keeps: bool) -> Content:
         content = content_of(self.aws, self.scope, self.place.path, version_id, keeps)
@@ -170,9 +213,9 @@ class VersionRestore:
             raise kind(f"{self.place.path} has no version {version_id}: tf_backend_info lists its versions")
         return content
 
-    def carry_out(self, version_id: str | None, lock_id: str | None) -> RestorePlan:
+    def carry_out(self, wanted: Wanted, lock_id: str | None) -> RestorePlan:
         with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
-            plan = self.plan(version_id)
+            plan = self.plan(wanted)
             exclusion.check()
             try:
                 if plan.markers:
@@ -198,7 +241,7 @@ class VersionRestore:
             if refused.failure.code not in DENIED:
                 raise
             self.aws.warnings.append(f"the delete marker stays, and a copy was written over it: {refused}")
-            content = self._version(plan.version_id, keeps=True)
+            content = self._version(plan.version_id or "", keeps=True)
             self._write(content.body or b"", {"IfNoneMatch": "*", **self._encrypted_like(content)})
 
     def _remove(self, markers: Iterable[Version]) -> None:
@@ -242,17 +285,17 @@ class VersionRestore:
         return {**self.scope.bucket.bucket, "Key": self.place.path}
 
 
-def _readable(content: Content, version_id: str) -> Document:
+def _readable(content: Content, wanted: Wanted) -> Document:
     if content.document is None:
         reason = getattr(content.parsed, "reason", "")
-        raise Refused(f"version {version_id} cannot be read by a client: {reason}; restore another one")
+        raise Refused(f"{wanted} cannot be read by a client: {reason}; restore another one")
     return content.document
 
 
-def _addressed(content: Content, version_id: str) -> Document:
-    document = _readable(content, version_id)
+def _addressed(content: Content, wanted: Wanted) -> Document:
+    document = _readable(content, wanted)
     if document.version != CURRENT:
-        raise Refused(f"what version {version_id} holds is not known: a client encrypted it, or an old client wrote it")
+        raise Refused(f"what {wanted} holds is not known: a client encrypted it, or an old client wrote it")
     return document
 
 

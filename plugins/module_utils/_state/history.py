@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION, cause_of
 from .._aws.protocols import BackendClient, BackendReader
 from .._core.model import CallFailed, Failure, Invalid, Response
+from .._core.printable import printable
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState, addresses_of
 from .._terraform.state_parser import Reading
@@ -20,6 +22,7 @@ from .listing import Version, every_version_of
 
 #: A state that is written again is held in memory more than once.
 LARGEST = 128 * 1024 * 1024
+PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class History:
 
 @dataclass(frozen=True)
 class Content:
-    """A version that was read to its end. `answer`: the answer of S3."""
+    """A state that was read to its end. `answer`: the answer of S3; empty for a file."""
 
     parsed: Document | UnreadableState
     md5: str
@@ -160,6 +163,11 @@ class _Body:
             if len(self.kept) > LARGEST:
                 raise Invalid(f"the state has more than {LARGEST // 1048576} MiB, and would have to be held in memory")
 
+    def content(self, answer: Response) -> Content:
+        parsed = self.reading.end() if self.length else EMPTY
+        kept = None if self.kept is None else bytes(self.kept)
+        return Content(parsed, self.md5.hexdigest(), frozenset(self.addresses), answer, kept)
+
 
 def content_of(
     aws: BackendClient, scope: Scope, path: str, version_id: str | None = None, keeps: bool = False
@@ -176,10 +184,19 @@ def content_of(
         return None
     if isinstance(answer, Failure):
         raise CallFailed(answer)
-    body = bodies[0]
-    parsed = body.reading.end() if body.length else EMPTY
-    kept = None if body.kept is None else bytes(body.kept)
-    return Content(parsed, body.md5.hexdigest(), frozenset(body.addresses), answer, kept)
+    return bodies[0].content(answer)
+
+
+def content_of_file(path: str) -> Content:
+    """The content of a state on the disk of this machine. Raises Invalid."""
+    body = _Body(keeps=True)
+    try:
+        with Path(path).open("rb") as stream:
+            while piece := stream.read(PIECE):
+                body.take(piece)
+    except OSError as error:
+        raise Invalid(f"src: {printable(path)} cannot be read: {error.strerror}") from None
+    return body.content({})
 
 
 def versions_of_same_serial(

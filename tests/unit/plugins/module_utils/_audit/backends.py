@@ -197,8 +197,14 @@ class Backend:
         assert old in text
         self.write(path, text.replace(old, new))
 
-    def run(self, playbook: str, extra: Mapping[str, Any] | None = None, check: bool = False) -> None:
-        for result in self.plays.run(playbook, HOST, extra, check):
+    def run(
+        self,
+        playbook: str,
+        extra: Mapping[str, Any] | None = None,
+        check: bool = False,
+        tags: Sequence[str] = ("all",),
+    ) -> None:
+        for result in self.plays.run(playbook, HOST, extra, check, tags):
             assert not result.get("failed") and result.get("converged") is not False, (playbook, result["msg"])
 
     # What people do with it.
@@ -234,9 +240,15 @@ class Backend:
 
     def _play(self, words: Sequence[str]) -> None:
         name, *rest = words
-        given = {rest[place]: rest[place + 1] for place in range(len(rest) - 1) if rest[place] in ("-i", "-l", "-e")}
+        names = ("-i", "-l", "-e", "--tags")
+        given = {rest[place]: rest[place + 1] for place in range(len(rest) - 1) if rest[place] in names}
         assert (given["-i"], given["-l"]) == (self.plays.inventory, HOST)
-        self.run(name.rpartition(".")[2], json.loads(given.get("-e", "{}")), "--check" in rest)
+        self.run(
+            name.rpartition(".")[2],
+            json.loads(given.get("-e", "{}")),
+            "--check" in rest,
+            given.get("--tags", "all").split(","),
+        )
 
     def _call(self, words: Sequence[str]) -> None:
         service, operation, *rest = words

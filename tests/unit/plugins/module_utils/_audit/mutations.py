@@ -24,6 +24,7 @@ from tests.unit.plugins.module_utils._audit.backends import (
     BUCKET,
     FOREIGN_ARN,
     LOGS,
+    OTHER_ARN,
     TABLE,
     Backend,
     code,
@@ -51,6 +52,8 @@ class Mutation:
     differs: frozenset[str] = frozenset()
     #: What is said of what a person has to decide or do, in the fix.
     words: tuple[str, ...] = ()
+    #: Whether the fix is a question, and the command for whoever has decided stands behind it.
+    decides: bool = False
     #: What a person who follows these words does, after whatever was pasted. None: nothing that would end the finding.
     person: Act | None = None
     #: Whether what is printed is pasted all the same.
@@ -143,6 +146,11 @@ def another_table(b: Backend) -> None:
     there.items = []
     there.key = [{"AttributeName": "Id", "KeyType": "HASH"}]
     there.attributes = [{"AttributeName": "Id", "AttributeType": "S"}]
+
+
+def in_another_table(b: Backend) -> None:
+    b.host["terraform_backend_table_name"] = "acme-locks-2"
+    b.run("rebuild", {"terraform_backend_rebuild_location": "none"})
 
 
 def no_bucket(b: Backend) -> None:
@@ -276,6 +284,7 @@ EMPTIED = frozenset({"file code/app/main.tf"}) | {
     for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate")
     for kind, suffix in (("object", ""), ("item", "-md5"))
 }
+ITEMS = frozenset(f"item {key}-md5" for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate"))
 OBJECTS = frozenset({"object app.tfstate"})
 MUTATIONS: dict[str, Mutation] = {
     # The bucket.
@@ -324,11 +333,82 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a policy for everybody": Mutation("bucket.policy_public", statement(Principal="*")),
     "a policy for another account": Mutation(
-        "bucket.policy_foreign", statement(Principal={"AWS": FOREIGN}, Action="s3:PutBucketPolicy")
+        "bucket.policy_foreign",
+        statement(Principal={"AWS": FOREIGN}, Action="s3:PutBucketPolicy"),
+        words=(f"# Decide first: does {FOREIGN} need the statement More?",),
+        decides=True,
     ),
     "a policy for an organization": Mutation(
         "bucket.policy_condition",
         statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        words=("# Decide first: does ... need the statement More?",),
+        decides=True,
+    ),
+    "a policy for a role and another account": Mutation(
+        "bucket.policy_foreign",
+        statement(Principal={"AWS": [FOREIGN, f"arn:aws:iam::{ACCOUNT}:role/ci"]}, Action="s3:PutBucketPolicy"),
+        words=("# Decide first: does each of the 2 principals need the statement More?",),
+        decides=True,
+    ),
+    "a policy for a role and everybody": Mutation(
+        "bucket.policy_public",
+        statement(Principal={"AWS": ["*", f"arn:aws:iam::{ACCOUNT}:role/ci"]}),
+        words=(f"# Decide first: does arn:aws:iam::{ACCOUNT}:role/ci need the statement More?",),
+        decides=True,
+    ),
+    "a policy for everybody beside plain HTTP": Mutation(
+        "bucket.policy_public", both(without_tls, statement(Principal="*")), beside=("bucket.policy",)
+    ),
+    "a rule that deletes and one that archives": Mutation(
+        "bucket.expiration",
+        both(
+            lambda b: b.rule("old", Expiration={"Days": 30}),
+            lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}]),
+        ),
+        beside=("bucket.archiving",),
+    ),
+    "a rule that deletes, and a longer history": Mutation(
+        "bucket.expiration",
+        both(
+            lambda b: b.rule("old", Expiration={"Days": 30}),
+            asks(bucket_noncurrent_version_expiration_days=400),
+        ),
+        beside=("bucket.lifecycle",),
+        differs=frozenset({"bucket_lifecycle_configuration"}),
+    ),
+    "another key": Mutation(
+        "bucket.encryption",
+        encryption("aws:kms", OTHER_ARN),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "another key beside suspended versions": Mutation(
+        "bucket.encryption",
+        both(encryption("aws:kms", OTHER_ARN), versioning),
+        beside=("bucket.versioning",),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "a table with another key of KMS": Mutation(
+        "table.encryption",
+        table(SSESpecification={"Enabled": True, "KMSMasterKeyId": OTHER_ARN}),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "a bucket of another tool": Mutation(
+        "bucket.versioning",
+        both(versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
+        words=("# Decide first: the tag managed-by=terraform says that another tool manages it.", "take_over_resource"),
+        decides=True,
+        differs=frozenset({"bucket_tagging"}),
+    ),
+    "a bucket of another tool, and its table": Mutation(
+        "table.recovery",
+        both(recovery, versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
+        beside=("bucket.versioning",),
+        words=("--tags table", "take_over_resource"),
+        decides=True,
+        differs=frozenset({"bucket_tagging"}),
     ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
     "logs into the bucket itself": Mutation(
@@ -546,7 +626,53 @@ MUTATIONS: dict[str, Mutation] = {
         beside=("code.region",),
     ),
     "a table with another key": Mutation(
-        "table.key", another_table, words=("choose another name for locks",), beside=("audit.unknown",)
+        "table.key",
+        another_table,
+        "plain",
+        words=("# It is of something else: set another terraform_backend_table_name for prod. Then: ",),
+        person=in_another_table,
+        stays=("code.table_differs",),
+        differs=frozenset(
+            {
+                "file backends/prod/backend.tf",
+                "file backends/prod/backend-config.json",
+                "file backends/prod/prod.s3.tfbackend",
+            }
+        )
+        | ITEMS
+        | {"describe_table"},
+    ),
+    "no table, of code": Mutation("code.table_missing", no_table, "dynamodb", beside=("table.missing",)),
+    "no table and no bucket": Mutation(
+        "code.table_missing",
+        both(no_table, no_bucket),
+        beside=("table.missing", "bucket.missing", "code.bucket_missing"),
+        words=("# If the bucket never existed, run the playbook bootstrap.",),
+    ),
+    "a newer state": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", state().replace(b'"version": 4', b'"version": 5')),
+        words=("# A newer client wrote it",),
+    ),
+    "half of a state, written past the table": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", state()[:40], digest=state(1)),
+        beside=("digest.mismatch",),
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    "a state that two wrote at once": Mutation(
+        "digest.mismatch",
+        lambda b: b.put("app.tfstate", state(2), state(2, size=9), digest=state(2)),
+        words=("# Decide first: ", "If an older version is right"),
+        decides=True,
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    "an older state written again": Mutation(
+        "digest.mismatch",
+        lambda b: b.put("app.tfstate", state(7), state(3), digest=state(7)),
+        words=("# Decide first: ", "If an older version is right"),
+        decides=True,
+        differs=OBJECTS | {"item app.tfstate-md5"},
     ),
     # Files.
     "an edited backend file": Mutation(
@@ -642,7 +768,7 @@ MUTATIONS: dict[str, Mutation] = {
         "code.mixed_locking",
         both(writes("code/b/main.tf", code("dynamodb", key="b")), writes("code/c/main.tf", code("lockfile", key="c"))),
         beside=("code.lock_mode_step", "code.lock_mode_differs"),
-        words=("use_lockfile = true beside dynamodb_table, until all have it",),
+        words=(f'dynamodb_table = "{TABLE}", use_lockfile = true, until all have it',),
         person=both(writes("code/b/main.tf", code("both", key="b")), writes("code/c/main.tf", code("both", key="c"))),
         differs=frozenset({"file code/b/main.tf", "file code/c/main.tf"}),
     ),
@@ -726,10 +852,9 @@ MUTATIONS: dict[str, Mutation] = {
     "object lock": Mutation(
         "bucket.object_lock",
         asks(bucket_object_lock=True),
-        words=("cornerstone.tfstate.bootstrap",),
-        person=both(asks(bucket_allow=["enable_object_lock"]), lambda b: b.run("bootstrap")),
+        words=("# Decide first: object lock can never be switched off again: it stays on.", "enable_object_lock"),
+        decides=True,
         differs=frozenset({"object_lock_configuration"}),
-        pastes=False,
     ),
     "another table key": Mutation("table.encryption", table(SSESpecification={"Enabled": False})),
     # The audit itself.

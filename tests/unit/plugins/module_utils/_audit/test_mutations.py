@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalog
 
 from tests.support.inline_plays import inline
 from tests.unit.plugins.module_utils._audit.backends import KINDS as HEALTHY
-from tests.unit.plugins.module_utils._audit.backends import Backend, copied, difference, healthy
-from tests.unit.plugins.module_utils._audit.mutations import MUTATIONS
+from tests.unit.plugins.module_utils._audit.backends import Backend, Raw, copied, difference, healthy
+from tests.unit.plugins.module_utils._audit.mutations import MUTATIONS, Mutation
 
+BEHIND_A_QUESTION = re.compile("(?<=^# ).*?: (ansible-playbook .*)")
 GetBackend = Callable[[str], Backend]
 _healthy: dict[str, Backend] = {}
 
@@ -25,10 +28,12 @@ def backend(
 ) -> Iterator[GetBackend]:
     """A copy of a healthy backend, by its name."""
 
+    numbers = count()
+
     def get(kind: str) -> Backend:
         if kind not in _healthy:
-            _healthy[kind] = healthy(kind, tmp_path_factory.mktemp(kind), monkeypatch)
-        return copied(_healthy[kind], tmp_path / "work", monkeypatch)
+            _healthy[kind] = healthy(kind, tmp_path_factory.mktemp("healthy"), monkeypatch)
+        return copied(_healthy[kind], tmp_path / f"work-{next(numbers)}", monkeypatch)
 
     with inline():
         yield get
@@ -39,23 +44,44 @@ def test_it_is_found_and_what_is_printed_mends_it_alone(backend: GetBackend, cas
     mutation = MUTATIONS[case]
     kept = backend(mutation.base)
     before = kept.raw()
+    fixes = found_in(kept, mutation)
+    paste(kept, mutation, fixes, tmp_path / "first")
+    check_mended(kept, mutation, before)
+    commands = [fix for fix in fixes if not fix.startswith("#")]
+    if len(commands) > 1 and not mutation.words:
+        other = backend(mutation.base)
+        paste(other, mutation, found_in(other, mutation)[::-1], tmp_path / "reversed")
+        check_mended(other, mutation, before)
+
+
+def found_in(kept: Backend, mutation: Mutation) -> list[str]:
+    """What is printed for the fault, once it was found and nothing else."""
     mutation.make(kept)
     found = kept.audit()
     assert {each["id"] for each in found} == {mutation.id, *mutation.beside}, found
     ours = [each for each in found if each["id"] == mutation.id]
     assert {each["severity"] for each in ours} == {mutation.severity or KINDS[mutation.id].severity}
-    fixes = [*dict.fromkeys(each["fix"] for each in found)]
+    return [*dict.fromkeys(each["fix"] for each in found)]
+
+
+def paste(kept: Backend, mutation: Mutation, fixes: list[str], folder: Path) -> None:
     for words in mutation.words:
         assert any(words in fix for fix in fixes), fixes
-    by_hand = kept.paste(fixes, tmp_path) if mutation.pastes else []
+    by_hand = kept.paste(fixes, folder) if mutation.pastes else []
     assert not by_hand or mutation.words, by_hand
+    if mutation.decides:
+        behind = [found[1] for fix in fixes if (found := BEHIND_A_QUESTION.search(fix))]
+        assert behind and not kept.paste(behind, folder / "decided")
     if mutation.person:
         mutation.person(kept)
-    if mutation.words and mutation.person is None and not mutation.stays:
+
+
+def check_mended(kept: Backend, mutation: Mutation, before: Raw) -> None:
+    if mutation.words and mutation.person is None and not mutation.stays and not mutation.decides:
         return
     left = kept.audit()
-    assert {each["id"] for each in left} == {*mutation.stays}, (left, fixes)
-    assert difference(before, kept.raw()) == mutation.differs, fixes
+    assert {each["id"] for each in left} == {*mutation.stays}, left
+    assert difference(before, kept.raw()) == mutation.differs
 
 
 def test_each_kind_of_finding_has_a_backend_that_is_wrong_in_this_way() -> None:

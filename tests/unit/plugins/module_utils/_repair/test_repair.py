@@ -221,14 +221,14 @@ def test_where_a_delete_marker_must_stay_a_copy_is_written_over_it(backend: Back
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown version": ({"state": "restored", "version_id": "none-such"}, "none-such"),
-    "no version": ({"state": "restored"}, "version_id goes with state: restored"),
-    "nothing to compare": ({"state": "compared"}, "version_id goes with state: restored and compared"),
+    "no version": ({"state": "restored"}, "version_id or src goes with state: restored"),
+    "nothing to compare": ({"state": "compared"}, "version_id or src goes with state: restored and compared"),
     "two versions to restore": (
         {"state": "restored", "version_id": "x", "with_version_id": "y"},
         "with_version_id goes with state: compared",
     ),
     "unknown version to compare": ({"state": "compared", "version_id": "none-such"}, "none-such"),
-    "a version to undelete": ({"state": "undeleted", "version_id": "x"}, "version_id goes with state: restored"),
+    "a version to undelete": ({"state": "undeleted", "version_id": "x"}, "version_id or src goes with state: restored"),
     "another key": ({"state": "undeleted", "key": "app/two.tfstate"}, "there is no version of app/two.tfstate"),
 }
 

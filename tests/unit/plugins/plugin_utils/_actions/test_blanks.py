@@ -38,6 +38,7 @@ REFUSED = {
     "tf_backend_audit": {"account_id", "backup_account_id", "fail_on", "waivers.backend", "waivers.resource"},
     "tf_backend_backup": {"account_id", "backup_account_id", "table"},
     "tf_backend_config": {"account_id"},
+    "tf_backend_freeze": {"account_id", "table", "keys"},
     "tf_backend_handover": {"account_id"},
     "tf_backend_info": {"account_id"},
     "tf_backend_prices": set(),
