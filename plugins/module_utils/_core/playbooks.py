@@ -50,7 +50,7 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "rebuild": ("lock_id",),
     "repair_digest": ("lock_id",),
     "restore_backup": ("lock_id",),
-    "restore_version": ("with_version_id", "lock_id"),
+    "restore_version": ("src", "with_version_id", "lock_id"),
     "thaw": OPTIONS["thaw"],
     "unlock": ("allow",),
 }
