@@ -47,7 +47,7 @@ NAMED = 5
 #: For a lock whose holder may be at work.
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
 #: Before states are thawed.
-ASK_WHO_FROZE = "Ask who froze them first: is the repair complete, and verified?"
+ASK_WHO_FROZE = "# Ask who froze them first: is the repair complete, and verified? If so"
 #: For a state of a later version. An older one would lack what the newer client has made since.
 UPGRADE = (
     "# A newer client wrote it: upgrade Terraform or OpenTofu wherever it is used, and this collection. Restore an "
@@ -97,7 +97,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 def _frozen(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for freeze in freezes(facts.get("locks") or ()):
         detail = f"{freeze_sentence(freeze)}."
-        fix = wanted.play("thaw", note=ASK_WHO_FROZE, lock_id=lock_name(str(freeze["lock_id"])))
+        fix = f"{ASK_WHO_FROZE}: {wanted.play('thaw', lock_id=lock_name(str(freeze['lock_id'])))}"
         yield finding_of("lock.frozen", str(facts["bucket"]["name"]), detail, fix)
 
 
