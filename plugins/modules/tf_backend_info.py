@@ -198,6 +198,10 @@ backend:
             storage_class: {description: Its storage class. Null for a delete marker., type: str, sample: STANDARD}
         lineage: {description: Its lineage., type: str, sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56}
         serial: {description: Its serial., type: int, sample: 7}
+        md5:
+          description: The MD5 of its body. Null if it was not read whole.
+          type: str
+          sample: 28b36030a7887f4c55d8ea4c7670499a
         terraform_version: {description: The client that wrote it., type: str, sample: 1.11.4}
         resources: {description: Instances of managed resources., type: int, sample: 42}
         data_resources: {description: Instances of data sources., type: int, sample: 3}

@@ -50,7 +50,7 @@ LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the au
 BEHIND_LOCK = " A lock on it was left behind, so nobody is about to write the digest."
 LOCK_FIRST = "# First release the lock, as its own finding says, and audit again: then the command is printed"
 #: Before states are thawed.
-ASK_WHO_FROZE = "Ask who froze them first: is the repair complete, and verified?"
+ASK_WHO_FROZE = "# Ask who froze them first: is the repair complete, and verified? If so"
 #: For a state of a later version. An older one would lack what the newer client has made since.
 UPGRADE = (
     "# A newer client wrote it: upgrade Terraform or OpenTofu wherever it is used, and this collection. Restore an "
@@ -100,7 +100,7 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 def _frozen(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     for freeze in freezes(facts.get("locks") or ()):
         detail = f"{freeze_sentence(freeze)}."
-        fix = wanted.play("thaw", note=ASK_WHO_FROZE, lock_id=lock_name(str(freeze["lock_id"])))
+        fix = f"{ASK_WHO_FROZE}: {wanted.play('thaw', lock_id=lock_name(str(freeze['lock_id'])))}"
         yield finding_of("lock.frozen", str(facts["bucket"]["name"]), detail, fix)
 
 

@@ -38,6 +38,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "teardown": (*_CODE, "allow", "backup", "confirm_name", "keep_table", "restore_archived"),
     "thaw": ("keys", "lock_id"),
     "unlock": (*_STATE, "lock_id", "older_than", "allow"),
+    "verify": ("snapshot", "before", "backup", "expected", "keys"),
 }
 #: Options that never had a variable by their own name: the others of these playbooks had one before.
 _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
@@ -50,9 +51,10 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "rebuild": ("lock_id",),
     "repair_digest": ("lock_id",),
     "restore_backup": ("lock_id",),
-    "restore_version": ("with_version_id", "lock_id"),
+    "restore_version": ("src", "with_version_id", "lock_id"),
     "thaw": OPTIONS["thaw"],
     "unlock": ("allow",),
+    "verify": OPTIONS["verify"],
 }
 SHORT_NAMES = {name: {*options} - {*_NO_SHORT_NAMES.get(name, ())} for name, options in OPTIONS.items()}
 #: The names that differ from the option's: terraform_backend_backup is the location of the backups of all hosts, and

@@ -516,6 +516,12 @@ MUTATIONS: dict[str, Mutation] = {
         words=("this shows the lock", "Ask first: is the holder still at work?"),
         person=release("app.tfstate"),
     ),
+    "a freeze": Mutation(
+        "lock.frozen",
+        lambda b: b.lock("app.tfstate", "table", "file", operation="freeze", info="OPS-42"),
+        words=("Ask who froze them first",),
+        decides=True,
+    ),
     "a lock without its time": Mutation(
         "lock.unknown_age",
         lambda b: b.lock("app.tfstate", "table", created="0001-01-01T00:00:00Z"),

@@ -390,7 +390,9 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
 def test_the_remedy_for_a_freeze_is_to_thaw_it_by_its_id() -> None:
     (found,) = audit(facts(locks=[FROZEN]), US)
     assert found.detail == "1 state is frozen by ana@laptop since 2026-11-30T10:00:00Z because 'OPS-42'."
-    command = command_of(found.fix)
+    question, printed = found.fix.split(" If so: ")
+    assert question.startswith("# Ask who froze them first")
+    command = command_of(printed)
     assert (command.name, command.given) == ("thaw", {"lock_id": LOCK["lock_id"]})
 
 

@@ -44,6 +44,7 @@ REFUSED = {
     "tf_backend_prices": set(),
     "tf_backend_restore": {"account_id", "backup_account_id", "table", "keys"},
     "tf_backend_teardown": {"account_id", "backup_account_id", "table", "keep_table", "code"},
+    "tf_backend_verify": {"account_id", "backup_account_id", "table", "before", "backup"},
     "tf_lock_mode": {"account_id"},
     "tf_lock_table": {"account_id"},
     "tf_state_bucket": {"account_id"},
