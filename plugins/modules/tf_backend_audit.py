@@ -400,6 +400,7 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.backend_files import backend_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     Finding,
@@ -432,6 +433,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backu
     BACKUP_OPTIONS,
     storage_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
     code_of,
@@ -538,7 +540,9 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
     tables = tables_there(params, sorted(names), backend["account_id"])
     # Nobody says whether all states are among the facts that somebody gathered.
     paths = None if params.get("facts") else backend["paths"]
-    about = check_code(code, [{**backend, "tables": tables, "paths": paths, "inventory": _inventory(params)}])
+    keys = set() if params.get("facts") else further_keys(code, [backend]).get(backend["name"], set())
+    found = {"tables": tables, "code_keys": keys_there(params, sorted(keys)), "paths": paths}
+    about = check_code(code, [{**backend, **found, "inventory": _inventory(params)}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 

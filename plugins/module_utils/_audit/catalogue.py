@@ -331,6 +331,13 @@ KINDS: dict[str, FindingKind] = {
         "Where ACLs are off (BucketOwnerEnforced), S3 answers AccessControlListNotSupported, and an apply cannot save "
         "its state.",
     ),
+    "code.kms_key": FindingKind(
+        "high",
+        "Code names a KMS key that its clients cannot rely on",
+        "Without its key an apply cannot save its state. If the key is another account's, whoever administers that "
+        "account can take it away.",
+        runbook="kms-key",
+    ),
     "code.table_differs": FindingKind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."
     ),

@@ -234,6 +234,7 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         },
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "paths": _default_paths(facts),
+        "kms_keys": facts.get("kms_keys"),
         "unseen": unseen(facts),
         "others": list(facts.get("others") or ())[:MANY],
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},

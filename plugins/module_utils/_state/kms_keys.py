@@ -30,17 +30,22 @@ def kms_keys(
     found, failures = {}, []
     for name in names:
         answer = aws.described_key(name)
-        if isinstance(answer, Failure) and answer.code != NOT_FOUND:
+        if isinstance(answer, Failure) and not is_missing(answer):
             failures.append(answer)
-        about = _about(name, answer)
+        about = about_key(name, answer)
         rotations = _rotations(aws, name, answer) if counts_rotations else None
         found[name] = {**about, "rotations": 0 if about["manager"] == "AWS" else rotations}
     return found, failures
 
 
-def _about(name: str, answer: Any) -> dict[str, Any]:
+def is_missing(failure: Failure) -> bool:
+    """Whether KMS knows that there is no such key."""
+    return failure.code == NOT_FOUND
+
+
+def about_key(name: str, answer: Any) -> dict[str, Any]:
     if isinstance(answer, Failure):
-        state = MISSING if answer.code == NOT_FOUND else None
+        state = MISSING if is_missing(answer) else None
         return {"manager": None, "state": state, "arn": None, "deletion_date": None, "is_symmetric": None}
     key = answer["KeyMetadata"]
     date = key.get("DeletionDate")
@@ -57,7 +62,7 @@ def _about(name: str, answer: Any) -> dict[str, Any]:
 def _rotations(aws: Aws, name: str, answer: Any) -> int | None:
     """For the cost alone."""
     key = {} if isinstance(answer, Failure) else answer["KeyMetadata"]
-    if key.get("KeyManager") == "AWS" or (isinstance(answer, Failure) and answer.code == NOT_FOUND):
+    if key.get("KeyManager") == "AWS" or (isinstance(answer, Failure) and is_missing(answer)):
         return None
     # It takes no alias.
     (rotated,) = aws.read([Call("kms", "list_key_rotations", {"KeyId": key.get("KeyId", name)})])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
@@ -70,11 +71,18 @@ def build_report(
     tables: Mapping[str, Mapping[str, bool]],
     tuning: Tuning,
     inventory: Sequence[str] = (),
+    keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Report:
     """The results of all audits as one report, with the findings in the code."""
     audits = list(audits)
     backends = [
-        {**each["backend"], "tables": tables.get(each["backend"]["name"]), "inventory": inventory} for each in audits
+        {
+            **each["backend"],
+            "tables": tables.get(each["backend"]["name"]),
+            "code_keys": keys.get(each["backend"]["name"]),
+            "inventory": inventory,
+        }
+        for each in audits
     ]
     in_code = check_code(code, backends) if code else []
     about = [*in_code, *shared_buckets(backends)]
@@ -96,7 +104,7 @@ def _audited_backend(
     if layers:
         found = [{**each, "fix": fix_with_code(each, backend, inventory)} for each in found]
     return AuditedBackend(
-        {key: value for key, value in backend.items() if key not in ("paths", "others")},
+        {key: value for key, value in backend.items() if key not in ("paths", "others", "kms_keys")},
         (*found, *_results([finding for owner, finding in about if owner == name], name, tuning)),
         layers,
     )

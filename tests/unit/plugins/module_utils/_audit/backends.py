@@ -19,9 +19,12 @@ from typing import Any
 import botocore.exceptions
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import client as _client
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import RESULT, audit_of, build_report
 
@@ -220,9 +223,11 @@ class Backend:
         layers = code_of({"code": [str(tree)]}) if tree.exists() else None
         named = further_tables(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
         tables = {HOST: {name: name in self.aws.tables for name in named}}
+        used = further_keys(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
+        keys = {HOST: keys_there({**dict.fromkeys(CONNECTION_SPEC), **CONNECTION}, used)}
         other = [{**seen["backend"], "name": f"twin {mode}", "lock_mode": mode} for mode in self.twins]
         seen_of_others = [{**seen, "backend": each, "findings": []} for each in other]
-        report = build_report([seen, *seen_of_others], layers, tables, tuning, inventory)
+        report = build_report([seen, *seen_of_others], layers, tables, tuning, inventory, keys)
         rows = [row for row in report.rows if row.name == HOST]
         return [*(each for row in rows for each in row.findings), *report.others]
 

@@ -798,6 +798,22 @@ MUTATIONS: dict[str, Mutation] = {
         words=(f'kms_key_id = "{ARN}", or leave encrypt out',),
         person=writes("code/app/main.tf", code()),
     ),
+    "code of a key that is disabled": Mutation(
+        "code.kms_key",
+        both(
+            lambda b: b.aws.keys.update({OTHER_ARN: {"KeyState": "Disabled"}}),
+            writes("code/app/main.tf", code(more=f'    encrypt = true\n    kms_key_id = "{OTHER_ARN}"')),
+        ),
+        words=(f'kms_key_id = "{ARN}", as the bucket has it, or make this key usable',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code of a key of another account": Mutation(
+        "code.kms_key",
+        writes("code/app/main.tf", code(more=f'    encrypt = true\n    kms_key_id = "{FOREIGN_ARN}"')),
+        severity="medium",
+        words=(f'kms_key_id = "{ARN}", as the bucket has it, or make this key usable',),
+        person=writes("code/app/main.tf", code()),
+    ),
     "code with what is gone": Mutation(
         "code.removed",
         writes("code/app/main.tf", code(more=f'    role_arn = "arn:aws:iam::{ACCOUNT}:role/x"')),
