@@ -323,6 +323,14 @@ backend:
       type: list
       elements: str
       sample: [network/terraform.tfstate]
+    kms_keys:
+      description: What KMS says of the keys of bucket and table, as M(cornerstone.tfstate.tf_backend_info) returns it.
+      type: dict
+      sample: {}
+    endpoint_url:
+      description: The endpoint that it was read from. None for AWS.
+      type: str
+      sample: null
     unseen:
       description: What could not be seen, as in the C(unknown) of M(cornerstone.tfstate.tf_backend_info).
       type: list

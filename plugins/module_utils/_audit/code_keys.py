@@ -82,4 +82,4 @@ def _unknown(key: str, layers: Sequence[Layer], about: Mapping[str, Any], backen
     detail = f"{layers[0].path} names it: {about['problem']}"
     region = ("--region", str(backend["region"]))
     fix = command("aws", "sts", "get-caller-identity", *region, note="then give this identity kms:DescribeKey on it")
-    return finding_of("audit.unknown", f"kms_key {key}", detail, fix, "high")
+    return finding_of("audit.unknown", key, detail, fix, "high")
