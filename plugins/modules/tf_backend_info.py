@@ -167,7 +167,7 @@ backend:
         archival_backup_arn:
           description: The backup that AWS made of a table before it archived it. Absent if it is not archived.
           type: str
-          sample: arn:aws:dynamodb:us-east-1:111122223333:table/terraform-locks-us-east-1/backup/01489602797149-73d8d5bc
+          sample: arn:aws:dynamodb:us-east-1:111122223333:table/locks/backup/01489602797149-73d8d5bc
         time_to_live:
           description: With V(settings) the attribute that says when items vanish. Null if none does.
           type: str

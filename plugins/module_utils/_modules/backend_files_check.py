@@ -48,7 +48,7 @@ def _encryption(there: Mapping[str, Any], facts: Facts, wanted: Expectations) ->
     """As the next run leaves it: of what it would change, there is a finding of its own."""
     if not there.get("exists") or there.get("region") not in (None, facts["region"]):
         return None
-    planned = {each.facet: each.after for each in changes(BUCKET, there, facts, wanted.bucket)}
+    planned = {each.facet: each.after for each in changes(BUCKET, dict(there), facts, wanted.bucket)}
     found: Mapping[str, Any] | None = planned.get(encryption.NAME, there.get(encryption.NAME))
     return found
 
