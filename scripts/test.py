@@ -81,6 +81,8 @@ class Run:
     command: str
     lines: list[str]
     code: int
+    #: Of its processor time, and of all the processes that it waited for.
+    cpu_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class Result:
     failed: int
     skipped: Counter[str]
     duration_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(run.cpu_s for run in self.runs)
 
     @property
     def verdict(self) -> str:
@@ -229,10 +235,10 @@ class Runner:
             print(lines[-1], file=log, flush=True)
             if self.aloud:
                 print(lines[-1], flush=True)
-        code = process.wait()
+        cpu_s = wait_for(process)
         with self._lock:
             self._processes.discard(process)
-        return Run(command, lines, code)
+        return Run(command, lines, process.wait(), cpu_s)
 
     def stop(self) -> None:
         """SIGINT lets pytest end its emulators; whoever stays after that is killed."""
@@ -261,6 +267,16 @@ def start_process(command: str, environment: dict[str, str]) -> subprocess.Popen
         # A group of its own, so that all that it starts can be stopped with it.
         start_new_session=True,
     )
+
+
+def wait_for(process: subprocess.Popen[str]) -> float:
+    """The seconds that it and its children kept a core busy."""
+    try:
+        _pid, status, usage = os.wait4(process.pid, 0)
+    except ChildProcessError:  # `Runner.stop` waited for it
+        return 0
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
 
 
 def signal_group(process: subprocess.Popen[str], number: int) -> None:
@@ -326,11 +342,12 @@ def tell(result: Result, is_told: bool) -> None:
 
 
 def sum_up(results: list[Result], duration_s: float) -> None:
-    print(f"\n{'part':12} {'time':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
+    print(f"\n{'part':12} {'time':>6} {'cpu':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
     for each in results:
         numbers = f"{each.passed:7} {each.failed:7} {each.skipped.total():8}"
-        print(f"{each.part.name:12} {each.duration_s:4.0f} s {numbers}  {'FAILED' if each.failed else ''}".rstrip())
-    print(f"{'in all':12} {duration_s:4.0f} s")
+        times = f"{each.duration_s:4.0f} s {each.cpu_s:4.0f} s"
+        print(f"{each.part.name:12} {times} {numbers}  {'FAILED' if each.failed else ''}".rstrip())
+    print(f"{'in all':12} {duration_s:4.0f} s {sum(each.cpu_s for each in results):4.0f} s")
     for each in results:
         for why, times in each.skipped.items():
             print(f"SKIPPED in {each.part.name}: {why}{f' ({times} times)' if times > 1 else ''}")
