@@ -57,6 +57,8 @@ class Part:
     processes: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     is_quick: bool = False
+    #: Among all parts, which keep the cores busy anyway: in one process, which collects once and hands over nothing.
+    among_all: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -66,8 +68,10 @@ class Part:
     def report(self) -> Path:
         return OUTPUT / f"{self.name}.xml"
 
-    def in_mode(self, mode: str) -> Part:
-        return replace(self, commands=tuple(each.format(**MODES[mode]) for each in self.commands))
+    def in_mode(self, mode: str, is_among_all: bool) -> Part:
+        is_one = is_among_all and bool(self.among_all)
+        commands = tuple(each.format(**MODES[mode]) for each in (self.among_all if is_one else self.commands))
+        return replace(self, commands=commands, processes=1 if is_one else self.processes)
 
     @property
     def is_pytest(self) -> bool:
@@ -103,10 +107,13 @@ class Result:
         return "FAILED" if self.failed else "passed" if self.passed else "SKIPPED"
 
 
-def pytest_part(name: str, folder: str, workers: int = 1, processes: int = 0, is_quick: bool = False) -> Part:
+def pytest_part(
+    name: str, folder: str, workers: int = 1, processes: int = 0, is_quick: bool = False, is_one_among_all: bool = False
+) -> Part:
     among = f" -n {workers} --dist worksteal" if workers > 1 else ""
     command = f"pytest {folder} -q -m '{{selection}}' --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml"
-    return Part(name, (command + among,), folder, processes or workers, is_quick=is_quick)
+    among_all = (command,) if is_one_among_all else ()
+    return Part(name, (command + among,), folder, processes or workers, is_quick=is_quick, among_all=among_all)
 
 
 # The longest first, so that none of them ends alone.
@@ -114,7 +121,7 @@ PARTS = (
     pytest_part("end_to_end", "tests/end_to_end", CORES * 2, processes=1),  # much of it is Terraform that waits
     pytest_part("integration", "tests/integration", CORES),
     pytest_part("playbooks", "tests/playbooks", CORES),
-    pytest_part("unit", "tests/unit", CORES, is_quick=True),
+    pytest_part("unit", "tests/unit", CORES, is_quick=True, is_one_among_all=True),
     pytest_part("examples", "tests/docs", CORES, processes=1, is_quick=True),
     pytest_part("crash", "tests/crash", CORES, processes=1),  # much of it waits for processes that are killed
     pytest_part("overlap", "tests/overlap"),
@@ -153,7 +160,8 @@ PARTS = (
 def main(arguments: list[str]) -> int:
     mode = next((mode for mode in MODES if mode in arguments), "")
     names = [name for name in arguments if name not in MODES]
-    known = {part.name: part.in_mode(mode) for part in (*PARTS, *unlisted())}
+    is_all = not names and mode != "--check"
+    known = {part.name: part.in_mode(mode, is_all) for part in (*PARTS, *unlisted())}
     if unknown := set(names) - set(known):
         raise SystemExit(f"No part is named {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     prepare_output()
