@@ -224,9 +224,9 @@ backend:
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
         older_version_id:
           description:
-            - The newest older version that is a state. Null if none of the last three is one. Only an audit looks for it,
-              and only for what is no state any more; RV(backend.states[].resources) of a deleted state are then those
-              that this version holds.
+            - The newest older version that is a state. Null if none of the last three is one.
+            - Only an audit looks for it, and only for what is no state any more. Of a deleted state, C(resources) are
+              those of this version.
           type: str
           sample: 3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
     others:
