@@ -68,6 +68,9 @@ def backend(emulator: RunningEmulator, bucket: str, table: str) -> None:
     item = {"LockID": {"S": stale.path}, "Info": {"S": marshal(stale)}}
     dynamodb.put_item(TableName=table, Item=item)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "managed-by", "Value": "terraform"}]})
+    off = {"PointInTimeRecoveryEnabled": False}
+    dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=off)
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     rules.append({"ID": "old", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 30}})
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
@@ -114,11 +117,15 @@ def test_what_is_pasted_reaches_the_backend_that_was_audited(
     fixes = [*dict.fromkeys(each["fix"] for each in found.values())]
     forms = {shlex.split(fix)[1].rpartition(".")[2] for fix in fixes if fix.startswith("ansible-playbook")}
     assert forms == {"repair_digest", "restore_version", "lock", "info", "unlock", "bootstrap"}, fixes
-    assert {fix.split()[0] for fix in fixes} == {"ansible-playbook", "aws", "terraform", "${EDITOR:-vi}"}
+    assert {fix.split()[0] for fix in fixes} == {"ansible-playbook", "aws", "terraform", "${EDITOR:-vi}", "#"}
+    assert any("--tags table" in fix for fix in fixes)
+    decided = [fix.partition("If that is what you want: ")[2] for fix in fixes if fix.startswith("#")]
+    assert all(each.startswith("ansible-playbook") for each in decided), fixes
     relay.calls.clear()
-    pasted = shell(project, [fix for fix in fixes if not fix.startswith("terraform")])
+    lines = [*(fix for fix in fixes if not fix.startswith("terraform")), *decided]
+    pasted = shell(project, lines)
     codes = re.findall(r"^code (\d+)$", pasted.output, re.MULTILINE)
-    assert {*codes} == {"0"} and len(codes) == len(fixes) - 1, pasted.output
+    assert {*codes} == {"0"} and len(codes) == len(lines), pasted.output
     assert f"edited {project.home}/code/main.tf" in pasted.output
     assert not [call for call in relay.calls if f"other-{unique}" in str(call)]
     project.play(AUDIT, "-i", str(project.home / "mine"))
