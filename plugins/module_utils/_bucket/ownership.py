@@ -80,7 +80,7 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
     granted = f"the bucket's ACL grants access to {', '.join(others)}"
     if {*others} <= PUBLIC:  # closed at once, without a change of the ACL
         return Leave(
-            f"{granted}, which ignore_public_acls makes void. Reset the ACL to private, and run again", IGNORED
+            f"{granted}, which the public access block makes void. Reset the ACL to private, and run again", IGNORED
         )
     return Refuse(
         f"{granted}; turn those grants into policy statements and reset the ACL to private, or keep ACLs with "
