@@ -13,7 +13,7 @@ _STATE = ("key", "key_is_url_encoded", "workspace")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "accounts": ("path", "units", "tag_names", "region", "profile", "assume_role_arn", "endpoint_url"),
     "audit": (
-        *("directory", "gather", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
+        *("directory", "gather", "check_states", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
         *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),
     ),
     "backup": ("backup", "restore_archived", "skip_archived"),
