@@ -19,7 +19,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "backup": ("backup", "restore_archived", "skip_archived"),
     "freeze": ("keys", "lock_id", "reason", "lock_timeout", "allow"),
     "handover": ("directory", "mode", "production_bucket", "production_table", "key", "provider_version", "allow"),
-    "info": ("gather", "keys"),
+    "info": ("gather", "keys", "max_versions"),
     "lock": (*_STATE, "lock_id", "operation", "allow"),
     "lock_mode": (*_CODE, "lock_mode", "observe_seconds", "probe", "remove_table", "allow", "lock_timeout"),
     "migrate": (
@@ -46,6 +46,7 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "audit": OPTIONS["audit"],
     "freeze": OPTIONS["freeze"],
     "handover": OPTIONS["handover"],
+    "info": ("max_versions",),
     "lock": ("operation", "allow"),
     "prices": OPTIONS["prices"],
     "rebuild": ("lock_id",),

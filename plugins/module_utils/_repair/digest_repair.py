@@ -179,16 +179,13 @@ class StateDigest:
 
 
 def _newest_whole(history: History) -> str:
-    """The options of tf_state_version for the newest version that can be read."""
+    """The newest version that can be read, for a message."""
     found = [(version, document) for version, document in history.documents if not document.is_bare]
     if not found:
         return "; none of its versions can be read: restore the state from a backup (tf_backend_restore)"
     version, document = found[0]
     moment = f"{version.last_modified:%Y-%m-%dT%H:%M:%SZ}"
-    return (
-        f": the newest that can be read is that of {moment}, serial {document.serial}: state: restored, "
-        f"version_id: {version.version_id}"
-    )
+    return f": the newest that can be read is {version.version_id} of {moment}, serial {document.serial}"
 
 
 def _modified(content: Content) -> str:

@@ -77,7 +77,21 @@ def test_a_state_that_is_cut_short_names_the_version_to_restore(world: World):
     whole = world.place.versions()[0][0]
     world.place.put(state(9)[:100], digest=False)
     repair: dict[str, Any] = {"key": KEY, "backup": None}
-    world.refused(DIGEST, "serial 8: state: restored", f"version_id: {whole}", **repair)
+    world.refused(DIGEST, f"the newest that can be read is {whole}", "serial 8", **repair)
+
+
+def test_a_key_with_more_versions_than_are_shown_says_so(world: World):
+    world.place.put(state(9))
+    info: dict[str, Any] = {"backup": None, "gather": ["states", "versions"], "max_versions": 1}
+    told = world.done("tf_backend_info", keys=[KEY], **info)["warnings"]
+    assert told == [f"1 of 2 versions of {KEY} are shown: set max_versions to see more"]
+    assert (
+        "warnings" not in world.done("tf_backend_info", **info) or not world.done("tf_backend_info", **info)["warnings"]
+    )
+
+
+def test_a_workspace_goes_with_a_key(world: World):
+    world.refused(DIGEST, "workspace goes with key", "env:/qa/*", keys=["app/*"], workspace="qa", backup=None)
 
 
 def test_a_comparison_tells_lineage_serial_and_what_differs(world: World):
