@@ -302,7 +302,7 @@ def rebuild_digests(aws: Aws, run: ModuleRun) -> dict[str, Any]:
     params = run.params
     if params["workspace"] != DEFAULT_WORKSPACE:
         raise Invalid(
-            "key is missing: workspace goes with key. A key in keys means the states of all workspaces, and a path, such "
+            "key is missing: workspace goes with key. A key in keys means the states of all workspaces; a path, such "
             f"as {params['workspace_key_prefix'].rstrip('/')}/{params['workspace']}/*, those of one workspace"
         )
     if params["state"] == "absent":
