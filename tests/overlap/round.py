@@ -43,8 +43,9 @@ KINDS = {
     "stopped restore": 1,
     "version": 2,
     "mixed": 7,
+    "freeze": 1,
 }
-MIXED = ("restore", "teardown", "move", "rebuild", "lock_mode", "backup", "unlock", "version", "digest")
+MIXED = ("restore", "teardown", "move", "rebuild", "lock_mode", "backup", "unlock", "version", "digest", "freeze")
 NEED_TABLE = ("rebuild", "lock_mode", "digest")
 #: Lock modes of a backend, and of the clients that work in it.
 MODES = {
