@@ -80,6 +80,7 @@ options:
   max_versions:
     description:
       - How many versions of each state are told of, the newest first. All are counted.
+      - With O(keys), a warning says of which states there are more.
     type: int
     default: 10
   wait_timeout:
@@ -363,6 +364,7 @@ backend:
 
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Params
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import FACTS_SPEC, gathered
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -370,10 +372,26 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
     run_module,
 )
 
+#: Of how many states a warning says that not all of their versions are shown.
+NAMED = 5
+
 
 def inspect(run: ModuleRun) -> dict[str, Any]:
     """It only reads, so that check mode is no different."""
-    return {"changed": False, "backend": gathered(run.params, on_write=run.on_write)}
+    found = gathered(run.params, on_write=run.on_write)
+    return {"changed": False, "backend": found, "warnings": _hidden_versions(run.params, found)}
+
+
+def _hidden_versions(params: Params, found: Params) -> list[str]:
+    """A warning for states that were asked for, and that have more versions than are told of."""
+    if not params["keys"]:
+        return []
+    cut = [row for row in found["states"] or () if row["versions"] and row["version_count"] > len(row["versions"])]
+    return [
+        f"{len(row['versions'])} of {row['version_count']} versions of {row['path']} are shown: set max_versions to "
+        "see more"
+        for row in cut[:NAMED]
+    ]
 
 
 MODULE = ModuleEntry(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import RESULT, audit_of, build_report
 
+from tests.support import aws_cli
 from tests.support.inline_plays import Plays
 from tests.support.pasting import paste
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEYS, Rejected
@@ -256,17 +256,11 @@ class Backend:
         )
 
     def _call(self, words: Sequence[str]) -> None:
-        service, operation, *rest = words
-        options = dict(zip(rest[::2], rest[1::2], strict=True))
-        reached = {name: options.pop(name, None) for name in ("--region", "--endpoint-url", "--profile")}
-        assert reached["--region"] == REGION
-        if service == "sts":
-            return
-        shown = [options.pop(name, None) for name in ("--query", "--output")]
-        params = {_member(name): _value(text) for name, text in options.items()}
-        client = self.aws.client({"s3api": "s3"}.get(service, service), REGION)
-        answer = getattr(client, operation.replace("-", "_"))(**params)
-        assert answer is not None or not shown
+        def client(service: str, shared: dict[str, str]) -> Any:
+            assert shared["--region"] == REGION
+            return self.aws.client(service, REGION)
+
+        aws_cli.call(words, client)
 
     def raw(self) -> Raw:
         """All that AWS answers about it, and all files, by name."""
@@ -318,19 +312,6 @@ def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _in_order(each) for name, each in value.items()}
     return sorted((_in_order(each) for each in value), key=str) if isinstance(value, list) else value
-
-
-def _member(option: str) -> str:
-    known = {"ACL": "ACL"}
-    name = "".join(part.capitalize() for part in option.removeprefix("--").split("-"))
-    return known.get(name, re.sub(r"Mfa\b", "MFA", name))
-
-
-def _value(text: str) -> Any:
-    if text[:1] in "{[":
-        return json.loads(text) if not text.startswith('{"Version"') else text
-    pairs = [each.partition("=") for each in text.split(",")]
-    return {name: int(each) if each.isdigit() else each for name, _is, each in pairs} if "=" in text else text
 
 
 def difference(before: Raw, after: Raw) -> set[str]:
