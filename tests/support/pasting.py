@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,6 +35,14 @@ alias ansible-playbook='called ansible-playbook' ansible-inventory='called ansib
 """
 #: What commands may write.
 FILES = {"policy.json", "lifecycle-configuration.json"}
+
+
+_BEHIND_A_QUESTION = re.compile("^# .*?: ((?:ansible-playbook|aws) .*)")
+
+
+def behind_questions(commands: Iterable[str]) -> list[str]:
+    """The commands for whoever has decided, which stand behind a question."""
+    return [found[1] for each in commands if (found := _BEHIND_A_QUESTION.search(each))]
 
 
 def paste(commands: Iterable[str], folder: Path) -> list[list[str]]:

@@ -23,6 +23,7 @@ from . import lost
 from .code_arguments import check_arguments
 from .code_edits import edit_layer
 from .code_keys import check_keys
+from .convergence import DECIDE
 from .expectations import play
 from .findings import Finding, finding_of
 
@@ -105,7 +106,10 @@ def _unreadable(path: str, reason: str) -> Finding:
 
 
 def _without_code(backend: BackendSummary) -> Finding:
-    fix = _play(backend, "bootstrap", note="writes backend.tf")
+    fix = _play(backend, "bootstrap")
+    if not fix.startswith("#"):
+        where = "name its directory in terraform_backend_audit_code"
+        fix = f"{DECIDE} does other code use it? If so, {where}. If not, this writes backend.tf for it: {fix}"
     detail = "None of the backends in the code that was read names this bucket, and none is unknown."
     return finding_of("code.missing", backend["bucket"]["name"], detail, fix)
 

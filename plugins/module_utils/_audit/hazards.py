@@ -141,6 +141,11 @@ def _forgetting(table: Values, facts: Facts, wanted: Expectations) -> Iterator[F
     for region in table.get("replicas") or ():
         update = [{"Delete": {"RegionName": region}}]
         fix = wanted.aws(facts, "dynamodb", "update-table", *here, "--replica-updates", update)
+        if not fix.startswith("#"):
+            question = (
+                f"do clients lock in the table of {in_note(region)}? Let them use that of {in_note(facts['region'])}"
+            )
+            fix = f"{DECIDE} {question}. Then: {fix}"
         yield finding_of("table.replicas", name, f"It has a replica in {region}.", fix)
 
 

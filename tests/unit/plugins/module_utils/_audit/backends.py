@@ -37,6 +37,7 @@ from tests.support.pasting import paste
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEYS, Rejected
 from tests.unit.plugins.module_utils.fake_backend import FakeBackend, Kept
 
+STATES = ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate")
 HOST, REGION = "prod", "us-east-1"
 BUCKET, TABLE, LOGS = "acme-states", "acme-locks", "acme-logs"
 TODAY = date(2026, 11, 21)
@@ -352,7 +353,7 @@ def healthy(kind: str, home: Path, patch: pytest.MonkeyPatch) -> Backend:
         backend.statement(**OF_CI)
         backend.rule("drafts", Expiration={"Days": 9}, Filter={"Prefix": "drafts/"})
         backend.run("bootstrap")
-    for place, key in enumerate(("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate")):
+    for place, key in enumerate(STATES):
         backend.put(key, state(place), state(place + 1))
     backend.write("code/app/main.tf", code(mode))
     return backend

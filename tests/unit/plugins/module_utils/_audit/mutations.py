@@ -25,6 +25,7 @@ from tests.unit.plugins.module_utils._audit.backends import (
     FOREIGN_ARN,
     LOGS,
     OTHER_ARN,
+    STATES,
     TABLE,
     Backend,
     code,
@@ -328,11 +329,9 @@ def waives(id: str, until: str) -> Act:
 FILES = tuple(f"backends/prod/{name}" for name in ("backend-config.json", "prod.s3.tfbackend", "backend.tf"))
 #: What is not brought back where all of it is made anew.
 EMPTIED = frozenset({"file code/app/main.tf"}) | {
-    f"{kind} {key}{suffix}"
-    for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate")
-    for kind, suffix in (("object", ""), ("item", "-md5"))
+    f"{kind} {key}{suffix}" for key in STATES for kind, suffix in (("object", ""), ("item", "-md5"))
 }
-ITEMS = frozenset(f"item {key}-md5" for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate"))
+ITEMS = frozenset(f"item {key}-md5" for key in STATES)
 OBJECTS = frozenset({"object app.tfstate"})
 MUTATIONS: dict[str, Mutation] = {
     # The bucket.
@@ -606,7 +605,12 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         severity="info",
     ),
-    "a replica": Mutation("table.replicas", table(ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])),
+    "a replica": Mutation(
+        "table.replicas",
+        table(ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}]),
+        words=("# Decide first: do clients lock in the table of eu-west-1? Let them use that of us-east-1.",),
+        decides=True,
+    ),
     "a table for everybody": Mutation(
         "table.policy_public",
         table_policy(Principal="*", Action="dynamodb:*"),
@@ -850,7 +854,7 @@ MUTATIONS: dict[str, Mutation] = {
         "code.missing",
         writes("code/app/main.tf", code("lockfile", bucket=LOGS)),
         beside=("code.not_audited",),
-        words=("writes backend.tf",),
+        words=("# Decide first: does other code use it?", "If not, this writes backend.tf for it: "),
     ),
     "code of another bucket": Mutation(
         "code.not_audited",

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,11 +12,11 @@ import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.catalogue import KINDS
 
 from tests.support.inline_plays import inline
+from tests.support.pasting import behind_questions
 from tests.unit.plugins.module_utils._audit.backends import KINDS as HEALTHY
-from tests.unit.plugins.module_utils._audit.backends import Backend, Raw, copied, difference, healthy
+from tests.unit.plugins.module_utils._audit.backends import STATES, Backend, Raw, copied, difference, healthy
 from tests.unit.plugins.module_utils._audit.mutations import MUTATIONS, Mutation
 
-BEHIND_A_QUESTION = re.compile("(?<=^# ).*?: (ansible-playbook .*)")
 GetBackend = Callable[[str], Backend]
 _healthy: dict[str, Backend] = {}
 
@@ -70,7 +69,7 @@ def paste(kept: Backend, mutation: Mutation, fixes: list[str], folder: Path) -> 
     by_hand = kept.paste(fixes, folder) if mutation.pastes else []
     assert not by_hand or mutation.words, by_hand
     if mutation.decides:
-        behind = [found[1] for fix in fixes if (found := BEHIND_A_QUESTION.search(fix))]
+        behind = behind_questions(fixes)
         assert behind and not kept.paste(behind, folder / "decided")
     if mutation.person:
         mutation.person(kept)
@@ -99,3 +98,13 @@ def test_nothing_is_found_in_a_healthy_backend_which_the_next_run_leaves_alone(b
     assert kept.audit() == [], "somebody is at work"
     kept.run("bootstrap")
     assert difference(before, kept.raw()) <= {"object net/a.tfstate.tflock", "item net/a.tfstate"}
+
+
+@pytest.mark.parametrize(("kind", "requests"), [("plain", 18), ("lockfile", 13)])
+def test_a_healthy_backend_costs_no_more_requests_than_these_and_one_for_each_state(
+    backend: GetBackend, kind: str, requests: int
+) -> None:
+    kept = backend(kind)
+    kept.aws.relay.calls.clear()
+    kept.audit()
+    assert len(kept.aws.relay.calls) <= requests + len(STATES)
