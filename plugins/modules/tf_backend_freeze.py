@@ -76,6 +76,8 @@ options:
     type: list
     elements: str
     choices: [new_state]
+  wait_timeout:
+    default: 60
 notes:
   - A state that has no object, no version, no lock and no digest yet cannot be seen, although code or the inventory may
     name its key. Name it in O(keys), with O(allow=new_state), to hold its lock.

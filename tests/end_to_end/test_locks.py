@@ -163,6 +163,8 @@ def test_a_frozen_backend_keeps_terraform_out_and_tells_it_why(backend: Backend,
     run = play(f"{COLLECTION}.verify", *host, *verify)
     assert run.code == 0 and "are as they were" in run.output, run.output
     assert version and workspace.apply().code == 1
+    nothing_begun = play(f"{COLLECTION}.cancel_teardown", *host)
+    assert nothing_begun.code == 0 and "there is nothing to cancel" in nothing_begun.output, nothing_begun.output
     assert play(f"{COLLECTION}.thaw", *host).code == 2
     assert play(f"{COLLECTION}.thaw", *host, "-e", "terraform_backend_thaw_lock_id=f-1").code == 0
     succeeded(workspace.apply())

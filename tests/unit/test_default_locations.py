@@ -34,5 +34,5 @@ def test_the_default_lies_in_the_home_folder(playbook: Path) -> None:
 
 def test_locations_are_found() -> None:
     assert [path.stem for path in PLAYBOOKS if locations(path)] == [
-        *("audit", "backup", "handover", "rebuild", "restore_backup", "teardown", "verify"),
+        *("audit", "backup", "cancel_teardown", "handover", "rebuild", "restore_backup", "teardown", "verify"),
     ]

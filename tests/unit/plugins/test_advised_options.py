@@ -266,6 +266,7 @@ def executed() -> Iterator[tuple[str, str]]:
 OF_ONE_STATE = {
     *(("rebuild", "tf_state_digest", name) for name in ("allow", "key_is_url_encoded")),
     ("thaw", "tf_backend_freeze", "allow"),
+    *(("cancel_teardown", "tf_backend_teardown", name) for name in ("allow", "keep_table", "restore_archived")),
 }
 
 
