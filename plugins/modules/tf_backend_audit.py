@@ -396,6 +396,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import PRICES, Prices, with_own
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices_file import parse_prices
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import refusals
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
@@ -458,7 +459,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def options_of(resource: Resource) -> list[str]:
     """The options that say what a bucket or table shall be like."""
     facets = [facet for facet in resource.facets if facet.name != EXISTENCE]
-    return ["unmanaged", *(name for facet in facets for name in facet.options)]
+    return ["allow", "unmanaged", *(name for facet in facets for name in facet.options)]
 
 
 def audit_backend(run: ModuleRun) -> dict[str, Any]:
@@ -544,6 +545,7 @@ def _expectations(params: Params) -> Expectations:
         params.get("account_id"),
         _inventory(params),
         connection={option: params.get(option) for option in CONNECTION_SPEC},
+        guard=refusals,
     )
 
 

@@ -198,6 +198,10 @@ backend:
             storage_class: {description: Its storage class. Null for a delete marker., type: str, sample: STANDARD}
         lineage: {description: Its lineage., type: str, sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56}
         serial: {description: Its serial., type: int, sample: 7}
+        md5:
+          description: The MD5 of its body. Null if it was not read whole.
+          type: str
+          sample: 28b36030a7887f4c55d8ea4c7670499a
         terraform_version: {description: The client that wrote it., type: str, sample: 1.11.4}
         resources: {description: Instances of managed resources., type: int, sample: 42}
         data_resources: {description: Instances of data sources., type: int, sample: 3}
@@ -252,6 +256,23 @@ backend:
               M(cornerstone.tfstate.tf_state_lock).
           type: str
           sample: 8f14e45fceea167a5a36dedd4bea2543
+    frozen:
+      description: Who holds the locks of states by M(cornerstone.tfstate.tf_backend_freeze). Empty if nobody does.
+      type: list
+      elements: dict
+      contains:
+        lock_id: {description: The id that thaws them., type: str, sample: b1c095f2-855b-d3a8-2d5d-50f638809c5c}
+        lock_id_sha256:
+          description: V(sha256:) and the SHA-256 of the id. It is safe in a command.
+          type: str
+          sample: sha256:4c064cc387ce73af968e25fb65de47b3d841aef9e8ce9761eb20e5722916dcab
+        who: {description: Who froze them., type: str, sample: me@laptop}
+        created:
+          description: Since when, by the clock of who froze them. Null if that is unknown.
+          type: str
+          sample: "2026-11-21T01:18:05.568742Z"
+        reason: {description: Why., type: str, sample: OPS-42}
+        states: {description: How many states are held., type: int, sample: 34}
     digests:
       description: Every digest of a state in scope, and states without one.
       type: list
@@ -268,6 +289,12 @@ backend:
         digest: {description: The MD5 in the table., type: str, sample: 28b36030a7887f4c55d8ea4c7670499a}
         actual: {description: The MD5 of the state. Null if it was not read., type: str, sample: null}
         matches_version: {description: The version of the state that a wrong digest fits., type: str, sample: null}
+        conflict:
+          description:
+            - Why a state with a wrong digest does not continue the version before it. A repair then refuses it without
+              a word of yours.
+          type: str
+          sample: null
     orphan_lock_files:
       description: The states that have had a lock file for more than an hour and do not exist.
       type: list

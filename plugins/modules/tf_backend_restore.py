@@ -58,6 +58,12 @@ options:
       - A key that is no pattern must be in the backup. Otherwise the task fails, and names similar ones.
     type: list
     elements: str
+  lock_id:
+    description:
+      - The id of a freeze of the backend, by M(cornerstone.tfstate.tf_backend_freeze). The restore works under its
+        locks, takes those that are missing, such as lock files of a new bucket, and keeps all of them.
+      - If omitted, the restore takes locks of its own and releases them at the end.
+    type: str
   encryption:
     description:
       - What uploads say of their encryption. Not given, they are encrypted as the bucket says.
@@ -174,6 +180,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import record_of_freeze
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
     storage_of,
@@ -192,6 +199,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     encryption_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
 
 RESTORED = "restored"
 CHECKED = "checked"
@@ -202,6 +210,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **BACKUP_OPTIONS,
     **KEYS_OPTIONS,
     **UPLOAD_OPTIONS,
+    "lock_id": {},
 }
 
 
@@ -244,7 +253,8 @@ def _restore_of(run: ModuleRun) -> Restore:
     if params["table"]:
         _existing(aws, TABLE, target_of(params, "table"))
     to = Destination(aws, bucket, params["table"] or None, storage, _encryption(aws, params))
-    return Restore(to, manifest, tuple(params["keys"] or ()))
+    frozen = record_of_freeze(aws, Scope(bucket, to.table), params["lock_id"]) if params["lock_id"] else None
+    return Restore(to, manifest, tuple(params["keys"] or ()), frozen)
 
 
 def _completed(params: Params, manifest: Manifest) -> dict[str, Any]:

@@ -57,7 +57,9 @@ options:
     default: present
   lock_id:
     description:
-      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock). It is used, and kept.
+      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock) or
+        M(cornerstone.tfstate.tf_backend_freeze). It is used, and kept.
+      - Without O(key) it is that of a freeze. Locks of it that are missing, such as those in a new table, are taken.
       - Not given, a lock is taken in both stores and released at the end.
     type: str
   allow:
@@ -204,6 +206,7 @@ progress:
     foreign: 1
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -215,6 +218,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import record_of_freeze
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.maintenance import check_free, leftover_locks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.stores import Place
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
@@ -296,9 +300,11 @@ def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
 
 def rebuild_digests(aws: Aws, run: ModuleRun) -> dict[str, Any]:
     params = run.params
-    if params["state"] == "absent" or params["lock_id"] or params["workspace"] != DEFAULT_WORKSPACE:
-        raise Invalid("key is missing: state: absent, lock_id and workspace are about one state")
-    rebuild = DigestRebuild(aws, scope_of(params), frozenset(params["allow"] or ()))
+    if params["state"] == "absent" or params["workspace"] != DEFAULT_WORKSPACE:
+        raise Invalid("key is missing: state: absent and workspace are about one state")
+    scope, lock_id = scope_of(params), params["lock_id"]
+    frozen = record_of_freeze(aws, replace(scope, keys=()), lock_id) if lock_id else None
+    rebuild = DigestRebuild(aws, scope, frozenset(params["allow"] or ()), frozen)
     rebuild.plan()
     unless_checking(run.check_mode, None, rebuild.carry_out)
     return _rebuild_result(rebuild, run.diff)

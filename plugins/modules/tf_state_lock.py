@@ -71,8 +71,8 @@ options:
         is so without C(Created), with the zero time of Go or Unix there, and with any other time before 2014. Release
         such a lock by its O(lock_id).
       - Together with O(lock_id) both must be true.
-      - The lock by which M(cornerstone.tfstate.tf_state_move) protects the source of a state that moved is only
-        released by its O(lock_id).
+      - The lock by which M(cornerstone.tfstate.tf_state_move) protects the source of a state that moved, and those of
+        M(cornerstone.tfstate.tf_backend_freeze), are only released by their O(lock_id).
       - Choose it longer than any apply can take.
     type: str
   operation:
@@ -302,6 +302,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
     MOVING,
     LockInfo,
     Wedged,
+    is_frozen_by,
     is_named,
     lock_name,
 )
@@ -452,6 +453,8 @@ def _check_selection(lock: Lock, is_by_id: bool, is_by_age: bool, age: float | N
     name = lock_name(lock.id)
     if not is_by_id and isinstance(lock.record, LockInfo) and lock.record.operation == MOVING:
         raise _NotSelected(f"and protects the source of a state that moved: name it, lock_id: {name}")
+    if not is_by_id and is_frozen_by(lock.record):
+        raise _NotSelected(f"and frozen on purpose: thaw it, or name it, lock_id: {name}")
     if is_by_age and age is None:
         raise _NotSelected(
             f"and nothing says since when the lock in the {lock.store} is held, so older_than cannot judge it: if "

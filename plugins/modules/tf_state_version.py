@@ -72,7 +72,8 @@ options:
     type: str
   lock_id:
     description:
-      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock). It is used, and kept.
+      - The id of a lock that you hold already, by M(cornerstone.tfstate.tf_state_lock) or
+        M(cornerstone.tfstate.tf_backend_freeze). It is used, and kept.
       - Not given, a lock is taken in both stores and released at the end.
     type: str
   allow:

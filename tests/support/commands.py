@@ -39,6 +39,7 @@ SPECS: dict[str, dict[str, Any]] = {
             ("lock", ENTRIES["tf_state_lock"]),
             ("repair_digest", ENTRIES["tf_state_digest"]),
             ("restore_version", ENTRIES["tf_state_version"]),
+            ("thaw", ENTRIES["tf_backend_freeze"]),
         )
     },
 }

@@ -39,7 +39,7 @@ FILES = {"policy.json", "lifecycle-configuration.json"}
 def paste(commands: Iterable[str], folder: Path) -> list[list[str]]:
     """The calls that commands come to, in a real shell. Fails if anything else happens."""
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(parents=True)
     text = STUBS + "\n".join(commands) + "\n"
     environment = {"PATH": "/nowhere", "HOME": str(home)}
     done = subprocess.run(["/bin/sh"], input=text.encode(), cwd=home, env=environment, capture_output=True, check=False)

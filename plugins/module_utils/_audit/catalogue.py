@@ -104,6 +104,11 @@ KINDS: dict[str, FindingKind] = {
         "Locks never expire. A client that was killed leaves its lock behind, and nobody else can apply.",
         runbook="stuck-lock",
     ),
+    "lock.frozen": FindingKind(
+        "info",
+        "States are frozen",
+        "Somebody holds their locks while something is repaired: every plan and apply fails until they are thawed.",
+    ),
     "lock.unknown_age": FindingKind(
         "medium",
         "A lock does not say since when it is held",

@@ -17,9 +17,9 @@ from .._core.commands import command, edit, in_note
 from .._terraform.code_layer import COMMAND_LINE, describe, listed, names_table
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
+from . import lost
 from .expectations import play
 from .findings import Finding, finding_of
-from .lost import recreation
 
 #: As returned by `settings.summary`.
 BackendSummary = Mapping[str, Any]
@@ -163,7 +163,7 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     bucket, asked = backend["bucket"], layer.arguments
     if bucket["exists"] is False:
         evidence = backend.get("had_states") or None
-        fix = recreation(backend["name"], backend.get("inventory", ()), backend.get("backup"), evidence)
+        fix = lost.recreation(backend["name"], backend.get("inventory", ()), backend.get("backup"), evidence)
         yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
     if asked.get("region") not in (None, backend["region"]):
         note = f'region = "{in_note(backend["region"])}"'
@@ -212,8 +212,12 @@ def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends
     """A bootstrap makes the table that an inventory names. If code names another one, the code is wrong."""
     near = [each for each in backends if _are_near(each, backend)]
     owners = [each for each in (backend, *near) if (each["table"] or {}).get("name") == name]
+    if owners and owners[0]["bucket"]["exists"] is False:
+        evidence = owners[0].get("had_states") or None
+        inventory = owners[0].get("inventory", ())
+        return lost.recreation(owners[0]["name"], inventory, owners[0].get("backup"), evidence)
     if owners:
-        return _play(owners[0], "bootstrap")
+        return lost.table(owners[0]["name"], owners[0].get("inventory", ()), owners[0].get("paths") == [])
     own = (backend["table"] or {}).get("name")
     instead = f'dynamodb_table = "{in_note(own)}"' if own else "use_lockfile = true instead of dynamodb_table"
     return _edit(layer, f"{instead}, as the backend has it, or create that table first if it is meant")
@@ -271,9 +275,12 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
                 f"{mode} only: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
                 for mode, paths in modes.items()
             ]
+            backend = backends.get(bucket)
+            wrong = "lockfile" if backend and backend["lock_mode"] == "dynamodb" else "dynamodb"
             # A checkout follows its code.
-            first = min((each.source == CHECKOUT, each.path, each) for each in using if each.lock_mode == "dynamodb")
-            fix = _edit(first[2], "use_lockfile = true beside dynamodb_table, until all have it")
+            first = min((each.source == CHECKOUT, each.path, each) for each in using if each.lock_mode == wrong)
+            note = _locking(backend) if backend else "use_lockfile = true beside dynamodb_table"
+            fix = _edit(first[2], f"{note}, until all have it")
             yield using, finding_of("code.mixed_locking", bucket, f"{'; '.join(parts)}.", fix)
 
 

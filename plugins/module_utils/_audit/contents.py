@@ -9,11 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from glob import escape
 from typing import Any
 
-from .._core.commands import NO_COMMAND, command, is_harmless, is_plain, percent_encoded
+from .._core.commands import NO_COMMAND, command, is_harmless, is_note, is_plain, percent_encoded
 from .._core.printable import shortened
 from .._core.storage_classes import ARCHIVES, RESTORE_HOURS, TIERED
 from .._policy.document import MOVED
-from .._terraform.protocol import IS_STATE, is_of_moved_state, lock_file, lock_name
+from .._terraform.protocol import (
+    FREEZE,
+    IS_STATE,
+    UNFINISHED,
+    freeze_sentence,
+    is_of_moved_state,
+    lock_file,
+    lock_name,
+)
+from .._terraform.state_parser import NEWER
+from .convergence import DECIDE
 from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
 from .hazards import archiving_rules
@@ -36,6 +46,13 @@ MANY, PART = 2, 0.1
 NAMED = 5
 #: For a lock whose holder may be at work.
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
+#: Before states are thawed.
+ASK_WHO_FROZE = "# Ask who froze them first: is the repair complete, and verified? If so"
+#: For a state of a later version. An older one would lack what the newer client has made since.
+UPGRADE = (
+    "# A newer client wrote it: upgrade Terraform or OpenTofu wherever it is used, and this collection. Restore an "
+    "older version only if that client should not have been used, and nothing was applied with it."
+)
 #: The stores that clients of a lock mode check.
 STORES = {"dynamodb": ("table",), "lockfile": ("file",), "both": ("file", "table")}
 
@@ -55,6 +72,8 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
                 "lock.moved_state", where, f"{shortened(lock.get('info') or 'No word of where to')}.", _come_along()
             )
             continue
+        if lock.get("operation") == FREEZE:
+            continue
         age_s = lock.get("age_s")
         who, operation = lock.get("who") or "somebody", lock.get("operation") or "unknown operation"
         by = f"{shortened(who)}, {shortened(operation)}"
@@ -66,11 +85,36 @@ def locks(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         elif lock.get("is_canonical") is False and lock["store"] == "table":  # files are not compared
             held = "" if age_s is None else f" for {duration(age_s)}"
             yield finding_of("lock.not_canonical", where, f"Held{held} by {by}.", LEAVE_IT)
+    yield from _frozen(facts, wanted)
     yield from _half_moved_states(facts, wanted)
-    for path in facts.get("orphan_lock_files") or ():
+    frozen = {lock["path"] for lock in facts.get("locks") or () if lock.get("operation") == FREEZE}
+    for path in [each for each in facts.get("orphan_lock_files") or () if each not in frozen]:
         yield finding_of(
             "lock.orphan_file", path, "There is no state beside it.", wanted.release(path, older_than="1h")
         )
+
+
+def _frozen(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    for freeze in freezes(facts.get("locks") or ()):
+        detail = f"{freeze_sentence(freeze)}."
+        fix = f"{ASK_WHO_FROZE}: {wanted.play('thaw', lock_id=lock_name(str(freeze['lock_id'])))}"
+        yield finding_of("lock.frozen", str(facts["bucket"]["name"]), detail, fix)
+
+
+def freezes(locks: Sequence[FactRow]) -> list[dict[str, Any]]:
+    """By their ids: who froze how many states, since when and why."""
+    found: dict[str, list[FactRow]] = defaultdict(list)
+    for lock in locks:
+        if lock.get("operation") == FREEZE:
+            found[str(lock.get("lock_id"))].append(lock)
+    return [
+        {
+            **{name: rows[0].get(name) for name in ("lock_id", "lock_id_sha256", "who", "created")},
+            "reason": str(rows[0].get("info") or "").removesuffix(UNFINISHED),
+            "states": len({row["path"] for row in rows}),
+        }
+        for _id, rows in sorted(found.items())
+    ]
 
 
 def _is_of_moved_state(lock: FactRow, facts: Facts) -> bool:
@@ -142,7 +186,7 @@ def duration(age_s: float) -> str:
 
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    rows = facts.get("digests") or ()
+    rows = [each for each in facts.get("digests") or () if not _is_told(each, facts)]
     orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
     are_many = _are_many(orphans, facts)
     if are_many:
@@ -152,7 +196,16 @@ def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         if status == ORPHAN and not are_many:
             yield finding_of("digest.orphan", path, _describe_digest(digest), _return_of([path], wanted))
         elif status in REPAIRED_BY:
-            yield finding_of(f"digest.{status}", path, _describe_digest(digest), _repair(status, path, facts, wanted))
+            fix = _repair(status, path, facts, wanted)
+            if digest.get("conflict") and fix == wanted.play_on(REPAIRED_BY["mismatch"], path):
+                fix = _accepting(digest, wanted)
+            yield finding_of(f"digest.{status}", path, _describe_digest(digest), fix)
+
+
+def _is_told(digest: FactRow, facts: Facts) -> bool:
+    """Whether its state, or the table that lacks it, has another finding."""
+    has_no_table = (facts.get("table") or {}).get("exists") is False
+    return bool(digest["status"] == "missing" and (has_no_table or digest["path"].endswith(".tflock")))
 
 
 def _are_many(orphans: Sequence[str], facts: Facts) -> bool:
@@ -180,16 +233,31 @@ def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
 def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
     """Only a state that can be read gets a digest."""
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
-    if status != "deleted" and states.get(path, {}).get("is_readable") is False:
-        return _restoration(path, facts, wanted)
+    state = states.get(path, {})
+    if status != "deleted" and state.get("is_readable") is False:
+        return UPGRADE if is_newer(state) else _restoration(path, facts, wanted)
     if status == "malformed" and facts.get("states") is not None and path not in states:
         return _return_of([path], wanted)
     return wanted.play_on(REPAIRED_BY[status], path)
 
 
+def _accepting(digest: FactRow, wanted: Expectations) -> str:
+    """For a state that a repair refuses to accept without a word, as it does not continue an older version."""
+    play = wanted.play_on("repair_digest", digest["path"], allow=["accept_state"])
+    conflict = digest["conflict"] if is_note(digest["conflict"]) else "the state does not continue its history"
+    if play.startswith("#"):
+        return play
+    return (
+        f"{DECIDE} {conflict}. If an older version is right, restore it with the playbook restore_version. If the "
+        f"state is right as it is now: {play}"
+    )
+
+
 def _describe_digest(digest: FactRow) -> str:
     if digest["status"] == "deleted":
         return "The state can be undeleted from its versions."
+    if digest.get("conflict"):
+        return f"The table says {digest['digest']}, the state has {digest.get('actual')}: {digest['conflict']}."
     if digest["status"] == "mismatch" and digest.get("matches_version"):
         return f"It is that of the version {digest['matches_version']}: the state was written past the table since."
     expected, actual = digest.get("digest") or "none", digest.get("actual") or "none"
@@ -212,7 +280,13 @@ def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
         elif state.get("is_archived"):
             yield _archived(state, facts, wanted)
         elif state.get("is_readable") is False:
-            yield finding_of("state.unreadable", path, str(state["problem"]), _restoration(path, facts, wanted))
+            fix = UPGRADE if is_newer(state) else _restoration(path, facts, wanted)
+            yield finding_of("state.unreadable", path, str(state["problem"]), fix)
+
+
+def is_newer(state: FactRow) -> bool:
+    """Whether it is no damage: a client wrote it that knows a later version of states."""
+    return NEWER in str(state.get("problem"))
 
 
 def _archived(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:

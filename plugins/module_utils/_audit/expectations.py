@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
-from .._core.model import Params, Resource
+from .._core.model import Change, Params, Refusal, Resource, Target, Values
 from .._core.playbooks import variables_of
 
 Facts = Mapping[str, Any]
@@ -42,6 +42,26 @@ def play(
     )
 
 
+class Guard(Protocol):
+    """What is refused of changes, as the engine knows it."""
+
+    def __call__(
+        self,
+        resource: Resource,
+        target: Target,
+        changes: Iterable[Change],
+        observed: Values,
+        params: Params,
+        is_creation: bool = False,
+        instead: Iterable[Change] = (),
+    ) -> list[Refusal]: ...
+
+
+def no_guard(*_unused: Any, **_more: Any) -> list[Refusal]:
+    """Refuses nothing."""
+    return []
+
+
 @dataclass(frozen=True)
 class Expectations:
     """What the backend is compared with."""
@@ -64,6 +84,8 @@ class Expectations:
     is_in_code: bool = False
     #: The connection options by which it was reached.
     connection: Params = field(default_factory=dict)
+    #: What a run would refuse.
+    guard: Guard = no_guard
 
     def play(self, playbook: str, *more: str, note: str = "", **variables: Any) -> str:
         """The command for a playbook, limited to this backend."""

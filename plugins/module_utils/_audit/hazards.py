@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._bucket import policy
 from .._bucket.lifecycle_rules import SMALLEST, as_written
-from .._core.commands import NO_COMMAND, Word, edit
+from .._core.commands import NO_COMMAND, Word, edit, in_note
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
@@ -18,8 +18,9 @@ from .._core.storage_classes import ARCHIVES
 from .._core.tags import NOT_TESTED, UNSUPPORTED
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
-from .._policy.document import Statement
+from .._policy.document import Statement, exact_name
 from .._terraform.protocol import lock_file
+from .convergence import DECIDE, Convergence
 from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
 
@@ -27,15 +28,13 @@ from .findings import Finding, finding_of
 SMALLEST_LOCK, LARGEST_LOCK = 100, 1000
 
 
-def hazards(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+def hazards(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
     left_alone = wanted.bucket.get("unmanaged") or ()
     if "lifecycle" not in left_alone:
-        yield from _expirations(bucket, facts, wanted)
-        yield from _lock_expirations(bucket, facts, wanted)
-        yield from _archivings(bucket, facts, wanted)
+        yield from _harmful_rules(bucket, facts, wanted, convergence)
     if "policy" not in left_alone:
-        yield from _open_statements(bucket, facts, wanted)
+        yield from _open_statements(bucket, facts, wanted, convergence)
     yield from _lock_files(bucket, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
@@ -58,26 +57,31 @@ def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
         )
 
 
-def _expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    rules = bucket.get("lifecycle") or {}
-    losing = {name: rule for name, rule in rules.items() if name != SMALLEST and _loses(rule, facts)}
-    for name, rule in losing.items():
-        detail = f"The rule {name} deletes states {_when(rule['Expiration'])}."
-        yield finding_of(
-            "bucket.expiration", bucket["name"], detail, _without("Expiration", bucket, facts, wanted, losing)
-        )
-
-
-def _lock_expirations(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    """Rules that spare the states and delete the lock files beside them."""
-    if wanted.lock_mode not in ("lockfile", "both"):
-        return
+def _harmful_rules(bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
+    """One command for all of them, as each puts the whole lifecycle: with what a run would change of it, too."""
     rules = {name: rule for name, rule in (bucket.get("lifecycle") or {}).items() if name != SMALLEST}
-    losing = {name: each for name, each in rules.items() if _frees_locks(each, facts) and not _loses(each, facts)}
-    for name, rule in losing.items():
-        detail = f"The rule {name} deletes lock files {_when(rule['Expiration'])}, held or not."
-        fix = _without("Expiration", bucket, facts, wanted, losing)
+    locks = rules if wanted.lock_mode in ("lockfile", "both") else {}
+    losing = [name for name in rules if _loses(rules[name], facts)]
+    freeing = [name for name in locks if _frees_locks(rules[name], facts) and name not in losing]
+    archiving = [name for name in rules if _archives(rules[name], facts)]
+    if not (losing or freeing or archiving):
+        return
+    bare = {name: {**(convergence.after("lifecycle") or bucket["lifecycle"])[name]} for name in rules}
+    for name, part in [(each, "Expiration") for each in (*losing, *freeing)] + [
+        (each, "Transitions") for each in archiving
+    ]:
+        bare[name].pop(part, None)
+    fix = _with_rules(bare, bucket, facts, wanted, convergence)
+    for name in losing:
+        detail = f"The rule {name} deletes states {_when(rules[name]['Expiration'])}."
+        yield finding_of("bucket.expiration", bucket["name"], detail, fix)
+    for name in freeing:
+        detail = f"The rule {name} deletes lock files {_when(rules[name]['Expiration'])}, held or not."
         yield finding_of("bucket.lock_expiration", bucket["name"], detail, fix)
+    for name in archiving:
+        into, *_more = (each for each in rules[name]["Transitions"] if each.get("StorageClass") in ARCHIVES)
+        detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
+        yield finding_of("bucket.archiving", bucket["name"], detail, fix)
 
 
 def _when(expiration: Mapping[str, Any]) -> str:
@@ -103,16 +107,6 @@ def archiving_rules(facts: Facts, state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, about)}
 
 
-def _archivings(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    rules = bucket.get("lifecycle") or {}
-    archiving = {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, facts)}
-    for name, rule in archiving.items():
-        into, *_more = (each for each in rule["Transitions"] if each.get("StorageClass") in ARCHIVES)
-        detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
-        fix = _without("Transitions", bucket, facts, wanted, archiving)
-        yield finding_of("bucket.archiving", bucket["name"], detail, fix)
-
-
 def _archives(rule: Mapping[str, Any], facts: Facts) -> bool:
     """Whether it makes current versions of states unreadable."""
     classes = {each.get("StorageClass") for each in rule.get("Transitions") or ()}
@@ -134,20 +128,22 @@ def _reaches_states(rule: Mapping[str, Any], facts: Facts) -> bool:
     return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
 
 
-def _without(part: str, bucket: Values, facts: Facts, wanted: Expectations, losing: Mapping[str, Any]) -> str:
-    """The command that takes a part out of rules of the lifecycle."""
-    bare = {name: {key: each for key, each in rule.items() if key != part} for name, rule in losing.items()}
-    rules = {name: rule for name, rule in {**bucket["lifecycle"], **bare}.items() if {*rule} - {"Status", "Filter"}}
+def _with_rules(
+    bare: Mapping[str, Any], bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence
+) -> str:
+    """The command that puts the lifecycle with these rules in place of those of their names."""
+    there = convergence.after("lifecycle") or bucket["lifecycle"]
+    rules = {
+        name: rule for name, rule in {**there, **bare}.items() if name == SMALLEST or {*rule} - {"Status", "Filter"}
+    }
     size = rules.pop(SMALLEST, None)
     if not rules:
         return _s3("delete-bucket-lifecycle", bucket, facts, wanted)
     kept = ("--transition-default-minimum-object-size", size) if size else ()
-    configuration = {"Rules": as_written(rules)}
-    option = ("--lifecycle-configuration", configuration)
+    option = ("--lifecycle-configuration", {"Rules": as_written(rules)})
     fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, wanted, *option, *kept)
-    return (
-        fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, wanted, f"{part} of the rules")
-    )
+    part = "Expiration or Transitions of the rules"
+    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, wanted, part)
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
@@ -160,8 +156,9 @@ def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
         yield "bucket.policy_condition"
 
 
-def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    present = (bucket.get("policy") or policy.ABSENT)["statements"]
+def _open_statements(bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
+    there = bucket.get("policy") or policy.ABSENT
+    present = there["statements"]
     target = Target(
         bucket["name"],
         facts["region"],
@@ -171,19 +168,65 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations) -> Iter
     )
     owner = owner_of(target, present)
     opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
-    kept = [each for each in present if each not in [statement for _kind, statement in opened]]
-    document = json.loads(policy.document({**(bucket.get("policy") or policy.ABSENT), "statements": kept}))
-    fix = _s3("delete-bucket-policy", bucket, facts, wanted)
-    if kept:
-        fix = _s3("put-bucket-policy", bucket, facts, wanted, "--policy", document)
-    if fix == NO_COMMAND:
-        fix = _by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
     for kind, each in opened:
         what = shortened(", ".join(each.get("Action", ["it"])))
-        detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}."
+        who = _others_than_everybody(each) if kind == "bucket.policy_public" else _principals(each)
+        to = f" to {shortened(', '.join(who))}" if who and kind != "bucket.policy_public" else ""
+        detail = f"The statement {shortened(each.get('Sid') or json.dumps(each))} allows {what}{to}."
+        if kind == "bucket.policy_public" and who:
+            detail += f" It names {shortened(', '.join(who))}, too."
         if kind != "bucket.policy_public" and not owner.account:
             detail += " The account that owns the bucket is not known."
+        # AWS takes no policy with a statement for everybody while that is blocked: they go together.
+        fix = dropping(public_statements(there) if kind == "bucket.policy_public" else [each], convergence)
+        if wanted.inventory is None:
+            fix = _put_without([every for _kind, every in opened], bucket, facts, wanted)
         yield finding_of(kind, bucket["name"], detail, fix)
+
+
+def _principals(statement: Statement) -> list[str]:
+    named = statement.get("Principal") or {}
+    return sorted(str(who) for many in named.values() for who in many) if isinstance(named, dict) else [str(named)]
+
+
+def _others_than_everybody(statement: Statement) -> list[str]:
+    return [who for who in _principals(statement) if who != "*"]
+
+
+def public_statements(there: Values) -> list[Statement]:
+    return [each for each in there["statements"] if is_public(each)]
+
+
+def dropping(statements: Sequence[Statement], convergence: Convergence) -> str:
+    """The run that drops statements from the policy as it is then. Those whom they name have to be asked about."""
+    names = [exact_name(each) for each in statements]
+    who = sorted({each for statement in statements for each in _named(statement)})
+    fix = convergence.command("bucket", "policy", drop_statements=names, allow=["drop_policy_statements"])
+    if not who or fix.startswith("#"):
+        return fix
+    known = in_note(who[0]) if len(who) == 1 else f"each of the {len(who)} principals"
+    return (
+        f"{DECIDE} does {known} need the statement {', '.join(map(in_note, names))}? If so, let it in by a narrower "
+        f"one in terraform_backend_bucket_policy_statements. Then drop this one: {fix}"
+    )
+
+
+def _named(statement: Statement) -> list[str]:
+    """Whom a statement lets in, besides everybody without a condition."""
+    return _others_than_everybody(statement) if is_public(statement) else _principals(statement)
+
+
+def _put_without(opened: Sequence[Statement], bucket: Values, facts: Facts, wanted: Expectations) -> str:
+    """For a bucket of no inventory: the policy as it is, without these statements."""
+    there = bucket.get("policy") or policy.ABSENT
+    kept = [each for each in there["statements"] if each not in opened]
+    fix = _s3("delete-bucket-policy", bucket, facts, wanted)
+    if kept:
+        document = json.loads(policy.document({**there, "statements": kept}))
+        fix = _s3("put-bucket-policy", bucket, facts, wanted, "--policy", document)
+    if fix == NO_COMMAND:
+        return _by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
+    return fix if fix.startswith("#") else f"{DECIDE} do those whom the statement names need it? If not: {fix}"
 
 
 def _forgetting(table: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:

@@ -41,9 +41,15 @@ def creation(facts: Facts, wanted: Expectations) -> str:
     """The command for the bucket or the table that does not exist."""
     if facts["bucket"].get("exists") is False:
         return recreation(wanted.name, wanted.inventory, wanted.has_backup, had_states(facts, wanted))
-    if facts.get("states") == []:
-        return wanted.play("bootstrap")
-    return wanted.play("rebuild", note="stop pipelines before. It writes the digests, too", backup="none")
+    return table(wanted.name, wanted.inventory, facts.get("states") == [])
+
+
+def table(host: str, inventory: Sequence[str] | None, is_empty: bool) -> str:
+    """The command for a table beside a bucket, which is empty or has states."""
+    if is_empty:
+        return play(host, inventory, "bootstrap")
+    note = "stop pipelines before. It writes the digests, too"
+    return play(host, inventory, "rebuild", note=note, backup="none")
 
 
 def fix_with_code(finding: Mapping[str, Any], backend: Mapping[str, Any], inventory: Sequence[str]) -> str:

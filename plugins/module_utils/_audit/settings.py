@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .._bucket import BUCKET, lifecycle, ownership
-from .._core.commands import command, in_note
-from .._core.model import EXISTENCE, Change, Params, Resource, Target, Values, desire, plan
+from .._core.commands import command, in_note, is_note
+from .._core.model import EXISTENCE, Change, Facet, Params, Resource, Target, Values, desire, plan
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
+from .convergence import Convergence, Plan, planned
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
-from .hazards import hazards
-from .lost import creation, had_states
+from .hazards import dropping, hazards, public_statements
+from .lost import creation, had_states, table
 from .unseen import severity_of, unknown, unseen
 
 #: The most paths that are compared with code.
@@ -29,10 +30,16 @@ MANY = 5000
 
 def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     """All findings of one backend, before the user's settings apply."""
+    convergence = _convergence(facts, wanted)
+    of_settings = [
+        *_of_resource(BUCKET, facts, wanted.bucket, wanted, convergence),
+        *_of_resource(TABLE, facts, wanted.table, wanted, convergence),
+        *hazards(facts, wanted, convergence),
+    ]
+    found = {each.id for each in of_settings}
     return [
-        *_of_resource(BUCKET, facts, wanted.bucket, wanted),
-        *_of_resource(TABLE, facts, wanted.table, wanted),
-        *hazards(facts, wanted),
+        # AWS takes either MFA delete or a lifecycle, so there is one finding: the lifecycle, unless it is not wanted.
+        *(each for each in of_settings if each.id != "bucket.mfa_delete" or "bucket.lifecycle" not in found),
         *locks(facts, wanted),
         *digests(facts, wanted),
         *states(facts, wanted),
@@ -40,7 +47,25 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     ]
 
 
-def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expectations) -> Iterator[Finding]:
+def _convergence(facts: Facts, wanted: Expectations) -> Convergence:
+    def replan(kind: str, options: Params) -> Plan | None:
+        resource, params = (BUCKET, wanted.bucket) if kind == BUCKET.kind else (TABLE, wanted.table)
+        there = facts.get(kind)
+        if not there or not there.get("exists"):
+            return None
+        params = {**params, **options}
+        target, facets, observed = _compared(resource, there, facts, params)
+        asked, baseline = (desire(facets, target, each, observed) for each in (params, {}))
+        instead = [Change(name, baseline[name], asked[name]) for name in asked if baseline[name] != asked[name]]
+        found = plan(facets, target, observed, asked)
+        return planned(resource, target, found, there, params, instead, wanted.guard)
+
+    return Convergence(wanted, replan)
+
+
+def _of_resource(
+    resource: Resource, facts: Facts, params: Params, wanted: Expectations, convergence: Convergence
+) -> Iterator[Finding]:
     there = facts.get(resource.kind)
     if there is None:
         return
@@ -49,20 +74,25 @@ def _of_resource(resource: Resource, facts: Facts, params: Params, wanted: Expec
         where = f"{resource.kind} {name} in {region}"
         yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", creation(facts, wanted))
     elif there.get("exists"):
-        yield from _misplaced(resource, there, facts, wanted)
+        misplaced = [*_misplaced(resource, there, facts, wanted)]
+        yield from misplaced
+        if any(each.id == "table.key" for each in misplaced):
+            return  # no run changes a table that is none of ours
         yield from _unnamed_keys(resource, there, facts, params, wanted)
         for change in changes(resource, there, facts, params):
-            detail = _difference(resource, change)
-            yield finding_of(f"{resource.kind}.{change.facet}", name, detail, _convergence(change, wanted))
+            detail = _difference(resource, change) + convergence.why(resource.kind, change.facet)
+            fix = _convergence_of(resource.kind, change, wanted, convergence)
+            yield finding_of(f"{resource.kind}.{change.facet}", name, detail, fix)
 
 
-def _convergence(change: Change, wanted: Expectations) -> str:
+def _convergence_of(kind: str, change: Change, wanted: Expectations, convergence: Convergence) -> str:
+    if change.facet == "policy" and (public := public_statements(change.before)):
+        return dropping(public, convergence)  # beside which AWS would take no other policy
     if change.facet != "lifecycle" or change.before or _asks_for_lifecycle(wanted.bucket):
-        return wanted.play("bootstrap", "--diff")
-    asked = {f"terraform_backend_bucket_{name}": value for name, value in lifecycle.BASELINE.items()}
+        return convergence.command(kind, change.facet)
     days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
     note = f"then old versions go after {days} days, but for the newest {newer}"
-    return wanted.play("bootstrap", "--diff", note=note, **asked, terraform_backend_bucket_allow=["shorten_retention"])
+    return convergence.command(kind, "lifecycle", note=note, **lifecycle.BASELINE, allow=["shorten_retention"])
 
 
 def _misplaced(resource: Resource, there: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
@@ -77,25 +107,31 @@ def _misplaced(resource: Resource, there: Values, facts: Facts, wanted: Expectat
         yield finding_of("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
     key = there.get("key")
     if resource is TABLE and key and key != KEY:
-        fix = wanted.aws(
-            facts, "dynamodb", "describe-table", "--table-name", name, note="choose another name for locks"
-        )
+        then = table(wanted.name, wanted.inventory, facts.get("states") == [])
+        fix = f"# It is of something else: set another terraform_backend_table_name for {wanted.name}. Then: {then}"
+        fix = then if then.startswith("#") or not is_note(wanted.name) else fix
         yield finding_of("table.key", name, f"Its key is {_shown(key)}.", fix)
 
 
 def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> tuple[Change, ...]:
-    """What a run with `params` would change."""
-    known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
-    facets = tuple(each for each in known if each.is_managed(params))
-    observed = {each.name: there[each.name] for each in facets}
-    target = _target(resource, there, facts, params)
-    planned = plan(facets, target, observed, desire(facets, target, params, observed))
+    """What a run with `params` would change, and the lifecycle that a new bucket would have."""
+    target, facets, observed = _compared(resource, there, facts, params)
+    found = plan(facets, target, observed, desire(facets, target, params, observed))
     untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
     if untouched and not _asks_for_lifecycle(params):
         # A run leaves the lifecycle of an existing bucket as it is, even none; a new bucket would have a rule.
         new = Target(target.name, target.region, fresh=True)
-        planned += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
-    return planned
+        found += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
+    return found
+
+
+def _compared(
+    resource: Resource, there: Values, facts: Facts, params: Params
+) -> tuple[Target, tuple[Facet, ...], dict[str, Any]]:
+    """What a run would look at, as far as it could be read."""
+    known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
+    facets = tuple(each for each in known if each.is_managed(params))
+    return _target(resource, there, facts, params), facets, {each.name: there[each.name] for each in facets}
 
 
 def _asks_for_lifecycle(params: Params) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._table.existence import KEY
 from .catalogue import KINDS
 from .contents import list_archived
 from .expectations import Expectations, Facts
@@ -76,9 +77,12 @@ def unknown(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
 
 
 def _unread(facts: Facts) -> Iterator[Mapping[str, Any]]:
-    is_told = any(state.get("is_archived") for state in facts.get("states") or ())  # by state.archived
+    """What no other finding is about."""
+    has_archived = any(state.get("is_archived") for state in facts.get("states") or ())  # state.archived
+    is_no_lock_table = (facts.get("table") or {}).get("key") not in (None, KEY)  # table.key
     for each in facts.get("unknown") or ():
-        if not (is_told and (each["what"], each.get("cause")) == ("states", "archived")):
+        is_archived = has_archived and each["what"] in ("states", "digests") and each.get("cause") == "archived"
+        if not is_archived and not (is_no_lock_table and each["what"] == "table.items"):
             yield each
 
 

@@ -12,7 +12,7 @@ of the one that this run wrote or saw before it, under a lock that still has the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ from .._locks.lease import Lease
 from .._locks.locking import read_locks
 from .._repair.digest_item import DigestItem, digest_of, put_item
 from .._state.listing import item_of
-from .._terraform.protocol import digest_id, lock_id
+from .._terraform.protocol import LockInfo, digest_id, lock_id
 from .._terraform.scope import SUFFIX, Scope
 from .._terraform.state_name import missing_keys
 from .bodies import damaged
@@ -97,6 +97,8 @@ class Restore:
     manifest: Manifest
     #: Shell patterns; none means all.
     keys: tuple[str, ...]
+    #: The record of the freeze under which the run works.
+    frozen: LockInfo | None = None
     objects: list[ObjectRestore] = field(default_factory=list)
     #: Digests of other buckets in the backup, which are not restored: those buckets may have changed since.
     foreign: int = 0
@@ -109,7 +111,8 @@ class Restore:
     @cached_property
     def state_locks(self) -> StateLocks:
         info = f"being restored from {self.to.storage.url}"
-        return StateLocks(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
+        locks = StateLocks(self.to.aws, self.to.bucket, self.to.table, WORK, info, self.to.encryption)
+        return replace(locks, frozen=self.frozen)
 
     @cached_property
     def lease(self) -> Lease:
@@ -231,8 +234,8 @@ class Restore:
         lacks_digest = digest is not None and _digest_text(present.get(digest_id(self.to.bucket.name, path))) != md5
         is_ours_to_write = not (progress.is_diverged or progress.is_ahead)
         item = present.get(lock_id(self.to.bucket.name, path))
-        has_item = item is not None and self.state_locks.has_item(item)
-        has_file = bool(_held_file(path, listed)) and self.state_locks.has_file(path)
+        has_item = item is not None and self.state_locks.was_left_in_item(item)
+        has_file = bool(_held_file(path, listed)) and self.state_locks.was_left_in_file(path)
         is_locked, is_begun = has_item or has_file, 0 < progress.count < len(wanted)
         row = ObjectRestore(
             path, wanted, digest, progress, (lacks_digest and is_ours_to_write) or is_locked, is_locked, is_begun

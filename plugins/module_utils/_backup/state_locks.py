@@ -11,16 +11,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from .._aws.protocols import BackendClient
 from .._core.model import Target, TfstateError
-from .._locks.locking import check_held, claim, claim_in, read_locks, release
+from .._locks.locking import AlreadyLocked, check_held, claim, claim_in, read_locks, release, take, take_over
 from .._locks.maintenance import our_lock
 from .._locks.stores import FileStore, Lock, Place, TableStore, place_in
 from .._state.listing import item_of
-from .._terraform.protocol import LockInfo, parsed, uuid_of
+from .._terraform.protocol import (
+    LockInfo,
+    as_finished,
+    as_unfinished,
+    is_frozen_by,
+    is_unfinished,
+    lock_id,
+    marshal,
+    parsed,
+    uuid_of,
+)
 from .._terraform.scope import SUFFIX, Scope
 from .inventory import id_of
 from .manifest import Listed, RawItem
@@ -28,7 +38,11 @@ from .manifest import Listed, RawItem
 
 @dataclass(frozen=True)
 class StateLocks:
-    """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids."""
+    """`work` is the operation; every run of the same operation on the same bucket uses the same lock ids.
+
+    With `frozen`, the record of a freeze, all locks are those of that freeze. They stay when the run ends, and their
+    record says which states a run that was cut short has begun with.
+    """
 
     aws: BackendClient
     bucket: Target
@@ -38,6 +52,7 @@ class StateLocks:
     encryption: Mapping[str, str] = field(default_factory=dict)
     run: str = field(default_factory=lambda: os.urandom(4).hex())
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    frozen: LockInfo | None = None
     #: The locks of this run, by the path of the state.
     _held: dict[str, tuple[Lock, ...]] = field(default_factory=dict, compare=False)
     #: By path and ETag: the lock files of another run that this run took over, which made them noncurrent.
@@ -53,11 +68,15 @@ class StateLocks:
         return Scope(self.bucket, self.table, encryption=self.encryption)
 
     def id_of(self, path: str) -> str:
+        if self.frozen:
+            return self.frozen.id
         hashed = hashlib.sha256(f"{self.work} s3://{self.bucket.name}/{path}".encode())
         return uuid_of(hashed.digest()[:16])
 
     def take(self, path: str, breaks: bool = False) -> None:
         """`breaks`: locks of others are released first."""
+        if self.frozen:
+            return self._take_frozen(path, self.frozen)
         if breaks:
             self._break(path)
         claimed = claim(self.aws, self.place(path), self._record(path))
@@ -65,6 +84,20 @@ class StateLocks:
         self._replaced.update((path, str(lock.condition)) for lock in claimed.replaced)
         if not claimed.taken_over:
             self._new.add(path)
+
+    def _take_frozen(self, path: str, frozen: LockInfo) -> None:
+        """Takes what is missing of the locks of the freeze, too."""
+        place, record = self.place(path), as_unfinished(replace(frozen, path=lock_id(self.bucket.name, path)))
+        there = read_locks(self.aws, place)
+        theirs = [lock for lock in there if lock.id != frozen.id or not is_frozen_by(lock.record)]
+        if theirs:
+            raise AlreadyLocked(theirs[0])
+        locks = take(self.aws, place, record, there)
+        kept = [lock if lock.text == marshal(record) else take_over(self.aws, place, lock, record) for lock in locks]
+        self._held[path] = tuple(kept)
+        if not any(is_unfinished(lock.record) for lock in there):
+            self._new.add(path)
+        return None
 
     def take_item(self, path: str, breaks: bool = False) -> None:
         """Takes the lock in the table only, because nobody can write lock files into the bucket any more."""
@@ -96,7 +129,30 @@ class StateLocks:
 
     def release(self, path: str) -> tuple[str, ...]:
         """Releases the locks of this run; returns a sentence for each lock that was not released."""
+        if self.frozen:
+            return self._finish_frozen(path, self.frozen)
         return release(self.aws, self.place(path), self._held.pop(path, ())).problems
+
+    def _finish_frozen(self, path: str, frozen: LockInfo) -> tuple[str, ...]:
+        """The locks stay, as those of the freeze."""
+        place, record = self.place(path), as_finished(replace(frozen, path=lock_id(self.bucket.name, path)))
+        problems = []
+        for lock in self._held.pop(path, ()):
+            try:
+                take_over(self.aws, place, lock, record)
+            except TfstateError as error:
+                problems.append(str(error))
+        return tuple(problems)
+
+    def was_left_in_file(self, path: str) -> bool:
+        """Whether a run of the same work that was cut short left the lock file."""
+        lock = FileStore(self.place(path)).read_lock(self.aws)
+        is_ours = lock is not None and lock.id == self.id_of(path)
+        return is_ours and (not self.frozen or is_unfinished(lock and lock.record))
+
+    def was_left_in_item(self, raw: RawItem) -> bool:
+        """The same of an item of the table."""
+        return self.has_item(raw) and (not self.frozen or is_unfinished(parsed(item_of(raw)[1].info)))
 
     def release_item(self, path: str) -> None:
         """Releases the lock in the table of a bucket that no longer exists."""

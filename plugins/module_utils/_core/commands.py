@@ -75,9 +75,13 @@ def percent_encoded(text: str) -> str:
     return "".join(chr(each) if each in _UNENCODED else f"%{each:02X}" for each in encoded)
 
 
+def is_note(text: str) -> bool:
+    """Whether it can be part of a comment."""
+    return is_printable(text) and _NEVER_IN_NOTES.isdisjoint(text)
+
+
 def _comment(note: str) -> str:
-    is_safe = is_printable(note) and _NEVER_IN_NOTES.isdisjoint(note)
-    return f"  # {note}" if note and is_safe else ""
+    return f"  # {note}" if note and is_note(note) else ""
 
 
 def _texts(word: Any) -> Iterator[str]:

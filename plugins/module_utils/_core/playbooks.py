@@ -17,6 +17,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),
     ),
     "backup": ("backup", "restore_archived", "skip_archived"),
+    "freeze": ("keys", "lock_id", "reason", "lock_timeout", "allow"),
     "handover": ("directory", "mode", "production_bucket", "production_table", "key", "provider_version", "allow"),
     "info": ("gather", "keys"),
     "lock": (*_STATE, "lock_id", "operation", "allow"),
@@ -30,22 +31,30 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         "wait_timeout",
     ),
     "prices": ("path", "regions", "url"),
-    "rebuild": ("backup", "keys"),
-    "repair_digest": (*_STATE, "allow"),
-    "restore_backup": ("backup", "keys"),
-    "restore_version": (*_STATE, "version_id", "src", "with_version_id", "allow"),
+    "rebuild": ("backup", "keys", "lock_id"),
+    "repair_digest": (*_STATE, "lock_id", "allow"),
+    "restore_backup": ("backup", "keys", "lock_id"),
+    "restore_version": (*_STATE, "version_id", "src", "with_version_id", "lock_id", "allow"),
     "teardown": (*_CODE, "allow", "backup", "confirm_name", "keep_table", "restore_archived"),
+    "thaw": ("keys", "lock_id"),
     "unlock": (*_STATE, "lock_id", "older_than", "allow"),
+    "verify": ("snapshot", "before", "backup", "expected", "keys"),
 }
 #: Options that never had a variable by their own name: the others of these playbooks had one before.
 _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "accounts": OPTIONS["accounts"],
     "audit": OPTIONS["audit"],
+    "freeze": OPTIONS["freeze"],
     "handover": OPTIONS["handover"],
     "lock": ("operation", "allow"),
     "prices": OPTIONS["prices"],
-    "restore_version": ("src", "with_version_id"),
+    "rebuild": ("lock_id",),
+    "repair_digest": ("lock_id",),
+    "restore_backup": ("lock_id",),
+    "restore_version": ("src", "with_version_id", "lock_id"),
+    "thaw": OPTIONS["thaw"],
     "unlock": ("allow",),
+    "verify": OPTIONS["verify"],
 }
 SHORT_NAMES = {name: {*options} - {*_NO_SHORT_NAMES.get(name, ())} for name, options in OPTIONS.items()}
 #: The names that differ from the option's: terraform_backend_backup is the location of the backups of all hosts, and

@@ -16,7 +16,7 @@ from functools import partial
 
 from .._aws.protocols import LockClient
 from .._core.model import TfstateError
-from .._terraform.protocol import LockInfo, lock_id, rfc3339nano, uuid_of
+from .._terraform.protocol import LockInfo, is_frozen_by, lock_id, lock_name, rfc3339nano, uuid_of
 from .holders import sentence
 from .locking import AlreadyLocked, check_held, claim, read_locks, release
 from .process import held_here, is_running, this_process
@@ -115,9 +115,12 @@ def _is_leftover(lock: Lock) -> bool:
 
 
 def _locked(place: Place, locks: tuple[Lock, ...]) -> TfstateError:
+    text = sentence(place.path, locks, datetime.now(timezone.utc))
+    frozen = [lock for lock in locks if is_frozen_by(lock.record)]
+    if frozen:
+        return TfstateError(f"{text}; it is frozen: to work under that freeze set lock_id: {lock_name(frozen[0].id)}")
     return TfstateError(
-        f"{sentence(place.path, locks, datetime.now(timezone.utc))}; wait until it is released, or release it with "
-        "tf_state_lock once its holder is gone for sure"
+        f"{text}; wait until it is released, or release it with tf_state_lock once its holder is gone for sure"
     )
 
 

@@ -31,6 +31,8 @@ class Place:
     owner: str | None = None
     #: The encryption parameters of uploads, which a policy may demand.
     encryption: Mapping[str, str] = field(default_factory=dict)
+    #: Whether the bucket exists, so that there can be a lock file.
+    has_bucket: bool = True
 
 
 def place_in(scope: Scope, path: str) -> Place:
@@ -163,7 +165,7 @@ def lock_of_item(path: str, item: Mapping[str, Any]) -> Lock | None:
 
 
 def stores(place: Place) -> list[Store]:
-    return [FileStore(place), *([TableStore(place)] if place.table else [])]
+    return [*([FileStore(place)] if place.has_bucket else []), *([TableStore(place)] if place.table else [])]
 
 
 def _known(answer: Answer) -> Mapping[str, Any]:

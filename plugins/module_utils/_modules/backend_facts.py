@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any
 
+from .._audit.contents import freezes
 from .._audit.expectations import requested_keys
 from .._aws.client import Aws
 from .._aws.errors import cause_of
@@ -135,7 +136,9 @@ class _Backend:
         keys = tuple(self.params.get("keys") or ())
         prefix = self.params["workspace_key_prefix"].rstrip("/")
         scope = Scope(self.target, self.params.get("table"), keys, prefix)
-        result: dict[str, Any] = dict.fromkeys(("states", "others", "locks", "digests", "orphan_lock_files", "usage"))
+        result: dict[str, Any] = dict.fromkeys(
+            ("states", "others", "locks", "frozen", "digests", "orphan_lock_files", "usage")
+        )
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
         inspected: dict[str, contents.Inspection] = {}
@@ -156,6 +159,7 @@ class _Backend:
             locks = contents.locks(self.aws, scope, found, items or [], now)
             self._count("locks", [lock.failure for lock in locks])
             result["locks"] = [lock_row(lock) for lock in locks] if found or items is not None else None
+            result["frozen"] = None if result["locks"] is None else freezes(result["locks"])
             result["orphan_lock_files"] = contents.orphan_lock_files(found) if found else None
         if self._asks("digests") and items is not None:
             result["digests"] = self._digests(scope, found, items, inspected, bucket)

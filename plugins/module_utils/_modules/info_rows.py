@@ -33,6 +33,7 @@ def state_row(
         **({"version_id": look.version_id} if look and look.version_id else {}),
         "lineage": document and document.lineage,
         "serial": document and document.serial,
+        "md5": look and look.md5,
         "terraform_version": document and document.terraform_version,
         "resources": document and document.resources,
         "data_resources": document and document.data_resources,
@@ -50,7 +51,9 @@ def _is_archived(each: Object, look: Inspection | None) -> bool:
     return each.storage_class in ARCHIVES or bool(look and look.failure and cause_of(look.failure) == "archived")
 
 
-_UNREAD = dict.fromkeys(("lineage", "serial", "terraform_version", "resources", "data_resources", "is_encrypted"))
+_UNREAD = dict.fromkeys(
+    ("lineage", "serial", "md5", "terraform_version", "resources", "data_resources", "is_encrypted")
+)
 _NOWHERE = {"is_archived": False, "storage_class": None}
 
 
@@ -112,6 +115,7 @@ def digest_row(each: Digest) -> dict[str, Any]:
         "digest": each.digest,
         "actual": each.actual,
         "matches_version": each.matches_version,
+        "conflict": each.conflict,
     }
 
 

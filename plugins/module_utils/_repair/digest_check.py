@@ -13,10 +13,11 @@ from .._aws.clock import clock
 from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
-from .._state.inspection import Inspection, fingerprint
-from .._state.listing import TableItem, item_call, item_of, versions_of
+from .._state.inspection import Inspection, fingerprint, inspect
+from .._state.listing import TableItem, Version, item_call, item_of, versions_of
 from .._terraform.protocol import digest_id, lock_file, lock_id
 from .._terraform.scope import Scope
+from .._terraform.state_document import Document
 
 #: How long clients themselves wait for a state to match its digest.
 SETTLE_S = 12
@@ -34,6 +35,8 @@ class Digest:
     actual: str | None = None
     matches_version: str | None = None
     failure: Failure | None = None
+    #: Why the state does not continue the version before it, so that a repair would refuse it.
+    conflict: str | None = None
     #: The state was written so recently that its digest may follow.
     is_newly_created: bool = True
 
@@ -149,4 +152,26 @@ def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
             matching = version.version_id
             break
     status = each.status if each.status == "mismatch" else "deleted" if bodies else "orphan"
-    return replace(each, status=status, matches_version=matching)
+    explained = replace(each, status=status, matches_version=matching)
+    if status != "mismatch":
+        return explained
+    latest = next((version for version in bodies if version.is_latest), None)
+    older = [version for version in bodies if not version.is_latest]
+    before = next((version for version in older if version.version_id == matching), next(iter(older), None))
+    return replace(explained, conflict=_conflict(aws, scope, each.path, latest, before) if latest and before else None)
+
+
+def _conflict(aws: BackendReader, scope: Scope, path: str, latest: Version, older: Version) -> str | None:
+    """One version stands for all before the state: that of the digest, or the newest of them."""
+    looks = [inspect(aws, scope, path, each.size, False, VersionId=each.version_id) for each in (latest, older)]
+    now, before = (look.document for look in looks)
+    if not isinstance(now, Document) or not isinstance(before, Document):
+        return None
+    if now.lineage != before.lineage:
+        return f"its lineage is not that of the older version {older.version_id}"
+    serial, serial_before = now.serial or 0, before.serial or 0
+    if serial_before > serial:
+        return f"its serial is {serial}, and that of the older version {older.version_id} is {serial_before}"
+    if serial_before == serial and looks[0].md5 != looks[1].md5:
+        return f"the older version {older.version_id} has the same serial and other content"
+    return None

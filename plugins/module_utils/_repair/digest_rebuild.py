@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from typing import Any
@@ -14,11 +15,12 @@ from .._aws.protocols import BackendClient
 from .._core.model import CallFailed, Failure, TfstateError
 from .._locks.holders import sentence
 from .._locks.lease import Lease
-from .._locks.locking import AlreadyLocked, check_held, held, read_locks
+from .._locks.locking import AlreadyLocked, check_held, held, read_locks, release, take
 from .._locks.maintenance import operation_lock
 from .._locks.stores import Lock, Place, place_in
 from .._state import listing
 from .._state.errors import NotAState
+from .._terraform.protocol import LockInfo, lock_id
 from .._terraform.scope import Scope
 from .._terraform.state_name import missing_keys
 from .digest_check import Digest, check_digests
@@ -67,6 +69,8 @@ class DigestRebuild:
     aws: BackendClient
     scope: Scope
     allow: frozenset[str]
+    #: The record of the freeze under which the run works.
+    frozen: LockInfo | None = None
     rows: list[RebuildRow] = field(default_factory=list)
     #: The states that somebody has locked.
     locked: frozenset[str] = frozenset()
@@ -105,21 +109,40 @@ class DigestRebuild:
         place = place_in(self.scope, row.path)
         try:
             row.digest = self._state(place).plan("present").wanted
-            theirs = [lock for lock in read_locks(self.aws, place) if lock.id != self._claim_id(place)]
+            ours = {self._claim_id(place), self.frozen.id if self.frozen else None}
+            theirs = [lock for lock in read_locks(self.aws, place) if lock.id not in ours]
             if theirs:
                 row.problem = _locked(place, theirs)
         except TfstateError as error:
             row.problem, row.is_other = str(error), isinstance(error, NotAState) and row.path not in self.locked
 
     def _write(self, row: RebuildRow) -> None:
-        place, now = place_in(self.scope, row.path), datetime.now(timezone.utc)
+        place = place_in(self.scope, row.path)
         try:
-            with held(self.aws, place, operation_lock(place, OPERATION, now)) as locks:
+            with self._held(place) as locks:
                 row.is_done = row.is_due and self._is_written(row, place, locks)
         except AlreadyLocked as error:
             row.problem = _locked(place, [error.lock])
         except TfstateError as error:
             row.problem = str(error)
+
+    @contextmanager
+    def _held(self, place: Place) -> Iterator[Sequence[Lock]]:
+        """Under a freeze, all of its locks, of which those that are missing are taken; they stay."""
+        if not self.frozen:
+            with held(self.aws, place, operation_lock(place, OPERATION, datetime.now(timezone.utc))) as locks:
+                yield locks
+            return
+        there = read_locks(self.aws, place)
+        leftover = [lock for lock in there if lock.id == self._claim_id(place)]
+        theirs = [lock for lock in there if lock.id != self.frozen.id and lock not in leftover]
+        if theirs:
+            raise AlreadyLocked(theirs[0])
+        problems = release(self.aws, place, leftover).problems
+        if problems:
+            raise TfstateError("; ".join(problems))
+        record = replace(self.frozen, path=lock_id(place.bucket, place.path))
+        yield take(self.aws, place, record, [lock for lock in there if lock not in leftover])
 
     def _is_written(self, row: RebuildRow, place: Place, locks: Sequence[Lock]) -> bool:
         """False if a client has written the digest meanwhile."""

@@ -12,11 +12,12 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from .._core.commands import is_plain
+from .._core.printable import shortened
 
 DEFAULT_WORKSPACE, WORKSPACE_KEY_PREFIX = "default", "env:"
 
@@ -29,6 +30,10 @@ _SHORTEST, _LONG = len(HASH) + 12, len(HASH) + 16
 
 #: The operation of locks that protect the source of a state that has moved, or is being moved.
 MOVING = "tf_state_move"
+#: The operation of locks that hold the states of a backend while people repair it.
+FREEZE = "freeze"
+#: At the end of the info of such a lock, from the first write of a restore under it to the last one.
+UNFINISHED = " (not restored completely yet)"
 
 #: The members of a record, in Go's order and that of LockInfo.
 MEMBERS = ("ID", "Operation", "Info", "Who", "Version", "Created", "Path")
@@ -193,6 +198,31 @@ def split_id(item_id: str) -> tuple[str, str]:
     """A LockID to bucket and path. Whether the item is a digest, only its attributes say, never its name."""
     bucket, _slash, path = item_id.partition("/")
     return bucket, path
+
+
+def is_frozen_by(record: object) -> bool:
+    """Whether a record is that of a freeze."""
+    return isinstance(record, LockInfo) and record.operation == FREEZE
+
+
+def is_unfinished(record: object) -> bool:
+    """Whether a run that works under a freeze has begun with the state, and not ended."""
+    return isinstance(record, LockInfo) and is_frozen_by(record) and record.info.endswith(UNFINISHED)
+
+
+def freeze_sentence(freeze: Mapping[str, Any]) -> str:
+    states = "1 state is" if freeze["states"] == 1 else f"{freeze['states']} states are"
+    why = f" because {shortened(freeze['reason'])!r}" if freeze["reason"] else ", without a reason"
+    since = freeze["created"] or "an unknown time"
+    return f"{states} frozen by {shortened(freeze['who'])} since {since}{why}"
+
+
+def as_unfinished(record: LockInfo) -> LockInfo:
+    return replace(record, info=as_finished(record).info + UNFINISHED)
+
+
+def as_finished(record: LockInfo) -> LockInfo:
+    return replace(record, info=record.info.removesuffix(UNFINISHED))
 
 
 def is_of_moved_state(operation: str, info: str, bucket: str, path: str) -> bool:

@@ -16,6 +16,8 @@ from typing import Any
 
 #: What Terraform and OpenTofu write today; they still read, and then upgrade, the versions before it.
 CURRENT = 4
+#: In what is wrong with a state of a later version.
+NEWER = "a newer client wrote it"
 #: The versions before it, whose resources lie in modules.
 OLD = (1, 2, 3)
 #: So much of a state lies in memory at once, at most: one resource, or one value of the top level.
@@ -195,7 +197,7 @@ class Reading:
             lacks = "its version is no whole number" if "version" in members else "it has no version"
             return f"it is JSON, but no state: {lacks}"
         if not 1 <= version <= CURRENT:
-            newer = ": a newer client wrote it" if version > CURRENT else ""
+            newer = f": {NEWER}" if version > CURRENT else ""
             return f"it has version {version}, and states of today have {CURRENT}{newer}"
         if ("modules" if version in OLD else "resources") in self._odd:
             return "it is JSON, but no state: its resources are none"

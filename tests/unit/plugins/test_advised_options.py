@@ -261,8 +261,12 @@ def executed() -> Iterator[tuple[str, str]]:
             yield from ((playbook, name) for name in names if name in ENTRIES)
 
 
-#: Messages about one state, where the playbook works on all of them; they are in a file that it shares.
-OF_ONE_STATE = {("rebuild", "tf_state_digest", name) for name in ("allow", "key_is_url_encoded")}
+#: Messages about one state, where the playbook works on all of them; they are in a file that it shares. And those of
+#: the other work of a module.
+OF_ONE_STATE = {
+    *(("rebuild", "tf_state_digest", name) for name in ("allow", "key_is_url_encoded")),
+    ("thaw", "tf_backend_freeze", "allow"),
+}
 
 
 @pytest.mark.parametrize(("playbook", "module"), sorted({*executed()}))

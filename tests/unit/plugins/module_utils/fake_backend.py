@@ -431,6 +431,7 @@ def _request(call: Call) -> Request:
         f"/{call.params['Bucket']}/{quote(call.params.get('Key', ''))}{version}" if "Bucket" in call.params else "/"
     )
     content = call.params.get("Body", b"") if call.service == "s3" else json.dumps(call.params).encode()
+    content = content if isinstance(content, bytes) else b""  # a stream is for the fake alone
     headers = {
         header: call.params[name]
         for header, name in {

@@ -40,6 +40,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tf_backend_backup": {**BUCKET, "backup": "no/backup"},
     "tf_backend_restore": {**BUCKET, "backup": "no/backup"},
     "tf_backend_teardown": BUCKET,
+    "tf_backend_freeze": BUCKET,
+    "tf_backend_verify": {**BUCKET, "snapshot": "no/snapshot"},
     "tf_backend_handover": {**BUCKET, "directory": "no/project", "name": "eu"},
     "tf_state_lock": {**BUCKET, "key": "a", "state": "held"},
     "tf_state_digest": {**BUCKET, **TABLE, "key": "a"},

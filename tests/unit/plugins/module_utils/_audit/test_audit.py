@@ -39,7 +39,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.setting
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, lifecycle
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.commands import NO_COMMAND
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import EXISTENCE, Invalid
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED, canonical
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.document import MOVED
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import IS_STATE
 
@@ -118,6 +118,7 @@ def denying(*names: str) -> dict[str, Any]:
 
 
 PROTECTION = {**LOCK, "age_s": 14401, "operation": "tf_state_move", "is_canonical": False}
+FROZEN = {**LOCK, "operation": "freeze", "info": "OPS-42", "age_s": 14401, "created": "2026-11-30T10:00:00Z"}
 NO_POLICY = {"version": "2012-10-17", "id": None, "statements": []}
 KMS = {"algorithm": "aws:kms", "kms_key_id": KEY_ARN, "bucket_key_enabled": True, "blocked_encryption_types": None}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -225,10 +226,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
-    "no MFA delete and no lifecycle": (
-        bucket(mfa_delete=False, lifecycle={}),
-        ["bucket.lifecycle", "bucket.mfa_delete"],
-    ),
+    "no MFA delete and no lifecycle": (bucket(mfa_delete=False, lifecycle={}), ["bucket.lifecycle"]),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
     "a store without lock files": (bucket(lock_files="unsupported"), ["bucket.lock_files"]),
     "a store that nobody tested": (
@@ -245,6 +243,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a table in two regions": (table(replicas=["eu-west-1"]), ["table.replicas"]),
     "a lock of somebody at work": ({"locks": [LOCK]}, []),
     "an old lock": ({"locks": [{**LOCK, "age_s": 14401}]}, ["lock.stale"]),
+    "a freeze in both stores, also of a state that is gone": (
+        {"locks": [FROZEN, {**FROZEN, "store": "file"}], "orphan_lock_files": [LOCK["path"]]},
+        ["lock.frozen"],
+    ),
     "the source protection of a state that moved": (
         {"locks": [PROTECTION, {**PROTECTION, "store": "file"}]},
         ["lock.moved_state", "lock.moved_state"],
@@ -381,6 +383,15 @@ def test_the_command_asks_for_what_mends_it(case: str) -> None:
         assert each.given.get("key", A) in (A, LOCK["path"])
 
 
+def test_the_remedy_for_a_freeze_is_to_thaw_it_by_its_id() -> None:
+    (found,) = audit(facts(locks=[FROZEN]), US)
+    assert found.detail == "1 state is frozen by ana@laptop since 2026-11-30T10:00:00Z because 'OPS-42'."
+    question, printed = found.fix.split(" If so: ")
+    assert question.startswith("# Ask who froze them first")
+    command = command_of(printed)
+    assert (command.name, command.given) == ("thaw", {"lock_id": LOCK["lock_id"]})
+
+
 HELD: dict[str, tuple[dict[str, Any], str, bool]] = {
     "an old lock": ({"age_s": 14401}, "lock.stale", True),
     "an old lock in an unusual form": ({"age_s": 14401, "is_canonical": False}, "lock.stale", True),
@@ -490,14 +501,6 @@ def test_a_rule_goes_without_what_expires_and_with_all_else() -> None:
     alone = {"old": {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}}
     (found,) = audit(facts(**bucket(lifecycle=alone)), US)
     assert found.fix == f"{PROOF}aws s3api delete-bucket-lifecycle --region us-east-1 --bucket state-us"
-
-
-def test_a_policy_goes_without_what_is_open_and_with_all_else() -> None:
-    (found,) = audit(facts(**allowing({"AWS": ["*"]})), US)
-    statements = json.loads(shlex.split(found.fix)[-1])["Statement"]
-    kept = [canonical(each, "aws") for each in statements]
-    assert kept == resource(BUCKET, "state-us", "us-east-1")["policy"]["statements"]
-    assert [each["Principal"] for each in statements] == ["*", "*"]
 
 
 def test_a_playbook_runs_over_the_host_and_the_inventory_of_the_audit() -> None:

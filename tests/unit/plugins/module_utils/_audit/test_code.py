@@ -357,14 +357,6 @@ def test_a_table_that_no_inventory_names_is_not_made_by_a_bootstrap() -> None:
     assert 'dynamodb_table = "locks", as the backend has it' in found.fix
 
 
-def test_the_missing_table_of_a_backend_is_made_by_its_bootstrap() -> None:
-    owner = backend("other", region="us-east-1", table={"name": "theirs", "exists": False})
-    about = check_code(code_map([layer(dynamodb_table="theirs")]), [backend(lock_mode="both"), owner])
-    assert [each.fix for _name, each in about if each.id == "code.table_missing"] == [
-        "ansible-playbook cornerstone.tfstate.bootstrap -l other"
-    ]
-
-
 ACL_CODE = {
     "a.tf": """resource "aws_s3_bucket_acl" "x" {
   acl = "public-read"

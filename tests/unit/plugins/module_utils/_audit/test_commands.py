@@ -168,6 +168,7 @@ def found_in(text: str) -> list[Finding]:
         locks=[
             {**LOCK, "path": text, "age_s": None, "who": text},
             {**LOCK, "path": text, "lock_id": text, "operation": "tf_state_move", "info": text},
+            {**LOCK, "path": text, "lock_id": text, "operation": "freeze", "info": text, "who": text},
             {**LOCK, "path": text, "store": "file", "is_wedged": True, "problem": IS_STATE.reason},
         ],
     )
@@ -212,7 +213,7 @@ def test_every_kind_of_finding_that_tells_of_aws_is_among_those_that_are_tried()
             "digest.orphan",
             "digest.malformed",
         ),
-        *("digest.states_lost", "lock.half_moved_state", "lock.unknown_age", "state.lock_file_name"),
+        *("digest.states_lost", "lock.half_moved_state", "lock.unknown_age", "lock.frozen", "state.lock_file_name"),
         *("digest.missing", "state.unreadable", "state.deleted", "audit.unknown", "code.encrypt", "code.region"),
     }
 

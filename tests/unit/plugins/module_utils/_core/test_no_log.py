@@ -26,7 +26,7 @@ from tests.integration.module_runs import ENTRIES
 #: Text options whose values name nothing that files or results are made from.
 FREE_TEXT = {
     *("access_key", "source_access_key", "client_version", "provider_version"),
-    *("info", "operation", "lock_id", "older_than", "version_id", "with_version_id", "plan_arguments"),
+    *("info", "reason", "operation", "lock_id", "older_than", "version_id", "with_version_id", "plan_arguments"),
     *("disabled", "policy_statements", "drop_statements", "waivers", "tag_names", "units"),
 }
 

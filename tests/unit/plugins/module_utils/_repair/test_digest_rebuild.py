@@ -102,7 +102,7 @@ def test_a_lock_that_a_killed_run_has_left_is_released_by_the_next(backend: Back
     assert done(backend)["changed"]
 
 
-WRONG = {"absent": {"state": "absent"}, "lock": {"lock_id": "x"}, "workspace": {"workspace": "qa"}}
+WRONG = {"absent": {"state": "absent"}, "workspace": {"workspace": "qa"}}
 
 
 @pytest.mark.parametrize("asked", WRONG.values(), ids=list(WRONG))

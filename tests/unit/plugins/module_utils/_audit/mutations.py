@@ -1,0 +1,698 @@
+# Copyright: cornerstone.tfstate contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""For each kind of finding a healthy backend that is made wrong in just that way, by raw calls or by other code.
+
+Add a `Mutation` for each new kind of finding, or a second one where a kind has several causes or fixes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import lifecycle
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import LOCK_FILES, UNSUPPORTED
+
+from tests.support.relay import error
+from tests.unit.plugins.module_utils._audit.backends import (
+    ARN,
+    BUCKET,
+    LOGS,
+    OTHER_ARN,
+    TABLE,
+    Backend,
+    code,
+    state,
+)
+from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, Table
+
+FOREIGN = "arn:aws:iam::444455556666:root"
+Act = Callable[[Backend], Any]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One fault. Without `words`, all that is printed for it is pasted, which brings back what was before."""
+
+    id: str
+    make: Act
+    #: Which of the healthy backends.
+    base: str = "adopted"
+    #: If it is not that of the kind.
+    severity: str = ""
+    #: Findings that the same fault is, too.
+    beside: tuple[str, ...] = ()
+    #: What differs from the healthy backend in the end, as it was meant to.
+    differs: frozenset[str] = frozenset()
+    #: What is said of what a person has to decide or do, in the fix.
+    words: tuple[str, ...] = ()
+    #: Whether the fix is a question, and the command for whoever has decided stands behind it.
+    decides: bool = False
+    #: What a person who follows these words does, after whatever was pasted. None: nothing that would end the finding.
+    person: Act | None = None
+    #: Whether what is printed is pasted all the same.
+    pastes: bool = True
+    #: Findings that are still there in the end.
+    stays: tuple[str, ...] = ()
+
+
+def asks(**variables: Any) -> Act:
+    """The inventory asks for something else from now on."""
+    return lambda b: b.host.update({f"terraform_backend_{name}": value for name, value in variables.items()})
+
+
+def writes(path: str, text: str) -> Act:
+    return lambda b: b.write(path, text)
+
+
+def replaces(old: str, new: str, path: str = "code/app/main.tf") -> Act:
+    return lambda b: b.replace(path, old, new)
+
+
+def both(*acts: Act) -> Act:
+    return lambda b: [act(b) for act in acts]
+
+
+def versioning(b: Backend) -> None:
+    b.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+def public_access(**flags: bool) -> Act:
+    block = {**dict.fromkeys(FLAGS, True), **flags}
+    return lambda b: b.s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=block)
+
+
+def encryption(algorithm: str, key: str | None = None) -> Act:
+    default = {"SSEAlgorithm": algorithm, **({"KMSMasterKeyID": key} if key else {})}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": algorithm == "aws:kms"}]
+    where = {"Bucket": BUCKET, "ServerSideEncryptionConfiguration": {"Rules": rules}}
+    return lambda b: b.s3.put_bucket_encryption(**where)
+
+
+def ownership(b: Backend, rule: str = "ObjectWriter") -> None:
+    b.s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": rule}]})
+
+
+def without_tls(b: Backend) -> None:
+    policy = json.loads(b.s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
+    policy["Statement"] = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
+    b.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+
+
+def statement(**about: Any) -> Act:
+    """Made while public policies are not blocked."""
+
+    def act(b: Backend) -> None:
+        public_access(BlockPublicPolicy=False)(b)
+        b.statement(Sid="More", **{"Action": "s3:GetObject", **about})
+        public_access()(b)
+
+    return act
+
+
+def tags(**values: str) -> Act:
+    tag_set = [{"Key": name, "Value": value} for name, value in values.items()]
+    return lambda b: b.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": tag_set})
+
+
+def table(**update: Any) -> Act:
+    return lambda b: b.dynamodb.update_table(TableName=TABLE, **update)
+
+
+def recovery(b: Backend) -> None:
+    off = {"PointInTimeRecoveryEnabled": False}
+    b.dynamodb.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=off)
+
+
+def table_tag(b: Backend) -> None:
+    arn = b.dynamodb.describe_table(TableName=TABLE)["Table"]["TableArn"]
+    b.dynamodb.untag_resource(ResourceArn=arn, TagKeys=["team"])
+
+
+def no_table(b: Backend) -> None:
+    table(DeletionProtectionEnabled=False)(b)
+    b.dynamodb.delete_table(TableName=TABLE)
+
+
+def another_table(b: Backend) -> None:
+    """Of the same name, settings and tags."""
+    there = b.aws.tables[TABLE]
+    there.items = []
+    there.key = [{"AttributeName": "Id", "KeyType": "HASH"}]
+    there.attributes = [{"AttributeName": "Id", "AttributeType": "S"}]
+
+
+def in_another_table(b: Backend) -> None:
+    b.host["terraform_backend_table_name"] = "acme-locks-2"
+    b.run("rebuild", {"terraform_backend_rebuild_location": "none"})
+
+
+def no_bucket(b: Backend) -> None:
+    del b.aws.buckets[BUCKET]
+
+
+def no_states(b: Backend) -> None:
+    b.aws.buckets[BUCKET].objects.clear()
+
+
+def nothing(b: Backend) -> None:
+    """As before the first bootstrap."""
+    shutil.rmtree(b.home / "code")
+    no_bucket(b)
+    no_table(b)
+
+
+def archived(b: Backend) -> None:
+    (kept,) = b.s3.list_object_versions(Bucket=BUCKET, Prefix="net/a.tfstate")["Versions"][:1]
+    b.aws.archive(BUCKET, "net/a.tfstate", kept["VersionId"], "GLACIER")
+
+
+def unarchive(b: Backend) -> None:
+    """The hours pass, and the copy is made that the note names."""
+    b.aws.complete_restores(BUCKET)
+    where = {"Bucket": BUCKET, "Key": "net/a.tfstate"}
+    b.s3.copy_object(**where, CopySource=f"{BUCKET}/net/a.tfstate", StorageClass="STANDARD")
+
+
+def saved(b: Backend) -> None:
+    b.run("backup")
+
+
+def half_moved(b: Backend) -> None:
+    about: dict[str, Any] = {"operation": "tf_state_move", "info": "moved to s3://elsewhere/app.tfstate", "id": "m-1"}
+    b.lock("app.tfstate", "file", **about)
+
+
+def moved(b: Backend) -> None:
+    about: dict[str, Any] = {"operation": "tf_state_move", "info": "moved to s3://elsewhere/app.tfstate", "id": "m-1"}
+    b.lock("app.tfstate", "file", "table", **about)
+
+
+def orphan(b: Backend) -> None:
+    b.lock("x.tfstate", "file", age_s=9_000)
+    b.aws.buckets[BUCKET].objects[0]["LastModified"] -= timedelta(hours=3)
+
+
+def release(path: str) -> Act:
+    """Whoever wrote it was asked, and takes it away."""
+
+    def act(b: Backend) -> None:
+        b.s3.delete_object(Bucket=BUCKET, Key=f"{path}.tflock")
+        b.dynamodb.delete_item(TableName=TABLE, Key={"LockID": {"S": f"{BUCKET}/{path}"}})
+
+    return act
+
+
+def denied(b: Backend) -> None:
+    b.aws.relay.on("GetPublicAccessBlock", reply=error("AccessDenied", 403), times=math.inf)
+
+
+def spaced(b: Backend) -> str:
+    """A lock of now, as no client writes it."""
+    b.lock("app.tfstate", "table")
+    (item,) = (each for each in b.aws.tables[TABLE].items if each["LockID"]["S"] == f"{BUCKET}/app.tfstate")
+    return str(item["Info"]["S"]).replace(",", ", ")
+
+
+def no_state(b: Backend) -> None:
+    objects = b.aws.buckets[BUCKET].objects
+    objects[:] = [each for each in objects if each["Key"] != "app.tfstate"]
+
+
+def another_store(b: Backend) -> None:
+    b.aws.serves_like_aws = False
+
+
+def waives(id: str, until: str) -> Act:
+    return lambda b: b.asked.update(waivers=[{"id": id, "reason": "being emptied", "until": until}])
+
+
+#: What is not brought back where all of it is made anew.
+EMPTIED = frozenset({"file code/app/main.tf"}) | {
+    f"{kind} {key}{suffix}"
+    for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate")
+    for kind, suffix in (("object", ""), ("item", "-md5"))
+}
+ITEMS = frozenset(f"item {key}-md5" for key in ("app.tfstate", "net/a.tfstate", "env:/dev/app.tfstate"))
+OBJECTS = frozenset({"object app.tfstate"})
+MUTATIONS: dict[str, Mutation] = {
+    # The bucket.
+    "versioning is suspended": Mutation("bucket.versioning", versioning),
+    "public ACLs are not blocked": Mutation("bucket.public_access", public_access(BlockPublicAcls=False)),
+    "public policies are not blocked": Mutation("bucket.public_access", public_access(BlockPublicPolicy=False)),
+    "nothing public is blocked": Mutation("bucket.public_access", public_access(**dict.fromkeys(FLAGS, False))),
+    "another algorithm": Mutation("bucket.encryption", encryption("AES256")),
+    "ACLs": Mutation("bucket.ownership", ownership),
+    "plain HTTP": Mutation("bucket.policy", without_tls),
+    "no lifecycle": Mutation("bucket.lifecycle", lambda b: b.s3.delete_bucket_lifecycle(Bucket=BUCKET), "plain"),
+    "states expire": Mutation("bucket.expiration", lambda b: b.rule("old", Expiration={"Days": 30})),
+    "states are archived": Mutation(
+        "bucket.archiving", lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}])
+    ),
+    "lock files expire": Mutation(
+        "bucket.lock_expiration",
+        lambda b: b.rule("locks", Expiration={"Days": 1}, Filter={"Prefix": "app.tfstate.tflock"}),
+    ),
+    "a policy for everybody": Mutation("bucket.policy_public", statement(Principal="*")),
+    "a policy for another account": Mutation(
+        "bucket.policy_foreign",
+        statement(Principal={"AWS": FOREIGN}, Action="s3:PutBucketPolicy"),
+        words=(f"# Decide first: does {FOREIGN} need the statement More?",),
+        decides=True,
+    ),
+    "a policy for an organization": Mutation(
+        "bucket.policy_condition",
+        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        words=("# Decide first: does ... need the statement More?",),
+        decides=True,
+    ),
+    "a policy for a role and another account": Mutation(
+        "bucket.policy_foreign",
+        statement(Principal={"AWS": [FOREIGN, f"arn:aws:iam::{ACCOUNT}:role/ci"]}, Action="s3:PutBucketPolicy"),
+        words=("# Decide first: does each of the 2 principals need the statement More?",),
+        decides=True,
+    ),
+    "a policy for a role and everybody": Mutation(
+        "bucket.policy_public",
+        statement(Principal={"AWS": ["*", f"arn:aws:iam::{ACCOUNT}:role/ci"]}),
+        words=(f"# Decide first: does arn:aws:iam::{ACCOUNT}:role/ci need the statement More?",),
+        decides=True,
+    ),
+    "a policy for everybody beside plain HTTP": Mutation(
+        "bucket.policy_public", both(without_tls, statement(Principal="*")), beside=("bucket.policy",)
+    ),
+    "a rule that deletes and one that archives": Mutation(
+        "bucket.expiration",
+        both(
+            lambda b: b.rule("old", Expiration={"Days": 30}),
+            lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}]),
+        ),
+        beside=("bucket.archiving",),
+    ),
+    "a rule that deletes, and a longer history": Mutation(
+        "bucket.expiration",
+        both(
+            lambda b: b.rule("old", Expiration={"Days": 30}),
+            asks(bucket_noncurrent_version_expiration_days=400),
+        ),
+        beside=("bucket.lifecycle",),
+        differs=frozenset({"bucket_lifecycle_configuration"}),
+    ),
+    "another key": Mutation(
+        "bucket.encryption",
+        encryption("aws:kms", OTHER_ARN),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "another key beside suspended versions": Mutation(
+        "bucket.encryption",
+        both(encryption("aws:kms", OTHER_ARN), versioning),
+        beside=("bucket.versioning",),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "a table with another key of KMS": Mutation(
+        "table.encryption",
+        table(SSESpecification={"Enabled": True, "KMSMasterKeyId": OTHER_ARN}),
+        words=("# Decide first: ", "change_kms_key"),
+        decides=True,
+    ),
+    "a bucket of another tool": Mutation(
+        "bucket.versioning",
+        both(versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
+        words=("# Decide first: the tag managed-by=terraform says that another tool manages it.", "take_over_resource"),
+        decides=True,
+        differs=frozenset({"bucket_tagging"}),
+    ),
+    "a bucket of another tool, and its table": Mutation(
+        "table.recovery",
+        both(recovery, versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
+        beside=("bucket.versioning",),
+        words=("--tags table", "take_over_resource"),
+        decides=True,
+        differs=frozenset({"bucket_tagging"}),
+    ),
+    "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
+    "a tag is gone": Mutation("bucket.tags", tags(owner="ana"), differs=frozenset({"bucket_tagging"})),
+    # The table.
+    "no deletion protection": Mutation("table.deletion_protection", table(DeletionProtectionEnabled=False)),
+    "no recovery": Mutation("table.recovery", recovery),
+    "a table tag is gone": Mutation("table.tags", table_tag),
+    "provisioned capacity": Mutation(
+        "table.billing",
+        both(
+            table(BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}),
+            asks(table_billing_mode="PAY_PER_REQUEST"),
+        ),
+    ),
+    "another table class": Mutation(
+        "table.table_class",
+        both(table(TableClass="STANDARD_INFREQUENT_ACCESS"), asks(table_table_class="STANDARD")),
+        differs=frozenset({"describe_table"}),
+    ),
+    "items expire": Mutation(
+        "table.time_to_live",
+        lambda b: b.dynamodb.update_time_to_live(
+            TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+        ),
+        severity="info",
+    ),
+    "a replica": Mutation("table.replicas", table(ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])),
+    "no table": Mutation("table.missing", no_table, beside=("code.table_missing",)),
+    # Locks.
+    "an old lock": Mutation("lock.stale", lambda b: b.lock("app.tfstate", "table", "file", age_s=90_000)),
+    "a lock file without a state": Mutation("lock.orphan_file", orphan),
+    "half of the locks of a state that moved": Mutation(
+        "lock.half_moved_state",
+        half_moved,
+        beside=("lock.moved_state",),
+        stays=("lock.moved_state",),
+        words=("terraform init -reconfigure  # in each checkout of it",),
+        differs=frozenset({"object app.tfstate.tflock", "item app.tfstate"}),
+    ),
+    "a young lock in another form": Mutation(
+        "lock.not_canonical",
+        lambda b: b.lock("app.tfstate", "table", text=spaced(b)),
+        words=("Leave it while its holder may be at work",),
+        person=release("app.tfstate"),
+    ),
+    "a note in place of a lock": Mutation(
+        "lock.wedged",
+        lambda b: b.lock("app.tfstate", "table", text="do not touch"),
+        words=("this shows the lock", "Ask first: is the holder still at work?"),
+        person=release("app.tfstate"),
+    ),
+    "a freeze": Mutation(
+        "lock.frozen",
+        lambda b: b.lock("app.tfstate", "table", "file", operation="freeze", info="OPS-42"),
+        words=("Ask who froze them first",),
+        decides=True,
+    ),
+    "a lock without its time": Mutation(
+        "lock.unknown_age",
+        lambda b: b.lock("app.tfstate", "table", created="0001-01-01T00:00:00Z"),
+        words=("this shows the lock", "Ask first: is the holder still at work?"),
+        person=release("app.tfstate"),
+    ),
+    "a state that moved": Mutation(
+        "lock.moved_state", moved, words=("terraform init -reconfigure  # in each checkout of it",)
+    ),
+    # Digests and states.
+    "a state written past the table": Mutation(
+        "digest.mismatch",
+        lambda b: b.put("app.tfstate", state(5), digest=state(1)),
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    "a deleted state with a digest": Mutation("digest.deleted", lambda b: b.put("app.tfstate", None, digest="")),
+    "all states are gone, and there is a backup": Mutation(
+        "digest.states_lost",
+        both(saved, no_states),
+        words=("stop pipelines, then run it again without --check",),
+        person=lambda b: b.run("restore_backup"),
+    ),
+    "all states are gone": Mutation(
+        "digest.states_lost", no_states, words=("With no backup follow docs/runbooks/lost-bucket.md",), pastes=False
+    ),
+    "a digest without a state, and there is a backup": Mutation(
+        "digest.orphan",
+        both(saved, no_state),
+        words=("stop pipelines, then run it again without --check",),
+        person=lambda b: b.run("restore_backup"),
+    ),
+    "a digest that is no text": Mutation("digest.malformed", lambda b: b.put("app.tfstate", digest="none of yours")),
+    "a state without a digest": Mutation(
+        "digest.missing",
+        lambda b: b.dynamodb.delete_item(TableName=TABLE, Key={"LockID": {"S": f"{BUCKET}/app.tfstate-md5"}}),
+    ),
+    "a deleted state": Mutation(
+        "state.deleted", lambda b: b.s3.delete_object(Bucket=BUCKET, Key="app.tfstate"), "lockfile"
+    ),
+    "half of a state": Mutation(
+        "state.unreadable", lambda b: b.put("app.tfstate", state()[:40]), "lockfile", differs=OBJECTS
+    ),
+    "an archived state": Mutation(
+        "state.archived",
+        archived,
+        words=(
+            "then, in 5 hours, after the lifecycle rule is gone (bucket.archiving), and while nobody applies, copy",
+        ),
+        person=unarchive,
+        differs=frozenset({"object net/a.tfstate"}),
+    ),
+    "a state named like a lock": Mutation(
+        "state.lock_file_name",
+        lambda b: b.put("x.tfstate.tflock", state(), digest=""),
+        words=("then move it to another key, with tf_state_move",),
+    ),
+    # What is not there.
+    "nothing is there": Mutation("bucket.missing", nothing, "plain", beside=("table.missing",), differs=EMPTIED),
+    "the bucket is gone": Mutation(
+        "bucket.missing", no_bucket, beside=("code.bucket_missing",), words=("Make no empty bucket", "lost-bucket")
+    ),
+    "the bucket is gone, and there is a backup": Mutation(
+        "bucket.missing", both(saved, no_bucket), "plain", beside=("code.bucket_missing",)
+    ),
+    "code of a bucket that is gone": Mutation(
+        "code.bucket_missing", no_bucket, beside=("bucket.missing",), words=("Make no empty bucket", "lost-bucket")
+    ),
+    "another region": Mutation(
+        "bucket.region",
+        asks(region="eu-west-1"),
+        "lockfile",
+        words=("correct the region to us-east-1",),
+        person=asks(region="us-east-1"),
+        beside=("code.region",),
+    ),
+    "a table with another key": Mutation(
+        "table.key",
+        another_table,
+        "plain",
+        words=("# It is of something else: set another terraform_backend_table_name for prod. Then: ",),
+        person=in_another_table,
+        stays=("code.table_differs",),
+        differs=frozenset(
+            {
+                "file backends/prod/backend.tf",
+                "file backends/prod/backend-config.json",
+                "file backends/prod/prod.s3.tfbackend",
+            }
+        )
+        | ITEMS
+        | {"describe_table"},
+    ),
+    "no table, of code": Mutation("code.table_missing", no_table, "dynamodb", beside=("table.missing",)),
+    "no table and no bucket": Mutation(
+        "code.table_missing",
+        both(no_table, no_bucket),
+        beside=("table.missing", "bucket.missing", "code.bucket_missing"),
+        words=("# If the bucket never existed, run the playbook bootstrap.",),
+    ),
+    "a newer state": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", state().replace(b'"version": 4', b'"version": 5')),
+        words=("# A newer client wrote it",),
+    ),
+    "half of a state, written past the table": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", state()[:40], digest=state(1)),
+        beside=("digest.mismatch",),
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    "a state that two wrote at once": Mutation(
+        "digest.mismatch",
+        lambda b: b.put("app.tfstate", state(2), state(2, size=9), digest=state(2)),
+        words=("# Decide first: ", "If an older version is right"),
+        decides=True,
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    "an older state written again": Mutation(
+        "digest.mismatch",
+        lambda b: b.put("app.tfstate", state(7), state(3), digest=state(7)),
+        words=("# Decide first: ", "If an older version is right"),
+        decides=True,
+        differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    # Code.
+    "code of nobody": Mutation(
+        "code.missing",
+        writes("code/app/main.tf", code("lockfile", bucket=LOGS)),
+        beside=("code.not_audited",),
+        words=("writes backend.tf",),
+    ),
+    "code of another bucket": Mutation(
+        "code.not_audited",
+        writes("code/other/main.tf", code("lockfile", bucket="other-states")),
+        words=("add a host for the bucket other-states",),
+    ),
+    "code of a table that is gone": Mutation(
+        "code.table_missing",
+        replaces(f'"{TABLE}"', '"acme-lock"'),
+        words=(f'dynamodb_table = "{TABLE}", as the backend has it',),
+        person=replaces('"acme-lock"', f'"{TABLE}"'),
+    ),
+    "code of another region": Mutation(
+        "code.region",
+        replaces('region = "us-east-1"', 'region = "eu-west-1"'),
+        words=('region = "us-east-1"',),
+        person=replaces('region = "eu-west-1"', 'region = "us-east-1"'),
+    ),
+    "one key twice": Mutation(
+        "code.shared_key",
+        writes("code/b/main.tf", code()),
+        words=("a key of its own, then: terraform init -migrate-state",),
+        person=replaces("app.tfstate", "b.tfstate", "code/b/main.tf"),
+        differs=frozenset({"file code/b/main.tf"}),
+    ),
+    "a key among workspaces": Mutation(
+        "code.nested_key",
+        writes("code/b/main.tf", code(key="env:/qa/app.tfstate")),
+        words=("a key that does not begin with env:/qa/",),
+        person=replaces("env:/qa/app.tfstate", "b.tfstate", "code/b/main.tf"),
+        differs=frozenset({"file code/b/main.tf"}),
+    ),
+    "code without locks": Mutation(
+        "code.no_locking",
+        writes("code/app/main.tf", code("")),
+        words=(f'dynamodb_table = "{TABLE}", use_lockfile = true',),
+        person=writes("code/app/main.tf", code("both")),
+    ),
+    "code without locks, of a table": Mutation(
+        "code.no_locking",
+        writes("code/app/main.tf", code("")),
+        "dynamodb",
+        words=(f'dynamodb_table = "{TABLE}" alone',),
+        person=writes("code/app/main.tf", code("dynamodb")),
+    ),
+    "code without locks, of files": Mutation(
+        "code.no_locking",
+        writes("code/app/main.tf", code("")),
+        "lockfile",
+        words=("use_lockfile = true alone",),
+        person=writes("code/app/main.tf", code("lockfile")),
+    ),
+    "code that locks by file alone": Mutation(
+        "code.lock_mode",
+        writes("code/app/main.tf", code("lockfile")),
+        "dynamodb",
+        words=(f'dynamodb_table = "{TABLE}" alone',),
+        person=writes("code/app/main.tf", code("dynamodb")),
+    ),
+    "code one step before": Mutation(
+        "code.lock_mode_step",
+        writes("code/app/main.tf", code("dynamodb")),
+        words=(f'dynamodb_table = "{TABLE}", use_lockfile = true',),
+        person=writes("code/app/main.tf", code("both")),
+    ),
+    "code that locks in two ways": Mutation(
+        "code.mixed_locking",
+        both(writes("code/b/main.tf", code("dynamodb", key="b")), writes("code/c/main.tf", code("lockfile", key="c"))),
+        beside=("code.lock_mode_step", "code.lock_mode_differs"),
+        words=(f'dynamodb_table = "{TABLE}", use_lockfile = true, until all have it',),
+        person=both(writes("code/b/main.tf", code("both", key="b")), writes("code/c/main.tf", code("both", key="c"))),
+        differs=frozenset({"file code/b/main.tf", "file code/c/main.tf"}),
+    ),
+    "code with an ACL": Mutation(
+        "code.acl",
+        writes("code/app/main.tf", code(more='    acl = "private"')),
+        words=('leave acl out, or acl = "bucket-owner-full-control"',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code of another table": Mutation(
+        "code.table_differs",
+        both(
+            replaces(f'"{TABLE}"', '"acme-others"'), lambda b: b.aws.tables.update({"acme-others": b.aws.tables[TABLE]})
+        ),
+        words=(f'dynamodb_table = "{TABLE}"',),
+        person=replaces('"acme-others"', f'"{TABLE}"'),
+    ),
+    "code with another key": Mutation(
+        "code.encrypt",
+        writes("code/app/main.tf", code(more="    encrypt = true")),
+        words=(f'kms_key_id = "{ARN}", or leave encrypt out',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code with what is gone": Mutation(
+        "code.removed",
+        writes("code/app/main.tf", code(more=f'    role_arn = "arn:aws:iam::{ACCOUNT}:role/x"')),
+        words=("role_arn and its like go into assume_role = {}",),
+        person=writes(
+            "code/app/main.tf", code(more=f'    assume_role = {{ role_arn = "arn:aws:iam::{ACCOUNT}:role/x" }}')
+        ),
+        differs=frozenset({"file code/app/main.tf"}),
+    ),
+    "code with what is deprecated": Mutation(
+        "code.deprecated",
+        writes("code/app/main.tf", code(more="    force_path_style = true")),
+        words=("use_path_style = true",),
+        person=writes("code/app/main.tf", code(more="    use_path_style = true")),
+        differs=frozenset({"file code/app/main.tf"}),
+    ),
+    "code that locks in a table, too": Mutation(
+        "code.lock_mode_differs",
+        both(writes("code/app/main.tf", code("both")), lambda b: b.aws.tables.update({TABLE: Table()})),
+        "lockfile",
+        beside=("code.deprecated",),
+        words=("use_lockfile = true alone",),
+        person=both(writes("code/app/main.tf", code("lockfile")), lambda b: b.aws.tables.clear()),
+    ),
+    "code that names no bucket": Mutation(
+        "code.unknown",
+        writes("code/b/main.tf", 'terraform {\n  backend "s3" {}\n}\n'),
+        words=("or complete it with code_backend_files, or say in code_known what it is",),
+        person=writes("code/b/main.tf", code(key="b")),
+        differs=frozenset({"file code/b/main.tf"}),
+    ),
+    "code that nobody can read": Mutation(
+        "code.unreadable",
+        writes("code/b/main.tf.json", '{"terraform": {"backend": {'),
+        words=("or leave it out of code",),
+        person=lambda b: (b.home / "code/b/main.tf.json").unlink(),
+    ),
+    # Another store.
+    "a store without lock files": Mutation(
+        "bucket.lock_files",
+        both(another_store, tags(**{LOCK_FILES: UNSUPPORTED})),
+        "lockfile",
+        words=("set terraform_backend_lock_mode to dynamodb, or use another store",),
+    ),
+    "a store that nobody tested": Mutation(
+        "bucket.lock_files_not_tested", another_store, "lockfile", differs=frozenset({"bucket_tagging"})
+    ),
+    # What was asked for.
+    "MFA delete": Mutation(
+        "bucket.mfa_delete",
+        both(
+            asks(**dict.fromkeys((f"bucket_{name}" for name in lifecycle.OPTIONS), 0)),
+            lambda b: b.s3.delete_bucket_lifecycle(Bucket=BUCKET),
+        ),
+        "plain",
+        words=("as the root user of the account",),
+    ),
+    "object lock": Mutation(
+        "bucket.object_lock",
+        asks(bucket_object_lock=True),
+        words=("# Decide first: object lock can never be switched off again: it stays on.", "enable_object_lock"),
+        decides=True,
+        differs=frozenset({"object_lock_configuration"}),
+    ),
+    "another table key": Mutation("table.encryption", table(SSESpecification={"Enabled": False})),
+    # The audit itself.
+    "no answer": Mutation(
+        "audit.failed", lambda b: setattr(b, "is_reached", False), words=("cornerstone.tfstate.audit", "-vvv")
+    ),
+    "a denied read": Mutation(
+        "audit.unknown", denied, severity="high", words=("then give this identity what docs/permissions.md says",)
+    ),
+    "an old waiver": Mutation(
+        "waiver.expired",
+        both(versioning, waives("bucket.versioning", "2026-11-01")),
+        beside=("bucket.versioning",),
+        words=("fix bucket.versioning, or set a later until with a reason of today",),
+        person=lambda b: b.asked.clear(),
+    ),
+}
