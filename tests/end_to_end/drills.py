@@ -76,7 +76,8 @@ class Incident:
     lock_mode: str = "both"
     #: What the page asks its reader to fill in: a text, or how it is read from the output of the steps before.
     fills: dict[str, str | Callable[[str], str]] = field(default_factory=dict)
-    #: The files of the incident's project, by its folder.
+    #: What is filled in for each state, where the page says so.
+    copies: list[dict[str, str]] = field(default_factory=list)
     project: str = "network"
 
     def __post_init__(self) -> None:
@@ -145,11 +146,20 @@ class Incident:
                 output, _none = process.communicate(timeout=RUN_LIMIT_S)
         return Run(process.returncode, output)
 
-    def keep_a_copy(self) -> Path:
-        copy = self.stage.folder / "copy.tfstate"
-        copy.write_text(self.terraform("state", "pull", workspace=self.workspace))
+    def keep_copies(self) -> None:
+        """As `terraform state pull` writes them. The state of the incident is the last one."""
+        for name, key, project, workspace in (
+            ("other", OTHER, "billing", "default"),
+            ("copy", KEY, "network", self.workspace),
+        ):
+            copy = self.stage.folder / f"{name}.tfstate"
+            copy.write_text(self.terraform("state", "pull", project=project, workspace=workspace))
+            self.copies.append({"KEY": key, "WORKSPACE": workspace, "COPY": str(copy)})
         self.fills["COPY"] = str(copy)
-        return copy
+
+    def put(self, state: Mapping[str, Any]) -> None:
+        """Writes the state past all clients."""
+        self.s3.put_object(Bucket=BUCKET, Key=self.path, Body=json.dumps(state, indent=2).encode())
 
     def body(self, path: str | None = None) -> bytes:
         return bytes(self.s3.get_object(Bucket=BUCKET, Key=path or self.path)["Body"].read())
@@ -163,12 +173,17 @@ class Incident:
 
     @property
     def digest(self) -> Any:
+        """None without a table."""
+        if self.lock_mode == "lockfile":
+            return None
         return self.dynamodb.get_item(TableName=TABLE, Key=self.digest_item, ConsistentRead=True).get("Item")
 
     def locks(self) -> list[str]:
         """What holds a lock, in both stores: names of files and items."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         files = [each["Key"] for each in listed if each["Key"].endswith(".tflock")]
+        if self.lock_mode == "lockfile":
+            return files
         items = self.dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
         return files + [each["LockID"]["S"] for each in items if "Info" in each]
 
@@ -188,26 +203,45 @@ class Reader:
 
     def follow(self, page: Runbook) -> Run:
         """Types all commands, until one fails. The output is that of the last step; `said` has all."""
+        steps, fills = list(page.steps), [self.incident.fills]
         run = Run(0, "")
-        for step in page.steps:
+        for step in steps:
             if step.is_names:
-                self.names += self._filled_in(step)
+                is_each = "COPY" in step.names and "KEY" in step.names and self.incident.copies
+                fills = [*self.incident.copies] if is_each and "OTHER" not in step.names else [self.incident.fills]
+                pending = step
+                if len(fills) == 1:
+                    self.names += self._filled_in(step, fills[0])
                 continue
-            if self.interrupts_after_s:
-                self._type(step, self.interrupts_after_s)
-            for _time in range(self.times):
-                run = self._type(step)
-                self.said += run.output
+            for each in fills:
+                if len(fills) > 1:
+                    self.names += self._filled_in(pending, each)
+                run = self._typed(step)
                 if run.code:
                     return run
-            for line in step.expected:
-                pattern = ".*".join(map(re.escape, line.split("...")))
-                assert re.search(pattern, run.output), f"{page.path} promises {line!r}:\n{step.commands}\n{run.output}"
+            fills = fills[-1:]
+            self._check_promised(page, step, run)
         return run
 
-    def _filled_in(self, step: Step) -> str:
+    def _typed(self, step: Step) -> Run:
+        if self.interrupts_after_s:
+            self._type(step, self.interrupts_after_s)
+        for _time in range(self.times):
+            run = self._type(step)
+            self.said += run.output
+            if run.code:
+                break
+        return run
+
+    @staticmethod
+    def _check_promised(page: Runbook, step: Step, run: Run) -> None:
+        for line in step.expected:
+            pattern = ".*".join(map(re.escape, line.split("...")))
+            assert re.search(pattern, run.output), f"{page.path} promises {line!r}:\n{step.commands}\n{run.output}"
+
+    def _filled_in(self, step: Step, fills: Mapping[str, str | Callable[[str], str]]) -> str:
         def fill(match: re.Match[str]) -> str:
-            value = self.incident.fills.get(match[2], match[3])
+            value = fills.get(match[2], match[3])
             text = value(self.said) if callable(value) else value
             return f"{match[1] or ''}{match[2]}={text}"
 

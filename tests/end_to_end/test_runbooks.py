@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import ROOT, RUNBOOKS
+from tests.docs.pages import RUNBOOKS
 from tests.docs.stage import Stage
-from tests.end_to_end.drills import BUCKET, KEY, OTHER, TABLE, Incident, Reader, Runbook
+from tests.end_to_end.drills import BUCKET, OTHER, TABLE, Incident, Reader, Runbook
 from tests.end_to_end.terraform import apply
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
@@ -34,13 +34,13 @@ def lock_of_a_killed_apply(incident: Incident) -> str:
 def lock_in_table(incident: Incident, text: str | None = None) -> None:
     info = {"Info": {"S": text or lock_of_a_killed_apply(incident)}}
     incident.dynamodb.put_item(TableName=TABLE, Item={**incident.lock_item, **info})
-    incident.fills["LOCK_ID"] = seen(r"lock_id_sha256: (sha256:[0-9a-f]{12})")
+    incident.fills["LOCK_ID"] = seen(r"terraform_backend_unlock_lock_id=([\w:-]+)")
 
 
 def lock_in_file(incident: Incident, text: str | None = None) -> None:
     body = (text or lock_of_a_killed_apply(incident)).encode()
     incident.s3.put_object(Bucket=BUCKET, Key=f"{incident.path}.tflock", Body=body)
-    incident.fills["LOCK_ID"] = seen(r"lock_id_sha256: (sha256:[0-9a-f]{12})")
+    incident.fills["LOCK_ID"] = seen(r"terraform_backend_unlock_lock_id=([\w:-]+)")
 
 
 def lock_in_both(incident: Incident) -> None:
@@ -77,11 +77,98 @@ def lose_the_table(incident: Incident) -> None:
     incident.dynamodb.delete_table(TableName=TABLE)
 
 
-def lose_the_bucket(incident: Incident) -> None:
-    listed = incident.s3.list_object_versions(Bucket=BUCKET)
+def lose_states(incident: Incident, bucket: str = BUCKET) -> None:
+    listed = incident.s3.list_object_versions(Bucket=bucket)
     for each in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        incident.s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def unreadable_lock(incident: Incident) -> None:
+    lock_in_table(incident, "{not JSON")
+
+
+def write_past_the_table(incident: Incident) -> None:
+    """As a client that locks by files alone does."""
+    state = incident.state()
+    incident.put({**state, "serial": state["serial"] + 1})
+
+
+def cut_the_state_off(incident: Incident) -> None:
+    incident.s3.put_object(Bucket=BUCKET, Key=incident.path, Body=incident.body()[:-40])
+
+
+def another_lineage(incident: Incident) -> dict[str, Any]:
+    return {**incident.state(), "lineage": "11111111-2222-3333-4444-555555555555", "resources": []}
+
+
+def push_another_lineage_past_the_table(incident: Incident) -> None:
+    incident.put(another_lineage(incident))
+
+
+def push_another_lineage(incident: Incident) -> None:
+    incident.fills["VERSION_ID"] = incident.version_id
+    copy = incident.stage.folder / "theirs.tfstate"
+    copy.write_text(json.dumps({**another_lineage(incident), "serial": 99}))
+    incident.terraform("state", "push", "-force", str(copy))
+
+
+def delete_twice(incident: Incident) -> None:
+    delete_the_state(incident)
+    delete_the_state(incident)
+
+
+def delete_and_create_again(incident: Incident) -> None:
+    delete_the_state(incident)
+    incident.terraform(*apply())
+
+
+def delete_all_versions(incident: Incident) -> None:
+    for each in incident.s3.list_object_versions(Bucket=BUCKET, Prefix=incident.path)["Versions"]:
         incident.s3.delete_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def overwrite_with_garbage(incident: Incident) -> None:
+    incident.fills["VERSION_ID"] = incident.version_id
+    cut_the_state_off(incident)
+
+
+def table_with_another_key(incident: Incident) -> None:
+    lose_the_table(incident)
+    incident.dynamodb.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def lose_the_bucket(incident: Incident) -> None:
+    incident.keep_copies()
+    lose_states(incident)
     incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_bucket_without_copies(incident: Incident) -> None:
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_bucket_after_the_copy(incident: Incident) -> None:
+    incident.keep_copies()
+    incident.terraform(*apply(content="one"))
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_saved_bucket(incident: Incident) -> None:
+    incident.stage.run(["ansible-playbook", "playbooks/backup.yml", "-i", "inventories/mine", "-l", "us-east-1"])
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_saved_backend(incident: Incident) -> None:
+    lose_the_saved_bucket(incident)
+    lose_the_table(incident)
 
 
 @dataclass(frozen=True)
@@ -106,19 +193,70 @@ DISASTERS: dict[str, dict[str, Disaster]] = {
         "in the lock file only": Disaster(lock_in_file),
         "in another workspace": Disaster(lock_in_both, workspace="qa"),
         "with lock files alone": Disaster(lock_in_file, lock_mode="lockfile"),
+        "that cannot be read": Disaster(unreadable_lock),
+    },
+    "digest-mismatch": {
+        "of no version": Disaster(break_the_digest),
+        "of the version before": Disaster(write_past_the_table, plan_code=1),
+        "in another workspace": Disaster(break_the_digest, workspace="qa"),
+        "of clients of the table": Disaster(break_the_digest, lock_mode="dynamodb"),
+        "of a state that was cut off": Disaster(cut_the_state_off, ends="overwritten_or_version"),
+        "of another lineage": Disaster(push_another_lineage_past_the_table, ends="lineage"),
+    },
+    "deleted-state": {
+        "with a table": Disaster(delete_the_state),
+        "twice": Disaster(delete_twice),
+        "in another workspace": Disaster(delete_the_state, workspace="qa"),
+        "with lock files alone": Disaster(delete_the_state, plan_code=2, lock_mode="lockfile"),
+        "that was created again": Disaster(
+            delete_and_create_again, plan_code=None, lock_mode="lockfile", ends="lineage"
+        ),
+        "without a version left": Disaster(delete_all_versions, ends="there is no version"),
+    },
+    "overwritten-state": {
+        "by a removal": Disaster(remove_a_resource, plan_code=2),
+        "in another workspace": Disaster(remove_a_resource, plan_code=2, workspace="qa"),
+        "with lock files alone": Disaster(remove_a_resource, plan_code=2, lock_mode="lockfile"),
+        "by a part of it": Disaster(overwrite_with_garbage, plan_code=1, lock_mode="lockfile"),
+        "by another lineage": Disaster(push_another_lineage, plan_code=2, ends="has the lineage"),
+    },
+    "lost-table": {
+        "deleted": Disaster(lose_the_table),
+        "with clients of the table": Disaster(lose_the_table, lock_mode="dynamodb"),
+        "with another workspace": Disaster(lose_the_table, workspace="qa"),
+        "with another key": Disaster(table_with_another_key, ends="LockID"),
+    },
+    "lost-bucket": {
+        "with its table": Disaster(lose_the_bucket),
+        "with clients of the table": Disaster(lose_the_bucket, lock_mode="dynamodb"),
+        "with an old copy": Disaster(lose_the_bucket_after_the_copy),
+        "without a copy": Disaster(lose_the_bucket_without_copies, ends="cannot be read"),
+    },
+    "lost-bucket-with-backup": {
+        "with its table": Disaster(lose_the_saved_bucket),
+        "and the table": Disaster(lose_the_saved_backend),
+        "with clients of the table": Disaster(lose_the_saved_bucket, lock_mode="dynamodb"),
+        "with lock files alone": Disaster(lose_the_saved_bucket, lock_mode="lockfile"),
+        "before it was saved": Disaster(lose_the_bucket, ends="backup"),
+    },
+    "region-down": {
+        "the default workspace": Disaster(Incident.keep_copies, plan_code=None),
+        "another workspace": Disaster(Incident.keep_copies, plan_code=None, workspace="qa"),
+        "with lock files alone": Disaster(Incident.keep_copies, plan_code=None, lock_mode="lockfile"),
+        "without a copy": Disaster(lambda incident: None, plan_code=None, ends="cannot be read"),
     },
 }
 CASES = [
-    pytest.param(
-        page, disaster, id=f"{page.stem}: {name}", marks=[] if number == 0 else [pytest.mark.thorough]
-    )
+    pytest.param(page, disaster, id=f"{page.stem}: {name}", marks=[] if number == 0 else [pytest.mark.thorough])
     for page in RUNBOOKS
     for number, (name, disaster) in enumerate(DISASTERS.get(page.stem, {}).items())
 ]
 
 
 @pytest.fixture
-def make_incident(terraform: str, ministack: RunningEmulator, tmp_path: Path) -> Iterator[Callable[[Disaster], Incident]]:
+def make_incident(
+    terraform: str, ministack: RunningEmulator, tmp_path: Path
+) -> Iterator[Callable[[Disaster], Incident]]:
     # The emulator cuts idle connections, sometimes under Terraform's next request; the relay keeps them.
     with Relay(ministack.url) as relay:
 
@@ -152,7 +290,7 @@ def test_a_runbook_repairs_what_it_is_about(
         )
         plain = " ".join(said.replace("│", "").split())
         assert any(" ".join(symptom.split()) in plain for symptom in runbook.symptoms), said
-    reader = Reader(incident); import atexit; atexit.register(lambda: print(reader.said))
+    reader = Reader(incident)
     done = reader.follow(runbook)
     if disaster.ends:
         assert done.code and disaster.ends in done.output, reader.said
