@@ -57,6 +57,8 @@ class Part:
     processes: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     is_quick: bool = False
+    #: Among all parts, which keep the cores busy anyway: in one process, which collects once and hands over nothing.
+    among_all: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -66,8 +68,10 @@ class Part:
     def report(self) -> Path:
         return OUTPUT / f"{self.name}.xml"
 
-    def in_mode(self, mode: str) -> Part:
-        return replace(self, commands=tuple(each.format(**MODES[mode]) for each in self.commands))
+    def in_mode(self, mode: str, is_among_all: bool) -> Part:
+        is_one = is_among_all and bool(self.among_all)
+        commands = tuple(each.format(**MODES[mode]) for each in (self.among_all if is_one else self.commands))
+        return replace(self, commands=commands, processes=1 if is_one else self.processes)
 
     @property
     def is_pytest(self) -> bool:
@@ -81,6 +85,8 @@ class Run:
     command: str
     lines: list[str]
     code: int
+    #: Of its processor time, and of all the processes that it waited for.
+    cpu_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,21 @@ class Result:
     duration_s: float
 
     @property
+    def cpu_s(self) -> float:
+        return sum(run.cpu_s for run in self.runs)
+
+    @property
     def verdict(self) -> str:
         return "FAILED" if self.failed else "passed" if self.passed else "SKIPPED"
 
 
-def pytest_part(name: str, folder: str, workers: int = 1, processes: int = 0, is_quick: bool = False) -> Part:
+def pytest_part(
+    name: str, folder: str, workers: int = 1, processes: int = 0, is_quick: bool = False, is_one_among_all: bool = False
+) -> Part:
     among = f" -n {workers} --dist worksteal" if workers > 1 else ""
     command = f"pytest {folder} -q -m '{{selection}}' --color=no -p no:cacheprovider --junitxml=tests/output/{name}.xml"
-    return Part(name, (command + among,), folder, processes or workers, is_quick=is_quick)
+    among_all = (command,) if is_one_among_all else ()
+    return Part(name, (command + among,), folder, processes or workers, is_quick=is_quick, among_all=among_all)
 
 
 # The longest first, so that none of them ends alone.
@@ -108,7 +121,7 @@ PARTS = (
     pytest_part("end_to_end", "tests/end_to_end", CORES * 2, processes=1),  # much of it is Terraform that waits
     pytest_part("integration", "tests/integration", CORES),
     pytest_part("playbooks", "tests/playbooks", CORES),
-    pytest_part("unit", "tests/unit", CORES, is_quick=True),
+    pytest_part("unit", "tests/unit", CORES, is_quick=True, is_one_among_all=True),
     pytest_part("examples", "tests/docs", CORES, processes=1, is_quick=True),
     pytest_part("crash", "tests/crash", CORES, processes=1),  # much of it waits for processes that are killed
     pytest_part("overlap", "tests/overlap"),
@@ -147,7 +160,8 @@ PARTS = (
 def main(arguments: list[str]) -> int:
     mode = next((mode for mode in MODES if mode in arguments), "")
     names = [name for name in arguments if name not in MODES]
-    known = {part.name: part.in_mode(mode) for part in (*PARTS, *unlisted())}
+    is_all = not names and mode != "--check"
+    known = {part.name: part.in_mode(mode, is_all) for part in (*PARTS, *unlisted())}
     if unknown := set(names) - set(known):
         raise SystemExit(f"No part is named {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     prepare_output()
@@ -229,10 +243,10 @@ class Runner:
             print(lines[-1], file=log, flush=True)
             if self.aloud:
                 print(lines[-1], flush=True)
-        code = process.wait()
+        cpu_s = wait_for(process)
         with self._lock:
             self._processes.discard(process)
-        return Run(command, lines, code)
+        return Run(command, lines, process.wait(), cpu_s)
 
     def stop(self) -> None:
         """SIGINT lets pytest end its emulators; whoever stays after that is killed."""
@@ -261,6 +275,16 @@ def start_process(command: str, environment: dict[str, str]) -> subprocess.Popen
         # A group of its own, so that all that it starts can be stopped with it.
         start_new_session=True,
     )
+
+
+def wait_for(process: subprocess.Popen[str]) -> float:
+    """The seconds that it and its children kept a core busy."""
+    try:
+        _pid, status, usage = os.wait4(process.pid, 0)
+    except ChildProcessError:  # `Runner.stop` waited for it
+        return 0
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
 
 
 def signal_group(process: subprocess.Popen[str], number: int) -> None:
@@ -326,11 +350,12 @@ def tell(result: Result, is_told: bool) -> None:
 
 
 def sum_up(results: list[Result], duration_s: float) -> None:
-    print(f"\n{'part':12} {'time':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
+    print(f"\n{'part':12} {'time':>6} {'cpu':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
     for each in results:
         numbers = f"{each.passed:7} {each.failed:7} {each.skipped.total():8}"
-        print(f"{each.part.name:12} {each.duration_s:4.0f} s {numbers}  {'FAILED' if each.failed else ''}".rstrip())
-    print(f"{'in all':12} {duration_s:4.0f} s")
+        times = f"{each.duration_s:4.0f} s {each.cpu_s:4.0f} s"
+        print(f"{each.part.name:12} {times} {numbers}  {'FAILED' if each.failed else ''}".rstrip())
+    print(f"{'in all':12} {duration_s:4.0f} s {sum(each.cpu_s for each in results):4.0f} s")
     for each in results:
         for why, times in each.skipped.items():
             print(f"SKIPPED in {each.part.name}: {why}{f' ({times} times)' if times > 1 else ''}")

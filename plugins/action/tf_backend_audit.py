@@ -26,6 +26,12 @@ class ActionModule(RoleModuleAction):
     def uses_role_variables(self, given: Mapping[str, Any]) -> bool:
         return super().uses_role_variables(given) and not given.get("facts")
 
+    def _config_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the role gives to tf_backend_config, but for what the audit finds out."""
+        known = role_variables.with_role_defaults(values, self.task_vars["inventory_hostname"])
+        options = role_variables.arguments("config", known)
+        return self.absolute_paths({name: value for name, value in options.items() if name != "allow"})
+
     def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The backend as the role would make it: what it would change is what is values."""
         bucket = role_variables.arguments("bucket", values)
@@ -40,4 +46,5 @@ class ActionModule(RoleModuleAction):
             **({"table": table["name"]} if table else {}),
             "bucket_options": {name: bucket[name] for name in options_of(BUCKET) if name in bucket},
             "table_options": {name: table[name] for name in options_of(TABLE) if name in table},
+            "config_options": self._config_options(values),
         }

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import in_variables
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, printable_result
@@ -21,6 +22,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files i
     write_private_text,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import without_blanks
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
     code_of,
@@ -82,7 +84,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         backends = [each["backend"] for each in audits]
         names = further_tables(code, backends) if code else {}
         tables = {each["name"]: self._tables(hosts.get(each["name"]), each, names) for each in backends}
-        report = build_report(audits, code, tables, tuning, inventory)
+        named = further_keys(code, backends) if code else {}
+        keys = {each["name"]: self._keys(hosts.get(each["name"]), named.get(each["name"])) for each in backends}
+        report = build_report(audits, code, tables, tuning, inventory, keys)
         directory = params.get("directory")
         files = files_of(report, expanded(directory).absolute()) if directory else {}
         check_mode = bool(self._task.check_mode)
@@ -105,16 +109,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not facts or not names:
             return {}
         try:
-            # As the audit of the host reached AWS.
-            defaults = ModuleDefaults(self._task, self._templar, facts.get("omit"))
-            variables = role_variables.with_defaults(
-                role_variables.read_variables(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
-            )
-            arguments = role_variables.arguments(
-                "table", role_variables.with_region(role_variables.typed(variables))[0]
-            )
-            connection = {name: value for name, value in arguments.items() if name in CONNECTION_SPEC}
-            params = ArgumentSpecValidator(CONNECTION_SPEC).validate(connection).validated_parameters
-            return tables_there(params, sorted(names), backend["account_id"])
+            return tables_there(self._connection_of(facts), sorted(names), backend["account_id"])
         except TfstateError:
             return {}
+
+    def _keys(self, facts: Mapping[str, Any] | None, names: Collection[str] | None) -> dict[str, dict[str, Any]]:
+        """What KMS says of the keys that only the code names, read with the host's connection; empty if it fails."""
+        if not facts or not names:
+            return {}
+        try:
+            return keys_there(self._connection_of(facts), sorted(names))
+        except TfstateError:
+            return {}
+
+    def _connection_of(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The connection options by which the audit of the host reached AWS. Raises TfstateError."""
+        defaults = ModuleDefaults(self._task, self._templar, facts.get("omit"))
+        variables = role_variables.with_defaults(
+            role_variables.read_variables(facts, self._templar), defaults, "tf_backend_audit", MODULE.spec
+        )
+        arguments = role_variables.arguments("table", role_variables.with_region(role_variables.typed(variables))[0])
+        connection = {name: value for name, value in arguments.items() if name in CONNECTION_SPEC}
+        params: dict[str, Any] = ArgumentSpecValidator(CONNECTION_SPEC).validate(connection).validated_parameters
+        return params

@@ -79,6 +79,16 @@ options:
       - What the table shall be like beyond the baseline, as options of M(cornerstone.tfstate.tf_lock_table).
       - Not given, it is the baseline alone.
     type: dict
+  config_options:
+    description:
+      - The options of M(cornerstone.tfstate.tf_backend_config) that the backend files were written with, V(directory)
+        and V(name) among them. What the files should say of bucket, table, region and encryption is what was found.
+      - Files that differ are a finding, and so are files that are missing. They are read where the task runs, and
+        nothing of their text is returned.
+      - If omitted, and the backend is that of the variables of P(cornerstone.tfstate.terraform_backend#role), it is
+        what the role writes. Otherwise no files are looked at.
+    type: dict
+    version_added: 0.2.0
   facts:
     description:
       - What M(cornerstone.tfstate.tf_backend_info) returned as RV(cornerstone.tfstate.tf_backend_info#module:backend).
@@ -94,6 +104,18 @@ options:
     type: list
     elements: str
     choices: [settings, states, resources, versions, locks, digests, usage]
+  check_states:
+    description:
+      - How much of each state is read.
+      - V(ends) is all of a state of up to 64 KiB, and of a longer one the first 64 and the last 8 KiB, which takes a
+        second request. It finds states that are cut off, followed by something else, or damaged at either end. A long
+        one that looks odd is read to its end.
+      - V(full) is every byte of every state, in one request for each. It finds damage in the middle, too. As many bytes
+        are transferred as all current states have, and O(audit_timeout) ends it like all other reading.
+    type: str
+    choices: [ends, full]
+    default: ends
+    version_added: 0.2.0
   keys:
     description:
       - Shell patterns. Only states whose key fits one of them are looked at.
@@ -301,6 +323,14 @@ backend:
       type: list
       elements: str
       sample: [network/terraform.tfstate]
+    kms_keys:
+      description: What KMS says of the keys of bucket and table, as M(cornerstone.tfstate.tf_backend_info) returns it.
+      type: dict
+      sample: {}
+    endpoint_url:
+      description: The endpoint that it was read from. None for AWS.
+      type: str
+      sample: null
     unseen:
       description: What could not be seen, as in the C(unknown) of M(cornerstone.tfstate.tf_backend_info).
       type: list
@@ -376,7 +406,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.backend_files import backend_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
     Finding,
@@ -400,19 +432,23 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import (
     FACTS_SPEC,
+    FULL,
     KINDS,
     gathered,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files_check import files_seen
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
     storage_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import (
     CODE_OPTIONS,
     code_of,
     code_result,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
     ModuleEntry,
@@ -442,11 +478,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lock_mode": {"choices": ["dynamodb", "lockfile", "both"]},
     "bucket_options": {"type": "dict"},
     "table_options": {"type": "dict"},
+    "config_options": {"type": "dict"},
     "facts": {"type": "dict"},
     "gather": {"type": "list", "elements": "str", "choices": list(KINDS)},
     **KEYS_OPTIONS,
     "workspace_key_prefix": {"no_log": False},
     "stale_lock_minutes": {"type": "int", "default": 240},
+    "check_states": {"choices": ["ends", FULL], "default": "ends"},
     "audit_timeout": {"type": "int", "default": 600},
     "runs_per_month": {"type": "int"},
     "prices_file": {"type": "path"},
@@ -482,6 +520,8 @@ def audit_backend(run: ModuleRun) -> dict[str, Any]:
     if params.get("keys"):  # other states were not looked at
         backend["paths"] = None
     found += _in_code(code, backend, params) if code else []
+    if params.get("config_options"):
+        found += backend_files(files_seen(params["config_options"], facts, expected), expected)
     findings = [each.to_result() for each in evaluate(found, expected.name, tuning)]
     result = {"changed": False, "findings": findings, "worst": worst(findings), "backend": backend}
     result["layers"] = layers_of(code, backend["bucket"]["name"])
@@ -508,7 +548,9 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
     tables = tables_there(params, sorted(names), backend["account_id"])
     # Nobody says whether all states are among the facts that somebody gathered.
     paths = None if params.get("facts") else backend["paths"]
-    about = check_code(code, [{**backend, "tables": tables, "paths": paths, "inventory": _inventory(params)}])
+    keys = set() if params.get("facts") else further_keys(code, [backend]).get(backend["name"], set())
+    found = {"tables": tables, "code_keys": keys_there(params, sorted(keys)), "paths": paths}
+    about = check_code(code, [{**backend, **found, "inventory": _inventory(params)}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 
 
@@ -544,6 +586,9 @@ def _expectations(params: Params) -> Expectations:
         lock_mode,
         params.get("account_id"),
         _inventory(params),
+        workspace_key_prefix=FACTS_SPEC["workspace_key_prefix"]["default"]
+        if params.get("workspace_key_prefix") is None
+        else params["workspace_key_prefix"].rstrip("/"),
         connection={option: params.get(option) for option in CONNECTION_SPEC},
         guard=refusals,
     )
@@ -567,10 +612,10 @@ def _inventory(params: Params) -> tuple[str, ...] | None:
 def _gathered(params: Params, expected: Expectations) -> Mapping[str, Any]:
     defaults = {name: option.get("default") for name, option in FACTS_SPEC.items()}
     # That a state was deleted is told by its digest, or where there is none, by its versions.
-    told_by_versions = [] if params.get("table") else ["versions"]
+    told_by_versions = [] if params.get("table") and not params.get("keys") else ["versions"]
     defaults["gather"] = ["settings", "states", "locks", "digests", "usage", *told_by_versions]
     given = {name: params[name] for name in FACTS_SPEC if params.get(name) is not None}
-    defaults["audit_timeout"] = params["audit_timeout"]
+    defaults |= {name: params[name] for name in ("audit_timeout", "check_states")}
     return gathered({**defaults, **given}, {"bucket": expected.bucket, "table": expected.table})
 
 
@@ -581,7 +626,8 @@ MODULE = ModuleEntry(
     inner={
         f"{resource.kind}_options": {name: argument_spec(resource)[name] for name in options_of(resource)}
         for resource in (BUCKET, TABLE)
-    },
+    }
+    | {"config_options": CONFIG_OPTIONS},
 )
 
 

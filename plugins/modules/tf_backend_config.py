@@ -220,19 +220,21 @@ ansible_facts:
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     Invalid,
-    Params,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import (
+    JSON_NAME,
+    backend_of,
+    foreign,
+    texts,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -245,17 +247,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.files
     write_and_report,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import (
-    HEADING,
     BackendConfig,
-    backend_tf_text,
     description,
-    json_text,
     problems,
-    tfbackend_text,
 )
-
-JSON_NAME = "backend-config.json"
-TF_NAME = "backend.tf"
 
 
 def write_backend(run: ModuleRun) -> dict[str, Any]:
@@ -278,43 +273,12 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
     return {**files_result(changes, wanted, run.diff), "backend": described, **facts}
 
 
-def backend_of(params: Params) -> BackendConfig:
-    """The backend that these options describe; `client_` marks what the clients do, not this task."""
-    names = [field.name for field in fields(BackendConfig)]
-    given = {name: params.get(name, params.get(f"client_{name}")) for name in names}
-    given["bucket_arn"] = given["bucket_arn"] or _bucket_arn(**given)
-    return BackendConfig(**given)
-
-
-def _bucket_arn(bucket: str, region: str, **_unused: Any) -> str:
-    return f"arn:{partition_of(region).name}:s3:::{bucket}"
-
-
-def texts(backend: BackendConfig, directory: str) -> dict[str, str]:
-    named = {
-        JSON_NAME: json_text(backend),
-        f"{backend.name}.s3.tfbackend": tfbackend_text(backend),
-        TF_NAME: backend_tf_text(backend),
-    }
-    return {str(Path(directory, name)): text for name, text in named.items()}
-
-
 def _refuse_foreign(backend: BackendConfig, present: Mapping[str, str | None]) -> None:
     """Files that somebody wrote by hand, or that are another backend's, are not overwritten unasked."""
     for path, text in present.items():
-        reason = None if text is None else _foreign(path, text, backend)
+        reason = None if text is None else foreign(path, text, backend)
         if reason:
             raise Refused(f"{path} {reason}; choose another directory, or if it may be lost: allow: [overwrite_files]")
-
-
-def _foreign(path: str, text: str, backend: BackendConfig) -> str | None:
-    if not path.endswith(JSON_NAME):
-        return None if HEADING in text else "was not written by cornerstone.tfstate"
-    try:
-        name = json.loads(text)["name"]
-    except (ValueError, KeyError, TypeError):
-        return "was not written by cornerstone.tfstate"
-    return None if name == backend.name else f"is that of the backend {name}"
 
 
 def _refuse_change_of_lock_mode(backend: BackendConfig, present: Mapping[str, str | None]) -> None:

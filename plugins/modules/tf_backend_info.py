@@ -52,7 +52,8 @@ options:
     elements: str
     choices:
       settings: Every setting of bucket and table.
-      states: Key, workspace, lineage, serial and client of each state. Of long states only the first 64 KiB are read.
+      states: Key, workspace, lineage, serial and client of each state. Of states above 64 KiB only the first 64 and the
+        last 8 KiB are read, in two requests.
       resources: How many resources each state holds. Each state is then read to its end.
       versions: The versions of each state, and states that were deleted and can be brought back.
       locks: Locks in the table and lock files.
@@ -79,6 +80,7 @@ options:
   max_versions:
     description:
       - How many versions of each state are told of, the newest first. All are counted.
+      - With O(keys), a warning says of which states there are more.
     type: int
     default: 10
   wait_timeout:
@@ -162,6 +164,11 @@ backend:
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
         size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
+        status: {description: Its status., type: str, sample: ACTIVE}
+        archival_backup_arn:
+          description: The backup that AWS made of a table before it archived it. Absent if it is not archived.
+          type: str
+          sample: arn:aws:dynamodb:us-east-1:111122223333:table/locks/backup/01489602797149-73d8d5bc
         time_to_live:
           description: With V(settings) the attribute that says when items vanish. Null if none does.
           type: str
@@ -216,6 +223,13 @@ backend:
           sample: false
         storage_class: {description: Its storage class. Null if it was deleted., type: str, sample: STANDARD}
         problem: {description: Why it cannot be read as a state. Null if it can., type: str, sample: "it is not JSON"}
+        older_version_id:
+          description:
+            - The newest older version that is a state. Null if none of the last three is one.
+            - Only an audit looks for it, and only for what is no state any more. Of a deleted state, C(resources) are
+              those of this version.
+          type: str
+          sample: 3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
     others:
       description:
         - The objects in scope that are certainly not states, such as a source map, C(package.json), HTML or an archive.
@@ -320,9 +334,10 @@ backend:
         multipart_writes: {description: How many of these states were written in parts., type: int, sample: 0}
     kms_keys:
       description:
-        - By the keys of bucket and table, V(manager), which is V(AWS) or V(CUSTOMER), and V(rotations), how often each
-          was rotated. Null for what may not be read.
-        - Null unless both V(settings) and V(usage) are gathered.
+        - By the keys of bucket and table, V(manager), which is V(AWS) or V(CUSTOMER), V(state) as KMS says it, or
+          V(Missing), V(arn), V(deletion_date), V(is_symmetric), whether it can encrypt for S3 and DynamoDB, and
+          V(rotations), how often it was rotated. Null for what may not be read.
+        - Null unless V(settings) are gathered. Rotations are null unless V(usage) is gathered, too.
       type: dict
       sample:
         arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab: {manager: CUSTOMER, rotations: 0}
@@ -349,6 +364,7 @@ backend:
 
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Params
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_facts import FACTS_SPEC, gathered
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -356,10 +372,26 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
     run_module,
 )
 
+#: Of how many states a warning says that not all of their versions are shown.
+NAMED = 5
+
 
 def inspect(run: ModuleRun) -> dict[str, Any]:
     """It only reads, so that check mode is no different."""
-    return {"changed": False, "backend": gathered(run.params, on_write=run.on_write)}
+    found = gathered(run.params, on_write=run.on_write)
+    return {"changed": False, "backend": found, "warnings": _hidden_versions(run.params, found)}
+
+
+def _hidden_versions(params: Params, found: Params) -> list[str]:
+    """A warning for states that were asked for, and that have more versions than are told of."""
+    if not params["keys"]:
+        return []
+    cut = [row for row in found["states"] or () if row["versions"] and row["version_count"] > len(row["versions"])]
+    return [
+        f"{len(row['versions'])} of {row['version_count']} versions of {row['path']} are shown: set max_versions to "
+        "see more"
+        for row in cut[:NAMED]
+    ]
 
 
 MODULE = ModuleEntry(

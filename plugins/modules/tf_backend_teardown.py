@@ -37,6 +37,17 @@ options:
     description:
       - The lock table. Name it wherever clients lock there, as they are else not kept out.
       - Not given, none is deleted.
+  state:
+    description:
+      - V(absent) takes the backend away.
+      - V(cancelled) ends a teardown that was begun, at any moment. If nothing was deleted yet, it releases the locks of
+        the teardown. After that, it removes the statement from the policy, and its locks become those of a freeze, by
+        M(cornerstone.tfstate.tf_backend_freeze), as states may be gone. Restore the backup with RV(lock_id), then thaw.
+      - V(cancelled) neither deletes nor restores anything, and minds no locks of others.
+    type: str
+    choices: [absent, cancelled]
+    default: absent
+    version_added: 0.2.0
   keep_table:
     description:
       - Leave the table to other buckets, and take only the digests of O(bucket) out of it.
@@ -73,8 +84,8 @@ options:
       take_over_resource: Delete what a tag says another tool manages, such as Terraform or CloudFormation.
   confirm_name:
     description:
-      - The name of the bucket once more. Needed besides O(allow=delete_state), so that a deletion of state is never the
-        work of a variable that leads elsewhere than one thinks.
+      - The name of the bucket once more, also where it is empty, so that a deletion is never the work of a variable or
+        an inventory that leads elsewhere than one thinks.
     type: str
 notes:
   - Where object lock is enabled, AWS is asked of each version whether it is kept. If that may not be known, nothing is
@@ -151,6 +162,16 @@ code_known:
   type: list
   elements: dict
   sample: [{paths: network/**, backend: none, used: 1}]
+msg:
+  description: What is so now, and what is left to do. After a failure, what went wrong.
+  returned: failure, or success with O(state=cancelled)
+  type: str
+  sample: "no teardown of retired-terraform-state was begun: there is nothing to cancel"
+lock_id:
+  description: The id of the freeze under which the backup is restored. None if nothing is frozen.
+  returned: success, with O(state=cancelled)
+  type: str
+  sample: 008fc466-9743-e5aa-475a-7589773aa3fd
 done:
   description: What was done before it failed. Versions are counted as they are deleted, a thousand at most at once.
   returned: failure
@@ -164,12 +185,14 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.archived import NOT_REQUESTED
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._backup.manifest import manifest_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import backend_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
     RESTORE_ARCHIVED,
@@ -194,16 +217,22 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     UPLOAD_OPTIONS,
     encryption_of,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.kind import is_named_as_state as kind_by_name
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.listing import item_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.cancel import Cancellation
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.checks import TeardownRequest, failed_checks
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.plan import TeardownPlan, plan_teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._teardown.teardown import DELETE_ARCHIVED, Teardown
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
 
 #: Those of either that have to do with an end.
 WORDS = ("delete_state", DELETE_ARCHIVED, "break_lock", "disable_deletion_protection", "take_over_resource")
+CANCELLED = "cancelled"
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     "bucket": {},
+    "state": {"choices": ["absent", CANCELLED], "default": "absent"},
     "keep_table": {"type": "bool", "default": False},
     **BACKUP_OPTIONS,
     **RESTORE_ARCHIVED,
@@ -224,6 +253,11 @@ def tear_down(run: ModuleRun) -> dict[str, Any]:
         return {**about, **code_result(code, run.params["region"])}
 
     run.failure = failure
+    if run.params["state"] == CANCELLED:
+        cancellation = _cancellation(run)
+        done = cancellation.done
+        unless_checking(run.check_mode, None, cancellation.carry_out)
+        return _cancelled(run, cancellation)
     code = code_of(run.params)
     teardown = _teardown(run, code or CodeMap())
     done = teardown.done
@@ -243,6 +277,29 @@ def tear_down(run: ModuleRun) -> dict[str, Any]:
         **code_result(code, plan.bucket.region),
     }
     return {**result, "diff": _diff(plan)} if run.diff else result
+
+
+def _cancellation(run: ModuleRun) -> Cancellation:
+    params = run.params
+    table = named_target(params, "table").name if params["table"] else None
+    scope = Scope(named_target(params, "bucket"), table, encryption=encryption_of(params))
+    text = storage_of(params, run.on_write).manifest() if params["backup"] else None
+    saved = manifest_of(text, params["backup"]) if text else None
+    histories = saved.histories() if saved and saved.bucket == params["bucket"] else {}
+    digests = [item_of(raw)[1].path for raw in saved.items if item_of(raw)[1].is_digest] if saved and histories else []
+    states = {path for path in histories if kind_by_name(scope, path)} | {*digests}
+    return Cancellation(backend_of(run.client(), scope), frozenset(states))
+
+
+def _cancelled(run: ModuleRun, cancellation: Cancellation) -> dict[str, Any]:
+    is_frozen = cancellation.is_due and cancellation.is_freezing
+    result = {
+        "changed": cancellation.is_due,
+        "msg": cancellation.sentence,
+        "lock_id": cancellation.id if is_frozen else None,
+        "warnings": [*dict.fromkeys(run.warnings)],
+    }
+    return {**result, "diff": {"before": "", "after": f"{cancellation.sentence}\n"}} if run.diff else result
 
 
 def _teardown(run: ModuleRun, code: CodeMap) -> Teardown:

@@ -46,7 +46,8 @@ options:
     description:
       - Who owns the objects, and whether ACLs count.
       - V(BucketOwnerEnforced) switches ACLs off. Only policies grant access then.
-        It is refused while the bucket's ACL grants access to others, because they would lose it.
+        It is refused while the bucket's ACL grants access to other accounts, because they would lose it. An ACL that
+        lets in everybody is left with a warning, as the public access block makes that void.
       - Not given, V(BucketOwnerEnforced) for new and existing buckets.
       - Any other value brings ACLs back and needs O(allow=enable_acls), also for a new bucket.
     type: str

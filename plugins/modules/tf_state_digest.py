@@ -300,8 +300,13 @@ def _failure(done: list[str], error: TfstateError) -> dict[str, Any]:
 
 def rebuild_digests(aws: Aws, run: ModuleRun) -> dict[str, Any]:
     params = run.params
-    if params["state"] == "absent" or params["workspace"] != DEFAULT_WORKSPACE:
-        raise Invalid("key is missing: state: absent and workspace are about one state")
+    if params["workspace"] != DEFAULT_WORKSPACE:
+        raise Invalid(
+            "key is missing: workspace goes with key. A key in keys means the states of all workspaces; a path, such "
+            f"as {params['workspace_key_prefix'].rstrip('/')}/{params['workspace']}/*, those of one workspace"
+        )
+    if params["state"] == "absent":
+        raise Invalid("key is missing: state: absent is about one state")
     scope, lock_id = scope_of(params), params["lock_id"]
     frozen = record_of_freeze(aws, replace(scope, keys=()), lock_id) if lock_id else None
     rebuild = DigestRebuild(aws, scope, frozenset(params["allow"] or ()), frozen)

@@ -31,6 +31,7 @@ attributes:
     details:
       - With O(state=held) only with the O(lock_id) of the lock that is held. Without it the second run finds the lock
         of the first one, and fails.
+      - With O(state=released) only without O(lock_id). With it the second run finds no such lock, and fails.
 options:
   bucket:
     required: true
@@ -43,7 +44,8 @@ options:
         The lock file is taken for clients that lock by O(table) alone as well, as nobody knows of all clients.
       - V(released) releases the lock that O(lock_id) or O(older_than) means, in both stores. Without either of them
         the task fails if there is a lock, and shows who holds it.
-      - No lock is no error. Then V(released) changes nothing.
+      - Without O(lock_id), no lock is no error, and V(released) changes nothing. A O(lock_id) under which the state is
+        not locked is one, and the task names the state that is locked under it, if any is.
       - If there is no state, lock or digest under O(key), a warning says so. If states with similar names exist, the
         task fails instead, and names them. See O(allow).
     type: str
@@ -259,7 +261,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
     Params,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable, shortened
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.location import check_bucket
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks.holders import (
@@ -296,7 +298,11 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
     scope_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.errors import NoState
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import FoundState, find_state
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import (
+    FoundState,
+    find_state,
+    where_held,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     HASH,
     MOVING,
@@ -422,7 +428,8 @@ def _release(aws: Aws, found: FoundState, params: Params, now: datetime, check_m
     try:
         selected = _selected(locks, params, older_than_s, now)
     except _NotSelected as reason:
-        return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {reason}")
+        elsewhere = f"; {where_held(aws, scope_of(params), reason.name)}" if reason.name else ""
+        return Settled(locks, locks, problem=f"{sentence(place.path, locks, now)}; {reason}{elsewhere}")
     released = unless_checking(check_mode, Released(tuple(selected), ()), partial(release, aws, place, selected))
     after = tuple(lock for lock in locks if lock not in released.done)
     return Settled(locks, after, bool(released.done), "; ".join(released.problems) or None)
@@ -431,21 +438,41 @@ def _release(aws: Aws, found: FoundState, params: Params, now: datetime, check_m
 class _NotSelected(Exception):
     """Why no lock of the state is released."""
 
+    def __init__(self, reason: str, name: str = "") -> None:
+        super().__init__(reason)
+        #: The id that was given, if the state is not locked under it.
+        self.name = name
+
 
 def _selected(locks: Sequence[Lock], params: Params, older_than_s: float | None, now: datetime) -> list[Lock]:
     """The locks that the task names. Raises _NotSelected."""
     if locks and not (params["lock_id"] or params["older_than"]):
         ids = " or ".join(dict.fromkeys(lock_name(lock.id) for lock in locks if not _is_state(lock)))
-        raise _NotSelected(f"if its holder is gone for sure, release it with lock_id: {ids}" if ids else STATE)
+        raise _NotSelected(f"{_question(locks)}, release it with lock_id: {ids}" if ids else STATE)
     lock_id = (params["lock_id"] or "").strip('"')  # such as ETags have
     named = [lock for lock in locks if not lock_id or is_named(lock.id, lock_id)]
-    if locks and not named:
-        raise _NotSelected(f"and not under the lock_id {params['lock_id']}, so it was left alone")
+    if lock_id and not named:
+        left = f"and not under the lock_id {params['lock_id']}, so it was left alone" if locks else ""
+        raise _NotSelected(left or f"the lock_id {params['lock_id']} was given, and nothing was released", lock_id)
     if any(_is_state(lock) for lock in named):
         raise _NotSelected(STATE)
     for lock in named:
         _check_selection(lock, bool(lock_id), older_than_s is not None, age_s(lock, locks, now))
     return [lock for lock in named if older_than_s is None or (age_s(lock, locks, now) or 0) >= older_than_s]
+
+
+def _question(locks: Sequence[Lock]) -> str:
+    """What to find out before a lock is released."""
+    record = next((lock.record for lock in locks if isinstance(lock.record, LockInfo)), None)
+    if record is None:
+        return "if its holder is gone for sure"
+    if is_frozen_by(record):
+        return f"it is frozen on purpose: ask {shortened(record.who)}. If the repair is complete, thaw it, or"
+    who, operation = shortened(record.who), shortened(record.operation)
+    return (
+        f"ask {who}, and look at your pipelines: does {operation} still run? It would go on writing without its lock. "
+        "If its holder is gone for sure"
+    )
 
 
 def _check_selection(lock: Lock, is_by_id: bool, is_by_age: bool, age: float | None) -> None:

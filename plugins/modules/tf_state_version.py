@@ -88,9 +88,11 @@ options:
         Delete all saved plans, and let C(tofu plan) show the difference before anybody applies it.
       - V(new_state) writes O(src) where there is no version of a state, and the lock table has no digest of one. It is
         refused otherwise, as a wrong O(key) looks the same.
+      - V(keep_current) lets O(state=undeleted) keep a state that was created under the key after the deletion, with
+        another lineage. Otherwise the task fails and shows both, with lineage, serial, number of resources and time.
     type: list
     elements: str
-    choices: [change_lineage, reuse_serial, new_state]
+    choices: [change_lineage, reuse_serial, new_state, keep_current]
 notes:
   - O(state=compared) needs C(s3:GetObjectVersion) on the state, and C(s3:GetObject) to compare with what it is now.
   - "Permissions: C(s3:ListBucket) and C(s3:ListBucketVersions) on the bucket, C(s3:GetObject), C(s3:GetObjectVersion)
@@ -214,6 +216,17 @@ added:
   type: list
   elements: str
   sample: [aws_instance.bastion]
+modified:
+  description: The addresses of resources that are in both versions and differ.
+  returned: success, with O(state=compared)
+  type: list
+  elements: str
+  sample: [aws_instance.web]
+lineage_before:
+  description: The lineage of the version that O(version_id) is compared with. None if there is none.
+  returned: success, with O(state=compared)
+  type: str
+  sample: 2d29fd45-36f0-4bd9-8a51-76a7a3bd3a56
 removed:
   description:
     - The addresses of resources that the state had before and has not now. With O(state=compared) those that the other
@@ -259,6 +272,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.state
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.version_restore import (
     CHANGE_LINEAGE,
+    KEEP_CURRENT,
     NEW_STATE,
     OPERATION,
     REUSE_SERIAL,
@@ -269,6 +283,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._repair.versio
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._state.state_lookup import with_state
 
 COMPARED = "compared"
+#: Messages name at most so many resources.
+NAMED = 5
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     **STATE_OPTIONS,
@@ -278,7 +294,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
     "with_version_id": {},
     "lock_id": {},
-    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE, REUSE_SERIAL, NEW_STATE]},
+    "allow": {"type": "list", "elements": "str", "choices": [CHANGE_LINEAGE, REUSE_SERIAL, NEW_STATE, KEEP_CURRENT]},
 }
 
 
@@ -370,9 +386,19 @@ def _comparison(path: str, plan: RestorePlan, params: Params) -> dict[str, Any]:
         f"{_source(plan, params)}, compared with {path}," if params["src"] else f"version {plan.version_id} of {path}"
     )
     before, after = plan.before or frozenset(), plan.after or frozenset()
-    more, fewer = len(after - before), len(before - after)
-    msg = f"{which} has {more} resources that {other} has not, and lacks {fewer} that it has"
-    return {"msg": msg}
+    more, fewer, modified = len(after - before), len(before - after), sorted(plan.modified)
+    named = f": {', '.join(modified[:NAMED])}" + (f" and {len(modified) - NAMED} more" if modified[NAMED:] else "")
+    lineage = (
+        f"lineage {plan.lineage}"
+        if plan.lineage == plan.lineage_before
+        else f"lineage {plan.lineage}, and that of {other} is {plan.lineage_before}: they are different states"
+    )
+    msg = (
+        f"{which} has {more} resources that {other} has not, and lacks {fewer} that it has"
+        f"; {len(modified)} differ{named if modified else ''}; serial {plan.serial}, the other {plan.serial_before}; "
+        f"{lineage}"
+    )
+    return {"msg": msg, "lineage_before": plan.lineage_before, "modified": modified}
 
 
 def _lines(serial: int | None, addresses: frozenset[str] | None) -> str:

@@ -22,6 +22,7 @@ from tests.integration.module_runs import Result, Task, through_core
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
+COLLECTION = "cornerstone.tfstate"
 REFUSED = "Error acquiring the state lock"
 
 
@@ -130,6 +131,41 @@ def test_our_lock_keeps_terraform_out_until_it_is_released(backend: Backend, wor
     assert lock(backend, key, "released", lock_id=held["lock_id"])["changed"]
     succeeded(workspace.apply())
     assert lock(backend, key, "released")["before"] == []
+
+
+def test_a_frozen_backend_keeps_terraform_out_and_tells_it_why(backend: Backend, workspace: Workspace) -> None:
+    """By the playbooks; and what was repaired under the freeze is there when it is thawed."""
+    key = initialised(backend, workspace, "frozen")
+    succeeded(workspace.apply())
+    play, host = backend.project.play, ("-l", backend.lock_mode)
+    snapshot = str(backend.project.home / f"{backend.lock_mode}.json")
+    assert play(f"{COLLECTION}.verify", *host, "-e", f"terraform_backend_verify_snapshot={snapshot}").code == 0
+    reason = ("-e", "terraform_backend_freeze_reason=OPS-42", "-e", "terraform_backend_freeze_lock_id=f-1")
+    frozen = play(f"{COLLECTION}.freeze", *host, *reason)
+    assert frozen.code == 0 and "frozen by" in frozen.output, frozen.output
+    refused = workspace.apply()
+    assert refused.code == 1 and REFUSED in refused.output
+    for line in ("ID:        f-1", "Operation: freeze", "Info:      OPS-42", f"Who:       {getpass.getuser()}@"):
+        assert line in refused.output, refused.output
+    versions = backend.s3.list_object_versions(Bucket=backend.bucket, Prefix=key)["Versions"]
+    (version,) = {each["VersionId"] for each in versions if each["Key"] == key and each["IsLatest"]}
+    backend.s3.delete_object(Bucket=backend.bucket, Key=key)
+    verify = ("-e", f"terraform_backend_verify_before={snapshot}")
+    assert "it was deleted" in play(f"{COLLECTION}.verify", *host, *verify).output
+    undeleted = (
+        "-e",
+        f"terraform_backend_restore_version_key={key}",
+        "-e",
+        "terraform_backend_restore_version_lock_id=f-1",
+    )
+    run = play(f"{COLLECTION}.restore_version", *host, *undeleted)
+    assert run.code == 0, run.output
+    run = play(f"{COLLECTION}.verify", *host, *verify)
+    assert run.code == 0 and "are as they were" in run.output, run.output
+    assert version and workspace.apply().code == 1
+    assert play(f"{COLLECTION}.thaw", *host).code == 2
+    assert play(f"{COLLECTION}.thaw", *host, "-e", "terraform_backend_thaw_lock_id=f-1").code == 0
+    succeeded(workspace.apply())
 
 
 def test_terraform_can_force_our_lock_away(backend: Backend, workspace: Workspace) -> None:

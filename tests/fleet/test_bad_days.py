@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_no_half_written_file_and_the_next_run_goes_on(project, re
     running = subprocess.Popen(
         [Path(sys.executable).with_name("ansible-playbook"), "cornerstone.tfstate.bootstrap"],
         cwd=project.home,
-        env=project._clean_environment() | project.environment,
+        env=project.clean_environment() | project.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -46,7 +46,7 @@ def test_ctrl_c_leaves_no_process_behind(project: Project, relay: Relay, bucket_
     relay.on("GetBucketVersioning", times=9, reply=delay(LONG_S))
     project.write("site.yml", creation(project, bucket_name))
     marker = f"MARKER_{bucket_name.replace('-', '_')}"
-    environment = project._clean_environment() | {marker: "1"}
+    environment = project.clean_environment() | {marker: "1"}
     program = Path(sys.executable).with_name("ansible-playbook")
     # In a group of its own, all of which a terminal's Ctrl-C reaches.
     running = subprocess.Popen(

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.integration.module_runs import RunTasks, Task, through_core
-from tests.support.commands import Command, command_of
+from tests.support.commands import command_of
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay, error
 
@@ -144,79 +142,10 @@ def test_what_cannot_be_is_said(params: dict[str, Any], wrong: dict[str, Any], s
 
 
 STATE = json.dumps({"version": 4, "serial": 1, "lineage": "x", "resources": []}).encode()
-MD5 = hashlib.md5(STATE, usedforsecurity=False).hexdigest()
-STALE = LockInfo("008fc466", "plan", "", "ann@ci", "1.11.4", "2026-01-02T03:04:05Z", "x")
-#: By path: the versions of a state (None: a delete marker), its digest, and what lies in its lock.
-TROUBLE: dict[str, tuple[tuple[bytes | None, ...], Any, Any]] = {
-    "digest.mismatch": ((STATE,), {"S": "0" * 32}, None),
-    "digest.malformed": ((STATE,), {"S": "none of yours"}, None),
-    "digest.missing": ((STATE,), None, None),
-    "digest.orphan": ((), {"S": "0" * 32}, None),
-    "digest.deleted": ((STATE, None), {"S": MD5}, None),
-    "state.deleted": ((STATE, None), None, None),
-    "state.unreadable": ((STATE, b"{"), {"S": MD5}, None),
-    "lock.stale": ((STATE,), {"S": MD5}, {"Info": {"S": marshal(STALE)}}),
-    "lock.wedged, no Info": ((STATE,), {"S": MD5}, {}),
-    "lock.wedged, no text": ((STATE,), {"S": MD5}, {"Info": {"N": "7"}}),
-    "lock.wedged, no JSON": ((STATE,), {"S": MD5}, {"Info": {"S": "?"}}),
-    "lock.wedged, a file": ((STATE,), {"S": MD5}, b"?"),
-}
-
-
-@pytest.fixture
-def troubled(params: dict[str, Any], emulator: RunningEmulator, tmp_path: Path) -> dict[str, Any]:
-    """One state in each kind of trouble."""
-    s3, dynamodb = emulator.client("s3"), emulator.client("dynamodb")
-    bucket, table = params["bucket"], params["table"]
-    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    through_core([Task("tf_lock_table", {**params_of_the_connection(params), "name": table})])
-    save("digest.orphan", params, s3, dynamodb, tmp_path)
-    for path, (versions, digest, lock) in TROUBLE.items():
-        for body in versions:
-            where = {"Bucket": bucket, "Key": path}
-            s3.delete_object(**where) if body is None else s3.put_object(**where, Body=body)
-        if isinstance(lock, bytes):
-            s3.put_object(Bucket=bucket, Key=f"{path}.tflock", Body=lock)
-        items = {"-md5": digest and {"Digest": digest}, "": None if isinstance(lock, bytes) else lock}
-        for suffix, item in items.items():
-            if item is not None:
-                dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}{suffix}"}, **item})
-    asked = {"name": "here", "gather": ["settings", "states", "versions", "locks", "digests"]}
-    return {**{name: value for name, value in params.items() if name != "code"}, **asked}
-
-
-def save(path: str, params: dict[str, Any], s3: Any, dynamodb: Any, home: Path) -> None:
-    """A state that is in a backup, and is lost with all its versions."""
-    bucket, table = params["bucket"], params["table"]
-    put = s3.put_object(Bucket=bucket, Key=path, Body=STATE)
-    dynamodb.put_item(TableName=table, Item={"LockID": {"S": f"{bucket}/{path}-md5"}, "Digest": {"S": MD5}})
-    about = {**params_of_the_connection(params), "bucket": bucket, "table": table, "backup": str(home / "backup")}
-    (saved,) = through_core([Task("tf_backend_backup", about)])
-    assert saved["changed"], saved
-    s3.delete_object(Bucket=bucket, Key=path, VersionId=put["VersionId"])
 
 
 def params_of_the_connection(params: dict[str, Any]) -> dict[str, Any]:
     return {name: params[name] for name in ("endpoint_url", "access_key", "secret_key", "region")}
-
-
-def task_of(command: Command, params: dict[str, Any], home: Path) -> Task:
-    """The module that a printed command enters."""
-    connection = params_of_the_connection(params)
-    version = {"state": "restored" if "version_id" in (command.given or {}) else "undeleted"}
-    entered: dict[str, tuple[str, dict[str, Any]]] = {
-        "unlock": ("tf_state_lock", {"state": "released"}),
-        "restore_backup": ("tf_backend_restore", {"backup": str(home / "backup")}),
-        "repair_digest": ("tf_state_digest", {}),
-        "restore_version": ("tf_state_version", version),
-        "info": ("tf_backend_info", {}),
-    }
-    if command.name in entered:
-        module, more = entered[command.name]
-        backend = {"bucket": params["bucket"], "table": params["table"]}
-        return Task(module, {**command.given, **backend, **more, **connection})
-    options = {name.removeprefix("terraform_backend_bucket_"): value for name, value in command.given.items()}
-    return Task("tf_state_bucket", {"name": params["bucket"], "probe_lock_files": True, **options, **connection})
 
 
 def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], emulator: RunningEmulator) -> None:
@@ -226,18 +155,3 @@ def test_a_deleted_state_is_found_where_no_digest_tells(params: dict[str, Any], 
     s3.delete_object(**where)
     (result,) = through_core([Task("tf_backend_audit", {**params, "table": None})])
     assert "state.deleted" in {each["id"] for each in result["findings"]}
-
-
-@pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
-def test_each_command_mends_what_it_was_printed_for(troubled: dict[str, Any], tmp_path: Path) -> None:
-    (before,) = through_core([Task("tf_backend_audit", troubled)])
-    found = {(each["id"], each["resource"].partition(" (")[0]) for each in before["findings"]}
-    assert found >= {(path.partition(",")[0], path) for path in TROUBLE} | {("bucket.lifecycle", troubled["bucket"])}
-    last = ("bucket.lifecycle", "bucket.mfa_delete")  # the first mends the second
-    commands = dict.fromkeys(each["fix"] for each in before["findings"] if each["id"] not in (*last, "lock.wedged"))
-    (lifecycle,) = [each["fix"] for each in before["findings"] if each["id"] == "bucket.lifecycle"]
-    for fix in [*commands, lifecycle]:
-        (result,) = through_core([task_of(command_of(fix), troubled, tmp_path)])
-        assert not result.get("failed"), (fix, result["msg"])
-    (after,) = through_core([Task("tf_backend_audit", troubled)])
-    assert {each["id"] for each in after["findings"]} == {"lock.wedged"}, "whoever wrote them has to be asked first"

@@ -137,6 +137,7 @@ def test_a_lock_lives_through_either_execution(backend: Backend, run_tasks: RunT
             of("released", check_mode=True, **mine),
             of("released", **mine),
             of("released", **mine),
+            of("released"),
         ]
     )
     assert [(each["changed"], each.get("failed", False)) for each in results] == [
@@ -147,6 +148,7 @@ def test_a_lock_lives_through_either_execution(backend: Backend, run_tasks: RunT
         (False, True),
         (True, False),
         (True, False),
+        (False, True),
         (False, False),
     ]
     assert [each.get("lock_id") for each in results[:3]] == [None, "ours", "ours"]

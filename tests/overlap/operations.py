@@ -77,6 +77,13 @@ class Catalogue:
         given = {"lock_mode": "lockfile", "current_lock_mode": "both", "allow": ["unseen_code"], "observe_seconds": 0}
         return Operation("lock mode", (self._task("tf_lock_mode", **given),))
 
+    def freeze(self) -> Operation:
+        """All states frozen, and thawed."""
+        named = str(UUID(bytes=self.random.randbytes(16)))
+        timeout = self.random.choice([0, 5])
+        frozen = self._task("tf_backend_freeze", state="frozen", lock_id=named, reason="a test", lock_timeout=timeout)
+        return Operation("freeze", (frozen, self._task("tf_backend_freeze", state="thawed", lock_id=named)))
+
     def unlock(self) -> Operation:
         """A state locked by hand, and released."""
         named = str(UUID(bytes=self.random.randbytes(16)))

@@ -43,8 +43,9 @@ KINDS = {
     "stopped restore": 1,
     "version": 2,
     "mixed": 7,
+    "freeze": 1,
 }
-MIXED = ("restore", "teardown", "move", "rebuild", "lock_mode", "backup", "unlock", "version", "digest")
+MIXED = ("restore", "teardown", "move", "rebuild", "lock_mode", "backup", "unlock", "version", "digest", "freeze")
 NEED_TABLE = ("rebuild", "lock_mode", "digest")
 #: Lock modes of a backend, and of the clients that work in it.
 MODES = {
@@ -66,6 +67,7 @@ VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d+|(env:/\w+
 #: Whoever it was has ended; or nothing says who it is, as in the folder of a backup.
 NAMELESS = re.compile(
     r"just been released|was released by somebody else|somebody else saved into|ResourceNotFoundException|NoSuchBucket"
+    r"|nothing can be frozen"
 )
 PROCESS = re.compile(r"process \d+")
 SINCE = re.compile(r"\bsince\b|\bfor \d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.I)

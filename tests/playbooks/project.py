@@ -94,7 +94,7 @@ class Project:
         folder = cwd or self.home
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         # As the shell that changed to the folder would set it.
-        given = self._clean_environment() | {"PWD": str(folder)} | self.environment | environment
+        given = self.clean_environment() | {"PWD": str(folder)} | self.environment | environment
         if forked := run_ansible(command, folder, given, RUN_LIMIT_S):
             return Run(*forked)
         run = subprocess.run(
@@ -110,7 +110,7 @@ class Project:
         )
         return Run(run.returncode, run.stdout)
 
-    def _clean_environment(self) -> dict[str, str]:
+    def clean_environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return without_aws(inherited, self.home) | {
             # Before every other place where an older copy of the collection may lie.

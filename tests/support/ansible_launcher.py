@@ -6,17 +6,21 @@
 
 Loaded are Ansible with its plugins and libraries of others, nothing of the collection: each command loads it by
 Ansible's own loader. What every command would read and parse again, and find the same, is parsed here: the routing of
-ansible.builtin, the models of AWS's services, and the source of the collection's files.
+ansible.builtin, the models of AWS's services, the source of the collection's files, its dataclasses and its patterns.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import dataclasses
 import gc
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -40,6 +44,7 @@ PLUGINS = ("strategy.linear", "callback.default", "connection.local", "action.no
 PLUGINS += ("vars.host_group_vars", "action.debug", "action.assert", "action.set_fact", "action.include_vars")
 #: Of each of these a command loads all plugins, with their documentation.
 LOADERS = (loaders.connection_loader, loaders.shell_loader, loaders.become_loader, loaders.callback_loader)
+KINDS = {"action", "callback", "filter", "inventory", "lookup"}
 FOLDER = Path(__file__).parents[2] / "plugins"
 SERVICES = ("s3", "dynamodb", "sts", "kms")
 DATA = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
@@ -50,6 +55,7 @@ def main() -> None:
         import_module(name)
     _remember()
     _load_plugins()
+    _load_collection()
     gc.collect()
     gc.freeze()  # otherwise the garbage collector of every command copies all these pages
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
@@ -101,6 +107,7 @@ def _remember() -> None:
 def _compiled(get_code: Callable[[Any, str], CodeType | None]) -> Callable[[Any, str], CodeType | None]:
     """Ansible compiles every file of a collection again in every process. The same source gives the same code."""
     codes: dict[bytes, CodeType] = {}
+    in_files: dict[tuple[str, bytes], CodeType] = {}
     for path in sorted(FOLDER.rglob("*.py")):
         code = SourceFileLoader("any", str(path)).get_code("any")
         if code:
@@ -110,7 +117,9 @@ def _compiled(get_code: Callable[[Any, str], CodeType | None]) -> Callable[[Any,
         file, source = self.get_filename(name), self.get_source(name)
         if self._compiled_code or source not in codes:
             return get_code(self, name)
-        self._compiled_code = _in_file(codes[source], file)
+        if (file, source) not in in_files:
+            in_files[file, source] = _in_file(codes[source], file)
+        self._compiled_code = in_files[file, source]
         return self._compiled_code
 
     return get
@@ -130,12 +139,30 @@ def _load_plugins() -> None:
         list(loader.all(class_only=True))
     for loader in (loaders.filter_loader, loaders.test_loader):
         loader._ensure_non_collection_wrappers()
-    finder._remove()
-    for name in [each for each in sys.modules if each.split(".")[0] == "ansible_collections"]:
-        del sys.modules[name]
+    _forget(finder)
     display = Display()
     for said in (display._warns, display._deprecations, display._errors):
         said.clear()
+
+
+def _load_collection() -> None:
+    """Once, where it is installed for tests, for what that parses. Its modules go again, and are loaded as usual."""
+    compiled = lru_cache(None)(lambda text: compile(text, "<string>", "exec", dont_inherit=True))
+    vars(dataclasses)["exec"] = lambda text, *scopes: exec(compiled(text), *scopes)
+    vars(re)["_MAXCACHE"] = 4096
+    finder = _collection_finder._AnsibleCollectionFinder([], True)
+    finder._install()
+    for path in sorted(FOLDER.glob("*/*.py")):
+        if path.parent.name in KINDS and path.stem != "__init__":
+            with contextlib.suppress(ImportError):
+                import_module(f"ansible_collections.cornerstone.tfstate.plugins.{path.parent.name}.{path.stem}")
+    _forget(finder)
+
+
+def _forget(finder: Any) -> None:
+    finder._remove()
+    for name in [each for each in sys.modules if each.split(".")[0] == "ansible_collections"]:
+        del sys.modules[name]
 
 
 def _command(asked: dict[str, Any]) -> None:

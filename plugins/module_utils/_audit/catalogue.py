@@ -43,6 +43,24 @@ KINDS: dict[str, FindingKind] = {
         "A lifecycle rule archives states",
         "Nobody can read an archived object until it is restored, which takes hours: every plan and apply fails.",
     ),
+    "bucket.history": FindingKind(
+        "medium",
+        "Old versions of states are deleted early",
+        "A state that is damaged, overwritten or deleted can be had back from its older versions alone, and only while "
+        "they last.",
+        ("S3.14",),
+    ),
+    "bucket.logging_itself": FindingKind(
+        "medium",
+        "Access to the bucket is logged into the bucket itself",
+        "Every log that is delivered makes another one: the logs grow for ever, and bury the states.",
+    ),
+    "bucket.logging_target": FindingKind(
+        "low",
+        "Access is logged into a bucket that does not exist",
+        "S3 drops the logs without a word, and nobody can tell who read a state.",
+        ("S3.9", "CKV_AWS_18"),
+    ),
     "bucket.lock_expiration": FindingKind(
         "high",
         "A lifecycle rule deletes lock files",
@@ -87,10 +105,60 @@ KINDS: dict[str, FindingKind] = {
     "table.key": FindingKind(
         "critical", "The table is no lock table", "Its key is not LockID, a string: no client can take a lock in it."
     ),
+    "table.recovery_period": FindingKind(
+        "low",
+        "The lock table can be restored for a few days only",
+        "What is noticed later, such as after a weekend, cannot be had back.",
+    ),
+    "table.inaccessible": FindingKind(
+        "critical",
+        "The lock table is out of reach",
+        "No client gets a lock, so every plan and apply fails. AWS archives a table whose key was out of reach for a "
+        "week: only its backup is left then.",
+        runbook="kms-key",
+    ),
     "table.replicas": FindingKind(
         "medium",
         "The lock table has replicas",
         "Two regions may both get one lock. Every client has to use the table of one region.",
+    ),
+    "key.missing": FindingKind(
+        "critical",
+        "A KMS key does not exist",
+        "What was encrypted with it is lost, and nothing new can be written: an apply cannot save its state, or gets "
+        "no lock.",
+        runbook="kms-key",
+    ),
+    "key.disabled": FindingKind(
+        "critical",
+        "A KMS key is disabled",
+        "What is encrypted with it can be neither read nor written: every plan and apply fails.",
+        ("CKV_AWS_227",),
+        "kms-key",
+    ),
+    "key.pending_deletion": FindingKind(
+        "critical",
+        "A KMS key is about to be deleted",
+        "Nothing can be read or written with it now, and once it is deleted, all that it has encrypted is lost.",
+        ("KMS.3",),
+        "kms-key",
+    ),
+    "key.unusable": FindingKind(
+        "critical",
+        "A KMS key cannot be used",
+        "S3 takes any name for a key, and then refuses each upload: an apply cannot save its state.",
+        runbook="kms-key",
+    ),
+    "key.foreign": FindingKind(
+        "medium",
+        "A KMS key is another account's",
+        "Whoever administers that account can disable or delete it, and then nobody can read what it has encrypted.",
+    ),
+    "lock.modes_differ": FindingKind(
+        "high",
+        "Two hosts of the inventory lock one bucket in different ways",
+        "Their clients do not see each other's locks, and overwrite each other's state. If they share one way to lock, "
+        "some still write past the table, which leaves digests that stop the others.",
     ),
     "lock.wedged": FindingKind(
         "high",
@@ -192,10 +260,17 @@ KINDS: dict[str, FindingKind] = {
         "write. Who deletes lock files deletes a state.",
     ),
     "state.deleted": FindingKind(
-        "info",
+        "high",
         "A state was deleted",
-        "If nobody meant to, it can be had back while its versions last.",
+        "Nobody manages its resources any more, and the next apply would create them again. It can be had back while "
+        "its versions last. A state that held no resources is no loss.",
         runbook="deleted-state",
+    ),
+    "code.backend_files": FindingKind(
+        "medium",
+        "Backend files are not as bootstrap writes them",
+        "Clients are initialised with these files: with another bucket, key or lock mode in them, they use another "
+        "state, or lock where others do not look.",
     ),
     "code.missing": FindingKind(
         "medium",
@@ -255,6 +330,13 @@ KINDS: dict[str, FindingKind] = {
         "Code uploads with an ACL that S3 refuses",
         "Where ACLs are off (BucketOwnerEnforced), S3 answers AccessControlListNotSupported, and an apply cannot save "
         "its state.",
+    ),
+    "code.kms_key": FindingKind(
+        "high",
+        "Code names a KMS key that its clients cannot rely on",
+        "Without its key an apply cannot save its state. If the key is another account's, whoever administers that "
+        "account can take it away.",
+        runbook="kms-key",
     ),
     "code.table_differs": FindingKind(
         "medium", "Code locks in another table than the backend's", "Clients of two tables do not exclude each other."

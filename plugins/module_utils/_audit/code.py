@@ -18,6 +18,7 @@ from .._terraform.code_layer import COMMAND_LINE, describe, listed, names_table
 from .._terraform.code_map import CHECKOUT, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from . import lost
+from .code_keys import check_keys
 from .expectations import play
 from .findings import Finding, finding_of
 
@@ -65,6 +66,7 @@ def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]
         about += [(name, each) for each in (_against(layer, backend, backends) if backend else _elsewhere(layer))]
     about += [("", each) for each in _unknown(code, backends)]
     about += [(_name_of(named, layers), each) for layers, each in _between(code.layers, named)]
+    about += check_keys(code, backends)
     used = {layer.arguments.get("bucket") for layer in code.layers}
     unused = [each for each in backends if each["bucket"]["name"] not in used]
     return about + [(each["name"], _without_code(each)) for each in unused if not code.unknown(each["region"])]

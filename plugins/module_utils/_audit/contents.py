@@ -26,7 +26,7 @@ from .._terraform.state_parser import NEWER
 from .convergence import DECIDE
 from .expectations import Expectations, Facts, words_in_note
 from .findings import Finding, finding_of
-from .hazards import archiving_rules
+from .retention import archiving_rules
 
 FactRow = Mapping[str, Any]
 
@@ -46,6 +46,9 @@ MANY, PART = 2, 0.1
 NAMED = 5
 #: For a lock whose holder may be at work.
 LEAVE_IT = "# Leave it while its holder may be at work. Once it is stale, the audit prints the command that releases it"
+#: Of a digest that does not match behind a lock that was left.
+BEHIND_LOCK = " A lock on it was left behind, so nobody is about to write the digest."
+LOCK_FIRST = "# First release the lock, as its own finding says, and audit again: then the command is printed"
 #: Before states are thawed.
 ASK_WHO_FROZE = "# Ask who froze them first: is the repair complete, and verified? If so"
 #: For a state of a later version. An older one would lack what the newer client has made since.
@@ -187,19 +190,46 @@ def duration(age_s: float) -> str:
 
 def digests(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     rows = [each for each in facts.get("digests") or () if not _is_told(each, facts)]
-    orphans = [each["path"] for each in rows if each["status"] == ORPHAN]
+    orphans = [each["path"] for each in rows if _status(each, facts, wanted) == ORPHAN]
     are_many = _are_many(orphans, facts)
     if are_many:
         yield _lost(orphans, facts, wanted)
     for digest in rows:
-        status, path = digest["status"], digest["path"]
+        status, path = _status(digest, facts, wanted), digest["path"]
         if status == ORPHAN and not are_many:
             yield finding_of("digest.orphan", path, _describe_digest(digest), _return_of([path], wanted))
         elif status in REPAIRED_BY:
-            fix = _repair(status, path, facts, wanted)
+            more = BEHIND_LOCK if _is_behind(digest, status) else ""
+            detail = f"{_describe_digest({**digest, 'status': status})}{more}"
+            fix = _repair(digest, status, facts, wanted)
             if digest.get("conflict") and fix == wanted.play_on(REPAIRED_BY["mismatch"], path):
                 fix = _accepting(digest, wanted)
-            yield finding_of(f"digest.{status}", path, _describe_digest(digest), fix)
+            yield finding_of(f"digest.{status}", path, detail, fix)
+
+
+def _status(digest: FactRow, facts: Facts, wanted: Expectations) -> str:
+    """While somebody holds the lock, a digest may be late. Behind a lock that nobody holds any more it stays so."""
+    status, path = str(digest["status"]), digest["path"]
+    if status != "in_progress":
+        return status
+    locks_on = [each for each in facts.get("locks") or () if each["path"] == path]
+    if not locks_on or not all(_is_left(each, wanted) for each in locks_on):
+        return status
+    if digest.get("actual"):
+        return "mismatch"
+    is_kept = any(each["path"] == path and each.get("is_deleted") for each in facts.get("states") or ())
+    return "deleted" if is_kept else ORPHAN
+
+
+def _is_left(lock: FactRow, wanted: Expectations) -> bool:
+    """Whether nobody is known to be at work under a lock: it is stale, says no age, or cannot be read."""
+    age_s = lock.get("age_s")
+    is_stale = age_s is None or age_s > wanted.stale_lock_s
+    return bool(lock.get("is_wedged")) or (lock.get("is_wedged") is False and is_stale)
+
+
+def _is_behind(digest: FactRow, status: str) -> bool:
+    return bool(digest["status"] != status)
 
 
 def _is_told(digest: FactRow, facts: Facts) -> bool:
@@ -230,8 +260,11 @@ def _return_of(paths: Sequence[str], wanted: Expectations) -> str:
     return wanted.play("restore_backup", "--check", "--diff", note=note, **keys)
 
 
-def _repair(status: str, path: str, facts: Facts, wanted: Expectations) -> str:
+def _repair(digest: FactRow, status: str, facts: Facts, wanted: Expectations) -> str:
     """Only a state that can be read gets a digest."""
+    path = str(digest["path"])
+    if _is_behind(digest, status):
+        return LOCK_FIRST
     states = {state["path"]: state for state in facts.get("states") or () if not state.get("is_deleted")}
     state = states.get(path, {})
     if status != "deleted" and state.get("is_readable") is False:
@@ -269,19 +302,20 @@ def _describe_digest(digest: FactRow) -> str:
 
 
 def states(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
-    deleted = {each["path"] for each in facts.get("digests") or () if each["status"] == "deleted"}
+    rows = facts.get("digests") or ()
+    known = {each["path"]: {each["status"], _status(each, facts, wanted)} for each in rows}
+    told = {path for path, statuses in known.items() if statuses & {"deleted", "in_progress"}}
     for state in facts.get("states") or ():
         path = state["path"]
         if path.endswith(".tflock") and not state.get("is_deleted"):
             yield _under_a_lock_file(path, wanted)
-        if state.get("is_deleted") and path not in deleted:
-            fix = wanted.play_on("restore_version", path)
-            yield finding_of("state.deleted", path, "Its newest version is a delete marker.", fix)
+        if state.get("is_deleted") and path not in told:
+            yield _deleted(state, facts, wanted)
         elif state.get("is_archived"):
             yield _archived(state, facts, wanted)
         elif state.get("is_readable") is False:
             fix = UPGRADE if is_newer(state) else _restoration(path, facts, wanted)
-            yield finding_of("state.unreadable", path, str(state["problem"]), fix)
+            yield finding_of("state.unreadable", path, _damage(state), fix)
 
 
 def is_newer(state: FactRow) -> bool:
@@ -289,9 +323,29 @@ def is_newer(state: FactRow) -> bool:
     return NEWER in str(state.get("problem"))
 
 
+def _damage(state: FactRow) -> str:
+    older = state.get("older_version_id")
+    return (
+        f"{state['problem']}. The version {shortened(older)} before it is a state." if older else str(state["problem"])
+    )
+
+
+def _deleted(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
+    """What it held decides how bad that is, and not whether code names it: resources do not go with their code."""
+    path, held = state["path"], state.get("resources")
+    what = (
+        "What it held is not known." if held is None else f"It held {held} {'resource' if held == 1 else 'resources'}."
+    )
+    is_moved = any(each["path"] == path and _is_of_moved_state(each, facts) for each in facts.get("locks") or ())
+    detail = f"Its newest version is a delete marker. {what}{' It has moved.' if is_moved else ''}"
+    note = "undeletes it. If its resources are gone, too, leave it deleted and waive this finding"
+    fix = _come_along() if is_moved else wanted.play_on("restore_version", path, note=note)
+    return finding_of("state.deleted", path, detail, fix, "info" if held == 0 or is_moved else None)
+
+
 def _archived(state: FactRow, facts: Facts, wanted: Expectations) -> Finding:
     path, storage_class = str(state["path"]), str(state.get("storage_class") or "an archive")
-    rules = archiving_rules(facts, state)
+    rules = archiving_rules(facts, state, wanted)
     which = "rule " if len(rules) == 1 else "rules "
     by = f" The lifecycle {which}{', '.join(sorted(rules))} moves states there." if rules else ""
     is_copied = state.get("is_readable") and storage_class in ARCHIVES
@@ -341,8 +395,10 @@ def _pattern(path: str) -> str:
 
 
 def _version_before(path: str, facts: Facts) -> str | None:
-    """The version that the digest matches, or else the newest one before the current, if known."""
+    """The version that the digest matches, or that is a state, or else the newest before the current, if known."""
     by_digest = [each.get("matches_version") for each in facts.get("digests") or () if each["path"] == path]
-    kept = [state.get("versions") or () for state in facts.get("states") or () if state["path"] == path]
+    rows = [state for state in facts.get("states") or () if state["path"] == path]
+    by_digest += [state.get("older_version_id") for state in rows]
+    kept = [state.get("versions") or () for state in rows]
     older = [each["version_id"] for versions in kept for each in versions if not each["is_latest"] and each["size"]]
     return next((str(version_id) for version_id in [*by_digest, *older] if version_id), None)

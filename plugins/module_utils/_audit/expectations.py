@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
 from .._core.model import Change, Params, Refusal, Resource, Target, Values
 from .._core.playbooks import variables_of
+from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 
 Facts = Mapping[str, Any]
 
@@ -82,6 +83,8 @@ class Expectations:
     has_backup: bool | None = False
     #: Whether code names its bucket.
     is_in_code: bool = False
+    #: Where the states of other workspaces are.
+    workspace_key_prefix: str = WORKSPACE_KEY_PREFIX
     #: The connection options by which it was reached.
     connection: Params = field(default_factory=dict)
     #: What a run would refuse.
@@ -106,13 +109,28 @@ class Expectations:
         """The command for a playbook about one state."""
         return self.play(playbook, *more, note=note, **_key(path), **variables)
 
-    def aws(self, facts: Facts, service: str, operation: str, *more: Word, note: str = "", into: str = "") -> str:
-        """A command of the AWS CLI that runs only if its credentials are of the account of the backend."""
+    def aws(
+        self,
+        facts: Facts,
+        service: str,
+        operation: str,
+        *more: Word,
+        note: str = "",
+        into: str = "",
+        then: Sequence[Word] = (),
+    ) -> str:
+        """A command of the AWS CLI that runs only if its credentials are of the account of the backend.
+
+        `then`: another command, which runs if this one has succeeded.
+        """
         account = self.account_id or facts.get("account_id")
         if not account and not self.connection.get("endpoint_url"):
             return NO_ACCOUNT
         options, note = self.aws_options(facts), " ".join(filter(None, (self._credentials(), note)))
-        line = command("aws", service, operation, *options, *more, note=note, into=into)
+        line = command("aws", service, operation, *options, *more, note="" if then else note, into=into)
+        if then:
+            second = command(*then, note=note)
+            line = NO_COMMAND if NO_COMMAND in (line, second) else f"{line} && {second}"
         query = ("--query", "Account", "--output", "text")
         parts = [command("aws", "sts", "get-caller-identity", *options, *query), command("grep", "-x", str(account))]
         if NO_COMMAND in (line, *parts):

@@ -5,41 +5,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from .._bucket import policy
-from .._bucket.lifecycle_rules import SMALLEST, as_written
-from .._core.commands import NO_COMMAND, Word, edit, in_note
+from .._core.commands import NO_COMMAND, edit, in_note
 from .._core.model import Target, Values
 from .._core.printable import shortened
 from .._core.regions import partition_of
-from .._core.storage_classes import ARCHIVES
 from .._core.tags import NOT_TESTED, UNSUPPORTED
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement, exact_name
-from .._terraform.protocol import lock_file
+from .aws_commands import by_file, s3_command
 from .convergence import DECIDE, Convergence
-from .expectations import Expectations, Facts, words_in_note
+from .expectations import Expectations, Facts
 from .findings import Finding, finding_of
-
-#: The sizes of lock files in bytes: some 200 to 400, and more with a long name or working directory.
-SMALLEST_LOCK, LARGEST_LOCK = 100, 1000
 
 
 def hazards(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     bucket, table = ({"name": "", **(facts.get(kind) or {})} for kind in ("bucket", "table"))
     left_alone = wanted.bucket.get("unmanaged") or ()
-    if "lifecycle" not in left_alone:
-        yield from _harmful_rules(bucket, facts, wanted, convergence)
     if "policy" not in left_alone:
         yield from _open_statements(bucket, facts, wanted, convergence)
     yield from _lock_files(bucket, wanted)
     # AWS takes either MFA delete or a lifecycle.
     if bucket.get("mfa_delete") is False and bucket.get("lifecycle") == {}:
         options = ("--versioning-configuration", "Status=Enabled,MFADelete=Enabled", "--mfa", "SERIAL CODE")
-        fix = _s3("put-bucket-versioning", bucket, facts, wanted, *options, note="as the root user of the account")
+        note = "as the root user of the account"
+        fix = s3_command("put-bucket-versioning", bucket, facts, wanted, *options, note=note)
         yield finding_of("bucket.mfa_delete", bucket["name"], "It is off, and there is no lifecycle.", fix)
     yield from _forgetting(table, facts, wanted)
 
@@ -55,95 +48,6 @@ def _lock_files(bucket: Values, wanted: Expectations) -> Iterator[Finding]:
         yield finding_of(
             "bucket.lock_files_not_tested", bucket["name"], "No test is recorded.", wanted.play("bootstrap")
         )
-
-
-def _harmful_rules(bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
-    """One command for all of them, as each puts the whole lifecycle: with what a run would change of it, too."""
-    rules = {name: rule for name, rule in (bucket.get("lifecycle") or {}).items() if name != SMALLEST}
-    locks = rules if wanted.lock_mode in ("lockfile", "both") else {}
-    losing = [name for name in rules if _loses(rules[name], facts)]
-    freeing = [name for name in locks if _frees_locks(rules[name], facts) and name not in losing]
-    archiving = [name for name in rules if _archives(rules[name], facts)]
-    if not (losing or freeing or archiving):
-        return
-    bare = {name: {**(convergence.after("lifecycle") or bucket["lifecycle"])[name]} for name in rules}
-    for name, part in [(each, "Expiration") for each in (*losing, *freeing)] + [
-        (each, "Transitions") for each in archiving
-    ]:
-        bare[name].pop(part, None)
-    fix = _with_rules(bare, bucket, facts, wanted, convergence)
-    for name in losing:
-        detail = f"The rule {name} deletes states {_when(rules[name]['Expiration'])}."
-        yield finding_of("bucket.expiration", bucket["name"], detail, fix)
-    for name in freeing:
-        detail = f"The rule {name} deletes lock files {_when(rules[name]['Expiration'])}, held or not."
-        yield finding_of("bucket.lock_expiration", bucket["name"], detail, fix)
-    for name in archiving:
-        into, *_more = (each for each in rules[name]["Transitions"] if each.get("StorageClass") in ARCHIVES)
-        detail = f"The rule {name} moves states to {into['StorageClass']} {_when(into)}."
-        yield finding_of("bucket.archiving", bucket["name"], detail, fix)
-
-
-def _when(expiration: Mapping[str, Any]) -> str:
-    days, day = (expiration.get(unit) for unit in ("Days", "Date"))
-    return f"{days} days after they were written" if days else f"on {day}"
-
-
-def _frees_locks(rule: Mapping[str, Any], facts: Facts) -> bool:
-    where = rule.get("Filter", {})
-    if rule.get("Status") != "Enabled" or not {"Days", "Date"} & {*rule.get("Expiration", {})} or where.get("Tags"):
-        return False
-    least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
-    prefix = where.get("Prefix", "")
-    beside = [lock_file(state["path"]) for state in facts.get("states") or () if not state.get("is_deleted")]
-    is_near = not prefix or any(path.startswith(prefix) for path in beside)
-    return is_near and least < LARGEST_LOCK and most > SMALLEST_LOCK
-
-
-def archiving_rules(facts: Facts, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules of the lifecycle that archive this state."""
-    rules = (facts.get("bucket") or {}).get("lifecycle") or {}
-    about = {**facts, "states": [state]}
-    return {name: rule for name, rule in rules.items() if name != SMALLEST and _archives(rule, about)}
-
-
-def _archives(rule: Mapping[str, Any], facts: Facts) -> bool:
-    """Whether it makes current versions of states unreadable."""
-    classes = {each.get("StorageClass") for each in rule.get("Transitions") or ()}
-    return bool(classes & ARCHIVES) and rule.get("Status") == "Enabled" and _reaches_states(rule, facts)
-
-
-def _loses(rule: Mapping[str, Any], facts: Facts) -> bool:
-    """Whether it deletes current versions of states. States have no tags, except those of OpenTofu."""
-    expires = bool({"Days", "Date"} & {*rule.get("Expiration", {})})
-    return expires and rule.get("Status") == "Enabled" and _reaches_states(rule, facts)
-
-
-def _reaches_states(rule: Mapping[str, Any], facts: Facts) -> bool:
-    where = rule.get("Filter", {})
-    if where.get("Tags"):
-        return False
-    least, most = where.get("ObjectSizeGreaterThan", -1), where.get("ObjectSizeLessThan", float("inf"))
-    states = [state for state in facts.get("states") or () if least < (state.get("size") or 0) < most]
-    return not where or any(state["path"].startswith(where.get("Prefix", "")) for state in states)
-
-
-def _with_rules(
-    bare: Mapping[str, Any], bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence
-) -> str:
-    """The command that puts the lifecycle with these rules in place of those of their names."""
-    there = convergence.after("lifecycle") or bucket["lifecycle"]
-    rules = {
-        name: rule for name, rule in {**there, **bare}.items() if name == SMALLEST or {*rule} - {"Status", "Filter"}
-    }
-    size = rules.pop(SMALLEST, None)
-    if not rules:
-        return _s3("delete-bucket-lifecycle", bucket, facts, wanted)
-    kept = ("--transition-default-minimum-object-size", size) if size else ()
-    option = ("--lifecycle-configuration", {"Rules": as_written(rules)})
-    fix = _s3("put-bucket-lifecycle-configuration", bucket, facts, wanted, *option, *kept)
-    part = "Expiration or Transitions of the rules"
-    return fix if fix != NO_COMMAND else _by_file("lifecycle-configuration", bucket, facts, wanted, part)
 
 
 def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
@@ -220,12 +124,12 @@ def _put_without(opened: Sequence[Statement], bucket: Values, facts: Facts, want
     """For a bucket of no inventory: the policy as it is, without these statements."""
     there = bucket.get("policy") or policy.ABSENT
     kept = [each for each in there["statements"] if each not in opened]
-    fix = _s3("delete-bucket-policy", bucket, facts, wanted)
+    fix = s3_command("delete-bucket-policy", bucket, facts, wanted)
     if kept:
         document = json.loads(policy.document({**there, "statements": kept}))
-        fix = _s3("put-bucket-policy", bucket, facts, wanted, "--policy", document)
+        fix = s3_command("put-bucket-policy", bucket, facts, wanted, "--policy", document)
     if fix == NO_COMMAND:
-        return _by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
+        return by_file("policy", bucket, facts, wanted, "statement", "--query", "Policy", "--output", "text")
     return fix if fix.startswith("#") else f"{DECIDE} do those whom the statement names need it? If not: {fix}"
 
 
@@ -253,17 +157,3 @@ def _expiry(table: Values, attribute: str, fix: str) -> tuple[str, str, str | No
         return nothing, fix, "info"
     of = "Items go" if count is None else "1 item goes" if count == 1 else f"{count} items go"
     return f"{of} when the time in {attribute} is over.", fix, None
-
-
-def _s3(
-    operation: str, bucket: Values, facts: Facts, wanted: Expectations, *more: Word, note: str = "", into: str = ""
-) -> str:
-    return wanted.aws(facts, "s3api", operation, "--bucket", bucket["name"], *more, note=note, into=into)
-
-
-def _by_file(what: str, bucket: Values, facts: Facts, wanted: Expectations, part: str, *more: str) -> str:
-    """For a document with text that is not safe in a command: edit it in a file."""
-    where = words_in_note(("--bucket", bucket["name"], *wanted.aws_options(facts)))
-    option = f"--{what} file://{what}.json"
-    note = f"take out the {part} that the finding names, then aws s3api put-bucket-{what} {where} {option}"
-    return _s3(f"get-bucket-{what}", bucket, facts, wanted, *more, note=note, into=f"{what}.json")

@@ -14,6 +14,7 @@ from typing import Any
 from .._bucket import BUCKET, lifecycle, ownership
 from .._core.commands import command, in_note, is_note
 from .._core.model import EXISTENCE, Change, Facet, Params, Resource, Target, Values, desire, plan
+from .._core.url_credentials import without_credentials
 from .._table import TABLE
 from .._table.existence import KEY
 from .contents import digests, locks, states
@@ -21,7 +22,10 @@ from .convergence import Convergence, Plan, planned
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
 from .findings import Finding, finding_of
 from .hazards import dropping, hazards, public_statements
+from .keys import keys
+from .logs import access_logs
 from .lost import creation, had_states, table
+from .retention import asks_for_lifecycle, retention
 from .unseen import severity_of, unknown, unseen
 
 #: The most paths that are compared with code.
@@ -35,6 +39,9 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *_of_resource(BUCKET, facts, wanted.bucket, wanted, convergence),
         *_of_resource(TABLE, facts, wanted.table, wanted, convergence),
         *hazards(facts, wanted, convergence),
+        *retention(facts, wanted, convergence),
+        *keys(facts, wanted),
+        *access_logs(facts, wanted),
     ]
     found = {each.id for each in of_settings}
     return [
@@ -88,7 +95,7 @@ def _of_resource(
 def _convergence_of(kind: str, change: Change, wanted: Expectations, convergence: Convergence) -> str:
     if change.facet == "policy" and (public := public_statements(change.before)):
         return dropping(public, convergence)  # beside which AWS would take no other policy
-    if change.facet != "lifecycle" or change.before or _asks_for_lifecycle(wanted.bucket):
+    if change.facet != "lifecycle" or change.before or asks_for_lifecycle(wanted.bucket):
         return convergence.command(kind, change.facet)
     days, newer = (lifecycle.BASELINE[name] for name in list(lifecycle.OPTIONS)[:2])
     note = f"then old versions go after {days} days, but for the newest {newer}"
@@ -118,7 +125,7 @@ def changes(resource: Resource, there: Values, facts: Facts, params: Params) -> 
     target, facets, observed = _compared(resource, there, facts, params)
     found = plan(facets, target, observed, desire(facets, target, params, observed))
     untouched = [each for each in facets if each.name == "lifecycle" and not observed["lifecycle"]]
-    if untouched and not _asks_for_lifecycle(params):
+    if untouched and not asks_for_lifecycle(params):
         # A run leaves the lifecycle of an existing bucket as it is, even none; a new bucket would have a rule.
         new = Target(target.name, target.region, fresh=True)
         found += plan(tuple(untouched), new, observed, desire(untouched, new, params, observed))
@@ -132,10 +139,6 @@ def _compared(
     known = [each for each in resource.facets if there.get(each.name) is not None and each.name != EXISTENCE]
     facets = tuple(each for each in known if each.is_managed(params))
     return _target(resource, there, facts, params), facets, {each.name: there[each.name] for each in facets}
-
-
-def _asks_for_lifecycle(params: Params) -> bool:
-    return any(params.get(name) is not None for name in lifecycle.OPTIONS)
 
 
 def _keys(resource: Resource, there: Values, params: Params) -> dict[str, str | None]:
@@ -211,12 +214,18 @@ def _owner_enforced(facts: Facts, wanted: Expectations) -> str | None:
 
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report shows of a backend, and what code is compared with."""
-    counted: dict[str, Iterable[Any] | None] = {name: facts.get(name) for name in ("states", "locks", "digests")}
+    states = facts.get("states")
+    there = None if states is None else [each for each in states if not each.get("is_deleted")]
+    counted: dict[str, Iterable[Any] | None] = {
+        "states": there,
+        **{name: facts.get(name) for name in ("locks", "digests")},
+    }
     return {
         "name": wanted.name,
         "region": facts["region"],
         "account_id": facts.get("account_id"),
         "lock_mode": wanted.lock_mode,
+        "endpoint_url": without_credentials(str(wanted.connection.get("endpoint_url") or "")) or None,
         "backup": wanted.has_backup,
         "had_states": had_states(facts, wanted),
         "bucket": {
@@ -225,6 +234,7 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         },
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,
         "paths": _default_paths(facts),
+        "kms_keys": facts.get("kms_keys"),
         "unseen": unseen(facts),
         "others": list(facts.get("others") or ())[:MANY],
         "counts": {name: None if value is None else len(list(value)) for name, value in counted.items()},

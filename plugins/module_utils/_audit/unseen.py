@@ -15,11 +15,13 @@ from .findings import Finding, finding_of, rank
 
 #: By what could not be read: the findings that it may hide, besides that of the same name.
 MAY_HIDE: dict[str, tuple[str, ...]] = {
-    "account_id": ("bucket.policy_foreign", "bucket.policy_condition"),
+    "account_id": ("bucket.policy_foreign", "bucket.policy_condition", "key.foreign"),
     "bucket": ("bucket.missing",),
-    "bucket.lifecycle": ("bucket.expiration", "bucket.archiving", "bucket.lock_expiration"),
+    "bucket.lifecycle": ("bucket.expiration", "bucket.archiving", "bucket.lock_expiration", "bucket.history"),
     "bucket.policy": ("bucket.policy_public", "bucket.policy_foreign", "bucket.policy_condition"),
-    "table": ("table.missing", "table.key"),
+    "kms_key": ("key.missing", "key.disabled", "key.pending_deletion", "key.unusable", "key.foreign"),
+    "table": ("table.missing", "table.key", "table.inaccessible"),
+    "table.recovery": ("table.recovery_period",),
     "table.items": ("digest.states_lost", "lock.wedged", "lock.stale", "digest.mismatch"),
     "locks": ("lock.wedged", "lock.stale"),
     "digests": ("digest.mismatch", "digest.deleted"),

@@ -120,6 +120,8 @@ class Aws:
         self._own = OwnObjects()
         #: Called before each attempt at a write; an exception prevents it.
         self.before_write: list[BeforeWrite] = [Parent()]
+        #: What DescribeKey answered, by the names and ARNs of keys.
+        self._described: dict[str, Answer] = {}
         #: The buckets that are known to belong to the required account.
         self._owned_buckets: set[str] = set()
         self._asking, self._has_asked, self._owner = threading.RLock(), False, connection.account_id or None
@@ -302,11 +304,20 @@ class Aws:
         shape = meta.service_model.operation_model(meta.method_to_api_mapping[operation]).input_shape
         return shape is not None and OWNER in shape.members
 
+    def described_key(self, name: str) -> Answer:
+        """What KMS says of a key, which is asked once."""
+        if name not in self._described:
+            (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
+            self._described[name] = answer
+            if not isinstance(answer, Failure):
+                self._described[str(answer["KeyMetadata"].get("Arn", name))] = answer
+        return self._described[name]
+
     def key_arn(self, name: str, must_exist: bool) -> str:
         """The ARN of the KMS key that `name` (id, alias or ARN) stands for, provided that it can encrypt."""
         if must_exist:
             check_arn(name, self.connection.region, self.partition())
-        (answer,) = self.read([Call("kms", "describe_key", {"KeyId": name})])
+        answer = self.described_key(name)
         if not isinstance(answer, Failure):
             key = answer["KeyMetadata"]
             return usable_key(name, key, self.connection.region) if must_exist else str(key["Arn"])

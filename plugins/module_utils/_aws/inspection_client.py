@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from .._core.model import IDENTITY, Answer, Call, CallFailed, Failure, Invalid, TfstateError, WriteCallback, no_op
 from . import deadline
@@ -19,6 +20,10 @@ RETRY_S = 30
 #: What stays so for that long: the service is asked once for each further read.
 STAYS = {*THROTTLED, *BROKEN, NO_ANSWER}
 NO_TIME = "audit_timeout was over before it was read: set it higher, or take fewer forks"
+
+
+class _OutOfTime(Exception):
+    """The budget was over in the middle of a body."""
 
 
 class InspectionClient(Aws):
@@ -52,12 +57,22 @@ class InspectionClient(Aws):
             raise problems[0]
 
     def stream(self, call: Call, begin: Callable[[], Callable[[bytes], object]]) -> Answer:
+        def begin_in_time() -> Callable[[bytes], object]:
+            return partial(self._take_in_time, begin())
+
         try:
-            return super().stream(call, begin)
+            return super().stream(call, begin_in_time)
+        except _OutOfTime:
+            return Failure(call, OUT_OF_TIME, "", NO_TIME)
         except (CallFailed, Invalid):
             raise
         except TfstateError as problem:  # the body broke off
             return Failure(call, NO_ANSWER, "", str(problem))
+
+    def _take_in_time(self, take: Callable[[bytes], object], piece: bytes) -> None:
+        if self._now() >= self._end:
+            raise _OutOfTime
+        take(piece)
 
     def _answer(self, call: Call, newly_created: bool, before_each: Sequence[BeforeWrite] = ()) -> Answer:
         if call.operation == IDENTITY.operation:

@@ -20,6 +20,8 @@ REMEDIES = {
     "PendingImport": "import its key material",
     "Unavailable": "connect its key store",
 }
+#: Usage and specification of a key that can encrypt for S3 and DynamoDB.
+SYMMETRIC = ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT")
 WAIT = f"wait until it is {ENABLED}"
 
 
@@ -32,8 +34,8 @@ def usable_key(name: str, key: Mapping[str, Any], region: str) -> str:
     state = key.get("KeyState", ENABLED)
     if state != ENABLED:
         problems.append(f"it is {state}: {REMEDIES.get(state, WAIT)}")
-    kind = key.get("KeyUsage", "ENCRYPT_DECRYPT"), key.get("KeySpec", "SYMMETRIC_DEFAULT")
-    if kind != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
+    kind = key.get("KeyUsage", SYMMETRIC[0]), key.get("KeySpec", SYMMETRIC[1])
+    if kind != SYMMETRIC:
         problems.append("it is no symmetric encryption key")
     there = (*key["Arn"].split(":"), "", "", "")[3]
     if there != region:

@@ -24,6 +24,8 @@ class Progress:
 
     relation: Relation
     count: int = 0
+    #: The destination has the newest versions of the backup, and the older ones are gone.
+    lacks_older: bool = False
 
     @property
     def is_diverged(self) -> bool:
@@ -52,6 +54,8 @@ def progress(there: Sequence[str], markers: int, is_deleted: bool, wanted: Seque
     count, is_prefix = _matching(there, bodies)
     is_whole = count == len(bodies) > 0
     ahead = Progress(Relation.AHEAD, len(wanted))
+    if not is_prefix and _is_end(there, bodies) and is_deleted == (wanted[-1] is None):
+        return Progress(Relation.AHEAD, len(wanted), lacks_older=True)
     if not is_prefix:
         return ahead if is_whole and markers >= len(wanted) - count else DIVERGED
     first, last = _markers_after(wanted, count)
@@ -75,6 +79,10 @@ def _matching(there: Sequence[str], bodies: Sequence[str]) -> tuple[int, bool]:
         elif count == 0 or bodies[count - 1] != hashed:
             return count, False
     return count, True
+
+
+def _is_end(there: Sequence[str], bodies: Sequence[str]) -> bool:
+    return 0 < len(there) < len(bodies) and [*bodies[-len(there) :]] == [*there]
 
 
 def _markers_after(wanted: Sequence[str | None], count: int) -> tuple[int, int]:

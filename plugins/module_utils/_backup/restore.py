@@ -240,6 +240,10 @@ class Restore:
         row = ObjectRestore(
             path, wanted, digest, progress, (lacks_digest and is_ours_to_write) or is_locked, is_locked, is_begun
         )
+        if progress.lacks_older:
+            self.to.aws.warnings.append(
+                f"{path} has the newest versions of the backup, and lacks older ones, which cannot be put before them"
+            )
         if saved and _digest_text(saved) != md5 and row.action != NOTHING:
             instead = "that of the version is written" if md5 else "none is written"
             self.to.aws.warnings.append(

@@ -36,7 +36,8 @@ def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:
     """Raises Refused if the bucket is being torn down."""
     if has_write_block(aws, bucket):
         raise Refused(
-            f"bucket {bucket.name} is being torn down: finish that, or remove the statement {SID} from its policy"
+            f"bucket {bucket.name} is being torn down: finish that, or end it with tf_backend_teardown and "
+            "state: cancelled"
         )
 
 

@@ -13,6 +13,7 @@ from .._core.model import (
     Failure,
     FindingKind,
     IamActions,
+    Leave,
     Params,
     Probe,
     Refusal,
@@ -31,6 +32,10 @@ NOT_FOUND = {"OwnershipControlsNotFoundError"}
 IAM_ACTIONS = IamActions(
     read=("s3:GetBucketOwnershipControls", "s3:GetBucketAcl"), write=("s3:PutBucketOwnershipControls",)
 )
+#: Everybody, and everybody who has an AWS account.
+PUBLIC = {f"http://acs.amazonaws.com/groups/global/{group}" for group in ("AllUsers", "AuthenticatedUsers")}
+#: What makes grants to them void.
+IGNORED = ("public_access", "ignore_public_acls")
 FINDING = FindingKind(
     "medium",
     "ACLs are in use",
@@ -61,7 +66,7 @@ def probes(target: Target, before: Value, after: Value) -> Iterator[Probe]:
         yield Probe(Call("s3", "get_bucket_acl", target.bucket), _foreign_grants)
 
 
-def _foreign_grants(answer: Answer) -> Refuse | None:
+def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
     if isinstance(answer, Failure):
         return Refuse(f"{answer}; it must be read before ACLs are switched off")
     owner = answer["Owner"]["ID"]
@@ -72,9 +77,14 @@ def _foreign_grants(answer: Answer) -> Refuse | None:
     )
     if not others:
         return None
+    granted = f"the bucket's ACL grants access to {', '.join(others)}"
+    if {*others} <= PUBLIC:  # closed at once, without a change of the ACL
+        return Leave(
+            f"{granted}, which the public access block makes void. Reset the ACL to private, and run again", IGNORED
+        )
     return Refuse(
-        f"the bucket's ACL grants access to {', '.join(others)}; turn those grants into policy statements and reset "
-        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
+        f"{granted}; turn those grants into policy statements and reset the ACL to private, or keep ACLs with "
+        "object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
     )
 
 

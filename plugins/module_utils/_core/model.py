@@ -206,9 +206,11 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Leave:
-    """A change that another tool makes: it is dropped, with a warning."""
+    """A change that another tool makes, or that must wait for a person: it is dropped, with a warning."""
 
     reason: str
+    #: A facet and a flag of it that makes this safe: if the flag is not on in the end, the change is refused instead.
+    needs: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _parts(backend: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, An
     writes, puts = usage.get("state_writes"), usage.get("state_puts")
     if writes and puts:
         return _shares(writes, puts, usage.get("multipart_writes") or 0)
-    sizes = [state.get("size") or 0 for state in backend.get("states") or ()]
+    sizes = [state.get("size") or 0 for state in backend.get("states") or () if not state.get("is_deleted")]
     each = [put_requests(size) for size in sizes]
     return _shares(len(each), sum(each), sum(puts > 1 for puts in each)) if each else {}
 

@@ -120,6 +120,8 @@ class _Run(Observer):
         kept = []
         for change in changes:
             verdict = self._verdict(change)
+            if isinstance(verdict, Leave) and not self._is_safe(verdict, changes):
+                verdict = Refuse(verdict.reason)
             if isinstance(verdict, Refuse):
                 raise Refused(f"{self.resource.kind} {self.target.name}: {change.facet}: {verdict.reason}")
             if isinstance(verdict, Leave):
@@ -129,6 +131,13 @@ class _Run(Observer):
             if isinstance(verdict, Caution):
                 self.aws.warnings.append(f"{self.resource.kind} {self.target.name}: {verdict.reason}")
         return kept
+
+    def _is_safe(self, left: Leave, changes: Sequence[Change]) -> bool:
+        if left.needs is None:
+            return True
+        facet, flag = left.needs
+        after = {**self.started, **{change.facet: change.after for change in changes}}
+        return bool((after.get(facet) or {}).get(flag))
 
     def _facet(self, change: Change) -> Facet:
         return next(each for each in self.facets if each.name == change.facet)

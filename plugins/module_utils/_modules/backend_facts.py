@@ -13,12 +13,13 @@ from typing import Any
 from .._audit.contents import freezes
 from .._audit.expectations import requested_keys
 from .._aws.client import Aws
-from .._aws.errors import cause_of
+from .._aws.errors import NO_SUCH_BUCKET, cause_of
 from .._aws.inspection_client import InspectionClient
-from .._bucket import BUCKET
+from .._bucket import BUCKET, logging
 from .._bucket import mfa_delete as mfa
 from .._core.model import (
     EXISTENCE,
+    Call,
     Failure,
     Params,
     Resource,
@@ -34,8 +35,10 @@ from .._engine.observer import Observer, caller
 from .._repair.digest_check import Digest, check_digests
 from .._state import inspection as contents
 from .._state import listing
-from .._state.kms_keys import kms_keys
+from .._state.kind import is_named_as_state
+from .._state.kms_keys import keys_of, kms_keys
 from .._state.listing import Objects, TableItem, Versions
+from .._state.older_states import OlderState, older_states
 from .._table import TABLE, time_to_live
 from .._table.existence import KEY
 from .._terraform.scope import Scope
@@ -43,6 +46,8 @@ from .entry import connection_of, target_of, with_connection
 from .info_rows import deleted_row, digest_row, lock_row, state_row
 from .state_options import BACKEND_OPTIONS, KEYS_OPTIONS, STATE_OPTIONS
 
+#: Instead of both ends of each state.
+FULL = "full"
 KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usage")
 #: Those that need a list of the objects.
 _OF_OBJECTS = KINDS[1:-1]
@@ -89,6 +94,7 @@ class _Backend:
         if isinstance(identity, Failure):
             self._unknown("account_id", identity)
         bucket = self._resource(BUCKET, target, identity)
+        bucket |= self._logging_target(bucket)
         name = self.params.get("table")
         table = self._resource(TABLE, replace(target, name=name), identity) if name else None
         return {
@@ -97,7 +103,7 @@ class _Backend:
             "bucket": bucket,
             "table": table,
             **self._contents(bucket, table),
-            "kms_keys": kms_keys(self.aws, (bucket, table)) if self._asks("settings") and self._asks("usage") else None,
+            "kms_keys": self._kms_keys(bucket, table) if self._asks("settings") else None,
             "unknown": self.unknown,
         }
 
@@ -123,7 +129,7 @@ class _Backend:
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
-        about |= _size(observer.answer)
+        about |= _of_table(observer.answer)
         return about if found["exists"] is False else {**about, **known}
 
     def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
@@ -131,6 +137,23 @@ class _Backend:
         observer.name_keys((name for name in names if ":key/" not in name), must_exist=False)
         keys = {name: arn for name, arn in observer.target.keys.items() if name in names and ":key/" in arn}
         return {"keys": keys} if keys else {}
+
+    def _logging_target(self, bucket: Mapping[str, Any]) -> dict[str, bool]:
+        """Whether the bucket exists that access is logged into; nothing if there is none, or it is not known."""
+        target = (bucket.get(logging.NAME) or {}).get("TargetBucket")
+        if not target or target == bucket["name"]:
+            return {}
+        (answer,) = self.aws.read([Call("s3", "head_bucket", {**self.target.bucket, "Bucket": target})])
+        if isinstance(answer, Failure) and answer.code not in NO_SUCH_BUCKET:
+            self._unknown("bucket.logging_target", answer)
+            return {}
+        return {"logging_target_exists": not isinstance(answer, Failure)}
+
+    def _kms_keys(self, *resources: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+        found, failures = kms_keys(self.aws, keys_of(resources), self._asks("usage"))
+        for each in failures:
+            self._unknown("kms_key", each)
+        return found
 
     def _contents(self, bucket: Mapping[str, Any], table: dict[str, Any] | None) -> dict[str, Any]:
         keys = tuple(self.params.get("keys") or ())
@@ -142,15 +165,22 @@ class _Backend:
         found = self._objects(scope, bucket) if self._asks(*_OF_OBJECTS) else None
         items = self._items(scope, table) if self._asks("locks", "digests") else None
         inspected: dict[str, contents.Inspection] = {}
+        objects = found.states if found else {}
         if found and self._asks("states", "resources"):
-            inspected = contents.inspect_states(self.aws, scope, found, self._asks("resources"))
+            is_full = self._asks("resources") or self.params.get("check_states") == FULL
+            inspected = contents.inspect_states(self.aws, scope, found, is_full)
             result["others"] = contents.other_objects(scope, found, inspected, items or ())
             passed = {*result["others"], *(path for path, look in inspected.items() if look.is_gone)}
             found.states = {path: each for path, each in found.states.items() if path not in passed}
             self._count("states", [look.failure for look in inspected.values() if not look.is_gone])
         versions = self._versions(scope, bucket, found.states if found else (), {*(result["others"] or ())})
+        older = self._older_states(scope, inspected, versions, {item.path for item in items or ()})
+        if found:
+            overwritten = [path for path in result["others"] or () if path in older and older[path].was_state]
+            found.states |= {path: objects[path] for path in overwritten}
+            result["others"] = result["others"] and [path for path in result["others"] if path not in overwritten]
         if found and self._asks("states", "resources", "versions"):
-            result["states"] = self._states(scope, found, inspected, versions if self._asks("versions") else None)
+            result["states"] = self._states(scope, found, inspected, versions, older)
         if self._asks("usage"):
             is_whole = versions and not versions.stopped_at and not scope.keys
             result["usage"] = asdict(versions.usage) if versions and is_whole else None
@@ -197,17 +227,48 @@ class _Backend:
             table["time_to_live_items"] = len(expiring)
         return found
 
+    def _older_states(
+        self,
+        scope: Scope,
+        inspected: Mapping[str, contents.Inspection],
+        versions: Versions | None,
+        in_table: Collection[str],
+    ) -> dict[str, OlderState]:
+        """What was before of what is no state any more. An audit alone asks for it, as it costs requests."""
+        if not versions or not self.params.get("check_states") or not self._asks("states", "resources"):
+            return {}
+        broken = [path for path, look in inspected.items() if look.is_readable is False]
+        deleted = [path for path, kept in versions.newest.items() if kept[0].is_delete_marker and kept[0].is_latest]
+        found = older_states(self.aws, scope, {*broken, *deleted}, versions)
+        # Whatever is called a state is known for one: what its older versions are decides nothing.
+        decided = {path for path in found if path in in_table or is_named_as_state(scope, path)}
+        self._count("versions", [each.failure for path, each in found.items() if path not in decided])
+        return found
+
     def _states(
-        self, scope: Scope, found: Objects, inspected: Mapping[str, contents.Inspection], versions: Versions | None
+        self,
+        scope: Scope,
+        found: Objects,
+        inspected: Mapping[str, contents.Inspection],
+        versions: Versions | None,
+        older: Mapping[str, OlderState],
     ) -> list[dict[str, Any]]:
         deleted = {} if versions is None else {**versions.newest}
-        states = [state_row(scope, found, path, inspected.get(path), versions) for path in found.states]
+        shown = versions if self._asks("versions") else None
+        states = [state_row(scope, found, path, inspected.get(path), shown, older.get(path)) for path in found.states]
         states += [
-            deleted_row(scope, path, kept, versions)
+            deleted_row(scope, path, kept, shown, older.get(path))
             for path, kept in deleted.items()
-            if path not in found.states and kept[0].is_delete_marker and versions
+            if path not in found.states and kept[0].is_delete_marker and self._was_state(scope, path, older)
         ]
         return sorted(states, key=lambda state: str(state["path"]))
+
+    def _was_state(self, scope: Scope, path: str, older: Mapping[str, OlderState]) -> bool:
+        """Whether what was deleted was a state, or may have been."""
+        if not self.params.get("check_states") or not self._asks("states", "resources"):  # nothing was compared
+            return self._asks("versions")
+        known = older.get(path)
+        return known is not None and (known.was_state or bool(known.failure) or is_named_as_state(scope, path))
 
     def _versions(
         self, scope: Scope, bucket: Mapping[str, Any], states: Collection[str], others: Collection[str]
@@ -253,7 +314,11 @@ class _Backend:
             self._unknown(what, found[0] if len(found) == 1 else what_else, cause)
 
 
-def _size(answer: Any) -> dict[str, int | None]:
-    """By the last count of AWS, which is hours old. Buckets are not counted."""
+def _of_table(answer: Any) -> dict[str, Any]:
+    """Its bytes, by the last count of AWS, which is hours old; and its status. Buckets have neither."""
     table = answer.get("Table") if isinstance(answer, Mapping) else None
-    return {"size_bytes": table.get("TableSizeBytes")} if table else {}
+    if not table:
+        return {}
+    backup = (table.get("ArchivalSummary") or {}).get("ArchivalBackupArn")
+    archived = {"archival_backup_arn": backup} if backup else {}
+    return {"size_bytes": table.get("TableSizeBytes"), "status": table.get("TableStatus"), **archived}

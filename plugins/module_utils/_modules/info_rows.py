@@ -13,13 +13,19 @@ from .._core.storage_classes import ARCHIVES
 from .._repair.digest_check import Digest
 from .._state.inspection import Inspection, ObservedLock
 from .._state.listing import Object, Objects, Version, Versions
+from .._state.older_states import OlderState
 from .._terraform.protocol import LockInfo, id_hash
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState
 
 
 def state_row(
-    scope: Scope, found: Objects, path: str, look: Inspection | None, versions: Versions | None
+    scope: Scope,
+    found: Objects,
+    path: str,
+    look: Inspection | None,
+    versions: Versions | None,
+    older: OlderState | None = None,
 ) -> dict[str, Any]:
     document = look.document if look and isinstance(look.document, Document) else None
     problem = (
@@ -43,7 +49,13 @@ def state_row(
         "is_archived": _is_archived(each, look),
         "storage_class": each.storage_class,
         "problem": str(problem) if problem else None,
+        **_older(older),
     }
+
+
+def _older(older: OlderState | None) -> dict[str, Any]:
+    """Only of what was looked for."""
+    return {"older_version_id": older.version_id} if older else {}
 
 
 def _is_archived(each: Object, look: Inspection | None) -> bool:
@@ -57,9 +69,13 @@ _UNREAD = dict.fromkeys(
 _NOWHERE = {"is_archived": False, "storage_class": None}
 
 
-def deleted_row(scope: Scope, path: str, kept: Sequence[Version], versions: Versions) -> dict[str, Any]:
+def deleted_row(
+    scope: Scope, path: str, kept: Sequence[Version], versions: Versions | None, older: OlderState | None = None
+) -> dict[str, Any]:
+    """With `older`, `resources` are those that it held."""
     about = {**_about(scope, path, versions), "size": None, "last_modified": _iso(kept[0].last_modified)}
-    return {**about, **_UNREAD, "is_deleted": True, "is_readable": None, **_NOWHERE, "problem": None}
+    held = {"resources": older.resources, **_older(older)} if older else {}
+    return {**about, **_UNREAD, "is_deleted": True, "is_readable": None, **_NOWHERE, "problem": None, **held}
 
 
 def _about(scope: Scope, path: str, versions: Versions | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,9 +13,10 @@ from .._aws.clock import clock
 from .._aws.errors import NO_SUCH_OBJECT
 from .._aws.protocols import BackendReader
 from .._core.model import Call, Failure
+from .._locks.stores import LONGEST_RECORD, record_in
 from .._state.inspection import Inspection, fingerprint, inspect
 from .._state.listing import TableItem, Version, item_call, item_of, versions_of
-from .._terraform.protocol import digest_id, lock_file, lock_id
+from .._terraform.protocol import digest_id, is_frozen_by, lock_file, lock_id, parsed
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document
 
@@ -129,14 +130,27 @@ def _check_again(aws: BackendReader, scope: Scope, each: Digest) -> Digest:
 
 
 def _locked(aws: BackendReader, scope: Scope, path: str) -> bool | Failure:
-    """Whether a client holds the lock, in either store."""
+    """Whether a client holds the lock, in either store. A freeze is none."""
     file = Call("s3", "head_object", {**scope.bucket.bucket, "Key": lock_file(path)})
     in_table, in_file = aws.read([item_call(scope, lock_id(scope.bucket.name, path)), file])
     if isinstance(in_table, Failure):
         return in_table
     if isinstance(in_file, Failure) and in_file.code not in NO_SUCH_OBJECT:
         return in_file
-    return "Item" in in_table or not isinstance(in_file, Failure)
+    is_in_table = "Item" in in_table and not is_frozen_by(parsed(item_of(in_table["Item"])[1].info))
+    return is_in_table or (not isinstance(in_file, Failure) and not _is_frozen(aws, scope, path))
+
+
+def _is_frozen(aws: BackendReader, scope: Scope, path: str) -> bool:
+    """Whether the lock file is that of a freeze."""
+    heads: list[bytearray] = []
+
+    def begin() -> Callable[[bytes], object]:
+        heads[:] = [bytearray()]
+        return lambda piece: heads[0].extend(piece[: LONGEST_RECORD - len(heads[0])])
+
+    answer = aws.stream(Call("s3", "get_object", {**scope.bucket.bucket, "Key": lock_file(path)}), begin)
+    return not isinstance(answer, Failure) and is_frozen_by(record_in(bytes(heads[0])))
 
 
 def _explain(aws: BackendReader, scope: Scope, each: Digest) -> Digest:

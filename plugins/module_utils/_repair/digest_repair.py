@@ -114,7 +114,7 @@ class StateDigest:
         if document is None and not content.is_unjudged:
             raise self._unreadable(content, item)(
                 f"the state {self.place.path} cannot be read by a client ({_why(content)}): restore a "
-                "version of it with tf_state_version"
+                f"version of it with tf_state_version{_newest_whole(history)}"
             )
         unknown = "it has no lineage and serial" if document and document.is_bare else None
         unjudged = _why(content) if document is None else None
@@ -124,6 +124,8 @@ class StateDigest:
                 f"the state {self.place.path} does not agree with its history: {why}. Restore the right version with "
                 f"tf_state_version{_word(ACCEPT)} if this is the right one"
             )
+        if ACCEPT not in self.allow:
+            self._warn_of_unknown_digest(content, history, item)
 
     def _unreadable(self, content: Content, item: DigestItem) -> type[Refused]:
         """An empty object needs no digest either: clients treat it as no state."""
@@ -142,6 +144,24 @@ class StateDigest:
             "other's lock"
         )
 
+    def _warn_of_unknown_digest(self, content: Content, history: History, item: DigestItem) -> None:
+        """Of a digest that no version fits: the state that it is of is gone, and may have been a newer one."""
+        if item.status != "known" or item.text == content.md5:
+            return
+        for each in history.versions:
+            if not each.version.is_delete_marker:
+                answer = fingerprint(self.aws, self.scope, self.place.path, each.version.version_id)
+                if isinstance(answer, Failure) or answer["md5"] == item.text:
+                    return
+        serial = content.document.serial if content.document else None
+        warning = (
+            f"the digest {item.text} of {self.place.path} fits no version of it: the version that a client wrote last "
+            f"may be gone, and this one, serial {serial}, last modified {_modified(content)}, may be an older one. "
+            "Look at the plan of a client before anybody applies"
+        )
+        if warning not in self.aws.warnings:
+            self.aws.warnings.append(warning)
+
     def repair(self, state: str, lock_id: str | None) -> DigestPlan:
         with exclusive(self.aws, self.place, OPERATION, lock_id) as exclusion:
             plan = self.plan(state)
@@ -156,6 +176,21 @@ class StateDigest:
         elif not plan.is_done:
             remove_digest(self.aws, self.place, plan.item)
             self.done.append("digest removed")
+
+
+def _newest_whole(history: History) -> str:
+    """The newest version that can be read, for a message."""
+    found = [(version, document) for version, document in history.documents if not document.is_bare]
+    if not found:
+        return "; none of its versions can be read: restore the state from a backup (tf_backend_restore)"
+    version, document = found[0]
+    moment = f"{version.last_modified:%Y-%m-%dT%H:%M:%SZ}"
+    return f": the newest that can be read is {version.version_id} of {moment}, serial {document.serial}"
+
+
+def _modified(content: Content) -> str:
+    moment = content.answer.get("LastModified")
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else "at an unknown time"
 
 
 def _word(word: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._aws.errors import DENIED, MAYBE_UNSEEN
@@ -21,7 +21,7 @@ from .._locks.locking import UNMET
 from .._locks.maintenance import exclusive
 from .._locks.stores import Place
 from .._state.errors import NoState
-from .._state.history import Content, History, content_of, content_of_file, history_of
+from .._state.history import Content, History, StateVersion, content_of, content_of_file, history_of
 from .._state.inspection import fingerprint
 from .._state.listing import Version, versions_of
 from .._terraform.scope import Scope
@@ -36,6 +36,8 @@ CHANGE_LINEAGE = "change_lineage"
 REUSE_SERIAL = "reuse_serial"
 #: Permits to write a file where there is no version and no digest of a state.
 NEW_STATE = "new_state"
+#: Permits to leave a state of another lineage than that of the deleted one.
+KEEP_CURRENT = "keep_current"
 #: The encryption parameters of GetObject and PutObject.
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 
@@ -69,6 +71,9 @@ class RestorePlan:
     #: The body to write; None: it exists, or `markers` hide it.
     body: bytes | None = None
     markers: tuple[Version, ...] = ()
+    #: Of a comparison: the lineage of the other version, and the instances that are in both and differ.
+    lineage_before: str | None = None
+    modified: frozenset[str] = frozenset()
     #: Condition and encryption of the write.
     terms: Mapping[str, Any] | None = None
 
@@ -108,9 +113,14 @@ class VersionRestore:
         known = other and _addressed(other, Wanted(with_id or "now"))
         before = other.addresses if other else frozenset()
         serial_before = known.serial if known else None
-        return RestorePlan(
+        instances = other.instances if other else {}
+        modified = frozenset(
+            each for each in instances if each in content.instances and instances[each] != content.instances[each]
+        )
+        plan = RestorePlan(
             wanted.version_id, document.lineage, document.serial, serial_before, before, content.addresses, None, None
         )
+        return replace(plan, lineage_before=known.lineage if known else None, modified=modified)
 
     def _check_new(self, item: DigestItem | None) -> None:
         """There is no version of the state: its digest, or the user, says that the name is right."""
@@ -124,6 +134,7 @@ class VersionRestore:
         newest = history.versions[len(history.markers)]
         content = current or self._version(newest.version.version_id, keeps=False)
         document = None if content.is_unjudged else _readable(content, Wanted(newest.version.version_id))
+        self._check_fork(history, newest, content)
         lineage, serial = (document.lineage, document.serial) if document else (None, None)
         return RestorePlan(
             newest.version.version_id,
@@ -135,6 +146,23 @@ class VersionRestore:
             content.md5 if item else None,
             item,
             markers=() if current else history.markers,
+        )
+
+    def _check_fork(self, history: History, newest: StateVersion, content: Content) -> None:
+        """Raises Refused if another state was created after the deletion: which of the two is right is not known."""
+        if not content.document or KEEP_CURRENT in self.allow:
+            return
+        deleted = history.deleted_before(content.document.lineage)
+        if deleted is None:
+            return
+        old_id = deleted.version.version_id
+        old, path = self._version(old_id, keeps=False), self.place.path
+        raise Refused(
+            f"{path} was deleted, and another state was created under its key. Deleted: version {old_id}, "
+            f"{_described(old, deleted.version)}. Created since: version {newest.version.version_id}, "
+            f"{_described(content, newest.version)}. Compare them (state: compared). To have the deleted one, use "
+            f"state: restored, version_id: {old_id} and allow: [{CHANGE_LINEAGE}]; what was created since then is in "
+            f"no state. To keep the other one, use allow: [{KEEP_CURRENT}]"
         )
 
     def _plan_restore(
@@ -283,6 +311,12 @@ class VersionRestore:
     @property
     def _object(self) -> dict[str, Any]:
         return {**self.scope.bucket.bucket, "Key": self.place.path}
+
+
+def _described(content: Content, version: Version) -> str:
+    document = content.document
+    about = f"lineage {document.lineage}, serial {document.serial}" if document else "no lineage that can be read"
+    return f"{about}, {len(content.addresses)} resources, last modified {version.last_modified:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _readable(content: Content, wanted: Wanted) -> Document:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION, cause_of
 from .._aws.protocols import BackendClient, BackendReader
@@ -66,6 +68,22 @@ class History:
     def highest_serial(self) -> int:
         return max((document.serial or 0 for _unused, document in self.documents), default=0)
 
+    def deleted_before(self, lineage: str | None) -> StateVersion | None:
+        """The newest version of another lineage that was deleted before this one was created; None: there is none.
+
+        Of versions and delete markers of one second the order is not known. A lineage that is older than the other one
+        was there before it.
+        """
+        below = self.versions[len(self.markers) + 1 :]
+        known = [(each, each.document.lineage) for each in below if each.document]
+        place = next((place for place, (_each, other) in enumerate(known) if other != lineage), None)
+        if place is None or any(other == lineage for _each, other in known[place:]):
+            return None
+        found = known[place][0]
+        deletions = [each.version for each in below if each.version.is_delete_marker]
+        is_deleted = any(each.last_modified >= found.version.last_modified for each in deletions)
+        return found if is_deleted else None
+
     def like(self, wanted: Document) -> list[Version]:
         """The versions before the newest one with this lineage and serial."""
         older = [(each.version, each.document) for each in self.versions[len(self.markers) + 1 :]]
@@ -97,6 +115,8 @@ class Content:
     parsed: Document | UnreadableState
     md5: str
     addresses: frozenset[str]
+    #: A hash of each instance, by its address. No value leaves this.
+    instances: Mapping[str, str]
     answer: Response
     #: None unless it was requested.
     body: bytes | None
@@ -150,9 +170,17 @@ class _Body:
     def __init__(self, keeps: bool) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.addresses: set[str] = set()
-        self.reading = Reading(lambda resource: self.addresses.update(addresses_of(resource)))
+        self.instances: dict[str, str] = {}
+        self.reading = Reading(self._resource)
         self.kept = bytearray() if keeps else None
         self.length = 0
+
+    def _resource(self, resource: Mapping[str, Any]) -> None:
+        addresses = [*addresses_of(resource)]
+        self.addresses.update(addresses)
+        for address, instance in zip(addresses, resource.get("instances") or (), strict=True):
+            text = json.dumps(instance, sort_keys=True, default=str)
+            self.instances[address] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def take(self, piece: bytes) -> None:
         self.length += len(piece)
@@ -166,7 +194,7 @@ class _Body:
     def content(self, answer: Response) -> Content:
         parsed = self.reading.end() if self.length else EMPTY
         kept = None if self.kept is None else bytes(self.kept)
-        return Content(parsed, self.md5.hexdigest(), frozenset(self.addresses), answer, kept)
+        return Content(parsed, self.md5.hexdigest(), frozenset(self.addresses), self.instances, answer, kept)
 
 
 def content_of(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -19,12 +19,14 @@ from .._locks.stores import record_in
 from .._terraform.protocol import LockInfo, Wedged, is_canonical, lock_file, parsed, seen_id
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState, head_of
-from .._terraform.state_parser import Reading
+from .._terraform.state_parser import Reading, may_end_state
 from .kind import NAMED, Kind, is_named_as_state, kind_of
 from .listing import HEAD_BYTES, Object, Objects, TableItem
 
 #: A lock file without its state is an orphan only when it is older: the first run of a client locks before it writes.
 ORPHAN_AGE_S = 3600
+#: So much of the end of a long state is read.
+TAIL_BYTES = 8192
 EMPTY = UnreadableState("it is empty, which clients treat as no state")
 
 
@@ -95,7 +97,7 @@ class _Bodies:
 
 
 def inspect_states(aws: BackendReader, scope: Scope, found: Objects, wants_counts: bool) -> dict[str, Inspection]:
-    """Inspects each state. `wants_counts`: to its end, however long it is."""
+    """Inspects each state. `wants_counts`: all of it, however long it is, and else both ends of a long one."""
     paths = sorted(found.states)
     works = [
         partial(_inspect_whole if wants_counts else _inspect_head, aws, scope, path, found.states[path].size)
@@ -105,7 +107,7 @@ def inspect_states(aws: BackendReader, scope: Scope, found: Objects, wants_count
 
 
 def _inspect_head(aws: BackendReader, scope: Scope, path: str, size: int) -> Inspection:
-    return inspect(aws, scope, path, size, wants_counts=False)
+    return inspect(aws, scope, path, size, wants_counts=False, reads_end=True)
 
 
 def _inspect_whole(aws: BackendReader, scope: Scope, path: str, size: int) -> Inspection:
@@ -129,8 +131,16 @@ def other_objects(
     ]
 
 
-def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts: bool, **version: str) -> Inspection:
-    """Inspects an object, or a version of it."""
+def inspect(
+    aws: BackendReader,
+    scope: Scope,
+    path: str,
+    size: int,
+    wants_counts: bool,
+    reads_end: bool = False,
+    **version: str,
+) -> Inspection:
+    """Inspects an object, or a version of it. `reads_end`: of a long one the end, too, which costs one more request."""
     if size == 0:
         return Inspection(EMPTY, None, None)
     bodies = _Bodies()
@@ -139,7 +149,8 @@ def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts
     if isinstance(answer, Failure):
         return _failed(answer)
     body, version_id = bodies.last, answer.get("VersionId")
-    if body.length == _whole(answer, body.length):
+    length = _whole(answer, body.length)
+    if body.length == length:
         document = body.reading.end() if body.reading else None
         return (
             Inspection(document, body.md5.hexdigest(), version_id)
@@ -147,11 +158,29 @@ def inspect(aws: BackendReader, scope: Scope, path: str, size: int, wants_counts
             else Inspection(EMPTY, None, version_id)
         )
     head_document = head_of(body.head)
+    if isinstance(head_document, Document) and reads_end:
+        tail = _tail_of(aws, get(scope, path, **version), length)
+        if isinstance(tail, Failure) and tail.code != "InvalidRange":  # it is shorter by now
+            return _failed(tail)
+        head_document = head_document if isinstance(tail, bytes) and may_end_state(body.head, tail) else None
     return (
         Inspection(head_document, etag_md5(answer), version_id)
         if head_document
-        else inspect(aws, scope, path, size, True, **version)
+        else inspect(aws, scope, path, size, True, False, **version)
     )
+
+
+def _tail_of(aws: BackendReader, call: Call, length: int) -> bytes | Failure:
+    """The last bytes of an object of this length."""
+    tails: list[bytearray] = []
+
+    def begin() -> Callable[[bytes], object]:
+        tails[:] = [bytearray()]
+        return lambda piece: tails[0].extend(piece)
+
+    span = {"Range": f"bytes={max(length - TAIL_BYTES, 0)}-{length - 1}"}
+    answer = aws.stream(replace(call, params={**call.params, **span}), begin)
+    return answer if isinstance(answer, Failure) else bytes(tails[0][-TAIL_BYTES:])
 
 
 def _failed(failure: Failure) -> Inspection:

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from .._aws.protocols import BackendClient
 from .._core.model import Call, Failure
 from .._locks.locking import read_locks
 from .._locks.stores import FileStore, Lock, Place, place_in
-from .._terraform.protocol import IS_STATE, digest_id
+from .._terraform.protocol import IS_STATE, digest_id, is_named
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .._terraform.state_name import TOLD, StateName, most_similar, options_for
 from .errors import NoState
-from .listing import item_call, item_of, items, versions_of
+from .listing import TableItem, item_call, item_of, items, objects, versions_of
 
 #: How many pages of a thousand keys are compared, of the folder and then of the bucket.
 MOST_PAGES = 5
@@ -130,6 +131,27 @@ def describe(scope: Scope, similar: Similar) -> str:
     names = "; or ".join(options_for(scope, path) for path in similar.paths[:TOLD])
     cut = f" (only {similar.compared} keys were compared)" if similar.compared else ""
     return (f"; perhaps this is meant: {names}" if names else "") + cut
+
+
+def where_held(aws: BackendClient, scope: Scope, lock_name: str) -> str:
+    """The end of a message about a lock that is not where it was looked for: the options of the states that have it."""
+    found = objects(aws, scope)
+    listed = items(aws, scope, scope.table) if scope.table else []
+    if isinstance(found, Failure) or isinstance(listed, Failure):
+        failure = found if isinstance(found, Failure) else listed
+        return f"whether another state is locked under it is unknown: {failure}"
+    places = [place_in(scope, path) for path in sorted({*found.lock_files, *(each.path for each in _locks_in(listed))})]
+    locks = aws.together([partial(read_locks, aws, place) for place in places]) if places else []
+    held = [lock.path for each in locks for lock in each if is_named(lock.id, lock_name)]
+    names = [options_for(scope, path) for path in dict.fromkeys(held)]
+    if not names:
+        return f"no state of {scope.bucket.name} is locked under it"
+    more = f"; and {len(names) - TOLD} more" if names[TOLD:] else ""
+    return f"it is held elsewhere: {'; or '.join(names[:TOLD])}{more}"
+
+
+def _locks_in(listed: Any) -> list[TableItem]:
+    return [item for item in listed if not item.is_digest]
 
 
 def _similar_under(aws: BackendClient, scope: Scope, paths: Sequence[str], prefix: str) -> Similar | Failure:

@@ -52,8 +52,9 @@ def failed_checks(plan: TeardownPlan, request: TeardownRequest) -> Iterator[str]
             f"table {plan.table_name} holds items of other buckets ({some(plan.others)}): leave it to them with "
             "keep_table: true"
         )
-    if not plan.impact.is_empty and request.confirm_name != plan.bucket.name:
-        yield f"deleting state needs confirm_name: {plan.bucket.name} besides"
+    if plan.is_due and request.confirm_name != plan.bucket.name:
+        what = "a backend, even an empty one," if plan.impact.is_empty else "state"
+        yield f"deleting {what} needs confirm_name: {plan.bucket.name} besides"
     if not plan.impact.is_empty and not request.has_backup:
         yield "all of it would be lost: name the place of a backup (backup), which is made and verified before"
 

@@ -28,6 +28,12 @@ _END_OF_TEXT = re.compile(r'["\\]')
 #: So many bytes tell whether a state can begin with them, after blanks.
 BEGINNING = 64
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLANK_BYTES = b" \t\r\n"
+#: What follows the first byte of a character in UTF-8.
+_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
+#: No JSON has control characters but blanks.
+_NEVER_IN_COMPACT = re.compile(rb"[\x00-\x1f]")
+_NEVER_IN_LINES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\n[\[\]{}]")
 #: The beginning of states before version 1, which no client of today reads.
 _MAGIC = b"tfstate"
 #: The members that states of all versions have, and what OpenTofu encrypts.
@@ -85,6 +91,22 @@ def may_begin_state(head: bytes | bytearray) -> bool:
         if text.startswith(mark):
             text = text.removeprefix(mark).lstrip(b" \t\r\n\0")
     return text.startswith(b"{") or _MAGIC.startswith(text[: len(_MAGIC)])
+
+
+def may_end_state(head: bytes, tail: bytes) -> bool:
+    """Whether a state that begins with these bytes can end with those, as clients write it.
+
+    In an indented state, only its end begins a line with a bracket; in another one there is no line break. One that
+    differs need not be damaged: whoever needs to know has to read all of it.
+    """
+    begin, text = head.lstrip(_BLANK_BYTES), tail.rstrip(_BLANK_BYTES)
+    try:
+        text.lstrip(_CONTINUATION_BYTES).decode()
+    except UnicodeDecodeError:
+        return False
+    if begin[1:2] not in (b"\n", b"\r"):
+        return text.endswith(b"}") and not _NEVER_IN_COMPACT.search(text)
+    return text.endswith(b"\n}") and not _NEVER_IN_LINES.search(text[:-1])
 
 
 class Reading:

@@ -25,6 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.argum
     is_blank,
     without_blanks,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import backend_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
@@ -34,7 +35,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.backend_config import problems
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_config, tf_lock_table, tf_state_bucket
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of
 
 from . import variable_names
 from .module_defaults import ModuleDefaults, over

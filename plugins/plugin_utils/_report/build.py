@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code
@@ -18,6 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.finding
     finding_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.lost import fix_with_code
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.shared_buckets import shared_buckets
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.arguments import decrypted
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import too_bad
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.code_map import CodeMap
@@ -69,14 +71,22 @@ def build_report(
     tables: Mapping[str, Mapping[str, bool]],
     tuning: Tuning,
     inventory: Sequence[str] = (),
+    keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Report:
     """The results of all audits as one report, with the findings in the code."""
     audits = list(audits)
     backends = [
-        {**each["backend"], "tables": tables.get(each["backend"]["name"]), "inventory": inventory} for each in audits
+        {
+            **each["backend"],
+            "tables": tables.get(each["backend"]["name"]),
+            "code_keys": keys.get(each["backend"]["name"]),
+            "inventory": inventory,
+        }
+        for each in audits
     ]
     in_code = check_code(code, backends) if code else []
-    rows = [_audited_backend(each, code, in_code, tuning, inventory) for each in audits]
+    about = [*in_code, *shared_buckets(backends)]
+    rows = [_audited_backend(each, code, about, tuning, inventory) for each in audits]
     others = evaluate([finding for name, finding in in_code if not name], "", tuning)
     return report_of(rows, others, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
 
@@ -84,7 +94,7 @@ def build_report(
 def _audited_backend(
     audit: Mapping[str, Any],
     code: CodeMap | None,
-    in_code: Iterable[tuple[str, Finding]],
+    about: Iterable[tuple[str, Finding]],
     tuning: Tuning,
     inventory: Sequence[str],
 ) -> AuditedBackend:
@@ -94,8 +104,8 @@ def _audited_backend(
     if layers:
         found = [{**each, "fix": fix_with_code(each, backend, inventory)} for each in found]
     return AuditedBackend(
-        {key: value for key, value in backend.items() if key not in ("paths", "others")},
-        (*found, *_results([finding for owner, finding in in_code if owner == name], name, tuning)),
+        {key: value for key, value in backend.items() if key not in ("paths", "others", "kms_keys")},
+        (*found, *_results([finding for owner, finding in about if owner == name], name, tuning)),
         layers,
     )
 

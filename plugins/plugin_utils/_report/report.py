@@ -80,7 +80,7 @@ class AuditedBackend:
         return str(self.severity) if not self.is_ok else "waived" if is_waived else "ok"
 
     def of(self, check: str) -> list[Mapping[str, Any]]:
-        kinds = ("audit", "waiver") if check == "audit" else (check,)
+        kinds = {"audit": ("audit", "waiver"), "bucket": ("bucket", "key")}.get(check, (check,))
         return [each for each in self.open if each["id"].partition(".")[0] in kinds]
 
     @property

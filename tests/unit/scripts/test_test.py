@@ -45,6 +45,13 @@ def test_one():
     assert "ANSIBLE_CONFIG" not in os.environ
     assert os.environ["TFSTATE_REQUIRE_TERRAFORM"] == "1"
 """
+HAS_WORKERS = """\
+import os
+
+
+def test_one():
+    assert "PYTEST_XDIST_WORKER" in os.environ
+"""
 WAITS = """\
 import os
 import signal
@@ -112,6 +119,12 @@ def test_parts_run_side_by_side_and_the_others_when_there_is_room(checkout):
     for name in names:
         checkout.write(name, COLLECTS_TWO)
     assert last_line(checkout(*names)[1]) == "12 passed, 0 failed, 0 skipped"
+
+
+def test_unit_tests_take_several_processes_alone_and_one_among_all_parts(checkout):
+    checkout.write("unit", HAS_WORKERS)
+    assert last_line(checkout("unit")[1]) == "1 passed, 0 failed, 0 skipped"
+    assert last_line(checkout()[1]).startswith("0 passed")
 
 
 def test_a_failure_is_shown_and_is_the_exit_code(checkout):

@@ -230,9 +230,11 @@ class FakeBackend(FakeAws):
             return answer
         if not body:
             raise Rejected("InvalidRange")
-        end = int(params["Range"].rpartition("-")[2]) + 1
-        part = body[:end]
-        span = f"bytes 0-{len(part) - 1}/{len(body)}"
+        start, end = (int(each) for each in params["Range"].removeprefix("bytes=").split("-"))
+        part = body[start : end + 1]
+        if not part:
+            raise Rejected("InvalidRange")
+        span = f"bytes {start}-{start + len(part) - 1}/{len(body)}"
         return {**answer, "Body": Content(part), "ContentLength": len(part), "ContentRange": span}
 
     def _s3_head_object(self, params: Any) -> Any:

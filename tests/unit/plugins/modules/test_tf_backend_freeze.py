@@ -285,3 +285,19 @@ def test_one_state_is_repaired_under_a_freeze(world: World):
     world.refused("tf_state_version", "it is frozen", "set lock_id: mine", **params)
     assert world.done("tf_state_version", lock_id="mine", **params)["changed"]
     assert held(world) == everywhere("mine")
+
+
+def test_a_lock_id_that_is_nowhere_fails_and_where_it_is_held_is_named(world: World):
+    """As with a wrong key or workspace."""
+    release: dict[str, Any] = {"key": KEY, "state": "released", "backup": None}
+    world.refused("tf_state_lock", f"{KEY} is not locked", f"no state of {world.place.bucket}", lock_id="1", **release)
+    locked_by_client(world, DEV)
+    world.refused("tf_state_lock", f"held elsewhere: key: {KEY}, workspace: dev", lock_id="theirs", **release)
+    locked_by_client(world, KEY, "another")
+    world.refused("tf_state_lock", "was left alone", "held elsewhere", lock_id="theirs", **release)
+    world.refused("tf_state_lock", "ask ci@runner", "does OperationTypeApply still run?", "lock_id: another", **release)
+    assert world.done("tf_state_lock", lock_id="another", **release)["changed"]
+    world.refused("tf_state_lock", "nothing was released", lock_id="another", **release)
+    world.unchanged("tf_state_lock", **release)
+    world.relay.on("ListObjectsV2", reply=error("AccessDenied", 403), times=math.inf)
+    world.refused("tf_state_lock", "is unknown: list_objects_v2", lock_id="another", **release)

@@ -240,7 +240,7 @@ def test_a_bucket_that_is_being_torn_down_gets_nothing(world: World):
     statement["Resource"] = f"arn:aws:s3:::{world.place.bucket}/*"
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     world.place.s3.put_bucket_policy(Bucket=world.place.bucket, Policy=policy)
-    world.refused(MODULE, "is being torn down: finish that, or remove the statement CornerstoneTfstateTearDown")
+    world.refused(MODULE, "is being torn down: finish that, or end it with tf_backend_teardown and state: cancelled")
 
 
 def test_a_surviving_digest_of_a_newer_state_gives_way(world: World):

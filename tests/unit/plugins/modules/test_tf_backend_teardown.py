@@ -65,8 +65,8 @@ def test_a_bucket_with_access_points_is_neither_saved_nor_emptied(world: World, 
     world.refused(MODULE, "it has reports: delete each of them first")
 
 
-def test_an_empty_backend_needs_no_word_and_no_backup(world: World):
-    world.done(MODULE, allow=None, confirm_name=None, backup=None)
+def test_an_empty_backend_needs_its_name_and_no_backup(world: World):
+    world.done(MODULE, allow=None, backup=None)
     gone(world)
 
 

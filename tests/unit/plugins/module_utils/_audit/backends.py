@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +18,16 @@ from typing import Any
 import botocore.exceptions
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import client as _client
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._report.build import RESULT, audit_of, build_report
 
+from tests.support import aws_cli
 from tests.support.inline_plays import Plays
 from tests.support.pasting import paste
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEYS, Rejected
@@ -72,19 +75,32 @@ def md5(body: bytes) -> str:
 class AuditedAws(FakeBackend):
     """With what commands of an audit do besides."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        #: By ARN what KMS says of keys that are not as they should be.
+        self.keys: dict[str, dict[str, Any]] = {}
+
     def use_for(self, patch: pytest.MonkeyPatch) -> None:
         super().use_for(patch)
         patch.setattr(_client, "is_of_aws", lambda _client: self.serves_like_aws)
         patch.setattr(_client, "known_caller", lambda *_unused: None)
         patch.setattr(_client, "remember_caller", lambda *_unused: None)
-        for arn in (ARN, OTHER_ARN):
+        for arn in (ARN, OTHER_ARN, FOREIGN_ARN):
             patch.setitem(KEYS, arn, arn)
 
     def _kms_describe_key(self, params: Any) -> Any:
-        if params["KeyId"] not in KEYS:
+        arn = KEYS.get(params["KeyId"])
+        if arn is None or self.keys.get(arn, {}).get("KeyState") == "Missing":
             raise Rejected("NotFoundException")
-        arn = KEYS[params["KeyId"]]
-        return {"KeyMetadata": {"Arn": arn, "KeyId": arn.rpartition("/")[2], "KeyManager": "CUSTOMER", "Enabled": True}}
+        about = {"Arn": arn, "KeyId": arn.rpartition("/")[2], "KeyManager": "CUSTOMER", "Enabled": True}
+        return {"KeyMetadata": {**about, **self.keys.get(arn, {})}}
+
+    def _kms_enable_key(self, params: Any) -> None:
+        assert self.keys.pop(params["KeyId"])["KeyState"] == "Disabled"
+
+    def _kms_cancel_key_deletion(self, params: Any) -> None:
+        assert self.keys[params["KeyId"]]["KeyState"] == "PendingDeletion"
+        self.keys[params["KeyId"]] = {"KeyState": "Disabled"}
 
     def _kms_list_key_rotations(self, params: Any) -> Any:
         return {"Rotations": []}
@@ -124,6 +140,8 @@ class Backend:
     host: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
     is_reached: bool = True
+    #: The lock modes of other hosts with the same bucket.
+    twins: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.s3, self.dynamodb = (self.aws.client(each, REGION) for each in ("s3", "dynamodb"))
@@ -205,8 +223,13 @@ class Backend:
         layers = code_of({"code": [str(tree)]}) if tree.exists() else None
         named = further_tables(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
         tables = {HOST: {name: name in self.aws.tables for name in named}}
-        report = build_report([seen], layers, tables, tuning, inventory)
-        return [*(each for row in report.rows for each in row.findings), *report.others]
+        used = further_keys(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
+        keys = {HOST: keys_there({**dict.fromkeys(CONNECTION_SPEC), **CONNECTION}, used)}
+        other = [{**seen["backend"], "name": f"twin {mode}", "lock_mode": mode} for mode in self.twins]
+        seen_of_others = [{**seen, "backend": each, "findings": []} for each in other]
+        report = build_report([seen, *seen_of_others], layers, tables, tuning, inventory, keys)
+        rows = [row for row in report.rows if row.name == HOST]
+        return [*(each for row in rows for each in row.findings), *report.others]
 
     def paste(self, commands: Sequence[str], folder: Path) -> list[str]:
         """Paste them into a shell in the folder of the audit. The programs that only a person can go on with."""
@@ -233,17 +256,11 @@ class Backend:
         )
 
     def _call(self, words: Sequence[str]) -> None:
-        service, operation, *rest = words
-        options = dict(zip(rest[::2], rest[1::2], strict=True))
-        reached = {name: options.pop(name, None) for name in ("--region", "--endpoint-url", "--profile")}
-        assert reached["--region"] == REGION
-        if service == "sts":
-            return
-        shown = [options.pop(name, None) for name in ("--query", "--output")]
-        params = {_member(name): _value(text) for name, text in options.items()}
-        client = self.aws.client({"s3api": "s3"}.get(service, service), REGION)
-        answer = getattr(client, operation.replace("-", "_"))(**params)
-        assert answer is not None or not shown
+        def client(service: str, shared: dict[str, str]) -> Any:
+            assert shared["--region"] == REGION
+            return self.aws.client(service, REGION)
+
+        aws_cli.call(words, client)
 
     def raw(self) -> Raw:
         """All that AWS answers about it, and all files, by name."""
@@ -297,19 +314,6 @@ def _in_order(value: Any) -> Any:
     return sorted((_in_order(each) for each in value), key=str) if isinstance(value, list) else value
 
 
-def _member(option: str) -> str:
-    known = {"ACL": "ACL"}
-    name = "".join(part.capitalize() for part in option.removeprefix("--").split("-"))
-    return known.get(name, re.sub(r"Mfa\b", "MFA", name))
-
-
-def _value(text: str) -> Any:
-    if text[:1] in "{[":
-        return json.loads(text) if not text.startswith('{"Version"') else text
-    pairs = [each.partition("=") for each in text.split(",")]
-    return {name: int(each) if each.isdigit() else each for name, _is, each in pairs} if "=" in text else text
-
-
 def difference(before: Raw, after: Raw) -> set[str]:
     """The names of what is not the same."""
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
@@ -348,6 +352,7 @@ def copied(backend: Backend, home: Path, patch: pytest.MonkeyPatch) -> Backend:
 
 
 ARN, OTHER_ARN = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("1234abcd", "5678ef01"))
+FOREIGN_ARN = f"arn:aws:kms:{REGION}:444455556666:key/9012abcd"
 OF_CI = {
     "Sid": "Ci",
     "Effect": "Allow",

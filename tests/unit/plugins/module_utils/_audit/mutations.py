@@ -22,6 +22,7 @@ from tests.support.relay import error
 from tests.unit.plugins.module_utils._audit.backends import (
     ARN,
     BUCKET,
+    FOREIGN_ARN,
     LOGS,
     OTHER_ARN,
     TABLE,
@@ -224,6 +225,49 @@ def no_state(b: Backend) -> None:
     objects[:] = [each for each in objects if each["Key"] != "app.tfstate"]
 
 
+def key(**about: str) -> Act:
+    """What KMS says of the key of bucket and table."""
+    return lambda b: b.aws.keys.update({ARN: about})
+
+
+def out_of_reach(b: Backend) -> None:
+    key(KeyState="Disabled")(b)
+    b.aws.tables[TABLE].status = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+
+
+def in_reach(b: Backend) -> None:
+    """Some minutes later."""
+    assert ARN not in b.aws.keys
+    b.aws.tables[TABLE].status = "ACTIVE"
+
+
+def logs_into(name: str) -> Act:
+    status = {"LoggingEnabled": {"TargetBucket": name, "TargetPrefix": "logs/"}}
+    return lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus=status)
+
+
+def our_rule(**part: Any) -> Act:
+    """What somebody has made of the rule of this collection."""
+
+    def act(b: Backend) -> None:
+        rules = b.s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+        rules = [{**each, **part} if each["ID"] == lifecycle.RULE_ID else each for each in rules]
+        b.s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
+
+    return act
+
+
+def recovery_of(days: int) -> Act:
+    asked = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+    return lambda b: b.dynamodb.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=asked)
+
+
+def holding(size: int = 0) -> bytes:
+    """A state with a resource, as Terraform writes it."""
+    one = {"mode": "managed", "type": "null_resource", "name": "a", "instances": [{"attributes": {"id": "x" * size}}]}
+    return json.dumps({**json.loads(state()), "resources": [one]}, indent=2).encode()
+
+
 def another_store(b: Backend) -> None:
     b.aws.serves_like_aws = False
 
@@ -232,6 +276,8 @@ def waives(id: str, until: str) -> Act:
     return lambda b: b.asked.update(waivers=[{"id": id, "reason": "being emptied", "until": until}])
 
 
+#: The backend files.
+FILES = tuple(f"backends/prod/{name}" for name in ("backend-config.json", "prod.s3.tfbackend", "backend.tf"))
 #: What is not brought back where all of it is made anew.
 EMPTIED = frozenset({"file code/app/main.tf"}) | {
     f"{kind} {key}{suffix}"
@@ -253,6 +299,33 @@ MUTATIONS: dict[str, Mutation] = {
     "states expire": Mutation("bucket.expiration", lambda b: b.rule("old", Expiration={"Days": 30})),
     "states are archived": Mutation(
         "bucket.archiving", lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}])
+    ),
+    "states that grow expire": Mutation(
+        "bucket.expiration",
+        lambda b: b.rule("big", Expiration={"Days": 30}, Filter={"ObjectSizeGreaterThan": 1_000_000}),
+        severity="high",
+    ),
+    "states with a tag expire": Mutation(
+        "bucket.expiration",
+        lambda b: b.rule("tagged", Expiration={"Days": 30}, Filter={"Tag": {"Key": "team", "Value": "net"}}),
+        severity="medium",
+    ),
+    "old versions go after a day": Mutation(
+        "bucket.history",
+        lambda b: b.rule("short", NoncurrentVersionExpiration={"NoncurrentDays": 1}),
+        severity="high",
+    ),
+    "our rule deletes old versions after two weeks": Mutation(
+        "bucket.history", our_rule(NoncurrentVersionExpiration={"NoncurrentDays": 14})
+    ),
+    "our rule is disabled": Mutation("bucket.lifecycle", our_rule(Status="Disabled")),
+    "all that a lifecycle can do wrong": Mutation(
+        "bucket.archiving",
+        both(
+            lambda b: b.rule("cold", Transitions=[{"Days": 30, "StorageClass": "GLACIER"}], Expiration={"Days": 60}),
+            lambda b: b.rule("short", NoncurrentVersionExpiration={"NoncurrentDays": 14}),
+        ),
+        beside=("bucket.expiration", "bucket.history"),
     ),
     "lock files expire": Mutation(
         "bucket.lock_expiration",
@@ -338,10 +411,52 @@ MUTATIONS: dict[str, Mutation] = {
         differs=frozenset({"bucket_tagging"}),
     ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
+    "logs into the bucket itself": Mutation(
+        "bucket.logging_itself",
+        logs_into(BUCKET),
+        "plain",
+        words=("set terraform_backend_bucket_logging_target_bucket to another bucket, permit that change",),
+        person=both(
+            asks(bucket_logging_target_bucket=LOGS, bucket_allow=["change_logging"]), lambda b: b.run("bootstrap")
+        ),
+        differs=frozenset({"bucket_logging"}),
+    ),
+    "logs into a bucket that is gone": Mutation(
+        "bucket.logging_target",
+        lambda b: b.aws.buckets.pop(LOGS),
+        words=(f"to a bucket that exists, or make {LOGS} again",),
+        person=lambda b: b.s3.create_bucket(Bucket=LOGS),
+    ),
     "a tag is gone": Mutation("bucket.tags", tags(owner="ana"), differs=frozenset({"bucket_tagging"})),
     # The table.
     "no deletion protection": Mutation("table.deletion_protection", table(DeletionProtectionEnabled=False)),
     "no recovery": Mutation("table.recovery", recovery),
+    "a recovery of a day": Mutation("table.recovery_period", recovery_of(1)),
+    "a table without its key": Mutation(
+        "table.inaccessible",
+        out_of_reach,
+        beside=("key.disabled",),
+        words=("aws kms enable-key",),
+        person=in_reach,
+    ),
+    # Keys.
+    "a disabled key": Mutation("key.disabled", key(KeyState="Disabled")),
+    "a key about to be deleted": Mutation("key.pending_deletion", key(KeyState="PendingDeletion")),
+    "a key that is gone": Mutation(
+        "key.missing", key(KeyState="Missing"), words=("Decide on another key", "runbooks/kms-key.md")
+    ),
+    "a key that cannot encrypt": Mutation(
+        "key.unusable", key(KeyUsage="SIGN_VERIFY"), words=("Decide on another key, a symmetric one of this region",)
+    ),
+    "a key of another account": Mutation(
+        "key.foreign",
+        encryption("aws:kms", FOREIGN_ARN),
+        "plain",
+        words=("set kms_key_id to it if 444455556666 may decide over it, or to another key",),
+        beside=("code.backend_files",),
+        person=both(asks(bucket_kms_key_id=FOREIGN_ARN), lambda b: b.run("bootstrap")),
+        differs=frozenset({"bucket_encryption", *(f"file {each}" for each in FILES)}),
+    ),
     "a table tag is gone": Mutation("table.tags", table_tag),
     "provisioned capacity": Mutation(
         "table.billing",
@@ -367,6 +482,20 @@ MUTATIONS: dict[str, Mutation] = {
     # Locks.
     "an old lock": Mutation("lock.stale", lambda b: b.lock("app.tfstate", "table", "file", age_s=90_000)),
     "a lock file without a state": Mutation("lock.orphan_file", orphan),
+    "a host that locks elsewhere": Mutation(
+        "lock.modes_differ",
+        lambda b: b.twins.append("lockfile"),
+        "dynamodb",
+        words=("give all hosts of this bucket one lock_mode and table_name",),
+        person=lambda b: b.twins.clear(),
+    ),
+    "a host that locks in one of two ways": Mutation(
+        "lock.modes_differ",
+        lambda b: b.twins.extend(("both", "dynamodb")),
+        severity="medium",
+        words=("give all hosts of this bucket one lock_mode and table_name",),
+        person=lambda b: b.twins.remove("dynamodb"),
+    ),
     "half of the locks of a state that moved": Mutation(
         "lock.half_moved_state",
         half_moved,
@@ -430,7 +559,41 @@ MUTATIONS: dict[str, Mutation] = {
         lambda b: b.dynamodb.delete_item(TableName=TABLE, Key={"LockID": {"S": f"{BUCKET}/app.tfstate-md5"}}),
     ),
     "a deleted state": Mutation(
-        "state.deleted", lambda b: b.s3.delete_object(Bucket=BUCKET, Key="app.tfstate"), "lockfile"
+        "state.deleted", lambda b: b.s3.delete_object(Bucket=BUCKET, Key="app.tfstate"), "lockfile", severity="info"
+    ),
+    "a deleted state with resources, of files": Mutation(
+        "state.deleted",
+        lambda b: b.put("held.tfstate", holding(), None),
+        "lockfile",
+        differs=frozenset({"object held.tfstate"}),
+    ),
+    "a deleted state with resources, and without a digest": Mutation(
+        "state.deleted",
+        lambda b: b.put("held.tfstate", holding(), None, digest=""),
+        differs=frozenset({"object held.tfstate", "item held.tfstate-md5"}),
+    ),
+    "a long state that is cut off": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app.tfstate", holding(100_000), holding(100_000)[:-200]),
+        "lockfile",
+        differs=OBJECTS,
+    ),
+    "a state without suffix that a page overwrote": Mutation(
+        "state.unreadable",
+        lambda b: b.put("app/prod", holding(), b"<html>502 Bad Gateway</html>"),
+        "lockfile",
+        differs=frozenset({"object app/prod"}),
+    ),
+    "a state written past the table behind a lock that was left": Mutation(
+        "digest.mismatch",
+        lambda b: [
+            b.put("app.tfstate", state(5), digest=state(1)),
+            b.lock("app.tfstate", "table", age_s=90_000),
+        ],
+        beside=("lock.stale",),
+        words=("First release the lock, as its own finding says",),
+        stays=("digest.mismatch",),
+        differs=OBJECTS,
     ),
     "half of a state": Mutation(
         "state.unreadable", lambda b: b.put("app.tfstate", state()[:40]), "lockfile", differs=OBJECTS
@@ -516,6 +679,25 @@ MUTATIONS: dict[str, Mutation] = {
         words=("# Decide first: ", "If an older version is right"),
         decides=True,
         differs=OBJECTS | {"item app.tfstate-md5"},
+    ),
+    # Files.
+    "an edited backend file": Mutation(
+        "code.backend_files",
+        replaces("use_lockfile", "use_lockfiles", "backends/prod/backend.tf"),
+        words=("Without --check it writes them back",),
+        person=lambda b: b.run("bootstrap"),
+    ),
+    "a deleted backend file": Mutation(
+        "code.backend_files", lambda b: (b.home / "backends/prod/prod.s3.tfbackend").unlink()
+    ),
+    "a backend file of somebody": Mutation(
+        "code.backend_files",
+        writes("backends/prod/backend.tf", "# mine\n"),
+        words=("nobody overwrites it: move what is needed out of it, delete it, and run bootstrap",),
+        person=lambda b: [(b.home / "backends/prod/backend.tf").unlink(), b.run("bootstrap")],
+    ),
+    "no backend files": Mutation(
+        "code.backend_files", lambda b: shutil.rmtree(b.home / "backends/prod"), severity="info"
     ),
     # Code.
     "code of nobody": Mutation(
@@ -614,6 +796,22 @@ MUTATIONS: dict[str, Mutation] = {
         "code.encrypt",
         writes("code/app/main.tf", code(more="    encrypt = true")),
         words=(f'kms_key_id = "{ARN}", or leave encrypt out',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code of a key that is disabled": Mutation(
+        "code.kms_key",
+        both(
+            lambda b: b.aws.keys.update({OTHER_ARN: {"KeyState": "Disabled"}}),
+            writes("code/app/main.tf", code(more=f'    encrypt = true\n    kms_key_id = "{OTHER_ARN}"')),
+        ),
+        words=(f'kms_key_id = "{ARN}", as the bucket has it, or make this key usable',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code of a key of another account": Mutation(
+        "code.kms_key",
+        writes("code/app/main.tf", code(more=f'    encrypt = true\n    kms_key_id = "{FOREIGN_ARN}"')),
+        severity="medium",
+        words=(f'kms_key_id = "{ARN}", as the bucket has it, or make this key usable',),
         person=writes("code/app/main.tf", code()),
     ),
     "code with what is gone": Mutation(

@@ -163,7 +163,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["bucket.lock_expiration"],
     ),
     "lock files that expire where clients lock in the table": (
-        {**expiring({"Days": 1}, ObjectSizeLessThan=400), **state(size=9000), "lock_mode": "dynamodb"},
+        {**expiring({"Days": 1}, ObjectSizeLessThan=120), **state(size=9000), "lock_mode": "dynamodb"},
         [],
     ),
     "lock files that expire elsewhere": ({**expiring({"Days": 1}, Prefix="b/", ObjectSizeLessThan=400), **state()}, []),
@@ -186,12 +186,16 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [],
     ),
     "expiry elsewhere": ({**expiring({"Days": 1}, Prefix="logs/"), **state()}, []),
-    "expiry of what is larger": ({**expiring({"Days": 1}, ObjectSizeGreaterThan=9999), **state(size=9)}, []),
+    "expiry of what is larger": (
+        {**expiring({"Days": 1}, ObjectSizeGreaterThan=9999), **state(size=9)},
+        ["bucket.expiration"],
+    ),
+    "expiry of what is larger than any state": (expiring({"Days": 1}, ObjectSizeGreaterThan=200 * 1024 * 1024), []),
     "expiry of what is larger than a state and not than a lock file": (
         {**expiring({"Days": 1}, ObjectSizeGreaterThan=99), **state(size=9)},
         ["bucket.lock_expiration"],
     ),
-    "expiry of lock files by tag": (expiring({"Days": 1}, Tags=[{"Key": "lock", "Value": "1"}]), []),
+    "expiry by tag": (expiring({"Days": 1}, Tags=[{"Key": "lock", "Value": "1"}]), ["bucket.expiration"]),
     "delete markers that expire": (expiring({"ExpiredObjectDeleteMarker": True}), []),
     "a policy for everybody": (allowing({"AWS": ["*"]}), ["bucket.policy_public"]),
     "a policy for an organization": (

@@ -231,7 +231,7 @@ def test_a_healthy_backend_costs_no_more_requests_than_before(fake: FakeBackend,
         ("states", {"states": None}, "critical"),
         ("states", {"states": []}, "high"),
         ("locks", {}, "high"),
-        ("versions", {}, "info"),
+        ("versions", {}, "high"),
         ("something new", {}, "critical"),
     ],
 )

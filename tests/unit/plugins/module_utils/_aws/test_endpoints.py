@@ -14,7 +14,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.regions import partition_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._handover.readme import project_files
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import backend_of, texts
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import backend_of, texts
 from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_handover import MODULE, project_of
 
 from tests.unit.plugins.module_utils._aws.test_client import (

@@ -45,10 +45,11 @@ A, B, C, M = "a" * 64, "b" * 64, "c" * 64, None
         ([A, B], 0, False, [A, M, B], Progress(Relation.AHEAD, 3)),
         ([A], 0, False, [M, A], Progress(Relation.AHEAD, 2)),
         # Something else.
-        ([B], 0, False, [A, B], DIVERGED),
+        ([B], 0, False, [A, B], Progress(Relation.AHEAD, 2, lacks_older=True)),
         ([C], 0, False, [A, B], DIVERGED),
         ([A, C], 0, False, [A, B], DIVERGED),
-        ([B], 0, False, [A, M, B], DIVERGED),
+        ([B], 0, False, [A, M, B], Progress(Relation.AHEAD, 3, lacks_older=True)),
+        ([B], 1, True, [A, B], DIVERGED),
         ([A], 0, False, [M, A, B], DIVERGED),
         ([A], 1, True, [A, B], DIVERGED),
         ([A], 0, False, [M], DIVERGED),

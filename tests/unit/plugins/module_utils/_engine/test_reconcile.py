@@ -416,13 +416,31 @@ def test_a_table_is_protected_before_anything_else_is_changed() -> None:
     assert aws.tables[NAME].protected
 
 
+EVERYBODY = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}
+SOMEBODY = {"Grantee": {"ID": "theirs", "Type": "CanonicalUser"}, "Permission": "READ"}
+
+
 @pytest.mark.aws("2.9")
-def test_an_acl_that_lets_others_in_is_told_before_the_first_write() -> None:
-    everybody = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}
-    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter", grants=[everybody]))
-    with pytest.raises(Refused, match="AllUsers"):
-        KINDS["bucket"].run(aws, {})
+@pytest.mark.parametrize(
+    ("grants", "asked"),
+    [([SOMEBODY], {}), ([EVERYBODY, SOMEBODY], {}), ([EVERYBODY], {"unmanaged": ["public_access"]})],
+    ids=["another account", "everybody and another account", "everybody, and nothing is blocked"],
+)
+def test_an_acl_that_lets_others_in_is_told_before_the_first_write(grants: list[Any], asked: dict[str, Any]) -> None:
+    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter", public_access=None, grants=grants))
+    with pytest.raises(Refused, match="reset the ACL to private" if not asked else "AllUsers"):
+        KINDS["bucket"].run(aws, asked)
     assert aws.writes == []
+
+
+@pytest.mark.aws("2.9")
+def test_a_bucket_that_an_acl_opens_to_everybody_is_closed_and_the_acl_is_left_to_its_owner() -> None:
+    aws = KINDS["bucket"].world(Bucket(ownership="ObjectWriter", public_access=None, grants=[EVERYBODY]))
+    outcome = KINDS["bucket"].run(aws, {})
+    assert aws.writes[0].operation == "put_public_access_block" and outcome.after["ownership"] == "ObjectWriter"
+    assert any("AllUsers" in each and "Reset the ACL to private" in each for each in outcome.warnings)
+    aws.writes.clear()
+    assert KINDS["bucket"].run(aws, {}).changes == () and aws.writes == []
 
 
 @pytest.mark.aws("2.9")

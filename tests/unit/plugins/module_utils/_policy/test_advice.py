@@ -105,7 +105,7 @@ def test_or_it_is_listed_too(sid: str | None, effect: str) -> None:
 
 
 def test_acls_are_kept_as_the_refusal_says() -> None:
-    grants = [{"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}]
+    grants = [{"Grantee": {"ID": "theirs", "Type": "CanonicalUser"}, "Permission": "READ"}]
     aws = KIND.world(Bucket(versioning="Enabled", ownership="ObjectWriter", grants=grants))
     message = refused(aws, {})
     assert advised(message) == {"allow": ["enable_acls"]}
