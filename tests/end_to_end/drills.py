@@ -1,6 +1,6 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A runbook, followed word for word: its commands in order, and what a person fills in, taken from where the page says."""
+"""A runbook, followed word for word: its commands in order, and what a person fills in, from where the page says."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ class Incident:
     fills: dict[str, str | Callable[[str], str]] = field(default_factory=dict)
     #: What is filled in for each state, where the page says so.
     copies: list[dict[str, str]] = field(default_factory=list)
+    #: What the page says to leave out in this case, as patterns of commands or options.
+    leaves_out: tuple[str, ...] = ()
     project: str = "network"
 
     def __post_init__(self) -> None:
@@ -109,7 +111,7 @@ class Incident:
             self.make_project(name, key)
         if self.workspace != "default":
             self.terraform("workspace", "new", self.workspace)
-            self.terraform(*apply(content=self.workspace))
+            self.terraform(*apply())
 
     def make_project(self, name: str, key: str) -> None:
         self.stage.write(f"{name}/main.tf", CONFIGURATION)
@@ -248,4 +250,7 @@ class Reader:
         return _NAME.sub(fill, step.commands)
 
     def _type(self, step: Step, stop_after_s: float | None = None) -> Run:
-        return self.incident.run(["sh", "-euc", self.names + self.types(step.commands)], stop_after_s=stop_after_s)
+        commands = self.types(step.commands)
+        for pattern in self.incident.leaves_out:
+            commands = re.sub(pattern, "", commands)
+        return self.incident.run(["sh", "-euc", self.names + commands], stop_after_s=stop_after_s)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +182,14 @@ class Disaster:
     lock_mode: str = "both"
     #: The page ends with a failure that says this, as a person has to decide.
     ends: str | None = None
-    #: What is filled in besides.
-    fills: dict[str, Any] = field(default_factory=dict)
+    leaves_out: tuple[str, ...] = ()
 
 
+#: Where neither the bucket nor a table is there to hold a lock.
+WITHOUT_FREEZE = (
+    r"ansible-playbook cornerstone.tfstate.(freeze|thaw)(.*\\\n)*.*\n",
+    r" -e terraform_backend_rebuild_lock_id=\S+",
+)
 DISASTERS: dict[str, dict[str, Disaster]] = {
     "stuck-lock": {
         "an apply was killed": Disaster(lock_in_both),
@@ -200,7 +204,7 @@ DISASTERS: dict[str, dict[str, Disaster]] = {
         "of the version before": Disaster(write_past_the_table, plan_code=1),
         "in another workspace": Disaster(break_the_digest, workspace="qa"),
         "of clients of the table": Disaster(break_the_digest, lock_mode="dynamodb"),
-        "of a state that was cut off": Disaster(cut_the_state_off, ends="overwritten_or_version"),
+        "of a state that was cut off": Disaster(cut_the_state_off, ends="cannot be read by a client"),
         "of another lineage": Disaster(push_another_lineage_past_the_table, ends="lineage"),
     },
     "deleted-state": {
@@ -230,20 +234,20 @@ DISASTERS: dict[str, dict[str, Disaster]] = {
         "with its table": Disaster(lose_the_bucket),
         "with clients of the table": Disaster(lose_the_bucket, lock_mode="dynamodb"),
         "with an old copy": Disaster(lose_the_bucket_after_the_copy),
-        "without a copy": Disaster(lose_the_bucket_without_copies, ends="cannot be read"),
+        "without a copy": Disaster(lose_the_bucket_without_copies, ends="need one of them"),
     },
     "lost-bucket-with-backup": {
         "with its table": Disaster(lose_the_saved_bucket),
-        "and the table": Disaster(lose_the_saved_backend),
+        "and the table": Disaster(lose_the_saved_backend, leaves_out=WITHOUT_FREEZE),
         "with clients of the table": Disaster(lose_the_saved_bucket, lock_mode="dynamodb"),
-        "with lock files alone": Disaster(lose_the_saved_bucket, lock_mode="lockfile"),
+        "with lock files alone": Disaster(lose_the_saved_bucket, lock_mode="lockfile", leaves_out=WITHOUT_FREEZE),
         "before it was saved": Disaster(lose_the_bucket, ends="backup"),
     },
     "region-down": {
         "the default workspace": Disaster(Incident.keep_copies, plan_code=None),
         "another workspace": Disaster(Incident.keep_copies, plan_code=None, workspace="qa"),
         "with lock files alone": Disaster(Incident.keep_copies, plan_code=None, lock_mode="lockfile"),
-        "without a copy": Disaster(lambda incident: None, plan_code=None, ends="cannot be read"),
+        "without a copy": Disaster(lambda incident: None, plan_code=None, ends="need one of them"),
     },
 }
 CASES = [
@@ -262,7 +266,9 @@ def make_incident(
 
         def make(disaster: Disaster) -> Incident:
             stage = Stage(replace(ministack, url=relay.url), tmp_path)
-            incident = Incident(stage, ministack, disaster.workspace, disaster.lock_mode, dict(disaster.fills))
+            incident = Incident(
+                stage, ministack, disaster.workspace, disaster.lock_mode, leaves_out=disaster.leaves_out
+            )
             incident.fills["TF_WORKSPACE"] = disaster.workspace
             incident.set_up()
             return incident
