@@ -9,7 +9,10 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import (
+    further_buckets,
+    further_tables,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Invalid, TfstateError
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.playbooks import in_variables
@@ -28,7 +31,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
     code_of,
     code_result,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import (
+    buckets_there,
+    tables_there,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.tuning_options import (
     TUNING_NEVER_BLANK,
@@ -83,10 +89,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         audits = [audit_of(host, facts, tuning, inventory) for host, facts in hosts.items()]
         backends = [each["backend"] for each in audits]
         names = further_tables(code, backends) if code else {}
-        tables = {each["name"]: self._tables(hosts.get(each["name"]), each, names) for each in backends}
+        buckets = further_buckets(code, backends) if code else {}
+        found = {
+            each["name"]: self._looked_up(hosts.get(each["name"]), each, names, buckets)
+            for each in backends
+            if each["name"] in {*names, *buckets}
+        }
         named = further_keys(code, backends) if code else {}
         keys = {each["name"]: self._keys(hosts.get(each["name"]), named.get(each["name"])) for each in backends}
-        report = build_report(audits, code, tables, tuning, inventory, keys)
+        report = build_report(audits, code, found, tuning, inventory, keys)
         directory = params.get("directory")
         files = files_of(report, expanded(directory).absolute()) if directory else {}
         check_mode = bool(self._task.check_mode)
@@ -101,15 +112,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             **code_result(code, None),
         }
 
-    def _tables(
-        self, facts: Mapping[str, Any] | None, backend: Mapping[str, Any], wanted: Mapping[str, set[str]]
-    ) -> dict[str, bool]:
-        """Which of the tables that only the code names exist, read with the host's connection; empty if it fails."""
-        names = wanted.get(backend["name"])
-        if not facts or not names:
+    def _looked_up(
+        self,
+        facts: Mapping[str, Any] | None,
+        backend: Mapping[str, Any],
+        tables: Mapping[str, set[str]],
+        buckets: Mapping[str, set[str]],
+    ) -> dict[str, Any]:
+        """Which of what only the code names exists, read with the host's connection; empty if it fails."""
+        if not facts:
             return {}
         try:
-            return tables_there(self._connection_of(facts), sorted(names), backend["account_id"])
+            params, name = self._connection_of(facts), backend["name"]
+            return {
+                "tables": tables_there(params, sorted(tables.get(name, ())), backend["account_id"]),
+                "buckets": buckets_there(params, sorted(buckets.get(name, ()))),
+            }
         except TfstateError:
             return {}
 

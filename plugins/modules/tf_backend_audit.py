@@ -185,7 +185,8 @@ options:
       - Directories of Terraform, OpenTofu and Terragrunt code. Every backend in them that names this bucket is compared
         with it, and every initialised checkout. C(docs/code.md) lists what is read.
         The directories are read where the task runs. Links to directories outside of them are followed.
-      - A table that the code names beside O(table) is looked up, unless there are O(facts).
+      - A table that the code names beside O(table) is looked up, unless there are O(facts). So is a bucket that is
+        called nearly like O(bucket).
       - What could be a backend and cannot be read for certain is unknown, and is a finding.
       - If omitted, no code is read. In a play over many backends let M(cornerstone.tfstate.tf_backend_report) read it
         once instead.
@@ -263,7 +264,9 @@ findings:
       type: str
       sample: There is no table terraform-locks-us-east-1 in us-east-1.
     resource:
-      description: The bucket, table, state, lock or file.
+      description:
+        - The bucket, table, state, lock, account or file. Of another account that gets in, the bucket, a colon and the
+          account.
       type: str
       sample: terraform-locks-us-east-1
     why:
@@ -407,7 +410,11 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.backend_files import backend_files
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import check_code, further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import (
+    check_code,
+    further_buckets,
+    further_tables,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.expectations import Expectations
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import (
@@ -425,6 +432,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
     no_op,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.suggestions import nearest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices import PRICES, Prices, with_own
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.prices_file import parse_prices
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._cost.usage import cost_in_use
@@ -447,7 +455,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
     code_of,
     code_result,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import tables_there
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_tables import (
+    buckets_there,
+    tables_there,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.config_options import CONFIG_OPTIONS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     CONNECTION_SPEC,
@@ -546,10 +557,14 @@ def _in_code(code: CodeMap, backend: Mapping[str, Any], params: Params) -> list[
     """What concerns this backend. Facts stand for themselves: nothing is looked up beside them."""
     names = set() if params.get("facts") else further_tables(code, [backend]).get(backend["name"], set())
     tables = tables_there(params, sorted(names), backend["account_id"])
+    named = set() if params.get("facts") else further_buckets(code, [backend]).get(backend["name"], set())
+    # Of all the others, the play's report tells.
+    misspelt = sorted(name for name in named if nearest(name, [backend["bucket"]["name"]]))
+    buckets = buckets_there(params, misspelt)
     # Nobody says whether all states are among the facts that somebody gathered.
     paths = None if params.get("facts") else backend["paths"]
     keys = set() if params.get("facts") else further_keys(code, [backend]).get(backend["name"], set())
-    found = {"tables": tables, "code_keys": keys_there(params, sorted(keys)), "paths": paths}
+    found = {"tables": tables, "buckets": buckets, "code_keys": keys_there(params, sorted(keys)), "paths": paths}
     about = check_code(code, [{**backend, **found, "inventory": _inventory(params)}])
     return [finding for name, finding in about if name or finding.id in ("code.unreadable", "code.unknown")]
 

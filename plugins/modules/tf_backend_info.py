@@ -152,6 +152,25 @@ backend:
           type: str
           sample: supported
         mfa_delete: {description: With V(settings) whether MFA delete is on., type: bool, sample: false}
+        acl:
+          description:
+            - With V(settings), to whom the ACL grants something besides the owner. Empty where ACLs are off.
+          type: list
+          elements: dict
+          sample: []
+          contains:
+            grantee: {description: The canonical ID of an account or the URI of a group., type: str, sample: 79a59df9}
+            permission: {description: What it may do., type: str, sample: READ}
+        replication:
+          description: With V(settings), the rules by which S3 copies objects to another bucket.
+          type: list
+          elements: dict
+          sample: []
+          contains:
+            rule: {description: The ID of the rule., type: str, sample: all}
+            bucket: {description: The bucket that the copies go to., type: str, sample: acme-copies}
+            account: {description: Its account. Null if it is unknown., type: str, sample: "111122223333"}
+            prefix: {description: What the names of copied objects begin with., type: str, sample: ""}
     table:
       description:
         - The lock table in the same form, with the facets of M(cornerstone.tfstate.tf_lock_table).
@@ -169,6 +188,11 @@ backend:
           description: The backup that AWS made of a table before it archived it. Absent if it is not archived.
           type: str
           sample: arn:aws:dynamodb:us-east-1:111122223333:table/locks/backup/01489602797149-73d8d5bc
+        policy:
+          description: With V(settings), the statements of the policy of the table itself.
+          type: list
+          elements: dict
+          sample: []
         time_to_live:
           description: With V(settings) the attribute that says when items vanish. Null if none does.
           type: str
@@ -179,6 +203,15 @@ backend:
               deletes no others. Absent if the items were not read.
           type: int
           sample: 0
+    account:
+      description: What protects the whole account. Null without V(settings).
+      type: dict
+      sample: {public_access: null}
+      contains:
+        public_access:
+          description: The public access block of the account. Null if it is unknown, or at a store that is not AWS.
+          type: dict
+          sample: null
     states:
       description:
         - Every object in scope but lock files and RV(backend.others).

@@ -36,6 +36,8 @@ POLICIES = [each for page in MARKDOWN for each in examples(page) if each.languag
 NEEDS_NOTHING_HERE = {"sts:GetCallerIdentity", "sts:AssumeRole"}
 #: What preflight alone asks, if it may.
 OF_PREFLIGHT = {"iam:SimulatePrincipalPolicy", "iam:GetRole", "dynamodb:GetResourcePolicy"}
+#: What an audit alone asks of the account.
+OF_AUDIT = {"s3:GetAccountPublicAccessBlock"}
 #: What only a deletion reads.
 BEFORE_DELETION = {"s3:ListAccessPoints"}
 #: Asked for besides the operation's own action. Source: the API reference of CreateBucket, on tags.
@@ -108,7 +110,9 @@ AROUND = sorted(
     for folder in ("_aws", "_engine", "_modules")
     for module in (MODULE_UTILS / folder).glob("*.py")
 )
-LOOKS_AROUND = {action for module in AROUND for _unused, action in calls_in(module)} - NEEDS_NOTHING_HERE - OF_PREFLIGHT
+LOOKS_AROUND = (
+    {action for module in AROUND for _unused, action in calls_in(module)} - NEEDS_NOTHING_HERE - OF_PREFLIGHT - OF_AUDIT
+)
 # An empty bucket that never had versions may be our own unfinished work.
 REFUSAL_INPUTS = {
     action
@@ -143,7 +147,10 @@ OF_VERSIONS = {"s3:GetObjectVersion"}
 READ_SETTINGS = {iam_action(facet.read(ANY)) for facet in SETTINGS.values()}
 
 
-BESIDES_FACETS = {"dynamodb:DescribeTimeToLive"}
+BESIDES_FACETS = {
+    *("dynamodb:DescribeTimeToLive", "dynamodb:GetResourcePolicy"),
+    *("s3:GetBucketAcl", "s3:GetReplicationConfiguration", *OF_AUDIT),
+}
 
 
 def test_who_inspects_needs_exactly_this():
@@ -254,7 +261,7 @@ def known_actions() -> frozenset[str]:
         for model in models
         for operation in session.get_service_model(model).operation_names
     }
-    return frozenset(named | set(IAM_ACTIONS.values()) | OF_VERSIONS | OF_TAGS)
+    return frozenset(named | set(IAM_ACTIONS.values()) | OF_VERSIONS | OF_TAGS | OF_AUDIT)
 
 
 @pytest.mark.parametrize("example", POLICIES, ids=str)

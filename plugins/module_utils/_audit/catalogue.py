@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._bucket import BUCKET, mfa_delete
+from .._bucket import BUCKET, mfa_delete, replication
 from .._core.model import Facet, FindingKind, Resource, facet_of
 from .._table import TABLE, time_to_live
 
@@ -22,7 +22,7 @@ def _of_facets(resource: Resource, *others: Facet) -> dict[str, FindingKind]:
 
 #: By id.
 KINDS: dict[str, FindingKind] = {
-    **_of_facets(BUCKET, facet_of(mfa_delete)),
+    **_of_facets(BUCKET, facet_of(mfa_delete), facet_of(replication)),
     **_of_facets(TABLE, facet_of(time_to_live)),
     "bucket.missing": FindingKind(
         "critical",
@@ -94,6 +94,60 @@ KINDS: dict[str, FindingKind] = {
         "The statement is for everybody, and its conditions do not keep out everybody but the owner: they name another "
         "account, or an organization, network or endpoint that is not known to be the owner's.",
         ("S3.6",),
+    ),
+    "bucket.policy_write": FindingKind(
+        "high",
+        "Another account may write or delete states",
+        "What it writes is what the next plan takes for real. It can delete lock files, too, so that two clients apply "
+        "at once.",
+    ),
+    "bucket.policy_read": FindingKind(
+        "medium",
+        "Another account may read states",
+        "A state holds secrets in clear text. If the account is meant to read them, declare or waive it.",
+    ),
+    "bucket.policy_denies": FindingKind(
+        "high",
+        "The bucket policy denies what clients need",
+        "Clients list the bucket, read and write states, and create and delete lock files. What is denied to everybody "
+        "fails for all of them.",
+        ("CKV_AWS_93",),
+    ),
+    "bucket.acl_public": FindingKind(
+        "critical",
+        "The bucket's ACL lets everybody in",
+        "Everybody lists the bucket, or writes into it, or changes who may. As long as ACLs are in use, those of "
+        "states can show them to everybody, too.",
+        ("S3.2", "S3.3", "CKV_AWS_20", "CKV_AWS_57", "CKV_AWS_375", "CKV2_AWS_43"),
+    ),
+    "bucket.acl_foreign": FindingKind(
+        "high",
+        "The bucket's ACL lets another account in",
+        "A grant of an ACL is in no policy, and keeps ACLs from being switched off.",
+        ("S3.12", "CKV2_AWS_65"),
+    ),
+    "account.public_access": FindingKind(
+        "low",
+        "The account does not block public access",
+        "The block of the bucket protects states. That of the account protects them from whoever lifts it, and all "
+        "other buckets.",
+        ("S3.1", "CIS 2.1.4"),
+    ),
+    "table.policy_public": FindingKind(
+        "high",
+        "The policy of the lock table lets everybody in",
+        "Everybody with an AWS account can take or release locks, or read which states there are.",
+    ),
+    "table.policy_foreign": FindingKind(
+        "high",
+        "Another account may use the lock table",
+        "It can take locks and never release them, or release those of others, so that two clients apply at once.",
+    ),
+    "table.policy_denies": FindingKind(
+        "high",
+        "The policy of the lock table denies what clients need",
+        "Clients read, write and delete items. What is denied to everybody fails for all of them: no lock is taken, or "
+        "none is released.",
     ),
     "table.missing": FindingKind(
         "critical",
@@ -287,7 +341,7 @@ KINDS: dict[str, FindingKind] = {
         "critical", "Code expects a lock table that does not exist", "Every plan and apply fails: it gets no lock."
     ),
     "code.not_audited": FindingKind(
-        "low", "Code uses a backend that is not audited", "Nobody has looked whether it exists, and what protects it."
+        "low", "Code uses a backend that is not audited", "Nobody looks at what protects it."
     ),
     "code.region": FindingKind(
         "high", "Code names another region than the bucket's", "Clients ask the wrong region, and init fails."
@@ -303,7 +357,7 @@ KINDS: dict[str, FindingKind] = {
         "As soon as that has a workspace of this name, both keep their state under one key.",
     ),
     "code.no_locking": FindingKind(
-        "high", "Code locks nothing", "Two people who apply at once overwrite each other's state."
+        "high", "Code locks nothing", "Two people who apply at once overwrite each other's state.", ("CKV_TF_3",)
     ),
     "code.mixed_locking": FindingKind(
         "high",
@@ -346,6 +400,29 @@ KINDS: dict[str, FindingKind] = {
         "Code does not use the bucket's key",
         "encrypt without kms_key_id asks for AES256 by header, and kms_key_id without encrypt is ignored.",
         ("S3.17", "CKV_AWS_145"),
+    ),
+    "code.kms_key_differs": FindingKind(
+        "medium",
+        "Code encrypts with another key than the bucket's",
+        "Who may use the bucket's key cannot read these states: backups, moves, and clients whose code is right.",
+        ("S3.17", "CKV_AWS_145"),
+    ),
+    "code.customer_key": FindingKind(
+        "high",
+        "Code encrypts states with a key of its own",
+        "Whoever has not got that key reads no state: neither this audit, nor a backup, nor the team once the key is "
+        "lost. Buckets that block SSE-C refuse it.",
+    ),
+    "code.credentials": FindingKind(
+        "critical",
+        "Code has credentials in clear text",
+        "Whoever reads the code has them, and init writes them into .terraform and into plan files.",
+    ),
+    "code.insecure": FindingKind(
+        "high",
+        "Code reaches the backend without TLS, or checks no certificate",
+        "Whoever is on the way reads states, with the secrets in them, or changes them.",
+        ("S3.5",),
     ),
     "code.removed": FindingKind("medium", "Code uses arguments that are gone", "Terraform from 1.10 on refuses them."),
     "code.deprecated": FindingKind("info", "Code uses deprecated arguments", "A later Terraform will refuse them."),

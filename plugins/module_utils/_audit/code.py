@@ -7,17 +7,21 @@ An unknown value, which is not static text or was not audited, causes no finding
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from posixpath import normpath
 from typing import Any
 
-from .._core.commands import command, edit, in_note
+from .._core.commands import edit, in_note
+from .._core.suggestions import nearest
 from .._terraform.code_layer import COMMAND_LINE, describe, listed, names_table
-from .._terraform.code_map import CHECKOUT, CodeMap, Layer
+from .._terraform.code_map import CHECKOUT, TFBACKEND, CodeMap, Layer
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 from . import lost
+from .code_arguments import check_arguments
+from .code_edits import edit_layer
 from .code_keys import check_keys
 from .expectations import play
 from .findings import Finding, finding_of
@@ -59,14 +63,22 @@ def check_code(code: CodeMap, backends: Sequence[BackendSummary]) -> list[About]
     """The findings where code and backends differ."""
     named = {each["bucket"]["name"]: each for each in backends}
     about: list[About] = [("", _unreadable(each.path, each.reason)) for each in code.unreadable]
+    known = _known_buckets(backends)
+    misspelt = _misspelt(known, named)
     for layer in code.layers:
-        backend = named.get(layer.arguments.get("bucket"))
+        bucket = layer.arguments.get("bucket")
+        backend, meant = named.get(bucket), named.get(bucket) or misspelt.get(str(bucket))
         name = backend["name"] if backend else ""
-        about += [(name, each) for each in _of_layer(layer, backend)]
-        about += [(name, each) for each in (_against(layer, backend, backends) if backend else _elsewhere(layer))]
+        about += [(name, each) for each in (*_of_layer(layer, meant), *check_arguments(layer, backend))]
+        if backend:
+            about += [(name, each) for each in _against(layer, backend, backends)]
+        else:
+            about += _elsewhere(layer, meant, known)
     about += [("", each) for each in _unknown(code, backends)]
     about += [(_name_of(named, layers), each) for layers, each in _between(code.layers, named)]
     about += check_keys(code, backends)
+    unreliable = {each.resource for _name, each in about if each.id == "code.kms_key"}  # which says more
+    about = [each for each in about if not (each[1].id == "code.kms_key_differs" and each[1].resource in unreliable)]
     used = {layer.arguments.get("bucket") for layer in code.layers}
     unused = [each for each in backends if each["bucket"]["name"] not in used]
     return about + [(each["name"], _without_code(each)) for each in unused if not code.unknown(each["region"])]
@@ -102,31 +114,66 @@ def _play(backend: BackendSummary, playbook: str, note: str = "") -> str:
     return play(backend["name"], backend.get("inventory", ()), playbook, note=note)
 
 
-def _elsewhere(layer: Layer) -> Iterator[Finding]:
+def _elsewhere(layer: Layer, meant: BackendSummary | None, known: Mapping[str, bool | None]) -> Iterator[About]:
+    """A bucket of no backend: another one, or one that is misspelt. What is about the latter is told of its backend."""
     bucket = layer.arguments.get("bucket")
-    if bucket and layer.source != CHECKOUT:
-        fix = edit("hosts.yml", f"add a host for the bucket {in_note(bucket)}")
-        yield finding_of("code.not_audited", layer.path, f"It uses the bucket {bucket}.", fix)
+    if not bucket or layer.source == CHECKOUT:
+        return
+    if known.get(bucket) is False:
+        name = meant["bucket"]["name"] if meant else None
+        detail = f"It expects the bucket {bucket}, which does not exist.{f' Is {name} meant?' if name else ''}"
+        fix = edit_layer(layer, f'bucket = "{in_note(name)}"') if name else lost.unknown_bucket(bucket)
+        yield meant["name"] if meant else "", finding_of("code.bucket_missing", layer.path, detail, fix)
+        return
+    is_hidden = bucket in known and known[bucket] is None
+    what = ", which is of another account, or may not be looked at" if is_hidden else ""
+    fix = edit("hosts.yml", f"add a host for the bucket {in_note(bucket)}, if the name is right")
+    yield "", finding_of("code.not_audited", layer.path, f"It uses the bucket {bucket}{what}.", fix)
+
+
+def _misspelt(known: Mapping[str, bool | None], named: Mapping[str, BackendSummary]) -> dict[str, BackendSummary]:
+    """The buckets that do not exist, and the backend whose bucket has nearly the name."""
+    gone = [name for name, exists in known.items() if exists is False]
+    found = {name: nearest(name, filter(None, named)) for name in gone}
+    return {name: named[alike[0]] for name, alike in found.items() if alike}
+
+
+def further_buckets(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[str, set[str]]:
+    """By backend, the buckets that only code names, which may be misspelt: to be looked up as that backend was read."""
+    known = {each["bucket"]["name"] for each in backends}
+    found: dict[str, set[str]] = defaultdict(set)
+    for layer in code.layers:
+        bucket = layer.arguments.get("bucket")
+        has_own_store = bool(layer.given & {"endpoint", "endpoints.s3"})
+        if bucket and bucket not in known and layer.source != CHECKOUT and not has_own_store:
+            ranked = [(each["region"] != layer.arguments.get("region"), place) for place, each in enumerate(backends)]
+            if ranked:
+                found[backends[min(ranked)[1]]["name"]].add(bucket)
+    return dict(found)
+
+
+def _known_buckets(backends: Iterable[BackendSummary]) -> dict[str, bool | None]:
+    return {name: exists for each in backends for name, exists in (each.get("buckets") or {}).items()}
 
 
 def _of_layer(layer: Layer, backend: BackendSummary | None) -> Iterator[Finding]:
     if layer.lock_mode == "none":
         note = _locking(backend) if backend else "use_lockfile = true (Terraform and OpenTofu from 1.10 on)"
         detail = "It has neither use_lockfile nor dynamodb_table."
-        yield finding_of("code.no_locking", layer.path, detail, _edit(layer, note))
+        yield finding_of("code.no_locking", layer.path, detail, edit_layer(layer, note))
     for kind, names in (("code.removed", REMOVED), ("code.deprecated", DEPRECATED)):
         used = sorted((layer.given & names) - _needed(backend))
         # A checkout uses what the code says, which has its own finding.
         if used and layer.source != CHECKOUT:
             note = "role_arn and its like go into assume_role = {}" if kind == "code.removed" else _instead(used)
-            yield finding_of(kind, layer.path, f"It uses {', '.join(used)}.", _edit(layer, note))
+            yield finding_of(kind, layer.path, f"It uses {', '.join(used)}.", edit_layer(layer, note))
     if (
         layer.arguments.get("kms_key_id")
         and layer.arguments.get("encrypt") is not True
         and "encrypt" not in (layer.unknown)
     ):
         detail = "It has kms_key_id without encrypt = true, so the key is ignored."
-        yield finding_of("code.encrypt", layer.path, detail, _edit(layer, "encrypt = true"))
+        yield finding_of("code.encrypt", layer.path, detail, edit_layer(layer, "encrypt = true"))
 
 
 def _needed(backend: BackendSummary | None) -> set[str]:
@@ -145,15 +192,6 @@ def _locking(backend: BackendSummary) -> str:
     }[backend["lock_mode"]]
 
 
-def _edit(layer: Layer, note: str) -> str:
-    """Generated code has to be changed in its source: an edit would be lost. A checkout is what its init wrote."""
-    if layer.source == CHECKOUT:
-        folder = [f"-chdir={layer.directory}"] if layer.directory else []
-        note = f"with the backend configuration of its code, which needs: {note}"
-        return command("terraform", *folder, "init", "-reconfigure", note=note)
-    return edit(layer.path, f"it is generated, so in its source: {note}" if layer.is_generated else note)
-
-
 def _instead(used: Sequence[str]) -> str:
     lock = "use_lockfile = true"
     instead = {"dynamodb_table": lock, "endpoints.dynamodb": lock, "force_path_style": "use_path_style = true"}
@@ -167,10 +205,10 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
         evidence = backend.get("had_states") or None
         fix = lost.recreation(backend["name"], backend.get("inventory", ()), backend.get("backup"), evidence)
         yield finding_of("code.bucket_missing", layer.path, f"It expects the bucket {bucket['name']}.", fix)
-    if asked.get("region") not in (None, backend["region"]):
-        note = f'region = "{in_note(backend["region"])}"'
-        detail = f"It names {asked['region']}; {bucket['name']} lies in {backend['region']}."
-        yield finding_of("code.region", layer.path, detail, _edit(layer, note))
+    if asked.get("region") not in (None, _region(backend)):
+        note = f'region = "{in_note(_region(backend))}"'
+        detail = f"It names {asked['region']}; {bucket['name']} lies in {_region(backend)}."
+        yield finding_of("code.region", layer.path, detail, edit_layer(layer, note))
     if asked.get("dynamodb_table"):
         yield from _table(layer, str(asked["dynamodb_table"]), backend, backends)
     yield from _lock_mode(layer, backend)
@@ -179,13 +217,23 @@ def _against(layer: Layer, backend: BackendSummary, backends: Sequence[BackendSu
     if asked.get("encrypt") is True and "kms_key_id" not in layer.given and encryption.get("kms_key_id"):
         detail = f"It has encrypt without kms_key_id; the bucket's key is {encryption['kms_key_id']}."
         note = f'kms_key_id = "{in_note(encryption["kms_key_id"])}", or leave encrypt out'
-        yield finding_of("code.encrypt", layer.path, detail, _edit(layer, note))
+        yield finding_of("code.encrypt", layer.path, detail, edit_layer(layer, note))
+
+
+def _region(backend: BackendSummary) -> str:
+    """Where its bucket is, whatever the inventory says."""
+    return str(backend["bucket"].get("region") or backend["region"])
+
+
+def _is_misplaced(backend: BackendSummary) -> bool:
+    """Whether the inventory names another region than the bucket's: its table was looked for there."""
+    return _region(backend) != str(backend["region"])
 
 
 def further_tables(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[str, set[str]]:
     """By backend, the tables of its layers whose existence is not known yet."""
     found: dict[str, set[str]] = {}
-    for backend in (each for each in backends if each["bucket"]["exists"]):
+    for backend in (each for each in backends if each["bucket"]["exists"] and not _is_misplaced(each)):
         using = [each for each in code.layers if each.arguments.get("bucket") == backend["bucket"]["name"]]
         named = {str(each.arguments["dynamodb_table"]) for each in using if each.arguments.get("dynamodb_table")}
         found[backend["name"]] = named - _known_tables(backend, backends).keys()
@@ -194,6 +242,8 @@ def further_tables(code: CodeMap, backends: Sequence[BackendSummary]) -> dict[st
 
 def _known_tables(backend: BackendSummary, backends: Iterable[BackendSummary]) -> dict[str, bool | None]:
     """Whether they exist, of the tables in its region and account that were audited or looked up."""
+    if _is_misplaced(backend):
+        return {}
     near = [each["table"] for each in backends if each["table"] and _are_near(each, backend)]
     return {**(backend.get("tables") or {}), **{each["name"]: each["exists"] for each in near}}
 
@@ -206,7 +256,7 @@ def _table(layer: Layer, name: str, backend: BackendSummary, backends: Sequence[
     elif own and not names_table(layer.arguments, own["name"]):
         detail = f"It locks in {name}; the backend's is {own['name']}."
         yield finding_of(
-            "code.table_differs", layer.path, detail, _edit(layer, f'dynamodb_table = "{in_note(own["name"])}"')
+            "code.table_differs", layer.path, detail, edit_layer(layer, f'dynamodb_table = "{in_note(own["name"])}"')
         )
 
 
@@ -222,7 +272,7 @@ def _creation_or_edit(layer: Layer, name: str, backend: BackendSummary, backends
         return lost.table(owners[0]["name"], owners[0].get("inventory", ()), owners[0].get("paths") == [])
     own = (backend["table"] or {}).get("name")
     instead = f'dynamodb_table = "{in_note(own)}"' if own else "use_lockfile = true instead of dynamodb_table"
-    return _edit(layer, f"{instead}, as the backend has it, or create that table first if it is meant")
+    return edit_layer(layer, f"{instead}, as the backend has it, or create that table first if it is meant")
 
 
 def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
@@ -237,7 +287,7 @@ def _lock_mode(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
     ):
         kind = "code.lock_mode_step"
         detail += " This is safe as it is, and has to be changed before the step to lockfile (docs/lock-modes.md)."
-    yield finding_of(kind, layer.path, detail, _edit(layer, _locking(backend)))
+    yield finding_of(kind, layer.path, detail, edit_layer(layer, _locking(backend)))
 
 
 def _acl(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
@@ -245,7 +295,7 @@ def _acl(layer: Layer, backend: BackendSummary) -> Iterator[Finding]:
     since = backend["bucket"].get("owner_enforced")
     if since and layer.acl not in (None, "", OWNER_ACL) and layer.source != CHECKOUT:
         detail = f'{layer.acl_at} has acl = "{layer.acl}": S3 refuses its uploads {since}.'
-        yield finding_of("code.acl", layer.path, detail, _edit(layer, f'leave acl out, or acl = "{OWNER_ACL}"'))
+        yield finding_of("code.acl", layer.path, detail, edit_layer(layer, f'leave acl out, or acl = "{OWNER_ACL}"'))
 
 
 def _are_near(one: BackendSummary, other: BackendSummary) -> bool:
@@ -267,6 +317,8 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
             yield sharing, _not_a_state(key, sharing[0])
         if len(_directories(sharing)) > 1:
             yield from ((sharing, each) for each in _shared(bucket, key, sharing, backends.get(bucket)))
+        else:
+            yield from ((sharing, each) for each in _environments(bucket, key, sharing))
     for bucket, using in sorted(by_bucket.items()):
         yield from _nested(bucket, using)
         modes = {
@@ -282,7 +334,7 @@ def _between(layers: Iterable[Layer], backends: Mapping[Any, BackendSummary]) ->
             # A checkout follows its code.
             first = min((each.source == CHECKOUT, each.path, each) for each in using if each.lock_mode == wrong)
             note = _locking(backend) if backend else "use_lockfile = true beside dynamodb_table"
-            fix = _edit(first[2], f"{note}, until all have it")
+            fix = edit_layer(first[2], f"{note}, until all have it")
             yield using, finding_of("code.mixed_locking", bucket, f"{'; '.join(parts)}.", fix)
 
 
@@ -290,7 +342,7 @@ def _not_a_state(key: str, layer: Layer) -> Finding:
     """Whatever the object holds: it was a state, or the code is wrong."""
     detail = f"It is not a state, and {layer.path} names it."
     note = "another key, if this one is wrong; otherwise restore a version of the state with tf_state_version"
-    return finding_of("state.unreadable", key, detail, _edit(layer, note))
+    return finding_of("state.unreadable", key, detail, edit_layer(layer, note))
 
 
 def _directories(layers: Iterable[Layer]) -> list[str]:
@@ -322,6 +374,34 @@ def _shared(bucket: str, key: str, sharing: Sequence[Layer], backend: BackendSum
         )
         finding = finding_of("code.shared_key", f"{bucket}/{key}", detail, fix)
         yield replace(finding, severity="low") if exists is False else finding
+
+
+#: Words in the names of files for one environment.
+ENVIRONMENTS = frozenset(
+    {
+        *("dev", "develop", "development", "test", "testing", "tst", "qa", "uat", "int", "integration"),
+        *("stage", "staging", "stg", "preprod", "nonprod", "sandbox", "sbx", "demo", "prod", "production", "prd"),
+        "live",
+    }
+)
+
+
+def _environments(bucket: str, key: str, sharing: Sequence[Layer]) -> Iterator[Finding]:
+    """Backend configurations of one folder: of one environment each, or of one and for several clients of it."""
+    by_prefix: dict[str | None, dict[str, Layer]] = defaultdict(dict)
+    for layer in sharing:
+        if layer.block or layer.source == TFBACKEND:  # a block beside the file that completes it is the same
+            by_prefix[_prefix(layer)][layer.path] = layer
+    for alike in by_prefix.values():
+        if len(alike) > 1:
+            words = {frozenset(re.split(r"[^a-z]+", path.lower())) & ENVIRONMENTS for path in alike}
+            are_several = len(words - {frozenset()}) > 1
+            detail = f"{bucket}/{key} is the state of {listed(sorted(alike))}, all in one folder."
+            note = "a key of its own for that which has not made what is in the state, then terraform init -reconfigure"
+            detail += "" if are_several else " That is right if they are one environment."
+            fix = edit(sorted(alike)[-1], note)
+            severity = None if are_several else "info"
+            yield finding_of("code.shared_key", f"{bucket}/{key}", detail, fix, severity)
 
 
 def _counted(places: Sequence[str]) -> str:

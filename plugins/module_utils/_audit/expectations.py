@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._core.commands import NO_COMMAND, Word, command, in_note, is_harmless, percent_encoded
 from .._core.model import Change, Params, Refusal, Resource, Target, Values
 from .._core.playbooks import variables_of
+from .._core.regions import partition_of
 from .._terraform.protocol import WORKSPACE_KEY_PREFIX
 
 Facts = Mapping[str, Any]
@@ -152,6 +153,14 @@ class Expectations:
         if role := self.connection.get("assume_role_arn"):
             return f"Before, assume the role {in_note(role)}."
         return "Before, export the access key of the inventory." if self.connection.get("access_key") else ""
+
+
+def target_of(name: str, facts: Facts, wanted: Expectations) -> Target:
+    """A bucket or table, with its owner as far as it is known."""
+    partition = partition_of(facts["region"]).name
+    return Target(
+        name, facts["region"], partition=partition, account_id=facts.get("account_id"), owner=wanted.account_id
+    )
 
 
 #: By connection option.

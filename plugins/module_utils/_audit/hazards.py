@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from .._bucket import policy
 from .._core.commands import NO_COMMAND, edit, in_note
-from .._core.model import Target, Values
+from .._core.model import Values
 from .._core.printable import shortened
-from .._core.regions import partition_of
 from .._core.tags import NOT_TESTED, UNSUPPORTED
 from .._policy.analysis import Owner, is_public, lends_control, lets_others_in
 from .._policy.baseline import owner_of
 from .._policy.document import Statement, exact_name
 from .aws_commands import by_file, s3_command
 from .convergence import DECIDE, Convergence
-from .expectations import Expectations, Facts
+from .expectations import Expectations, Facts, target_of
 from .findings import Finding, finding_of
 
 
@@ -54,7 +54,7 @@ def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
     """The ID of the finding, if the statement lets in others than the owner."""
     if is_public(statement):
         yield "bucket.policy_public"
-    elif lends_control(statement, owner):
+    elif lends_control(statement, replace(owner, organizations=frozenset())):  # not even to all of one's own
         yield "bucket.policy_foreign"
     elif lets_others_in(statement, owner):
         yield "bucket.policy_condition"
@@ -63,15 +63,9 @@ def _reaches(statement: Statement, owner: Owner) -> Iterator[str]:
 def _open_statements(bucket: Values, facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
     there = bucket.get("policy") or policy.ABSENT
     present = there["statements"]
-    target = Target(
-        bucket["name"],
-        facts["region"],
-        partition=partition_of(facts["region"]).name,
-        account_id=facts.get("account_id"),
-        owner=wanted.account_id,
-    )
-    owner = owner_of(target, present)
+    owner = owner_of(target_of(bucket["name"], facts, wanted), present)
     opened = [(kind, each) for each in present for kind in _reaches(each, owner)]
+    is_restricted = (bucket.get("public_access") or {}).get("restrict_public_buckets")
     for kind, each in opened:
         what = shortened(", ".join(each.get("Action", ["it"])))
         who = _others_than_everybody(each) if kind == "bucket.policy_public" else _principals(each)
@@ -85,7 +79,8 @@ def _open_statements(bucket: Values, facts: Facts, wanted: Expectations, converg
         fix = dropping(public_statements(there) if kind == "bucket.policy_public" else [each], convergence)
         if wanted.inventory is None:
             fix = _put_without([every for _kind, every in opened], bucket, facts, wanted)
-        yield finding_of(kind, bucket["name"], detail, fix)
+        is_open = kind == "bucket.policy_public" and is_restricted is False
+        yield finding_of(kind, bucket["name"], detail, fix, "critical" if is_open else None)
 
 
 def _principals(statement: Statement) -> list[str]:

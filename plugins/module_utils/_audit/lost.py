@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.commands import in_note
 from .catalogue import runbook_url
 from .expectations import Expectations, Facts, play
 
@@ -35,6 +36,14 @@ def recreation(host: str, inventory: Sequence[str] | None, has_backup: bool | No
     if evidence is False:
         return play(host, inventory, "bootstrap")
     return BY_HAND if evidence else DECIDE
+
+
+def unknown_bucket(name: str) -> str:
+    """What to do about a bucket that code alone names, and that does not exist."""
+    return (
+        f"# Correct its name there, or add a host for {in_note(name)} and run the playbook bootstrap. If the bucket "
+        f"was lost, {_FOLLOW}"
+    )
 
 
 def creation(facts: Facts, wanted: Expectations) -> str:

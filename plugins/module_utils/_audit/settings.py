@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from .._bucket import BUCKET, lifecycle, ownership
 from .._core.commands import command, in_note, is_note
-from .._core.model import EXISTENCE, Change, Facet, Params, Resource, Target, Values, desire, plan
+from .._core.model import EXISTENCE, Change, Facet, Params, Refusal, Resource, Target, Values, desire, plan
 from .._core.url_credentials import without_credentials
+from .._policy.baseline import KMS_KEY
 from .._table import TABLE
 from .._table.existence import KEY
+from .access import access, grants_in_the_way, with_private_acl
 from .contents import digests, locks, states
 from .convergence import Convergence, Plan, planned
 from .expectations import NO_HOST, Expectations, Facts, requested_keys
@@ -42,6 +45,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
         *retention(facts, wanted, convergence),
         *keys(facts, wanted),
         *access_logs(facts, wanted),
+        *access(facts, wanted, convergence),
     ]
     found = {each.id for each in of_settings}
     return [
@@ -65,9 +69,20 @@ def _convergence(facts: Facts, wanted: Expectations) -> Convergence:
         asked, baseline = (desire(facets, target, each, observed) for each in (params, {}))
         instead = [Change(name, baseline[name], asked[name]) for name in asked if baseline[name] != asked[name]]
         found = plan(facets, target, observed, asked)
-        return planned(resource, target, found, there, params, instead, wanted.guard)
+        known = planned(resource, target, found, there, params, instead, wanted.guard)
+        return _with_grants(known, facts) if resource is BUCKET else known
 
     return Convergence(wanted, replan)
+
+
+def _with_grants(plan: Plan, facts: Facts) -> Plan:
+    """A run is refused while an ACL grants something to others than the owner and everybody: that is read later."""
+    reason = grants_in_the_way(facts)
+    is_due = any(change.facet == ownership.NAME and change.after == ownership.NEW for change in plan.changes)
+    if not (reason and is_due):
+        return plan
+    before = plan.refused.get(ownership.NAME, ())
+    return replace(plan, refused={**plan.refused, ownership.NAME: (*before, Refusal(reason))})
 
 
 def _of_resource(
@@ -79,7 +94,9 @@ def _of_resource(
     name, region = there["name"], facts["region"]
     if there.get("exists") is False:
         where = f"{resource.kind} {name} in {region}"
-        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", creation(facts, wanted))
+        # A table of another region than its bucket's is of no use.
+        fix = _corrected_region(facts, wanted) if _is_elsewhere(facts) else creation(facts, wanted)
+        yield finding_of(f"{resource.kind}.missing", name, f"There is no {where}.", fix)
     elif there.get("exists"):
         misplaced = [*_misplaced(resource, there, facts, wanted)]
         yield from misplaced
@@ -89,6 +106,8 @@ def _of_resource(
         for change in changes(resource, there, facts, params):
             detail = _difference(resource, change) + convergence.why(resource.kind, change.facet)
             fix = _convergence_of(resource.kind, change, wanted, convergence)
+            if change.facet == ownership.NAME:
+                fix = with_private_acl(fix, facts, wanted)
             yield finding_of(f"{resource.kind}.{change.facet}", name, detail, fix)
 
 
@@ -102,16 +121,26 @@ def _convergence_of(kind: str, change: Change, wanted: Expectations, convergence
     return convergence.command(kind, "lifecycle", note=note, **lifecycle.BASELINE, allow=["shorten_retention"])
 
 
+def _is_elsewhere(facts: Facts) -> bool:
+    """Whether the bucket lies in another region than the inventory says."""
+    region = (facts.get("bucket") or {}).get("region")
+    return bool(region) and region != facts["region"]
+
+
+def _corrected_region(facts: Facts, wanted: Expectations) -> str:
+    sources = [word for source in wanted.inventory or () for word in ("-i", source)]
+    note = f"correct the region to {in_note(facts['bucket']['region'])}"
+    fix = command("ansible-inventory", *sources, "--host", wanted.name, note=note)
+    return NO_HOST if wanted.inventory is None else fix
+
+
 def _misplaced(resource: Resource, there: Values, facts: Facts, wanted: Expectations) -> Iterator[Finding]:
     """What a run cannot change: the region of the bucket, and the key of the table."""
     name = there["name"]
     region = there.get("region")
-    if resource is BUCKET and region and region != facts["region"]:
-        sources = [word for source in wanted.inventory or () for word in ("-i", source)]
-        note = f"correct the region to {in_note(region)}"
-        fix = command("ansible-inventory", *sources, "--host", wanted.name, note=note)
-        fix = NO_HOST if wanted.inventory is None else fix
-        yield finding_of("bucket.region", name, f"It lies in {region}, not in {facts['region']}.", fix)
+    if resource is BUCKET and _is_elsewhere(facts):
+        detail = f"It lies in {region}, not in {facts['region']}."
+        yield finding_of("bucket.region", name, detail, _corrected_region(facts, wanted))
     key = there.get("key")
     if resource is TABLE and key and key != KEY:
         then = table(wanted.name, wanted.inventory, facts.get("states") == [])
@@ -214,6 +243,7 @@ def _owner_enforced(facts: Facts, wanted: Expectations) -> str | None:
 
 def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
     """What a report shows of a backend, and what code is compared with."""
+    bucket = facts.get("bucket") or {}
     states = facts.get("states")
     there = None if states is None else [each for each in states if not each.get("is_deleted")]
     counted: dict[str, Iterable[Any] | None] = {
@@ -229,7 +259,10 @@ def summary(facts: Facts, wanted: Expectations) -> dict[str, Any]:
         "backup": wanted.has_backup,
         "had_states": had_states(facts, wanted),
         "bucket": {
-            **{name: (facts.get("bucket") or {}).get(name) for name in ("name", "exists", "encryption")},
+            **{name: bucket.get(name) for name in ("name", "exists", "region", "encryption", "keys")},
+            "requires_key": any(
+                each.get("Sid") == KMS_KEY for each in (bucket.get("policy") or {}).get("statements", ())
+            ),
             "owner_enforced": _owner_enforced(facts, wanted),
         },
         "table": {name: facts["table"].get(name) for name in ("name", "exists")} if facts.get("table") else None,

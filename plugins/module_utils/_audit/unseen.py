@@ -18,10 +18,17 @@ MAY_HIDE: dict[str, tuple[str, ...]] = {
     "account_id": ("bucket.policy_foreign", "bucket.policy_condition", "key.foreign"),
     "bucket": ("bucket.missing",),
     "bucket.lifecycle": ("bucket.expiration", "bucket.archiving", "bucket.lock_expiration", "bucket.history"),
-    "bucket.policy": ("bucket.policy_public", "bucket.policy_foreign", "bucket.policy_condition"),
+    "bucket.acl": ("bucket.acl_public", "bucket.acl_foreign"),
+    "bucket.policy": (
+        "bucket.policy_public",
+        "bucket.policy_foreign",
+        "bucket.policy_condition",
+        "bucket.policy_denies",
+    ),
     "kms_key": ("key.missing", "key.disabled", "key.pending_deletion", "key.unusable", "key.foreign"),
     "table": ("table.missing", "table.key", "table.inaccessible"),
     "table.recovery": ("table.recovery_period",),
+    "table.policy": ("table.policy_public", "table.policy_foreign", "table.policy_denies"),
     "table.items": ("digest.states_lost", "lock.wedged", "lock.stale", "digest.mismatch"),
     "locks": ("lock.wedged", "lock.stale"),
     "digests": ("digest.mismatch", "digest.deleted"),
@@ -60,6 +67,9 @@ def severity_of(what: str, cause: str, facts: Facts) -> str:
         kinds = ALL_STATES if facts.get("states") is None else STATES
     else:
         kinds = tuple(kind for kind in (*MAY_HIDE.get(what, ()), what) if kind in KINDS)
+    block = (facts.get("bucket") or {}).get("public_access") or {}
+    if block.get("ignore_public_acls"):
+        kinds = tuple(kind for kind in kinds if kind != "bucket.acl_public")
     if what == "bucket.tags" and "lock_files" in (facts.get("bucket") or {}):  # the result of the probe is a tag
         kinds += ("bucket.lock_files",)
     severity = min((KINDS[kind].severity for kind in kinds), key=rank, default="critical")

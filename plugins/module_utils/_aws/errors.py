@@ -29,6 +29,7 @@ IAM_ACTIONS = {
     "put_bucket_encryption": "s3:PutEncryptionConfiguration",
     "get_public_access_block": "s3:GetBucketPublicAccessBlock",
     "put_public_access_block": "s3:PutBucketPublicAccessBlock",
+    "get_bucket_replication": "s3:GetReplicationConfiguration",
     "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
     "put_bucket_lifecycle_configuration": "s3:PutLifecycleConfiguration",
     "delete_bucket_lifecycle": "s3:PutLifecycleConfiguration",

@@ -24,6 +24,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "get_bucket_encryption": ("ServerSideEncryptionConfiguration.Rules.0",),
     "get_bucket_lifecycle_configuration": ("Rules",),
     "get_bucket_ownership_controls": ("OwnershipControls.Rules.0.ObjectOwnership",),
+    "get_bucket_replication": ("ReplicationConfiguration.Rules", "ReplicationConfiguration.Rules.*.Destination.Bucket"),
     "get_bucket_tagging": _TAGS,
     "get_object": _OBJECT,
     "get_object_legal_hold": ("LegalHold",),
@@ -53,6 +54,8 @@ ANY_OF = {
     "list_objects_v2": ("IsTruncated", "Name", "KeyCount"),
     "scan": ("Items", "Count"),
 }
+#: Reads of a policy, which is JSON in text.
+POLICIES = {"get_bucket_policy", "get_resource_policy"}
 #: By operation: the member with an item of a table, or a list of them.
 ITEMS = {"get_item": "Item", "scan": "Items"}
 #: Reads whose answer has no body, or may have an empty one.
@@ -67,7 +70,7 @@ def missing_member(call: Call, answer: Response) -> str | None:
     any_of = ANY_OF.get(call.operation, ())
     if any_of and not any(name in answer for name in any_of):
         return any_of[0]
-    if call.operation == "get_bucket_policy" and not _is_document(answer.get("Policy")):
+    if call.operation in POLICIES and not _is_document(answer.get("Policy")):
         return "policy"
     if any(not _is_item(each) for each in _items(call, answer)):
         return ITEMS[call.operation]

@@ -298,6 +298,26 @@ def known_caller(session: Any, connection: Connection) -> Response | None:
         return None
 
 
+class Remembered:
+    """A small answer that all tasks of a run need, in a file of the cache. Nothing is kept without the cache."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self._files = _Cache(CACHE) if connection.cache_credentials else None
+        self._name = f"tfstate-{name}"
+
+    def read(self) -> dict[str, Any]:
+        """Empty if there is none, or if another program has written it."""
+        try:
+            found = self._files[self._name] if self._files else {}
+        except (KeyError, OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write(self, answer: Mapping[str, Any]) -> None:
+        if self._files:
+            self._files[self._name] = dict(answer)
+
+
 def is_account(text: object) -> bool:
     return bool(re.fullmatch(r"[0-9]{12}", str(text)))
 

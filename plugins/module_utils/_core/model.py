@@ -20,7 +20,7 @@ Values = dict[str, Value]
 EXISTENCE = "existence"
 
 #: The parameters that say what a call is about.
-SUBJECTS = ("Bucket", "TableName", "ResourceArn", "KeyId", "RoleArn", "path")
+SUBJECTS = ("Bucket", "TableName", "ResourceArn", "KeyId", "RoleArn", "path", "AccountId")
 
 
 class TfstateError(Exception):

@@ -15,7 +15,7 @@ from .._audit.expectations import requested_keys
 from .._aws.client import Aws
 from .._aws.errors import NO_SUCH_BUCKET, cause_of
 from .._aws.inspection_client import InspectionClient
-from .._bucket import BUCKET, logging
+from .._bucket import BUCKET, acl, logging, ownership, replication
 from .._bucket import mfa_delete as mfa
 from .._core.model import (
     EXISTENCE,
@@ -40,8 +40,10 @@ from .._state.kms_keys import keys_of, kms_keys
 from .._state.listing import Objects, TableItem, Versions
 from .._state.older_states import OlderState, older_states
 from .._table import TABLE, time_to_live
+from .._table import policy as table_policy
 from .._table.existence import KEY
 from .._terraform.scope import Scope
+from .account_facts import WHAT, account_block
 from .entry import connection_of, target_of, with_connection
 from .info_rows import deleted_row, digest_row, lock_row, state_row
 from .state_options import BACKEND_OPTIONS, KEYS_OPTIONS, STATE_OPTIONS
@@ -52,7 +54,12 @@ KINDS = ("settings", "states", "resources", "versions", "locks", "digests", "usa
 #: Those that need a list of the objects.
 _OF_OBJECTS = KINDS[1:-1]
 #: What no run writes, and whoever audits wants to know.
-BESIDES = {"bucket": (facet_of(mfa),), "table": (facet_of(time_to_live),)}
+BESIDES = {
+    "bucket": (facet_of(mfa), facet_of(replication)),
+    "table": (facet_of(time_to_live), facet_of(table_policy)),
+}
+#: Read only where ACLs are in use.
+ACL = facet_of(acl)
 
 FACTS_SPEC: dict[str, dict[str, Any]] = with_connection(
     {
@@ -102,6 +109,7 @@ class _Backend:
             "account_id": target.owner or who,
             "bucket": bucket,
             "table": table,
+            "account": self._account(target, target.owner or who, bucket) if self._asks("settings") else None,
             **self._contents(bucket, table),
             "kms_keys": self._kms_keys(bucket, table) if self._asks("settings") else None,
             "unknown": self.unknown,
@@ -126,11 +134,39 @@ class _Backend:
         known |= self._keys(resource, observer)
         if resource is BUCKET and self._asks("settings") and not self.aws.is_aws("s3"):
             known["lock_files"] = (known["tags"] or {}).get(LOCK_FILES, NOT_TESTED)
+        if resource is BUCKET and self._asks("settings") and values[EXISTENCE]:
+            known |= {"acl": self._acl(observer.target, known), "replication": self._replication(known)}
         is_unknown = isinstance(values[EXISTENCE], Unknown)
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
         about |= _of_table(observer.answer)
         return about if found["exists"] is False else {**about, **known}
+
+    def _acl(self, target: Target, known: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """Where the owner of the bucket owns all objects, no ACL grants anything."""
+        if known["ownership"] == ownership.NEW:
+            return []
+        (answer,) = self.aws.read([ACL.read(target)])
+        value = ACL.value(answer, target)
+        if isinstance(value, Unknown):
+            self._unknown("bucket.acl", value.failure)
+            return None
+        return list(value)
+
+    def _replication(self, known: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """With the account of each destination, as far as it is known: S3 tells whether a bucket is of the owner."""
+        rules = known["replication"]
+        names = sorted({each["bucket"] for each in rules or () if not each["account"]})
+        answers = self.aws.read([Call("s3", "head_bucket", {"Bucket": name}) for name in names]) if names else []
+        found = zip(names, answers, strict=True)
+        own = {name: self.aws.owner() for name, answer in found if not isinstance(answer, Failure)}
+        return rules and [{**each, "account": each["account"] or own.get(each["bucket"])} for each in rules]
+
+    def _account(self, target: Target, account: str | None, bucket: Mapping[str, Any]) -> dict[str, Any]:
+        found = account_block(self.aws, target, account if bucket["exists"] else None)
+        if found.failure:
+            self._unknown(WHAT, found.failure)
+        return {"public_access": found.value}
 
     def _keys(self, resource: Resource, observer: Observer) -> dict[str, Any]:
         names = requested_keys(resource, self.options.get(resource.kind, {}))

@@ -160,10 +160,40 @@ CONTROL = (
 
 def lends_control(statement: Statement, owner: Owner) -> bool:
     """Whether it lets others than the owner change what protects the bucket."""
-    others = [who for who in _named(statement) if account_in(who) != owner.account or owner.account is None]
-    reaches_others = bool(others) or lets_others_in(statement, owner)
-    is_control = any(_is_about(statement, "Action", action) for action in CONTROL)
-    return statement.get("Effect") == "Allow" and reaches_others and is_control
+    reaches_others = bool(others_named(statement, owner)) or lets_others_in(statement, owner)
+    return statement.get("Effect") == "Allow" and reaches_others and is_about_any(statement, CONTROL)
+
+
+def others_named(statement: Statement, owner: Owner) -> list[str]:
+    """The accounts, roles and users that it names and that are not known to be the owner's."""
+    return [who for who in _named(statement) if account_in(who) != owner.account or owner.account is None]
+
+
+def is_about_any(statement: Statement, actions: Iterable[str]) -> bool:
+    return any(_is_about(statement, "Action", action) for action in actions)
+
+
+def is_about(statement: Statement, action: str, resource: str) -> bool:
+    return _is_about(statement, "Action", action) and _is_about(statement, "Resource", resource)
+
+
+def denies_everybody(statement: Statement, owner: Owner) -> bool:
+    """Whether it denies something to all of the owner's own clients, whoever and wherever they are.
+
+    A condition, or NotPrincipal, exempts somebody, who may be all clients there are.
+    """
+    return (
+        statement.get("Effect") == "Deny"
+        and ("*" in statement.get("Principal", {}).get("AWS", []) or _is_for_all_of(owner.account, statement))
+        and all(_always_holds(*test, owner) for test in _tests(statement))
+    )
+
+
+def _always_holds(operator: str, key: str, values: list[str], owner: Owner) -> bool:
+    """For clients of the owner, which come with TLS."""
+    if key == "aws:securetransport":
+        return operator.removesuffix("IfExists") == "Bool" and [value.lower() for value in values] == ["true"]
+    return key == "aws:principalaccount" and operator in EQUAL and owner.account in values
 
 
 def _named(statement: Statement) -> list[str]:

@@ -19,6 +19,17 @@ KEPT = (
     *("use_lockfile", "dynamodb_table", "encrypt", "kms_key_id"),
 )
 FLAGS = ("use_lockfile", "encrypt")
+#: Arguments with a secret. Only whether the code has it as text is kept.
+SECRETS = ("access_key", "secret_key", "token", "sse_customer_key")
+#: Those with an address, in whatever form; `endpoints` has more.
+ADDRESSES = ("endpoint", "dynamodb_endpoint", "iam_endpoint", "sts_endpoint")
+#: Addresses of S3.
+OF_S3 = {"endpoint", "endpoints.s3"}
+#: Hosts of this machine, which are those of emulators.
+_LOCAL = re.compile(
+    r"https?://(?:127\.[0-9.]+|\[::1\]|(?:[\w.-]+\.)?localhost(?:\.localstack\.cloud)?|host\.docker\.internal)(?:[:/]|$)",
+    re.IGNORECASE,
+)
 #: What a backend needs before it can be initialised; `-backend-config` may bring it.
 NEEDED = ("bucket", "key", "region")
 #: Source: https://developer.hashicorp.com/terraform/language/backend/s3, and what it had before.
@@ -72,6 +83,12 @@ class Layer:
     #: The canned ACL of its uploads, if that is static, and the place where it is given.
     acl: str | None = None
     acl_at: str | None = None
+    #: Those of `SECRETS` that the code has as text.
+    secrets: frozenset[str] = frozenset()
+    #: What lets others read or change what clients send: addresses without TLS, by the names in `given`; `insecure`.
+    insecure: frozenset[str] = frozenset()
+    #: Whether its S3 is on this machine.
+    is_local: bool = False
 
     def __hash__(self) -> int:
         return hash((self.path, self.source, self.block, self.given, self.unknown))
@@ -237,7 +254,14 @@ def merged(block: Layer, more: Layer) -> Layer:
         is_generated=more.is_generated if is_file else block.is_generated,
         acl=more.acl if "acl" in more.given else block.acl,
         acl_at=more.acl_at if "acl" in more.given else block.acl_at,
+        secrets=frozenset({*(block.secrets - more.given), *more.secrets}),
+        insecure=frozenset({*(each for each in block.insecure if not _is_given(each, more)), *more.insecure}),
+        is_local=more.is_local if more.given & OF_S3 else block.is_local,
     )
+
+
+def _is_given(name: str, layer: Layer) -> bool:
+    return bool({name, name.partition(".")[0]} & layer.given)
 
 
 def layer_of(path: str, source: str, config: Any, is_generated: bool = False, acl_line: int | None = None) -> Layer:
@@ -251,6 +275,10 @@ def layer_of(path: str, source: str, config: Any, is_generated: bool = False, ac
     endpoints = named.get("endpoints")
     inner = [each for each in (endpoints if isinstance(endpoints, list) else [endpoints]) if isinstance(each, Mapping)]
     nested = {f"endpoints.{name}" for each in inner for name, value in each.items() if value is not None}
+    addresses = {name: named[name] for name in ADDRESSES if name in named}
+    addresses |= {f"endpoints.{name}": value for each in inner for name, value in each.items()}
+    texts = {name: str(value) for name, value in addresses.items() if isinstance(value, str) and is_known(value)}
+    open_ones = {name for name, text in texts.items() if text.lower().startswith("http://") and not _LOCAL.match(text)}
     static = {name: _static(name, named[name]) for name in KEPT if name in named}
     return Layer(
         path=path,
@@ -261,6 +289,9 @@ def layer_of(path: str, source: str, config: Any, is_generated: bool = False, ac
         is_generated=is_generated,
         acl=_static("acl", named.get("acl", UNKNOWN)),
         acl_at=None if "acl" not in named else f"{path}:{acl_line}" if acl_line else path,
+        secrets=frozenset(name for name in SECRETS if _is_text_of(named.get(name))),
+        insecure=frozenset(open_ones | ({"insecure"} if _flag(named.get("insecure")) else set())),
+        is_local=any(_LOCAL.match(text) for name, text in texts.items() if name in OF_S3),
     )
 
 
@@ -269,14 +300,23 @@ def _static(name: str, value: Any) -> Any:
     if not is_known(value) or isinstance(value, (dict, list)):
         return None
     if name in FLAGS:
-        if isinstance(value, bool):
-            return value
-        return {"true": True, "1": True, "false": False, "0": False}.get(value) if isinstance(value, str) else None
+        return _flag(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     text = normalize("NFC", str(value))  # as cty does with every string
     is_plain = name not in _PLAIN or _PLAIN[name].fullmatch(text)
     return text if is_plain and _is_text(text) else None
+
+
+def _flag(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(value) if isinstance(value, str) else None
+
+
+def _is_text_of(secret: Any) -> bool:
+    """Whether an argument has a secret as text, and neither a blank nor a token that something replaces."""
+    return isinstance(secret, str) and is_known(secret) and bool(re.fullmatch(r"[A-Za-z0-9/+=_-]+", secret))
 
 
 def _is_text(text: str) -> bool:

@@ -68,17 +68,20 @@ def audit_of(host: str, facts: Mapping[str, Any], tuning: Tuning, inventory: Seq
 def build_report(
     audits: Iterable[Mapping[str, Any]],
     code: CodeMap | None,
-    tables: Mapping[str, Mapping[str, bool]],
+    looked_up: Mapping[str, Mapping[str, Any]],
     tuning: Tuning,
     inventory: Sequence[str] = (),
     keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Report:
-    """The results of all audits as one report, with the findings in the code."""
+    """The results of all audits as one report, with the findings in the code.
+
+    `looked_up`: by backend, the tables and buckets that only code names, and whether they exist.
+    """
     audits = list(audits)
     backends = [
         {
             **each["backend"],
-            "tables": tables.get(each["backend"]["name"]),
+            **looked_up.get(each["backend"]["name"], {}),
             "code_keys": keys.get(each["backend"]["name"]),
             "inventory": inventory,
         }

@@ -82,6 +82,7 @@ class Bucket:
     objects: list[dict[str, Any]] = field(default_factory=list)
     grants: list[dict[str, Any]] = field(default_factory=list)
     access_points: list[str] = field(default_factory=list)
+    replication: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -127,6 +128,8 @@ class FakeAws:
     watch: Callable[[FakeAws], None] = lambda _aws: None
     #: operation -> codes with which it fails next.
     faults: dict[str, list[str]] = field(default_factory=dict)
+    #: The public access block of the account.
+    account_block: dict[str, bool] | None = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
     #: Another store would not.
     serves_like_aws: bool = True
     #: Where S3 is asked by plain HTTP, and the account that STS says; none where there is no STS.
@@ -259,6 +262,14 @@ class FakeAws:
     def _s3_get_bucket_acl(self, params: Params) -> Any:
         mine = {"Grantee": {"ID": "me", "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}
         return {"Owner": {"ID": "me"}, "Grants": [mine, *self._bucket(params).grants]}
+
+    def _s3_get_bucket_replication(self, params: Params) -> Any:
+        rules = _present(self._bucket(params).replication or None, "ReplicationConfigurationNotFoundError")
+        return {"ReplicationConfiguration": {"Role": "arn:aws:iam::111122223333:role/copies", "Rules": rules}}
+
+    def _s3control_get_public_access_block(self, params: Params) -> Any:
+        block = _present(self.account_block, "NoSuchPublicAccessBlockConfiguration")
+        return {"PublicAccessBlockConfiguration": block}
 
     def _s3_get_public_access_block(self, params: Params) -> Any:
         block = _present(self._bucket(params).public_access, "NoSuchPublicAccessBlockConfiguration")

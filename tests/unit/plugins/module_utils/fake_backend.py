@@ -38,6 +38,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.session i
     session_of,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Call, Failure
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules import account_facts
 from botocore import xform_name
 
 from tests.support.aws_wire import Operation
@@ -90,6 +91,21 @@ class Reached(Answer):
     value: Any = None
 
 
+class Kept:
+    """What the tasks of a run remember, in memory."""
+
+    files: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, name: str, _connection: object) -> None:
+        self._name = name
+
+    def read(self) -> dict[str, Any]:
+        return self.files.get(self._name, {})
+
+    def write(self, answer: dict[str, Any]) -> None:
+        self.files[self._name] = answer
+
+
 class FakeRelay(Relay):
     """The rules of a relay, without a server: calls come from `Aws` and go to the fake."""
 
@@ -138,6 +154,8 @@ class FakeBackend(FakeAws):
         self.emulator = SimpleNamespace(name="fake")
 
     def use_for(self, patch: pytest.MonkeyPatch) -> None:
+        Kept.files.clear()
+        patch.setattr(account_facts, "Remembered", Kept)
         patch.setattr(_client, "_send", self.relay.send)
         patch.setattr(_client, "session_for", lambda _connection: Session(None))
         patch.setattr(_client, "client_of", _client_of)

@@ -17,10 +17,14 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import further_tables
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code import (
+    further_buckets,
+    further_tables,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.code_keys import further_keys
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._audit.findings import Tuning, waivers_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws import client as _client
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_keys import keys_there
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_options import code_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import CONNECTION_SPEC
@@ -31,7 +35,7 @@ from tests.support import aws_cli
 from tests.support.inline_plays import Plays
 from tests.support.pasting import paste
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, KEYS, Rejected
-from tests.unit.plugins.module_utils.fake_backend import FakeBackend
+from tests.unit.plugins.module_utils.fake_backend import FakeBackend, Kept
 
 HOST, REGION = "prod", "us-east-1"
 BUCKET, TABLE, LOGS = "acme-states", "acme-locks", "acme-logs"
@@ -83,6 +87,8 @@ class AuditedAws(FakeBackend):
     def use_for(self, patch: pytest.MonkeyPatch) -> None:
         super().use_for(patch)
         patch.setattr(_client, "is_of_aws", lambda _client: self.serves_like_aws)
+        # S3 Control has hosts of its own, which an endpoint does not have.
+        patch.setattr(Aws, "_addressed", lambda _aws, call: call)
         patch.setattr(_client, "known_caller", lambda *_unused: None)
         patch.setattr(_client, "remember_caller", lambda *_unused: None)
         for arn in (ARN, OTHER_ARN, FOREIGN_ARN):
@@ -123,7 +129,15 @@ class AuditedAws(FakeBackend):
     def _s3_put_bucket_acl(self, params: Any) -> None:
         if self._bucket(params).ownership == "BucketOwnerEnforced":
             raise Rejected("AccessControlListNotSupported")
-        self._bucket(params).grants = copy.deepcopy(params["AccessControlPolicy"]["Grants"])
+        asked = params.get("AccessControlPolicy", {"Grants": []})
+        assert "AccessControlPolicy" in params or params["ACL"] == "private"
+        self._bucket(params).grants = copy.deepcopy(asked["Grants"])
+
+    def _s3_put_bucket_replication(self, params: Any) -> None:
+        self._bucket(params).replication = copy.deepcopy(params["ReplicationConfiguration"]["Rules"])
+
+    def _s3_delete_bucket_replication(self, params: Any) -> None:
+        self._bucket(params).replication = []
 
     def _s3_copy_object(self, params: Any) -> None:
         bucket, _slash, key = params["CopySource"].partition("/")
@@ -214,6 +228,7 @@ class Backend:
 
     def audit(self) -> list[dict[str, Any]]:
         """What the report tells of it and of its code."""
+        Kept.files.clear()  # each audit is another run
         asked = {"backup": str(self.home / "backups" / HOST), **self.asked}
         result = self.plays.task("tf_backend_audit", asked, HOST, {"terraform_backend_playbook": "audit"})
         tuning = Tuning(TODAY, waivers=waivers_of(asked.get("waivers", ())))
@@ -221,13 +236,17 @@ class Backend:
         seen = audit_of(HOST, {**self.host, RESULT: result if self.is_reached else {}}, tuning, inventory)
         tree = self.home / "code"
         layers = code_of({"code": [str(tree)]}) if tree.exists() else None
-        named = further_tables(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
-        tables = {HOST: {name: name in self.aws.tables for name in named}}
+        tables = further_tables(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
+        buckets = further_buckets(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
+        looked_up = {
+            "tables": {name: name in self.aws.tables for name in tables},
+            "buckets": {name: name in self.aws.buckets for name in buckets},
+        }
         used = further_keys(layers, [seen["backend"]]).get(HOST, set()) if layers else set()
         keys = {HOST: keys_there({**dict.fromkeys(CONNECTION_SPEC), **CONNECTION}, used)}
         other = [{**seen["backend"], "name": f"twin {mode}", "lock_mode": mode} for mode in self.twins]
         seen_of_others = [{**seen, "backend": each, "findings": []} for each in other]
-        report = build_report([seen, *seen_of_others], layers, tables, tuning, inventory, keys)
+        report = build_report([seen, *seen_of_others], layers, {HOST: looked_up}, tuning, inventory, keys)
         rows = [row for row in report.rows if row.name == HOST]
         return [*(each for row in rows for each in row.findings), *report.others]
 
@@ -290,7 +309,7 @@ class Backend:
 OF_BUCKETS = (
     *("bucket_versioning", "public_access_block", "bucket_encryption", "bucket_ownership_controls"),
     *("bucket_lifecycle_configuration", "bucket_tagging", "bucket_logging", "bucket_policy", "bucket_acl"),
-    "object_lock_configuration",
+    *("object_lock_configuration", "bucket_replication"),
 )
 OF_TABLES = ("describe_continuous_backups", "describe_time_to_live")
 OF_ARNS = ("list_tags_of_resource", "get_resource_policy")

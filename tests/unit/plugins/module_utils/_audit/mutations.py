@@ -33,6 +33,19 @@ from tests.unit.plugins.module_utils._audit.backends import (
 from tests.unit.plugins.module_utils.fake_aws import ACCOUNT, FLAGS, Table
 
 FOREIGN = "arn:aws:iam::444455556666:root"
+CANONICAL = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
+ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+OPEN = {"Principal": "*", "Action": "s3:GetObject"}
+READS = {"Sid": "More", "Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": "s3:GetObject"}
+READS["Resource"] = f"arn:aws:s3:::{BUCKET}/*"
+PARTS = f'bucket = "{BUCKET}"\nkey = "b"\nregion = "us-east-1"\ndynamodb_table = "{TABLE}"\nuse_lockfile = true\n'
+#: The files of a folder whose backend is completed for each environment.
+ENVIRONMENTS = {
+    "main.tf": 'terraform {\n  backend "s3" {}\n}\n',
+    "dev.tfbackend": PARTS,
+    "prod.tfbackend": PARTS,
+}
 Act = Callable[[Backend], Any]
 
 
@@ -114,6 +127,41 @@ def statement(**about: Any) -> Act:
         public_access()(b)
 
     return act
+
+
+def drops(*words: str) -> Act:
+    """Nobody needs the statement."""
+    asked = {"drop_statements": ["More"], "allow": [*words]}
+    return lambda b: b.run("bootstrap", {f"terraform_backend_bucket_{name}": value for name, value in asked.items()})
+
+
+def acl(**grantee: str) -> Act:
+    grants = [{"Grantee": grantee, "Permission": "READ"}]
+    return lambda b: b.s3.put_bucket_acl(Bucket=BUCKET, AccessControlPolicy={"Grants": grants, "Owner": {"ID": "me"}})
+
+
+def replicates(**destination: str) -> Act:
+    rules = [{"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Destination": destination}]
+    asked = {"Role": f"arn:aws:iam::{ACCOUNT}:role/copies", "Rules": rules}
+    return lambda b: b.s3.put_bucket_replication(Bucket=BUCKET, ReplicationConfiguration=asked)
+
+
+def arn_of_table(b: Backend) -> str:
+    return str(b.dynamodb.describe_table(TableName=TABLE)["Table"]["TableArn"])
+
+
+def table_policy(**about: Any) -> Act:
+    def act(b: Backend) -> None:
+        arn = arn_of_table(b)
+        statement = {"Sid": "More", "Effect": "Allow", "Resource": arn, **about}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        b.dynamodb.put_resource_policy(ResourceArn=arn, Policy=policy)
+
+    return act
+
+
+def no_table_policy(b: Backend) -> None:
+    b.dynamodb.delete_resource_policy(ResourceArn=arn_of_table(b))
 
 
 def tags(**values: str) -> Act:
@@ -210,7 +258,7 @@ def release(path: str) -> Act:
 
 
 def denied(b: Backend) -> None:
-    b.aws.relay.on("GetPublicAccessBlock", reply=error("AccessDenied", 403), times=math.inf)
+    b.aws.relay.on("GetBucketPolicy", reply=error("AccessDenied", 403), times=math.inf)
 
 
 def spaced(b: Backend) -> str:
@@ -410,6 +458,87 @@ MUTATIONS: dict[str, Mutation] = {
         decides=True,
         differs=frozenset({"bucket_tagging"}),
     ),
+    "a policy for everybody, which nothing blocks": Mutation(
+        "bucket.policy_public",
+        both(public_access(**dict.fromkeys(FLAGS, False)), lambda b: b.statement(Sid="More", **OPEN)),
+        severity="critical",
+        beside=("bucket.public_access",),
+    ),
+    "everything for an organization": Mutation(
+        "bucket.policy_foreign",
+        statement(Principal="*", Action="s3:*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        words=("need the statement More?",),
+        person=drops("drop_policy_statements"),
+    ),
+    "another account reads": Mutation(
+        "bucket.policy_read",
+        statement(Principal={"AWS": FOREIGN}),
+        words=("does 444455556666 need it?", "terraform_backend_bucket_drop_statements"),
+        person=drops("drop_policy_statements"),
+    ),
+    "a canonical user reads": Mutation(
+        "bucket.policy_read",
+        statement(Principal={"CanonicalUser": CANONICAL}),
+        words=(f"does {CANONICAL} need it?",),
+        person=drops("drop_policy_statements"),
+    ),
+    "another account reads, as the inventory says": Mutation(
+        "bucket.policy_read",
+        statement(Principal={"AWS": FOREIGN}),
+        words=("declare the statement in terraform_backend_bucket_policy_statements",),
+        person=asks(bucket_policy_statements=[READS]),
+        differs=frozenset({"bucket_policy"}),
+    ),
+    "another account writes": Mutation(
+        "bucket.policy_write",
+        statement(Principal={"AWS": FOREIGN}, Action=["s3:PutObject", "s3:DeleteObject"]),
+        words=("does 444455556666 need it?", "terraform_backend_bucket_drop_statements"),
+        person=drops("drop_policy_statements"),
+    ),
+    "nobody deletes lock files": Mutation(
+        "bucket.policy_denies",
+        statement(Effect="Deny", Principal="*", Action="s3:DeleteObject"),
+        words=("who wrote More, and what for?", "weaken_policy"),
+        person=drops("drop_policy_statements", "weaken_policy"),
+    ),
+    "nobody reads": Mutation(
+        "bucket.policy_denies",
+        statement(Effect="Deny", Principal="*"),
+        "dynamodb",
+        words=("who wrote More, and what for?",),
+        person=drops("drop_policy_statements", "weaken_policy"),
+    ),
+    "an ACL for everybody": Mutation(
+        "bucket.acl_public",
+        both(public_access(**dict.fromkeys(FLAGS, False)), ownership, acl(URI=ALL_USERS, Type="Group")),
+        beside=("bucket.ownership", "bucket.public_access"),
+    ),
+    "an ACL for another account": Mutation(
+        "bucket.acl_foreign",
+        both(ownership, acl(ID=CANONICAL, Type="CanonicalUser")),
+        beside=("bucket.ownership",),
+        words=(f"does {CANONICAL} need it?", "which aws s3api get-bucket-acl shows"),
+        person=both(lambda b: b.s3.put_bucket_acl(Bucket=BUCKET, ACL="private"), lambda b: b.run("bootstrap")),
+    ),
+    "copies in another account": Mutation(
+        "bucket.replication",
+        replicates(Bucket="arn:aws:s3:::elsewhere", Account="444455556666"),
+        words=("is elsewhere meant to have all states?",),
+        person=lambda b: b.s3.delete_bucket_replication(Bucket=BUCKET),
+    ),
+    "copies that nobody knows the owner of": Mutation(
+        "bucket.replication",
+        replicates(Bucket="arn:aws:s3:::elsewhere"),
+        severity="medium",
+        words=("is elsewhere meant to have all states?",),
+        person=lambda b: b.s3.delete_bucket_replication(Bucket=BUCKET),
+    ),
+    "an account that blocks nothing public": Mutation(
+        "account.public_access",
+        lambda b: setattr(b.aws, "account_block", None),
+        words=(f"is any bucket of account {ACCOUNT} public on purpose?",),
+        person=lambda b: setattr(b.aws, "account_block", dict.fromkeys(FLAGS, True)),
+    ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
     "logs into the bucket itself": Mutation(
         "bucket.logging_itself",
@@ -478,6 +607,24 @@ MUTATIONS: dict[str, Mutation] = {
         severity="info",
     ),
     "a replica": Mutation("table.replicas", table(ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])),
+    "a table for everybody": Mutation(
+        "table.policy_public",
+        table_policy(Principal="*", Action="dynamodb:*"),
+        words=("who needs the statement More of the policy of acme-locks?",),
+        person=no_table_policy,
+    ),
+    "a table for another account": Mutation(
+        "table.policy_foreign",
+        table_policy(Principal={"AWS": FOREIGN}, Action="dynamodb:PutItem"),
+        words=("who needs the statement More of the policy of acme-locks?",),
+        person=no_table_policy,
+    ),
+    "a table in which nobody releases a lock": Mutation(
+        "table.policy_denies",
+        table_policy(Effect="Deny", Principal="*", Action="dynamodb:DeleteItem"),
+        words=("who needs the statement More of the policy of acme-locks?",),
+        person=no_table_policy,
+    ),
     "no table": Mutation("table.missing", no_table, beside=("code.table_missing",)),
     # Locks.
     "an old lock": Mutation("lock.stale", lambda b: b.lock("app.tfstate", "table", "file", age_s=90_000)),
@@ -629,7 +776,6 @@ MUTATIONS: dict[str, Mutation] = {
         "lockfile",
         words=("correct the region to us-east-1",),
         person=asks(region="us-east-1"),
-        beside=("code.region",),
     ),
     "a table with another key": Mutation(
         "table.key",
@@ -708,7 +854,10 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "code of another bucket": Mutation(
         "code.not_audited",
-        writes("code/other/main.tf", code("lockfile", bucket="other-states")),
+        both(
+            writes("code/other/main.tf", code("lockfile", bucket="other-states")),
+            lambda b: b.s3.create_bucket(Bucket="other-states"),
+        ),
         words=("add a host for the bucket other-states",),
     ),
     "code of a table that is gone": Mutation(
@@ -813,6 +962,59 @@ MUTATIONS: dict[str, Mutation] = {
         severity="medium",
         words=(f'kms_key_id = "{ARN}", as the bucket has it, or make this key usable',),
         person=writes("code/app/main.tf", code()),
+    ),
+    "code with the key of another": Mutation(
+        "code.kms_key_differs",
+        writes("code/app/main.tf", code(more=f'    encrypt = true\n    kms_key_id = "{OTHER_ARN}"')),
+        words=(f'kms_key_id = "{ARN}"',),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code with a key that the policy denies": Mutation(
+        "code.kms_key_differs",
+        writes("code/app/main.tf", code("dynamodb", more=f'    encrypt = true\n    kms_key_id = "{OTHER_ARN}"')),
+        "a required key",
+        severity="high",
+        words=(f'kms_key_id = "{ARN}"',),
+        person=writes("code/app/main.tf", code("dynamodb")),
+    ),
+    "code with a key of its own": Mutation(
+        "code.customer_key",
+        writes("code/app/main.tf", code(more=f'    sse_customer_key = "{SECRET}"')),
+        beside=("code.credentials",),
+        words=("leave sse_customer_key out, and write the state again without it",),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code with credentials": Mutation(
+        "code.credentials",
+        writes("code/app/main.tf", code(more=f'    access_key = "AKIA"\n    secret_key = "{SECRET}"')),
+        words=("leave access_key, secret_key out, deactivate what was in there",),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code that checks no certificate": Mutation(
+        "code.insecure",
+        writes("code/app/main.tf", code(more="    insecure = true")),
+        words=("leave insecure out, and name a private authority in custom_ca_bundle",),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "code that speaks plain HTTP": Mutation(
+        "code.insecure",
+        writes("code/app/main.tf", code(more='    endpoints = { s3 = "http://s3.example.com" }')),
+        words=("https:// addresses",),
+        person=writes("code/app/main.tf", code()),
+    ),
+    "a misspelt bucket": Mutation(
+        "code.bucket_missing",
+        writes("code/b/main.tf", code(bucket="acme-stats", key="b")),
+        words=(f'bucket = "{BUCKET}"',),
+        person=replaces('"acme-stats"', f'"{BUCKET}"', "code/b/main.tf"),
+        differs=frozenset({"file code/b/main.tf"}),
+    ),
+    "two environments on one key": Mutation(
+        "code.shared_key",
+        both(*(writes(f"code/b/{name}", text) for name, text in ENVIRONMENTS.items())),
+        words=("a key of its own for that which has not made what is in the state",),
+        person=replaces('"b"', '"prod"', "code/b/prod.tfbackend"),
+        differs=frozenset({f"file code/b/{name}" for name in ENVIRONMENTS}),
     ),
     "code with what is gone": Mutation(
         "code.removed",

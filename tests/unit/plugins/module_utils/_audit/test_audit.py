@@ -228,7 +228,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         allowing({"AWS": ["arn:aws:iam::444455556666:root"]}, Action=["s3:PutBucket*"]),
         ["bucket.policy_foreign"],
     ),
-    "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), []),
+    "use by another account": (allowing({"AWS": ["arn:aws:iam::444455556666:root"]}), ["bucket.policy_read"]),
     "control for a role of ours": (allowing({"AWS": ["arn:aws:iam::111122223333:role/x"]}, Action=["s3:*"]), []),
     "no MFA delete and no lifecycle": (bucket(mfa_delete=False, lifecycle={}), ["bucket.lifecycle"]),
     "no MFA delete beside a lifecycle": (bucket(mfa_delete=False), []),
