@@ -1,127 +1,75 @@
 # Copyright: cornerstone.tfstate contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each runbook mends what it is about: the harm is done, its symptom seen, and its commands run as they stand."""
+"""Each runbook repairs what it is about: the disaster is made, its symptom seen, and the commands of the page typed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import subprocess
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.docs.pages import RUNBOOKS, code_blocks
+from tests.docs.pages import RUNBOOKS
 from tests.docs.stage import Stage
-from tests.end_to_end.terraform import CONFIGURATION, Run, apply
+from tests.end_to_end.drills import BUCKET, OTHER, TABLE, Incident, Reader, Runbook
+from tests.end_to_end.terraform import apply
 from tests.support.emulators import RunningEmulator
 from tests.support.relay import Relay
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
-BUCKET, TABLE, KEY = "usest1-terraform-state-ezra", "terraform-locks-us-east-1", "network/terraform.tfstate"
-LOCK = {"LockID": {"S": f"{BUCKET}/{KEY}"}}
-DIGEST = {"LockID": {"S": f"{BUCKET}/{KEY}-md5"}}
-INIT = (
-    "terraform -chdir=network init -input=false -backend-config=../backends/us-east-1/us-east-1.s3.tfbackend "
-    f"-backend-config=key={KEY}"
-)
-RUN_LIMIT_S = 300
+HOLDER_ID = "008fc466-9743-e5aa-475a-7589773aa3fd"
 
 
-@dataclass
-class Incident:
-    """A backend with one applied state, in an emulator of its own, and whoever reads the runbook."""
-
-    stage: Stage
-    emulator: RunningEmulator
-    #: What the runbook asks its reader to put in.
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.s3, self.dynamodb = (self.emulator.client(each, region="us-east-1") for each in ("s3", "dynamodb"))
-
-    def set_up(self) -> None:
-        self.stage.set_up()
-        demo, mine = (self.stage.checkout / "inventories" / name for name in ("demo", "mine"))
-        shutil.copytree(demo, mine)
-        settings = mine / "group_vars" / "all.yml"
-        settings.write_text(settings.read_text().replace("/.state/backends/", "/backends/"))
-        self.stage.write("network/main.tf", CONFIGURATION)
-        self.stage.write("network/backend.tf", 'terraform {\n  backend "s3" {}\n}\n')
-        self.stage.run(["ansible-playbook", "bootstrap.yml", "-i", "inventories/mine", "-l", "us-east-1"])
-        self.shell(INIT)
-        self.terraform(*apply())
-
-    def shell(self, text: str) -> str:
-        """What a reader types, from top to bottom in one shell, until a command fails."""
-        run = self._run(["sh", "-euc", text])
-        assert run.code == 0, run.output
-        return run.output
-
-    def terraform(self, *arguments: str, code: int = 0) -> str:
-        run = self._run(["terraform", "-chdir=network", *arguments])
-        assert run.code == code, run.output
-        return run.output
-
-    def _run(self, command: list[str]) -> Run:
-        ours = {"CHECKPOINT_DISABLE": "true", "TF_IN_AUTOMATION": "true", "TF_CLI_ARGS": "-no-color"}
-        done = subprocess.run(
-            command,
-            cwd=self.stage.checkout,
-            env=self.stage.environment() | ours | {"TF_CLI_CONFIG_FILE": os.devnull} | self.variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=RUN_LIMIT_S,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout + done.stderr)
-
-    def keep_a_copy(self) -> None:
-        copy = self.stage.folder / "copy.tfstate"
-        copy.write_text(self.terraform("state", "pull"))
-        self.variables["COPY"] = str(copy)
-
-    @property
-    def version_id(self) -> str:
-        return str(self.s3.head_object(Bucket=BUCKET, Key=KEY)["VersionId"])
-
-    @property
-    def digest(self) -> Any:
-        return self.dynamodb.get_item(TableName=TABLE, Key=DIGEST, ConsistentRead=True).get("Item")
+def lock_of_a_killed_apply(incident: Incident) -> str:
+    holder = {"ID": HOLDER_ID, "Operation": "OperationTypeApply", "Info": "", "Who": "ci@runner-7", "Version": "1.11.4"}
+    holder |= {"Created": "2026-01-02T03:04:05.6Z", "Path": f"{BUCKET}/{incident.path}"}
+    return json.dumps(holder, separators=(",", ":"))
 
 
-def kill_an_apply(incident: Incident) -> None:
-    holder = {"ID": "008fc466-9743-e5aa-475a-7589773aa3fd", "Operation": "OperationTypeApply", "Info": ""}
-    holder |= {
-        "Who": "ci@runner-7",
-        "Version": "1.11.4",
-        "Created": "2026-01-02T03:04:05.6Z",
-        "Path": f"{BUCKET}/{KEY}",
-    }
-    text = json.dumps(holder, separators=(",", ":"))
-    incident.s3.put_object(Bucket=BUCKET, Key=f"{KEY}.tflock", Body=text.encode())
-    incident.dynamodb.put_item(TableName=TABLE, Item={**LOCK, "Info": {"S": text}})
-    incident.variables["LOCK_ID"] = f"sha256:{hashlib.sha256(holder['ID'].encode()).hexdigest()[:12]}"
+def lock_in_table(incident: Incident, text: str | None = None) -> None:
+    info = {"Info": {"S": text or lock_of_a_killed_apply(incident)}}
+    incident.dynamodb.put_item(TableName=TABLE, Item={**incident.lock_item, **info})
+    incident.fills["LOCK_ID"] = seen(r"terraform_backend_unlock_lock_id=([\w:-]+)")
+
+
+def lock_in_file(incident: Incident, text: str | None = None) -> None:
+    body = (text or lock_of_a_killed_apply(incident)).encode()
+    incident.s3.put_object(Bucket=BUCKET, Key=f"{incident.path}.tflock", Body=body)
+    incident.fills["LOCK_ID"] = seen(r"terraform_backend_unlock_lock_id=([\w:-]+)")
+
+
+def lock_in_both(incident: Incident) -> None:
+    lock_in_table(incident)
+    lock_in_file(incident)
+
+
+def seen(pattern: str) -> Callable[[str], str]:
+    """What a person reads from the output of the commands so far."""
+
+    def read(said: str) -> str:
+        found = re.findall(pattern, said.replace('"', ""))
+        assert found, f"nobody can read {pattern} from\n{said}"
+        return str(found[-1])
+
+    return read
 
 
 def break_the_digest(incident: Incident) -> None:
-    incident.dynamodb.put_item(TableName=TABLE, Item={**DIGEST, "Digest": {"S": "0" * 32}})
+    incident.dynamodb.put_item(TableName=TABLE, Item={**incident.digest_item, "Digest": {"S": "0" * 32}})
 
 
 def delete_the_state(incident: Incident) -> None:
-    incident.s3.delete_object(Bucket=BUCKET, Key=KEY)
+    incident.s3.delete_object(Bucket=BUCKET, Key=incident.path)
 
 
-def overwrite_the_state(incident: Incident) -> None:
-    incident.variables["VERSION_ID"] = incident.version_id
-    incident.terraform("state", "rm", "terraform_data.this")
+def remove_a_resource(incident: Incident) -> None:
+    incident.fills["VERSION_ID"] = incident.version_id
+    incident.terraform("state", "rm", "terraform_data.this", workspace=incident.workspace)
 
 
 def lose_the_table(incident: Incident) -> None:
@@ -129,61 +77,243 @@ def lose_the_table(incident: Incident) -> None:
     incident.dynamodb.delete_table(TableName=TABLE)
 
 
-def lose_the_bucket(incident: Incident) -> None:
-    incident.keep_a_copy()
-    listed = incident.s3.list_object_versions(Bucket=BUCKET)
+def lose_states(incident: Incident, bucket: str = BUCKET) -> None:
+    listed = incident.s3.list_object_versions(Bucket=bucket)
     for each in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        incident.s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def unreadable_lock(incident: Incident) -> None:
+    lock_in_table(incident, "{not JSON")
+
+
+def write_past_the_table(incident: Incident) -> None:
+    """As a client that locks by files alone does."""
+    state = incident.state()
+    incident.put({**state, "serial": state["serial"] + 1})
+
+
+def cut_the_state_off(incident: Incident) -> None:
+    incident.s3.put_object(Bucket=BUCKET, Key=incident.path, Body=incident.body()[:-40])
+
+
+def another_lineage(incident: Incident) -> dict[str, Any]:
+    return {**incident.state(), "lineage": "11111111-2222-3333-4444-555555555555", "resources": []}
+
+
+def push_another_lineage_past_the_table(incident: Incident) -> None:
+    incident.put(another_lineage(incident))
+
+
+def push_another_lineage(incident: Incident) -> None:
+    incident.fills["VERSION_ID"] = incident.version_id
+    copy = incident.stage.folder / "theirs.tfstate"
+    copy.write_text(json.dumps({**another_lineage(incident), "serial": 99}))
+    incident.terraform("state", "push", "-force", str(copy))
+
+
+def delete_twice(incident: Incident) -> None:
+    delete_the_state(incident)
+    delete_the_state(incident)
+
+
+def delete_and_create_again(incident: Incident) -> None:
+    delete_the_state(incident)
+    incident.terraform(*apply())
+
+
+def delete_all_versions(incident: Incident) -> None:
+    for each in incident.s3.list_object_versions(Bucket=BUCKET, Prefix=incident.path)["Versions"]:
         incident.s3.delete_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def overwrite_with_garbage(incident: Incident) -> None:
+    incident.fills["VERSION_ID"] = incident.version_id
+    cut_the_state_off(incident)
+
+
+def table_with_another_key(incident: Incident) -> None:
+    lose_the_table(incident)
+    incident.dynamodb.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def lose_the_bucket(incident: Incident) -> None:
+    incident.keep_copies()
+    lose_states(incident)
     incident.s3.delete_bucket(Bucket=BUCKET)
 
 
-def lose_the_bucket_that_was_saved(incident: Incident) -> None:
-    incident.shell("ansible-playbook playbooks/backup.yml -i inventories/mine -l us-east-1")
-    lose_the_bucket(incident)
+def lose_the_bucket_without_copies(incident: Incident) -> None:
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
 
 
-HARMS: dict[str, tuple[Callable[[Incident], None], int]] = {
-    "stuck-lock": (kill_an_apply, 1),
-    "digest-mismatch": (break_the_digest, 1),
-    "deleted-state": (delete_the_state, 1),
-    "overwritten-state": (overwrite_the_state, 2),
-    "lost-table": (lose_the_table, 1),
-    "lost-bucket": (lose_the_bucket, 1),
-    "lost-bucket-with-backup": (lose_the_bucket_that_was_saved, 1),
-    "region-down": (Incident.keep_a_copy, 0),
+def lose_the_bucket_after_the_copy(incident: Incident) -> None:
+    incident.keep_copies()
+    incident.terraform(*apply(content="one"))
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_saved_bucket(incident: Incident) -> None:
+    incident.stage.run(["ansible-playbook", "playbooks/backup.yml", "-i", "inventories/mine", "-l", "us-east-1"])
+    lose_states(incident)
+    incident.s3.delete_bucket(Bucket=BUCKET)
+
+
+def lose_the_saved_backend(incident: Incident) -> None:
+    lose_the_saved_bucket(incident)
+    lose_the_table(incident)
+
+
+@dataclass(frozen=True)
+class Disaster:
+    """What happens to the backend, and what following the page comes to."""
+
+    happens: Callable[[Incident], None]
+    #: The exit code of `terraform plan` afterwards; None: it is not run.
+    plan_code: int | None = 1
+    workspace: str = "default"
+    lock_mode: str = "both"
+    #: The page ends with a failure that says this, as a person has to decide.
+    ends: str | None = None
+    leaves_out: tuple[str, ...] = ()
+
+
+#: Where neither the bucket nor a table is there to hold a lock.
+WITHOUT_FREEZE = (
+    r"ansible-playbook cornerstone.tfstate.(freeze|thaw)(.*\\\n)*.*\n",
+    r" -e terraform_backend_rebuild_lock_id=\S+",
+)
+DISASTERS: dict[str, dict[str, Disaster]] = {
+    "stuck-lock": {
+        "an apply was killed": Disaster(lock_in_both),
+        "in the table only": Disaster(lock_in_table),
+        "in the lock file only": Disaster(lock_in_file),
+        "in another workspace": Disaster(lock_in_both, workspace="qa"),
+        "with lock files alone": Disaster(lock_in_file, lock_mode="lockfile"),
+        "that cannot be read": Disaster(unreadable_lock),
+    },
+    "digest-mismatch": {
+        "of no version": Disaster(break_the_digest),
+        "of the version before": Disaster(write_past_the_table, plan_code=1),
+        "in another workspace": Disaster(break_the_digest, workspace="qa"),
+        "of clients of the table": Disaster(break_the_digest, lock_mode="dynamodb"),
+        "of a state that was cut off": Disaster(cut_the_state_off, ends="cannot be read by a client"),
+        "of another lineage": Disaster(push_another_lineage_past_the_table, ends="lineage"),
+    },
+    "deleted-state": {
+        "with a table": Disaster(delete_the_state),
+        "twice": Disaster(delete_twice),
+        "in another workspace": Disaster(delete_the_state, workspace="qa"),
+        "with lock files alone": Disaster(delete_the_state, plan_code=2, lock_mode="lockfile"),
+        "that was created again": Disaster(
+            delete_and_create_again, plan_code=None, lock_mode="lockfile", ends="lineage"
+        ),
+        "without a version left": Disaster(delete_all_versions, ends="there is no version"),
+    },
+    "overwritten-state": {
+        "by a removal": Disaster(remove_a_resource, plan_code=2),
+        "in another workspace": Disaster(remove_a_resource, plan_code=2, workspace="qa"),
+        "with lock files alone": Disaster(remove_a_resource, plan_code=2, lock_mode="lockfile"),
+        "by a part of it": Disaster(overwrite_with_garbage, plan_code=1, lock_mode="lockfile"),
+        "by another lineage": Disaster(push_another_lineage, plan_code=2, ends="has the lineage"),
+    },
+    "lost-table": {
+        "deleted": Disaster(lose_the_table),
+        "with clients of the table": Disaster(lose_the_table, lock_mode="dynamodb"),
+        "with another workspace": Disaster(lose_the_table, workspace="qa"),
+        "with another key": Disaster(table_with_another_key, ends="LockID"),
+    },
+    "lost-bucket": {
+        "with its table": Disaster(lose_the_bucket),
+        "with clients of the table": Disaster(lose_the_bucket, lock_mode="dynamodb"),
+        "with an old copy": Disaster(lose_the_bucket_after_the_copy),
+        "without a copy": Disaster(lose_the_bucket_without_copies, ends="need one of them"),
+    },
+    "lost-bucket-with-backup": {
+        "with its table": Disaster(lose_the_saved_bucket),
+        "and the table": Disaster(lose_the_saved_backend, leaves_out=WITHOUT_FREEZE),
+        "with clients of the table": Disaster(lose_the_saved_bucket, lock_mode="dynamodb"),
+        "with lock files alone": Disaster(lose_the_saved_bucket, lock_mode="lockfile", leaves_out=WITHOUT_FREEZE),
+        "before it was saved": Disaster(lose_the_bucket, ends="backup"),
+    },
+    "region-down": {
+        "the default workspace": Disaster(Incident.keep_copies, plan_code=None),
+        "another workspace": Disaster(Incident.keep_copies, plan_code=None, workspace="qa"),
+        "with lock files alone": Disaster(Incident.keep_copies, plan_code=None, lock_mode="lockfile"),
+        "without a copy": Disaster(lambda incident: None, plan_code=None, ends="need one of them"),
+    },
 }
+CASES = [
+    pytest.param(page, disaster, id=f"{page.stem}: {name}", marks=[] if number == 0 else [pytest.mark.thorough])
+    for page in RUNBOOKS
+    for number, (name, disaster) in enumerate(DISASTERS.get(page.stem, {}).items())
+]
 
 
 @pytest.fixture
-def incident(terraform: str, ministack: RunningEmulator, tmp_path: Path) -> Iterator[Incident]:
+def make_incident(
+    terraform: str, ministack: RunningEmulator, tmp_path: Path
+) -> Iterator[Callable[[Disaster], Incident]]:
     # The emulator cuts idle connections, sometimes under Terraform's next request; the relay keeps them.
     with Relay(ministack.url) as relay:
-        incident = Incident(Stage(replace(ministack, url=relay.url), tmp_path), ministack)
-        incident.set_up()
-        yield incident
+
+        def make(disaster: Disaster) -> Incident:
+            stage = Stage(replace(ministack, url=relay.url), tmp_path)
+            incident = Incident(
+                stage, ministack, disaster.workspace, disaster.lock_mode, leaves_out=disaster.leaves_out
+            )
+            incident.fills["TF_WORKSPACE"] = disaster.workspace
+            incident.set_up()
+            return incident
+
+        yield make
     ministack.reset()  # every runbook uses the same names
 
 
-def test_every_runbook_has_its_harm() -> None:
-    assert {page.stem for page in RUNBOOKS} == set(HARMS)
+def kept(incident: Incident) -> dict[str, Any]:
+    """The truth before a disaster: each state, and the versions of those that the page is not about."""
+    listed = incident.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    return {each["Key"]: incident.state(each["Key"]) for each in listed if each["Key"].endswith(".tfstate")}
 
 
-@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
-def test_a_runbook_repairs_what_it_is_about(page: Path, incident: Incident) -> None:
-    harm, code = HARMS[page.stem]
-    state = incident.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
-    harm(incident)
-    said = incident.terraform("plan", "-input=false", "-detailed-exitcode", code=code)
-    for symptom in (each.text for each in code_blocks(page) if each.language == "text"):
-        assert " ".join(symptom.split()) in " ".join(said.replace("│", "").split()), said
-    commands = [each for each in code_blocks(page) if each.language == "sh"]
-    assert not [each for each in commands if each.excuse]
-    incident.shell("".join(each.text for each in commands))
-    incident.terraform("plan", "-input=false", "-detailed-exitcode")
-    incident.terraform(*apply(content="two"))
-    now = json.loads(incident.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read())
-    assert [each["name"] for each in now["resources"]] == ["this"]
-    assert incident.digest is not None
-    if page.stem != "region-down":  # Terraform gives what is pushed another lineage
-        assert now["lineage"] == json.loads(state)["lineage"]
-        assert now["serial"] > json.loads(state)["serial"]
+@pytest.mark.parametrize(("page", "disaster"), CASES)
+def test_a_runbook_repairs_what_it_is_about(
+    page: Path, disaster: Disaster, make_incident: Callable[[Disaster], Incident]
+) -> None:
+    incident, runbook = make_incident(disaster), Runbook.read(page)
+    before = kept(incident)
+    disaster.happens(incident)
+    if disaster.plan_code is not None:
+        said = incident.terraform(
+            "plan", "-input=false", "-detailed-exitcode", code=disaster.plan_code, workspace=disaster.workspace
+        )
+        plain = " ".join(said.replace("│", "").split())
+        assert any(" ".join(symptom.split()) in plain for symptom in runbook.symptoms), said
+    reader = Reader(incident)
+    done = reader.follow(runbook)
+    if disaster.ends:
+        assert done.code and disaster.ends in done.output, reader.said
+    else:
+        assert not done.code, reader.said
+        check_repaired(incident, before)
+
+
+def check_repaired(incident: Incident, before: dict[str, Any]) -> None:
+    """Every state is what it was, nobody holds a lock, and clients can work."""
+    now = kept(incident)
+    assert now.keys() == before.keys()
+    for path, state in before.items():
+        assert now[path]["lineage"] == state["lineage"], path
+        assert now[path]["serial"] >= state["serial"], path
+        assert now[path]["resources"] == state["resources"], path
+    assert now[OTHER] == before[OTHER]
+    assert incident.locks() == []
+    assert incident.digest is not None or incident.lock_mode == "lockfile"
+    incident.terraform(*apply(content="two"), workspace=incident.workspace)

@@ -19,10 +19,10 @@ from .._core.model import Call, CallFailed, Change, Failure, TfstateError, Unkno
 from .._core.printable import shortened
 from .._core.tags import LOCK_MODE, OF_BOTH, OF_FILES
 from .._engine.guard import Refused
-from .._locks.stores import FileStore, TableStore, lock_of_item, place_in
+from .._locks.stores import FileStore, Lock, TableStore, lock_of_item, place_in
 from .._migration.moved_states import is_moved_lock
 from .._state.listing import TableItem, item_of
-from .._terraform.protocol import IS_STATE, lock_file
+from .._terraform.protocol import IS_STATE, is_frozen_by, lock_file
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .client_watch import JITTER_S
 from .requirements import BOTH, DYNAMODB, LOCKFILE
@@ -95,12 +95,13 @@ class ModeCheck:
         return recorded.get(LOCK_MODE)
 
     def _in_table(self, table: str) -> Iterator[str]:
-        """What clients left in the table, without states that have moved away and locks that are lock files, too."""
+        """What clients left in the table, without states that moved away, freezes, and locks that are lock files, too."""
         found = list(self._items(table))
         locks = {each.path: lock_of_item(each.path, {"Info": each.attribute}) for each in found if not each.is_digest}
         moved = {path for path, lock in locks.items() if lock and is_moved_lock(lock, self.scope.bucket.name)}
         for item in found:
-            if item.path in moved:
+            lock = None if item.is_digest else locks[item.path]
+            if item.path in moved or (lock and is_frozen_by(lock.record)):
                 continue
             file = FileStore(place_in(self.scope, item.path)).read_lock(self.aws) if self.exists else None
             if file and (not item.is_digest or is_moved_lock(file, self.scope.bucket.name)):
@@ -143,7 +144,7 @@ class ModeCheck:
     def _is_alone(self, path: str) -> bool:
         place = place_in(self.scope, path)
         file = FileStore(place).read_lock(self.aws)
-        if file is None or file.record == IS_STATE or is_moved_lock(file, self.scope.bucket.name):
+        if file is None or file.record == IS_STATE or self._is_no_client(file):
             return False
         try:
             return not (self.scope.table and TableStore(place).read_lock(self.aws))
@@ -151,6 +152,10 @@ class ModeCheck:
             if refused.failure.code in NO_SUCH_TABLE:
                 return True
             raise
+
+    def _is_no_client(self, lock: Lock) -> bool:
+        """A state that has moved away, or a freeze, which holds what is there to be held in every lock mode."""
+        return is_moved_lock(lock, self.scope.bucket.name) or is_frozen_by(lock.record)
 
     def _is_empty(self) -> bool:
         if not self.exists:

@@ -157,6 +157,17 @@ def test_the_table_alone_is_refused_while_a_client_holds_a_lock_file_alone(any_b
     assert f"the lock file {TWO}.tflock is held" in refused(any_backend, "dynamodb")
 
 
+def test_a_freeze_that_holds_one_store_alone_is_no_client(any_backend: Backend) -> None:
+    """As where the table, or the bucket, was gone when the states were frozen."""
+    without_digests(any_backend)
+    freeze = marshal(replace(info(), operation="freeze", path=f"{any_backend.bucket}/{ONE}"))
+    any_backend.s3.put_object(Bucket=any_backend.bucket, Key=lock_file(ONE), Body=freeze.encode())
+    assert not run(any_backend, "dynamodb")[0].get("failed")
+    any_backend.s3.delete_object(Bucket=any_backend.bucket, Key=lock_file(ONE))
+    any_backend.item(ONE, Info={"S": freeze})
+    assert not run(any_backend, "lockfile")[0].get("failed")
+
+
 def test_what_cannot_be_seen_is_not_taken_for_absent(any_backend: Backend) -> None:
     any_backend.relay.on("Scan", reply=error("AccessDeniedException", 400), times=math.inf)
     message = refused(any_backend, "lockfile")
