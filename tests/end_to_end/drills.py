@@ -237,9 +237,10 @@ class Reader:
 
     @staticmethod
     def _check_promised(page: Runbook, step: Step, run: Run) -> None:
+        said = " ".join(run.output.split())
         for line in step.expected:
             pattern = ".*".join(map(re.escape, line.split("...")))
-            assert re.search(pattern, run.output), f"{page.path} promises {line!r}:\n{step.commands}\n{run.output}"
+            assert re.search(pattern, said), f"{page.path} promises {line!r}:\n{step.commands}\n{run.output}"
 
     def _filled_in(self, step: Step, fills: Mapping[str, str | Callable[[str], str]]) -> str:
         def fill(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import RUNBOOKS
+from tests.docs.pages import ROOT, RUNBOOKS
 from tests.docs.stage import Stage
 from tests.end_to_end.drills import BUCKET, OTHER, TABLE, Incident, Reader, Runbook
 from tests.end_to_end.terraform import apply
@@ -250,11 +250,28 @@ DISASTERS: dict[str, dict[str, Disaster]] = {
         "without a copy": Disaster(lambda incident: None, plan_code=None, ends="need one of them"),
     },
 }
+#: Pages that nothing here can make the disaster for.
+NOT_DRILLED = {"kms-key": "no emulator refuses a key"}
 CASES = [
     pytest.param(page, disaster, id=f"{page.stem}: {name}", marks=[] if number == 0 else [pytest.mark.thorough])
     for page in RUNBOOKS
     for number, (name, disaster) in enumerate(DISASTERS.get(page.stem, {}).items())
 ]
+
+
+def test_every_runbook_is_drilled_after_four_disasters_or_more() -> None:
+    assert {page.stem for page in RUNBOOKS} == {*DISASTERS, *NOT_DRILLED}
+    assert all(len(disasters) >= 4 for disasters in DISASTERS.values())
+
+
+@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
+def test_every_runbook_has_the_same_order(page: Path) -> None:
+    """A stuck lock keeps everybody out itself, and so does a key or a region that is down."""
+    found = re.findall(r"^## (?:\d\. )?(.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    wanted = ["Fill in", "Freeze", "Look", "Decide", "Repair", "Verify", "Thaw", "Tell your team"]
+    assert [each for each in found if each in wanted] == [each for each in wanted if each in found]
+    assert {"Look", "Repair", "Verify", "Tell your team"} <= {*found}
+    assert ("Freeze" in found and "Thaw" in found) or page.stem in ("stuck-lock", "kms-key", "region-down")
 
 
 @pytest.fixture
