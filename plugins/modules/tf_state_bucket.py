@@ -352,8 +352,9 @@ options:
         until its time is over.
       enforce_compliance: Let object lock protect in COMPLIANCE mode. Not even the root user can delete a version, or
         what a lock file leaves behind, before its time.
-      take_over_resource: Change a bucket that another tool says it manages, by its tags.
-        The two will undo each other's work.
+      shared_management: Change a bucket that another tool manages, as its tags, its policy or its name say.
+        The next run of that tool may set back what this one changes. See C(docs/makers.md).
+      take_over_resource: B(Deprecated) name of V(shared_management).
       delete_state: Delete a bucket with all that is in it. Needs O(confirm_name) besides.
       break_lock: Delete a bucket while somebody holds a lock in it. Their work in progress is lost from the state.
       change_lock_mode: Go from V(dynamodb) to V(lockfile) or back in one step, by O(lock_mode). Clients of the two do

@@ -470,8 +470,8 @@ def test_a_table_that_terraform_manages_is_removed_there(backend: Backend) -> No
     backend.step("lockfile")
     result = backend.task("lockfile", remove_table=True, **WORD)
     assert (result["failed"], result["changed"]) == (True, False)
-    assert "managed-by=terraform says that another tool manages it; remove it there" in result["msg"]
-    assert "take_over_resource" not in result["msg"]
+    assert "managed-by=terraform says that another tool manages it: Terraform; remove it there" in result["msg"]
+    assert "shared_management" not in result["msg"]
 
 
 def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backend) -> None:
