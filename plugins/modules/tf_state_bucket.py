@@ -127,6 +127,16 @@ options:
         Lock files leave one behind for every state.
       - Not given, V(true) for a new bucket. An existing bucket keeps what it has.
     type: bool
+  lifecycle_rules:
+    description:
+      - Lifecycle rules of others by their ids, as RV(bucket.lifecycle) has them. A rule that differs or is missing is
+        set to what is said here. All other rules stay as they are.
+      - It keeps a retention that another tool made from being shortened unseen.
+        M(cornerstone.tfstate.tf_backend_adopt) writes it.
+      - A rule that keeps old versions for a shorter time than the bucket needs O(allow=shorten_retention).
+      - Not given, rules of others stay as they are, and nobody notices that they change.
+    type: dict
+    version_added: 0.2.0
   versioning:
     description:
       - Keep the old version when an object is overwritten or deleted.
