@@ -439,7 +439,8 @@ def _found(aws: Aws, params: Params, observers: Iterable[Observer], code: CodeMa
     asked = params["key"]
     if asked and keys and asked not in keys:
         raise Invalid(
-            f"key {asked!r} is the key of no state in {params['bucket']}: its keys are {', '.join(keys[:20])}"
+            f"key {asked!r} (terraform_backend_state_key) is the key of no state in {params['bucket']}, whose keys are "
+            f"{printable(', '.join(keys[:20]))}"
         )
     key, reason = key_of(asked, (str(each.arguments.get("key")) for each in layers), keys)
     return Found(

@@ -20,8 +20,6 @@ FORMAT = 1
 #: For a setting that AWS has no configuration of.
 NOTHING = None
 
-_Calls = Callable[[Target, Response], tuple[Call, ...]]
-
 
 def record_text(described: Mapping[str, Any]) -> str:
     return json.dumps({"format": FORMAT, **described}, indent=2, sort_keys=True, default=_as_text) + "\n"
@@ -75,7 +73,7 @@ def _put_back(resource: Resource, facet: Facet, answer: Any) -> Facet:
 
     def calls(target: Target, before: Value, after: Value) -> tuple[Call, ...]:
         exact = _EXACT.get(facet.name) if resource is BUCKET else None
-        return exact(target, answer) if exact else facet.calls(target, before, after)
+        return (exact(target, answer),) if exact else facet.calls(target, before, after)
 
     def requested_keys(_params: Params) -> Iterable[str]:
         return () if answer is NOTHING else facet.observed_keys(answer)
@@ -92,46 +90,61 @@ def _put_back(resource: Resource, facet: Facet, answer: Any) -> Facet:
     )
 
 
-def _put(operation: str, without: str, *names: str, **renamed: str) -> _Calls:
-    """`renamed`: parameters by what the answer calls them."""
-
-    def calls(target: Target, answer: Response) -> tuple[Call, ...]:
-        if answer is NOTHING:
-            return (Call("s3", without, target.bucket),)
-        given = {renamed.get(name, name): value for name, value in answer.items() if name in (*names, *renamed)}
-        return (Call("s3", operation, {**target.bucket, **given}),)
-
-    return calls
-
-
-def _lifecycle(target: Target, answer: Response) -> tuple[Call, ...]:
+def _ownership(target: Target, answer: Response) -> Call:
     if answer is NOTHING:
-        return (Call("s3", "delete_bucket_lifecycle", target.bucket),)
+        return Call("s3", "delete_bucket_ownership_controls", target.bucket)
+    controls = {"OwnershipControls": answer["OwnershipControls"]}
+    return Call("s3", "put_bucket_ownership_controls", {**target.bucket, **controls})
+
+
+def _public_access(target: Target, answer: Response) -> Call:
+    if answer is NOTHING:
+        return Call("s3", "delete_public_access_block", target.bucket)
+    block = {"PublicAccessBlockConfiguration": answer["PublicAccessBlockConfiguration"]}
+    return Call("s3", "put_public_access_block", {**target.bucket, **block})
+
+
+def _encryption(target: Target, answer: Response) -> Call:
+    if answer is NOTHING:
+        return Call("s3", "delete_bucket_encryption", target.bucket)
+    rules = {"ServerSideEncryptionConfiguration": answer["ServerSideEncryptionConfiguration"]}
+    return Call("s3", "put_bucket_encryption", {**target.bucket, **rules})
+
+
+def _policy(target: Target, answer: Response) -> Call:
+    if answer is NOTHING:
+        return Call("s3", "delete_bucket_policy", target.bucket)
+    return Call("s3", "put_bucket_policy", {**target.bucket, "Policy": answer["Policy"]})
+
+
+def _lifecycle(target: Target, answer: Response) -> Call:
+    if answer is NOTHING:
+        return Call("s3", "delete_bucket_lifecycle", target.bucket)
     size = "TransitionDefaultMinimumObjectSize"
     more = {size: answer[size]} if size in answer else {}
     rules = {"LifecycleConfiguration": {"Rules": answer["Rules"]}}
-    return (Call("s3", "put_bucket_lifecycle_configuration", {**target.bucket, **rules, **more}),)
+    return Call("s3", "put_bucket_lifecycle_configuration", {**target.bucket, **rules, **more})
 
 
-def _tags(target: Target, answer: Response) -> tuple[Call, ...]:
+def _tags(target: Target, answer: Response) -> Call:
     if answer is NOTHING:
-        return (Call("s3", "delete_bucket_tagging", target.bucket),)
-    return (Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": answer["TagSet"]}}),)
+        return Call("s3", "delete_bucket_tagging", target.bucket)
+    return Call("s3", "put_bucket_tagging", {**target.bucket, "Tagging": {"TagSet": answer["TagSet"]}})
 
 
-def _logging(target: Target, answer: Response) -> tuple[Call, ...]:
+def _logging(target: Target, answer: Response) -> Call:
     enabled = (answer or {}).get("LoggingEnabled")
     status = {"LoggingEnabled": enabled} if enabled else {}
-    return (Call("s3", "put_bucket_logging", {**target.bucket, "BucketLoggingStatus": status}),)
+    return Call("s3", "put_bucket_logging", {**target.bucket, "BucketLoggingStatus": status})
 
 
 #: Facets of buckets whose normal form has no word for what is not configured, or for how it was spelt.
-_EXACT: Mapping[str, _Calls] = {
-    "ownership": _put("put_bucket_ownership_controls", "delete_bucket_ownership_controls", "OwnershipControls"),
-    "public_access": _put("put_public_access_block", "delete_public_access_block", "PublicAccessBlockConfiguration"),
-    "encryption": _put("put_bucket_encryption", "delete_bucket_encryption", "ServerSideEncryptionConfiguration"),
+_EXACT: Mapping[str, Callable[[Target, Response], Call]] = {
+    "ownership": _ownership,
+    "public_access": _public_access,
+    "encryption": _encryption,
     "lifecycle": _lifecycle,
     "tags": _tags,
     "logging": _logging,
-    "policy": _put("put_bucket_policy", "delete_bucket_policy", "Policy"),
+    "policy": _policy,
 }

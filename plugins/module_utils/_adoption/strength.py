@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._bucket import BUCKET, lifecycle, object_lock, policy
+from .._bucket import BUCKET, lifecycle, object_lock
 from .._bucket import encryption as bucket_encryption
+from .._bucket.lifecycle_rules import SMALLEST
 from .._core.makers import Recognised, recognised
 from .._core.model import EXISTENCE, Facet, Resource, Target, Value, Values
 from .._core.tags import LOCK_FILES, LOCK_MODE, SYSTEM
-from .._policy.baseline import TLS_VERSION, is_own
+from .._policy.baseline import TLS_VERSION, bucket_arn, is_own
 from .._policy.document import SID, Statement, deleted_principals, digest, faults, label, tls_version
 from .._table.encryption import MANAGED_KEY
 from .._table.recovery import LONGEST_DAYS
@@ -78,7 +79,7 @@ def _encryption(value: Value, target: Target, found: Strength) -> Options:
 def _lifecycle(value: Value, target: Target, found: Strength) -> Options:
     own = value.get(lifecycle.RULE_ID)
     ours: Options = dict(lifecycle.settings(own)) if own and own.get("Status") == "Enabled" else {}
-    theirs = {name: rule for name, rule in value.items() if name not in (lifecycle.RULE_ID, lifecycle.SMALLEST)}
+    theirs = {name: rule for name, rule in value.items() if name not in (lifecycle.RULE_ID, SMALLEST)}
     return {**ours, lifecycle.RULES: theirs or None}
 
 
@@ -116,7 +117,7 @@ def _policy(value: Value, target: Target, found: Strength) -> Options:
             continue
         named = {**each, "Sid": _sid(each, taken)}
         taken.add(named["Sid"])
-        if deleted_principals(each) or [*faults(named, policy.bucket_arn(target))]:
+        if deleted_principals(each) or [*faults(named, bucket_arn(target))]:
             found.left_out[f"policy statement {label(each)}"] = "AWS would not take it again as it is"
         else:
             kept.append(named)
