@@ -310,6 +310,12 @@ options:
       - The lock table that O(lock_mode) is about. If omitted, only the bucket is looked at.
     type: str
     version_added: 0.2.0
+  key:
+    description:
+      - Where the files for clients will say that the state is. If the bucket has states and none there, the task warns.
+      - If omitted, nothing is looked at.
+    type: str
+    version_added: 0.2.0
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -710,12 +716,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket.tags import NAME as TAGS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
+    Call,
     Change,
+    Failure,
     Params,
     Target,
     TfstateError,
     Values,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
     Interrupted,
@@ -756,7 +765,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "probe_lock_files": {"type": "bool", "default": False},
     "lock_mode": {"choices": [DYNAMODB, LOCKFILE, BOTH]},
     "table": {},
+    "key": {"no_log": False},
 }
+
+
+#: So many objects are looked at for states, and so many of these are named.
+MOST_LISTED, MOST_NAMED = 1000, 5
 
 
 def _check_lock_mode(params: Params, aws: Aws, target: Target, before: Values) -> None:
@@ -804,10 +818,38 @@ def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcom
     return replace(outcome, changes=(*outcome.changes, *support.changes), after=after, warnings=tuple(aws.warnings))
 
 
+def _warn_of_key(params: Params, aws: Aws, outcome: Outcome) -> Outcome:
+    """Warns if the bucket has states, and none where the files for clients say that it is."""
+    key = params["key"]
+    if not key or outcome.before.get(EXISTENCE) is None:
+        return outcome
+    asked = dict(outcome.target.bucket)
+    here, all_of_them = aws.read(
+        [
+            Call("s3", "list_objects_v2", {**asked, "Prefix": key, "MaxKeys": 1}),
+            Call("s3", "list_objects_v2", {**asked, "MaxKeys": MOST_LISTED}),
+        ]
+    )
+    if isinstance(here, Failure) or isinstance(all_of_them, Failure):
+        return outcome
+    if any(each["Key"] == key for each in here.get("Contents", ())):
+        return outcome
+    names = [each["Key"] for each in all_of_them.get("Contents", ()) if each["Key"].endswith(".tfstate")]
+    if not names:
+        return outcome
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    aws.warnings.append(
+        f"bucket {outcome.target.name}: the files for clients will say that the state is {key}, and there is none. A "
+        "plan with them creates everything again. Set terraform_backend_state_key to the state that is meant: "
+        f"{printable(', '.join(names[:MOST_NAMED]))}{more}"
+    )
+    return replace(outcome, warnings=tuple(aws.warnings))
+
+
 def ensure_bucket(run: ModuleRun) -> dict[str, object]:
     def then(aws: Aws, outcome: Outcome) -> Outcome:
         tested = _with_lock_files(run.params, run.check_mode, aws, outcome)
-        return _with_lock_mode(run.params, run.check_mode, aws, tested)
+        return _warn_of_key(run.params, aws, _with_lock_mode(run.params, run.check_mode, aws, tested))
 
     return converge(BUCKET, run, then, partial(_check_lock_mode, run.params))
 

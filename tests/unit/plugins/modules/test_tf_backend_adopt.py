@@ -573,3 +573,15 @@ def test_several_states_need_a_word_and_a_wrong_key_is_refused(adopted: Adopted)
 def test_info_names_the_maker(adopted: Adopted) -> None:
     found = adopted.run(tf_backend_info.MODULE, bucket=B, table=T, gather=["settings"])["backend"]
     assert found["bucket"]["maker"]["name"] == found["table"]["maker"]["name"] == "AWS CloudFormation"
+
+
+@pytest.mark.parametrize(
+    ("key", "is_told"), [("terraform.tfstate", True), ("net/terraform.tfstate", False), (None, False)]
+)
+def test_a_key_that_no_state_has_is_told_where_there_are_states(
+    key: str | None, is_told: bool, adopted: Adopted
+) -> None:
+    adopted.run(tf_state_bucket.MODULE, check_mode=True, name=B, key=key, allow=["shared_management"])
+    assert any("Set terraform_backend_state_key" in each for each in adopted.warnings) is is_told
+    if is_told:
+        assert any(each.endswith(": net/terraform.tfstate") for each in adopted.warnings)
