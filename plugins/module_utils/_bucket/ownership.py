@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .._core.model import (
     Answer,
@@ -70,11 +71,7 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
     if isinstance(answer, Failure):
         return Refuse(f"{answer}; it must be read before ACLs are switched off")
     owner = answer["Owner"]["ID"]
-    others = sorted(
-        grant["Grantee"].get("URI") or grant["Grantee"].get("DisplayName") or grant["Grantee"].get("ID", "?")
-        for grant in answer.get("Grants", [])
-        if grant["Grantee"].get("ID") != owner
-    )
+    others = sorted(_grant(each) for each in answer.get("Grants", []) if each["Grantee"].get("ID") != owner)
     if not others:
         return None
     granted = f"the bucket's ACL grants access to {', '.join(others)}"
@@ -86,6 +83,31 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
         f"{granted}; turn those grants into policy statements and reset the ACL to private, or keep ACLs with "
         "object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
     )
+
+
+#: What a permission of an ACL permits on a bucket, as actions of a policy.
+_ACTIONS = {
+    "READ": "s3:ListBucket, s3:ListBucketVersions",
+    "WRITE": "s3:PutObject",
+    "READ_ACP": "s3:GetBucketAcl",
+    "WRITE_ACP": "s3:PutBucketAcl",
+    "FULL_CONTROL": "s3:ListBucket, s3:ListBucketVersions, s3:PutObject",
+}
+#: Groups that ACLs name by a URI, and the principal of a statement for each.
+_GROUPS = {
+    "http://acs.amazonaws.com/groups/s3/LogDelivery": "{Service: logging.s3.amazonaws.com}",
+    "http://acs.amazonaws.com/groups/global/AllUsers": '"*", which is everybody: do not',
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": '{AWS: "*"}, which is every AWS account: do not',
+}
+
+
+def _grant(grant: Mapping[str, Any]) -> str:
+    """Whom an ACL lets in, and the statement that does the same."""
+    who = grant["Grantee"]
+    name = who.get("URI") or who.get("DisplayName") or who.get("ID", "?")
+    principal = _GROUPS.get(str(who.get("URI"))) or f"{{CanonicalUser: {who.get('ID', '?')}}}"
+    actions = _ACTIONS.get(str(grant.get("Permission")), "?")
+    return f"{name} (as a statement: Principal {principal}, Action [{actions}])"
 
 
 def refusals(change: Change, target: Target) -> Iterator[Refusal]:
