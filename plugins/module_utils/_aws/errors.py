@@ -307,8 +307,8 @@ def _advice_on_denial(call: Call, message: str) -> str:
         return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
     if call.service == "s3" and "explicit deny in a resource-based policy" in message:
         return (
-            f"{needed}, and the policy of the bucket denies it, whatever you are permitted: it may admit only a network, a "
-            "VPC endpoint or certain roles. Run from there, or have the policy changed"
+            f"{needed}, and the policy of the bucket denies it, whatever you are permitted: it may admit only a "
+            "network, a VPC endpoint or certain roles. Run from there, or have the policy changed"
         )
     return needed
 

@@ -170,16 +170,23 @@ class Recognised:
     def to_result(self) -> dict[str, Any]:
         return {"name": self.maker.name, "evidence": self.evidence, "sets_back": list(self.sets_back)}
 
-    def message(self, changed: Collection[str]) -> str:
-        """Who it is, what shows it, and what to leave to it of facets that change."""
-        text = f"{self.evidence} says that another tool manages it: {self.maker.name}"
+    @property
+    def reason(self) -> str:
+        """Who it is, and what shows it."""
+        return f"{self.evidence} says that another tool manages it: {self.maker.name}"
+
+    def offer(self, changed: Collection[str]) -> str:
+        """What to leave to it of facets that change; empty if nothing."""
         disputed = self.disputed(changed)
         if not disputed:
-            return text
+            return ""
         return (
-            f"{text}. Its next run may set back {', '.join(disputed)}: change them there, too, or leave them to it "
+            f"Its next run may set back {', '.join(disputed)}: change them there, too, or leave them to it "
             f"with unmanaged: [{', '.join(disputed)}]"
         )
+
+    def message(self, changed: Collection[str]) -> str:
+        return ". ".join(filter(None, (self.reason, self.offer(changed))))
 
 
 def recognised(kind: str, name: str, values: Mapping[str, Any], asked: Params | None = None) -> Recognised | None:

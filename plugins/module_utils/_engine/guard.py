@@ -143,4 +143,4 @@ def _other_manager(
     """Another tool, unless the operator asks for the very tag that shows it."""
     found = other_manager(resource, target, observed, params)
     if found:
-        yield Refusal(found.message([change.facet for change in changes]), SHARED_MANAGEMENT)
+        yield Refusal(found.reason, SHARED_MANAGEMENT, found.offer([change.facet for change in changes]))

@@ -432,7 +432,7 @@ def test_the_probe_is_left_out_where_nothing_may_be_written(any_backend: Backend
 
 
 def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
-    any_backend.relay.on("PutObject", reply=error("AccessDenied", 403))
+    any_backend.relay.on("PutObject", reply=error("AccessDenied", 403), times=math.inf)
     result = any_backend.task("both", probe=True)
     assert result["failed"] and "needs s3:PutObject" in result["msg"]
 
