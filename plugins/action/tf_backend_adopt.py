@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._table import TABLE
 from ansible_collections.cornerstone.tfstate.plugins.modules import tf_backend_adopt
+from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_defaults import RoleModuleAction
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_variables import PREFIX, backend_options
 
@@ -26,4 +29,12 @@ class ActionModule(RoleModuleAction):
 
     def role_options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         own = {option: values[PREFIX + name] for option, name in OWN.items() if PREFIX + name in values}
-        return {**backend_options(values), **own}
+        said = {
+            f"{resource.kind}_options": {
+                name: value
+                for name, value in role_variables.arguments(resource.kind, values).items()
+                if name in tf_backend_adopt.options_of(resource)
+            }
+            for resource in (BUCKET, TABLE)
+        }
+        return {**backend_options(values), **own, **said}

@@ -73,6 +73,17 @@ options:
       - Otherwise O(path) has these lines as comments. What is left to another tool is not protected by this collection.
     type: bool
     default: false
+  bucket_options:
+    description:
+      - What the inventory says of the bucket already, as options of M(cornerstone.tfstate.tf_state_bucket).
+      - The file of a host replaces variables of its groups. So these options are not written, and lists and
+        dictionaries take them in.
+      - If omitted, and the task runs on the controller without O(bucket), it is what the role's variables say.
+    type: dict
+  table_options:
+    description:
+      - What the inventory says of the table already, as options of M(cornerstone.tfstate.tf_lock_table).
+    type: dict
   bucket_unmanaged:
     description:
       - Settings of the bucket that are somebody else's, as in M(cornerstone.tfstate.tf_state_bucket).
@@ -229,7 +240,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._adoption.orig
     record_text,
     recorded,
 )
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._adoption.parts import Found, Side, parts_of
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._adoption.parts import PREFIX, Found, Side, parts_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._adoption.strength import disputes, strength_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._adoption.variables import (
     HEADING,
@@ -269,6 +280,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.code_
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
     ModuleRun,
+    argument_spec,
     run_module,
     target_of,
     with_connection,
@@ -308,11 +320,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "key": {"no_log": False},
     "workspace_key_prefix": {"no_log": False, "default": "env:"},
     "leave_to_maker": {"type": "bool", "default": False},
+    "bucket_options": {"type": "dict"},
+    "table_options": {"type": "dict"},
     "bucket_unmanaged": {"type": "list", "elements": "str", "choices": _facets_of(BUCKET)},
     "table_unmanaged": {"type": "list", "elements": "str", "choices": _facets_of(TABLE)},
     "allow": {"type": "list", "elements": "str", "choices": [OVERWRITE, *WORDS]},
     **CODE_OPTIONS,
 }
+
+
+def options_of(resource: Resource) -> list[str]:
+    """The options that say what a bucket or table shall be like."""
+    return [name for facet in resource.facets if facet.name != EXISTENCE for name in facet.options]
 
 
 def adopt(run: ModuleRun) -> dict[str, Any]:
@@ -465,11 +484,19 @@ def _side(aws: Aws, observer: Observer, params: Params, is_tagged: bool, of_buck
     disputed = [*disputes(resource, values, target, maker)]
     disputed += ["tags"] if is_tagged and maker and "tags" in maker.sets_back and "tags" in values else []
     gone = (*unmanaged, *(disputed if params["leave_to_maker"] else ()))
-    strength = strength_of(resource, values, target, gone)
+    strength = strength_of(resource, values, target, gone, _said_elsewhere(resource, params))
     if resource is TABLE and "billing" in strength.options and _is_scaled(aws, observer):
         del strength.options["billing"]
         strength.left_out["billing"] = "autoscaling sets the capacity"
     return Side(resource.kind, target.name, strength, maker, disputed, unmanaged)
+
+
+def _said_elsewhere(resource: Resource, params: Params) -> Params:
+    """The options that the inventory has, without those that it has from the file itself."""
+    present = read_text(params["path"]) or ""
+    own = {line.partition(":")[0] for line in variables_in(present)} if present.startswith(HEADING) else set()
+    asked = params[f"{resource.kind}_options"] or {}
+    return {name: value for name, value in asked.items() if f"{PREFIX}{resource.kind}_{name}" not in own}
 
 
 def _is_scaled(aws: Aws, observer: Observer) -> bool:
@@ -632,7 +659,14 @@ def _answers(known: Mapping[str, Any], resource: Resource, params: Params) -> Ma
     return answers
 
 
-MODULE = ModuleEntry(with_connection(OPTIONS), adopt)
+MODULE = ModuleEntry(
+    with_connection(OPTIONS),
+    adopt,
+    inner={
+        f"{resource.kind}_options": {name: argument_spec(resource)[name] for name in options_of(resource)}
+        for resource in (BUCKET, TABLE)
+    },
+)
 
 
 def main() -> None:

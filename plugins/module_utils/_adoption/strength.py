@@ -9,21 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from .._bucket import BUCKET, lifecycle, object_lock
 from .._bucket import encryption as bucket_encryption
 from .._bucket.lifecycle_rules import SMALLEST
 from .._core.makers import Recognised, recognised
-from .._core.model import EXISTENCE, Facet, Resource, Target, Value, Values
+from .._core.model import EXISTENCE, Facet, Params, Resource, Target, Value, Values
 from .._core.tags import LOCK_FILES, LOCK_MODE, SYSTEM
 from .._policy.baseline import TLS_VERSION, bucket_arn, is_own
-from .._policy.document import SID, Statement, deleted_principals, digest, faults, label, tls_version
+from .._policy.document import (
+    SID,
+    Statement,
+    canonical,
+    deleted_principals,
+    digest,
+    faults,
+    label,
+    meaning,
+    tls_version,
+)
 from .._table.encryption import MANAGED_KEY
 from .._table.recovery import LONGEST_DAYS
 from .variables import has_template_in_names
 
 Options = dict[str, Any]
+STATEMENTS = "policy_statements"
 
 
 @dataclass
@@ -39,18 +51,28 @@ class Strength:
         return {name: value for options in self.options.values() for name, value in options.items()}
 
 
-def strength_of(resource: Resource, values: Values, target: Target, unmanaged: Collection[str] = ()) -> Strength:
-    """Of what was observed; facets that are unmanaged are not looked at."""
+def strength_of(
+    resource: Resource,
+    values: Values,
+    target: Target,
+    unmanaged: Collection[str] = (),
+    asked: Params = MappingProxyType({}),
+) -> Strength:
+    """Of what was observed; facets that are unmanaged are not looked at.
+
+    `asked`: options that the inventory says elsewhere. A file of the host would replace them: what they say stays said.
+    """
     found = Strength()
     held = _BUCKET if resource is BUCKET else _TABLE
     for facet in resource.facets:
         if facet.name == EXISTENCE or facet.name in unmanaged or facet.name not in held:
             continue
+        said = {name: asked[name] for name in facet.options if asked.get(name) is not None}
         options = held[facet.name](values[facet.name], target, found)
-        options = {name: value for name, value in options.items() if value is not None}
+        options = _beside(said, {name: value for name, value in options.items() if value is not None}, target)
         if not options:
             continue
-        why = _obstacle(facet, options, values[facet.name], target)
+        why = _obstacle(facet, options, said, values[facet.name], target)
         if why:
             found.left_out[facet.name] = why
         else:
@@ -58,15 +80,34 @@ def strength_of(resource: Resource, values: Values, target: Target, unmanaged: C
     return found
 
 
-def _obstacle(facet: Facet, options: Options, observed: Value, target: Target) -> str | None:
+def _beside(said: Params, options: Options, target: Target) -> Options:
+    """The options without what was said elsewhere, which dictionaries and lists take in."""
+    joined: Options = {}
+    for name in ("tags", lifecycle.RULES):
+        if name in said and name in options:
+            joined[name] = {**options[name], **said[name]}
+    if STATEMENTS in said and STATEMENTS in options:
+        known = [canonical(each, target.partition) for each in said[STATEMENTS]]
+        taken, meanings = {each.get("Sid") for each in known}, {*map(meaning, known)}
+        more = [each for each in options[STATEMENTS] if each["Sid"] not in taken and meaning(each) not in meanings]
+        joined[STATEMENTS] = [*said[STATEMENTS], *more]
+    if {*said} - {*joined}:  # it decides on the whole facet, but for what can stand beside it
+        return {
+            **joined,
+            **{name: options[name] for name in (lifecycle.RULES,) if name in options and name not in joined},
+        }
+    return {**options, **joined}
+
+
+def _obstacle(facet: Facet, options: Options, said: Params, observed: Value, target: Target) -> str | None:
     """Why these options would not keep the facet as it is, if so."""
-    problem = next(iter(facet.problems(options, target)), None)
+    problem = next(iter(facet.problems({**said, **options}, target)), None)
     if problem:
         return str(problem)
     if has_template_in_names(options):
         return "a name in it would be a template"
-    without = facet.desired({}, observed, target)
-    return None if facet.desired(options, observed, target) == without else "no option describes it exactly"
+    without = facet.desired(said, observed, target)
+    return None if facet.desired({**said, **options}, observed, target) == without else "no option describes it exactly"
 
 
 def _encryption(value: Value, target: Target, found: Strength) -> Options:

@@ -585,3 +585,20 @@ def test_a_key_that_no_state_has_is_told_where_there_are_states(
     assert any("Set terraform_backend_state_key" in each for each in adopted.warnings) is is_told
     if is_told:
         assert any(each.endswith(": net/terraform.tfstate") for each in adopted.warnings)
+
+
+def test_what_the_inventory_says_elsewhere_is_not_replaced(adopted: Adopted) -> None:
+    ours = {"Sid": "Group", **{name: value for name, value in ROOT.items() if name != "Sid"}}
+    adopted.fake.buckets[B].policy = policy(ROOT | {"Sid": "Theirs", "Action": "s3:GetObject", "Resource": f"{ARN}/*"})
+    said = {"tags": {"managed-by": "ansible"}, "kms_key_id": "alias/ours", "policy_statements": [ours]}
+    assert not adopted.adopt(bucket_options=said, table_options={"recovery_period_days": 7}).get("failed")
+    variables = adopted.variables
+    assert variables["terraform_backend_bucket_tags"] == {"CostCentre": "42", "managed-by": "ansible"}
+    sids = [each["Sid"] for each in variables["terraform_backend_bucket_policy_statements"]]
+    assert sids == ["Group", "Theirs"]
+    gone = ("bucket_kms_key_id", "bucket_encryption", "table_recovery_period_days")
+    assert not {f"terraform_backend_{name}" for name in gone} & {*variables}
+    prefix = "terraform_backend_bucket_"
+    own = {name.removeprefix(prefix): value for name, value in variables.items() if name.startswith(prefix)}
+    again = adopted.adopt(bucket_options={**said, **own}, table_options={"recovery_period_days": 7})
+    assert not again["changed"]
