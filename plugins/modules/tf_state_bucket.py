@@ -129,7 +129,7 @@ options:
     type: bool
   lifecycle_rules:
     description:
-      - Lifecycle rules of others by their ids, as RV(bucket.lifecycle) has them. A rule that differs or is missing is
+      - Lifecycle rules of others by their ids, as C(bucket.lifecycle) of the result has them. A rule that differs or is missing is
         set to what is said here. All other rules stay as they are.
       - It keeps a retention that another tool made from being shortened unseen.
         M(cornerstone.tfstate.tf_backend_adopt) writes it.
