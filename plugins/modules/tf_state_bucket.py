@@ -129,8 +129,8 @@ options:
     type: bool
   lifecycle_rules:
     description:
-      - Lifecycle rules of others by their ids, as C(bucket.lifecycle) of the result has them. A rule that differs or is missing is
-        set to what is said here. All other rules stay as they are.
+      - Lifecycle rules of others by their ids, as C(bucket.lifecycle) of the result has them. A rule that differs
+        or is missing is set to what is said here. All other rules stay as they are.
       - It keeps a retention that another tool made from being shortened unseen.
         M(cornerstone.tfstate.tf_backend_adopt) writes it.
       - A rule that keeps old versions for a shorter time than the bucket needs O(allow=shorten_retention).
