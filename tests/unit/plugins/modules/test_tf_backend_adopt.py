@@ -385,6 +385,8 @@ def adopted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adopted]
             it.table.items = [{"LockID": {"S": f"{B}/net/terraform.tfstate-md5"}, "Digest": {"S": "0" * 32}}]
         fake.use_for(patch)
         patch.setattr(Aws, "key_arn", lambda _aws, name, must_exist: name)
+        key = {"Arn": KEY, "KeyState": "Enabled", "Enabled": True, "KeyManager": "CUSTOMER"}
+        patch.setattr(FakeBackend, "_kms_describe_key", lambda _fake, _params: {"KeyMetadata": key}, raising=False)
         for name_of_variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
             patch.delenv(name_of_variable, raising=False)
         state = json.dumps({"version": 4, "serial": 1, "lineage": "a", "outputs": {}, "resources": []}).encode()
