@@ -20,7 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log i
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import LOCK_MODE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import OTHER
-from ansible_collections.cornerstone.tfstate.plugins.modules.tf_backend_config import JSON_NAME
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import JSON_NAME
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.conflicts import conflicts
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction

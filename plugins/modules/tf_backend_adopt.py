@@ -386,15 +386,15 @@ def _described(found: Found, parts: Iterable[Any]) -> dict[str, Any]:
         "lock_mode": found.lock_mode,
         "key": found.key,
         "keys": found.keys,
-        "makers": [side.maker.to_result() for side in found.sides if side.maker],
+        "makers": [side.maker.to_result() for side in found.resources if side.maker],
         "left_out": {
-            f"{side.kind}.{name}": why for side in found.sides for name, why in side.strength.left_out.items()
+            f"{side.kind}.{name}": why for side in found.resources for name, why in side.strength.left_out.items()
         },
     }
 
 
 def _warnings(found: Found) -> Iterator[str]:
-    for side in found.sides:
+    for side in found.resources:
         for name, why in side.strength.left_out.items():
             yield f"{side.kind} {side.name}: {printable(name)} is not held by the file: {why}"
         if side.maker and side.disputed:
@@ -448,10 +448,10 @@ def _found(aws: Aws, params: Params, observers: Iterable[Observer], code: CodeMa
     lock_mode = params["lock_mode"] or locking.mode
     # bootstrap records this lock mode in a tag.
     is_tagged = (lock_mode or ("both" if params["table"] else "lockfile")) == "lockfile" and LOCK_MODE not in tags
-    sides: list[Side] = []
+    resources: list[Side] = []
     for each in observers:
-        others = sides[0].maker if sides else None
-        sides.append(_side(aws, each, params, is_tagged and each.resource is BUCKET, others))
+        others = resources[0].maker if resources else None
+        resources.append(_side(aws, each, params, is_tagged and each.resource is BUCKET, others))
     paths = [each for each in objects.states if each in digests or each.endswith(".tfstate")] or [*objects.states]
     keys = sorted({key for key, workspace in map(scope.split, paths) if workspace == DEFAULT_WORKSPACE})
     keys = keys or sorted({scope.split(each)[0] for each in paths})
@@ -463,7 +463,7 @@ def _found(aws: Aws, params: Params, observers: Iterable[Observer], code: CodeMa
         )
     key, reason = key_of(asked, (str(each.arguments.get("key")) for each in layers), keys)
     return Found(
-        sides=sides,
+        resources=resources,
         account_id=next((each.target.account_id for each in observers if each.target.account_id), aws.owner()),
         lock_mode=lock_mode,
         lock_reason=locking.reason,

@@ -45,7 +45,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Found:
-    sides: Sequence[Side]
+    resources: Sequence[Side]
     account_id: str | None
     lock_mode: str | None
     lock_reason: str
@@ -64,7 +64,7 @@ def parts_of(found: Found, leaves_to_maker: bool) -> list[Part]:
             _named(lock_mode=found.lock_mode) if found.lock_mode else {},
         ),
         Part((found.key_reason,), _named(state_key=found.key) if found.key else {}),
-        *(part for side in found.sides for part in _of_side(side, leaves_to_maker)),
+        *(part for side in found.resources for part in _of_side(side, leaves_to_maker)),
     ]
 
 

@@ -71,7 +71,8 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
     if isinstance(answer, Failure):
         return Refuse(f"{answer}; it must be read before ACLs are switched off")
     owner = answer["Owner"]["ID"]
-    others = sorted(_grant(each) for each in answer.get("Grants", []) if each["Grantee"].get("ID") != owner)
+    grants = [each for each in answer.get("Grants", []) if each["Grantee"].get("ID") != owner]
+    others = sorted({_name(each) for each in grants})
     if not others:
         return None
     granted = f"the bucket's ACL grants access to {', '.join(others)}"
@@ -80,8 +81,8 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
             f"{granted}, which the public access block makes void. Reset the ACL to private, and run again", IGNORED
         )
     return Refuse(
-        f"{granted}; turn those grants into policy statements and reset the ACL to private, or keep ACLs with "
-        "object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
+        f"{granted}; turn those grants into policy statements ({'; '.join(sorted(map(_statement, grants)))}) and reset "
+        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
     )
 
 
@@ -101,13 +102,18 @@ _GROUPS = {
 }
 
 
-def _grant(grant: Mapping[str, Any]) -> str:
-    """Whom an ACL lets in, and the statement that does the same."""
+def _name(grant: Mapping[str, Any]) -> str:
+    """Whom it lets in."""
     who = grant["Grantee"]
-    name = who.get("URI") or who.get("DisplayName") or who.get("ID", "?")
+    return str(who.get("URI") or who.get("DisplayName") or who.get("ID", "?"))
+
+
+def _statement(grant: Mapping[str, Any]) -> str:
+    """What a policy says that lets in the same."""
+    who = grant["Grantee"]
     principal = _GROUPS.get(str(who.get("URI"))) or f"{{CanonicalUser: {who.get('ID', '?')}}}"
     actions = _ACTIONS.get(str(grant.get("Permission")), "?")
-    return f"{name} (as a statement: Principal {principal}, Action [{actions}])"
+    return f"Principal {principal}, Action [{actions}]"
 
 
 def refusals(change: Change, target: Target) -> Iterator[Refusal]:
