@@ -546,6 +546,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda b: setattr(b.aws, "account_block", None),
         words=(f"is any bucket of account {ACCOUNT} public on purpose?",),
         person=lambda b: setattr(b.aws, "account_block", dict.fromkeys(FLAGS, True)),
+    ),
     "another tool manages the bucket": Mutation(
         "bucket.shared_management",
         tags(**{"team": "platform", "managed-by": "terraform"}),
