@@ -101,6 +101,8 @@ class Stage:
             self.write("stepping/code/backend.tf", STEPPING)
         if "harmed-terraform-" in everything:
             self._make_harmed("harmed-terraform-state", "harmed-terraform-locks", "eu-west-1")
+        if "storage.tfstate" in everything:
+            self.write("storage.tfstate", json.dumps(STATE))
 
     def _make_keys(self, region: str, aliases: Iterable[str]) -> None:
         kms = self.emulator.client("kms", region=region)
