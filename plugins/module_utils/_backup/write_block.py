@@ -23,13 +23,22 @@ SID = f"{OURS}TearDown"
 
 def has_write_block(aws: PolicyClient, bucket: Target) -> bool:
     """Whether an earlier teardown has begun to empty the bucket. A store without policies has no such statement."""
+    return bool(_write_blocks(aws, bucket))
+
+
+def is_narrowed(aws: PolicyClient, bucket: Target) -> bool:
+    """Whether the end of a teardown has begun, which lets lock files be written."""
+    return any("NotResource" in each for each in _write_blocks(aws, bucket))
+
+
+def _write_blocks(aws: PolicyClient, bucket: Target) -> list[Any]:
     try:
         policy = policy_of(aws, bucket)
     except CallFailed as failed:
         if failed.failure.is_unsupported:
-            return False
+            return []
         raise
-    return any(each.get("Sid") == SID for each in statements_in(policy))
+    return [each for each in statements_in(policy) if each.get("Sid") == SID]
 
 
 def check_no_write_block(aws: PolicyClient, bucket: Target) -> None:

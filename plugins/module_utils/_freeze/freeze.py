@@ -30,6 +30,7 @@ from .._terraform import protocol
 from .._terraform.protocol import (
     FREEZE,
     HASH,
+    UNFINISHED,
     LockInfo,
     as_finished,
     is_frozen_by,
@@ -37,6 +38,7 @@ from .._terraform.protocol import (
     is_unfinished,
     lock_id,
     lock_name,
+    marshal,
 )
 from .._terraform.state_name import missing_keys
 from .survey import Backend, Survey, survey
@@ -170,7 +172,11 @@ class Freeze:
                     raise Refused(f"{_explained((error.lock,))}; nothing was frozen by this run") from None
                 self.aws.renew()
                 self.aws.rest(LOOK_S)
-        self.taken.extend(lock for lock in locks if lock not in have)
+        new = [lock for lock in locks if lock not in have]
+        ours = [lock for lock in new if lock.text == marshal(plan.record_of(path))]
+        self.taken.extend(ours)
+        if len(ours) < len(new):  # without a bucket no lease keeps runs apart, and a run that fails releases its locks
+            raise Refused(f"another run freezes {path} under {lock_name(plan.record.id)}: run again once it has ended")
 
     def _release_taken(self) -> None:
         for lock in self.taken:
@@ -256,10 +262,11 @@ class Thaw:
     @property
     def sentence(self) -> str:
         """What is so once the locks are released."""
-        where = f"no state of {self.scope.bucket.name}"
+        where = f"no state of {self.scope.bucket.name}{' in keys' if self.scope.keys else ''}"
         if self.locks:
             return f"{len({lock.path for lock in self.locks})} states are thawed, and {where} is frozen any more"
-        return f"{where} is frozen" + (f", and no lock has the id {self.name}" if self.name else "")
+        named = f", and no lock{' of theirs' if self.scope.keys else ''} has the id {self.name}" if self.name else ""
+        return "; ".join([f"{where} is frozen{named}", *missing_keys(self.scope, self.found.states)])
 
     def check(self) -> None:
         """Raises TfstateError if a run is at work on the states, which may rely on the freeze. It only reads."""
@@ -283,6 +290,8 @@ def check_options(state: str, lock_id: str | None, reason: str, allow: Sequence[
     """Raises Invalid on options that do not go together."""
     if state == "frozen" and (lock_id or "").startswith(HASH):
         raise Invalid(f"lock_id begins with {HASH}, which names a lock by the hash of its id: give the id itself")
+    if reason.endswith(UNFINISHED):
+        raise Invalid(f"reason ends with {UNFINISHED.strip()!r}, which marks a restore that was cut short: reword it")
     if state == "thawed" and (reason or allow or lock_timeout):
         raise Invalid("reason, allow and lock_timeout go with state: frozen")
     if lock_timeout < 0:

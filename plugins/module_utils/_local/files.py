@@ -8,6 +8,7 @@ import errno
 import os
 import secrets
 import signal
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,20 @@ def expanded(path: str) -> Path:
 def read_text(path: str) -> str | None:
     """The text of a file; None if it does not exist."""
     try:
+        check_regular(path)
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TfstateError(f"{path} cannot be read: {reason}; choose another directory") from None
+
+
+def check_regular(path: str) -> None:
+    """Raises OSError on a device, a pipe or a socket, which may have no end, or never begin."""
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def check_writable(path: str) -> None:

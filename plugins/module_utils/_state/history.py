@@ -16,6 +16,7 @@ from .._aws.errors import NO_SUCH_OBJECT, NO_SUCH_VERSION, cause_of
 from .._aws.protocols import BackendClient, BackendReader
 from .._core.model import CallFailed, Failure, Invalid, Response
 from .._core.printable import printable
+from .._local.files import check_regular
 from .._terraform.scope import Scope
 from .._terraform.state_document import Document, UnreadableState, addresses_of
 from .._terraform.state_parser import Reading
@@ -219,6 +220,7 @@ def content_of_file(path: str) -> Content:
     """The content of a state on the disk of this machine. Raises Invalid."""
     body = _Body(keeps=True)
     try:
+        check_regular(path)
         with Path(path).open("rb") as stream:
             while piece := stream.read(PIECE):
                 body.take(piece)

@@ -18,7 +18,7 @@ from functools import cached_property, partial
 
 from .._backup.state_locks import StateLocks
 from .._backup.write_block import SID, has_write_block
-from .._core.model import Call, TfstateError
+from .._core.model import Call, CallFailed, Failure, TfstateError
 from .._freeze.freeze import frozen_sentences
 from .._freeze.survey import Backend, Survey, survey
 from .._locks.lease import Lease
@@ -27,6 +27,7 @@ from .._locks.maintenance import our_lock
 from .._locks.stores import Lock, stores
 from .._migration.deny_policy import arn_of, policy_of, statements_in
 from .._policy.document import policy_text
+from .._state.listing import versions_of
 from .._terraform.protocol import FREEZE, LockInfo, lock_id, uuid_of
 from .plan import WORK
 from .teardown import POLICY_DELAY_S
@@ -61,7 +62,17 @@ class Cancellation:
     @property
     def is_freezing(self) -> bool:
         """Whether states may have been deleted, so that their locks have to stay."""
-        return self.is_begun or not self.backend.has_bucket
+        return self.is_begun or not self.backend.has_bucket or self._is_any_deleted
+
+    @cached_property
+    def _is_any_deleted(self) -> bool:
+        """Whether the write block was removed by somebody after a state was deleted."""
+        paths = [path for path, locks in self._ours(self.found).items() if locks]
+        found = [versions_of(self.aws, self.scope, path, 1) for path in paths]
+        for each in found:
+            if isinstance(each, Failure):
+                raise CallFailed(each)
+        return not all(found)
 
     @property
     def is_due(self) -> bool:
@@ -86,6 +97,10 @@ class Cancellation:
             return
         if not self.backend.has_bucket:
             self._freeze()
+            return
+        if not self.is_begun:
+            with self.lease.held():
+                self._freeze()
             return
         self._put_policy(narrowed=True)
         self.aws.rest(POLICY_DELAY_S)
@@ -116,9 +131,9 @@ class Cancellation:
         place, info = self.backend.place(path), replace(record, path=lock_id(self.scope.bucket.name, path))
         held = [lock for lock in self.found.locks.get(path, ()) if lock not in ours]
         theirs = [lock for lock in held if lock.id != self.id]
-        if theirs and not ours:
-            raise AlreadyLocked(theirs[0])
         held += [take_over(self.aws, place, lock, info) for lock in ours]
+        if theirs:
+            raise AlreadyLocked(theirs[0])
         if len(held) < len(stores(place)):
             take(self.aws, place, info, held)
 

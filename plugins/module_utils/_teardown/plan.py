@@ -12,10 +12,11 @@ from .._aws.protocols import BackendClient
 from .._backup.inventory import id_of, items, locate, of_bucket, raw_items_of, versions
 from .._backup.manifest import Listed, RawItem
 from .._backup.state_locks import StateLocks, is_lock_file
-from .._backup.write_block import has_write_block
+from .._backup.write_block import has_write_block, is_narrowed
 from .._bucket import BUCKET
 from .._core.model import Target, TfstateError
 from .._core.printable import shortened
+from .._engine.guard import Refused
 from .._locks.lease import Lease
 from .._state.inspection import ObservedLock, locks
 from .._state.listing import item_of
@@ -115,6 +116,11 @@ def plan_teardown(
     if table:
         table, has_table = locate(aws, TABLE, table)
     is_begun = has_bucket and has_write_block(aws, bucket)
+    if is_begun and is_narrowed(aws, bucket):
+        raise Refused(
+            f"somebody has begun to end the teardown of {bucket.name}, and clients can lock its states again: complete "
+            "that with tf_backend_teardown and state: cancelled first"
+        )
     plan = TeardownPlan(aws, bucket, has_bucket, table, has_table, keeps_table, encryption, is_begun)
     if has_bucket:
         plan.lease.check()

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import LockInfo, marshal
 
 from tests.integration.backups import World
 from tests.integration.moves import DEV, KEY, state
 from tests.integration.scenarios import Outage, Watch
+from tests.support.http_relay import Answer
+from tests.support.relay import Proceed, error
 from tests.unit.plugins.module_utils.fake_versions import world_in
 
 TEARDOWN, RESTORE, FREEZE, VERIFY = (
@@ -99,6 +104,59 @@ def bring_back(world: World, _told: dict[str, Any]) -> None:
         world.done(RESTORE, lock_id=lock_id)
     if lock_id:
         world.done(FREEZE, state="thawed", lock_id=lock_id, backup=None)
+
+
+def torn_down_until(world: World, is_reached: Callable[[], bool]) -> None:
+    """Kills a teardown after more and more of its writes."""
+    for writes in range(60):
+        world.relay.use_first(Outage(writes))
+        world.run(TEARDOWN)
+        world.relay.drop_first()
+        if is_reached():
+            return
+    pytest.fail("the teardown never came so far")
+
+
+def test_without_its_write_block_states_that_were_deleted_stay_locked(world: World):
+    """Somebody, or another tool, wrote the policy of the bucket meanwhile."""
+    world.relay.on("DeleteBucket", reply=error("AccessDenied", 403), times=math.inf)
+    denied: list[int] = []
+
+    def deny_third(call: Any, proceed: Proceed) -> Answer:
+        denied.extend([1] if call.name == "DeleteObjects" else [])
+        return error("AccessDenied", 403)(call, proceed) if len(denied) > 2 else proceed()
+
+    world.relay.use_first(deny_third)
+    world.run(TEARDOWN)
+    world.relay.drop_first()
+    assert world.current() is None and world.has_lock_file()
+    world.place.s3.delete_bucket_policy(Bucket=world.place.bucket)
+    told = cancelled(world)
+    assert told["lock_id"] and "stay frozen" in told["msg"] and world.has_lock_file() and world.has_lock_item()
+    world.unchanged(TEARDOWN, **CANCEL)
+    world.done(RESTORE, lock_id=told["lock_id"])
+    assert world.current() == state(2)
+
+
+def test_a_teardown_does_not_go_on_once_its_end_has_begun(world: World):
+    """Clients can write lock files again, and would lock states that are then deleted."""
+    torn_down_until(world, lambda: world.is_closed)
+    world.relay.use_first(Outage(1))
+    world.run(TEARDOWN, **CANCEL)
+    world.relay.drop_first()
+    world.refused(TEARDOWN, "begun to end the teardown", "state: cancelled")
+    assert cancelled(world)["lock_id"] and not world.is_closed
+
+
+def test_a_lock_of_somebody_else_in_one_store_is_never_taken_for_that_of_the_freeze(world: World):
+    torn_down_until(world, lambda: world.is_closed)
+    client = LockInfo("theirs", "OperationTypeApply", "", "ci@runner", "1.11.4", "2026-11-30T10:00:00Z", f"b/{KEY}")
+    item = {"LockID": {"S": f"{world.place.bucket}/{KEY}"}, "Info": {"S": marshal(client)}}
+    world.place.dynamodb.put_item(TableName=world.place.table, Item=item)
+    result = world.run(TEARDOWN, **CANCEL)
+    assert result["failed"] and "ci@runner" in result["msg"] and world.is_closed
+    world.place.dynamodb.delete_item(TableName=world.place.table, Key={"LockID": item["LockID"]})
+    assert cancelled(world)["lock_id"] and world.has_lock_file() and world.has_lock_item()
 
 
 def test_what_is_no_teardown_is_left_alone(world: World):

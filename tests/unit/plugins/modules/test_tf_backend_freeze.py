@@ -19,6 +19,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.pro
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import LEASE
 
 from tests.integration.backups import World, wanted
+from tests.integration.module_runs import through_core
 from tests.integration.moves import DEV, KEY, md5, state
 from tests.integration.scenarios import Outage
 from tests.support.http_relay import Answer
@@ -204,6 +205,38 @@ def test_killed_after_any_write_the_next_run_completes_it(world: World, state: s
         if not killed.get("failed"):
             break
     assert writes > 5 and not killed.get("failed")
+
+
+def test_a_reason_that_reads_as_a_restore_cut_short_is_refused(world: World):
+    """Such a freeze could neither be thawed nor be continued."""
+    refused(world, "reason ends with", "reword it", reason="OPS-42 (not restored completely yet)")
+
+
+def test_a_thaw_of_some_keys_says_nothing_of_the_others(world: World):
+    frozen(world, lock_id="mine")
+    params: dict[str, Any] = {"state": "thawed", "lock_id": "mine"}
+    wrong = frozen(world, keys=["ap/terraform.tfstate"], **params)
+    assert not wrong["changed"] and "in keys is frozen" in wrong["msg"] and "correct keys" in wrong["msg"]
+    assert "in keys is frozen any more" in frozen(world, keys=[KEY], **params)["msg"]
+    assert held(world) == everywhere("mine", [ONLY_DIGEST])
+
+
+def test_without_a_bucket_a_run_leaves_alone_what_another_one_takes_under_the_same_id(world: World):
+    """There is no lease that keeps them apart. The other one may fail, and then releases its lock."""
+    world.place.emulator.buckets.pop(world.place.bucket)
+    params: dict[str, Any] = {"lock_id": "mine", "keys": [KEY], "backup": None}
+    inner: list[dict[str, Any]] = []
+
+    def overtaken(call: Any, proceed: Proceed) -> Answer:
+        if call.name == "PutItem" and not inner:
+            inner.append({})
+            inner[0] = through_core([world.task(MODULE, **params)])[0]
+        return proceed()
+
+    world.relay.use(overtaken)
+    result = world.run(MODULE, **params)
+    assert result["failed"] and f"another run freezes {KEY}" in result["msg"] and not inner[0].get("failed")
+    assert held(world) == everywhere("mine", [KEY], ("table",))
 
 
 RESTORE, DIGEST, BACKUP = "tf_backend_restore", "tf_state_digest", "tf_backend_backup"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -168,3 +169,12 @@ def test_what_is_no_snapshot_is_refused(world: World, text: str):
     assert path.read_text() == text
     world.refused(MODULE, "does not exist", backup=None, before=f"{path}.2")
     world.refused(MODULE, "set snapshot to keep", backup=None)
+
+
+@pytest.mark.parametrize("option", ["before", "snapshot"])
+def test_a_device_or_a_pipe_is_no_snapshot(world: World, option: str):
+    """Reading it would never end."""
+    pipe = str(world.home / "pipe")
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero"):
+        world.refused(MODULE, "no regular file", backup=None, **{option: path})

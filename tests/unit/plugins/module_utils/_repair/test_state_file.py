@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,10 @@ def test_a_locked_state_is_not_overwritten_by_a_file(backend: Backend, copy: Pat
     result = backend.task(VERSION, state="restored", src=str(copy))
     assert result["failed"] and backend.body == state(5, "b")
     assert backend.items.keys() == {KEY}
+
+
+def test_a_device_or_a_pipe_is_no_state(backend: Backend, tmp_path: Path) -> None:
+    """Reading it would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for src in (str(tmp_path / "pipe"), "/dev/zero"):
+        assert "no regular file" in backend.refused(VERSION, state="restored", src=src, allow=["new_state"])
