@@ -41,6 +41,8 @@ WRITING = ("s3:PutObject", "s3:DeleteObject", "s3:ReplicateObject", "s3:Replicat
 OF_TABLES = (
     *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"),
     *("dynamodb:Scan", "dynamodb:Query", "dynamodb:UpdateTable", "dynamodb:DeleteTable"),
+    *("dynamodb:BatchGetItem", "dynamodb:ExportTableToPointInTime", "dynamodb:UpdateContinuousBackups"),
+    *("dynamodb:PartiQLSelect", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete"),
     *("dynamodb:PutResourcePolicy", "dynamodb:DeleteResourcePolicy", "dynamodb:UpdateTimeToLive"),
 )
 #: What each client does in the lock table.

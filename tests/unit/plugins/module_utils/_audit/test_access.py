@@ -178,6 +178,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "everybody uses the table": (table(Principal=ANYBODY, Action=["dynamodb:*"]), ["policy_public high"]),
     "a role of the account uses the table": (table(Principal={"AWS": [OURS]}, Action=["dynamodb:*"]), []),
+    **{
+        f"another account may {action}": (table(Action=[f"dynamodb:{action}"]), ["policy_foreign high"])
+        for action in (
+            *("BatchGetItem", "PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"),
+            *("ExportTableToPointInTime", "UpdateContinuousBackups"),
+        )
+    },
     "another account describes the table": (table(Action=["dynamodb:DescribeTable"]), []),
     "nobody releases a lock": (
         table(Effect="Deny", Principal=ANYBODY, Action=["dynamodb:DeleteItem"]),
