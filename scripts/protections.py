@@ -370,11 +370,11 @@ UNPROTECTED = {
     (
         "bucket",
         "tags",
-    ): "tags protect nothing, but for those by which another tool claims a bucket: `take_over_resource`",
+    ): "tags protect nothing, but for those by which another tool claims a bucket: `shared_management`",
     ("table", "existence"): "a table without items protects nothing; a key is never changed",
     ("table", "billing"): "it is about cost",
     ("table", "table_class"): "it is about cost",
-    ("table", "tags"): "tags protect nothing, but for those by which another tool claims a table: `take_over_resource`",
+    ("table", "tags"): "tags protect nothing, but for those by which another tool claims a table: `shared_management`",
 }
 
 INTRODUCTION = """\

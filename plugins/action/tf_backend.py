@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -19,6 +20,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.no_log i
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.tags import LOCK_MODE
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._lock_mode.mode_check import OTHER
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import JSON_NAME
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions import role_variables
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.conflicts import conflicts
 from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.in_process import Execution, InProcessAction
@@ -251,6 +253,8 @@ class ActionModule(InProcessAction):
         self, kind: str, values: dict[str, Any], on_write: WriteCallback, done: Mapping[str, Execution]
     ) -> Execution:
         arguments = role_variables.arguments(kind, values)
+        if kind == "bucket" and self._writes_new_files(values):
+            arguments |= {"key": role_variables.default_key(values)}
         if kind == "config":
             try:
                 found = {name: self._as_it_will_be(name, each.whole) for name, each in done.items()}
@@ -270,6 +274,13 @@ class ActionModule(InProcessAction):
                 role_variables.in_variables(kind, str(each)) for each in execution.shown["warnings"]
             ]
         return execution
+
+    def _writes_new_files(self, values: Mapping[str, Any]) -> bool:
+        """Whether clients get a key for the first time that nobody said."""
+        if role_variables.default_key(values) is None or not self._has_part("config"):
+            return False
+        where = self.absolute_paths({"directory": values.get(f"{role_variables.PREFIX}config_directory")})
+        return not Path(str(where["directory"]), JSON_NAME).exists()
 
     def _as_it_will_be(self, kind: str, result: dict[str, Any]) -> dict[str, Any]:
         """The result as the files may tell it. Raises Invalid if it is of something that is not there.

@@ -198,6 +198,7 @@ from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.protocols import ResourceClient
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET, encryption
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.makers import recognised
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
     CallFailed,
@@ -362,7 +363,8 @@ def _check(observed: Iterator[str] | tuple[str, ...]) -> None:
 
 def project_of(aws: ResourceClient, params: Params) -> Project:
     """What is there, and what these params make of it."""
-    bucket, observer = _observed(aws, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"])
+    is_adopted = not params["production_bucket"]
+    bucket, observer = _observed(aws, BUCKET, target_of(params, "bucket"), params["bucket_unmanaged"], is_adopted)
     table, besides = _table(aws, params) if params["table"] else (None, ())
     unmanaged = (frozenset(params["bucket_unmanaged"] or ()), frozenset(params["table_unmanaged"] or ()))
     project = Project(
@@ -392,11 +394,29 @@ def _encryption(observer: Observer) -> Any:
 
 def _table(aws: ResourceClient, params: Params) -> tuple[Values, tuple[str, ...]]:
     """Its facets, and what it has besides."""
-    table, observer = _observed(aws, TABLE, target_of(params, "table"), params["table_unmanaged"])
+    target, is_adopted = target_of(params, "table"), not params["production_bucket"]
+    table, observer = _observed(aws, TABLE, target, params["table_unmanaged"], is_adopted)
     if table[EXISTENCE]["key"] != KEY:
         raise Invalid(f"the table {params['table']} has another key than LockID: it is no lock table")
     described = observer.answer["Table"] if isinstance(observer.answer, Mapping) else {}
     return _with_managed_key(aws, table), left_alone(described)
+
+
+def _second_manager(observer: Observer) -> Iterator[str]:
+    """That a project which imports the bucket or table would be its second manager, as far as what was read tells."""
+    resource, target = observer.resource, observer.target
+    values = {
+        facet.name: facet.value(observer.answers[facet.name], target)
+        for facet in resource.facets
+        if facet.name in observer.answers
+    }
+    found = recognised(resource.kind, target.name, values)
+    if found:
+        yield (
+            f"{resource.kind} {target.name}: {found.evidence} says that another tool manages it: {found.maker.name}. "
+            "Unless that is this very project, two tools will manage it after the import: take it out of the other one "
+            "first (docs/makers.md)"
+        )
 
 
 def _beside_message(what: str, project: Project) -> str:
@@ -405,7 +425,7 @@ def _beside_message(what: str, project: Project) -> str:
 
 
 def _observed(
-    aws: ResourceClient, resource: Resource, target: Target, unmanaged: list[str] | None
+    aws: ResourceClient, resource: Resource, target: Target, unmanaged: list[str] | None, is_adopted: bool
 ) -> tuple[Values, Observer]:
     """Every facet as AWS returned it, also those that are managed only when asked for; None if unmanaged or absent."""
     target = replace(target, partition=aws.partition())
@@ -416,6 +436,7 @@ def _observed(
     observed = observer.observe(managed, observer.answer)
     if observed[EXISTENCE] is None:
         raise Invalid(f"the {resource.kind} {target.name} does not exist in {target.region}; bootstrap it first")
+    aws.warnings += _second_manager(observer) if is_adopted else ()
     values = {facet.name: facet.provider_value(observer.answers[facet.name], observer.target) for facet in managed}
     return {**dict.fromkeys(facet.name for facet in resource.facets), **values}, observer
 

@@ -151,6 +151,22 @@ backend:
           returned: when the bucket exists at a store that is not AWS
           type: str
           sample: supported
+        maker: &maker
+          description:
+            - With V(settings), another tool that made or manages it, as tags, policy or name say.
+              Null if nothing shows one.
+            - See C(docs/makers.md).
+          returned: when it exists
+          type: dict
+          sample: {name: Terraform, evidence: the tag ManagedBy=Terraform, sets_back: [tags, policy]}
+          contains:
+            name: {description: The tool., type: str, sample: Terraform}
+            evidence: {description: What shows it., type: str, sample: the tag ManagedBy=Terraform}
+            sets_back:
+              description: The facets that its next run may set back.
+              type: list
+              elements: str
+              sample: [tags, policy]
         mfa_delete: {description: With V(settings) whether MFA delete is on., type: bool, sample: false}
         acl:
           description:
@@ -182,6 +198,7 @@ backend:
         arn: {description: Its ARN. Null if it is unknown., type: str, sample: null}
         exists: {description: Whether it exists. Null if that is unknown., type: bool, sample: true}
         key: {description: Its primary key., type: dict, sample: {LockID: S HASH}}
+        maker: *maker
         size_bytes: {description: Its bytes by the last count of AWS., type: int, sample: 4096}
         status: {description: Its status., type: str, sample: ACTIVE}
         archival_backup_arn:

@@ -81,7 +81,8 @@ options:
         C(backup.json). It does not apply to what is current.
       break_lock: Do it though somebody holds a lock. That is released first. Whoever held it may be at work still.
       disable_deletion_protection: Switch off the deletion protection of the table.
-      take_over_resource: Delete what a tag says another tool manages, such as Terraform or CloudFormation.
+      shared_management: Delete what another tool manages, such as Terraform or CloudFormation, as tags or names say.
+      take_over_resource: B(Deprecated) name of V(shared_management).
   confirm_name:
     description:
       - The name of the bucket once more, also where it is empty, so that a deletion is never the work of a variable or
@@ -190,7 +191,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     TfstateError,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import MANAGED_ELSEWHERE, Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import backend_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
@@ -227,8 +228,8 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.cod
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.scope import Scope
 
 #: Those of either that have to do with an end.
-WORDS = ("delete_state", DELETE_ARCHIVED, "break_lock", "disable_deletion_protection", "take_over_resource")
 CANCELLED = "cancelled"
+WORDS = ("delete_state", DELETE_ARCHIVED, "break_lock", "disable_deletion_protection", *MANAGED_ELSEWHERE)
 OPTIONS: dict[str, dict[str, Any]] = {
     **BACKEND_OPTIONS,
     "bucket": {},

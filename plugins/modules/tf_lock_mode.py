@@ -245,6 +245,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.makers import SHARED_MANAGEMENT
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
     CallFailed,
@@ -331,7 +332,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 #: What permits to touch a table that another tool manages, and is no word of this task.
-_TAKE_OVER = "take_over_resource"
+_TAKE_OVER = SHARED_MANAGEMENT
 _REMOVED = (
     "if it was removed on purpose, neither current_lock_mode nor code may still need it: set both to lockfile first"
 )

@@ -149,8 +149,9 @@ options:
         Anybody with the permission can then delete the table.
       disable_recovery: Switch point-in-time recovery off, or shorten its period, also for a new table.
         What lies before can no longer be restored.
-      take_over_resource: Change a table that another tool says it manages, by its tags.
-        The two will undo each other's work.
+      shared_management: Change a table that another tool manages, as its tags or its name say.
+        The next run of that tool may set back what this one changes. See C(docs/makers.md).
+      take_over_resource: B(Deprecated) name of V(shared_management).
       delete_state: Delete a table with the digests and locks in it.
         Terraform then no longer notices a stale state. Needs O(confirm_name) besides.
       break_lock: Delete a table while somebody holds a lock in it. A second writer can then corrupt the state.

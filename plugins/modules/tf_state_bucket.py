@@ -127,6 +127,16 @@ options:
         Lock files leave one behind for every state.
       - Not given, V(true) for a new bucket. An existing bucket keeps what it has.
     type: bool
+  lifecycle_rules:
+    description:
+      - Lifecycle rules of others by their ids, as C(bucket.lifecycle) of the result has them. A rule that differs
+        or is missing is set to what is said here. All other rules stay as they are.
+      - It keeps a retention that another tool made from being shortened unseen.
+        M(cornerstone.tfstate.tf_backend_adopt) writes it.
+      - A rule that keeps old versions for a shorter time than the bucket needs O(allow=shorten_retention).
+      - Not given, rules of others stay as they are, and nobody notices that they change.
+    type: dict
+    version_added: 0.2.0
   versioning:
     description:
       - Keep the old version when an object is overwritten or deleted.
@@ -300,6 +310,12 @@ options:
       - The lock table that O(lock_mode) is about. If omitted, only the bucket is looked at.
     type: str
     version_added: 0.2.0
+  key:
+    description:
+      - Where the files for clients will say that the state is. If the bucket has states and none there, the task warns.
+      - If omitted, nothing is looked at.
+    type: str
+    version_added: 0.2.0
   unmanaged:
     description:
       - Settings that are somebody else's. They are neither read nor written, and need no permission.
@@ -352,8 +368,9 @@ options:
         until its time is over.
       enforce_compliance: Let object lock protect in COMPLIANCE mode. Not even the root user can delete a version, or
         what a lock file leaves behind, before its time.
-      take_over_resource: Change a bucket that another tool says it manages, by its tags.
-        The two will undo each other's work.
+      shared_management: Change a bucket that another tool manages, as its tags, its policy or its name say.
+        The next run of that tool may set back what this one changes. See C(docs/makers.md).
+      take_over_resource: B(Deprecated) name of V(shared_management).
       delete_state: Delete a bucket with all that is in it. Needs O(confirm_name) besides.
       break_lock: Delete a bucket while somebody holds a lock in it. Their work in progress is lost from the state.
       change_lock_mode: Go from V(dynamodb) to V(lockfile) or back in one step, by O(lock_mode). Clients of the two do
@@ -699,12 +716,15 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket.tags import NAME as TAGS
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import (
     EXISTENCE,
+    Call,
     Change,
+    Failure,
     Params,
     Target,
     TfstateError,
     Values,
 )
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
     Interrupted,
@@ -745,7 +765,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "probe_lock_files": {"type": "bool", "default": False},
     "lock_mode": {"choices": [DYNAMODB, LOCKFILE, BOTH]},
     "table": {},
+    "key": {"no_log": False},
 }
+
+
+#: So many objects are looked at for states, and so many of these are named.
+MOST_LISTED, MOST_NAMED = 1000, 5
 
 
 def _check_lock_mode(params: Params, aws: Aws, target: Target, before: Values) -> None:
@@ -793,10 +818,38 @@ def _with_lock_files(params: Params, check_mode: bool, aws: Aws, outcome: Outcom
     return replace(outcome, changes=(*outcome.changes, *support.changes), after=after, warnings=tuple(aws.warnings))
 
 
+def _warn_of_key(params: Params, aws: Aws, outcome: Outcome) -> Outcome:
+    """Warns if the bucket has states, and none where the files for clients say that it is."""
+    key = params["key"]
+    if not key or outcome.before.get(EXISTENCE) is None:
+        return outcome
+    asked = dict(outcome.target.bucket)
+    here, all_of_them = aws.read(
+        [
+            Call("s3", "list_objects_v2", {**asked, "Prefix": key, "MaxKeys": 1}),
+            Call("s3", "list_objects_v2", {**asked, "MaxKeys": MOST_LISTED}),
+        ]
+    )
+    if isinstance(here, Failure) or isinstance(all_of_them, Failure):
+        return outcome
+    if any(each["Key"] == key for each in here.get("Contents", ())):
+        return outcome
+    names = [each["Key"] for each in all_of_them.get("Contents", ()) if each["Key"].endswith(".tfstate")]
+    if not names:
+        return outcome
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    aws.warnings.append(
+        f"bucket {outcome.target.name}: the files for clients will say that the state is {key}, and there is none. A "
+        "plan with them creates everything again. Set terraform_backend_state_key to the state that is meant: "
+        f"{printable(', '.join(names[:MOST_NAMED]))}{more}"
+    )
+    return replace(outcome, warnings=tuple(aws.warnings))
+
+
 def ensure_bucket(run: ModuleRun) -> dict[str, object]:
     def then(aws: Aws, outcome: Outcome) -> Outcome:
         tested = _with_lock_files(run.params, run.check_mode, aws, outcome)
-        return _with_lock_mode(run.params, run.check_mode, aws, tested)
+        return _warn_of_key(run.params, aws, _with_lock_mode(run.params, run.check_mode, aws, tested))
 
     return converge(BUCKET, run, then, partial(_check_lock_mode, run.params))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: Run by tests/end_to_end/test_runbooks.py, after the disaster that each of them repairs.
-RUNBOOKS = sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/runbooks/*.md") if path.stem != "README")
+RUNBOOKS = sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/runbooks/*.md") if path.stem != "index")
 MARKDOWN = sorted(
     path.relative_to(ROOT) for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md") for path in ROOT.glob(pattern)
 )

@@ -77,7 +77,7 @@ OTHERS = {
     "list_access_points": "test_access_points_that_may_not_be_listed_are_warned_of",
 }
 
-#: Reads of IAM and of organizations -> the unit tests that deny them.
+#: Reads of IAM, of organizations, and of an audit alone -> the unit tests that deny them.
 ELSEWHERE = {
     **dict.fromkeys(("get_role", "get_resource_policy"), "_engine/test_permissions.py"),
     **dict.fromkeys(
@@ -85,6 +85,7 @@ ELSEWHERE = {
         "modules/test_tf_backend_accounts.py",
     ),
     "list_tags_for_resource": "modules/test_tf_backend_accounts.py",
+    "get_bucket_replication": "_audit/test_unseen.py",
 }
 
 

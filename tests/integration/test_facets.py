@@ -238,5 +238,5 @@ def test_tags_of_aws_survive_purging(subject: Subject):
 def test_a_resource_that_another_tool_manages_is_left_to_it(subject: Subject):
     subject.done(tags={"managed-by": "terraform"})
     asked = {"tags": {"Team": "core"}}
-    assert "allow: [take_over_resource]" in subject.refused(**asked)
-    assert changed(subject.done(**asked, allow=["take_over_resource"])) == ["tags"]
+    assert "allow: [shared_management]" in subject.refused(**asked)
+    assert changed(subject.done(**asked, allow=["shared_management"])) == ["tags"]

@@ -149,6 +149,14 @@ KINDS: dict[str, FindingKind] = {
         "Clients read, write and delete items. What is denied to everybody fails for all of them: no lock is taken, or "
         "none is released.",
     ),
+    **dict.fromkeys(
+        ("bucket.shared_management", "table.shared_management"),
+        FindingKind(
+            "low",
+            "Another tool manages it, too",
+            "Its next run may set back what bootstrap changes, or delete it: two tools undo each other's work.",
+        ),
+    ),
     "table.missing": FindingKind(
         "critical",
         "No state locking: the lock table does not exist",

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from .._bucket import BUCKET, lifecycle, ownership
-from .._core.commands import command, in_note, is_note
+from .._core.commands import command, edit, in_note, is_note
+from .._core.makers import makers_of
 from .._core.model import EXISTENCE, Change, Facet, Params, Refusal, Resource, Target, Values, desire, plan
 from .._core.url_credentials import without_credentials
 from .._policy.baseline import KMS_KEY
@@ -41,6 +42,7 @@ def audit(facts: Facts, wanted: Expectations) -> list[Finding]:
     of_settings = [
         *_of_resource(BUCKET, facts, wanted.bucket, wanted, convergence),
         *_of_resource(TABLE, facts, wanted.table, wanted, convergence),
+        *_shared_management(facts, wanted),
         *hazards(facts, wanted, convergence),
         *retention(facts, wanted, convergence),
         *keys(facts, wanted),
@@ -109,6 +111,22 @@ def _of_resource(
             if change.facet == ownership.NAME:
                 fix = with_private_acl(fix, facts, wanted)
             yield finding_of(f"{resource.kind}.{change.facet}", name, detail, fix)
+
+
+def _shared_management(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
+    """That another tool manages bucket or table. What is left to it already is nobody's dispute."""
+    asked = {"bucket": wanted.bucket, "table": wanted.table}
+    there = [(kind, facts.get(kind) or {}) for kind in asked]
+    for found in makers_of(((kind, str(each.get("name")), each) for kind, each in there), asked):
+        managed = [each for each in found.sets_back if each not in (asked[found.kind].get("unmanaged") or ())]
+        if not managed and found.sets_back:
+            continue
+        loss = f" Its next run may set back {', '.join(managed)}." if managed else ""
+        name = f"terraform_backend_{found.kind}_unmanaged"
+        how = f"leave to it in {name} what it shall go on to manage, or take the {found.kind} out of it"
+        detail = f"{found.maker.name} made it or manages it, by {found.evidence}.{loss}"
+        fix = edit("group_vars/all.yml", how)
+        yield finding_of(f"{found.kind}.shared_management", str(facts[found.kind]["name"]), detail, fix)
 
 
 def _convergence_of(kind: str, change: Change, wanted: Expectations, convergence: Convergence) -> str:

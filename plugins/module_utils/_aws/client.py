@@ -27,6 +27,7 @@ from .._core.model import (
 )
 from .._core.regions import partition_of
 from .._policy.baseline import bucket_region, old_region
+from . import uploads
 from .consistency import OwnObjects
 from .deadline import end_by, timeouts
 from .errors import (
@@ -118,6 +119,8 @@ class Aws:
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._own = OwnObjects()
+        #: By bucket, what uploads have to say of their encryption, once one without was denied.
+        self._upload_headers: dict[str, dict[str, str]] = {}
         #: Called before each attempt at a write; an exception prevents it.
         self.before_write: list[BeforeWrite] = [Parent()]
         #: What DescribeKey answered, by the names and ARNs of keys.
@@ -230,7 +233,10 @@ class Aws:
 
     def write(self, call: Call, newly_created: bool = False) -> Response:
         """The answer to a write; empty if the work was done already."""
+        call = self._as_bucket_demands(call)
         answer = self._answer(call, newly_created, self.before_write)
+        if uploads.may_lack_headers(call, answer):
+            call, answer = self._with_default_encryption(call, answer)
         if isinstance(answer, Failure) and answer.code in NOT_TAKEN and call.instead:
             return self._write_instead(call, answer, newly_created)
         if isinstance(answer, Failure) and answer.code not in DONE.get(call.operation, ()):
@@ -238,6 +244,28 @@ class Aws:
         self._own.note(call)
         self._on_write(call)
         return {} if isinstance(answer, Failure) else answer
+
+    def _as_bucket_demands(self, call: Call) -> Call:
+        """An upload with the default encryption of its bucket, if one without was denied before."""
+        headers = self._upload_headers.get(str(call.params.get("Bucket")), {})
+        is_bare = headers and call.operation == "put_object" and uploads.ALGORITHM not in call.params
+        return replace(call, params={**call.params, **headers}) if is_bare else call
+
+    def _with_default_encryption(self, call: Call, denied: Answer) -> tuple[Call, Answer]:
+        """A denied upload once more, as its bucket encrypts by default; a denial that stays, with what demands it."""
+        (default,) = self.read([uploads.read_default(call)])
+        headers = uploads.headers_of(default)
+        if headers:
+            named = replace(call, params={**call.params, **headers})
+            answer = self._answer(named, False, self.before_write)
+            if not uploads.is_denied(answer):
+                self._upload_headers[str(call.params["Bucket"])] = headers
+                return named, answer
+        (policy,) = self.read([uploads.read_policy(call)])
+        statements = uploads.demanding(policy)
+        if statements and isinstance(denied, Failure):
+            return call, replace(denied, advice=uploads.advice(statements, headers))
+        return call, denied
 
     def _write_instead(self, call: Call, refused: Failure, newly_created: bool) -> Response:
         """Sends the other form of a call. If AWS refuses that, too, the first refusal is raised."""

@@ -32,6 +32,9 @@ IAM_ACTIONS = {
     "get_bucket_replication": "s3:GetReplicationConfiguration",
     "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
     "put_bucket_lifecycle_configuration": "s3:PutLifecycleConfiguration",
+    "delete_bucket_encryption": "s3:PutEncryptionConfiguration",
+    "delete_bucket_ownership_controls": "s3:PutBucketOwnershipControls",
+    "delete_public_access_block": "s3:PutBucketPublicAccessBlock",
     "delete_bucket_lifecycle": "s3:PutLifecycleConfiguration",
     "delete_bucket_tagging": "s3:PutBucketTagging",
     "get_object_lock_configuration": "s3:GetBucketObjectLockConfiguration",
@@ -302,6 +305,11 @@ def _advice_on_denial(call: Call, message: str) -> str:
     above = next((each for each in ABOVE if each in message), None)
     if above:
         return f"{needed}, which a {above} denies: only whoever keeps that policy can permit it"
+    if call.service == "s3" and "explicit deny in a resource-based policy" in message:
+        return (
+            f"{needed}, and the policy of the bucket denies it, whatever you are permitted: it may admit only a "
+            "network, a VPC endpoint or certain roles. Run from there, or have the policy changed"
+        )
     return needed
 
 

@@ -19,6 +19,7 @@ from .._core.model import (
     Target,
     Value,
 )
+from .._core.printable import shortened
 from .._core.provider import Attributes, Block, ProviderArguments, snake_case, without_nulls
 from .._core.refusals import check_known
 from .lifecycle_rules import SMALLEST, Expiry, as_written, canonical, expiries
@@ -30,7 +31,10 @@ OPTIONS = {
     "newer_noncurrent_versions": {"type": "int"},
     "abort_incomplete_multipart_upload_days": {"type": "int"},
     "expired_object_delete_marker": {"type": "bool"},
+    "lifecycle_rules": {"type": "dict"},
 }
+#: The option that names rules of others, which then stay as it says.
+RULES = "lifecycle_rules"
 ABSENT: Value = {}
 NOT_FOUND = {"NoSuchLifecycleConfiguration"}
 IAM_ACTIONS = IamActions(read=("s3:GetLifecycleConfiguration",), write=("s3:PutLifecycleConfiguration",))
@@ -75,7 +79,8 @@ def normalise(response: Response, target: Target) -> Value:
 
 
 def desired(params: Params, observed: Value, target: Target) -> Value:
-    asked = {name: params[name] for name in OPTIONS if params.get(name) is not None}
+    observed = {**observed, **{name: canonical(rule) for name, rule in (params.get(RULES) or {}).items()}}
+    asked = {name: params[name] for name in OPTIONS if name != RULES and params.get(name) is not None}
     if not asked and not target.fresh:
         return observed
     kept = BASELINE if target.fresh else settings(observed.get(RULE_ID, {}))
@@ -136,6 +141,11 @@ def problems(params: Params, target: Target) -> Iterator[str]:
         value = params.get(name)
         if value is not None and not 0 <= value <= highest:
             yield f"{name} is {value}; it must lie between 0 (off) and {highest}"
+    for name, rule in (params.get(RULES) or {}).items():
+        if name in (RULE_ID, SMALLEST):
+            yield f"{RULES}: {name} belongs to options of its own"
+        elif not isinstance(rule, Mapping) or not isinstance(rule.get("Filter", {}), Mapping):
+            yield f"{RULES}: the rule {shortened(str(name))} is no dictionary with a Filter, as AWS writes a rule"
 
 
 #: What a new bucket does to old versions by default.

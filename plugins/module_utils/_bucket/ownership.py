@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .._core.model import (
     Answer,
@@ -70,11 +71,8 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
     if isinstance(answer, Failure):
         return Refuse(f"{answer}; it must be read before ACLs are switched off")
     owner = answer["Owner"]["ID"]
-    others = sorted(
-        grant["Grantee"].get("URI") or grant["Grantee"].get("DisplayName") or grant["Grantee"].get("ID", "?")
-        for grant in answer.get("Grants", [])
-        if grant["Grantee"].get("ID") != owner
-    )
+    grants = [each for each in answer.get("Grants", []) if each["Grantee"].get("ID") != owner]
+    others = sorted({_name(each) for each in grants})
     if not others:
         return None
     granted = f"the bucket's ACL grants access to {', '.join(others)}"
@@ -83,9 +81,39 @@ def _foreign_grants(answer: Answer) -> Refuse | Leave | None:
             f"{granted}, which the public access block makes void. Reset the ACL to private, and run again", IGNORED
         )
     return Refuse(
-        f"{granted}; turn those grants into policy statements and reset the ACL to private, or keep ACLs with "
-        "object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
+        f"{granted}; turn those grants into policy statements ({'; '.join(sorted(map(_statement, grants)))}) and reset "
+        "the ACL to private, or keep ACLs with object_ownership: BucketOwnerPreferred, which needs allow: [enable_acls]"
     )
+
+
+#: What a permission of an ACL permits on a bucket, as actions of a policy.
+_ACTIONS = {
+    "READ": "s3:ListBucket, s3:ListBucketVersions",
+    "WRITE": "s3:PutObject",
+    "READ_ACP": "s3:GetBucketAcl",
+    "WRITE_ACP": "s3:PutBucketAcl",
+    "FULL_CONTROL": "s3:ListBucket, s3:ListBucketVersions, s3:PutObject",
+}
+#: Groups that ACLs name by a URI, and the principal of a statement for each.
+_GROUPS = {
+    "http://acs.amazonaws.com/groups/s3/LogDelivery": "{Service: logging.s3.amazonaws.com}",
+    "http://acs.amazonaws.com/groups/global/AllUsers": '"*", which is everybody: do not',
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": '{AWS: "*"}, which is every AWS account: do not',
+}
+
+
+def _name(grant: Mapping[str, Any]) -> str:
+    """Whom it lets in."""
+    who = grant["Grantee"]
+    return str(who.get("URI") or who.get("DisplayName") or who.get("ID", "?"))
+
+
+def _statement(grant: Mapping[str, Any]) -> str:
+    """What a policy says that lets in the same."""
+    who = grant["Grantee"]
+    principal = _GROUPS.get(str(who.get("URI"))) or f"{{CanonicalUser: {who.get('ID', '?')}}}"
+    actions = _ACTIONS.get(str(grant.get("Permission")), "?")
+    return f"Principal {principal}, Action [{actions}]"
 
 
 def refusals(change: Change, target: Target) -> Iterator[Refusal]:

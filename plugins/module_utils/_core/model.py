@@ -86,9 +86,12 @@ class Refusal:
 
     reason: str
     word: str | None = None
+    #: What else could be done.
+    advice: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.reason}; if that is what you want: allow: [{self.word}]" if self.word else self.reason
+        reason = f"{self.reason}. {self.advice}" if self.advice else self.reason
+        return f"{reason}; if that is what you want: allow: [{self.word}]" if self.word else reason
 
 
 class FindingKind(NamedTuple):

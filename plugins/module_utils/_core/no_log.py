@@ -51,6 +51,7 @@ NAMES = frozenset(
         "expected",
         "prices_file",
         "src",
+        "record",
         "regions",
         "url",
         "inventory",

@@ -12,6 +12,7 @@ _STATE = ("key", "key_is_url_encoded", "workspace")
 #: The options of the module behind each playbook that it takes a variable for.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "accounts": ("path", "units", "tag_names", "region", "profile", "assume_role_arn", "endpoint_url"),
+    "adopt": ("path", "record", "leave_to_maker", "allow", *_CODE),
     "audit": (
         *("directory", "gather", "check_states", "stale_lock_minutes", "audit_timeout", "runs_per_month"),
         *("prices_file", "severities", "disabled", "waivers", "fail_on", *_CODE),
@@ -38,12 +39,14 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "restore_version": (*_STATE, "version_id", "src", "with_version_id", "lock_id", "allow"),
     "teardown": (*_CODE, "allow", "backup", "confirm_name", "keep_table", "restore_archived"),
     "thaw": ("keys", "lock_id"),
+    "unadopt": ("record", "allow"),
     "unlock": (*_STATE, "lock_id", "older_than", "allow"),
     "verify": ("snapshot", "before", "backup", "expected", "keys"),
 }
 #: Options that never had a variable by their own name: the others of these playbooks had one before.
 _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "accounts": OPTIONS["accounts"],
+    "adopt": OPTIONS["adopt"],
     "audit": OPTIONS["audit"],
     "cancel_teardown": OPTIONS["cancel_teardown"],
     "freeze": OPTIONS["freeze"],
@@ -56,6 +59,7 @@ _NO_SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "restore_backup": ("lock_id",),
     "restore_version": ("src", "with_version_id", "lock_id"),
     "thaw": OPTIONS["thaw"],
+    "unadopt": OPTIONS["unadopt"],
     "unlock": ("allow",),
     "verify": OPTIONS["verify"],
 }

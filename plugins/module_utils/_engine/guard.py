@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from .._core.makers import SHARED_MANAGEMENT, Recognised, recognised
 from .._core.model import EXISTENCE, Change, Params, Refusal, Resource, Target, TfstateError, Values
-from .._core.tags import MANAGER_TAGS
 from .._policy.analysis import is_public
 from .._policy.document import label
+
+#: The name of before of SHARED_MANAGEMENT.
+TAKE_OVER = "take_over_resource"
+MANAGED_ELSEWHERE = (SHARED_MANAGEMENT, TAKE_OVER)
+#: Words by their names of before.
+RENAMED = {TAKE_OVER: SHARED_MANAGEMENT}
 
 #: The words of `allow`, each a verb and its object. The module documentation says what they risk.
 ALLOW = {
@@ -28,7 +33,7 @@ ALLOW = {
         "lock_out_operator",
         "enable_object_lock",
         "enforce_compliance",
-        "take_over_resource",
+        *MANAGED_ELSEWHERE,
         "delete_state",
         "break_lock",
     ),
@@ -37,7 +42,7 @@ ALLOW = {
         "change_kms_key",
         "disable_deletion_protection",
         "disable_recovery",
-        "take_over_resource",
+        *MANAGED_ELSEWHERE,
         "delete_state",
         "break_lock",
     ),
@@ -70,11 +75,11 @@ def refusals(
     found = [refusal for change in changes for refusal in _of_change(resource, change, target)]
     found += _settled_for_less(resource, target, instead, {refusal.word for refusal in found})
     if changes:
-        found += _other_manager(observed.get("tags"), params)
+        found += _other_manager(resource, target, changes, observed, params)
         found += _between_facets(changes, observed)
     if changes and is_creation:
         found += _at_creation(resource, target, changes, observed)
-    allowed = set(params.get("allow") or ())
+    allowed = {RENAMED.get(word, word) for word in params.get("allow") or ()}
     kept = [refusal for refusal in found if refusal.word not in allowed]
     deletes_state = any(refusal.word == "delete_state" for refusal in found)
     if deletes_state and params.get("confirm_name") != target.name:
@@ -127,14 +132,15 @@ def _at_creation(resource: Resource, target: Target, changes: Iterable[Change], 
             yield Refusal(reason, protection.word)
 
 
-OTHER_MANAGERS = ("terraform", "opentofu", "terragrunt", "cloudformation", "cdk", "pulumi", "crossplane", "terraspace")
+def other_manager(resource: Resource, target: Target, observed: Values, params: Params) -> Recognised | None:
+    """The tool that manages the resource, too, as far as what was read shows one."""
+    return None if observed.get(EXISTENCE, True) is None else recognised(resource.kind, target.name, observed, params)
 
 
-def _other_manager(tags: Any, params: Params) -> Iterator[Refusal]:
-    """A tag by which another tool claims the resource, unless the operator asks for that very tag."""
-    asked = params.get("tags") or {}
-    for key, value in (tags or {}).items() if isinstance(tags, dict) else ():
-        by_cloudformation = key == "aws:cloudformation:stack-name"
-        by_name = key.lower() in MANAGER_TAGS and str(value).lower() in OTHER_MANAGERS and asked.get(key) != value
-        if by_cloudformation or by_name:
-            yield Refusal(f"the tag {key}={value} says that another tool manages it", "take_over_resource")
+def _other_manager(
+    resource: Resource, target: Target, changes: Iterable[Change], observed: Values, params: Params
+) -> Iterator[Refusal]:
+    """Another tool, unless the operator asks for the very tag that shows it."""
+    found = other_manager(resource, target, observed, params)
+    if found:
+        yield Refusal(found.reason, SHARED_MANAGEMENT, found.offer([change.facet for change in changes]))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
@@ -32,7 +32,7 @@ from .._core.model import (
     plan,
 )
 from .._core.printable import shortened
-from .guard import Refused, refusals
+from .guard import Refused, other_manager, refusals
 from .observer import Observer, leave_alone
 
 #: Rounds of reading after which a change that may be lost is written once more: some twenty seconds.
@@ -348,12 +348,21 @@ def _converge(run: _Run, check_mode: bool, going: bool, check: Check | None) -> 
     )
     aws.warnings.extend([deletion_warning] if deletion_warning else [])
     aws.warnings += () if going else resource.cautions(run.target, inputs, changes)
+    aws.warnings += () if going else _disputes(run, inputs, changes)
     after = {**before, **{change.facet: change.after for change in changes}}
     if changes and not check_mode:
         after |= _carry_out(run, changes, going)
     planned = {change.facet for change in changes}
     found = [change for change in run.done if change.facet not in planned]
     return Outcome(run.target, (*run.tried, *changes, *found), before, after, tuple(aws.warnings))
+
+
+def _disputes(run: _Run, observed: Values, changes: Sequence[Change]) -> Iterator[str]:
+    """That another tool, whose management is shared by the word of `allow`, may set changes back."""
+    found = other_manager(run.resource, run.target, observed, run.params)
+    changed = [change.facet for change in changes]
+    if found and found.disputed(changed):
+        yield f"{run.resource.kind} {run.target.name}: {found.message(changed)}"
 
 
 def _carry_out(run: _Run, changes: Sequence[Change], going: bool) -> Values:

@@ -95,7 +95,7 @@ class ModeCheck:
         return recorded.get(LOCK_MODE)
 
     def _in_table(self, table: str) -> Iterator[str]:
-        """What clients left in the table, without states that moved away, freezes, and locks that are lock files, too."""
+        """What clients left in the table, without states that moved, freezes, and locks that are lock files, too."""
         found = list(self._items(table))
         locks = {each.path: lock_of_item(each.path, {"Info": each.attribute}) for each in found if not each.is_digest}
         moved = {path for path, lock in locks.items() if lock and is_moved_lock(lock, self.scope.bucket.name)}

@@ -17,6 +17,7 @@ from .._aws.errors import NO_SUCH_BUCKET, cause_of
 from .._aws.inspection_client import InspectionClient
 from .._bucket import BUCKET, acl, logging, ownership, replication
 from .._bucket import mfa_delete as mfa
+from .._core.makers import recognised
 from .._core.model import (
     EXISTENCE,
     Call,
@@ -140,6 +141,9 @@ class _Backend:
         existence, found = known.pop(EXISTENCE), {"exists": None if is_unknown else values[EXISTENCE] is not None}
         about = {"name": observer.target.name, "arn": observer.target.arn or None, **found, **(existence or {})}
         about |= _of_table(observer.answer)
+        if self._asks("settings") and found["exists"]:
+            maker = recognised(resource.kind, observer.target.name, known)
+            known["maker"] = maker.to_result() if maker else None
         return about if found["exists"] is False else {**about, **known}
 
     def _acl(self, target: Target, known: Mapping[str, Any]) -> list[dict[str, Any]] | None:

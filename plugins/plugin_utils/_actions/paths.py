@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 
 #: The options of modules that name something on the disk of this machine.
-PATHS = ("directory", "project", "code", "backup", "path", "prices_file", "snapshot", "before", "src")
+PATHS = ("directory", "project", "code", "backup", "path", "record", "prices_file", "snapshot", "before", "src")
 COLLECTION = Path(__file__).resolve().parents[3]
 
 

@@ -48,7 +48,7 @@ ENTRIES = {
 }
 
 #: The first two bootstrap nothing; the others are those of the whole backend.
-LEFT_OUT = {"state", "confirm_name", "lock_mode", "table"}
+LEFT_OUT = {"state", "confirm_name", "lock_mode", "table", "key"}
 #: How to reach AWS, and what is said of the whole backend.
 SHARED = (*CONNECTION_SPEC, "account_id", "wait_timeout")
 #: Options of bucket and table alone that are set once, too.
@@ -309,6 +309,12 @@ def arguments(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     about_locks = {"lock_mode": f"{PREFIX}lock_mode", "table": f"{PREFIX}table_name"}
     given |= {option: values[name] for option, name in about_locks.items() if values.get(name)}
     return given if has_table(values) else {"probe_lock_files": True, **given}  # else, the table keeps clients out
+
+
+def default_key(values: Mapping[str, Any]) -> str | None:
+    """The key that the files will have, if nobody said one."""
+    key = None if values.get(f"{PREFIX}state_key") else CONFIG_OPTIONS["key"]["default"]
+    return None if key is None else str(key)
 
 
 def _may_change_lock_mode(values: Mapping[str, Any]) -> bool:

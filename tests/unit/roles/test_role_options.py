@@ -25,7 +25,7 @@ from ansible_collections.cornerstone.tfstate.plugins.plugin_utils._actions.role_
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "terraform_backend"
 #: The last two are those of the whole backend.
-NOT_OF_THE_ROLE = {"state", "confirm_name", "lock_mode", "table"}
+NOT_OF_THE_ROLE = {"state", "confirm_name", "lock_mode", "table", "key"}
 WHOLE_BACKEND = {*CONNECTION_SPEC, "account_id", "check_permissions", "wait_timeout"}
 
 

@@ -259,6 +259,12 @@ class FakeAws:
             raise Rejected("InvalidBucketAclWithObjectOwnership")
         bucket.ownership = rule["ObjectOwnership"]
 
+    def _s3_delete_bucket_ownership_controls(self, params: Params) -> None:
+        self._bucket(params).ownership = None
+
+    def _s3_delete_public_access_block(self, params: Params) -> None:
+        self._bucket(params).public_access = None
+
     def _s3_get_bucket_acl(self, params: Params) -> Any:
         mine = {"Grantee": {"ID": "me", "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}
         return {"Owner": {"ID": "me"}, "Grants": [mine, *self._bucket(params).grants]}

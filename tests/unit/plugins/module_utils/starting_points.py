@@ -114,6 +114,9 @@ _bucket_options: dict[str, st.SearchStrategy[Any]] = {
     "newer_noncurrent_versions": _one_of(0, 5, 20),
     "abort_incomplete_multipart_upload_days": _one_of(0, 7),
     "expired_object_delete_marker": st.booleans(),
+    "lifecycle_rules": _one_of(
+        {}, {"logs": {"Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 400}}}
+    ),
     "require_tls": st.booleans(),
     "minimum_tls_version": _one_of("1.2", "1.3"),
     "require_kms_key": st.booleans(),

@@ -14,10 +14,11 @@ MODULE_UTILS = Path(__file__).parents[4] / "plugins" / "module_utils"
 #: A package imports only packages that stand above it.
 PACKAGES = (
     *("_core", "_policy", "_bucket", "_table", "_terraform", "_aws", "_local", "_engine", "_locks", "_state"),
-    *("_repair", "_migration", "_lock_mode", "_backup", "_freeze", "_teardown", "_audit", "_handover", "_cost"),
+    *("_repair", "_migration", "_lock_mode", "_backup", "_freeze", "_teardown", "_audit", "_adoption", "_handover"),
+    *("_cost",),
     *("_organization", "_modules"),
 )
-PURE = {"_core", "_policy", "_bucket", "_table", "_terraform", "_audit", "_handover", "_cost"}
+PURE = {"_core", "_policy", "_bucket", "_table", "_terraform", "_audit", "_adoption", "_handover", "_cost"}
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
 NO_FACETS = {"__init__.py", "lifecycle_rules.py", "mfa_delete_probe.py"}
 FACETS = [file for file in FILES if file.parent.name in ("_bucket", "_table") and file.name not in NO_FACETS]

@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tf_lock_table": {"name": "locks-eu"},
     "tf_backend_info": BUCKET,
     "tf_backend_audit": BUCKET,
+    "tf_backend_adopt": {**BUCKET, "path": "no/adopted.yml"},
     "tf_backend_backup": {**BUCKET, "backup": "no/backup"},
     "tf_backend_restore": {**BUCKET, "backup": "no/backup"},
     "tf_backend_teardown": BUCKET,
@@ -54,6 +55,7 @@ CODE = {"unknown": None, "code_known": []}
 MORE: dict[str, dict[str, Any]] = {
     "tf_state_bucket": {"changes": []},
     "tf_lock_table": {"changes": []},
+    "tf_backend_adopt": {"changes": []},
     "tf_backend_handover": {"changes": []},
     "tf_backend_teardown": {"done": [], **CODE},
     "tf_lock_mode": {"digests": [], **CODE},

@@ -47,6 +47,7 @@ ENVIRONMENTS = {
     "dev.tfbackend": PARTS,
     "prod.tfbackend": PARTS,
 }
+MANAGED = "shared_management"
 Act = Callable[[Backend], Any]
 
 
@@ -182,6 +183,11 @@ def recovery(b: Backend) -> None:
 def table_tag(b: Backend) -> None:
     arn = b.dynamodb.describe_table(TableName=TABLE)["Table"]["TableArn"]
     b.dynamodb.untag_resource(ResourceArn=arn, TagKeys=["team"])
+
+
+def table_of_terraform(b: Backend) -> None:
+    arn = b.dynamodb.describe_table(TableName=TABLE)["Table"]["TableArn"]
+    b.dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "managed-by", "Value": "terraform"}])
 
 
 def no_table(b: Backend) -> None:
@@ -445,15 +451,18 @@ MUTATIONS: dict[str, Mutation] = {
     "a bucket of another tool": Mutation(
         "bucket.versioning",
         both(versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
-        words=("# Decide first: the tag managed-by=terraform says that another tool manages it.", "take_over_resource"),
+        beside=("bucket.shared_management",),
+        words=("# Decide first: the tag managed-by=terraform says that another tool manages it: Terraform.", MANAGED),
+        stays=("bucket.shared_management",),
         decides=True,
         differs=frozenset({"bucket_tagging"}),
     ),
     "a bucket of another tool, and its table": Mutation(
         "table.recovery",
         both(recovery, versioning, tags(**{"team": "platform", "managed-by": "terraform"})),
-        beside=("bucket.versioning",),
-        words=("--tags table", "take_over_resource"),
+        beside=("bucket.versioning", "bucket.shared_management"),
+        words=("--tags table", MANAGED),
+        stays=("bucket.shared_management",),
         decides=True,
         differs=frozenset({"bucket_tagging"}),
     ),
@@ -537,6 +546,18 @@ MUTATIONS: dict[str, Mutation] = {
         lambda b: setattr(b.aws, "account_block", None),
         words=(f"is any bucket of account {ACCOUNT} public on purpose?",),
         person=lambda b: setattr(b.aws, "account_block", dict.fromkeys(FLAGS, True)),
+    ),
+    "another tool manages the bucket": Mutation(
+        "bucket.shared_management",
+        tags(**{"team": "platform", "managed-by": "terraform"}),
+        words=("leave to it in terraform_backend_bucket_unmanaged what it shall go on to manage",),
+        differs=frozenset({"bucket_tagging"}),
+    ),
+    "another tool manages the table": Mutation(
+        "table.shared_management",
+        table_of_terraform,
+        words=("leave to it in terraform_backend_table_unmanaged what it shall go on to manage",),
+        differs=frozenset({"list_tags_of_resource"}),
     ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
     "logs into the bucket itself": Mutation(
@@ -1071,7 +1092,7 @@ MUTATIONS: dict[str, Mutation] = {
     "MFA delete": Mutation(
         "bucket.mfa_delete",
         both(
-            asks(**dict.fromkeys((f"bucket_{name}" for name in lifecycle.OPTIONS), 0)),
+            asks(**dict.fromkeys((f"bucket_{name}" for name in lifecycle.OPTIONS if name != lifecycle.RULES), 0)),
             lambda b: b.s3.delete_bucket_lifecycle(Bucket=BUCKET),
         ),
         "plain",

@@ -100,7 +100,7 @@ def test_nothing_is_found_in_a_healthy_backend_which_the_next_run_leaves_alone(b
     assert difference(before, kept.raw()) <= {"object net/a.tfstate.tflock", "item net/a.tfstate"}
 
 
-@pytest.mark.parametrize(("kind", "requests"), [("plain", 18), ("lockfile", 13)])
+@pytest.mark.parametrize(("kind", "requests"), [("plain", 21), ("lockfile", 15)])
 def test_a_healthy_backend_costs_no_more_requests_than_these_and_one_for_each_state(
     backend: GetBackend, kind: str, requests: int
 ) -> None:

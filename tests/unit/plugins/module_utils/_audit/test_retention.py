@@ -104,7 +104,7 @@ def test_old_versions_have_to_stay_for_a_while(name: str, days: int, newer: int,
 
 def test_what_the_inventory_asks_for_is_right() -> None:
     about = rules(**{lifecycle.RULE_ID: keeping(1)})
-    asked = dict(zip(lifecycle.OPTIONS, (1, 0, 0, False), strict=True))
+    asked = dict(zip(lifecycle.OPTIONS, (1, 0, 0, False, {}), strict=True))
     assert found(about, replace(US, bucket=asked)) == []
     assert found(about, replace(US, bucket={"unmanaged": ["lifecycle"]})) == []
     found_both = [("bucket.lifecycle", "low"), ("bucket.history", "high")]

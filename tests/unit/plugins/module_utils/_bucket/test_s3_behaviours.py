@@ -112,7 +112,7 @@ def test_a_bucket_of_ours_that_cannot_be_seen_says_where_it_may_be() -> None:
 @pytest.mark.aws("1.2")
 def test_a_bucket_that_appears_and_is_managed_by_another_tool_is_refused() -> None:
     aws = KIND.world(None, overtaken_by=Bucket(tags={"ManagedBy": "Terraform"}))
-    with pytest.raises(Refused, match="take_over_resource"):
+    with pytest.raises(Refused, match="shared_management"):
         KIND.run(aws, {})
     assert aws.writes == []
 

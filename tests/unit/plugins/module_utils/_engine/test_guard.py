@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._bucket import BUCKET
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model import Target
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, Refused
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import ALLOW, RENAMED, Refused
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import reconcile
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._policy.baseline import (
     KMS_KEY,
@@ -231,8 +231,8 @@ NEEDS_A_WORD = {
         object_lock_mode="COMPLIANCE",
         object_lock_days=1,
     ),
-    "Terraform has it": bucket("take_over_resource", used(tags={"ManagedBy": "Terraform"})),
-    "a stack has it": bucket("take_over_resource", used(tags={"aws:cloudformation:stack-name": "x"})),
+    "Terraform has it": bucket("shared_management", used(tags={"ManagedBy": "Terraform"})),
+    "a stack has it": bucket("shared_management", used(tags={"aws:cloudformation:stack-name": "x"})),
     "state goes": bucket("delete_state", used(), **GONE),
     "a lock goes": bucket("break_lock", used(objects=[LOCK_FILE]), "delete_state", **GONE),
     "the table's key goes": table("weaken_encryption", Table(sse=KEY, **SOUND), encryption="aws_owned_key"),
@@ -240,7 +240,7 @@ NEEDS_A_WORD = {
     "protection goes": table("disable_deletion_protection", Table(**SOUND), deletion_protection=False),
     "recovery goes": table("disable_recovery", Table(**SOUND), point_in_time_recovery=False),
     "recovery reaches less far": table("disable_recovery", Table(**SOUND), recovery_period_days=7),
-    "Pulumi has the table": table("take_over_resource", Table(tags={"created-by": "pulumi"})),
+    "Pulumi has the table": table("shared_management", Table(tags={"created-by": "pulumi"})),
     "digests go": table("delete_state", Table(items=[DIGEST]), **GONE),
     "a table lock goes": table("break_lock", Table(items=[LOCK]), "delete_state", **GONE),
     "a protected table goes": table("disable_deletion_protection", Table(protected=True), **GONE),
@@ -273,14 +273,22 @@ def test_its_word_permits_it(case: Case) -> None:
 
 @cases
 def test_no_other_word_permits_it(case: Case) -> None:
-    others = [word for word in ALLOW[case.kind] if word != case.word]
+    others = [word for word in ALLOW[case.kind] if RENAMED.get(word, word) != case.word]
     with pytest.raises(Refused, match=rf"allow: \[{case.word}\]"):
         run(case, *others)
 
 
 @pytest.mark.parametrize("kind", ALLOW)
 def test_every_word_has_a_case(kind: str) -> None:
-    assert {case.word for case in NEEDS_A_WORD.values() if case.kind == kind} == {*ALLOW[kind]}
+    assert {case.word for case in NEEDS_A_WORD.values() if case.kind == kind} == {*ALLOW[kind]} - {*RENAMED}
+
+
+def test_a_word_permits_by_its_name_of_before() -> None:
+    for name, tags in (("bucket", {"ManagedBy": "Terraform"}), ("table", {"created-by": "pulumi"})):
+        found = Bucket(tags=tags) if name == "bucket" else Table(tags=tags)
+        aws = KINDS[name].world(found)
+        KINDS[name].run(aws, {"allow": ["take_over_resource"]})
+        assert any("says that another tool manages it" in each for each in aws.warnings)
 
 
 NOTHING_PERMITS = {

@@ -524,7 +524,7 @@ def test_a_table_with_digests_is_deleted_once_allowed() -> None:
 def test_what_another_tool_manages_is_not_deleted(kind: Kind) -> None:
     tags = {"ManagedBy": "Terraform"}
     aws = kind.world(Bucket(tags=tags) if kind is KINDS["bucket"] else Table(tags=tags))
-    with pytest.raises(Refused, match="take_over_resource"):
+    with pytest.raises(Refused, match="shared_management"):
         kind.run(aws, {"state": "absent"})
 
 
@@ -532,7 +532,7 @@ def test_what_another_tool_manages_is_not_deleted(kind: Kind) -> None:
 def test_what_another_tool_manages_is_refused_even_if_tags_are_unmanaged(kind: Kind) -> None:
     tags = {"ManagedBy": "Terraform"}
     aws = kind.world(Bucket(tags=tags) if kind is KINDS["bucket"] else Table(tags=tags))
-    with pytest.raises(Refused, match="take_over_resource"):
+    with pytest.raises(Refused, match="shared_management"):
         kind.run(aws, {"unmanaged": ["tags"]})
 
 

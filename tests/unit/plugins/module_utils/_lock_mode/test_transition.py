@@ -432,7 +432,7 @@ def test_the_probe_is_left_out_where_nothing_may_be_written(any_backend: Backend
 
 
 def test_what_a_probe_may_not_write_is_told(any_backend: Backend) -> None:
-    any_backend.relay.on("PutObject", reply=error("AccessDenied", 403))
+    any_backend.relay.on("PutObject", reply=error("AccessDenied", 403), times=math.inf)
     result = any_backend.task("both", probe=True)
     assert result["failed"] and "needs s3:PutObject" in result["msg"]
 
@@ -470,8 +470,8 @@ def test_a_table_that_terraform_manages_is_removed_there(backend: Backend) -> No
     backend.step("lockfile")
     result = backend.task("lockfile", remove_table=True, **WORD)
     assert (result["failed"], result["changed"]) == (True, False)
-    assert "managed-by=terraform says that another tool manages it; remove it there" in result["msg"]
-    assert "take_over_resource" not in result["msg"]
+    assert "managed-by=terraform says that another tool manages it: Terraform; remove it there" in result["msg"]
+    assert "shared_management" not in result["msg"]
 
 
 def test_the_way_back_from_a_removed_table_begins_with_the_fence(backend: Backend) -> None:

@@ -64,5 +64,5 @@ def test_a_copy_that_is_refused_changes_nothing(world: World):
     world.relay.on("PutObject", reply=denied_of(KEY), times=math.inf)
     result = world.move()
     assert result["failed"] and not result["changed"] and result["warnings"] == []
-    assert [call.status for call in world.relay.calls if call.name == "PutObject"] == [200, 200, 403]
+    assert [call.status for call in world.relay.calls if call.name == "PutObject"] == [200, 200, 403, 403]
     assert (world.old.locks(), world.new.locks(), world.new.bodies()) == ([], [], [])

@@ -35,6 +35,7 @@ WITHOUT_ENTRY = {"tf_backend", "tf_backend_orphans", "tf_backend_report", "tf_ba
 #: What a blank would lower, and so is refused: all there is. A new one is entered here and in the documentation.
 REFUSED = {
     "tf_backend_accounts": {"account_id"},
+    "tf_backend_adopt": {"account_id"},
     "tf_backend_audit": {"account_id", "backup_account_id", "fail_on", "waivers.backend", "waivers.resource"},
     "tf_backend_backup": {"account_id", "backup_account_id", "table"},
     "tf_backend_config": {"account_id"},

@@ -35,7 +35,7 @@ MODULES = "cornerstone.tfstate.tf_"
 OF_ONE = {name for playbook in OPTIONS for name in variables_of(playbook).values()}
 PLAYBOOKS = sorted((Path(__file__).parents[5] / "playbooks").glob("*.yml"))
 #: What Ansible itself gives.
-OF_ANSIBLE = {"hostvars", "inventory_hostname", "lookup", "omit", "query"}
+OF_ANSIBLE = {"hostvars", "inventory_dir", "inventory_hostname", "lookup", "omit", "query"}
 
 
 class Templar:

@@ -88,6 +88,11 @@ DESIRES = {
         {"logs": FOREIGN},
         {"logs": FOREIGN, OURS: days(30)},
     ),
+    "a rule of others goes back to what is asked, and the others stay": (
+        {"lifecycle_rules": {"keep": {"Status": "Enabled", "Filter": {"Prefix": ""}, **ABORT}}},
+        {"keep": days(1), "logs": FOREIGN},
+        {"keep": normal({})["x"], "logs": FOREIGN},
+    ),
     "zero switches off": (
         {"noncurrent_version_expiration_days": 0},
         {OURS: BASELINE},
@@ -130,6 +135,8 @@ CALLS = {
 PROBLEMS = {
     "zero is off": ({"noncurrent_version_expiration_days": 0}, None),
     "time runs forward": ({"noncurrent_version_expiration_days": -1}, "must lie between 0 (off) and 36500"),
+    "our own rule has options": ({"lifecycle_rules": {OURS: BASELINE}}, "belongs to options of its own"),
+    "a rule is a dictionary": ({"lifecycle_rules": {"x": "y"}}, "as AWS writes a rule"),
     "AWS keeps no more than 100": ({"newer_noncurrent_versions": 101}, "between 0 (off) and 100"),
 }
 #: What a later S3 may answer.
