@@ -147,7 +147,6 @@ not_held:
   sample: ["table terraform-locks-us-east-1 does not exist, so no lock can be held there"]
 """
 
-from functools import partial
 from typing import Any
 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.write_tracker import WriteTracker
@@ -159,12 +158,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.freeze
     FreezePlan,
     Thaw,
     check_options,
-    frozen_sentences,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import (
     backend_of,
     check_any_store,
-    survey,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.entry import (
     ModuleEntry,
@@ -238,11 +235,9 @@ def _thaw(run: ModuleRun, thaw: Thaw) -> dict[str, Any]:
     if thaw.problems:
         raise TfstateError("; ".join(thaw.problems))
     paths = sorted({lock.path for lock in thaw.locks})
-    nothing: list[str] = []
-    left = unless_checking(run.check_mode, nothing, partial(_left, thaw))
     result: dict[str, Any] = {
         "changed": bool(paths),
-        "msg": "; ".join(left) or thaw.sentence,
+        "msg": thaw.sentence(),
         "lock_id": thaw.locks[0].id if thaw.locks else None,
         "states": paths,
         "moved": sorted(thaw.found.moved),
@@ -251,11 +246,6 @@ def _thaw(run: ModuleRun, thaw: Thaw) -> dict[str, Any]:
     if run.diff:
         result["diff"] = {"before": "".join(f"{printable(path)} is frozen\n" for path in paths), "after": ""}
     return result
-
-
-def _left(thaw: Thaw) -> list[str]:
-    """What is still frozen, under other ids."""
-    return frozen_sentences(survey(thaw.backend)) if thaw.locks else []
 
 
 MODULE = ModuleEntry(

@@ -286,7 +286,7 @@ def make_incident(
             incident = Incident(
                 stage, ministack, disaster.workspace, disaster.lock_mode, leaves_out=disaster.leaves_out
             )
-            incident.fills["TF_WORKSPACE"] = disaster.workspace
+            incident.fills |= {"TF_WORKSPACE": disaster.workspace, "FREEZE": "repair-1"}
             incident.set_up()
             return incident
 
@@ -320,6 +320,30 @@ def test_a_runbook_repairs_what_it_is_about(
     else:
         assert not done.code, reader.said
         check_repaired(incident, before)
+
+
+FIRST = [
+    pytest.param(page, next(iter(DISASTERS[page.stem].values())), id=page.stem)
+    for page in RUNBOOKS
+    if page.stem in DISASTERS
+]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("page", "disaster"), FIRST)
+def test_a_runbook_repairs_as_well_with_each_block_typed_twice(
+    page: Path, disaster: Disaster, make_incident: Callable[[Disaster], Incident]
+) -> None:
+    incident, runbook = make_incident(disaster), Runbook.read(page)
+    before = kept(incident)
+    disaster.happens(incident)
+    reader = Reader(incident, times=2)
+    done = reader.follow(runbook)
+    if page.stem == "stuck-lock":
+        assert done.code and "is not locked" in done.output, reader.said
+    else:
+        assert not done.code, reader.said
+    check_repaired(incident, before)
 
 
 def check_repaired(incident: Incident, before: dict[str, Any]) -> None:

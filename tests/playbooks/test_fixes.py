@@ -49,7 +49,7 @@ def backend(emulator: RunningEmulator, bucket: str, table: str) -> None:
     for path, versions in {
         "digest": [body(1), body(2)],
         "deleted": [body(1), None],
-        "broken": [b"{"],
+        "broken": [body(1), b"{"],
         "moved": [body(1)],
         "held": [body(1)],
     }.items():

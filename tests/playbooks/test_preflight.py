@@ -108,6 +108,16 @@ def test_one_backup_is_not_brought_back_into_several_backends(project: Project, 
     assert f"terraform_backend_{name}_location is the backup of one backend" in run.output
 
 
+@pytest.mark.parametrize("name", ["restore_version", "repair_digest"])
+def test_one_state_is_not_repaired_in_several_backends(project: Project, relay: Relay, name: str) -> None:
+    """A copy would go to all of them, with what is secret in it, and the same key may be another state there."""
+    project.inventory({each: {**COMPLETE, "terraform_backend_bucket_name": each} for each in ("eu", "us")})
+    run = project.play(f"cornerstone.tfstate.{name}", "-e", f"terraform_backend_{name}_key=network/terraform.tfstate")
+    assert (run.code, relay.calls) == (2, []), run.output
+    said = " ".join(run.output.split())
+    assert f"{name} is about one state of one backend" in said and "These are eu, us" in said
+
+
 def test_a_variable_that_does_not_exist_is_told_by_the_failing_task_alone(tmp_path: Path) -> None:
     """Since 2.19, Ansible prints the message of a failed task twice. Our table does not say it once more."""
     project = Project(tmp_path, "http://127.0.0.1:9")

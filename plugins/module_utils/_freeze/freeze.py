@@ -10,7 +10,7 @@ of the locks: the next run by the same user, for the same reason, goes on under 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -106,10 +106,8 @@ class Freeze:
         """The states that the task names and that do not exist. Raises Refused unless they may be new."""
         new = self.scope.unmatched({*found.states, *found.moved})
         if new and not self.may_be_new:
-            raise Refused(
-                f"{'; '.join(missing_keys(self.scope, found.states))}; allow: [new_state] holds the locks of states "
-                "that do not exist yet"
-            )
+            missing = "; ".join(missing_keys(self.scope, survey(self.backend.whole).states))
+            raise Refused(f"{missing}; allow: [new_state] holds the locks of states that do not exist yet")
         return new
 
     def _record(self, found: Survey) -> LockInfo:
@@ -118,12 +116,26 @@ class Freeze:
         known = {lock.id: lock.record for locks in found.frozen().values() for lock in locks}
         records = [as_finished(record) for record in known.values() if isinstance(record, LockInfo)]
         if self.wanted_id:
-            return next((record for record in records if record.id == self.wanted_id), ours)
+            same = next((record for record in records if record.id == self.wanted_id), ours)
+            self._check_whose(found, same, ours)
+            return same
         mine = [record for record in records if (record.who, record.info) == (ours.who, ours.info)]
         if len(mine) > 1:
             ids = ", ".join(sorted(lock_name(record.id) for record in mine))
             raise Refused(f"you froze parts of {self.scope.bucket.name} under several ids: name one as lock_id: {ids}")
         return mine[0] if mine else ours
+
+    def _check_whose(self, found: Survey, frozen: LockInfo, ours: LockInfo) -> None:
+        """Two people under one id would each let clients in while the other one still repairs something."""
+        if frozen.who == ours.who:
+            return
+        held = freeze_sentence([lock for locks in found.frozen(frozen.id).values() for lock in locks])
+        whose = f"{lock_name(frozen.id)} is the id of a freeze of somebody else"
+        if self.reason and self.reason != frozen.info:
+            raise Refused(f"{whose}: {held}: choose another lock_id, or give that reason to go on with that freeze")
+        told = f"{whose}, which this run completes: {held}. A thaw ends it for everybody: agree on who thaws it"
+        if told not in self.aws.warnings:
+            self.aws.warnings.append(told)
 
     def carry_out(self) -> FreezePlan:
         """Takes all locks or none. Raises TfstateError if somebody else holds one."""
@@ -246,6 +258,16 @@ class Thaw:
         others = [lock for lock in named if not is_frozen_by(lock.record)]
         if others:
             raise Refused(f"{_explained(others[:1])}; that is no freeze: tf_state_lock releases it")
+        freezes = _by_freeze(named)
+        if len(freezes) > 1:
+            raise Refused(
+                f"{lock_name(named[0].id)} is the id of {len(freezes)} freezes: "
+                f"{'; '.join(map(freeze_sentence, freezes))}: name the states of one as keys"
+            )
+        if self.scope.keys and not named and any(is_named(each, self.name or "") for each in self._ids_anywhere):
+            missing = missing_keys(self.scope, self._everything.states)
+            if missing:
+                raise Refused("; ".join(missing))
         unfinished = sorted({lock.path for lock in named if is_unfinished(lock.record)})
         if unfinished:
             raise Refused(
@@ -259,14 +281,25 @@ class Thaw:
             raise Refused(f"{'; '.join(held)}: {which}; lock_id: {ids} releases it")
         return named
 
+    @cached_property
+    def _everything(self) -> Survey:
+        return survey(self.backend.whole) if self.scope.keys else self.found
+
     @property
+    def _ids_anywhere(self) -> set[str]:
+        return {lock.id for locks in self._everything.frozen().values() for lock in locks}
+
     def sentence(self) -> str:
-        """What is so once the locks are released."""
-        where = f"no state of {self.scope.bucket.name}{' in keys' if self.scope.keys else ''}"
+        """What is so once the locks are released, also of states that `keys` leaves out."""
+        left = frozen_sentences(survey(self.backend.whole), self.locks) if self.locks or self.scope.keys else []
+        where = f"no state of {self.scope.bucket.name}"
+        count = len({lock.path for lock in self.locks})
+        thawed = f"{count} {'state is' if count == 1 else 'states are'} thawed"
+        if left:
+            return f"{thawed}; {'; '.join(left)}"
         if self.locks:
-            return f"{len({lock.path for lock in self.locks})} states are thawed, and {where} is frozen any more"
-        named = f", and no lock{' of theirs' if self.scope.keys else ''} has the id {self.name}" if self.name else ""
-        return "; ".join([f"{where} is frozen{named}", *missing_keys(self.scope, self.found.states)])
+            return f"{thawed}, and {where} is frozen any more"
+        return f"{where} is frozen" + (f", and no lock has the id {self.name}" if self.name else "")
 
     def check(self) -> None:
         """Raises TfstateError if a run is at work on the states, which may rely on the freeze. It only reads."""
@@ -305,13 +338,20 @@ def _explained(locks: Sequence[Lock]) -> str:
     return f"{text}; to work under that freeze give its lock_id: {lock_name(frozen.id)}" if frozen else text
 
 
-def frozen_sentences(found: Survey) -> list[str]:
+def frozen_sentences(found: Survey, without: Sequence[Lock] = ()) -> list[str]:
     """A sentence for each freeze: how many states it holds, who froze them, since when and why."""
-    by_id: dict[str, list[Lock]] = {}
-    for locks in found.frozen().values():
-        for lock in locks:
-            by_id.setdefault(lock.id, []).append(lock)
-    return [freeze_sentence(locks) for _unused, locks in sorted(by_id.items())]
+    gone = {(lock.path, lock.id) for lock in without}
+    held = [lock for locks in found.frozen().values() for lock in locks if (lock.path, lock.id) not in gone]
+    return [freeze_sentence(locks) for locks in _by_freeze(held)]
+
+
+def _by_freeze(held: Iterable[Lock]) -> list[list[Lock]]:
+    """The locks of each freeze. People who did not know of each other may have taken one id."""
+    freezes: dict[tuple[str, str, str], list[Lock]] = {}
+    for lock in held:
+        record = as_finished(lock.record) if isinstance(lock.record, LockInfo) else None
+        freezes.setdefault((lock.id, record.who if record else "", record.info if record else ""), []).append(lock)
+    return [locks for _unused, locks in sorted(freezes.items(), key=lambda each: each[0])]
 
 
 def freeze_sentence(locks: Sequence[Lock]) -> str:

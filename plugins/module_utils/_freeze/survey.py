@@ -37,6 +37,11 @@ class Backend:
     #: A sentence for each store in which nothing can be locked.
     missing: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> Backend:
+        """With all states, not only those of `keys`."""
+        return replace(self, scope=replace(self.scope, keys=()))
+
     def place(self, path: str) -> Place:
         bucket, table = self.scope.bucket, self.scope.table if self.has_table else None
         return Place(bucket.name, path, table, bucket.owner, self.scope.encryption, self.has_bucket)

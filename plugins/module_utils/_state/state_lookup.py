@@ -13,7 +13,7 @@ from .._aws.protocols import BackendClient
 from .._core.model import Call, Failure
 from .._locks.locking import read_locks
 from .._locks.stores import FileStore, Lock, Place, place_in
-from .._terraform.protocol import IS_STATE, digest_id, is_named
+from .._terraform.protocol import DEFAULT_WORKSPACE, IS_STATE, digest_id, is_named
 from .._terraform.scope import LEASE, SUFFIX, Scope
 from .._terraform.state_name import TOLD, StateName, most_similar, options_for
 from .errors import NoState
@@ -67,8 +67,8 @@ def find_state(aws: BackendClient, scope: Scope, name: StateName, may_be_new: bo
     if isinstance(similar, Failure):
         return FoundState(place, warning=f"{missing}; its name could not be compared with those of others: {similar}")
     if similar.paths and not may_be_new:
-        raise NoState(f"{missing}: correct key or workspace{describe(scope, similar)}")
-    return FoundState(place, warning=f"{missing}: check key and workspace{describe(scope, similar)}")
+        raise NoState(f"{missing}: correct key or workspace{describe(scope, similar, name)}")
+    return FoundState(place, warning=f"{missing}: check key and workspace{describe(scope, similar, name)}")
 
 
 def with_state(
@@ -102,7 +102,7 @@ def hint(aws: BackendClient, scope: Scope, name: StateName) -> str:
     """The end of a message about a state that is not there: the options for those that may be meant."""
     others = [path for path in name.alternatives() if _exists(aws, scope, place_in(scope, path)) is True]
     similar = Similar(tuple(others)) if others else similar_states(aws, scope, name)
-    return "" if isinstance(similar, Failure) else describe(scope, similar)
+    return "" if isinstance(similar, Failure) else describe(scope, similar, name)
 
 
 def similar_states(aws: BackendClient, scope: Scope, name: StateName) -> Similar | Failure:
@@ -126,9 +126,10 @@ def similar_states(aws: BackendClient, scope: Scope, name: StateName) -> Similar
     return Similar(() if name.is_url else tuple(others[-1:]), compared)
 
 
-def describe(scope: Scope, similar: Similar) -> str:
+def describe(scope: Scope, similar: Similar, name: StateName) -> str:
     """The end of a message: the options for the states of similar names."""
-    names = "; or ".join(options_for(scope, path) for path in similar.paths[:TOLD])
+    has_workspace = name.workspace != DEFAULT_WORKSPACE
+    names = "; or ".join(options_for(scope, path, has_workspace) for path in similar.paths[:TOLD])
     cut = f" (only {similar.compared} keys were compared)" if similar.compared else ""
     return (f"; perhaps this is meant: {names}" if names else "") + cut
 
@@ -164,7 +165,7 @@ def _similar_under(aws: BackendClient, scope: Scope, paths: Sequence[str], prefi
         is_cut = bool(page.get("IsTruncated"))
         if number + 1 == MOST_PAGES:
             break
-    others = {key.removesuffix(SUFFIX) for key in keys if not key.endswith("/")} - {LEASE}
+    others = {key.removesuffix(SUFFIX) for key in keys if not key.endswith("/")} - {LEASE, paths[0]}
     return Similar(tuple(most_similar(scope, paths, others)), len(keys) if is_cut else None)
 
 

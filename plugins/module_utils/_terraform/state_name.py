@@ -122,14 +122,14 @@ def missing_keys(scope: Scope, there: Collection[str]) -> list[str]:
     return problems
 
 
-def options_for(scope: Scope, path: str) -> str:
-    """The options that name the state of a path."""
+def options_for(scope: Scope, path: str, names_default: bool = False) -> str:
+    """The options that name the state of a path. `names_default`: the default workspace, too."""
     key, workspace = scope.split(path)
     if not is_plain(workspace):
         key, workspace = path, DEFAULT_WORKSPACE
     encoded = "" if is_plain(key) else ", key_is_url_encoded: true"
     return f"key: {key if is_plain(key) else percent_encoded(key)}{encoded}" + (
-        "" if workspace == DEFAULT_WORKSPACE else f", workspace: {workspace}"
+        "" if workspace == DEFAULT_WORKSPACE and not names_default else f", workspace: {workspace}"
     )
 
 

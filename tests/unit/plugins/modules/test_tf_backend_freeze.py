@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._aws.client import Aws
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._locks import maintenance
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._terraform.protocol import (
     LockInfo,
     lock_file,
@@ -102,6 +103,44 @@ def test_all_states_are_held_under_one_id_and_released_together(world: World):
     assert not again["changed"] and f"no lock has the id {result['lock_id']}" in again["msg"]
 
 
+def test_a_freeze_of_somebody_else_is_never_joined_for_another_reason(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Two people who take the same id would each let clients in while the other one still repairs something."""
+    with monkeypatch.context() as hers:
+        hers.setattr(maintenance, "user", lambda: "ann")
+        frozen(world, lock_id="repair-1", reason="OPS-42", keys=[KEY])
+    said = ("ann@", "because 'OPS-42'", "repair-1 is the id of a freeze of somebody else", "choose another lock_id")
+    refused(world, *said, lock_id="repair-1", reason="OPS-43")
+    for params in ({"reason": "OPS-42"}, {}):
+        told = frozen(world, lock_id="repair-1", **params)
+        assert "a freeze of somebody else" in told["warnings"][0] and "ann@" in told["warnings"][0]
+    assert held(world) == everywhere("repair-1")
+
+
+def test_a_thaw_never_ends_the_freeze_of_somebody_else_with_the_same_id(world: World, monkeypatch: pytest.MonkeyPatch):
+    frozen(world, lock_id="repair-1", keys=[ONLY_DIGEST])
+    monkeypatch.setattr(maintenance, "user", lambda: "ann")
+    frozen(world, lock_id="repair-1", keys=[KEY])
+    thaw: dict[str, Any] = {"state": "thawed", "lock_id": "repair-1"}
+    refused(world, "repair-1 is the id of 2 freezes", "by ann@", "name the states of one as keys", **thaw)
+    frozen(world, keys=[KEY], **thaw)
+    assert held(world) == everywhere("repair-1", [ONLY_DIGEST])
+    frozen(world, **thaw)
+    assert held(world) == {}
+
+
+def test_a_thaw_of_some_states_says_what_is_still_frozen(world: World):
+    frozen(world, lock_id="mine")
+    some: dict[str, Any] = {"state": "thawed", "lock_id": "mine", "keys": [ONLY_DIGEST]}
+    would, one = frozen(world, check_mode=True, **some), frozen(world, **some)
+    assert would["msg"] == one["msg"] and one["msg"].startswith("1 state is thawed; 2 states are frozen by ")
+    assert held(world) == everywhere("mine", [KEY, DEV])
+    again = frozen(world, **some)
+    assert not again["changed"] and again["msg"].startswith("0 states are thawed; 2 states are frozen by ")
+    some["keys"] = [KEY.replace("form", "from")]
+    refused(world, f"there is no state '{some['keys'][0]}'", f"perhaps this is meant: '{KEY}'", **some)
+    assert "2 states are thawed, and no state of" in frozen(world, state="thawed", lock_id="mine")["msg"]
+
+
 def test_it_is_told_who_froze_what(world: World):
     frozen(world, reason="OPS-42", lock_id="mine")
     told = world.done("tf_backend_info", backup=None, gather=["locks"])["backend"]["frozen"]
@@ -181,6 +220,7 @@ def test_states_that_moved_are_left_as_they_are(world: World):
 
 def test_a_key_that_does_not_exist_is_held_only_if_that_is_meant(world: World):
     refused(world, f"there is no state '{KEY}x'", "allow: [new_state]", keys=[f"{KEY}x"])
+    refused(world, f"correct keys; perhaps this is meant: '{KEY}'", keys=[KEY.replace("form", "from")])
     result = frozen(world, keys=[f"{KEY}x"], allow=["new_state"])
     assert held(world) == everywhere(result["lock_id"], [f"{KEY}x"])
     assert not frozen(world, keys=[f"{KEY}x"], allow=["new_state"])["changed"]
@@ -212,13 +252,9 @@ def test_a_reason_that_reads_as_a_restore_cut_short_is_refused(world: World):
     refused(world, "reason ends with", "reword it", reason="OPS-42 (not restored completely yet)")
 
 
-def test_a_thaw_of_some_keys_says_nothing_of_the_others(world: World):
+def test_a_thaw_of_a_mistyped_key_is_refused(world: World):
     frozen(world, lock_id="mine")
-    params: dict[str, Any] = {"state": "thawed", "lock_id": "mine"}
-    wrong = frozen(world, keys=["ap/terraform.tfstate"], **params)
-    assert not wrong["changed"] and "in keys is frozen" in wrong["msg"] and "correct keys" in wrong["msg"]
-    assert "in keys is frozen any more" in frozen(world, keys=[KEY], **params)["msg"]
-    assert held(world) == everywhere("mine", [ONLY_DIGEST])
+    refused(world, "correct keys", state="thawed", lock_id="mine", keys=["ap/terraform.tfstate"])
 
 
 def test_without_a_bucket_a_run_leaves_alone_what_another_one_takes_under_the_same_id(world: World):

@@ -54,6 +54,11 @@ def test_a_similar_name_is_proposed_before_a_file_goes_to_a_new_one(backend: Bac
     backend.put(state(7, "a"))
     said = backend.refused(VERSION, state="restored", src=str(copy), key=KEY.replace("one", "onee"))
     assert f"perhaps this is meant: key: {KEY}" in said
+    backend.s3.put_object(Bucket=backend.bucket, Key=f"{KEY}e.tflock", Body=b"{}")
+    said = backend.refused(VERSION, state="restored", src=str(copy), key=f"{KEY}e")
+    assert f"perhaps this is meant: key: {KEY}" in said and f"key: {KEY}e" not in said
+    said = backend.refused(VERSION, state="restored", src=str(copy), workspace="prd")
+    assert f"perhaps this is meant: key: {KEY}, workspace: default" in said
 
 
 def test_a_file_newer_than_all_versions_keeps_its_serial(backend: Backend, copy: Path) -> None:
