@@ -129,4 +129,5 @@ def test_what_is_pasted_reaches_the_backend_that_was_audited(
     assert f"edited {project.home}/code/main.tf" in pasted.output
     assert not [call for call in relay.calls if f"other-{unique}" in str(call)]
     project.play(AUDIT, "-i", str(project.home / "mine"))
-    assert not [id for id, each in findings(project).items() if each["severity"] != "info"]
+    left = [id for id, each in findings(project).items() if each["severity"] != "info"]
+    assert left == ["bucket.shared_management"], "whether two tools manage a bucket is for people to decide"
