@@ -770,7 +770,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 #: So many objects are looked at for states, and so many of these are named.
-MOST_LISTED, MOST_NAMED = 1000, 5
+MOST_LISTED = 1000
+MOST_NAMED = 5
 
 
 def _check_lock_mode(params: Params, aws: Aws, target: Target, before: Values) -> None:

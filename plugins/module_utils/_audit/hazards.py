@@ -97,13 +97,17 @@ def public_statements(there: Values) -> list[Statement]:
 
 
 def dropping(statements: Sequence[Statement], convergence: Convergence) -> str:
-    """The run that drops statements from the policy as it is then. Those whom they name have to be asked about."""
+    """The run that drops statements from the policy as it is then. Those whom they let in have to be asked about."""
     names = [exact_name(each) for each in statements]
     who = sorted({each for statement in statements for each in _named(statement)})
     fix = convergence.command("bucket", "policy", drop_statements=names, allow=["drop_policy_statements"])
-    if not who or fix.startswith("#"):
+    is_conditional = any(each.get("Condition") for each in statements)
+    if not (who or is_conditional) or fix.startswith("#"):
         return fix
-    known = in_note(who[0]) if len(who) == 1 else f"each of the {len(who)} principals"
+    if not who:
+        known = "anybody who meets its conditions"
+    else:
+        known = in_note(who[0]) if len(who) == 1 else f"each of the {len(who)} principals"
     return (
         f"{DECIDE} does {known} need the statement {', '.join(map(in_note, names))}? If so, let it in by a narrower "
         f"one in terraform_backend_bucket_policy_statements. Then drop this one: {fix}"

@@ -193,6 +193,8 @@ def _always_holds(operator: str, key: str, values: list[str], owner: Owner) -> b
     """For clients of the owner, which come with TLS."""
     if key == "aws:securetransport":
         return operator.removesuffix("IfExists") == "Bool" and [value.lower() for value in values] == ["true"]
+    if key == "aws:sourceip":
+        return operator.removesuffix("IfExists") == "IpAddress" and "0.0.0.0/0" in values
     return key == "aws:principalaccount" and operator in EQUAL and owner.account in values
 
 

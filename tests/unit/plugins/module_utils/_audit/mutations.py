@@ -868,7 +868,9 @@ MUTATIONS: dict[str, Mutation] = {
         person=lambda b: [(b.home / "backends/prod/backend.tf").unlink(), b.run("bootstrap")],
     ),
     "no backend files": Mutation(
-        "code.backend_files", lambda b: shutil.rmtree(b.home / "backends/prod"), severity="info"
+        "code.backend_files",
+        lambda b: [path.unlink() for path in (b.home / "backends/prod").iterdir()],
+        severity="info",
     ),
     # Code.
     "code of nobody": Mutation(
