@@ -428,6 +428,16 @@ def _values(observer: Observer) -> Values:
     return {each.name: each.value(observer.answers[each.name], observer.target) for each in facets}
 
 
+def _has_locked_by_file(aws: Aws, scope: Scope) -> bool:
+    """Whether a lock file was written lately, of which a version is left; true if not all versions were seen."""
+    found = listing.versions(aws, scope, 0)
+    if isinstance(found, Failure):
+        if found.is_unsupported:
+            return False
+        raise CallFailed(found)
+    return found.usage.lock_writes > 0 or found.stopped_at is not None
+
+
 def _found(aws: Aws, params: Params, observers: Iterable[Observer], code: CodeMap | None) -> Found:
     scope = Scope(target_of(params, "bucket"), params["table"], (), params["workspace_key_prefix"].rstrip("/"))
     objects = listing.objects(aws, scope)
@@ -441,7 +451,7 @@ def _found(aws: Aws, params: Params, observers: Iterable[Observer], code: CodeMa
     tags = next(_values(each).get("tags") or {} for each in observers)
     locking = locking_of(
         bool(items),
-        bool(objects.lock_files),
+        bool(objects.lock_files) or (bool(items) and _has_locked_by_file(aws, scope)),
         tags.get(LOCK_MODE),
         [("dynamodb_table" in each.given, each.arguments.get("use_lockfile") is True) for each in layers],
     )

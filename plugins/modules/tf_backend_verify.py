@@ -264,7 +264,8 @@ def _of_entry(storage: Storage, entry: Entry, count: int) -> dict[str, Any]:
 def _keep(run: ModuleRun, now: Snapshot) -> dict[str, Any]:
     path = str(expanded(run.params["snapshot"]))
     text = read_text(path)
-    kept = f"{len(now.states)} states of {now.bucket} as they are at {now.taken}: {path}"
+    count = "1 state" if len(now.states) == 1 else f"{len(now.states)} states"
+    kept = f"{count} of {now.bucket} at {now.taken}: {path}"
     if text is not None:
         there = parsed_snapshot(text, path)
         if not there.is_like(now):
@@ -294,7 +295,10 @@ def _compared(run: ModuleRun, before: Snapshot, now: Snapshot, found: list[Diffe
     result = {"changed": False, "differences": rows, "warnings": warnings}
     if not wrong:
         but = f", but for {len(rows)} differences that were expected" if rows else ""
-        return {**result, "msg": f"{count} states are as they were at {before.taken}{but}"}
+        return {
+            **result,
+            "msg": f"{'1 state is as it was' if count == 1 else f'{count} states are as they were'} at {before.taken}{but}",
+        }
     more = f"; and {len(wrong) - NAMED} more" if wrong[NAMED:] else ""
     msg = f"{len(wrong)} differences from {before.bucket} of {before.taken}: {'; '.join(wrong[:NAMED])}{more}"
     return {**result, "failed": True, "msg": msg}

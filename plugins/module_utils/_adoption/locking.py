@@ -29,7 +29,7 @@ def locking_of(
     table, files = any(each[0] for each in in_code), any(each[1] for each in in_code)
     shown = [
         *(["the table holds digests or locks of this bucket"] if has_items else []),
-        *(["the bucket holds lock files"] if has_lock_files else []),
+        *(["the bucket holds lock files, or versions of them"] if has_lock_files else []),
         *([f"the tag of the bucket says {recorded}"] if recorded else []),
         *(["the code names a lock table"] if table else []),
         *(["the code has use_lockfile"] if files else []),

@@ -522,6 +522,15 @@ def test_texts_of_aws_are_text(adopted: Adopted) -> None:
     assert done["adopted"]["left_out"]["bucket.tags"] == "a name in it would be a template"
 
 
+def test_clients_that_lock_in_both_stores_are_known_by_versions_of_lock_files(adopted: Adopted) -> None:
+    s3 = adopted.fake.client("s3", region="us-east-1")
+    s3.put_bucket_versioning(Bucket=B, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=B, Key="net/terraform.tfstate.tflock", Body=b"{}")
+    s3.delete_object(Bucket=B, Key="net/terraform.tfstate.tflock")
+    assert not adopted.adopt().get("failed")
+    assert adopted.variables["terraform_backend_lock_mode"] == "both"
+
+
 def test_a_file_of_somebody_else_and_a_record_of_another_backend_are_refused(adopted: Adopted) -> None:
     adopted.path.write_text("terraform_backend_lock_mode: both\n")
     assert "allow: [overwrite_files]" in adopted.adopt()["msg"]
