@@ -295,10 +295,8 @@ def _compared(run: ModuleRun, before: Snapshot, now: Snapshot, found: list[Diffe
     result = {"changed": False, "differences": rows, "warnings": warnings}
     if not wrong:
         but = f", but for {len(rows)} differences that were expected" if rows else ""
-        return {
-            **result,
-            "msg": f"{'1 state is as it was' if count == 1 else f'{count} states are as they were'} at {before.taken}{but}",
-        }
+        same = "1 state is as it was" if count == 1 else f"{count} states are as they were"
+        return {**result, "msg": f"{same} at {before.taken}{but}"}
     more = f"; and {len(wrong) - NAMED} more" if wrong[NAMED:] else ""
     msg = f"{len(wrong)} differences from {before.bucket} of {before.taken}: {'; '.join(wrong[:NAMED])}{more}"
     return {**result, "failed": True, "msg": msg}
