@@ -228,7 +228,7 @@ adopted:
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -259,7 +259,6 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
     Params,
     Resource,
-    TfstateError,
     Values,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
@@ -268,7 +267,9 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard 
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.observer import Observer
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
     Interrupted,
+    Outcome,
     reconcile,
+    unless_checking,
     write_files,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import (
@@ -587,38 +588,25 @@ def _refuse_other(path: str, wanted: str, params: Params) -> None:
     )
 
 
-@dataclass
-class _Done:
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    diffs: list[dict[str, Any]] = field(default_factory=list)
+def _rows(part: Resource, changes: Iterable[Change]) -> list[dict[str, Any]]:
+    return [
+        {"resource": part.kind, "facet": each.facet, "before": each.before, "after": each.after} for each in changes
+    ]
 
-    def add(self, resource: Resource, name: str, changes: Iterable[Change]) -> None:
-        changes = tuple(changes)
-        self.changes += [
-            {"resource": resource.kind, "facet": each.facet, "before": each.before, "after": each.after}
-            for each in changes
-        ]
-        if changes:
-            self.diffs.append(
-                {
-                    **{"before_header": name, "after_header": name},
-                    "before": {each.facet: each.before for each in changes},
-                    "after": {each.facet: each.after for each in changes},
-                }
-            )
+
+def _diff(outcome: Outcome) -> dict[str, Any]:
+    name, changes = outcome.target.name, outcome.changes
+    return {
+        **{"before_header": name, "after_header": name},
+        "before": {each.facet: each.before for each in changes},
+        "after": {each.facet: each.after for each in changes},
+    }
 
 
 def _put_back(run: ModuleRun) -> dict[str, Any]:
     """The settings of bucket and table, both planned before the first one is written to."""
-    params, done = run.params, _Done()
-
-    def failure(error: TfstateError) -> Mapping[str, Any]:
-        if isinstance(error, Interrupted):
-            done.add(done_in[0], "", error.done)
-        return {"changed": bool(done.changes), "changes": done.changes}
-
-    run.failure = failure
-    done_in: list[Resource] = [BUCKET]
+    params, done = run.params, list[dict[str, Any]]()
+    run.failure = lambda _error: {"changed": bool(done), "changes": done}
     if not params["record"]:
         raise Invalid("record is not set: name the file that adopting wrote")
     text = read_text(params["record"])
@@ -626,31 +614,44 @@ def _put_back(run: ModuleRun) -> dict[str, Any]:
         raise Invalid(f"there is no record {params['record']}: the backend was not adopted here, or name its record")
     known = parsed_record(text, params["record"])
     parts = [
-        (resource, as_it_was(resource, _answers(known, resource, params)))
-        for resource in (BUCKET, TABLE)
-        if params[resource.kind]
+        as_it_was(resource, _answers(known, resource, params)) for resource in (BUCKET, TABLE) if params[resource.kind]
     ]
-    for check_mode in (True,) if run.check_mode else (True, False):
-        for resource, part in parts:
-            done_in[:] = [resource]
-            aws = run.client()
-            target = target_of(params, resource.kind)
-            (answer,) = aws.read([resource.existence.read(target)])
-            if isinstance(answer, Failure) and answer.code in resource.existence.not_found:
-                raise Invalid(f"the {resource.kind} {target.name} does not exist: there is nothing to put back")
-            options = {
-                "state": "present",
-                "allow": [each for each in params["allow"] or () if each != OVERWRITE],
-                "unmanaged": params[f"{resource.kind}_unmanaged"],
-                "wait_timeout": params["wait_timeout"],
-            }
-            outcome = reconcile(aws, part, target, options, check_mode)
-            if check_mode == run.check_mode:
-                done.add(resource, target.name, outcome.changes)
-            else:
-                aws.warnings.clear()
-    result: dict[str, Any] = {"changed": bool(done.changes), "changes": done.changes}
-    return {**result, "diff": done.diffs} if run.diff else result
+    aws = run.client()
+    planned = [_reconciled(aws, part, params, check_mode=True) for part in parts]
+
+    def carry_out() -> list[Outcome]:
+        aws.warnings.clear()  # the run gives those of its plan again
+        return [_carried_out(aws, part, params, done) for part in parts]
+
+    outcomes = unless_checking(run.check_mode, planned, carry_out)
+    changes = [row for part, each in zip(parts, outcomes, strict=True) for row in _rows(part, each.changes)]
+    result: dict[str, Any] = {"changed": bool(changes), "changes": changes}
+    return {**result, "diff": [_diff(each) for each in outcomes if each.changes]} if run.diff else result
+
+
+def _reconciled(aws: Aws, part: Resource, params: Params, check_mode: bool) -> Outcome:
+    aws.renew()
+    target = target_of(params, part.kind)
+    (answer,) = aws.read([part.existence.read(target)])
+    if isinstance(answer, Failure) and answer.code in part.existence.not_found:
+        raise Invalid(f"the {part.kind} {target.name} does not exist: there is nothing to put back")
+    options = {
+        "state": "present",
+        "allow": [each for each in params["allow"] or () if each != OVERWRITE],
+        "unmanaged": params[f"{part.kind}_unmanaged"],
+        "wait_timeout": params["wait_timeout"],
+    }
+    return reconcile(aws, part, target, options, check_mode)
+
+
+def _carried_out(aws: Aws, part: Resource, params: Params, done: list[dict[str, Any]]) -> Outcome:
+    try:
+        outcome = _reconciled(aws, part, params, check_mode=False)
+    except Interrupted as error:
+        done += _rows(part, error.done)
+        raise
+    done += _rows(part, outcome.changes)
+    return outcome
 
 
 def _answers(known: Mapping[str, Any], resource: Resource, params: Params) -> Mapping[str, Any]:

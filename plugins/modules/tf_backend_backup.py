@@ -117,7 +117,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
+    unless_checking,
+    when_checking,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
     RESTORE_ARCHIVED,
@@ -164,7 +167,7 @@ def back_up(run: ModuleRun) -> dict[str, Any]:
     if params["restore_archived"]:
         archived = backup.plan_restores()
         unless_checking(run.check_mode, None, partial(request_restores, aws, backup.bucket, archived))
-        aws.warnings.extend([NOT_REQUESTED] if run.check_mode and archived else [])
+        aws.warnings.extend(when_checking(run.check_mode, [], lambda: [NOT_REQUESTED] if archived else []))
     saved = unless_checking(run.check_mode, None, backup.carry_out) or backup.plan()
     aws.warnings.extend([*_missed(saved), *_skipped(saved, params["restore_archived"])])
     result = {"changed": saved.is_changed or bool(backup.requested), "backup": backup_result(storage, saved)}

@@ -227,7 +227,7 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
     Invalid,
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import write_files
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking, write_files
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._local.files import check_writable, read_text
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backend_files import (
     JSON_NAME,
@@ -269,7 +269,8 @@ def write_backend(run: ModuleRun) -> dict[str, Any]:
         _refuse_change_of_lock_mode(backend, present)
     changes = write_files(wanted, run.check_mode, read_text, check_writable, partial(write_and_report, run.on_write))
     described = {**description(backend), "directory": params["directory"], "files": list(wanted)}
-    facts = {} if run.check_mode else {"ansible_facts": {"terraform_backend": described}}
+    nothing: dict[str, Any] = {}
+    facts = unless_checking(run.check_mode, nothing, lambda: {"ansible_facts": {"terraform_backend": described}})
     return {**files_result(changes, wanted, run.diff), "backend": described, **facts}
 
 

@@ -206,9 +206,8 @@ def set_freeze(run: ModuleRun) -> dict[str, Any]:
     check_any_store(backend)
     is_new = NEW_STATE in (params["allow"] or ())
     freeze = Freeze(backend, params["reason"], params["lock_id"], is_new, params["lock_timeout"])
-    before = freeze.plan(waits=not run.check_mode)
     aws.warnings.extend(backend.missing)
-    after = unless_checking(run.check_mode, before, freeze.carry_out)
+    before, after = unless_checking(run.check_mode, None, freeze.carry_out) or [freeze.plan()] * 2
     return _frozen_result(before, after, run)
 
 

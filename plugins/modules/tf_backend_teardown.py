@@ -192,7 +192,10 @@ from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.model im
 )
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._core.printable import printable
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.guard import MANAGED_ELSEWHERE, Refused
-from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import unless_checking
+from ansible_collections.cornerstone.tfstate.plugins.module_utils._engine.reconcile import (
+    unless_checking,
+    when_checking,
+)
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._freeze.survey import backend_of
 from ansible_collections.cornerstone.tfstate.plugins.module_utils._modules.backup_options import (
     BACKUP_OPTIONS,
@@ -265,7 +268,8 @@ def tear_down(run: ModuleRun) -> dict[str, Any]:
     if run.params["restore_archived"]:
         archived = teardown.plan_restores()
         unless_checking(run.check_mode, None, partial(teardown.request_restores, archived))
-        run.clients[0].warnings.extend([NOT_REQUESTED] if run.check_mode and archived else [])
+        warnings = run.clients[0].warnings
+        warnings.extend(when_checking(run.check_mode, [], lambda: [NOT_REQUESTED] if archived else []))
     teardown.check()
     unless_checking(run.check_mode, None, teardown.carry_out)
     saved = teardown.saved or teardown.plan_backup()

@@ -14,7 +14,7 @@ from .._core.printable import printable
 HEADING = "# What this backend was when it was adopted, by cornerstone.tfstate"
 _INTRODUCTION = """\
 {heading}.
-# bootstrap keeps it so, and audit finds what differs. Change a value here if it shall change.
+# bootstrap keeps it so, and audit finds what differs. To change a setting, change its value here.
 ---
 """
 #: What begins a template.

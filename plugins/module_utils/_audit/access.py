@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._bucket import public_access
+from .._bucket.acl_groups import ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY
 from .._core.commands import edit, in_note
 from .._core.model import Values
 from .._core.printable import shortened
@@ -52,10 +53,9 @@ ANY_KEY = "any/terraform.tfstate"
 
 #: Groups of ACLs. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 EVERYBODY = {
-    "http://acs.amazonaws.com/groups/global/AllUsers": "everybody",
-    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": "everybody who has an AWS account",
+    ALL_USERS: "everybody",
+    AUTHENTICATED_USERS: "everybody who has an AWS account",
 }
-LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 
 
 def access(facts: Facts, wanted: Expectations, convergence: Convergence) -> Iterator[Finding]:
@@ -262,9 +262,9 @@ def grants_in_the_way(facts: Facts) -> str:
         return ""
     named = ", ".join(in_note(each) for each in dict.fromkeys(others))
     return (
-        f"the ACL grants something to {named}, which aws s3api get-bucket-acl shows. Let whoever needs it in by "
-        "statements in terraform_backend_bucket_policy_statements, and put the ACL private (aws s3api put-bucket-acl "
-        "--acl private)"
+        f"the ACL grants something to {named}, which aws s3api get-bucket-acl shows. Give access to those who need it "
+        "by statements in terraform_backend_bucket_policy_statements, and set the ACL to private (aws s3api "
+        "put-bucket-acl --acl private)"
     )
 
 

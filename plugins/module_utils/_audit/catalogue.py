@@ -46,8 +46,7 @@ KINDS: dict[str, FindingKind] = {
     "bucket.history": FindingKind(
         "medium",
         "Old versions of states are deleted early",
-        "A state that is damaged, overwritten or deleted can be had back from its older versions alone, and only while "
-        "they last.",
+        "Only older versions bring back a state that was damaged, overwritten or deleted, and only until they expire.",
         ("S3.14",),
     ),
     "bucket.logging_itself": FindingKind(
@@ -129,8 +128,8 @@ KINDS: dict[str, FindingKind] = {
     "account.public_access": FindingKind(
         "low",
         "The account does not block public access",
-        "The block of the bucket protects states. That of the account protects them from whoever lifts it, and all "
-        "other buckets.",
+        "The block of the bucket protects its states. The block of the account also protects them if somebody removes "
+        "that of the bucket, and it protects all other buckets.",
         ("S3.1", "CIS 2.1.4"),
     ),
     "table.policy_public": FindingKind(
@@ -170,7 +169,7 @@ KINDS: dict[str, FindingKind] = {
     "table.recovery_period": FindingKind(
         "low",
         "The lock table can be restored for a few days only",
-        "What is noticed later, such as after a weekend, cannot be had back.",
+        "A loss that is noticed later, such as after a weekend, cannot be restored.",
     ),
     "table.inaccessible": FindingKind(
         "critical",
@@ -214,7 +213,7 @@ KINDS: dict[str, FindingKind] = {
     "key.foreign": FindingKind(
         "medium",
         "A KMS key is another account's",
-        "Whoever administers that account can disable or delete it, and then nobody can read what it has encrypted.",
+        "Administrators of that account can disable or delete it. Then nobody can read what it encrypted.",
     ),
     "lock.modes_differ": FindingKind(
         "high",
@@ -248,7 +247,7 @@ KINDS: dict[str, FindingKind] = {
     "lock.moved_state": FindingKind(
         "info",
         "A state has moved, and its old place is locked",
-        "Whoever went on here would work with a state that nobody else sees: the lock keeps them from it.",
+        "A client that continued here would work with a state that nobody else sees. The lock prevents that.",
     ),
     "lock.half_moved_state": FindingKind(
         "high",
@@ -324,8 +323,8 @@ KINDS: dict[str, FindingKind] = {
     "state.deleted": FindingKind(
         "high",
         "A state was deleted",
-        "Nobody manages its resources any more, and the next apply would create them again. It can be had back while "
-        "its versions last. A state that held no resources is no loss.",
+        "Its resources are not managed any more, and the next apply would create them again. It can be restored until "
+        "its versions expire. A state without resources is not a loss.",
         runbook="deleted-state",
     ),
     "code.backend_files": FindingKind(
@@ -380,7 +379,7 @@ KINDS: dict[str, FindingKind] = {
     "code.lock_mode_differs": FindingKind(
         "medium",
         "Code locks in another way than the backend's",
-        "They still exclude each other. But whoever writes past the table leaves a digest that stops those who use it.",
+        "They still exclude each other. But a client that writes past the table leaves a digest that stops the others.",
     ),
     "code.lock_mode_step": FindingKind(
         "info",
@@ -396,8 +395,8 @@ KINDS: dict[str, FindingKind] = {
     "code.kms_key": FindingKind(
         "high",
         "Code names a KMS key that its clients cannot rely on",
-        "Without its key an apply cannot save its state. If the key is another account's, whoever administers that "
-        "account can take it away.",
+        "Without its key an apply cannot save its state. If the key belongs to another account, its administrators can "
+        "take it away.",
         runbook="kms-key",
     ),
     "code.table_differs": FindingKind(
@@ -418,18 +417,18 @@ KINDS: dict[str, FindingKind] = {
     "code.customer_key": FindingKind(
         "high",
         "Code encrypts states with a key of its own",
-        "Whoever has not got that key reads no state: neither this audit, nor a backup, nor the team once the key is "
+        "Nobody can read the states without that key: not this audit, not a backup, and not the team if the key is "
         "lost. Buckets that block SSE-C refuse it.",
     ),
     "code.credentials": FindingKind(
         "critical",
         "Code has credentials in clear text",
-        "Whoever reads the code has them, and init writes them into .terraform and into plan files.",
+        "Everybody who can read the code has them, and init writes them into .terraform and into plan files.",
     ),
     "code.insecure": FindingKind(
         "high",
         "Code reaches the backend without TLS, or checks no certificate",
-        "Whoever is on the way reads states, with the secrets in them, or changes them.",
+        "Anybody on the network path can read states, with the secrets in them, or change them.",
         ("S3.5",),
     ),
     "code.removed": FindingKind("medium", "Code uses arguments that are gone", "Terraform from 1.10 on refuses them."),

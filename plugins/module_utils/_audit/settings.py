@@ -123,7 +123,7 @@ def _shared_management(facts: Facts, wanted: Expectations) -> Iterator[Finding]:
             continue
         loss = f" Its next run may set back {', '.join(managed)}." if managed else ""
         name = f"terraform_backend_{found.kind}_unmanaged"
-        how = f"leave to it in {name} what it shall go on to manage, or take the {found.kind} out of it"
+        how = f"list in {name} what it is to go on managing, or take the {found.kind} out of it"
         detail = f"{found.maker.name} made it or manages it, by {found.evidence}.{loss}"
         fix = edit("group_vars/all.yml", how)
         yield finding_of(f"{found.kind}.shared_management", str(facts[found.kind]["name"]), detail, fix)

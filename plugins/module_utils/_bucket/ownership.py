@@ -24,6 +24,7 @@ from .._core.model import (
     Value,
 )
 from .._core.provider import Block, ProviderArguments
+from .acl_groups import ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY
 
 NAME = "ownership"
 OPTIONS = {"object_ownership": {"choices": ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]}}
@@ -34,7 +35,7 @@ IAM_ACTIONS = IamActions(
     read=("s3:GetBucketOwnershipControls", "s3:GetBucketAcl"), write=("s3:PutBucketOwnershipControls",)
 )
 #: Everybody, and everybody who has an AWS account.
-PUBLIC = {f"http://acs.amazonaws.com/groups/global/{group}" for group in ("AllUsers", "AuthenticatedUsers")}
+PUBLIC = {ALL_USERS, AUTHENTICATED_USERS}
 #: What makes grants to them void.
 IGNORED = ("public_access", "ignore_public_acls")
 FINDING = FindingKind(
@@ -96,9 +97,9 @@ _ACTIONS = {
 }
 #: Groups that ACLs name by a URI, and the principal of a statement for each.
 _GROUPS = {
-    "http://acs.amazonaws.com/groups/s3/LogDelivery": "{Service: logging.s3.amazonaws.com}",
-    "http://acs.amazonaws.com/groups/global/AllUsers": '"*", which is everybody: do not',
-    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": '{AWS: "*"}, which is every AWS account: do not',
+    LOG_DELIVERY: "{Service: logging.s3.amazonaws.com}",
+    ALL_USERS: '"*", which is everybody: do not',
+    AUTHENTICATED_USERS: '{AWS: "*"}, which is every AWS account: do not',
 }
 
 

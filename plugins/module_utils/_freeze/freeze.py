@@ -10,8 +10,8 @@ of the locks: the next run by the same user, for the same reason, goes on under 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -137,22 +137,19 @@ class Freeze:
         if told not in self.aws.warnings:
             self.aws.warnings.append(told)
 
-    def carry_out(self) -> FreezePlan:
-        """Takes all locks or none. Raises TfstateError if somebody else holds one."""
-        plan = self.plan(waits=True)
-        if plan.is_done:
-            return plan
-        self.wanted_id = with_id(plan.record).id
-        plan = replace(plan, record=with_id(replace(plan.record, id=self.wanted_id)))
-        with self._alone():
+    def carry_out(self) -> tuple[FreezePlan, FreezePlan]:
+        """Takes all locks or none: the plan, and what is held then. Raises TfstateError if somebody else holds one."""
+        before = self.plan(waits=True)
+        if before.is_done:
+            return before, before
+        self.wanted_id = with_id(before.record).id
+        plan = replace(before, record=with_id(replace(before.record, id=self.wanted_id)))
+        with alone(self.backend, self.lease):
             try:
-                return self._held(plan)
+                return before, self._held(plan)
             except BaseException:
                 self._release_taken()
                 raise
-
-    def _alone(self) -> Any:
-        return self.lease.held() if self.backend.has_bucket else nullcontext()
 
     def _held(self, plan: FreezePlan) -> FreezePlan:
         """Until a look finds nothing more to hold: states are created meanwhile, and clients repeat a release."""
@@ -291,7 +288,7 @@ class Thaw:
 
     def sentence(self) -> str:
         """What is so once the locks are released, also of states that `keys` leaves out."""
-        left = frozen_sentences(survey(self.backend.whole), self.locks) if self.locks or self.scope.keys else []
+        left = frozen_sentences(self._everything, self.locks)
         where = f"no state of {self.scope.bucket.name}"
         count = len({lock.path for lock in self.locks})
         thawed = f"{count} {'state is' if count == 1 else 'states are'} thawed"
@@ -309,14 +306,14 @@ class Thaw:
     def carry_out(self) -> None:
         if not self.locks:
             return
-        with self._alone():
+        with alone(self.backend, self.lease):
             works = [partial(release, self.aws, self.backend.place(lock.path), [lock]) for lock in self.locks]
             self.problems += [problem for each in self.aws.together(works) for problem in each.problems]
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self.lease.held() if self.backend.has_bucket else nullcontext():
-            yield
+
+def alone(backend: Backend, lease: Lease) -> AbstractContextManager[Any]:
+    """While no other run works on the states. Without a bucket there is nothing that could hold the lease."""
+    return lease.held() if backend.has_bucket else nullcontext()
 
 
 def check_options(state: str, lock_id: str | None, reason: str, allow: Sequence[str] | None, lock_timeout: int) -> None:

@@ -19,7 +19,7 @@ from functools import cached_property, partial
 from .._backup.state_locks import StateLocks
 from .._backup.write_block import SID, has_write_block
 from .._core.model import Call, CallFailed, Failure, TfstateError
-from .._freeze.freeze import frozen_sentences
+from .._freeze.freeze import alone, frozen_sentences
 from .._freeze.survey import Backend, Survey, survey
 from .._locks.lease import Lease
 from .._locks.locking import AlreadyLocked, release, take, take_over
@@ -95,11 +95,8 @@ class Cancellation:
             with self.lease.held():
                 self._release()
             return
-        if not self.backend.has_bucket:
-            self._freeze()
-            return
         if not self.is_begun:
-            with self.lease.held():
+            with alone(self.backend, self.lease):
                 self._freeze()
             return
         self._put_policy(narrowed=True)

@@ -550,13 +550,13 @@ MUTATIONS: dict[str, Mutation] = {
     "another tool manages the bucket": Mutation(
         "bucket.shared_management",
         tags(**{"team": "platform", "managed-by": "terraform"}),
-        words=("leave to it in terraform_backend_bucket_unmanaged what it shall go on to manage",),
+        words=("list in terraform_backend_bucket_unmanaged what it is to go on managing",),
         differs=frozenset({"bucket_tagging"}),
     ),
     "another tool manages the table": Mutation(
         "table.shared_management",
         table_of_terraform,
-        words=("leave to it in terraform_backend_table_unmanaged what it shall go on to manage",),
+        words=("list in terraform_backend_table_unmanaged what it is to go on managing",),
         differs=frozenset({"list_tags_of_resource"}),
     ),
     "no logs": Mutation("bucket.logging", lambda b: b.s3.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})),
