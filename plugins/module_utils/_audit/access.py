@@ -192,7 +192,7 @@ def _grants(bucket: Values, facts: Facts, wanted: Expectations, convergence: Con
         detail = f"The ACL grants {may} to {shortened(who)}."
         fix = (
             f"{DECIDE} does {in_note(who)} need it? If so, let its account in by a statement in "
-            "terraform_backend_bucket_policy_statements. Then put the ACL private (aws s3api put-bucket-acl --acl "
+            "terraform_backend_bucket_policy_statements. Then set the ACL to private (aws s3api put-bucket-acl --acl "
             "private), and run the playbook bootstrap, which switches ACLs off."
         )
         yield finding_of("bucket.acl_foreign", f"{bucket['name']}: {who}", detail, fix)

@@ -304,7 +304,7 @@ def test_an_acl_that_stands_in_the_way_of_bootstrap_goes_first() -> None:
 def test_an_acl_for_another_account_is_decided_about_and_keeps_no_run_from_all_else() -> None:
     kept = acl(("79a59df900b949e5", "FULL_CONTROL"), versioning="Suspended")
     fixes = {each.id: each.fix for each in found_in(kept)}
-    assert fixes["bucket.ownership"].startswith(DECIDE) and "put the ACL private" in fixes["bucket.ownership"]
+    assert fixes["bucket.ownership"].startswith(DECIDE) and "set the ACL to private" in fixes["bucket.ownership"]
     assert command_of(fixes["bucket.versioning"]).given == {"terraform_backend_bucket_unmanaged": ["ownership"]}
 
 
